@@ -1,0 +1,197 @@
+//! Reading: sealed catalog files block by block from whichever copy is sound, and the items in
+//! them.
+
+use crate::drives::DriveFile;
+use crate::format::FormatError;
+use crate::format::catalog::{
+    FRAME_HEAD_BYTES, FrameRow, INDEX_PART, Index, LENGTH_BYTES, decode_frame_head,
+};
+use crate::format::ids::{RunId, part_path};
+use crate::format::list::{self, Item};
+use crate::format::shard::{Blocks, SALT_BYTES};
+use crate::keys::RunKey;
+use crate::sets::FoundSet;
+use crate::stages::seal::Cipher;
+use std::collections::BTreeMap;
+
+/// Why a piece of the catalog could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// No copy of a file can be opened with the key.
+    #[error("{path}: no sound copy on any drive that is here")]
+    NoCopy {
+        /// the file
+        path: String,
+    },
+    /// A block is bad in every copy.
+    #[error("{path}: block {block} is damaged in every copy that is here")]
+    Block {
+        /// the file
+        path: String,
+        /// the block
+        block: usize,
+    },
+    /// The key of a run is not at hand.
+    #[error("the key of run {run} is not at hand")]
+    NoKey {
+        /// the run
+        run: RunId,
+    },
+    /// What was sealed is not a catalog.
+    #[error("{path}")]
+    Format {
+        /// the file
+        path: String,
+        /// what is wrong
+        #[source]
+        source: FormatError,
+    },
+}
+
+/// One sealed file with all its copies.
+struct SealedFile {
+    path: String,
+    copies: Vec<Box<dyn DriveFile>>,
+    cipher: Cipher,
+    blocks: Blocks,
+    content_bytes: u64,
+    /// the block opened last
+    block: (usize, Vec<u8>),
+}
+
+impl SealedFile {
+    fn open(
+        set: &FoundSet,
+        key: &RunKey,
+        part: u32,
+    ) -> Result<Self, CatalogError> {
+        let path = part_path(key.run(), part);
+        let label = set.label();
+        let mut copies = set.open_copies(&path);
+        let first = copies.iter_mut().find_map(|copy| {
+            let (cipher, blocks, plain) = open_first(copy.as_mut(), key, part, label)?;
+            Some((cipher, blocks, plain))
+        });
+        let Some((cipher, blocks, plain)) = first else {
+            return Err(CatalogError::NoCopy { path });
+        };
+        let mut length = [0; LENGTH_BYTES];
+        length.copy_from_slice(&plain[..LENGTH_BYTES]);
+        let content_bytes = u64::from_le_bytes(length);
+        if content_bytes > (blocks.payload_bytes() - LENGTH_BYTES) as u64 {
+            let source = FormatError::invalid("catalog", "length", content_bytes);
+            return Err(CatalogError::Format { path, source });
+        }
+        Ok(Self { path, copies, cipher, blocks, content_bytes, block: (0, plain) })
+    }
+
+    /// Content bytes from `offset` on.
+    fn read(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, CatalogError> {
+        if offset.checked_add(len as u64).is_none_or(|end| end > self.content_bytes) {
+            let source = FormatError::invalid("catalog", "offset", offset);
+            return Err(CatalogError::Format { path: self.path.clone(), source });
+        }
+        let mut out = Vec::with_capacity(len);
+        let mut at = offset as usize + LENGTH_BYTES;
+        while out.len() < len {
+            let number = self.blocks.block_of(at);
+            self.load(number)?;
+            let from = at - self.blocks.payload_range(number).start;
+            let take = (self.block.1.len() - from).min(len - out.len());
+            out.extend_from_slice(&self.block.1[from..from + take]);
+            at += take;
+        }
+        Ok(out)
+    }
+
+    fn load(&mut self, number: usize) -> Result<(), CatalogError> {
+        if self.block.0 == number {
+            return Ok(());
+        }
+        let bytes = self.blocks.bytes();
+        let mut sealed = vec![0; bytes];
+        let mut plain = vec![0; self.blocks.payload_range(number).len()];
+        for copy in &mut self.copies {
+            let read = copy.read_at((number * bytes) as u64, &mut sealed);
+            if matches!(read, Ok(len) if len == bytes)
+                && self.cipher.open(number, &sealed, &mut plain).is_ok()
+            {
+                self.block = (number, plain);
+                return Ok(());
+            }
+        }
+        Err(CatalogError::Block { path: self.path.clone(), block: number })
+    }
+}
+
+/// Opens the first block of a copy, which says whether salt and length are right.
+fn open_first(
+    copy: &mut dyn DriveFile,
+    key: &RunKey,
+    part: u32,
+    label: &crate::format::label::Label,
+) -> Option<(Cipher, Blocks, Vec<u8>)> {
+    let count = copy.len() / label.block_bytes as u64;
+    let blocks = Blocks::new(label.block_bytes, u32::try_from(count).ok()?).ok()?;
+    if copy.len() != blocks.file_bytes() as u64 {
+        return None;
+    }
+    let mut sealed = vec![0; blocks.bytes()];
+    let read = copy.read_at(0, &mut sealed).ok()?;
+    let mut salt = [0; SALT_BYTES];
+    salt.copy_from_slice(&sealed[..SALT_BYTES]);
+    let cipher = Cipher::new(key.part_key(&salt, label.suite, part, blocks));
+    let mut plain = vec![0; blocks.payload_range(0).len()];
+    (read == blocks.bytes() && cipher.open(0, &sealed, &mut plain).is_ok())
+        .then_some((cipher, blocks, plain))
+}
+
+/// The catalog of a closed set.
+pub struct CatalogReader<'a> {
+    set: &'a FoundSet,
+    keys: &'a BTreeMap<RunId, RunKey>,
+    index: Index,
+    part: Option<((RunId, u32), SealedFile)>,
+}
+
+impl<'a> CatalogReader<'a> {
+    /// Opens the index that run `closing` sealed.
+    pub fn open(
+        set: &'a FoundSet,
+        keys: &'a BTreeMap<RunId, RunKey>,
+        closing: RunId,
+    ) -> Result<Self, CatalogError> {
+        let key = keys.get(&closing).ok_or(CatalogError::NoKey { run: closing })?;
+        let mut file = SealedFile::open(set, key, INDEX_PART)?;
+        let content = file.read(0, file.content_bytes as usize)?;
+        let index = Index::decode(&content)
+            .map_err(|source| CatalogError::Format { path: file.path.clone(), source })?;
+        Ok(Self { set, keys, index, part: None })
+    }
+
+    /// The index.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The items of one frame.
+    pub fn frame(&mut self, row: &FrameRow) -> Result<Vec<Item>, CatalogError> {
+        let id = (row.run, row.part);
+        if self.part.as_ref().is_none_or(|(open, _)| *open != id) {
+            let key = self.keys.get(&row.run).ok_or(CatalogError::NoKey { run: row.run })?;
+            self.part = Some((id, SealedFile::open(self.set, key, row.part)?));
+        }
+        let Some((_, file)) = &mut self.part else {
+            return Err(CatalogError::NoKey { run: row.run });
+        };
+        let bytes = file.read(row.offset, FRAME_HEAD_BYTES + row.stored as usize)?;
+        let format = |source| CatalogError::Format { path: file.path.clone(), source };
+        let (stored, plain) = decode_frame_head(&bytes).map_err(format)?;
+        if (stored, plain) != (row.stored, row.plain) {
+            return Err(format(FormatError::invalid("catalog frame", "length", stored)));
+        }
+        let list = zstd::bulk::decompress(&bytes[FRAME_HEAD_BYTES..], plain as usize)
+            .map_err(|e| format(FormatError::invalid("catalog frame", "zstd", e)))?;
+        list::decode(&list).map_err(format)
+    }
+}

@@ -1,0 +1,122 @@
+//! Writing: items to frames, frames to parts, and the index over them.
+
+use crate::format::catalog::{FRAME_BYTES, FrameRow, Index, encode_frame_head};
+use crate::format::ids::RunId;
+use crate::format::list::{Entry, Item, Kind};
+use std::io;
+
+/// Stored bytes after which a part should be closed, so that it stays small in memory.
+pub const PART_BYTES: usize = 16 << 20;
+
+/// Collects the items of a run.
+pub struct CatalogWriter {
+    run: RunId,
+    part: u32,
+    content: Vec<u8>,
+    frame: Vec<u8>,
+    /// sort key of the frame's first entry
+    frame_first: Vec<u8>,
+    /// the file that is open
+    open: Option<Entry>,
+    index: Index,
+    compressor: zstd::bulk::Compressor<'static>,
+}
+
+impl CatalogWriter {
+    /// A catalog of this run, from part 0 on.
+    pub fn create(run: RunId) -> io::Result<Self> {
+        Ok(Self {
+            run,
+            part: 0,
+            content: Vec::new(),
+            frame: Vec::new(),
+            frame_first: Vec::new(),
+            open: None,
+            index: Index::default(),
+            compressor: zstd::bulk::Compressor::new(3)?,
+        })
+    }
+
+    /// Adds the items of a stripe, in order.
+    pub fn push(&mut self, items: Vec<Item>) -> io::Result<()> {
+        for item in items {
+            if self.frame.is_empty() {
+                self.begin_frame(&item);
+            }
+            item.encode(&mut self.frame);
+            self.follow(item);
+            if self.frame.len() >= FRAME_BYTES {
+                self.end_frame()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_frame(&mut self, item: &Item) {
+        match (item, &self.open) {
+            (Item::Entry { entry, .. }, _) => self.frame_first = entry.sort_key(),
+            (_, Some(open)) => {
+                self.frame_first = open.sort_key();
+                Item::Entry { entry: open.clone(), continued: true }.encode(&mut self.frame);
+            }
+            (_, None) => {}
+        }
+    }
+
+    fn follow(&mut self, item: Item) {
+        match item {
+            Item::Entry { entry, .. } => {
+                self.index.entries += 1;
+                self.open = None;
+                if entry.kind == Kind::File {
+                    self.index.files += 1;
+                    self.index.file_bytes += entry.size;
+                    self.open = Some(entry);
+                }
+            }
+            Item::Extent(_) => {}
+            Item::End(_) => self.open = None,
+        }
+    }
+
+    fn end_frame(&mut self) -> io::Result<()> {
+        if self.frame.is_empty() {
+            return Ok(());
+        }
+        let stored = self.compressor.compress(&self.frame)?;
+        let (stored_len, plain) = (stored.len() as u32, self.frame.len() as u32);
+        self.index.frames.push(FrameRow {
+            first: std::mem::take(&mut self.frame_first),
+            run: self.run,
+            part: self.part,
+            offset: self.content.len() as u64,
+            stored: stored_len,
+            plain,
+        });
+        self.content.extend_from_slice(&encode_frame_head(stored_len, plain));
+        self.content.extend_from_slice(&stored);
+        self.frame.clear();
+        Ok(())
+    }
+
+    /// Bytes that wait for [`CatalogWriter::end_part`].
+    pub fn waiting_bytes(&self) -> usize {
+        self.content.len() + self.frame.len()
+    }
+
+    /// Closes the part: its number and content, ready to be sealed; none if nothing was added.
+    pub fn end_part(&mut self) -> io::Result<Option<(u32, Vec<u8>)>> {
+        self.end_frame()?;
+        if self.content.is_empty() {
+            return Ok(None);
+        }
+        let part = self.part;
+        self.part += 1;
+        Ok(Some((part, std::mem::take(&mut self.content))))
+    }
+
+    /// The index over all parts that were closed.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+}

@@ -1,0 +1,157 @@
+//! What was typed.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Packs a dataset onto many removable drives, carried in several cases, and puts it back together
+/// at the other end.
+#[derive(Parser)]
+#[command(name = "holdall", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(after_help = "Example:
+  holdall keygen -o me.key
+  holdall pack photos --drive a=/media/usb1 --drive b=/media/usb2 -r age1...
+  holdall verify /media/usb1 /media/usb2
+  holdall restore /media/usb1 /media/usb2 -i me.key --to photos-again")]
+pub struct Cli {
+    /// what to do
+    #[command(subcommand)]
+    pub command: Command,
+    /// One JSON object a line on standard output, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Errors and the final summary only
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// The verbs.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make an identity: a secret key, and the recipient that belongs to it
+    #[command(after_help = "Example:
+  holdall keygen -o me.key          prints the recipient; keep me.key at home")]
+    Keygen(KeygenArgs),
+    /// Pack a dataset onto drives
+    #[command(after_help = "Example:
+  holdall pack photos --drive a=/media/usb1 --drive a=/media/usb2 \\
+      --drive b=/media/usb3 --drive b=/media/usb4 --survive cases=1 -r age1...")]
+    Pack(PackArgs),
+    /// Check every block of every shard on drives; needs no key
+    #[command(after_help = "Example:
+  holdall verify /media/usb1 /media/usb2     without paths: all mounted drives")]
+    Verify(PathsArgs),
+    /// Restore a dataset from whatever drives are here
+    #[command(after_help = "Example:
+  holdall restore /media/usb1 /media/usb2 -i me.key --to photos-again")]
+    Restore(RestoreArgs),
+    /// List the entries of a dataset, from any one drive of each set
+    #[command(after_help = "Example:
+  holdall ls /media/usb1 -i me.key --in 2026/march")]
+    Ls(LsArgs),
+    /// Say which drives of which set are here, what is missing, and if it can be restored
+    #[command(after_help = "Example:
+  holdall status                             all mounted drives")]
+    Status(PathsArgs),
+    /// Show the whole journey on small data: pack, lose a case, verify, restore
+    #[command(after_help = "Example:
+  holdall demo                               in a temporary folder, removed afterwards
+  holdall demo /tmp/journey                  in a folder that stays")]
+    Demo(DemoArgs),
+}
+
+/// keygen
+#[derive(Args)]
+pub struct KeygenArgs {
+    /// Write the identity to FILE, mode 0600; never over an existing file
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// pack
+#[derive(Args)]
+pub struct PackArgs {
+    /// The folder (or file) to pack
+    pub source: PathBuf,
+    /// A drive: the name of its case, and the path where it is mounted (repeatable)
+    #[arg(long = "drive", value_name = "CASE=PATH", required = true)]
+    pub drives: Vec<String>,
+    /// Encrypt to this recipient (repeatable)
+    #[arg(short, long = "recipient", value_name = "RECIPIENT")]
+    pub recipients: Vec<String>,
+    /// Encrypt to the recipients in FILE, one a line (repeatable)
+    #[arg(short = 'R', long = "recipients-file", value_name = "FILE")]
+    pub recipient_files: Vec<PathBuf>,
+    /// What may be lost without losing data: cases=N, drives=N, both, or none
+    #[arg(long, value_name = "RULE")]
+    pub survive: Option<String>,
+    /// zstd level, 1 to 19
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
+    pub level: i32,
+    /// Leave out what matches GLOB (repeatable); a pattern without / matches at any depth
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Do not enter other file systems
+    #[arg(long)]
+    pub one_file_system: bool,
+    /// The dataset's name, in clear on every drive
+    #[arg(long, default_value = "")]
+    pub name: String,
+    /// Whom to ask about a drive, in clear on every drive
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub contact: String,
+    /// Commit after SIZE bytes on each drive [default: 256 MiB and 30 seconds]
+    #[arg(long, value_name = "SIZE")]
+    pub checkpoint: Option<String>,
+    /// Do not read everything back at the end
+    #[arg(long)]
+    pub no_read_back: bool,
+    /// Sizes of chunk, block, and blocks a shard, for tests
+    #[arg(long, hide = true, value_name = "C,B,N")]
+    pub geometry: Option<String>,
+}
+
+/// verify, status
+#[derive(Args)]
+pub struct PathsArgs {
+    /// Drives: mount points, or folders in them; without any, all mounted drives
+    pub paths: Vec<PathBuf>,
+}
+
+/// restore
+#[derive(Args)]
+pub struct RestoreArgs {
+    /// Drives: mount points, or folders in them; without any, all mounted drives
+    pub paths: Vec<PathBuf>,
+    /// Your identity, as keygen wrote it (repeatable)
+    #[arg(short, long = "identity", value_name = "FILE", required = true)]
+    pub identities: Vec<PathBuf>,
+    /// The folder to restore into: missing, empty, or this restore's own unfinished work
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Drives that are not here never come: restore what can be had and end
+    #[arg(long)]
+    pub give_up: bool,
+    /// Leave files that cannot be completed as NAME.incomplete, holes where bytes are missing
+    #[arg(long)]
+    pub salvage: bool,
+}
+
+/// ls
+#[derive(Args)]
+pub struct LsArgs {
+    /// Drives: mount points, or folders in them; without any, all mounted drives
+    pub paths: Vec<PathBuf>,
+    /// Your identity, as keygen wrote it (repeatable)
+    #[arg(short, long = "identity", value_name = "FILE", required = true)]
+    pub identities: Vec<PathBuf>,
+    /// Only what lies in FOLDER
+    #[arg(long = "in", value_name = "FOLDER")]
+    pub folder: Option<std::ffi::OsString>,
+}
+
+/// demo
+#[derive(Args)]
+pub struct DemoArgs {
+    /// A folder to work in, missing or empty; it stays
+    pub dir: Option<PathBuf>,
+}

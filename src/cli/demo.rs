@@ -1,0 +1,71 @@
+//! `demo` on the command line.
+
+use super::args::DemoArgs;
+use super::exit::Status;
+use super::face::Face;
+use super::json::{emit, out};
+use super::run::Refusal;
+use super::{restore, say, show};
+use crate::verbs::demo::{DemoError, Told, demo as verb};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Shows the journey.
+pub fn demo(args: DemoArgs, face: &Face) -> Result<Status, Refusal> {
+    let (dir, temporary) = match args.dir {
+        Some(dir) => (dir, false),
+        None => (temporary_folder()?, true),
+    };
+    let began = std::time::Instant::now();
+    let tell = |told: Told| {
+        face.finish();
+        match told {
+            _ if face.is_json() => {}
+            Told::Step(text) => out(&format!("* {text}\n")),
+            Told::Result(text) => out(&format!("    {text}\n")),
+        }
+    };
+    let result = verb(&dir, face.monitor(), &tell);
+    face.finish();
+    if temporary && let Err(e) = std::fs::remove_dir_all(&dir) {
+        say(&format!("note: {} could not be removed: {e}", dir.display()));
+    }
+    let outcome = result.map_err(|e| match e {
+        DemoError::NotEmpty { .. } => {
+            Refusal::failed(e).hint("name a folder that is missing or empty").status(Status::Usage)
+        }
+        e => Refusal::failed(e),
+    })?;
+    if face.is_json() {
+        emit(&json!({"event": "demo", "equal": true, "compared": outcome.compared}));
+        return Ok(Status::Done);
+    }
+    for set in &outcome.verified {
+        out(&format!("\nWhat verify said:\n{}", show::verified(set)));
+    }
+    let restored = show::restored(&outcome.restored, "restored".as_ref());
+    out(&format!("\nWhat restore said:\n{restored}"));
+    let healed = restore::status(&outcome.restored) == Status::Problems;
+    out(&format!(
+        "\nThe restored tree equals the original: {} entries, bytes and metadata.{}\n\
+         The whole journey took {:.1} s.\n",
+        outcome.compared,
+        if healed { "\n(As a command, restore ends with status 3: all there, but healed.)" } else { "" },
+        began.elapsed().as_secs_f64(),
+    ));
+    if !temporary {
+        out(&format!("Everything lies in {}.\n", dir.display()));
+    }
+    Ok(Status::Done)
+}
+
+/// A new folder of our own under the system's temporary folder.
+fn temporary_folder() -> Result<PathBuf, Refusal> {
+    use std::os::unix::fs::DirBuilderExt;
+    let name = format!("holdall-demo-{}", std::process::id());
+    let dir = std::env::temp_dir().join(name);
+    std::fs::DirBuilder::new().mode(0o700).create(&dir).map_err(|e| {
+        Refusal::failed(e).hint("name a folder to work in: holdall demo DIR")
+    })?;
+    Ok(dir)
+}

@@ -1,0 +1,132 @@
+//! `pack` on the command line.
+
+use super::args::PackArgs;
+use super::exit::Status;
+use super::face::Face;
+use super::json::{emit, out};
+use super::run::Refusal;
+use super::sizes::parse_size;
+use super::show;
+use crate::entropy::System;
+use crate::keys::recipients::{KeyError, Recipients};
+use crate::packer::Checkpoint;
+use crate::plan::place::PlaceError;
+use crate::plan::room::{Geometry, RoomError};
+use crate::plan::survive::Survive;
+use crate::verbs::pack::{self as verb, PackJobError, PackOptions};
+use std::path::PathBuf;
+
+/// Packs.
+pub fn pack(args: PackArgs, face: &Face) -> Result<Status, Refusal> {
+    let options = meant(args)?;
+    let prepared = verb::prepare(options, &System, face.monitor()).map_err(refusal)?;
+    face.finish();
+    if face.is_json() {
+        emit(&show::plan_json(&prepared));
+    } else {
+        out(&show::plan(&prepared));
+    }
+    let facts = show::PlanFacts::of(&prepared);
+    let outcome = prepared.run(face.monitor()).map_err(refusal)?;
+    face.finish();
+    face.print_problems();
+    if face.is_json() {
+        emit(&show::packed_json(&outcome));
+    } else {
+        out(&show::packed(&facts, &outcome));
+    }
+    let lost = outcome.verdict.as_ref().is_some_and(|v| !v.restorable());
+    Ok(match () {
+        () if lost => Status::Failed,
+        () if !face.problems().is_empty() || !outcome.is_proven() => Status::Problems,
+        () => Status::Done,
+    })
+}
+
+/// What the arguments mean.
+fn meant(args: PackArgs) -> Result<PackOptions, Refusal> {
+    let drives = args.drives.iter().map(|d| drive(d)).collect::<Result<_, _>>()?;
+    let recipients = Recipients::read(&args.recipients, &args.recipient_files);
+    let recipients = recipients.map_err(|e| {
+        let hint = match e {
+            KeyError::NoRecipient => "add -r RECIPIENT; holdall keygen makes one",
+            KeyError::Recipient { .. } => "a recipient begins with age1: holdall keygen prints it",
+            _ => "name a file with one recipient a line",
+        };
+        Refusal::failed(e).hint(hint).status(Status::Usage)
+    })?;
+    let survive = args.survive.as_deref().map(str::parse::<Survive>).transpose().map_err(|e| {
+        let hint = "write --survive cases=1, drives=1, cases=1,drives=1 or none";
+        Refusal::failed(e).hint(hint).status(Status::Usage)
+    })?;
+    let checkpoint = match args.checkpoint.as_deref().map(parse_size) {
+        None => Checkpoint::default(),
+        Some(Ok(bytes)) => Checkpoint { bytes, seconds: 0 },
+        Some(Err(text)) => return Err(Refusal::usage(text, "write --checkpoint 256MiB")),
+    };
+    let geometry = args.geometry.as_deref().map(geometry).transpose()?;
+    Ok(PackOptions {
+        source: args.source,
+        drives,
+        recipients,
+        survive,
+        level: args.level,
+        exclude: args.exclude,
+        one_file_system: args.one_file_system,
+        name: args.name,
+        contact: args.contact,
+        checkpoint,
+        read_back: !args.no_read_back,
+        geometry,
+    })
+}
+
+fn drive(text: &str) -> Result<(String, PathBuf), Refusal> {
+    match text.split_once('=') {
+        Some((case, path)) if !case.is_empty() && !path.is_empty() => {
+            Ok((case.into(), PathBuf::from(path)))
+        }
+        _ => Err(Refusal::usage(
+            format!("--drive {text} does not say which case the drive belongs to"),
+            format!("write --drive CASE=PATH, such as --drive a={text}"),
+        )),
+    }
+}
+
+fn geometry(text: &str) -> Result<Geometry, Refusal> {
+    let numbers: Vec<u32> = text.split(',').filter_map(|n| n.parse().ok()).collect();
+    let [chunk, block, count] = numbers[..] else {
+        return Err(Refusal::usage("--geometry needs three numbers", "write C,B,N in bytes"));
+    };
+    Geometry::new(chunk, block, count).map_err(|e| Refusal::failed(e).status(Status::Usage))
+}
+
+/// What to do when a pack is refused.
+pub fn refusal(error: PackJobError) -> Refusal {
+    let (hint, status) = match &error {
+        PackJobError::Drive { .. } => {
+            ("name the folder where the drive is mounted, writable", Status::Usage)
+        }
+        PackJobError::DriveTwice { .. } => ("name each drive once", Status::Usage),
+        PackJobError::Case { .. } | PackJobError::Filter(_) => ("", Status::Usage),
+        PackJobError::Inside { .. } => {
+            ("pack a folder that lies apart from the drives", Status::Usage)
+        }
+        PackJobError::Plan { source: RoomError::Place(PlaceError::RuleNeedsMore { .. }), .. } => (
+            "add drives or cases, or ask for less with --survive; --survive none keeps no parity",
+            Status::Usage,
+        ),
+        PackJobError::Plan { source: RoomError::TooLittle { .. }, .. } => (
+            "add drives or larger ones, pack less (--exclude), or ask for less with --survive",
+            Status::Failed,
+        ),
+        PackJobError::Scan(_) => ("name a folder or file that exists", Status::Failed),
+        PackJobError::Pack(_) => (
+            "what was committed stays on the drives; free or replace the drives and pack again",
+            Status::Failed,
+        ),
+        _ => ("", Status::Failed),
+    };
+    let refusal = Refusal::failed(error).status(status);
+    if hint.is_empty() { refusal } else { refusal.hint(hint) }
+}

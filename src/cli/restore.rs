@@ -1,0 +1,64 @@
+//! `restore` on the command line.
+
+use super::args::RestoreArgs;
+use super::exit::Status;
+use super::face::Face;
+use super::json::{emit, out};
+use super::run::{Refusal, open_refusal};
+use super::show;
+use crate::destination::DestinationError;
+use crate::keys::recipients::Identities;
+use crate::verbs::restore::{self as verb, RestoreJob, RestoreJobError, RestoreOutcome};
+
+/// Restores.
+pub fn restore(args: RestoreArgs, face: &Face) -> Result<Status, Refusal> {
+    let identities = identities(&args.identities)?;
+    let job = RestoreJob {
+        paths: args.paths,
+        identities,
+        to: args.to.clone(),
+        give_up: args.give_up,
+        salvage: args.salvage,
+    };
+    let outcome = verb::restore(&job, face.monitor()).map_err(refusal)?;
+    face.finish();
+    face.print_problems();
+    if face.is_json() {
+        emit(&show::restored_json(&outcome));
+    } else {
+        out(&show::restored(&outcome, &args.to));
+    }
+    Ok(status(&outcome))
+}
+
+/// 0 all there; 3 all there but healed or lacking metadata; 4 files wait; 1 files are lost.
+pub fn status(outcome: &RestoreOutcome) -> Status {
+    let r = &outcome.restored;
+    match () {
+        () if r.lost > 0 || outcome.gaps => Status::Failed,
+        () if r.waiting > 0 => Status::Waiting,
+        () if r.rebuilt_blocks + r.metadata_problems + r.packed_badly > 0 || r.from_lists => {
+            Status::Problems
+        }
+        () => Status::Done,
+    }
+}
+
+/// Reads identity files.
+pub fn identities(files: &[std::path::PathBuf]) -> Result<Identities, Refusal> {
+    Identities::read(files).map_err(|e| {
+        Refusal::failed(e).hint("-i names a file as holdall keygen -o or age-keygen writes it")
+    })
+}
+
+fn refusal(error: RestoreJobError) -> Refusal {
+    let hint = match error {
+        RestoreJobError::Open(e) => return open_refusal(e),
+        RestoreJobError::Destination { source: DestinationError::NotEmpty { .. }, .. } => {
+            "restore into a folder that is missing or empty"
+        }
+        RestoreJobError::Destination { .. } => "name a folder that can be written",
+        RestoreJobError::Restore(_) => "run the same command again to go on from here",
+    };
+    Refusal::failed(error).hint(hint)
+}

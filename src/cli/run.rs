@@ -1,0 +1,164 @@
+//! From what was typed to what it means: runs one command and says how it ended.
+
+use super::args::{Cli, Command, KeygenArgs, PathsArgs};
+use super::exit::{Status, print_error};
+use super::face::Face;
+use super::json::{emit, out};
+use super::{ls, pack, restore, say, show};
+use crate::verbs;
+use clap::Parser;
+use serde_json::json;
+
+/// A command that could not be done: what stopped it, what to type instead, and the status.
+pub struct Refusal {
+    /// what stopped it
+    pub error: Box<dyn std::error::Error>,
+    /// what to do about it
+    pub hint: Option<String>,
+    /// the exit status
+    pub status: Status,
+}
+
+impl Refusal {
+    /// The command line asks for what cannot be.
+    pub fn usage(text: impl Into<String>, hint: impl Into<String>) -> Self {
+        let error = Box::<dyn std::error::Error>::from(text.into());
+        Self { error, hint: Some(hint.into()), status: Status::Usage }
+    }
+
+    /// It could not be done.
+    pub fn failed(error: impl std::error::Error + 'static) -> Self {
+        Self { error: Box::new(error), hint: None, status: Status::Failed }
+    }
+
+    /// With a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// With another status.
+    #[must_use]
+    pub fn status(mut self, status: Status) -> Self {
+        self.status = status;
+        self
+    }
+}
+
+/// Parses the command line, runs the command, and says how it ended.
+pub fn run() -> Status {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => return parse_failure(&e),
+    };
+    let face = Face::new(cli.json, cli.quiet);
+    let result = match cli.command {
+        Command::Keygen(args) => keygen(&args, &face),
+        Command::Pack(args) => pack::pack(args, &face),
+        Command::Verify(args) => verify(&args, &face),
+        Command::Restore(args) => restore::restore(args, &face),
+        Command::Ls(args) => ls::ls(args, &face),
+        Command::Status(args) => status(&args, &face),
+        Command::Demo(args) => super::demo::demo(args, &face),
+    };
+    face.finish();
+    match result {
+        Ok(status) => status,
+        Err(refusal) => {
+            face.print_problems();
+            if face.is_json() {
+                let text = crate::sets::open::chain(refusal.error.as_ref());
+                emit(&json!({"event": "error", "text": text, "hint": refusal.hint}));
+            }
+            print_error(refusal.error.as_ref(), refusal.hint.as_deref());
+            refusal.status
+        }
+    }
+}
+
+fn parse_failure(error: &clap::Error) -> Status {
+    if error.use_stderr() {
+        say(error.to_string().trim_end());
+        Status::Usage
+    } else {
+        out(&error.to_string());
+        Status::Done
+    }
+}
+
+fn keygen(args: &KeygenArgs, face: &Face) -> Result<Status, Refusal> {
+    let made = verbs::keygen::keygen(args.output.as_deref()).map_err(|e| {
+        Refusal::failed(e).hint("keygen never writes over a file: name another, or move it away")
+    })?;
+    if face.is_json() {
+        emit(&json!({"event": "keygen", "recipient": made.recipient, "file": args.output}));
+        return Ok(Status::Done);
+    }
+    match &made.text {
+        Some(text) => out(text),
+        None => {
+            out(&format!("{}\n", made.recipient));
+            let file = args.output.as_deref().unwrap_or_else(|| "".as_ref()).display();
+            say(&format!("note: keep {file} where the drives do not go; without it nobody can \
+                 restore"));
+        }
+    }
+    Ok(Status::Done)
+}
+
+fn verify(args: &PathsArgs, face: &Face) -> Result<Status, Refusal> {
+    let sets = verbs::verify::verify(&args.paths, face.monitor()).map_err(open_refusal)?;
+    face.finish();
+    face.print_problems();
+    let mut status = Status::Done;
+    for set in &sets {
+        if face.is_json() {
+            emit(&show::verify_json(set));
+        } else {
+            out(&show::verified(set));
+        }
+        status = status.merge(match () {
+            () if !set.verdict.restorable() => Status::Failed,
+            () if !set.is_whole() => Status::Problems,
+            () => Status::Done,
+        });
+    }
+    Ok(if face.problems().is_empty() { status } else { status.merge(Status::Problems) })
+}
+
+fn status(args: &PathsArgs, face: &Face) -> Result<Status, Refusal> {
+    let sets = verbs::status::status(&args.paths, face.monitor()).map_err(open_refusal)?;
+    face.finish();
+    face.print_problems();
+    let mut status = Status::Done;
+    for set in &sets {
+        if face.is_json() {
+            emit(&show::status_json(set));
+        } else {
+            out(&show::status(set));
+        }
+        status = status.merge(match () {
+            () if !set.verdict.restorable() => Status::Failed,
+            () if !set.missing.is_empty() => Status::Problems,
+            () => Status::Done,
+        });
+    }
+    Ok(if face.problems().is_empty() { status } else { status.merge(Status::Problems) })
+}
+
+/// What to do when no set or key could be opened.
+pub fn open_refusal(error: verbs::open::OpenError) -> Refusal {
+    use verbs::open::OpenError;
+    let hint = match &error {
+        OpenError::Drive { .. } => "name folders where drives are mounted",
+        OpenError::NoSet { .. } => {
+            "a drive of a set has a folder named holdall: mount the drives and name their mount \
+             points"
+        }
+        OpenError::SeveralShipments { .. } => "name the drives of one shipment",
+        OpenError::Key { .. } => "name the identity that belongs to a recipient of this shipment",
+        OpenError::NoKeyFile { .. } => "attach another drive of the set: each carries the keys",
+    };
+    Refusal::failed(error).hint(hint)
+}

@@ -1,0 +1,445 @@
+//! Results in words and in JSON.
+
+use super::sizes::{shown_bytes, shown_count};
+use super::table::{DriveRow, bytes_table};
+use crate::drives::Level;
+use crate::format::ids::Slot;
+use crate::plan::survive::Survive;
+use crate::sets::damage::Verdict;
+use crate::verbs::pack::{PackOutcome, Prepared};
+use crate::verbs::restore::RestoreOutcome;
+use crate::verbs::status::SetStatus;
+use crate::verbs::verify::SetOutcome;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Counts with the right ending: `1 drive`, `2 drives`.
+fn some(count: u64, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", shown_count(count))
+}
+
+/// The guarantee as a sentence.
+fn guarantee(survive: Survive) -> String {
+    let (cases, drives) = (u64::from(survive.cases), u64::from(survive.drives));
+    match (cases, drives) {
+        (0, 0) => "Nothing may be lost: there is no parity.".into(),
+        (c, 0) => format!("Any {} may be lost.", some(c, "case")),
+        (0, d) => format!("Any {} may be lost.", some(d, "drive")),
+        (c, d) => format!("Any {} and any {} more may be lost.", some(c, "case"), some(d, "drive")),
+    }
+}
+
+/// What stays to be said after the plan was carried out.
+pub struct PlanFacts {
+    survive: Survive,
+    names: Vec<(String, String)>,
+    free_bytes: Vec<u64>,
+}
+
+impl PlanFacts {
+    /// Of a plan.
+    pub fn of(prepared: &Prepared) -> Self {
+        Self {
+            survive: prepared.plan.survive,
+            names: prepared.drive_names(),
+            free_bytes: prepared.free_bytes.clone(),
+        }
+    }
+
+    fn table(&self, bytes: &[u64]) -> String {
+        let row = |(i, (case, drive)): (usize, &(String, String))| DriveRow {
+            case: case.clone(),
+            drive: drive.clone(),
+            slot: i + 1,
+            bytes: bytes[i],
+            capacity: self.free_bytes[i],
+        };
+        bytes_table(&self.names.iter().enumerate().map(row).collect::<Vec<_>>())
+    }
+}
+
+/// The plan, before anything is written.
+pub fn plan(prepared: &Prepared) -> String {
+    let facts = PlanFacts::of(prepared);
+    let (plan, totals) = (&prepared.plan, &prepared.totals);
+    let mut cases: Vec<&str> = facts.names.iter().map(|(case, _)| case.as_str()).collect();
+    cases.sort_unstable();
+    cases.dedup();
+    let shards: u64 = plan.placement.shares().iter().map(|(_, n)| n).sum();
+    let parity = shards - plan.placement.data_shards();
+    let mut t = String::new();
+    let _ = writeln!(
+        t,
+        "Plan for shipment {}: {} in {}.\n{}{}",
+        prepared.shipment,
+        some(facts.names.len() as u64, "drive"),
+        some(cases.len() as u64, "case"),
+        guarantee(plan.survive),
+        if prepared.survive_is_default {
+            " (The default for these drives; --survive changes it.\nParity along a drive against \
+             bad sectors, blocks=P%, is not in this version.)"
+        } else {
+            ""
+        },
+    );
+    let _ = writeln!(
+        t,
+        "The dataset: {}, {}. The drives hold {} under this rule.",
+        some(totals.entries, "entry").replace("entrys", "entries"),
+        shown_bytes(totals.data_bytes),
+        shown_bytes(plan.holds_bytes),
+    );
+    let _ = writeln!(
+        t,
+        "The cost: {} of {} shards are parity ({} %). At most, if nothing compresses:\n",
+        shown_count(parity),
+        shown_count(shards),
+        (parity * 100).checked_div(shards).unwrap_or(0),
+    );
+    t.push_str(&facts.table(&plan.drive_bytes));
+    t
+}
+
+/// The same for programs.
+pub fn plan_json(prepared: &Prepared) -> Value {
+    json!({
+        "event": "plan",
+        "shipment": prepared.shipment.to_string(),
+        "survive": prepared.plan.survive.to_string(),
+        "survive_is_default": prepared.survive_is_default,
+        "entries": prepared.totals.entries,
+        "files": prepared.totals.files,
+        "data_bytes": prepared.totals.data_bytes,
+        "holds_bytes": prepared.plan.holds_bytes,
+        "drives": prepared.drive_names().iter().enumerate().map(|(i, (case, drive))| json!({
+            "slot": i + 1,
+            "case": case,
+            "drive": drive,
+            "bytes": prepared.plan.drive_bytes[i],
+            "free_bytes": prepared.free_bytes[i],
+        })).collect::<Vec<_>>(),
+    })
+}
+
+/// What was packed.
+pub fn packed(facts: &PlanFacts, outcome: &PackOutcome) -> String {
+    let p = &outcome.packed;
+    let mut t = String::from("\n");
+    t.push_str(&facts.table(&p.drive_bytes));
+    let _ = writeln!(
+        t,
+        "\nPacked {}: {} in {}, stored as {} in {}.",
+        some(p.entries, "entry").replace("entrys", "entries"),
+        shown_bytes(p.file_bytes),
+        some(p.files, "file"),
+        shown_bytes(p.stored_bytes),
+        some(p.stripes, "stripe"),
+    );
+    if p.duplicate_bytes > 0 {
+        let _ = writeln!(t, "{} were there already and lie once.", shown_bytes(p.duplicate_bytes));
+    }
+    if p.forgotten > 0 {
+        let forgotten = shown_count(p.forgotten);
+        let _ = writeln!(t, "The table of duplicates was full: {forgotten} pieces were forgotten.");
+    }
+    if outcome.reports.is_empty() {
+        t.push_str("Nothing was read back (--no-read-back): run holdall verify before you trust it.\n");
+    } else {
+        let levels = outcome.reports.iter().flatten().map(|r| r.level);
+        let level = levels.min().unwrap_or(Level::None);
+        let proven = outcome.is_proven();
+        let _ = writeln!(
+            t,
+            "Read back from the medium ({}): {}.",
+            level.name(),
+            if proven { "every block is as it was written" } else { "not proven, see above" },
+        );
+    }
+    let degraded = outcome.verdict.as_ref().is_some_and(|v| v.degraded > 0 || !v.restorable());
+    let _ = writeln!(
+        t,
+        "{}{}",
+        guarantee(facts.survive),
+        if degraded { " This does not hold for all stripes: see the problems above." } else { "" },
+    );
+    let root = blake3::Hash::from_bytes(p.root).to_hex();
+    let _ = writeln!(t, "The set's root (b3sum set.txt): {root}");
+    t.push_str("The drives are synced: unmount them, and they are safe to unplug.\n");
+    t
+}
+
+/// The same for programs.
+pub fn packed_json(outcome: &PackOutcome) -> Value {
+    let p = &outcome.packed;
+    json!({
+        "event": "packed",
+        "shipment": outcome.shipment.to_string(),
+        "root": blake3::Hash::from_bytes(p.root).to_hex().to_string(),
+        "entries": p.entries,
+        "files": p.files,
+        "file_bytes": p.file_bytes,
+        "duplicate_bytes": p.duplicate_bytes,
+        "stored_bytes": p.stored_bytes,
+        "stripes": p.stripes,
+        "drive_bytes": p.drive_bytes,
+        "failed_drives": p.failed.iter().map(|i| i + 1).collect::<Vec<_>>(),
+        "read_back": outcome.reports.iter().map(|r| r.as_ref().map(|r| json!({
+            "level": r.level.name(), "whole": r.is_whole(), "bytes": r.bytes,
+        }))).collect::<Vec<_>>(),
+        "proven": outcome.is_proven(),
+    })
+}
+
+/// The verdict in a sentence or two.
+fn verdict(v: &Verdict) -> String {
+    let mut t = String::new();
+    if v.restorable() {
+        let _ = match (v.degraded, v.least_spare) {
+            (0, Some(spare)) if spare > 0 => writeln!(
+                t,
+                "Everything can be restored; {} more of any stripe may be lost.",
+                some(spare as u64, "shard")
+            ),
+            (0, _) => writeln!(t, "Everything can be restored; nothing more may be lost."),
+            (n, Some(spare)) => writeln!(
+                t,
+                "Everything can be restored: {} of {} need parity for it, and at worst {} more \
+                 may be lost.",
+                some(n, "stripe"),
+                shown_count(v.stripes),
+                some(spare as u64, "shard"),
+            ),
+            (n, None) => writeln!(t, "Everything can be restored; {} need parity.", some(n, "stripe")),
+        };
+        return t;
+    }
+    if v.gaps {
+        t.push_str("Records are missing or contradict each other: some stripes cannot be found.\n");
+    }
+    let _ = writeln!(
+        t,
+        "Not everything can be restored from the drives that are here: {} of {} lack too much.",
+        some(v.beyond.len() as u64, "stripe"),
+        shown_count(v.stripes),
+    );
+    if !v.would_help.is_empty() {
+        let slots: Vec<_> = v.would_help.iter().map(ToString::to_string).collect();
+        let _ = writeln!(t, "Drives that would help: slot {}.", slots.join(", "));
+    }
+    t
+}
+
+/// What verify found of a set.
+pub fn verified(set: &SetOutcome) -> String {
+    let mut t = String::new();
+    let here = set.drives.len() as u64;
+    let _ = writeln!(
+        t,
+        "Set {} ({}): {} of {} here.",
+        set.name,
+        set.survive,
+        some(here, "drive"),
+        set.drive_count
+    );
+    for d in &set.drives {
+        let r = &d.report;
+        let state = match () {
+            () if r.vanished => "it stopped answering".into(),
+            () if r.is_whole() && d.bad_papers == 0 => "whole".to_string(),
+            () => {
+                let mut words = Vec::new();
+                if r.missing_shards > 0 {
+                    words.push(format!("{} missing", some(r.missing_shards, "shard")));
+                }
+                if r.bad_blocks > 0 {
+                    words.push(format!("{} damaged", some(r.bad_blocks, "block")));
+                }
+                if d.bad_papers > 0 {
+                    words.push(format!("{} damaged", some(d.bad_papers, "other file")));
+                }
+                words.join(", ")
+            }
+        };
+        let _ = writeln!(
+            t,
+            "  slot {:>3}  case {}  {}: {} in {}, read {}: {state}",
+            d.slot.to_string(),
+            d.case,
+            d.name,
+            shown_bytes(r.bytes),
+            some(r.shards, "shard"),
+            r.level.name(),
+        );
+    }
+    if !set.missing.is_empty() {
+        let slots: Vec<_> = set.missing.iter().map(ToString::to_string).collect();
+        let _ = writeln!(t, "  not here: slot {}", slots.join(", "));
+    }
+    match &set.root {
+        Some(root) => {
+            let _ = writeln!(t, "Root (b3sum set.txt): {root}");
+        }
+        None => t.push_str("The set was never closed: it cannot be told from a shortened one.\n"),
+    }
+    t.push_str(&verdict(&set.verdict));
+    t
+}
+
+fn verdict_json(v: &Verdict) -> Value {
+    json!({
+        "restorable": v.restorable(),
+        "stripes": v.stripes,
+        "degraded": v.degraded,
+        "beyond": v.beyond.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "would_help": v.would_help.iter().map(|s| s.0).collect::<Vec<_>>(),
+        "spare_shards": v.least_spare,
+    })
+}
+
+fn slots_json(slots: &[Slot]) -> Vec<u16> {
+    slots.iter().map(|s| s.0).collect()
+}
+
+/// The same for programs.
+pub fn verify_json(set: &SetOutcome) -> Value {
+    json!({
+        "event": "verified",
+        "set": set.name,
+        "survive": set.survive,
+        "root": set.root,
+        "whole": set.is_whole(),
+        "missing": slots_json(&set.missing),
+        "drives": set.drives.iter().map(|d| json!({
+            "slot": d.slot.0,
+            "case": d.case,
+            "drive": d.name,
+            "shards": d.report.shards,
+            "bytes": d.report.bytes,
+            "level": d.report.level.name(),
+            "missing_shards": d.report.missing_shards,
+            "bad_blocks": d.report.bad_blocks,
+            "bad_files": d.bad_papers,
+            "vanished": d.report.vanished,
+        })).collect::<Vec<_>>(),
+        "verdict": verdict_json(&set.verdict),
+    })
+}
+
+/// What is here of a set.
+pub fn status(set: &SetStatus) -> String {
+    let mut t = String::new();
+    let name = if set.dataset.is_empty() { String::new() } else { format!(" \"{}\"", set.dataset) };
+    let _ = writeln!(
+        t,
+        "Set {}{}, packed {}, {} of shards, survives {}:",
+        set.name,
+        super::shown_text(&name),
+        super::shown_text(&set.created),
+        shown_bytes(set.bytes),
+        set.survive,
+    );
+    for (slot, case, path) in &set.drives {
+        let _ = writeln!(t, "  slot {:>3}  case {case}  {path}", slot.to_string());
+    }
+    for (slot, case) in &set.missing {
+        let case = case.as_deref().unwrap_or("?");
+        let _ = writeln!(t, "  slot {:>3}  case {case}  not here", slot.to_string());
+    }
+    match set.closed {
+        Some(true) => t.push_str("It is closed, and the last set of its shipment.\n"),
+        Some(false) => t.push_str("It is closed; the shipment has further sets.\n"),
+        None => t.push_str("It was never closed: it cannot be told from a shortened one.\n"),
+    }
+    t.push_str(&verdict(&set.verdict));
+    t.push_str("(From labels and records only: holdall verify reads every block.)\n");
+    t
+}
+
+/// The same for programs.
+pub fn status_json(set: &SetStatus) -> Value {
+    json!({
+        "event": "status",
+        "set": set.name,
+        "name": set.dataset,
+        "created": set.created,
+        "survive": set.survive,
+        "bytes": set.bytes,
+        "drives": set.drives.iter().map(|(slot, case, path)| json!({
+            "slot": slot.0, "case": case, "drive": path,
+        })).collect::<Vec<_>>(),
+        "missing": set.missing.iter().map(|(slot, case)| json!({
+            "slot": slot.0, "case": case,
+        })).collect::<Vec<_>>(),
+        "closed": set.closed.is_some(),
+        "last": set.closed,
+        "verdict": verdict_json(&set.verdict),
+    })
+}
+
+/// What was restored.
+pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
+    let r = &outcome.restored;
+    let mut t = String::new();
+    let _ = writeln!(
+        t,
+        "Restored {} to {}: {}, {}.",
+        some(r.entries, "entry").replace("entrys", "entries"),
+        super::shown_text(&to.display().to_string()),
+        some(r.files, "file"),
+        shown_bytes(r.file_bytes),
+    );
+    if r.already > 0 {
+        let _ = writeln!(t, "{} were in place already.", some(r.already, "entry").replace("entrys", "entries"));
+    }
+    if r.rebuilt_blocks > 0 {
+        let _ = writeln!(t, "{} were rebuilt from parity.", some(r.rebuilt_blocks, "block"));
+    }
+    if outcome.owners_left {
+        t.push_str("Owners were not set: only root may.\n");
+    }
+    if outcome.gaps {
+        t.push_str("Records are missing: there may be more that nothing here names.\n");
+    }
+    if r.waiting > 0 {
+        let _ = writeln!(
+            t,
+            "{} wait for drives that are not here. Attach them and run the same command again, or \
+             add --give-up.",
+            some(r.waiting, "file")
+        );
+        for (set, slot, case) in &outcome.missing {
+            let case = case.as_deref().unwrap_or("?");
+            let _ = writeln!(t, "  set {set}  slot {slot:>3}  case {case}");
+        }
+    }
+    if r.lost > 0 {
+        let _ = writeln!(t, "{} cannot be restored; they are listed above.", some(r.lost, "file"));
+    }
+    if r.is_complete() && !outcome.gaps {
+        t.push_str("Every file is complete and verified.\n");
+    }
+    t
+}
+
+/// The same for programs.
+pub fn restored_json(outcome: &RestoreOutcome) -> Value {
+    let r = &outcome.restored;
+    json!({
+        "event": "restored",
+        "entries": r.entries,
+        "files": r.files,
+        "file_bytes": r.file_bytes,
+        "already": r.already,
+        "rebuilt_blocks": r.rebuilt_blocks,
+        "lost": r.lost,
+        "waiting": r.waiting,
+        "metadata_problems": r.metadata_problems,
+        "from_lists": r.from_lists,
+        "missing": outcome.missing.iter().map(|(set, slot, case)| json!({
+            "set": set, "slot": slot, "case": case,
+        })).collect::<Vec<_>>(),
+        "complete": r.is_complete() && !outcome.gaps,
+    })
+}

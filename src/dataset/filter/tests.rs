@@ -1,0 +1,78 @@
+use super::*;
+use rstest::rstest;
+
+fn filter(patterns: &[&str]) -> Filter {
+    Filter::new(&patterns.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+}
+
+#[rstest]
+// without a slash: a name at any depth
+#[case("*.tmp", b"a.tmp", true)]
+#[case("*.tmp", b"x/y/a.tmp", true)]
+#[case("*.tmp", b"a.tmp.txt", false)]
+#[case("*.tmp", b"x.tmp/kept-by-nothing", true)]
+#[case("cache", b"x/cache", true)]
+#[case("cache", b"x/cache2", false)]
+#[case("?", b"x/\xff", true)]
+#[case("*", b"anything", true)]
+#[case("{a,b}", b"x/b", true)]
+#[case("[!a]", b"x/b", true)]
+#[case("\\*", b"x/*", true)]
+#[case("\\*", b"x/y", false)]
+// with a slash: the path from SOURCE
+#[case("x/cache", b"x/cache", true)]
+#[case("x/cache", b"y/x/cache", false)]
+#[case("x/*", b"x/y", true)]
+#[case("x/*", b"z/x/y", false)]
+#[case("x/*/z", b"x/y/y/z", false)]
+#[case("x/**/z", b"x/y/y/z", true)]
+#[case("**/x/z", b"a/b/x/z", true)]
+#[case("**/x/z", b"x/z", true)]
+#[case("x/**", b"x", false)]
+// a leading slash ties to SOURCE
+#[case("/cache", b"cache", true)]
+#[case("/cache", b"x/cache", false)]
+#[case("/*.tmp", b"x/a.tmp", false)]
+// names that are not UTF-8, or hold a newline
+#[case("*.tmp", b"\xff\xfe.tmp", true)]
+#[case("x/*", b"x/\xff\n\xfe", true)]
+#[case("*", b"a\nb", true)]
+#[case("a*b", b"x/a\n\xffb", true)]
+// SOURCE itself
+#[case("*", b"", false)]
+#[case("**", b"", false)]
+fn matches(#[case] pattern: &str, #[case] path: &[u8], #[case] excluded: bool) {
+    assert_eq!(filter(&[pattern]).excludes(path, false), excluded);
+}
+
+#[test]
+fn a_trailing_slash_means_folders() {
+    for pattern in ["build/", "/build/"] {
+        let filter = filter(&[pattern]);
+        assert!(filter.excludes(b"build", true));
+        assert!(!filter.excludes(b"build", false));
+        assert!(filter.excludes(b"build/a/b", false), "what lies in it goes with it");
+        assert!(!filter.excludes_alone(b"build/a/b", false));
+        assert_eq!(filter.excludes(b"x/build", true), pattern == "build/");
+    }
+}
+
+#[test]
+fn several_patterns_add_up() {
+    let filter = filter(&["*.tmp", "x/y", "/z", "w/"]);
+    for path in [b"a.tmp".as_slice(), b"x/y", b"z", b"w/a"] {
+        assert!(filter.excludes(path, false));
+    }
+    assert!(!filter.excludes(b"w", false));
+    assert!(!Filter::new(&[]).unwrap().excludes(b"a", false));
+}
+
+#[test]
+fn patterns_that_cannot_be_meant_are_refused() {
+    for pattern in ["", "/", "//", "a//b", "./a", "../a", "a/.", "a//"] {
+        let error = Filter::new(&[pattern.into()]).unwrap_err();
+        assert!(matches!(error, FilterError::MatchesNothing { .. }), "{pattern}: {error}");
+    }
+    let error = Filter::new(&["a[".into()]).unwrap_err();
+    assert_eq!(error.to_string(), "\"a[\" is not a pattern");
+}

@@ -1,0 +1,25 @@
+//! The dataset: a tree of files on this machine, and how it is read.
+//!
+//! - Enters: SOURCE, a folder or a single file, and what to leave out ([`filter`]).
+//! - Leaves: its entries in one total order ([`scan`]), and later the bytes of its files
+//!   ([`source`]).
+//! - Always holds: (1) the dataset is only read, never changed; (2) everything below SOURCE is
+//!   reached by folder handles, so a path may have any length, and no symlink below SOURCE is
+//!   followed; (3) a path, once a name was read from a folder, is bytes and need not be UTF-8.
+
+pub mod filter;
+pub mod scan;
+pub mod source;
+pub mod work;
+
+mod beneath;
+mod folder;
+mod inode;
+mod root;
+#[cfg(test)]
+mod testing;
+
+pub use filter::{Filter, FilterError};
+pub use inode::Identity;
+pub use scan::{ScanError, ScanOptions, ScanTotals, ScannedEntry, scan};
+pub use source::{Source, SourceError, SourceFile};

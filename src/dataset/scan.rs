@@ -1,0 +1,398 @@
+//! The scan: SOURCE's tree as entries in one total order.
+//!
+//! - Enters: SOURCE, a folder or a single file, and what to leave out.
+//! - Leaves: one [`ScannedEntry`] a path, a [`Problem`] for each path that cannot be had, and
+//!   [`ScanTotals`].
+//! - Always holds:
+//!   1. Entries come in the order of [`Entry::sort_key`]: bytewise by path, a folder's path taken
+//!      as ending in `/`. The walk goes depth first; the names of a folder are read whole and
+//!      sorted so. Then all that lies in a folder follows it and comes before its next sibling,
+//!      for it begins with the folder's key, and the sibling's key, which does not, decides by a
+//!      byte within that key.
+//!   2. A folder's entry comes before what lies in it; the first path of a hard-linked file before
+//!      the others.
+//!   3. Memory is one folder's names for each depth, and one path for each hard-linked file of
+//!      which some path has not been seen. No more than 256 folder handles are open, and the
+//!      thread's stack does not grow with the depth.
+//!   4. A path that cannot be read, or changes between listing and looking, is one problem and no
+//!      more; the scan goes on.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as MapEntry;
+use std::error::Error;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use super::beneath::open_beneath;
+use super::filter::Filter;
+use super::folder::{Folder, Named};
+use super::inode::{Identity, Inode};
+use super::root::Root;
+use crate::format::list::{Entry, Kind, shown_path};
+use crate::monitor::{Monitor, Problem, ProblemKind};
+
+/// Folder handles that are open at once; those of folders further up are closed and opened again.
+const OPEN_FOLDERS: usize = 256;
+/// Entries between two calls of [`Monitor::advance`].
+const ADVANCE_ENTRIES: u64 = 256;
+/// The longest name that a list may hold.
+const NAME_BYTES: usize = 255;
+/// How a folder is opened.
+const FOLDER_FLAGS: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// An entry, and what the packing host needs to know when it reads it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScannedEntry {
+    /// the entry as it is packed; the holes of a file are not yet known
+    pub entry: Entry,
+    /// tells whether the path still stands for the same thing
+    pub identity: Identity,
+    /// a file with fewer bytes allocated than it has, so looking for holes is worth while
+    pub sparse: bool,
+}
+
+/// What to leave out.
+#[derive(Clone, Debug)]
+pub struct ScanOptions {
+    /// paths that are left out
+    pub filter: Filter,
+    /// folders on another device than SOURCE are entries, but are not entered
+    pub one_file_system: bool,
+}
+
+/// What a scan found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScanTotals {
+    /// all entries
+    pub entries: u64,
+    /// regular files
+    pub files: u64,
+    /// folders
+    pub folders: u64,
+    /// symlinks and hard links
+    pub links: u64,
+    /// named pipes and devices
+    pub other: u64,
+    /// bytes of all files
+    pub file_bytes: u64,
+    /// the same, less what the file system says is not allocated
+    pub data_bytes: u64,
+}
+
+/// Why there is no scan.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// There is nothing at SOURCE.
+    #[error("{} does not exist", path.display())]
+    Missing {
+        /// SOURCE
+        path: PathBuf,
+    },
+    /// SOURCE is there, but is nothing that can be packed.
+    #[error("{} is {found}, neither a folder nor a file", path.display())]
+    Unsuitable {
+        /// SOURCE
+        path: PathBuf,
+        /// what it is
+        found: &'static str,
+    },
+    /// SOURCE cannot be opened.
+    #[error("cannot open {}", path.display())]
+    Unreadable {
+        /// SOURCE
+        path: PathBuf,
+        /// what the system said
+        #[source]
+        source: io::Error,
+    },
+    /// The receiver of the entries failed.
+    #[error("the entries found could not be kept")]
+    Sink {
+        /// what the receiver said
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl ScanError {
+    /// For a sink that fails.
+    pub fn sink(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Sink { source: source.into() }
+    }
+}
+
+/// Gives every entry of `source` to `sink`, in order.
+pub fn scan(
+    source: &Path,
+    options: &ScanOptions,
+    monitor: &dyn Monitor,
+    sink: &mut dyn FnMut(ScannedEntry) -> Result<(), ScanError>,
+) -> Result<ScanTotals, ScanError> {
+    let path = || source.to_path_buf();
+    let root = Root::open(source).map_err(|errno| match errno {
+        Errno::NOENT => ScanError::Missing { path: path() },
+        errno => ScanError::Unreadable { path: path(), source: errno.into() },
+    })?;
+    let mut walk = Walk::new(options, monitor, sink);
+    match root {
+        Root::Folder(handle, inode) => {
+            walk.device = inode.identity.device;
+            walk.emit(inode.entry(b"", Kind::Folder), &inode)?;
+            walk.enter(handle, &inode);
+            walk.tree()?;
+        }
+        Root::File(name, inode) => {
+            walk.path = name;
+            walk.visit(false, Ok(inode))?;
+        }
+        Root::Other(found) => return Err(ScanError::Unsuitable { path: path(), found }),
+    }
+    monitor.advance(walk.totals.entries % ADVANCE_ENTRIES);
+    Ok(walk.totals)
+}
+
+struct Walk<'a> {
+    options: &'a ScanOptions,
+    monitor: &'a dyn Monitor,
+    sink: &'a mut dyn FnMut(ScannedEntry) -> Result<(), ScanError>,
+    totals: ScanTotals,
+    /// SOURCE's device
+    device: u64,
+    /// where the walk is
+    path: Vec<u8>,
+    /// the folders that the walk is in, SOURCE first; SOURCE's handle is never closed
+    folders: Vec<Folder>,
+    hard_links: HashMap<(u64, u64), FirstPath>,
+}
+
+/// The first path of a file with several.
+struct FirstPath {
+    identity: Identity,
+    path: Vec<u8>,
+    /// paths that have not been seen
+    left: u32,
+}
+
+impl<'a> Walk<'a> {
+    fn new(
+        options: &'a ScanOptions,
+        monitor: &'a dyn Monitor,
+        sink: &'a mut dyn FnMut(ScannedEntry) -> Result<(), ScanError>,
+    ) -> Self {
+        Self {
+            options,
+            monitor,
+            sink,
+            totals: ScanTotals::default(),
+            device: 0,
+            path: Vec::new(),
+            folders: Vec::new(),
+            hard_links: HashMap::new(),
+        }
+    }
+
+    /// Walks on until the folder entered first has been left.
+    fn tree(&mut self) -> Result<(), ScanError> {
+        while let Some(folder) = self.folders.last_mut() {
+            self.path.truncate(folder.path_len);
+            let Some(Named { name, is_folder, inode }) = folder.next_name() else {
+                self.leave();
+                continue;
+            };
+            append_name(&mut self.path, name);
+            self.visit(is_folder, inode)?;
+        }
+        Ok(())
+    }
+
+    /// Reports what is at the present path, and enters it if it is a folder.
+    fn visit(
+        &mut self,
+        listed_as_folder: bool,
+        inode: Result<Inode, Errno>,
+    ) -> Result<(), ScanError> {
+        let found = inode
+            .map_err(|errno| said("cannot read its metadata", errno))
+            .and_then(|inode| Ok((self.entry(&inode, listed_as_folder)?, inode)));
+        let (entry, inode) = match found {
+            Ok(found) => found,
+            Err(detail) => {
+                self.problem(detail);
+                return Ok(());
+            }
+        };
+        let is_folder = entry.kind == Kind::Folder;
+        self.emit(entry, &inode)?;
+        let elsewhere = inode.identity.device != self.device;
+        if is_folder && !(self.options.one_file_system && elsewhere) {
+            match self.open_folder() {
+                Ok(handle) => self.enter(handle, &inode),
+                Err(errno) => self.problem(said("cannot open the folder", errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The entry of the present path, or why there is none. What the inode alone does not say (a
+    /// symlink's text, the first path of a hard link) is added here.
+    fn entry(&mut self, inode: &Inode, listed_as_folder: bool) -> Result<Entry, String> {
+        let kind = inode.kind().ok_or("the system does not say what it is")?;
+        if kind == Kind::Socket {
+            return Err("sockets are not packed".into());
+        }
+        if (kind == Kind::Folder) != listed_as_folder {
+            return Err("it was replaced while its folder was scanned".into());
+        }
+        let name = last_name(&self.path);
+        if name.len() > NAME_BYTES {
+            let len = name.len();
+            return Err(format!("its name has {len} bytes; at most {NAME_BYTES} can be packed"));
+        }
+        let mut entry = inode.entry(&self.path, kind);
+        if kind == Kind::Symlink {
+            entry.target =
+                self.read_link().map_err(|errno| said("cannot read the symlink", errno))?;
+        }
+        if kind == Kind::File
+            && let Some(first) = self.first_path(inode)
+        {
+            entry.kind = Kind::HardLink;
+            entry.size = 0;
+            entry.target = first;
+        }
+        Ok(entry)
+    }
+
+    fn read_link(&self) -> Result<Vec<u8>, Errno> {
+        let folder = self.folders.last().and_then(Folder::handle).ok_or(Errno::BADF)?;
+        let text = rustix::fs::readlinkat(folder, last_name(&self.path), Vec::new())?;
+        Ok(text.into_bytes())
+    }
+
+    /// The path under which this file came before; none if this is the first. A file that changed
+    /// since then counts as another: its inode's number may have been given to a new one.
+    fn first_path(&mut self, inode: &Inode) -> Option<Vec<u8>> {
+        if inode.links < 2 {
+            return None;
+        }
+        let identity = inode.identity;
+        let new = || FirstPath { identity, path: self.path.clone(), left: inode.links - 1 };
+        match self.hard_links.entry((identity.device, identity.inode)) {
+            MapEntry::Vacant(known) => {
+                known.insert(new());
+                None
+            }
+            MapEntry::Occupied(mut known) if known.get().identity != identity => {
+                known.insert(new());
+                None
+            }
+            MapEntry::Occupied(mut known) if known.get().left > 1 => {
+                known.get_mut().left -= 1;
+                Some(known.get().path.clone())
+            }
+            MapEntry::Occupied(known) => Some(known.remove().path),
+        }
+    }
+
+    fn emit(&mut self, entry: Entry, inode: &Inode) -> Result<(), ScanError> {
+        let totals = &mut self.totals;
+        let sparse = entry.kind == Kind::File && inode.is_sparse();
+        totals.entries += 1;
+        match entry.kind {
+            Kind::Folder => totals.folders += 1,
+            Kind::Symlink | Kind::HardLink => totals.links += 1,
+            Kind::File => {
+                totals.files += 1;
+                totals.file_bytes += inode.size;
+                totals.data_bytes += inode.data_bytes();
+            }
+            _ => totals.other += 1,
+        }
+        if totals.entries.is_multiple_of(ADVANCE_ENTRIES) {
+            self.monitor.advance(ADVANCE_ENTRIES);
+        }
+        (self.sink)(ScannedEntry { entry, identity: inode.identity, sparse })
+    }
+
+    /// Opens the folder at the present path, which lies in the folder that the walk is in.
+    fn open_folder(&self) -> Result<OwnedFd, Errno> {
+        let parent = self.folders.last().and_then(Folder::handle).ok_or(Errno::BADF)?;
+        rustix::io::retry_on_intr(|| {
+            rustix::fs::openat(parent, last_name(&self.path), FOLDER_FLAGS, Mode::empty())
+        })
+    }
+
+    /// Lists the folder at the present path; from here on the walk is in it.
+    fn enter(&mut self, handle: OwnedFd, inode: &Inode) {
+        let path_len = self.path.len();
+        let path = &mut self.path;
+        let (folder, result) = Folder::read(handle, inode, path_len, |name, is_folder| {
+            append_name(path, name);
+            let keep = !self.options.filter.excludes_alone(path, is_folder);
+            path.truncate(path_len);
+            keep
+        });
+        if let Err(errno) = result {
+            self.problem(said("cannot list the whole folder", errno));
+        }
+        self.folders.push(folder);
+        // Handle 0 stays open, so that one is taken off the count.
+        if let Some(far @ 1..) = self.folders.len().checked_sub(OPEN_FOLDERS) {
+            self.folders[far].take_handle();
+        }
+    }
+
+    /// Goes back to the folder above, whose handle may have been closed: then up from the one
+    /// left, or down from SOURCE if that leads elsewhere because something was moved.
+    fn leave(&mut self) {
+        let Some(mut below) = self.folders.pop() else { return };
+        let Some((source, [.., folder])) = self.folders.split_first_mut() else { return };
+        if folder.handle().is_some() {
+            return;
+        }
+        self.path.truncate(folder.path_len);
+        let up = below.take_handle().is_some_and(|below| {
+            rustix::fs::openat(below, "..", FOLDER_FLAGS, Mode::empty())
+                .is_ok_and(|handle| folder.restore_handle(handle))
+        });
+        let back = up
+            || source.handle().is_some_and(|source| {
+                open_beneath(source, &self.path, FOLDER_FLAGS)
+                    .is_ok_and(|handle| folder.restore_handle(handle))
+            });
+        let left = folder.left();
+        if !back && left > 0 {
+            folder.give_up();
+            self.problem(format!("it was moved while it was scanned: {left} names not read"));
+        }
+    }
+
+    /// Reports a problem with the present path.
+    fn problem(&self, detail: String) {
+        let subject = shown_path(&self.path);
+        self.monitor.problem(Problem::new(ProblemKind::SourceUnreadable, subject, detail));
+    }
+}
+
+fn said(what: &str, errno: Errno) -> String {
+    format!("{what}: {}", io::Error::from(errno))
+}
+
+fn append_name(path: &mut Vec<u8>, name: &[u8]) {
+    if !path.is_empty() {
+        path.push(b'/');
+    }
+    path.extend_from_slice(name);
+}
+
+fn last_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests;

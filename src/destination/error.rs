@@ -1,0 +1,118 @@
+//! What can go wrong with one entry of the restored tree, or with DIR itself.
+
+use std::io;
+
+use crate::format::FormatError;
+use crate::format::list::shown_path;
+
+/// Why something was not done in the destination. Paths are relative to DIR, as entries name
+/// them, except where DIR itself is meant.
+#[derive(Debug, thiserror::Error)]
+pub enum DestinationError {
+    /// The system refused.
+    #[error("{action} {}", shown_path(.path))]
+    Io {
+        /// what was tried: `make folder`, `write`, …
+        action: &'static str,
+        /// the file or folder
+        path: Vec<u8>,
+        /// what the system said
+        #[source]
+        source: io::Error,
+    },
+    /// DIR, or what an entry's path needs to be a folder, is something else.
+    #[error("{} is not a folder", shown_path(.path))]
+    NotAFolder {
+        /// the file or symlink in its place
+        path: Vec<u8>,
+    },
+    /// Something has the entry's final name already.
+    #[error("{} is already there", shown_path(.path))]
+    Exists {
+        /// the final name
+        path: Vec<u8>,
+    },
+    /// The name belongs to the restore itself.
+    #[error("{} is a name that the restore itself uses", shown_path(.path))]
+    Reserved {
+        /// the entry's path, or the state file's name
+        path: Vec<u8>,
+    },
+    /// The path is absolute, has `..` in it, or the like.
+    #[error("{} is not a path inside the destination", shown_path(.path))]
+    Path {
+        /// the entry's path
+        path: Vec<u8>,
+        /// what is wrong with it
+        #[source]
+        source: FormatError,
+    },
+    /// The entry is not of the kind that was asked for, or lacks what its kind needs.
+    #[error("{} cannot be restored as the kind of entry it says it is", shown_path(.path))]
+    WrongKind {
+        /// the entry's path
+        path: Vec<u8>,
+    },
+    /// The file that a hard link is one more name of is not there (yet).
+    #[error("{} links to {}, which is not there", shown_path(.path), shown_path(.target))]
+    NoTarget {
+        /// the hard link's path
+        path: Vec<u8>,
+        /// the first name
+        target: Vec<u8>,
+    },
+    /// DIR holds something, and it is not a restore that was begun.
+    #[error("{} is not empty", shown_path(.path))]
+    NotEmpty {
+        /// DIR
+        path: Vec<u8>,
+    },
+    /// DIR holds a restore of another shipment.
+    #[error("{} holds a restore of shipment {found}, not of {wanted}", shown_path(.path))]
+    OtherShipment {
+        /// DIR
+        path: Vec<u8>,
+        /// the shipment that was begun there
+        found: String,
+        /// the one asked for
+        wanted: String,
+    },
+    /// The file that says which restore was begun cannot be understood.
+    #[error("{} does not say which restore was begun here", shown_path(.path))]
+    Claim {
+        /// the file
+        path: Vec<u8>,
+        /// what is wrong with it
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The restore in DIR was begun by a newer holdall.
+    #[error("{} is of format {found}; this program knows format 1", shown_path(.path))]
+    NewerClaim {
+        /// the file
+        path: Vec<u8>,
+        /// its format
+        found: u32,
+    },
+}
+
+impl DestinationError {
+    /// For `map_err`: `action` on `path` failed.
+    pub(super) fn io<E: Into<io::Error>>(
+        action: &'static str,
+        path: &[u8],
+    ) -> impl FnOnce(E) -> Self {
+        move |source| Self::Io { action, path: path.to_vec(), source: source.into() }
+    }
+
+    /// No room left in the destination: no other file will fare better.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. }
+            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    }
+
+    /// This user may not do that (make a device, for one).
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+}

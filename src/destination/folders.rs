@@ -1,0 +1,306 @@
+//! Handles of the folders in DIR, reached one name at a time.
+//!
+//! - Enters: checked paths relative to DIR.
+//! - Leaves: open handles; what is done next is done relative to one of them, with one name.
+//! - Always holds: (1) no symlink is walked through: every step is `openat` of one name with
+//!   `O_NOFOLLOW`, so a path may be of any length; (2) at most [`HELD_FOLDERS`] handles are kept,
+//!   however deep or wide the tree is, and a step holds two more; (3) the working folder is never
+//!   reached, under whatever spelling the file system takes for its name.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+
+use super::error::DestinationError;
+
+/// Handles kept open: enough for many threads in many folders, far below the 1,024 files that a
+/// process may usually have open.
+const HELD_FOLDERS: usize = 256;
+/// The mode of a folder until it is finished: nobody else looks in.
+const MODE_FOR_NOW: u32 = 0o700;
+
+/// Which file or folder this is: device and inode.
+pub(super) type FileId = (u64, u64);
+
+/// The identity of an open file or folder.
+pub(super) fn file_id(fd: impl AsFd) -> io::Result<FileId> {
+    let stat = rustix::fs::fstat(fd)?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+/// A name as cap-std takes it.
+pub(super) fn as_path(name: &[u8]) -> &Path {
+    Path::new(std::ffi::OsStr::from_bytes(name))
+}
+
+/// Opens one name in `folder`; a symlink is not followed.
+pub(super) fn open_at(folder: &Dir, name: &[u8], flags: OFlags, mode: u32) -> io::Result<File> {
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(mode))?))
+}
+
+/// Opens the folder `name` in `folder`; a symlink is not followed.
+pub(super) fn open_folder_at(folder: &Dir, name: &[u8]) -> io::Result<Dir> {
+    open_at(folder, name, OFlags::RDONLY | OFlags::DIRECTORY, 0).map(Dir::from_std_file)
+}
+
+/// Makes the folder `name` in `folder`, for its owner alone; one that is there is fine.
+pub(super) fn make_folder_at(folder: &Dir, name: &[u8]) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.mode(MODE_FOR_NOW);
+    match folder.create_dir_with(as_path(name), &builder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        done => done,
+    }
+}
+
+/// Removes everything in `folder`, except `keep`.
+pub(super) fn empty_folder(folder: &Dir, keep: Option<&str>) -> io::Result<()> {
+    // All names first: some file systems skip names when others are removed in between.
+    let found: Vec<_> = folder.entries()?.collect::<io::Result<_>>()?;
+    for entry in found {
+        let name = entry.file_name();
+        if keep.is_some_and(|keep| name == keep) {
+            continue;
+        }
+        let is_folder = entry.file_type()?.is_dir();
+        let removed =
+            if is_folder { folder.remove_dir_all(&name) } else { folder.remove_file(&name) };
+        match removed {
+            // FUSE keeps an open file under a hidden name, which goes by itself.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether opening a folder failed because something else has its name.
+pub(super) fn is_not_a_folder(error: &io::Error) -> bool {
+    let is = |errno: rustix::io::Errno| error.raw_os_error() == Some(errno.raw_os_error());
+    is(rustix::io::Errno::NOTDIR) || is(rustix::io::Errno::LOOP)
+}
+
+/// For `map_err`: the folder `path` could not be opened.
+pub(super) fn not_opened(path: &[u8]) -> impl FnOnce(io::Error) -> DestinationError {
+    move |error| {
+        if is_not_a_folder(&error) {
+            DestinationError::NotAFolder { path: path.to_vec() }
+        } else {
+            DestinationError::io("open folder", path)(error)
+        }
+    }
+}
+
+/// The parent folder's path and the last name of a path that is not empty.
+pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        Some(slash) => (&path[..slash], &path[slash + 1..]),
+        None => (&[], path),
+    }
+}
+
+/// The way to the folders of the tree.
+pub(super) struct Folders {
+    root: Arc<Dir>,
+    work: FileId,
+    /// root may enter and write in any folder
+    is_root: bool,
+    held: Mutex<Held>,
+}
+
+impl Folders {
+    /// The folders below `root`; `work` is the one that no path may reach.
+    pub(super) fn new(root: Dir, work: FileId, is_root: bool) -> Self {
+        Self { root: Arc::new(root), work, is_root, held: Mutex::default() }
+    }
+
+    /// DIR itself.
+    pub(super) fn root(&self) -> &Arc<Dir> {
+        &self.root
+    }
+
+    /// The folder at `path`; it is made, with its parents, if it is missing.
+    pub(super) fn open_or_make(&self, path: &[u8]) -> Result<Arc<Dir>, DestinationError> {
+        self.walk(path, true)
+    }
+
+    /// The folder at `path`; none if it, or a parent, is missing.
+    pub(super) fn find(&self, path: &[u8]) -> Result<Option<Arc<Dir>>, DestinationError> {
+        match self.walk(path, false) {
+            Ok(folder) => Ok(Some(folder)),
+            Err(DestinationError::Io { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A handle of what has this path now, not of what had it when it was last opened.
+    pub(super) fn open_anew(&self, path: &[u8]) -> Result<Arc<Dir>, DestinationError> {
+        if path.is_empty() {
+            return Ok(Arc::clone(&self.root));
+        }
+        let (parent, name) = split(path);
+        let parent = self.walk(parent, false)?;
+        Ok(Arc::new(self.step(&parent, name, path, false)?))
+    }
+
+    /// Runs `call`, which changes something in `folder`. A folder that an earlier run has finished
+    /// may have a mode that keeps its owner out; then it is opened to its owner, until it is
+    /// finished again, and `call` is run once more.
+    pub(super) fn within<T>(
+        &self,
+        folder: &Dir,
+        call: impl Fn() -> io::Result<T>,
+    ) -> io::Result<T> {
+        match call() {
+            Err(error) if self.is_shut(&error) && widen(folder) => call(),
+            done => done,
+        }
+    }
+
+    fn is_shut(&self, error: &io::Error) -> bool {
+        !self.is_root && error.kind() == io::ErrorKind::PermissionDenied
+    }
+
+    fn walk(&self, path: &[u8], make: bool) -> Result<Arc<Dir>, DestinationError> {
+        let steps = steps(path);
+        let (done, mut folder) = self.nearest(&steps);
+        let mut start = if done == 0 { 0 } else { steps[done - 1].end + 1 };
+        for Step { end, key } in &steps[done..] {
+            folder = Arc::new(self.step(&folder, &path[start..*end], &path[..*end], make)?);
+            self.held().put(*key, Arc::clone(&folder));
+            start = end + 1;
+        }
+        Ok(folder)
+    }
+
+    /// The deepest folder on the way that is open, and how many steps lead to it.
+    fn nearest(&self, steps: &[Step]) -> (usize, Arc<Dir>) {
+        let mut held = self.held();
+        for (before, step) in steps.iter().enumerate().rev() {
+            if let Some(folder) = held.get(&step.key) {
+                return (before + 1, folder);
+            }
+        }
+        (0, Arc::clone(&self.root))
+    }
+
+    /// One step from `parent` to its folder `name`, which is `path` from DIR.
+    fn step(
+        &self,
+        parent: &Dir,
+        name: &[u8],
+        path: &[u8],
+        make: bool,
+    ) -> Result<Dir, DestinationError> {
+        let mut opened = self.open_child(parent, name);
+        if make && matches!(&opened, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            self.within(parent, || make_folder_at(parent, name))
+                .map_err(DestinationError::io("make folder", path))?;
+            opened = self.open_child(parent, name);
+        }
+        let folder = opened.map_err(not_opened(path))?;
+        // The working folder may have a short name too, or one that only looks different.
+        let at_top = !path.contains(&b'/');
+        if at_top && file_id(&folder).map_err(DestinationError::io("look at", path))? == self.work {
+            return Err(DestinationError::Reserved { path: path.to_vec() });
+        }
+        Ok(folder)
+    }
+
+    fn open_child(&self, parent: &Dir, name: &[u8]) -> io::Result<Dir> {
+        match self.within(parent, || open_folder_at(parent, name)) {
+            Err(error) if self.is_shut(&error) && widen_unreadable(parent, name).is_ok() => {
+                open_folder_at(parent, name)
+            }
+            done => done,
+        }
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gives the owner all of an open folder; false if that changes nothing or is not allowed.
+fn widen(folder: &Dir) -> bool {
+    let Ok(stat) = rustix::fs::fstat(folder) else { return false };
+    let mode = stat.st_mode & 0o7777;
+    mode & MODE_FOR_NOW != MODE_FOR_NOW
+        && rustix::fs::fchmod(folder, Mode::from_raw_mode(mode | MODE_FOR_NOW)).is_ok()
+}
+
+/// The same for a folder that cannot be opened for reading. The handle says that it is a folder,
+/// and the kernel's name for the handle leads to nothing else.
+fn widen_unreadable(parent: &Dir, name: &[u8]) -> io::Result<()> {
+    let folder = open_at(parent, name, OFlags::PATH | OFlags::DIRECTORY, 0)?;
+    let mode = rustix::fs::fstat(&folder)?.st_mode & 0o7777;
+    let handle = format!("/proc/self/fd/{}", folder.as_raw_fd());
+    let mode = Mode::from_raw_mode(mode | MODE_FOR_NOW);
+    Ok(rustix::fs::chmodat(CWD, handle, mode, AtFlags::empty())?)
+}
+
+/// A folder on the way: where its path ends, and what stands for its path.
+struct Step {
+    end: usize,
+    key: Key,
+}
+
+/// Stands for a path, so that what is kept for a handle does not grow with the path: the hash of
+/// the parent's key and the name.
+type Key = [u8; blake3::OUT_LEN];
+
+/// The steps from DIR to `path`.
+fn steps(path: &[u8]) -> Vec<Step> {
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    let last = (!path.is_empty()).then_some(path.len());
+    let (mut start, mut key) = (0, Key::default());
+    slashes
+        .chain(last)
+        .map(|end| {
+            key =
+                *blake3::Hasher::new().update(&key).update(&path[start..end]).finalize().as_bytes();
+            start = end + 1;
+            Step { end, key }
+        })
+        .collect()
+}
+
+/// The handles used last.
+#[derive(Default)]
+struct Held {
+    folders: HashMap<Key, (u64, Arc<Dir>)>,
+    /// counts uses; a folder's number says when it was used last
+    clock: u64,
+}
+
+impl Held {
+    fn get(&mut self, key: &Key) -> Option<Arc<Dir>> {
+        self.clock += 1;
+        let (used, folder) = self.folders.get_mut(key)?;
+        *used = self.clock;
+        Some(Arc::clone(folder))
+    }
+
+    fn put(&mut self, key: Key, folder: Arc<Dir>) {
+        if self.folders.len() >= HELD_FOLDERS
+            && let Some(oldest) =
+                self.folders.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| *key)
+        {
+            self.folders.remove(&oldest);
+        }
+        self.clock += 1;
+        self.folders.insert(key, (self.clock, folder));
+    }
+}

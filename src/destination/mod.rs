@@ -1,0 +1,218 @@
+//! The restored tree: DIR, and in it what the dataset's entries say.
+//!
+//! - Enters: entries with any path whatever, and their bytes, from many threads at once.
+//! - Leaves: the tree, entry by entry under final names; what metadata could not be set; small
+//!   state files for the journal of the restore.
+//! - Always holds: (1) nothing outside DIR is touched, whatever an entry says and whatever lies in
+//!   DIR: everything is done with one name relative to an open folder, and no symlink is followed;
+//!   (2) a path may be of any length and depth, with a constant number of open folders; (3) a file
+//!   has its final name only when the caller says it is whole, and metadata comes before the name;
+//!   (4) `DIR/.holdall` is the restore's own: an entry of that name is refused, and it is there
+//!   from before the first entry until [`Destination::complete`]; (5) a DIR that holds anything
+//!   else than a restore of the same shipment is not touched.
+//!
+//! A folder that somebody moves away during the restore keeps its handle: what is put into it goes
+//! where it is now, and [`Destination::finish_folder`], which opens it by name, then fails.
+//!
+//! In `DIR/.holdall`: `restore.json` (whose restore this is), `parts/` (files that are not whole)
+//! and the caller's state files.
+
+mod claim;
+mod error;
+mod folders;
+mod metadata;
+mod part;
+mod place;
+mod state;
+
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cap_std::fs::Dir;
+use rustix::fs::{Mode, Timespec, Timestamps, UTIME_OMIT};
+
+pub use claim::Opened;
+pub use error::DestinationError;
+pub use metadata::MetadataProblem;
+pub use part::PartFile;
+
+use crate::format::list::checked_path;
+use folders::{Folders, as_path, empty_folder, file_id, make_folder_at, open_folder_at, split};
+
+/// The working folder, in DIR.
+const WORK: &str = ".holdall";
+/// Whose restore this is, in the working folder.
+const CLAIM: &str = "restore.json";
+/// Files that are not whole, in the working folder.
+const PARTS: &str = "parts";
+/// On FUSE a file that is closed and removed lives on for a moment, under a hidden name: how often
+/// the working folder is tried again for that, and after how long.
+const HIDDEN_TRIES: u32 = 40;
+const HIDDEN_WAIT: Duration = Duration::from_millis(50);
+
+/// What has a final name already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundKind {
+    /// a folder
+    Folder,
+    /// a regular file
+    File,
+    /// a symlink, wherever it points
+    Symlink,
+    /// a pipe, a device or a socket
+    Special,
+}
+
+/// DIR, while a shipment is restored into it.
+pub struct Destination {
+    /// DIR, absolute
+    dir: PathBuf,
+    folders: Folders,
+    work: Dir,
+    parts: Arc<Dir>,
+    next_part: AtomicU64,
+    saving: Mutex<()>,
+    owners: bool,
+    /// the file system takes `README` and `readme` for one name
+    ignores_case: bool,
+}
+
+impl Destination {
+    /// Opens `dir` for a restore of `shipment`. A missing or empty folder is claimed for it; one
+    /// that is claimed for it already is resumed; any other is refused.
+    pub fn open(dir: &Path, shipment: &str) -> Result<(Self, Opened), DestinationError> {
+        let shown = dir.as_os_str().as_bytes();
+        let absolute = std::path::absolute(dir).map_err(DestinationError::io("find", shown))?;
+        let root = claim::open_dir(dir)?;
+        let (work, opened) = claim::claim(&root, dir, shipment)?;
+        let failed = |error| DestinationError::io("open", &work_path(PARTS))(error);
+        make_folder_at(&work, PARTS.as_bytes()).map_err(failed)?;
+        let parts = open_folder_at(&work, PARTS.as_bytes()).map_err(failed)?;
+        let work_id = file_id(&work).map_err(failed)?;
+        let ignores_case = work.symlink_metadata(CLAIM.to_ascii_uppercase()).is_ok();
+        let owners = rustix::process::geteuid().is_root();
+        let destination = Self {
+            dir: absolute,
+            folders: Folders::new(root, work_id, owners),
+            work,
+            parts: Arc::new(parts),
+            next_part: AtomicU64::new(0),
+            saving: Mutex::new(()),
+            owners,
+            ignores_case,
+        };
+        Ok((destination, opened))
+    }
+
+    /// Whether owners are set: only root may, and for anybody else it is not tried.
+    pub fn sets_owners(&self) -> bool {
+        self.owners
+    }
+
+    /// What has the final name `path` now; nothing if a parent is missing too.
+    pub fn exists(&self, path: &[u8]) -> Result<Option<FoundKind>, DestinationError> {
+        let path = self.checked(path)?;
+        if path.is_empty() {
+            return Ok(Some(FoundKind::Folder));
+        }
+        let (folder, name) = split(path);
+        let Some(folder) = self.folders.find(folder)? else { return Ok(None) };
+        let look = || folder.symlink_metadata(as_path(name));
+        let found = match self.folders.within(&folder, look) {
+            Ok(found) => found.file_type(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(DestinationError::io("look at", path)(error)),
+        };
+        Ok(Some(match found {
+            _ if found.is_dir() => FoundKind::Folder,
+            _ if found.is_file() => FoundKind::File,
+            _ if found.is_symlink() => FoundKind::Symlink,
+            _ => FoundKind::Special,
+        }))
+    }
+
+    /// Puts everything so far on disk; an earlier write that failed unseen is an error here.
+    pub fn sync(&self) -> Result<(), DestinationError> {
+        rustix::fs::syncfs(&self.work).map_err(DestinationError::io("sync", self.shown_dir()))
+    }
+
+    /// Bytes that this user can still write.
+    pub fn free_bytes(&self) -> Result<u64, DestinationError> {
+        let room = rustix::fs::fstatvfs(self.folders.root())
+            .map_err(DestinationError::io("look at", self.shown_dir()))?;
+        Ok(room.f_bavail.saturating_mul(room.f_frsize))
+    }
+
+    /// Ends the restore: syncs, and removes `DIR/.holdall`. DIR keeps the mode and times that
+    /// [`Self::finish_folder`] gave it.
+    pub fn complete(self) -> Result<(), DestinationError> {
+        self.sync()?;
+        let failed = |error| DestinationError::io("remove", WORK.as_bytes())(error);
+        let root = self.folders.root();
+        let before = rustix::fs::fstat(root).map_err(|errno| failed(errno.into()))?;
+        let mut removed = self.remove_work();
+        for _ in 0..HIDDEN_TRIES {
+            match &removed {
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                    std::thread::sleep(HIDDEN_WAIT);
+                    removed = self.remove_work();
+                }
+                _ => break,
+            }
+        }
+        removed.map_err(failed)?;
+        let times = Timestamps {
+            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+            last_modification: Timespec {
+                tv_sec: before.st_mtime,
+                tv_nsec: before.st_mtime_nsec.cast_signed(),
+            },
+        };
+        // Refused only where it was refused before, and reported then.
+        let _ = rustix::fs::fchmod(root, Mode::from_raw_mode(before.st_mode & 0o7777));
+        let _ = rustix::fs::futimens(root, &times);
+        rustix::fs::fsync(root).map_err(DestinationError::io("sync", self.shown_dir()))
+    }
+
+    /// Removes the working folder. The claim goes last, so that a DIR whose completion is cut short
+    /// can be opened again.
+    fn remove_work(&self) -> io::Result<()> {
+        empty_folder(&self.parts, None)?;
+        empty_folder(&self.work, Some(CLAIM))?;
+        empty_folder(&self.work, None)?;
+        let root = self.folders.root();
+        self.folders.within(root, || root.remove_dir(WORK))
+    }
+
+    fn checked<'a>(&self, path: &'a [u8]) -> Result<&'a [u8], DestinationError> {
+        checked(path, self.ignores_case)
+    }
+
+    fn shown_dir(&self) -> &[u8] {
+        self.dir.as_os_str().as_bytes()
+    }
+}
+
+/// A path that may be walked: relative, without `..`, and not the restore's own, which has more
+/// spellings where case does not count.
+fn checked(path: &[u8], ignores_case: bool) -> Result<&[u8], DestinationError> {
+    checked_path(path).map_err(|source| DestinationError::Path { path: path.to_vec(), source })?;
+    let top = path.split(|byte| *byte == b'/').next().unwrap_or_default();
+    let reserved = WORK.as_bytes();
+    if top == reserved || (ignores_case && top.eq_ignore_ascii_case(reserved)) {
+        return Err(DestinationError::Reserved { path: path.to_vec() });
+    }
+    Ok(path)
+}
+
+/// Path from DIR of something in the working folder, for errors.
+fn work_path(name: &str) -> Vec<u8> {
+    format!("{WORK}/{name}").into_bytes()
+}
+
+#[cfg(test)]
+mod tests;

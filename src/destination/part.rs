@@ -1,0 +1,110 @@
+//! Part files: what is not whole yet lies in `DIR/.holdall/parts` under a short name.
+//!
+//! - Enters: runs of bytes, in any order, from many threads.
+//! - Leaves: a file that can be renamed to its final name in one step.
+//! - Always holds: (1) a name is used by one part only; (2) a part that is dropped before it has
+//!   its final name is removed; (3) bytes that were never written are a hole.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use cap_std::fs::Dir;
+use rustix::fs::OFlags;
+
+use super::error::DestinationError;
+use super::folders::{as_path, empty_folder, open_at};
+use super::{Destination, PARTS, work_path};
+
+/// A name in the parts folder; what has it is removed unless it was moved away.
+pub(super) struct Part {
+    pub(super) folder: Arc<Dir>,
+    pub(super) name: String,
+    pub(super) moved: bool,
+}
+
+impl Part {
+    /// The part's path from DIR, for errors.
+    pub(super) fn path(&self) -> Vec<u8> {
+        work_path(&format!("{PARTS}/{}", self.name))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.moved {
+            // What cannot be removed now goes with `clear_parts` or `complete`.
+            let _ = self.folder.remove_file(as_path(self.name.as_bytes()));
+        }
+    }
+}
+
+/// A file that is being restored. When it is dropped, it is closed before its name is removed.
+pub struct PartFile {
+    pub(super) file: File,
+    pub(super) part: Part,
+}
+
+impl PartFile {
+    /// Writes all of `bytes` at `offset`.
+    pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DestinationError> {
+        self.file.write_all_at(bytes, offset).map_err(|error| self.failed("write", error))
+    }
+
+    /// Fills `bytes` from `offset`; the end of the file before that is an error.
+    pub fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), DestinationError> {
+        self.file.read_exact_at(bytes, offset).map_err(|error| self.failed("read", error))
+    }
+
+    /// Sets the length; what lies past the bytes written is a hole.
+    pub fn set_len(&self, len: u64) -> Result<(), DestinationError> {
+        self.file.set_len(len).map_err(|error| self.failed("set the length of", error))
+    }
+
+    fn failed(&self, action: &'static str, error: io::Error) -> DestinationError {
+        DestinationError::io(action, &self.part.path())(error)
+    }
+}
+
+impl Destination {
+    /// A new part file in `DIR/.holdall/parts`.
+    pub fn begin_file(&self) -> Result<PartFile, DestinationError> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        let (file, part) =
+            self.make_part("make", |folder, name| open_at(folder, name, flags, 0o600))?;
+        Ok(PartFile { file, part })
+    }
+
+    /// Removes the parts that an interrupted run left. Nothing else may be restoring into DIR.
+    pub fn clear_parts(&self) -> Result<(), DestinationError> {
+        empty_folder(&self.parts, None).map_err(DestinationError::io("clear", &work_path(PARTS)))
+    }
+
+    /// Makes something under a short name that nothing has; `make` must not replace.
+    pub(super) fn make_part<T>(
+        &self,
+        action: &'static str,
+        make: impl Fn(&Dir, &[u8]) -> io::Result<T>,
+    ) -> Result<(T, Part), DestinationError> {
+        loop {
+            let number = self.next_part.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{:x}-{number:x}", std::process::id());
+            let made = make(&self.parts, name.as_bytes());
+            match made {
+                Ok(made) => {
+                    return Ok((
+                        made,
+                        Part { folder: Arc::clone(&self.parts), name, moved: false },
+                    ));
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    let path = work_path(&format!("{PARTS}/{name}"));
+                    return Err(DestinationError::io(action, &path)(error));
+                }
+            }
+        }
+    }
+}

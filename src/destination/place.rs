@@ -1,0 +1,252 @@
+//! Entries under their final names.
+//!
+//! - Enters: entries, and part files that hold their bytes.
+//! - Leaves: the entry with its metadata under its final name, and what could not be set of it.
+//! - Always holds: (1) everything but folders and hard links is made and finished in the parts
+//!   folder and moved in one step; (2) nothing is replaced unless the caller says so (an entry is
+//!   restored again after an interruption), and a folder never.
+
+use std::io;
+
+use cap_std::fs::{Dir, MetadataExt};
+use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
+use rustix::io::Errno;
+
+use super::Destination;
+use super::error::DestinationError;
+use super::folders::{as_path, split};
+use super::metadata::{MetadataProblem, set_on_handle, set_on_part};
+use super::part::{Part, PartFile};
+use crate::format::list::{Entry, Kind};
+
+/// Bytes that a name may have.
+const NAME_BYTES: usize = 255;
+
+type Placed = Result<Vec<MetadataProblem>, DestinationError>;
+
+impl Destination {
+    /// Makes a folder, and its parents if they are missing, for its owner alone until
+    /// [`Self::finish_folder`]. A folder that is there is fine; anything else there is an error.
+    pub fn make_folder(&self, path: &[u8]) -> Result<(), DestinationError> {
+        self.folders.open_or_make(self.checked(path)?).map(|_| ())
+    }
+
+    /// Gives a part file its metadata and its final name; missing parents are made. `replace`: a
+    /// leftover of that name that is not a folder is removed first.
+    pub fn finish_file(&self, part: PartFile, entry: &Entry, replace: bool) -> Placed {
+        let path = self.path_of(entry, &[Kind::File])?;
+        let PartFile { file, mut part } = part;
+        let problems = set_on_handle(&file, entry, self.owners);
+        // FUSE keeps an open file that is removed under another name, so it is closed first.
+        drop(file);
+        self.place(&mut part, path, replace)?;
+        Ok(problems)
+    }
+
+    /// Gives a part file that will never be whole the name `NAME.incomplete`, or the next that is
+    /// free (`NAME.incomplete-2`), and returns the path. Set-id bits are left out.
+    pub fn finish_incomplete(
+        &self,
+        part: PartFile,
+        entry: &Entry,
+    ) -> Result<Vec<u8>, DestinationError> {
+        let path = self.path_of(entry, &[Kind::File])?;
+        let PartFile { file, mut part } = part;
+        let mut partial = entry.clone();
+        partial.mode &= 0o777;
+        // The file is not what was packed anyway; the caller lists it as that.
+        let _ = set_on_handle(&file, &partial, self.owners);
+        drop(file);
+        let mut number = 1;
+        loop {
+            let path = incomplete_path(path, number);
+            match self.place(&mut part, &path, false) {
+                Ok(()) => return Ok(path),
+                Err(DestinationError::Exists { .. }) => number += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Makes a symlink. Where it points is nobody's concern here: it is never followed.
+    pub fn make_symlink(&self, entry: &Entry, replace: bool) -> Placed {
+        let path = self.path_of(entry, &[Kind::Symlink])?;
+        let ((), mut part) = self.make_part("make symlink", |parts, name| {
+            Ok(rustix::fs::symlinkat(entry.target.as_slice(), parts, name)?)
+        })?;
+        let problems = set_on_part(&part.folder, &part.name, entry, self.owners);
+        self.place(&mut part, path, replace)?;
+        Ok(problems)
+    }
+
+    /// Makes a pipe, a device or a socket. Devices need permission; without it that is an error.
+    pub fn make_special(&self, entry: &Entry, replace: bool) -> Placed {
+        const KINDS: [Kind; 4] = [Kind::Fifo, Kind::CharDevice, Kind::BlockDevice, Kind::Socket];
+        let path = self.path_of(entry, &KINDS)?;
+        let (file_type, device) = match (entry.kind, entry.device) {
+            (Kind::CharDevice, Some(device)) => (FileType::CharacterDevice, device),
+            (Kind::BlockDevice, Some(device)) => (FileType::BlockDevice, device),
+            (Kind::Fifo, _) => (FileType::Fifo, (0, 0)),
+            (Kind::Socket, _) => (FileType::Socket, (0, 0)),
+            _ => return Err(DestinationError::WrongKind { path: path.to_vec() }),
+        };
+        let device = rustix::fs::makedev(device.0, device.1);
+        let mode = Mode::RUSR | Mode::WUSR;
+        let ((), mut part) = self.make_part("make special file", |parts, name| {
+            Ok(rustix::fs::mknodat(parts, name, file_type, mode, device)?)
+        })?;
+        let problems = set_on_part(&part.folder, &part.name, entry, self.owners);
+        self.place(&mut part, path, replace)?;
+        Ok(problems)
+    }
+
+    /// Makes one more name of the file at the entry's target, which must be there.
+    pub fn make_hard_link(&self, entry: &Entry, replace: bool) -> Result<(), DestinationError> {
+        let path = self.path_of(entry, &[Kind::HardLink])?;
+        let target = self.checked(&entry.target)?;
+        let no_target =
+            || DestinationError::NoTarget { path: path.to_vec(), target: target.to_vec() };
+        let (target_folder, target_name) = split(target);
+        let target_folder = self.folders.find(target_folder)?.ok_or_else(no_target)?;
+        let target_id = self
+            .folders
+            .within(&target_folder, || id_at(&target_folder, target_name))
+            .map_err(DestinationError::io("look at", target))?
+            .ok_or_else(no_target)?;
+        let (folder, name) = split(path);
+        let folder = self.folders.open_or_make(folder)?;
+        let link = || target_folder.hard_link(as_path(target_name), &folder, as_path(name));
+        let mut linked = self.folders.within(&folder, link);
+        if replace && is_taken(&linked) {
+            let there = id_at(&folder, name).map_err(DestinationError::io("look at", path))?;
+            if there == Some(target_id) {
+                return Ok(());
+            }
+            self.remove_leftover(&folder, name, path)?;
+            linked = self.folders.within(&folder, link);
+        }
+        linked.map_err(placing("link", path))
+    }
+
+    /// Gives a folder its own owner, mode and times; with the empty path, DIR. To be done when
+    /// nothing more is put into it, and for the folders in it first; after a resume, for every
+    /// folder again.
+    pub fn finish_folder(&self, entry: &Entry) -> Placed {
+        if entry.kind != Kind::Folder {
+            return Err(DestinationError::WrongKind { path: entry.path.clone() });
+        }
+        let folder = self.folders.open_anew(self.checked(&entry.path)?)?;
+        Ok(set_on_handle(&*folder, entry, self.owners))
+    }
+
+    /// The entry's path, checked, if it is of one of `kinds` and has a name.
+    fn path_of<'a>(&self, entry: &'a Entry, kinds: &[Kind]) -> Result<&'a [u8], DestinationError> {
+        if entry.path.is_empty() || !kinds.contains(&entry.kind) {
+            return Err(DestinationError::WrongKind { path: entry.path.clone() });
+        }
+        self.checked(&entry.path)
+    }
+
+    /// Moves a part to `path`; missing parents are made.
+    fn place(&self, part: &mut Part, path: &[u8], replace: bool) -> Result<(), DestinationError> {
+        let (folder, name) = split(path);
+        let folder = self.folders.open_or_make(folder)?;
+        let from = (&*part.folder, part.name.as_bytes());
+        let rename = || rename_new(from, (&folder, name));
+        let mut renamed = self.folders.within(&folder, rename);
+        if replace && is_taken(&renamed) {
+            self.remove_leftover(&folder, name, path)?;
+            renamed = self.folders.within(&folder, rename);
+        }
+        renamed.map_err(placing("rename to", path))?;
+        part.moved = true;
+        Ok(())
+    }
+
+    /// Removes what an interrupted run left under a final name; never a folder.
+    fn remove_leftover(
+        &self,
+        folder: &Dir,
+        name: &[u8],
+        path: &[u8],
+    ) -> Result<(), DestinationError> {
+        let found = folder.symlink_metadata(as_path(name));
+        if found.map_err(DestinationError::io("look at", path))?.is_dir() {
+            return Err(DestinationError::Exists { path: path.to_vec() });
+        }
+        self.folders
+            .within(folder, || folder.remove_file(as_path(name)))
+            .map_err(DestinationError::io("remove", path))
+    }
+}
+
+/// Device and inode of `name` in `folder`, a symlink not followed; none if nothing is there.
+fn id_at(folder: &Dir, name: &[u8]) -> io::Result<Option<(u64, u64)>> {
+    match folder.symlink_metadata(as_path(name)) {
+        Ok(found) => Ok(Some((found.dev(), found.ino()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_taken(result: &io::Result<()>) -> bool {
+    matches!(result, Err(error) if error.kind() == io::ErrorKind::AlreadyExists)
+}
+
+/// For `map_err`: the final name could not be given.
+fn placing(action: &'static str, path: &[u8]) -> impl FnOnce(io::Error) -> DestinationError {
+    move |source| match source.kind() {
+        io::ErrorKind::AlreadyExists => DestinationError::Exists { path: path.to_vec() },
+        _ => DestinationError::io(action, path)(source),
+    }
+}
+
+/// `path` with `.incomplete` and, from 2 on, a number; a name that gets too long is cut.
+fn incomplete_path(path: &[u8], number: u32) -> Vec<u8> {
+    let suffix = match number {
+        1 => ".incomplete".to_owned(),
+        _ => format!(".incomplete-{number}"),
+    };
+    let name = split(path).1;
+    let mut keep = name.len().min(NAME_BYTES - suffix.len());
+    // Not within a character, if the name is UTF-8.
+    if let Ok(text) = std::str::from_utf8(name) {
+        while !text.is_char_boundary(keep) {
+            keep -= 1;
+        }
+    }
+    let mut out = path[..path.len() - name.len() + keep].to_vec();
+    out.extend_from_slice(suffix.as_bytes());
+    out
+}
+
+/// Renames without replacing; three ways, for what the file system can do.
+fn rename_new(from: (&Dir, &[u8]), to: (&Dir, &[u8])) -> io::Result<()> {
+    match rustix::fs::renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => link_then_remove(from, to),
+        done => Ok(done?),
+    }
+}
+
+/// A link never replaces. For file systems that have links but no such rename.
+fn link_then_remove(from: (&Dir, &[u8]), to: (&Dir, &[u8])) -> io::Result<()> {
+    match rustix::fs::linkat(from.0, from.1, to.0, to.1, AtFlags::empty()) {
+        Ok(()) => from.0.remove_file(as_path(from.1)),
+        Err(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP | Errno::MLINK) => {
+            check_then_rename(from, to)
+        }
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// For file systems with neither (exFAT by FUSE). Somebody could come in between; but what is
+/// replaced then is in DIR and came after the restore began.
+fn check_then_rename(from: (&Dir, &[u8]), to: (&Dir, &[u8])) -> io::Result<()> {
+    if id_at(to.0, to.1)?.is_some() {
+        return Err(Errno::EXIST.into());
+    }
+    from.0.rename(as_path(from.1), to.0, as_path(to.1))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! The journal: small files in the working folder, replaced whole.
+//!
+//! - Enters: a name and all the bytes.
+//! - Leaves: the bytes of the last save that ended, or nothing.
+//! - Always holds: a crash leaves the old bytes or the new ones, never a mixture.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::PathBuf;
+use std::sync::PoisonError;
+
+use cap_std::fs::Dir;
+use rustix::fs::OFlags;
+
+use super::folders::{as_path, open_at};
+use super::{CLAIM, Destination, DestinationError, PARTS, work_path};
+
+/// What a file is called until it is whole.
+const UNFINISHED: &str = ".new";
+
+/// Writes `name` in `folder` under another name, syncs, renames, syncs the folder.
+pub(super) fn replace_file(folder: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = format!("{name}{UNFINISHED}");
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+    let mut file = open_at(folder, unfinished.as_bytes(), flags, 0o600)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    folder.rename(&unfinished, folder, name)?;
+    Ok(rustix::fs::fsync(folder)?)
+}
+
+/// The bytes of `name` in `folder`; none if it is missing.
+pub(super) fn read_file(folder: &Dir, name: &str) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    match open_at(folder, name.as_bytes(), OFlags::RDONLY, 0) {
+        Ok(mut file) => file.read_to_end(&mut bytes)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(Some(bytes))
+}
+
+/// Whether `name` is what a save of `file` leaves when it is cut short.
+pub(super) fn is_unfinished(name: &[u8], file: &str) -> bool {
+    name.strip_suffix(UNFINISHED.as_bytes()) == Some(file.as_bytes())
+}
+
+impl Destination {
+    /// Saves a small state file in `DIR/.holdall`, on disk when this returns. `name` is one name.
+    pub fn save_state(&self, name: &str, bytes: &[u8]) -> Result<(), DestinationError> {
+        state_name(name)?;
+        // Two saves of one name must not share the unfinished file.
+        let _one_at_a_time = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        replace_file(&self.work, name, bytes)
+            .map_err(DestinationError::io("save", &work_path(name)))
+    }
+
+    /// What was saved last under `name`; none if nothing was.
+    pub fn load_state(&self, name: &str) -> Result<Option<Vec<u8>>, DestinationError> {
+        state_name(name)?;
+        read_file(&self.work, name).map_err(DestinationError::io("load", &work_path(name)))
+    }
+
+    /// Removes a state file; one that is not there is fine.
+    pub fn remove_state(&self, name: &str) -> Result<(), DestinationError> {
+        state_name(name)?;
+        match self.work.remove_file(as_path(name.as_bytes())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(DestinationError::io("remove", &work_path(name))(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where a state file lies, for one that is too large to be held in memory.
+    pub fn state_path(&self, name: &str) -> PathBuf {
+        self.dir.join(super::WORK).join(name)
+    }
+}
+
+/// A state file's name is one name, and none of those in use.
+fn state_name(name: &str) -> Result<(), DestinationError> {
+    let bad = name.is_empty()
+        || name.contains(['/', '\0'])
+        || [".", "..", CLAIM, PARTS].contains(&name)
+        || name.ends_with(UNFINISHED);
+    if bad { Err(DestinationError::Reserved { path: work_path(name) }) } else { Ok(()) }
+}

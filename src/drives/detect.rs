@@ -1,0 +1,206 @@
+//! Where drives may be mounted, for the user who names none.
+//!
+//! - Enters: `/proc/self/mountinfo`, or the paths that the user gave.
+//! - Leaves: mount points of file systems that can be drives; which paths share a device or lie in
+//!   each other.
+//! - Always holds: (1) nothing is mounted, and nothing is read but the kernel's list and what
+//!   `stat` says; (2) file systems on the network are left out, for a dead server would block the
+//!   search: the user can name them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// File systems that are no drive: the kernel's own, memory, images of the system, the network.
+#[rustfmt::skip]
+const NO_DRIVES: [&str; 43] = [
+    "9p", "afs", "aufs", "autofs", "bdev", "binder", "binfmt_misc", "bpf", "ceph", "cgroup",
+    "cgroup2", "cifs", "configfs", "cpuset", "debugfs", "devpts", "devtmpfs", "efivarfs", "erofs",
+    "fusectl", "hugetlbfs", "mqueue", "nfs", "nfs4", "nfsd", "nsfs", "overlay", "pipefs", "proc",
+    "pstore", "ramfs", "resctrl", "rootfs", "rpc_pipefs", "securityfs", "selinuxfs", "smackfs",
+    "smb3", "sockfs", "squashfs", "sysfs", "tmpfs", "tracefs",
+];
+
+/// FUSE drivers that show something else than a device, or ask a server.
+const NO_FUSE_DRIVES: [&str; 8] = [
+    "fuse.gvfsd-fuse",
+    "fuse.lxcfs",
+    "fuse.portal",
+    "fuse.rclone",
+    "fuse.s3fs",
+    "fuse.snapfuse",
+    "fuse.squashfuse",
+    "fuse.sshfs",
+];
+
+/// One line of the kernel's list.
+#[derive(Debug, PartialEq, Eq)]
+struct Mount {
+    device: Vec<u8>,
+    /// the folder of that device's file system that is shown; not `/` for a bind mount
+    root: Vec<u8>,
+    point: PathBuf,
+    file_system: String,
+}
+
+/// The mount points of the file systems that can be drives, sorted; empty if the list cannot be
+/// read.
+pub fn mounted() -> Vec<PathBuf> {
+    let list = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let mut points = can_be_drives(parse(&list));
+    points.retain(|point| fs::metadata(point).is_ok_and(|found| found.is_dir()));
+    points
+}
+
+/// The pairs of paths, by number, that lie on one device and so share its room.
+pub fn same_device(paths: &[PathBuf]) -> Vec<(usize, usize)> {
+    let devices: Vec<_> =
+        paths.iter().map(|path| fs::metadata(path).ok().map(|found| found.dev())).collect();
+    let mut pairs = Vec::new();
+    for (first, device) in devices.iter().enumerate() {
+        let others = devices.iter().enumerate().skip(first + 1);
+        let same = others.filter(|(_, other)| device.is_some() && *other == device);
+        pairs.extend(same.map(|(second, _)| (first, second)));
+    }
+    pairs
+}
+
+/// Is `inner` the folder `outer`, or anywhere inside it? Links are followed; neither must exist.
+pub fn inside(inner: &Path, outer: &Path) -> io::Result<bool> {
+    Ok(canonical(inner)?.starts_with(canonical(outer)?))
+}
+
+/// The real path of what is there, with the names that are not there yet put after it.
+fn canonical(path: &Path) -> io::Result<PathBuf> {
+    match (fs::canonicalize(path), path.parent(), path.file_name()) {
+        (Err(error), Some(parent), Some(name)) if error.kind() == io::ErrorKind::NotFound => {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            Ok(canonical(parent)?.join(name))
+        }
+        (result, ..) => result,
+    }
+}
+
+fn can_be_drives(mounts: Vec<Mount>) -> Vec<PathBuf> {
+    // Of several mounts on one point, the last is what a path there reaches.
+    let on_top: BTreeMap<_, _> =
+        mounts.into_iter().map(|mount| (mount.point.clone(), mount)).collect();
+    let mut seen = BTreeSet::new();
+    let mut points = Vec::new();
+    for (point, mount) in on_top {
+        let name = mount.file_system.as_str();
+        let can_be = !NO_DRIVES.contains(&name) && !NO_FUSE_DRIVES.contains(&name);
+        // The same folder of the same device at a second place is not a second drive.
+        if can_be && seen.insert((mount.device, mount.root)) {
+            points.push(point);
+        }
+    }
+    points
+}
+
+/// Reads lines such as `36 35 98:0 /root /point rw,noatime master:1 - ext3 /dev/x rw`.
+fn parse(list: &[u8]) -> Vec<Mount> {
+    list.split(|&byte| byte == b'\n').filter_map(parse_line).collect()
+}
+
+fn parse_line(line: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|&byte| byte == b' ');
+    let device = fields.nth(2)?.to_vec();
+    let root = unescape(fields.next()?);
+    let point = PathBuf::from(OsString::from_vec(unescape(fields.next()?)));
+    // Any number of optional fields, then a hyphen.
+    fields.find(|&field| field == b"-")?;
+    let file_system = String::from_utf8(unescape(fields.next()?)).ok()?;
+    Some(Mount { device, root, point, file_system })
+}
+
+/// Turns `\040` and the like, three octal digits, back into bytes.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, after)) = rest.split_first() {
+        let code = match rest {
+            [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] => {
+                Some((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'))
+            }
+            _ => None,
+        };
+        bytes.push(code.unwrap_or(first));
+        rest = if code.is_some() { &rest[4..] } else { after };
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    const LIST: &str = r"22 27 0:21 / /proc rw,relatime - proc proc rw
+27 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+28 27 8:17 / /media/ann/Case\040A rw,nosuid shared:3 master:1 - exfat /dev/sdb1 rw
+29 27 8:33 / /media/ann/b\134c rw - fuseblk /dev/sdc1 rw,user_id=0
+30 27 0:40 / /run/user/1/gvfs rw - fuse.gvfsd-fuse gvfsd-fuse rw
+31 27 8:17 / /mnt/again rw - exfat /dev/sdb1 rw
+32 27 8:49 / /mnt/hidden rw - ext4 /dev/sdd1 rw
+33 32 0:50 / /mnt/hidden rw - tmpfs tmpfs rw
+34 27 254:0 /srv /mnt/srv rw - ext4 /dev/vda rw
+a line that is none
+";
+
+    #[test]
+    fn drives_are_told_from_the_rest() {
+        let mounts = parse(LIST.as_bytes());
+        assert_eq!(mounts.len(), 9);
+        let case = Mount {
+            device: b"8:17".into(),
+            root: b"/".into(),
+            point: "/media/ann/Case A".into(),
+            file_system: "exfat".into(),
+        };
+        assert_eq!(mounts[2], case);
+        let points = can_be_drives(mounts);
+        let expected = ["/", "/media/ann/Case A", "/media/ann/b\\c", "/mnt/srv"];
+        assert_eq!(points, expected.map(PathBuf::from));
+    }
+
+    #[test]
+    fn escapes_are_octal_and_anything_else_is_kept() {
+        assert_eq!(unescape(br"a\040b\011\012\134"), b"a b\t\n\\");
+        assert_eq!(unescape(br"\04 \0x0 \777 \"), br"\04 \0x0 \777 \");
+    }
+
+    #[test]
+    fn this_machine_has_mounted_something() {
+        let points = mounted();
+        assert!(points.is_sorted());
+        assert!(!points.iter().any(|point| point.starts_with("/proc")), "{points:?}");
+    }
+
+    #[test]
+    fn folders_inside_folders() {
+        let base = tempfile::tempdir().unwrap();
+        let [a, ab, link] = ["a", "ab", "link"].map(|name| base.path().join(name));
+        fs::create_dir(&a).unwrap();
+        fs::create_dir(&ab).unwrap();
+        symlink(&a, &link).unwrap();
+        assert!(inside(&a, &a).unwrap());
+        assert!(inside(&link.join("new/newer"), &a).unwrap());
+        assert!(inside(&a.join("../a/x"), &link).unwrap());
+        assert!(!inside(&ab, &a).unwrap());
+        assert!(!inside(&a, &a.join("x")).unwrap());
+        assert!(inside(Path::new("not-there"), Path::new(".")).unwrap());
+    }
+
+    #[test]
+    fn one_device_is_seen_twice() {
+        let base = tempfile::tempdir().unwrap();
+        let [here, proc, nowhere] = [base.path(), Path::new("/proc"), Path::new("/not/there")];
+        let paths = [here, proc, here, nowhere, nowhere].map(PathBuf::from);
+        assert_eq!(same_device(&paths), [(0, 2)]);
+    }
+}

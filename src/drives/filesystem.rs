@@ -1,0 +1,315 @@
+//! Linux's own things, in one place: kinds of file systems, and calls that need care on some.
+//!
+//! - Enters: open folders, names of one component, bytes.
+//! - Leaves: what the kernel did, as [`io::Error`]; interrupted calls are begun again here.
+//! - Always holds: (1) no link on a drive is followed, so nothing outside of it is touched; (2) no
+//!   call here makes a file system write zeros where data follows; (3) what a driver does not
+//!   support is left out or done in another way, and never an error by itself.
+
+use std::io;
+use std::mem;
+use std::path::Path;
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{
+    self, Advice, AtFlags, FallocateFlags, FileType, FsWord, Mode, OFlags, RenameFlags,
+};
+use rustix::io::{Errno, pread, pwrite, retry_on_intr};
+
+use super::buffer::{ALIGNMENT, Buffer, aligned};
+
+/// Bytes of one direct write.
+const PIECE_BYTES: usize = 4 << 20;
+/// Files shorter than this are not worth a direct write.
+const DIRECT_BYTES: usize = 1 << 20;
+/// Bytes of one direct read into a buffer of ours.
+const BOUNCE_BYTES: usize = 1 << 20;
+
+/// A kind of file system, as far as holdall must tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// a driver in the kernel, on a device or the network
+    Kernel,
+    /// the kernel's FAT driver: reserving room there writes zeros
+    Fat,
+    /// a driver in a process: exfat-fuse, ntfs-3g and many others
+    Fuse,
+    /// tmpfs and ramfs: there is no medium but memory
+    Memory,
+}
+
+impl Kind {
+    /// The kind of the file system that this open file or folder lies on.
+    pub(super) fn of(file: impl AsFd) -> io::Result<Self> {
+        Ok(Self::of_magic(retry_on_intr(|| fs::fstatfs(&file))?.f_type))
+    }
+
+    fn of_magic(magic: FsWord) -> Self {
+        match magic as u32 {
+            0x6573_5546 => Self::Fuse,
+            0x0102_1994 | 0x8584_58f6 => Self::Memory,
+            0x4d44 => Self::Fat,
+            _ => Self::Kernel,
+        }
+    }
+}
+
+/// Does this path lie on a file system whose driver is a process?
+pub fn is_fuse(path: &Path) -> io::Result<bool> {
+    Ok(Kind::of_magic(retry_on_intr(|| fs::statfs(path))?.f_type) == Kind::Fuse)
+}
+
+/// Has the driver no such call, or not for this file?
+fn unsupported(error: Errno) -> bool {
+    [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP].contains(&error)
+}
+
+/// Opens the drive's own folder, which alone may be reached through links.
+///
+/// Not with `O_PATH`, for `syncfs` refuses that. Its file descriptor is kept for as long as the
+/// drive is used: `syncfs` then reports whatever failed to be written since.
+pub(super) fn open_root(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(retry_on_intr(|| fs::open(path, flags, Mode::empty()))?)
+}
+
+/// Opens a folder inside an open one, as a place for names only.
+pub(super) fn step(folder: impl AsFd, name: &str) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(retry_on_intr(|| fs::openat(&folder, name, flags, Mode::empty()))?)
+}
+
+/// Opens a folder again, to list or sync it: a place for names gives neither.
+pub(super) fn readable(folder: impl AsFd) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(retry_on_intr(|| fs::openat(&folder, ".", flags, Mode::empty()))?)
+}
+
+/// Makes a new, empty file for writing.
+pub(super) fn create(folder: impl AsFd, name: &str) -> io::Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    Ok(retry_on_intr(|| fs::openat(&folder, name, flags, Mode::from_raw_mode(0o644)))?)
+}
+
+/// Makes a folder; `false` if the name is there already.
+pub(super) fn create_folder(folder: impl AsFd, name: &str) -> io::Result<bool> {
+    match retry_on_intr(|| fs::mkdirat(&folder, name, Mode::from_raw_mode(0o755))) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Opens a regular file for reading and says how long it is.
+pub(super) fn open_file(folder: impl AsFd, name: &str) -> io::Result<(OwnedFd, u64)> {
+    // Without NONBLOCK a pipe under a file's name would wait for ever.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = retry_on_intr(|| fs::openat(&folder, name, flags, Mode::empty()))?;
+    let stat = retry_on_intr(|| fs::fstat(&file))?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok((file, stat.st_size as u64)),
+        FileType::Directory => Err(Errno::ISDIR.into()),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+    }
+}
+
+/// Removes a file; `false` if there is none.
+pub(super) fn remove(folder: impl AsFd, name: &str) -> io::Result<bool> {
+    match retry_on_intr(|| fs::unlinkat(&folder, name, AtFlags::empty())) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Renames within a folder; fails if the new name is there.
+pub(super) fn rename(folder: impl AsFd, old: &str, new: &str) -> io::Result<()> {
+    let folder = folder.as_fd();
+    let flags = RenameFlags::NOREPLACE;
+    match retry_on_intr(|| fs::renameat_with(folder, old, folder, new, flags)) {
+        // Some FUSE drivers have only the plain rename, which replaces.
+        Err(error) if unsupported(error) => {
+            match retry_on_intr(|| fs::statat(folder, new, AtFlags::SYMLINK_NOFOLLOW)) {
+                Err(Errno::NOENT) => Ok(retry_on_intr(|| fs::renameat(folder, old, folder, new))?),
+                Ok(_) => Err(Errno::EXIST.into()),
+                Err(error) => Err(error.into()),
+            }
+        }
+        result => Ok(result?),
+    }
+}
+
+/// Makes a file's bytes durable.
+pub(super) fn sync_file(file: impl AsFd) -> io::Result<()> {
+    Ok(retry_on_intr(|| fs::fsync(&file))?)
+}
+
+/// Makes the names in a folder durable, where the driver can.
+pub(super) fn sync_folder(folder: impl AsFd) -> io::Result<()> {
+    let folder = readable(folder)?;
+    match retry_on_intr(|| fs::fsync(&folder)) {
+        Err(error) if unsupported(error) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// Makes everything on a kernel's file system durable.
+///
+/// The `fsync` after it is for exFAT and FAT, whose `syncfs` writes everything out but does not
+/// flush the device's own cache; their `fsync` of any file or folder does.
+pub(super) fn sync_all(root: impl AsFd) -> io::Result<()> {
+    retry_on_intr(|| fs::syncfs(&root))?;
+    sync_folder(root)
+}
+
+/// Writes all bytes of a new file.
+pub(super) fn write_new(file: impl AsFd, kind: Kind, bytes: &[u8]) -> io::Result<()> {
+    let file = file.as_fd();
+    reserve(file, kind, bytes.len() as u64)?;
+    let whole = aligned(bytes.as_ptr().addr() as u64) && aligned(bytes.len() as u64);
+    let mut direct = whole && bytes.len() >= DIRECT_BYTES && set_direct(file, true)?;
+    let mut done = 0;
+    while done < bytes.len() {
+        let piece = if direct { PIECE_BYTES.min(bytes.len() - done) } else { bytes.len() - done };
+        match retry_on_intr(|| pwrite(file, &bytes[done..done + piece], done as u64)) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => done += written,
+            // Refused, or no longer aligned after a short write.
+            Err(error) if direct && unsupported(error) => direct = set_direct(file, false)?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Asks for room in one piece, which is a hint but for a drive that is full.
+///
+/// Never by `posix_fallocate` or `ftruncate`, which write zeros where the driver cannot reserve;
+/// the kernel's FAT driver writes them even here, so there it is left out.
+fn reserve(file: impl AsFd, kind: Kind, len: u64) -> io::Result<()> {
+    if len == 0 || kind == Kind::Fat {
+        return Ok(());
+    }
+    match retry_on_intr(|| fs::fallocate(&file, FallocateFlags::empty(), 0, len)) {
+        Err(error) if unsupported(error) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// Turns direct I/O on or off for an open file; says if it is on now.
+///
+/// Set on the open file, not while opening: where `O_DIRECT` is refused, `open` may have made the
+/// file all the same, and the second try would find it there.
+pub(super) fn set_direct(file: impl AsFd, on: bool) -> io::Result<bool> {
+    let mut flags = retry_on_intr(|| fs::fcntl_getfl(&file))?;
+    flags.set(OFlags::DIRECT, on);
+    match retry_on_intr(|| fs::fcntl_setfl(&file, flags)) {
+        Err(error) if on && unsupported(error) => Ok(false),
+        result => Ok(result.map(|()| on)?),
+    }
+}
+
+/// Tells the kernel that a file will be read from start to end.
+pub(super) fn expect_sequential(file: impl AsFd) {
+    // A hint: nothing depends on it.
+    fs::fadvise(&file, 0, None, Advice::Sequential).ok();
+}
+
+/// Drops the page cache of one file, so that the next read asks the driver.
+///
+/// Pages that are not written out stay, so those are written first; drivers that refuse `fsync` on
+/// a file that is open for reading, or mounted so, have nothing to write.
+pub(super) fn drop_cache(file: impl AsFd) -> io::Result<()> {
+    match retry_on_intr(|| fs::fsync(&file)) {
+        Err(error) if !unsupported(error) && error != Errno::ROFS && error != Errno::BADF => {
+            return Err(error.into());
+        }
+        _ => {}
+    }
+    forget_clean(file);
+    Ok(())
+}
+
+/// Drops those pages of a file that need no writing.
+pub(super) fn forget_clean(file: impl AsFd) {
+    // A hint too: the level of a read-back does not rest on it where it counts as proven.
+    fs::fadvise(&file, 0, None, Advice::DontNeed).ok();
+}
+
+/// Fills `buf` from `offset`; fewer bytes only at the end of the file.
+pub(super) fn read_plain(file: impl AsFd, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buf.len() {
+        match retry_on_intr(|| pread(&file, &mut buf[done..], offset + done as u64))? {
+            0 => break,
+            read => done += read,
+        }
+    }
+    Ok(done)
+}
+
+/// As [`read_plain`], from a file with direct I/O on; `None` if the driver refuses that after all.
+///
+/// An aligned range goes straight into `buf`, any other through `bounce`, in pieces.
+pub(super) fn read_direct(
+    file: impl AsFd,
+    offset: u64,
+    buf: &mut [u8],
+    bounce: &mut Buffer,
+) -> io::Result<Option<usize>> {
+    let place = buf.as_ptr().addr() as u64;
+    let read = if aligned(place) && aligned(offset) && aligned(buf.len() as u64) {
+        read_aligned(file, offset, buf)
+    } else {
+        read_bounced(file, offset, buf, bounce)
+    };
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if unsupported(error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads at an aligned offset into an aligned buffer of whole units.
+///
+/// A read that ends inside a unit goes on from that unit's start, as any other offset would be
+/// refused; one of less than a unit has met the end of the file.
+fn read_aligned(file: impl AsFd, offset: u64, buf: &mut [u8]) -> Result<usize, Errno> {
+    let mut done = 0;
+    while done < buf.len() {
+        let read = retry_on_intr(|| pread(&file, &mut buf[done..], offset + done as u64))?;
+        if read < ALIGNMENT {
+            return Ok(done + read);
+        }
+        done += read - read % ALIGNMENT;
+    }
+    Ok(done)
+}
+
+/// Reads the aligned ranges around the wanted one into `bounce`, and copies.
+fn read_bounced(
+    file: impl AsFd,
+    offset: u64,
+    buf: &mut [u8],
+    bounce: &mut Buffer,
+) -> Result<usize, Errno> {
+    let mut done = 0;
+    while done < buf.len() {
+        let wanted = offset + done as u64;
+        let before = (wanted % ALIGNMENT as u64) as usize;
+        let around = (before + buf.len() - done).next_multiple_of(ALIGNMENT).min(BOUNCE_BYTES);
+        if bounce.len() < around {
+            drop(mem::take(bounce));
+            *bounce = Buffer::zeroed(around);
+        }
+        let read = read_aligned(&file, wanted - before as u64, &mut bounce[..around])?;
+        let end = read.min(before + buf.len() - done);
+        let Some(found) = bounce[..end].get(before..) else { break };
+        buf[done..done + found.len()].copy_from_slice(found);
+        done += found.len();
+        if read < around {
+            break;
+        }
+    }
+    Ok(done)
+}

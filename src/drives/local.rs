@@ -1,0 +1,343 @@
+//! A drive that is a folder: most often a mount point.
+//!
+//! - Enters: paths below the folder, whole files, ranges to read.
+//! - Leaves: files, durable after [`Drive::sync`] or [`Drive::commit`]; bytes, read past the page
+//!   cache where the file system lets us.
+//! - Always holds: (1) what is there is never written to: files are made anew, and a failed write
+//!   removes its own file only; (2) every path is walked from the open folder without following
+//!   links, so a drive cannot lead a reader or writer out of itself, nor can it change its identity
+//!   by being mounted elsewhere; (3) [`Level::Direct`] is said only as long as no direct read was
+//!   refused.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::mem;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{self as kernel, Access, AtFlags};
+use rustix::io::retry_on_intr;
+
+use super::buffer::Buffer;
+use super::filesystem::{self, Kind};
+use super::{
+    Drive, DriveError, DriveFile, Level, ReadMode, Room, check_file, folder_and_name, parts,
+};
+
+/// A folder of a mounted file system.
+pub struct LocalDrive {
+    name: String,
+    root: OwnedFd,
+    kind: Kind,
+    /// a direct read was refused
+    refused: Arc<AtomicBool>,
+    unsynced: Mutex<Unsynced>,
+}
+
+/// What is not durable yet, where the file system cannot sync as a whole; folders also elsewhere,
+/// for a commit makes durable what leads to its file.
+#[derive(Default)]
+struct Unsynced {
+    files: BTreeSet<String>,
+    folders: BTreeSet<String>,
+}
+
+impl LocalDrive {
+    /// Opens a folder as a drive, for reading at least; see also [`LocalDrive::check_writable`].
+    pub fn open(path: &Path) -> Result<Self, DriveError> {
+        let name = path.to_string_lossy().into_owned();
+        let opened = filesystem::open_root(path)
+            .and_then(|root| Kind::of(&root).map(|kind| (root, kind)))
+            .map_err(|source| DriveError::new(&name, "open", "", source))?;
+        let (root, kind) = opened;
+        Ok(Self { name, root, kind, refused: Arc::default(), unsynced: Mutex::default() })
+    }
+
+    /// Fails if files cannot be made in the folder: it is read-only, or another user's.
+    pub fn check_writable(&self) -> Result<(), DriveError> {
+        let access = Access::WRITE_OK | Access::EXEC_OK;
+        retry_on_intr(|| kernel::accessat(&self.root, ".", access, AtFlags::empty()))
+            .map_err(|source| self.error("write", "", source))
+    }
+
+    /// The kind of its file system.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn error(&self, action: &'static str, path: &str, source: impl Into<io::Error>) -> DriveError {
+        DriveError::new(&self.name, action, path, source)
+    }
+
+    /// Opens a folder as a place for names.
+    fn folder(&self, path: &str) -> io::Result<OwnedFd> {
+        let mut folder = self.root.try_clone()?;
+        for part in parts(path)? {
+            folder = filesystem::step(&folder, part)?;
+        }
+        Ok(folder)
+    }
+
+    /// Opens a file's folder; returns the file's name in there too.
+    fn place<'a>(&self, path: &'a str) -> io::Result<(OwnedFd, &'a str)> {
+        check_file(path)?;
+        let (folder, name) = folder_and_name(path);
+        Ok((self.folder(folder)?, name))
+    }
+
+    fn unsynced<R>(&self, change: impl FnOnce(&mut Unsynced) -> R) -> R {
+        change(&mut self.unsynced.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn try_make_folder(&self, path: &str) -> io::Result<()> {
+        let mut folder = self.root.try_clone()?;
+        let mut walked = String::new();
+        for part in parts(path)? {
+            folder = match filesystem::step(&folder, part) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    if filesystem::create_folder(&folder, part)? {
+                        self.unsynced(|unsynced| unsynced.folders.insert(walked.clone()));
+                    }
+                    filesystem::step(&folder, part)?
+                }
+                result => result?,
+            };
+            walked = if walked.is_empty() { part.into() } else { format!("{walked}/{part}") };
+        }
+        Ok(())
+    }
+
+    fn try_list(&self, path: &str) -> io::Result<Vec<String>> {
+        let folder = match self.folder(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            result => result?,
+        };
+        let mut names = Vec::new();
+        for entry in kernel::Dir::new(filesystem::readable(&folder)?)? {
+            let entry = entry?;
+            // A name that is not UTF-8 is none that holdall gives.
+            if let Ok(name) = entry.file_name().to_str()
+                && name != "."
+                && name != ".."
+            {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn try_write(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        let (folder, name) = self.place(path)?;
+        self.write_file(&folder, name, bytes)?;
+        if self.kind == Kind::Fuse {
+            self.unsynced(|unsynced| {
+                unsynced.files.insert(path.to_owned());
+                unsynced.folders.insert(folder_and_name(path).0.to_owned());
+            });
+        }
+        Ok(())
+    }
+
+    /// Writes a new file, which is left open; removes it again if that fails.
+    fn write_file(&self, folder: &OwnedFd, name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
+        let file = filesystem::create(folder, name)?;
+        match filesystem::write_new(&file, self.kind, bytes) {
+            Ok(()) => Ok(file),
+            Err(error) => {
+                drop(file);
+                filesystem::remove(folder, name).ok(); // the first error is the one to tell
+                Err(error)
+            }
+        }
+    }
+
+    fn try_commit(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        let (folder, name) = self.place(path)?;
+        let temporary = format!("{name}.tmp");
+        filesystem::remove(&folder, &temporary)?; // litter of an earlier crash
+        let file = self.write_file(&folder, &temporary, bytes)?;
+        let renamed = filesystem::sync_file(&file)
+            .and_then(|()| filesystem::rename(&folder, &temporary, name));
+        if let Err(error) = renamed {
+            drop(file);
+            filesystem::remove(&folder, &temporary).ok();
+            return Err(error);
+        }
+        filesystem::sync_folder(&folder)?;
+        self.sync_way_to(folder_and_name(path).0)
+    }
+
+    /// Makes durable the new folders that lead to a folder, outermost last.
+    fn sync_way_to(&self, folder: &str) -> io::Result<()> {
+        let mut below = folder;
+        while !below.is_empty() {
+            let above = folder_and_name(below).0;
+            if self.unsynced(|unsynced| unsynced.folders.contains(above)) {
+                filesystem::sync_folder(self.folder(above)?)?;
+            }
+            below = above;
+        }
+        Ok(())
+    }
+
+    /// Syncs file by file, then folder by folder.
+    fn sync_each(&self, unsynced: &Unsynced) -> Result<(), DriveError> {
+        for path in &unsynced.files {
+            self.place(path)
+                .and_then(|(folder, name)| filesystem::open_file(&folder, name))
+                .and_then(|(file, _)| filesystem::sync_file(&file))
+                .map_err(|source| self.error("sync", path, source))?;
+        }
+        for path in &unsynced.folders {
+            self.folder(path)
+                .and_then(filesystem::sync_folder)
+                .map_err(|source| self.error("sync", path, source))?;
+        }
+        Ok(())
+    }
+
+    fn try_open(&self, path: &str, mode: ReadMode) -> io::Result<LocalFile> {
+        let (folder, name) = self.place(path)?;
+        let (file, len) = filesystem::open_file(&folder, name)?;
+        let mut opened = LocalFile {
+            drive: self.name.clone(),
+            path: path.to_owned(),
+            file,
+            len,
+            direct: false,
+            bounce: Buffer::default(),
+            refused: Arc::clone(&self.refused),
+        };
+        match (mode, self.kind) {
+            (ReadMode::Cached, _) => filesystem::expect_sequential(&opened.file),
+            (ReadMode::Medium, Kind::Memory) => {}
+            (ReadMode::Medium, Kind::Fuse) => filesystem::drop_cache(&opened.file)?,
+            (ReadMode::Medium, Kind::Kernel | Kind::Fat) => opened.go_direct()?,
+        }
+        Ok(opened)
+    }
+}
+
+impl Drive for LocalDrive {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn room(&self) -> Result<Room, DriveError> {
+        let room = retry_on_intr(|| kernel::fstatvfs(&self.root))
+            .map_err(|source| self.error("measure", "", source))?;
+        let stat = retry_on_intr(|| kernel::fstat(&self.root))
+            .map_err(|source| self.error("measure", "", source))?;
+        let unit_bytes = if room.f_frsize == 0 { room.f_bsize } else { room.f_frsize };
+        Ok(Room {
+            free_bytes: room.f_bavail.saturating_mul(unit_bytes),
+            total_bytes: room.f_blocks.saturating_mul(unit_bytes),
+            unit_bytes,
+            device: stat.st_dev,
+        })
+    }
+
+    fn make_folder(&self, path: &str) -> Result<(), DriveError> {
+        self.try_make_folder(path).map_err(|source| self.error("make folder", path, source))
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>, DriveError> {
+        self.try_list(path).map_err(|source| self.error("list", path, source))
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.try_write(path, bytes).map_err(|source| self.error("write", path, source))
+    }
+
+    fn sync(&self) -> Result<(), DriveError> {
+        // What is written from here on is the next sync's.
+        let unsynced = self.unsynced(mem::take);
+        let synced = if self.kind == Kind::Fuse {
+            self.sync_each(&unsynced)
+        } else {
+            filesystem::sync_all(&self.root).map_err(|source| self.error("sync", "", source))
+        };
+        if synced.is_err() {
+            self.unsynced(|now| {
+                now.files.extend(unsynced.files);
+                now.folders.extend(unsynced.folders);
+            });
+        }
+        synced
+    }
+
+    fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.try_commit(path, bytes).map_err(|source| self.error("commit", path, source))
+    }
+
+    fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
+        match self.try_open(path, mode) {
+            Ok(file) => Ok(Box::new(file)),
+            Err(source) => Err(self.error("open", path, source)),
+        }
+    }
+
+    /// The level of the reads so far; before the first, of those to be expected.
+    ///
+    /// A FUSE driver reads through its device's page cache, so neither `O_DIRECT` nor dropping the
+    /// file's pages reaches the medium there.
+    fn level(&self) -> Level {
+        match self.kind {
+            Kind::Memory => Level::Direct,
+            Kind::Kernel | Kind::Fat if !self.refused.load(Ordering::Relaxed) => Level::Direct,
+            Kind::Kernel | Kind::Fat | Kind::Fuse => Level::Cached,
+        }
+    }
+}
+
+/// A file that is open for reading.
+struct LocalFile {
+    drive: String,
+    path: String,
+    file: OwnedFd,
+    len: u64,
+    direct: bool,
+    bounce: Buffer,
+    refused: Arc<AtomicBool>,
+}
+
+impl LocalFile {
+    /// Reads past the page cache from here on, if the driver lets us.
+    fn go_direct(&mut self) -> io::Result<()> {
+        // For drivers that take the flag and then read through the cache.
+        filesystem::forget_clean(&self.file);
+        self.direct = filesystem::set_direct(&self.file, true)?;
+        if self.direct { Ok(()) } else { self.go_cached() }
+    }
+
+    fn go_cached(&mut self) -> io::Result<()> {
+        self.direct = filesystem::set_direct(&self.file, false)?;
+        self.refused.store(true, Ordering::Relaxed);
+        filesystem::drop_cache(&self.file)
+    }
+
+    fn try_read(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        if self.direct {
+            let read = filesystem::read_direct(&self.file, offset, buf, &mut self.bounce)?;
+            if let Some(read) = read {
+                return Ok(read);
+            }
+            self.go_cached()?;
+        }
+        filesystem::read_plain(&self.file, offset, buf)
+    }
+}
+
+impl DriveFile for LocalFile {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
+        self.try_read(offset, buf)
+            .map_err(|source| DriveError::new(&self.drive, "read", &self.path, source))
+    }
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+}

@@ -1,0 +1,264 @@
+//! A drive in memory, for tests and for measuring everything but drives; it can be made to fail.
+//!
+//! - Enters: what enters any drive, and faults.
+//! - Leaves: what was written, or the error that a real drive would give.
+//! - Always holds: (1) the rules of [`Drive`], with the errors that Linux gives: a folder must be
+//!   made first, a file is written once; (2) clones are the same drive; (3) a fault is seen by
+//!   files that are open already.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::io::Errno;
+
+use super::{
+    Drive, DriveError, DriveFile, Level, ReadMode, Room, check_file, folder_and_name, parts,
+};
+
+/// What a file's length is rounded up to.
+const UNIT_BYTES: u64 = 4096;
+/// Far above the numbers that Linux gives to devices.
+static NEXT_DEVICE: AtomicU64 = AtomicU64::new(1 << 63);
+
+/// A map from paths to bytes; see the module.
+#[derive(Clone)]
+pub struct MemoryDrive(Arc<Shared>);
+
+struct Shared {
+    name: String,
+    capacity_bytes: u64,
+    device: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// behind an `Arc`, so that no copying is done under the lock
+    files: BTreeMap<String, Arc<Vec<u8>>>,
+    folders: BTreeSet<String>,
+    used_bytes: u64,
+    bad: Vec<(String, Range<u64>)>,
+    gone: bool,
+}
+
+/// The room that a file takes.
+fn room_of(len: usize) -> u64 {
+    (len as u64).div_ceil(UNIT_BYTES).max(1) * UNIT_BYTES
+}
+
+impl MemoryDrive {
+    /// An empty drive.
+    pub fn new(name: impl Into<String>, capacity_bytes: u64) -> Self {
+        let device = NEXT_DEVICE.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::new(Shared {
+            name: name.into(),
+            capacity_bytes,
+            device,
+            state: Mutex::default(),
+        }))
+    }
+
+    /// Changes a file behind everyone's back; `None` if there is none. Its length may change too.
+    pub fn with_file<R>(&self, path: &str, change: impl FnOnce(&mut Vec<u8>) -> R) -> Option<R> {
+        self.0.state(|state| {
+            let file = state.files.get_mut(path)?;
+            state.used_bytes -= room_of(file.len());
+            let changed = change(Arc::make_mut(file));
+            state.used_bytes += room_of(file.len());
+            Some(changed)
+        })
+    }
+
+    /// Changes one byte of a file; `false` if it has none there.
+    pub fn corrupt(&self, path: &str, offset: u64, change: &mut dyn FnMut(&mut u8)) -> bool {
+        let changed = self.with_file(path, |bytes| bytes.get_mut(offset as usize).map(change));
+        changed.flatten().is_some()
+    }
+
+    /// Removes a file and its faults; `false` if there is none.
+    pub fn remove(&self, path: &str) -> bool {
+        self.0.state(|state| {
+            state.bad.retain(|(bad, _)| bad != path);
+            let removed = state.files.remove(path);
+            state.used_bytes -= removed.as_ref().map_or(0, |file| room_of(file.len()));
+            removed.is_some()
+        })
+    }
+
+    /// All files, sorted.
+    pub fn paths(&self) -> Vec<String> {
+        self.0.state(|state| state.files.keys().cloned().collect())
+    }
+
+    /// From now on, reads that touch this range of the file fail as on bad sectors, with `EIO`.
+    pub fn fail_reads(&self, path: &str, range: Range<u64>) {
+        self.0.state(|state| state.bad.push((path.to_owned(), range)));
+    }
+
+    /// From now on every call fails as on a drive that was pulled out, with `ENODEV`.
+    pub fn vanish(&self) {
+        self.0.state(|state| state.gone = true);
+    }
+}
+
+impl Shared {
+    fn state<R>(&self, job: impl FnOnce(&mut State) -> R) -> R {
+        job(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Does a job on the state, if the drive is still there.
+    fn attempt<R>(
+        &self,
+        action: &'static str,
+        path: &str,
+        job: impl FnOnce(&mut State) -> io::Result<R>,
+    ) -> Result<R, DriveError> {
+        self.state(|state| if state.gone { Err(Errno::NODEV.into()) } else { job(state) })
+            .map_err(|source| DriveError::new(&self.name, action, path, source))
+    }
+
+    fn put(&self, action: &'static str, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        let file = Arc::new(bytes.to_vec());
+        self.attempt(action, path, |state| {
+            check_file(path)?;
+            state.find_folder(folder_and_name(path).0)?;
+            if state.files.contains_key(path) || state.folders.contains(path) {
+                return Err(Errno::EXIST.into());
+            }
+            let used_bytes = state.used_bytes + room_of(file.len());
+            if used_bytes > self.capacity_bytes {
+                return Err(Errno::NOSPC.into());
+            }
+            state.used_bytes = used_bytes;
+            state.files.insert(path.to_owned(), file);
+            Ok(())
+        })
+    }
+}
+
+impl State {
+    /// Fails as opening a folder does.
+    fn find_folder(&self, path: &str) -> io::Result<()> {
+        let mut walked = String::new();
+        for part in parts(path)? {
+            walked = if walked.is_empty() { part.into() } else { format!("{walked}/{part}") };
+            if self.files.contains_key(&walked) {
+                return Err(Errno::NOTDIR.into());
+            }
+            if !self.folders.contains(&walked) {
+                return Err(Errno::NOENT.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn find_file(&self, path: &str) -> io::Result<&Arc<Vec<u8>>> {
+        let missing = if self.folders.contains(path) { Errno::ISDIR } else { Errno::NOENT };
+        Ok(self.files.get(path).ok_or(missing)?)
+    }
+
+    fn make_folder(&mut self, path: &str) -> io::Result<()> {
+        let mut walked = String::new();
+        for part in parts(path)? {
+            walked = if walked.is_empty() { part.into() } else { format!("{walked}/{part}") };
+            if self.files.contains_key(&walked) {
+                return Err(Errno::NOTDIR.into());
+            }
+            self.folders.insert(walked.clone());
+        }
+        Ok(())
+    }
+
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        match self.find_folder(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            result => result?,
+        }
+        let all = self.files.keys().chain(&self.folders);
+        let inside = all.filter(|other| folder_and_name(other).0 == path);
+        let mut names: Vec<_> = inside.map(|other| folder_and_name(other).1.to_owned()).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+impl Drive for MemoryDrive {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    fn room(&self) -> Result<Room, DriveError> {
+        let used_bytes = self.0.attempt("measure", "", |state| Ok(state.used_bytes))?;
+        let free_bytes = self.0.capacity_bytes.saturating_sub(used_bytes);
+        Ok(Room {
+            free_bytes: free_bytes - free_bytes % UNIT_BYTES,
+            total_bytes: self.0.capacity_bytes,
+            unit_bytes: UNIT_BYTES,
+            device: self.0.device,
+        })
+    }
+
+    fn make_folder(&self, path: &str) -> Result<(), DriveError> {
+        self.0.attempt("make folder", path, |state| state.make_folder(path))
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>, DriveError> {
+        self.0.attempt("list", path, |state| state.list(path))
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.0.put("write", path, bytes)
+    }
+
+    fn sync(&self) -> Result<(), DriveError> {
+        self.0.attempt("sync", "", |_| Ok(()))
+    }
+
+    fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.0.put("commit", path, bytes)
+    }
+
+    fn open(&self, path: &str, _mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
+        let len = self.0.attempt("open", path, |state| {
+            check_file(path)?;
+            Ok(state.find_file(path)?.len() as u64)
+        })?;
+        Ok(Box::new(MemoryFile { drive: Arc::clone(&self.0), path: path.to_owned(), len }))
+    }
+
+    fn level(&self) -> Level {
+        Level::Direct
+    }
+}
+
+/// A file that is open for reading, by its name.
+struct MemoryFile {
+    drive: Arc<Shared>,
+    path: String,
+    len: u64,
+}
+
+impl DriveFile for MemoryFile {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
+        let file = self.drive.attempt("read", &self.path, |state| {
+            let file = state.find_file(&self.path)?;
+            let end = (offset + buf.len() as u64).min(file.len() as u64);
+            let mut bad = state.bad.iter().filter(|(path, _)| *path == self.path);
+            if bad.any(|(_, range)| offset.max(range.start) < end.min(range.end)) {
+                return Err(Errno::IO.into());
+            }
+            Ok(Arc::clone(file))
+        })?;
+        let found = file.get(offset as usize..).unwrap_or_default();
+        let read = found.len().min(buf.len());
+        buf[..read].copy_from_slice(&found[..read]);
+        Ok(read)
+    }
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+}

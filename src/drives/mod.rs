@@ -1,0 +1,195 @@
+//! The drives: the few calls that holdall makes on a mounted file system.
+//!
+//! - Enters: whole files under relative paths; reads of any range.
+//! - Leaves: bytes, or an error that names drive, path and action.
+//! - Always holds: (1) a file is written once and never changed; (2) only this folder touches the
+//!   drives' files; (3) paths are made of `[0-9a-z.-]` names and `/`, relative to the folder that
+//!   the drive was given as, so a drive may be a mount point or any directory.
+
+pub mod buffer;
+pub mod detect;
+pub mod filesystem;
+pub mod local;
+pub mod memory;
+pub mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use local::LocalDrive;
+pub use memory::MemoryDrive;
+
+use std::io;
+
+/// What a drive did not do.
+#[derive(Debug, thiserror::Error)]
+#[error("{action} {path} on {drive}")]
+pub struct DriveError {
+    /// the drive's name for people: its path as it was given
+    pub drive: String,
+    /// what was tried: `read`, `write`, `sync`, …
+    pub action: &'static str,
+    /// the file, relative to the drive
+    pub path: String,
+    /// what the system said
+    #[source]
+    pub source: io::Error,
+}
+
+impl DriveError {
+    fn new(drive: &str, action: &'static str, path: &str, source: impl Into<io::Error>) -> Self {
+        // The drive's own folder has no name of its own.
+        let path = if path.is_empty() { "." } else { path };
+        Self { drive: drive.into(), action, path: path.into(), source: source.into() }
+    }
+
+    /// No such file or folder.
+    pub fn is_missing(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+
+    /// No room left on the drive.
+    pub fn is_full(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+        )
+    }
+}
+
+/// What a drive can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// bytes that can still be written by this user (`f_bavail`)
+    pub free_bytes: u64,
+    /// bytes in all
+    pub total_bytes: u64,
+    /// bytes that one file takes at least; file sizes are rounded up to it
+    pub unit_bytes: u64,
+    /// the device; two drives with the same one share their room
+    pub device: u64,
+}
+
+/// How bytes are read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadMode {
+    /// any way, the page cache included
+    Cached,
+    /// from the medium as well as the drive can: see [`Level`]
+    Medium,
+}
+
+/// How a read-back was proven; DESIGN's rule 7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// not read back
+    None,
+    /// the bytes may have come from a cache
+    Cached,
+    /// the caches were dropped first
+    Dropped,
+    /// past the caches (`O_DIRECT`), or there is no medium but memory
+    Direct,
+}
+
+impl Level {
+    /// The word that is printed and recorded.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Cached => "cached",
+            Self::Dropped => "dropped",
+            Self::Direct => "direct",
+        }
+    }
+}
+
+/// An open file of a drive.
+pub trait DriveFile: Send {
+    /// Fills `buf` from `offset`; fewer bytes only where the file ends.
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError>;
+    /// The file's length in bytes.
+    fn len(&self) -> u64;
+    /// Is the file empty?
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One mounted file system, or a directory, or memory.
+pub trait Drive: Send + Sync {
+    /// The drive's name for people: its path as it was given.
+    fn name(&self) -> &str;
+    /// What it can hold now.
+    fn room(&self) -> Result<Room, DriveError>;
+    /// Makes a folder and those above it; one that is there is fine.
+    fn make_folder(&self, path: &str) -> Result<(), DriveError>;
+    /// The names in a folder, sorted; empty if there is no such folder.
+    fn list(&self, path: &str) -> Result<Vec<String>, DriveError>;
+    /// Writes a new file whole; fails if it exists. Not yet durable: see [`Drive::sync`].
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError>;
+    /// Makes all that was written durable.
+    fn sync(&self) -> Result<(), DriveError>;
+    /// Writes a file under a temporary name, syncs it, renames it and syncs its folder: after a
+    /// crash it is there whole or not at all.
+    fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError>;
+    /// Opens a file for reading.
+    fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError>;
+    /// How far [`ReadMode::Medium`] can be trusted on this drive.
+    fn level(&self) -> Level;
+    /// Reads a file whole; fails on one longer than `limit` bytes.
+    fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, DriveError> {
+        let mut file = self.open(path, ReadMode::Cached)?;
+        let too_long = file.len() > limit;
+        let mut bytes = vec![0; if too_long { 0 } else { file.len() as usize }];
+        let read = file.read_at(0, &mut bytes)?;
+        if too_long || read < bytes.len() {
+            let text = if too_long { "longer than it can be" } else { "shorter than its length" };
+            return Err(DriveError {
+                drive: self.name().into(),
+                action: "read",
+                path: path.into(),
+                source: io::Error::new(io::ErrorKind::InvalidData, text),
+            });
+        }
+        Ok(bytes)
+    }
+}
+
+/// The names that a path is made of, none for the drive's own folder; fails on a path that is not
+/// relative or could lead out of the drive.
+fn parts(path: &str) -> io::Result<Vec<&str>> {
+    let parts: Vec<_> = if path.is_empty() { Vec::new() } else { path.split('/').collect() };
+    if parts.iter().any(|part| matches!(*part, "" | "." | "..")) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a path inside a drive"));
+    }
+    Ok(parts)
+}
+
+/// Fails on a path that cannot be a file's.
+fn check_file(path: &str) -> io::Result<()> {
+    if parts(path)?.is_empty() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(())
+}
+
+/// A file's folder, empty for the drive's own, and its name in there.
+fn folder_and_name(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+/// Runs `job` for 0..count, each on a thread of its own, and gives back the results in order.
+pub fn on_each<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    if count == 1 {
+        return vec![job(0)];
+    }
+    std::thread::scope(|scope| {
+        let job = &job;
+        let threads: Vec<_> = (0..count).map(|i| scope.spawn(move || job(i))).collect();
+        let join = |t: std::thread::ScopedJoinHandle<T>| {
+            t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        threads.into_iter().map(join).collect()
+    })
+}

@@ -1,0 +1,351 @@
+//! Real folders, on the machine's file system and in memory, and the drive of tests: all keep the
+//! same rules.
+
+use std::fs;
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::buffer::Buffer;
+use super::*;
+
+const MIB: usize = 1 << 20;
+const LENGTHS: [usize; 8] = [0, 1, 4095, 4096, 4097, MIB, MIB + 1, 16 * MIB];
+const EIO: i32 = 5;
+const ENODEV: i32 = 19;
+
+/// Bytes that differ from offset to offset and from one seed to the next.
+fn noise(len: usize, seed: u64) -> Buffer {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Buffer::zeroed(len);
+    for part in bytes.chunks_mut(8) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        part.copy_from_slice(&state.to_le_bytes()[..part.len()]);
+    }
+    bytes
+}
+
+/// The folders that tests run in: on a device, most often, and in memory.
+fn folders() -> Vec<TempDir> {
+    let bases = ["/var/tmp", "/dev/shm"];
+    bases.iter().map(|base| tempfile::tempdir_in(base).unwrap()).collect()
+}
+
+/// Every kind of drive, empty, with what keeps it there.
+fn drives() -> Vec<(Box<dyn Drive>, Option<TempDir>)> {
+    let mut drives: Vec<(Box<dyn Drive>, _)> =
+        vec![(Box::new(MemoryDrive::new("memory", 1 << 30)), None)];
+    for folder in folders() {
+        drives.push((Box::new(LocalDrive::open(folder.path()).unwrap()), Some(folder)));
+    }
+    drives
+}
+
+fn read_all(drive: &dyn Drive, path: &str, mode: ReadMode) -> Vec<u8> {
+    let mut file = drive.open(path, mode).unwrap();
+    let mut bytes = vec![0; file.len() as usize];
+    assert_eq!(file.read_at(0, &mut bytes).unwrap(), bytes.len());
+    bytes
+}
+
+/// Removes what a test mounted, also when it panics.
+struct Mounted(TempDir);
+
+impl Mounted {
+    /// A small tmpfs; `None` if this user may not mount.
+    fn new(options: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path());
+        let done = mount.output().is_ok_and(|output| output.status.success());
+        done.then(|| Self(folder))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(self.path()).status().ok();
+    }
+}
+
+#[test]
+fn every_length_comes_back_aligned_or_not() {
+    for (drive, _kept) in drives() {
+        drive.make_folder("a/b").unwrap();
+        for len in LENGTHS {
+            let bytes = noise(len + 1, len as u64);
+            for shift in [0, 1] {
+                let path = format!("a/b/{len}-{shift}");
+                drive.write(&path, &bytes[shift..shift + len]).unwrap();
+            }
+            let path = format!("a/b/{len}-c");
+            drive.commit(&path, &bytes[..len]).unwrap();
+        }
+        drive.sync().unwrap();
+        for len in LENGTHS {
+            let bytes = noise(len + 1, len as u64);
+            for (name, shift) in [("0", 0), ("1", 1), ("c", 0)] {
+                for mode in [ReadMode::Cached, ReadMode::Medium] {
+                    let read = read_all(&*drive, &format!("a/b/{len}-{name}"), mode);
+                    assert!(read == bytes[shift..shift + len], "{len}-{name} on {}", drive.name());
+                }
+            }
+        }
+        assert_eq!(drive.level(), Level::Direct, "{}", drive.name());
+    }
+}
+
+#[test]
+fn any_range_is_the_same_in_both_modes() {
+    for (drive, _kept) in drives() {
+        let len = 3 * MIB + 4097;
+        let bytes = noise(len, 3);
+        drive.write("file", &bytes).unwrap();
+        let offsets = [0, 1, 511, 4095, 4096, 4097, MIB, 2 * MIB + 3, len - 4097, len - 1, len];
+        for mode in [ReadMode::Cached, ReadMode::Medium] {
+            let mut file = drive.open("file", mode).unwrap();
+            assert_eq!((file.len(), file.is_empty()), (len as u64, false));
+            let mut buffer = Buffer::zeroed(4 * MIB + 1);
+            for offset in offsets.into_iter().chain([len + 1, len + 10_000]) {
+                let there = bytes.get(offset..).unwrap_or_default();
+                for wanted in [0, 1, 4096, 5000, 8192, MIB, 4 * MIB] {
+                    for shift in [0, 1] {
+                        let buf = &mut buffer[shift..shift + wanted];
+                        buf.fill(0);
+                        let read = file.read_at(offset as u64, buf).unwrap();
+                        assert_eq!(read, wanted.min(there.len()), "{wanted} at {offset}");
+                        assert!(buf[..read] == there[..read], "{wanted} at {offset}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_is_written_once() {
+    for (drive, _kept) in drives() {
+        drive.make_folder("d").unwrap();
+        for path in ["d/0", "d/1"] {
+            let first = if path == "d/0" {
+                drive.write(path, b"first")
+            } else {
+                drive.commit(path, b"first")
+            };
+            first.unwrap();
+            let second = noise(2 * MIB, 1);
+            for again in [drive.write(path, &second), drive.commit(path, &second)] {
+                let error = again.unwrap_err();
+                assert_eq!(error.source.kind(), io::ErrorKind::AlreadyExists, "{error}");
+            }
+            assert_eq!(drive.read(path, 5).unwrap(), b"first");
+        }
+        assert_eq!(drive.list("d").unwrap(), ["0", "1"], "no litter");
+        let error = drive.read("d/0", 4).unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::InvalidData);
+    }
+}
+
+#[test]
+fn commit_replaces_litter() {
+    for folder in folders() {
+        let drive = LocalDrive::open(folder.path()).unwrap();
+        drive.make_folder("new/newer").unwrap();
+        fs::write(folder.path().join("new/newer/rec.tmp"), b"litter, and longer").unwrap();
+        drive.commit("new/newer/rec", b"whole").unwrap();
+        assert_eq!(drive.read("new/newer/rec", 100).unwrap(), b"whole");
+        assert_eq!(drive.list("new/newer").unwrap(), ["rec"]);
+    }
+}
+
+#[test]
+fn folders_are_made_and_listed() {
+    for (drive, _kept) in drives() {
+        drive.make_folder("x/y/z").unwrap();
+        drive.make_folder("x/y/z").unwrap();
+        drive.make_folder("").unwrap();
+        for name in ["b", "a", "c.tmp"] {
+            drive.write(&format!("x/{name}"), b"").unwrap();
+        }
+        assert_eq!(drive.list("x").unwrap(), ["a", "b", "c.tmp", "y"]);
+        assert_eq!(drive.list("").unwrap(), ["x"]);
+        assert!(drive.list("x/y/z").unwrap().is_empty());
+        assert!(drive.list("no/such").unwrap().is_empty());
+        assert!(drive.list("x/a").is_err() && drive.make_folder("x/a/b").is_err());
+        assert!(drive.write("no/file", b"").unwrap_err().is_missing());
+        let error = drive.open("x/none", ReadMode::Cached).err().unwrap();
+        assert!(error.is_missing() && !error.is_full());
+        assert_eq!(error.to_string(), format!("open x/none on {}", drive.name()));
+        assert!(drive.open("x/y", ReadMode::Medium).is_err());
+    }
+}
+
+#[test]
+fn nothing_outside_a_drive_is_reached() {
+    for (drive, kept) in drives() {
+        for path in ["/etc/x", "../x", "a/../../x", "a//x", "a/", "."] {
+            let error = drive.make_folder(path).unwrap_err();
+            assert_eq!(error.source.kind(), io::ErrorKind::InvalidInput, "{error}");
+            assert!(drive.open(path, ReadMode::Cached).is_err(), "{path}");
+            assert!(drive.write(path, b"").is_err() && drive.commit(path, b"").is_err());
+        }
+        assert!(drive.write("", b"").is_err() && drive.commit("", b"").is_err());
+        let Some(folder) = kept else { continue };
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("file"), b"secret").unwrap();
+        symlink(outside.path(), folder.path().join("way")).unwrap();
+        symlink(outside.path().join("file"), folder.path().join("link")).unwrap();
+        symlink(outside.path().join("new"), folder.path().join("new")).unwrap();
+        assert!(drive.open("way/file", ReadMode::Cached).is_err());
+        assert!(drive.open("link", ReadMode::Cached).is_err());
+        assert!(drive.write("way/new", b"").is_err() && drive.commit("way/new", b"").is_err());
+        assert!(drive.write("new", b"").is_err() && drive.commit("new", b"").is_err());
+        assert!(drive.make_folder("way/new").is_err() && drive.list("way").is_err());
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn a_pipe_does_not_block() {
+    let folder = tempfile::tempdir().unwrap();
+    Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap();
+    let drive = LocalDrive::open(folder.path()).unwrap();
+    let error = drive.open("pipe", ReadMode::Medium).err().unwrap();
+    assert_eq!(error.source.kind(), io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn what_is_no_drive_is_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), b"").unwrap();
+    let kind = |name: &str| {
+        let error = LocalDrive::open(&folder.path().join(name)).err().unwrap();
+        error.source.kind()
+    };
+    assert_eq!(kind("none"), io::ErrorKind::NotFound);
+    assert_eq!(kind("file"), io::ErrorKind::NotADirectory);
+    LocalDrive::open(folder.path()).unwrap().check_writable().unwrap();
+    if let Some(mounted) = Mounted::new("ro,size=1m") {
+        let drive = LocalDrive::open(mounted.path()).unwrap();
+        for error in [drive.check_writable().unwrap_err(), drive.write("x", b"").unwrap_err()] {
+            assert_eq!(error.source.kind(), io::ErrorKind::ReadOnlyFilesystem);
+        }
+    } else if !rustix::process::geteuid().is_root() {
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o500)).unwrap();
+        let error = LocalDrive::open(folder.path()).unwrap().check_writable().unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::PermissionDenied);
+    }
+}
+
+#[test]
+fn room_is_what_the_system_says() {
+    for folder in folders() {
+        let drive = LocalDrive::open(folder.path()).unwrap();
+        let room = drive.room().unwrap();
+        assert!(room.free_bytes <= room.total_bytes && room.unit_bytes >= 512, "{room:?}");
+        let again = LocalDrive::open(&folder.path().join(".")).unwrap().room().unwrap();
+        assert_eq!(room.device, again.device);
+        assert_eq!(drive.name(), folder.path().to_str().unwrap());
+        assert!(!filesystem::is_fuse(folder.path()).unwrap());
+    }
+}
+
+#[test]
+fn a_full_drive_says_so_and_keeps_no_part() {
+    let mut drives: Vec<Box<dyn Drive>> = vec![Box::new(MemoryDrive::new("memory", 4 << 20))];
+    let mounted = Mounted::new("size=4m");
+    if let Some(mounted) = &mounted {
+        drives.push(Box::new(LocalDrive::open(mounted.path()).unwrap()));
+    }
+    for drive in drives {
+        let free_bytes = drive.room().unwrap().free_bytes;
+        assert_eq!((free_bytes, drive.room().unwrap().total_bytes), (4 << 20, 4 << 20));
+        for bytes in [noise(5 * MIB, 1), noise(5 * MIB + 1, 2)] {
+            assert!(drive.write("big", &bytes).unwrap_err().is_full());
+            assert!(drive.commit("big", &bytes).unwrap_err().is_full());
+        }
+        assert!(drive.list("").unwrap().is_empty());
+        assert_eq!(drive.room().unwrap().free_bytes, free_bytes);
+        drive.write("fits", &noise(3 * MIB + 1, 3)).unwrap();
+        assert_eq!(drive.room().unwrap().free_bytes, free_bytes - (3 << 20) - 4096);
+        assert!(drive.write("more", &noise(MIB, 1)).unwrap_err().is_full());
+        assert_eq!(drive.list("").unwrap(), ["fits"]);
+    }
+}
+
+#[test]
+fn a_memory_drive_shows_its_faults() {
+    let drive = MemoryDrive::new("m", 1 << 20);
+    let same = drive.clone();
+    drive.write("a", &[1; 10_000]).unwrap();
+    let mut file = drive.open("a", ReadMode::Medium).unwrap();
+    assert!(same.corrupt("a", 9000, &mut |byte| *byte ^= 0xff));
+    assert!(!same.corrupt("a", 10_000, &mut |byte| *byte = 0));
+    assert!(!same.corrupt("b", 0, &mut |byte| *byte = 0));
+    assert_eq!(drive.read("a", 10_000).unwrap()[8999..9002], [1, 0xfe, 1]);
+
+    same.fail_reads("a", 4096..8192);
+    let mut read = |offset, len| file.read_at(offset, &mut vec![0; len]);
+    assert_eq!(read(0, 4096).unwrap(), 4096);
+    assert_eq!(read(8192, 4096).unwrap(), 10_000 - 8192);
+    for (offset, len) in [(0, 4097), (8191, 1), (5000, 100)] {
+        assert_eq!(read(offset, len).unwrap_err().source.raw_os_error(), Some(EIO));
+    }
+
+    assert_eq!(same.room().unwrap().free_bytes, (1 << 20) - 12_288);
+    same.with_file("a", |bytes| bytes.truncate(4096)).unwrap();
+    assert_eq!(same.room().unwrap().free_bytes, (1 << 20) - 4096);
+    assert_eq!(same.paths(), ["a"]);
+    assert!(same.remove("a") && !same.remove("a") && drive.paths().is_empty());
+    assert!(read(0, 1).unwrap_err().is_missing());
+    drive.write("a", &[2; 5000]).unwrap();
+    assert_eq!(read(4096, 100).unwrap(), 100, "a new file has no old faults");
+
+    same.vanish();
+    let gone = |result: Result<(), DriveError>| {
+        assert_eq!(result.unwrap_err().source.raw_os_error(), Some(ENODEV));
+    };
+    gone(read(0, 1).map(drop));
+    gone(drive.open("a", ReadMode::Cached).map(drop));
+    gone(drive.room().map(drop));
+    gone(drive.list("").map(drop));
+    gone(drive.make_folder("d"));
+    gone(drive.write("c", b""));
+    gone(drive.commit("c", b""));
+    gone(drive.sync());
+}
+
+#[test]
+fn memory_drives_are_devices_of_their_own() {
+    let [a, b] = ["a", "b"].map(|name| MemoryDrive::new(name, 8192).room().unwrap());
+    assert_ne!(a.device, b.device);
+    let drive = MemoryDrive::new("c", 10_000);
+    drive.write("empty", b"").unwrap();
+    drive.write("one", b"1").unwrap();
+    assert_eq!(drive.room().unwrap().free_bytes, 0, "1,808 bytes are less than a unit");
+    assert!(drive.write("two", b"").unwrap_err().is_full());
+}
+
+/// Reads as an ordinary file what was committed, and finds what another changed on the medium.
+#[test]
+fn a_medium_read_sees_what_lies_there() {
+    for folder in folders() {
+        let drive = LocalDrive::open(folder.path()).unwrap();
+        let mut bytes = noise(2 * MIB, 9).to_vec();
+        drive.commit("file", &bytes).unwrap();
+        let path: PathBuf = folder.path().join("file");
+        assert!(fs::read(&path).unwrap() == bytes);
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.write_all_at(b"changed", 1_000_000).unwrap();
+        bytes[1_000_000..1_000_007].copy_from_slice(b"changed");
+        assert!(read_all(&drive, "file", ReadMode::Medium) == bytes);
+    }
+}

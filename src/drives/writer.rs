@@ -1,0 +1,261 @@
+//! One writer thread a drive, so that a slow or dying drive keeps no other from its work.
+//!
+//! - Enters: files for one drive, in order; commits and syncs for all.
+//! - Leaves: files on the drives; for each drive, whether it failed and how first.
+//! - Always holds: (1) a drive does its jobs in the order given; (2) the first error of a drive
+//!   stays its result for ever, and nothing more is asked of it: it is failed; (3) no drive waits
+//!   for another's failure; (4) at most `depth` jobs and one in work hold bytes, per drive.
+
+use std::collections::HashSet;
+use std::io;
+use std::ops::Range;
+use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::{Scope, ScopedJoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::{Drive, DriveError, folder_and_name};
+
+#[cfg(test)]
+mod tests;
+
+/// What became of a job: the drive's first error, if it has one.
+pub type Outcome = Result<(), Arc<DriveError>>;
+
+/// A run of bytes shared with others, such as one shard inside a stripe's buffer.
+#[derive(Clone)]
+pub struct Shared {
+    buffer: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    range: Range<usize>,
+}
+
+impl Shared {
+    /// A part of a buffer, which must have it.
+    pub fn new(buffer: Arc<dyn AsRef<[u8]> + Send + Sync>, range: Range<usize>) -> Self {
+        assert!((*buffer).as_ref().get(range.clone()).is_some(), "the range is in the buffer");
+        Self { buffer, range }
+    }
+}
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &(*self.buffer).as_ref()[self.range.clone()]
+    }
+}
+
+enum Job {
+    Write { path: String, bytes: Shared },
+    Commit { path: Arc<str>, bytes: Arc<[u8]>, reply: Reply },
+    Sync { reply: Reply },
+}
+
+/// Takes the drive's number and its outcome.
+type Reply = Sender<(usize, Outcome)>;
+
+/// What the threads and their owner share.
+struct State {
+    /// one a drive
+    failures: Vec<OnceLock<Arc<DriveError>>>,
+    abandoned: AtomicBool,
+}
+
+/// The writer threads of some drives.
+///
+/// Dropped without [`Writers::finish`], it lets go of what is still queued and waits for nothing;
+/// the scope then waits for the threads, each of which ends after the job that it is at.
+pub struct Writers<'scope> {
+    queues: Vec<Sender<Job>>,
+    threads: Vec<ScopedJoinHandle<'scope, ()>>,
+    names: Vec<String>,
+    state: Arc<State>,
+}
+
+impl<'scope> Writers<'scope> {
+    /// Starts a thread for each drive, with a queue of `depth` jobs; `progress` is given the
+    /// drive's number and the bytes after each [`Writers::write`] that succeeded.
+    pub fn start<'env>(
+        scope: &'scope Scope<'scope, 'env>,
+        drives: &'env [Arc<dyn Drive>],
+        depth: usize,
+        progress: &'env (dyn Fn(usize, u64) + Sync),
+    ) -> Self {
+        let state = Arc::new(State {
+            failures: drives.iter().map(|_| OnceLock::new()).collect(),
+            abandoned: AtomicBool::new(false),
+        });
+        let names = drives.iter().map(|drive| drive.name().to_owned()).collect();
+        let start = |(number, drive): (usize, &'env Arc<dyn Drive>)| {
+            let (queue, jobs) = bounded(depth);
+            let state = Arc::clone(&state);
+            let made = HashSet::new();
+            let writer = Writer { number, drive: drive.as_ref(), progress, state, made };
+            (queue, scope.spawn(move || run(writer, &jobs)))
+        };
+        let (queues, threads) = drives.iter().enumerate().map(start).unzip();
+        Self { queues, threads, names, state }
+    }
+
+    /// Queues a new file for one drive, and makes its folders; waits while the queue is full.
+    ///
+    /// A drive that has failed takes nothing any more, and nothing is said here: see
+    /// [`Writers::sync`].
+    pub fn write(&self, drive: usize, path: String, bytes: Shared) {
+        if self.state.failures[drive].get().is_none() {
+            self.send(drive, Job::Write { path, bytes });
+        }
+    }
+
+    /// Waits for everything queued, then makes it durable on all drives at once; one result a
+    /// drive.
+    pub fn sync(&self) -> Vec<Outcome> {
+        self.ask_all(|reply| Job::Sync { reply })
+    }
+
+    /// Commits the same file on all drives at once, after what they have queued, and waits; one
+    /// result a drive.
+    pub fn commit(&self, path: &str, bytes: Arc<[u8]>) -> Vec<Outcome> {
+        let path: Arc<str> = path.into();
+        self.ask_all(move |reply| Job::Commit {
+            path: Arc::clone(&path),
+            bytes: Arc::clone(&bytes),
+            reply,
+        })
+    }
+
+    /// Commits a file on one drive, after what it has queued, and waits.
+    pub fn commit_one(&self, drive: usize, path: &str, bytes: Arc<[u8]>) -> Outcome {
+        let (reply, answer) = bounded(1);
+        self.send(drive, Job::Commit { path: path.into(), bytes, reply });
+        answer.recv().map_or_else(|_| self.stopped(drive), |(_, outcome)| outcome)
+    }
+
+    /// The drives that have failed so far, and how first; one entry a drive.
+    pub fn failed(&self) -> Vec<Option<Arc<DriveError>>> {
+        self.state.failures.iter().map(|failure| failure.get().cloned()).collect()
+    }
+
+    /// Waits for everything queued and ends the threads; returns what [`Writers::failed`] does.
+    /// Nothing is synced.
+    pub fn finish(mut self) -> Vec<Option<Arc<DriveError>>> {
+        self.queues.clear();
+        for thread in self.threads.drain(..) {
+            if let Err(cause) = thread.join() {
+                panic::resume_unwind(cause);
+            }
+        }
+        self.failed()
+    }
+
+    /// Gives all drives a job and waits for all answers. No drive waits for another's job, but for
+    /// room in its queue.
+    fn ask_all(&self, job: impl Fn(Reply) -> Job) -> Vec<Outcome> {
+        let count = self.queues.len();
+        let (reply, answers) = bounded(count);
+        (0..count).for_each(|drive| self.send(drive, job(reply.clone())));
+        drop(reply); // so that the answers end when the last thread has answered
+        let mut outcomes: Vec<_> = (0..count).map(|_| None).collect();
+        for (drive, outcome) in answers {
+            outcomes[drive] = Some(outcome);
+        }
+        let or_stopped =
+            |(drive, outcome): (usize, Option<_>)| outcome.unwrap_or_else(|| self.stopped(drive));
+        outcomes.into_iter().enumerate().map(or_stopped).collect()
+    }
+
+    fn send(&self, drive: usize, job: Job) {
+        // The threads end after the queues do, so this cannot fail.
+        self.queues[drive].send(job).ok();
+    }
+
+    /// What to say of a thread that does not answer, because it has panicked.
+    fn stopped(&self, drive: usize) -> Outcome {
+        let source = io::Error::other("the drive's writer has stopped");
+        let failure = &self.state.failures[drive];
+        Err(fail(failure, DriveError::new(&self.names[drive], "write", "", source)))
+    }
+}
+
+impl Drop for Writers<'_> {
+    fn drop(&mut self) {
+        // Too late for `finish`, whose threads have ended; the queues close after this.
+        self.state.abandoned.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Notes a drive's error unless it has one; returns the first.
+fn fail(failure: &OnceLock<Arc<DriveError>>, error: DriveError) -> Arc<DriveError> {
+    Arc::clone(failure.get_or_init(|| Arc::new(error)))
+}
+
+/// A drive's thread. If it panics, the panic is kept until the owner has ended its queue: until then
+/// jobs are taken and dropped, so that nobody waits for room in the queue or for an answer.
+fn run(mut writer: Writer, jobs: &Receiver<Job>) {
+    let work = panic::AssertUnwindSafe(|| writer.work(jobs));
+    if let Err(cause) = panic::catch_unwind(work) {
+        jobs.iter().for_each(drop);
+        panic::resume_unwind(cause);
+    }
+}
+
+/// What a drive's thread works with.
+struct Writer<'env> {
+    number: usize,
+    drive: &'env dyn Drive,
+    progress: &'env (dyn Fn(usize, u64) + Sync),
+    state: Arc<State>,
+    /// the folders that are known to be there
+    made: HashSet<String>,
+}
+
+impl Writer<'_> {
+    fn work(&mut self, jobs: &Receiver<Job>) {
+        for job in jobs {
+            if self.state.abandoned.load(Ordering::Relaxed) {
+                return;
+            }
+            match job {
+                Job::Write { path, bytes } => {
+                    let len = bytes.as_ref().len() as u64;
+                    let outcome = self.attempt(|writer| {
+                        writer.make_folder_of(&path)?;
+                        writer.drive.write(&path, bytes.as_ref())
+                    });
+                    drop(bytes); // the buffer goes back before anything else is done
+                    if outcome.is_ok() {
+                        (self.progress)(self.number, len);
+                    }
+                }
+                Job::Commit { path, bytes, reply } => {
+                    let outcome = self.attempt(|writer| {
+                        writer.make_folder_of(&path)?;
+                        writer.drive.commit(&path, &bytes)
+                    });
+                    reply.send((self.number, outcome)).ok();
+                }
+                Job::Sync { reply } => {
+                    let outcome = self.attempt(|writer| writer.drive.sync());
+                    reply.send((self.number, outcome)).ok();
+                }
+            }
+        }
+    }
+
+    /// Does a job, unless the drive has failed; notes its error.
+    fn attempt(&mut self, job: impl FnOnce(&mut Self) -> Result<(), DriveError>) -> Outcome {
+        if let Some(error) = self.state.failures[self.number].get() {
+            return Err(Arc::clone(error));
+        }
+        job(self).map_err(|error| fail(&self.state.failures[self.number], error))
+    }
+
+    fn make_folder_of(&mut self, path: &str) -> Result<(), DriveError> {
+        let folder = folder_and_name(path).0;
+        if !folder.is_empty() && !self.made.contains(folder) {
+            self.drive.make_folder(folder)?;
+            self.made.insert(folder.to_owned());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,197 @@
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use super::*;
+use crate::drives::buffer::Pool;
+use crate::drives::{DriveFile, Level, MemoryDrive, ReadMode, Room};
+
+/// Notes every call on the drive inside, and takes its time over each.
+struct Noting {
+    inside: MemoryDrive,
+    calls: Mutex<Vec<String>>,
+    pause: Duration,
+}
+
+impl Noting {
+    fn new(inside: &MemoryDrive, pause_ms: u64) -> Arc<Self> {
+        let pause = Duration::from_millis(pause_ms);
+        Arc::new(Self { inside: inside.clone(), calls: Mutex::default(), pause })
+    }
+
+    fn note(&self, call: String) {
+        thread::sleep(self.pause);
+        self.calls.lock().unwrap().push(call);
+    }
+}
+
+impl Drive for Noting {
+    fn name(&self) -> &str {
+        self.inside.name()
+    }
+    fn room(&self) -> Result<Room, DriveError> {
+        self.inside.room()
+    }
+    fn make_folder(&self, path: &str) -> Result<(), DriveError> {
+        self.note(format!("make {path}"));
+        self.inside.make_folder(path)
+    }
+    fn list(&self, path: &str) -> Result<Vec<String>, DriveError> {
+        self.inside.list(path)
+    }
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.note(format!("write {path}"));
+        assert_ne!(path, "panic");
+        self.inside.write(path, bytes)
+    }
+    fn sync(&self) -> Result<(), DriveError> {
+        self.note("sync".into());
+        self.inside.sync()
+    }
+    fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.note(format!("commit {path}"));
+        self.inside.commit(path, bytes)
+    }
+    fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
+        self.inside.open(path, mode)
+    }
+    fn level(&self) -> Level {
+        self.inside.level()
+    }
+}
+
+fn memory(capacities: &[u64]) -> (Vec<MemoryDrive>, Vec<Arc<dyn Drive>>) {
+    let name = |(number, &bytes): (usize, &u64)| MemoryDrive::new(format!("m{number}"), bytes);
+    let drives: Vec<_> = capacities.iter().enumerate().map(name).collect();
+    let shared = drives.iter().map(|drive| Arc::new(drive.clone()) as Arc<dyn Drive>).collect();
+    (drives, shared)
+}
+
+fn bytes(len: usize) -> Shared {
+    Shared::new(Arc::new(vec![7; len]), 0..len)
+}
+
+fn silent(_: usize, _: u64) {}
+
+#[test]
+fn a_drive_does_its_jobs_in_order() {
+    let inside = MemoryDrive::new("m", 1 << 20);
+    let drive = Noting::new(&inside, 0);
+    let drives = [Arc::clone(&drive) as Arc<dyn Drive>];
+    let done = Mutex::new(Vec::new());
+    let progress = |drive, bytes| done.lock().unwrap().push((drive, bytes));
+    let pool = Pool::new();
+    thread::scope(|scope| {
+        let writers = Writers::start(scope, &drives, 2, &progress);
+        let mut stripe = pool.take(300);
+        stripe.fill(1);
+        stripe[100..].fill(2);
+        let stripe = Arc::new(stripe);
+        for (number, range) in [0..100, 100..300, 300..300].into_iter().enumerate() {
+            writers.write(0, format!("s/{number}"), Shared::new(stripe.clone(), range));
+        }
+        drop(stripe);
+        assert!(writers.commit("r/1", Arc::from([3; 5])).iter().all(Result::is_ok));
+        assert_eq!(pool.free(), 1, "a buffer goes back when its shards are written");
+        writers.commit_one(0, "r/2", Arc::from([4; 6])).unwrap();
+        writers.write(0, "s/3".into(), bytes(4));
+        writers.sync()[0].as_ref().unwrap();
+        writers.write(0, "top".into(), bytes(1));
+        assert!(writers.finish().iter().all(Option::is_none));
+    });
+    let expected = "make s, write s/0, write s/1, write s/2, make r, commit r/1, commit r/2, \
+                    write s/3, sync, write top";
+    assert_eq!(drive.calls.lock().unwrap().join(", "), expected);
+    assert_eq!(*done.lock().unwrap(), [(0, 100), (0, 200), (0, 0), (0, 4), (0, 1)]);
+    assert_eq!(inside.read("s/1", 300).unwrap(), [2; 200]);
+    assert_eq!(inside.read("r/2", 300).unwrap(), [4; 6]);
+}
+
+#[test]
+fn one_drive_fails_and_the_others_go_on() {
+    let (inside, drives) = memory(&[1 << 20, 3 * 4096, 1 << 20]);
+    thread::scope(|scope| {
+        let writers = Writers::start(scope, &drives, 1, &silent);
+        for number in 0..20 {
+            (0..3).for_each(|drive| writers.write(drive, format!("d/{number}"), bytes(4096)));
+        }
+        let synced = writers.sync();
+        assert!(synced[0].is_ok() && synced[2].is_ok());
+        let error = synced[1].clone().unwrap_err();
+        assert!(error.is_full());
+        assert_eq!(error.to_string(), "write d/3 on m1");
+
+        inside[1].remove("d/0");
+        let committed = writers.commit("rec", Arc::from([1; 3]));
+        assert!(committed[0].is_ok() && committed[2].is_ok());
+        assert!(Arc::ptr_eq(committed[1].as_ref().unwrap_err(), &error), "failed is failed");
+        assert!(Arc::ptr_eq(&writers.commit_one(1, "x", Arc::from([])).unwrap_err(), &error));
+        inside[2].vanish();
+        let synced = writers.sync();
+        assert!(synced[0].is_ok() && Arc::ptr_eq(synced[1].as_ref().unwrap_err(), &error));
+        assert_eq!(synced[2].as_ref().unwrap_err().to_string(), "sync . on m2");
+        let failed = writers.failed();
+        assert_eq!(failed.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true, true]);
+        writers.finish();
+    });
+    assert_eq!(inside[0].paths().len(), 21);
+    assert_eq!(inside[1].paths(), ["d/1", "d/2"]);
+}
+
+#[test]
+fn drives_work_at_the_same_time() {
+    let (inside, _) = memory(&[1 << 20; 8]);
+    let noting: Vec<_> = inside.iter().map(|drive| Noting::new(drive, 100)).collect();
+    let drives: Vec<_> = noting.iter().map(|drive| Arc::clone(drive) as Arc<dyn Drive>).collect();
+    let start = std::time::Instant::now();
+    thread::scope(|scope| {
+        let writers = Writers::start(scope, &drives, 4, &silent);
+        (0..8).for_each(|drive| writers.write(drive, "a".into(), bytes(1)));
+        writers.sync();
+        writers.commit("b", Arc::from([]));
+        writers.finish();
+    });
+    assert!(start.elapsed() < Duration::from_millis(1600), "three calls, not twenty-four");
+}
+
+#[test]
+fn dropping_lets_go_of_what_is_queued() {
+    let inside = MemoryDrive::new("m", 1 << 20);
+    let drive = Noting::new(&inside, 50);
+    let drives = [Arc::clone(&drive) as Arc<dyn Drive>, Arc::clone(&drive) as Arc<dyn Drive>];
+    thread::scope(|scope| {
+        let writers = Writers::start(scope, &drives, 8, &silent);
+        for number in 0..8 {
+            writers.write(number % 2, number.to_string(), bytes(10));
+        }
+    });
+    assert!(inside.paths().len() < 8);
+    thread::scope(|scope| {
+        let writers = Writers::start(scope, &drives, 8, &silent);
+        for number in 8..12 {
+            writers.write(number % 2, number.to_string(), bytes(10));
+        }
+        writers.finish();
+    });
+    assert_eq!(inside.paths().iter().filter(|path| path.parse::<u32>().unwrap() >= 8).count(), 4);
+    thread::scope(|scope| Writers::start(scope, &[], 0, &silent).finish());
+}
+
+#[test]
+fn a_panic_ends_in_an_error_and_then_in_a_panic() {
+    let inside = MemoryDrive::new("m", 1 << 20);
+    let drives = [Noting::new(&inside, 50) as Arc<dyn Drive>, Arc::new(inside.clone())];
+    let scoped = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+        thread::scope(|scope| {
+            let writers = Writers::start(scope, &drives, 20, &silent);
+            (0..10).for_each(|_| writers.write(0, "panic".into(), bytes(1)));
+            // Queued before the panic, and never answered.
+            let synced = writers.sync();
+            assert_eq!(synced[0].as_ref().unwrap_err().to_string(), "write . on m");
+            assert!(synced[1].is_ok() && writers.failed()[0].is_some());
+            writers.finish();
+        });
+    }));
+    let cause = scoped.unwrap_err();
+    assert!(cause.downcast_ref::<String>().is_some_and(|text| text.contains("panic")));
+}

@@ -1,0 +1,52 @@
+//! Randomness and time, passed in so that a test can fix both.
+
+use std::sync::Mutex;
+
+/// Where ids, keys, salts and times come from.
+pub trait Entropy: Send + Sync {
+    /// Fills `bytes` with random ones.
+    fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()>;
+    /// Now, RFC 3339, in seconds.
+    fn now(&self) -> String;
+}
+
+/// The operating system's.
+pub struct System;
+
+impl Entropy for System {
+    fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()> {
+        getrandom::fill(bytes).map_err(std::io::Error::from)
+    }
+
+    fn now(&self) -> String {
+        jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+}
+
+/// A fixed stream and a fixed time. Never for real data: its keys can be known.
+pub struct Fixed(Mutex<blake3::OutputReader>);
+
+impl Fixed {
+    /// The stream of this seed.
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new(blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof()))
+    }
+}
+
+impl Entropy for Fixed {
+    fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).fill(bytes);
+        Ok(())
+    }
+
+    fn now(&self) -> String {
+        "2026-01-01T00:00:00Z".into()
+    }
+}
+
+/// A random number of 64 bits, for ids.
+pub fn random_id(entropy: &dyn Entropy) -> std::io::Result<u64> {
+    let mut bytes = [0; 8];
+    entropy.fill(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}

@@ -1,0 +1,394 @@
+//! Stripe records and the files that carry them: in clear, the same on every drive of the set.
+//!
+//! A stripe record says where the stripe's shards lie and what every block's hash is; it names
+//! the digest of the record before it and carries a MAC under the run key. A record file is one
+//! commit: its records count as soon as one valid copy of the file exists anywhere.
+
+use super::ids::{RunId, SetNumber, ShipmentId, Slot, StripeId, StripeNumber};
+use super::list::{HASH_BYTES, Hash};
+use super::shard::{Blocks, MAX_SHARDS, SALT_BYTES, Salt};
+use super::wire::{Fields, Put};
+use super::{FORMAT_VERSION, FormatError};
+
+const MAGIC: &[u8; 8] = b"holdrec\n";
+
+const HEADER_BYTES: usize = 112;
+const SHARD_BYTES: usize = 2 + SALT_BYTES;
+const MEMBER_BYTES: usize = 16;
+/// Bytes of the MAC that ends a record.
+pub const MAC_BYTES: usize = 32;
+
+/// Which drives a stripe lies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum StripeKind {
+    /// each shard on another drive
+    Across = 0,
+    /// parity over shards of one drive (reserved; this version does not write it)
+    Along = 1,
+}
+
+/// What made the placement of a stripe differ from the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Reason {
+    /// nothing
+    Planned = 0,
+    /// planned anew because a drive was lost
+    DriveLost = 1,
+    /// planned anew because a drive was full
+    DriveFull = 2,
+    /// planned anew because the dataset was larger than planned
+    MoreData = 3,
+}
+
+/// One shard of a stripe, as its record has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardRecord {
+    /// the drive it was written to
+    pub slot: Slot,
+    /// the salt of its key; zeros for a parity shard
+    pub salt: Salt,
+}
+
+/// A shard that is protected by a stripe along its drive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// the stripe across that it belongs to
+    pub stripe: StripeId,
+    /// its index there
+    pub index: u8,
+}
+
+/// Everything about a stripe but its blocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StripeRecord {
+    /// the shipment
+    pub shipment: ShipmentId,
+    /// the set
+    pub set: SetNumber,
+    /// run and number
+    pub id: StripeId,
+    /// across drives or along one
+    pub kind: StripeKind,
+    /// why this placement
+    pub reason: Reason,
+    /// cipher suite
+    pub suite: u8,
+    /// data shards
+    pub k: u8,
+    /// parity shards
+    pub m: u8,
+    /// B and n
+    pub blocks: Blocks,
+    /// commitment of the run key
+    pub commitment: Hash,
+    /// digest of the record before; zeros for the first of a set
+    pub previous: Hash,
+    /// k data shards, then m parity shards
+    pub shards: Vec<ShardRecord>,
+    /// for a stripe along: the shards it protects
+    pub members: Vec<Member>,
+    /// block hashes, shard by shard: hash of block b of shard s at s·n + b
+    pub hashes: Vec<Hash>,
+}
+
+impl StripeRecord {
+    /// The hashes of shard `index`, one a block.
+    pub fn shard_hashes(&self, index: usize) -> &[Hash] {
+        let n = self.blocks.count();
+        &self.hashes[index * n..(index + 1) * n]
+    }
+
+    /// The record's bytes without the MAC.
+    pub fn encode(&self) -> Vec<u8> {
+        let len = HEADER_BYTES
+            + self.shards.len() * SHARD_BYTES
+            + self.members.len() * MEMBER_BYTES
+            + self.hashes.len() * HASH_BYTES
+            + MAC_BYTES;
+        let mut out = Vec::with_capacity(len);
+        out.put_u32(len as u32);
+        out.put_u8(self.kind as u8);
+        out.put_u8(self.reason as u8);
+        out.put_u8(self.suite);
+        out.put_u8(self.k);
+        out.put_u8(self.m);
+        out.put_u8(0);
+        out.put_u16(FORMAT_VERSION);
+        out.put_u32(self.blocks.bytes() as u32);
+        out.put_u32(self.blocks.count() as u32);
+        out.put_u32(self.set.0);
+        out.put_u64(self.shipment.0);
+        out.put_u64(self.id.run.0);
+        out.put_u32(self.id.number.0);
+        out.put_u32(self.members.len() as u32);
+        out.put(&self.commitment);
+        out.put(&self.previous);
+        for shard in &self.shards {
+            out.put_u16(shard.slot.0);
+            out.put(&shard.salt);
+        }
+        for member in &self.members {
+            out.put_u64(member.stripe.run.0);
+            out.put_u32(member.stripe.number.0);
+            out.put_u8(member.index);
+            out.put(&[0; 3]);
+        }
+        self.hashes.iter().for_each(|h| out.put(h));
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
+        let mut fields = Fields::new("stripe record", bytes);
+        fields.take(4)?;
+        let kind = match fields.u8()? {
+            0 => StripeKind::Across,
+            1 => StripeKind::Along,
+            other => return Err(fields.invalid("kind", other)),
+        };
+        let reason = match fields.u8()? {
+            0 => Reason::Planned,
+            1 => Reason::DriveLost,
+            2 => Reason::DriveFull,
+            3 => Reason::MoreData,
+            other => return Err(fields.invalid("reason", other)),
+        };
+        let suite = fields.u8()?;
+        let (k, m) = (fields.u8()?, fields.u8()?);
+        let count = k as usize + m as usize;
+        if k == 0 || count > MAX_SHARDS {
+            return Err(fields.invalid("k and m", format!("{k}+{m}")));
+        }
+        fields.zeros(1)?;
+        newer("stripe record", fields.u16()?)?;
+        let blocks = Blocks::new(fields.u32()?, fields.u32()?)?;
+        let set = SetNumber(fields.u32()?);
+        let shipment = ShipmentId(fields.u64()?);
+        let id = StripeId { run: RunId(fields.u64()?), number: StripeNumber(fields.u32()?) };
+        let member_count = fields.u32()? as usize;
+        let commitment = fields.array()?;
+        let previous = fields.array()?;
+        let hash_count = count * blocks.count();
+        let needed = (count * SHARD_BYTES) as u64
+            + member_count as u64 * MEMBER_BYTES as u64
+            + (hash_count * HASH_BYTES + MAC_BYTES) as u64;
+        if needed != fields.left() as u64 {
+            return Err(fields.invalid("length", bytes.len()));
+        }
+        if (kind == StripeKind::Across) != (member_count == 0) {
+            return Err(fields.invalid("members", member_count));
+        }
+        let mut shards = Vec::with_capacity(count);
+        for _ in 0..count {
+            shards.push(ShardRecord { slot: Slot(fields.u16()?), salt: fields.array()? });
+        }
+        let mut members = Vec::with_capacity(member_count);
+        for _ in 0..member_count {
+            let stripe =
+                StripeId { run: RunId(fields.u64()?), number: StripeNumber(fields.u32()?) };
+            members.push(Member { stripe, index: fields.u8()? });
+            fields.zeros(3)?;
+        }
+        let mut hashes = Vec::with_capacity(hash_count);
+        for _ in 0..hash_count {
+            hashes.push(fields.array()?);
+        }
+        if kind == StripeKind::Across && !distinct(&shards) {
+            return Err(fields.invalid("slots", "one drive twice"));
+        }
+        Ok(Self {
+            shipment,
+            set,
+            id,
+            kind,
+            reason,
+            suite,
+            k,
+            m,
+            blocks,
+            commitment,
+            previous,
+            shards,
+            members,
+            hashes,
+        })
+    }
+}
+
+fn distinct(shards: &[ShardRecord]) -> bool {
+    let mut slots: Vec<_> = shards.iter().map(|s| s.slot).collect();
+    slots.sort_unstable();
+    slots.windows(2).all(|w| w[0] != w[1])
+}
+
+fn newer(what: &'static str, version: u16) -> Result<(), FormatError> {
+    match version {
+        FORMAT_VERSION => Ok(()),
+        0 => Err(FormatError::invalid(what, "version", 0)),
+        found => Err(FormatError::Newer { what, found: found as u64 }),
+    }
+}
+
+/// The catalog part that was written with a record file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartRecord {
+    /// the part's number within its run
+    pub number: u32,
+    /// B and n of the part's file
+    pub blocks: Blocks,
+    /// BLAKE3 of the part's file
+    pub root: Hash,
+}
+
+/// The head of a record file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordFileHeader {
+    /// the shipment
+    pub shipment: ShipmentId,
+    /// the set
+    pub set: SetNumber,
+    /// the run
+    pub run: RunId,
+    /// the file's number within the run, from 0
+    pub number: u32,
+    /// how many stripe records follow
+    pub stripes: u32,
+    /// the catalog part written with it
+    pub part: Option<PartRecord>,
+}
+
+/// Puts records (each with its MAC appended) together to a record file.
+pub fn encode_file(header: &RecordFileHeader, records: &[Vec<u8>]) -> Vec<u8> {
+    let body: usize = records.iter().map(Vec::len).sum();
+    let mut out = Vec::with_capacity(RECORDS_AT + body + HASH_BYTES);
+    out.put(MAGIC);
+    out.put_u16(FORMAT_VERSION);
+    out.put_u16(u16::from(header.part.is_some()));
+    out.put_u32(header.set.0);
+    out.put_u64(header.shipment.0);
+    out.put_u64(header.run.0);
+    out.put_u32(header.number);
+    out.put_u32(header.stripes);
+    match &header.part {
+        Some(part) => {
+            out.put_u32(part.number);
+            out.put_u32(part.blocks.bytes() as u32);
+            out.put_u32(part.blocks.count() as u32);
+            out.put(&part.root[..]);
+        }
+        None => out.put(&[0; 12 + HASH_BYTES]),
+    }
+    records.iter().for_each(|r| out.put(r));
+    let digest = blake3::hash(&out);
+    out.put(digest.as_bytes());
+    out
+}
+
+/// One record of a file: what it says, and its bytes for MAC and digest.
+#[derive(Clone, Debug)]
+pub struct RecordIn<'a> {
+    /// decoded
+    pub record: StripeRecord,
+    /// all bytes, the MAC too
+    pub bytes: &'a [u8],
+}
+
+impl RecordIn<'_> {
+    /// The bytes the MAC is over, and the MAC.
+    pub fn mac(&self) -> (&[u8], &[u8]) {
+        self.bytes.split_at(self.bytes.len() - MAC_BYTES)
+    }
+
+    /// What the next record names as the digest of the one before.
+    pub fn digest(&self) -> Hash {
+        *blake3::hash(self.bytes).as_bytes()
+    }
+}
+
+/// Decodes a record file's head and checks its digest. The records are read with [`records`].
+pub fn decode_file(bytes: &[u8]) -> Result<RecordFileHeader, FormatError> {
+    const WHAT: &str = "record file";
+    let mut fields = Fields::new(WHAT, bytes);
+    if fields.take(MAGIC.len())? != MAGIC {
+        return Err(fields.invalid("magic", "not a record file"));
+    }
+    newer(WHAT, fields.u16()?)?;
+    let Some(end) = bytes.len().checked_sub(HASH_BYTES).filter(|end| *end >= RECORDS_AT) else {
+        return Err(FormatError::Truncated {
+            what: WHAT,
+            at: 0,
+            needed: RECORDS_AT + HASH_BYTES,
+            left: bytes.len(),
+        });
+    };
+    if blake3::hash(&bytes[..end]).as_bytes()[..] != bytes[end..] {
+        return Err(FormatError::Digest { what: WHAT });
+    }
+    let has_part = match fields.u16()? {
+        0 => false,
+        1 => true,
+        other => return Err(fields.invalid("flags", other)),
+    };
+    let set = SetNumber(fields.u32()?);
+    let shipment = ShipmentId(fields.u64()?);
+    let run = RunId(fields.u64()?);
+    let number = fields.u32()?;
+    let stripes = fields.u32()?;
+    let part = if has_part {
+        let number = fields.u32()?;
+        let blocks = Blocks::new(fields.u32()?, fields.u32()?)?;
+        Some(PartRecord { number, blocks, root: fields.array()? })
+    } else {
+        fields.zeros(12 + HASH_BYTES)?;
+        None
+    };
+    Ok(RecordFileHeader { shipment, set, run, number, stripes, part })
+}
+
+const RECORDS_AT: usize = 84;
+
+/// Reads the records of a file that [`decode_file`] accepted, and checks that they belong to it.
+pub fn records<'a>(
+    header: &RecordFileHeader,
+    bytes: &'a [u8],
+) -> impl Iterator<Item = Result<RecordIn<'a>, FormatError>> + use<'a> {
+    let header = *header;
+    let mut rest = &bytes[RECORDS_AT.min(bytes.len())..bytes.len().saturating_sub(HASH_BYTES)];
+    let mut left = header.stripes;
+    let mut failed = false;
+    std::iter::from_fn(move || {
+        if failed || (left == 0 && rest.is_empty()) {
+            return None;
+        }
+        let next = next_record(&header, &mut rest, left);
+        failed = next.is_err();
+        left = left.saturating_sub(1);
+        Some(next)
+    })
+}
+
+fn next_record<'a>(
+    header: &RecordFileHeader,
+    rest: &mut &'a [u8],
+    left: u32,
+) -> Result<RecordIn<'a>, FormatError> {
+    let mut fields = Fields::new("record file", rest);
+    if left == 0 {
+        return Err(fields.invalid("stripe count", header.stripes));
+    }
+    let len = fields.u32()? as usize;
+    if len < HEADER_BYTES || len > rest.len() {
+        return Err(fields.invalid("record length", len));
+    }
+    let (bytes, after) = rest.split_at(len);
+    *rest = after;
+    let record = StripeRecord::decode(bytes)?;
+    if record.shipment != header.shipment
+        || record.set != header.set
+        || record.id.run != header.run
+    {
+        return Err(FormatError::invalid("stripe record", "shipment, set or run", record.id));
+    }
+    Ok(RecordIn { record, bytes })
+}

@@ -1,0 +1,12 @@
+//! Keys: the run key and what is derived from it, and how it is wrapped to recipients.
+//!
+//! - Enters: random bytes from the operating system; recipients; identities.
+//! - Leaves: keys of single use, a commitment, MACs, age files.
+//! - Always holds: (1) a run key is in memory only, wiped when dropped, and written only wrapped;
+//!   (2) every derivation has its own context and input of fixed length, so no two keys meet;
+//!   (3) keyless verify and repair import nothing from here.
+
+pub mod recipients;
+pub mod run;
+
+pub use run::RunKey;

@@ -1,0 +1,168 @@
+//! The run key and its children. Every child is BLAKE3's `derive_key` with a context of its own
+//! over a message of fixed length that begins with the run key.
+
+use crate::format::ids::{RunId, SetNumber, ShipmentId, StripeId};
+use crate::format::list::Hash;
+use crate::format::record::StripeRecord;
+use crate::format::shard::{Blocks, Salt};
+use crate::format::{FORMAT_VERSION, FormatError};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+const SHARD_CONTEXT: &str = "holdall 2026-11-22 format 1 shard key";
+const PART_CONTEXT: &str = "holdall 2026-11-22 format 1 catalog key";
+const MAC_CONTEXT: &str = "holdall 2026-11-22 format 1 record key";
+const COMMITMENT_CONTEXT: &str = "holdall 2026-11-22 format 1 run key commitment";
+const FILE_MAGIC: &[u8; 16] = b"holdall run key\n";
+const FILE_BYTES: usize = 16 + 2 + 2 + 8 + 4 + 8 + 32;
+
+/// The number of the only cipher suite so far: ChaCha20-Poly1305.
+pub const SUITE_CHACHA20: u8 = 1;
+
+/// The key of one AEAD: a shard's or a catalog file's. Used once, then wiped.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct SealKey(pub(crate) [u8; 32]);
+
+/// The key of one run of `pack` on one set.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct RunKey {
+    key: [u8; 32],
+    #[zeroize(skip)]
+    shipment: ShipmentId,
+    #[zeroize(skip)]
+    set: SetNumber,
+    #[zeroize(skip)]
+    run: RunId,
+}
+
+impl RunKey {
+    /// A key for this run from 32 random bytes of the operating system.
+    pub fn new(key: [u8; 32], shipment: ShipmentId, set: SetNumber, run: RunId) -> Self {
+        Self { key, shipment, set, run }
+    }
+
+    /// The run it belongs to.
+    pub fn run(&self) -> RunId {
+        self.run
+    }
+
+    fn derive(&self, context: &str, rest: &[u8]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key(context);
+        hasher.update(&self.key);
+        hasher.update(rest);
+        let key = *hasher.finalize().as_bytes();
+        hasher.zeroize();
+        key
+    }
+
+    fn owner(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64);
+        out.extend(self.shipment.0.to_le_bytes());
+        out.extend(self.set.0.to_le_bytes());
+        out.extend(self.run.0.to_le_bytes());
+        out
+    }
+
+    /// What stands in clear in every record: tells whether a key is the right one.
+    pub fn commitment(&self) -> Hash {
+        self.derive(COMMITMENT_CONTEXT, &self.owner())
+    }
+
+    fn salted(&self, salt: &Salt, suite: u8) -> Vec<u8> {
+        let mut out = Vec::with_capacity(96);
+        out.extend(salt);
+        out.extend(FORMAT_VERSION.to_le_bytes());
+        out.extend([suite, 0]);
+        out.extend(self.owner());
+        out
+    }
+
+    /// The key of data shard `index` of a stripe.
+    pub fn shard_key(&self, salt: &Salt, shape: &StripeShape, index: u8) -> SealKey {
+        let mut rest = self.salted(salt, shape.suite);
+        rest.extend(shape.id.number.0.to_le_bytes());
+        rest.extend([index, shape.k, shape.m, 0]);
+        rest.extend((shape.blocks.bytes() as u32).to_le_bytes());
+        rest.extend((shape.blocks.count() as u32).to_le_bytes());
+        SealKey(self.derive(SHARD_CONTEXT, &rest))
+    }
+
+    /// The key of a catalog file.
+    pub fn part_key(&self, salt: &Salt, suite: u8, part: u32, blocks: Blocks) -> SealKey {
+        let mut rest = self.salted(salt, suite);
+        rest.extend(part.to_le_bytes());
+        rest.extend((blocks.bytes() as u32).to_le_bytes());
+        rest.extend((blocks.count() as u32).to_le_bytes());
+        SealKey(self.derive(PART_CONTEXT, &rest))
+    }
+
+    /// The MAC of a stripe record's bytes.
+    pub fn record_mac(&self, record: &[u8]) -> Hash {
+        let mut key = self.derive(MAC_CONTEXT, &self.owner());
+        let mac = *blake3::keyed_hash(&key, record).as_bytes();
+        key.zeroize();
+        mac
+    }
+
+    /// Is this the MAC of these bytes? In constant time.
+    pub fn record_mac_is(&self, record: &[u8], mac: &[u8]) -> bool {
+        let mac: Result<[u8; 32], _> = mac.try_into();
+        mac.is_ok_and(|m| {
+            blake3::Hash::from_bytes(self.record_mac(record)) == blake3::Hash::from_bytes(m)
+        })
+    }
+
+    /// What is wrapped to the recipients.
+    pub(super) fn file_bytes(&self) -> zeroize::Zeroizing<Vec<u8>> {
+        let mut out = zeroize::Zeroizing::new(Vec::with_capacity(FILE_BYTES));
+        out.extend(FILE_MAGIC);
+        out.extend(FORMAT_VERSION.to_le_bytes());
+        out.extend([0, 0]);
+        out.extend(self.owner());
+        out.extend(self.key);
+        out
+    }
+
+    /// Reads what was wrapped; it must belong to this shipment, set and run.
+    pub(super) fn from_file_bytes(
+        bytes: &[u8],
+        shipment: ShipmentId,
+        set: SetNumber,
+        run: RunId,
+    ) -> Result<Self, FormatError> {
+        const WHAT: &str = "run key";
+        if bytes.len() != FILE_BYTES || bytes[..16] != FILE_MAGIC[..] {
+            return Err(FormatError::invalid(WHAT, "length or magic", bytes.len()));
+        }
+        let version = u16::from_le_bytes([bytes[16], bytes[17]]);
+        if version != FORMAT_VERSION {
+            return Err(FormatError::Newer { what: WHAT, found: version as u64 });
+        }
+        let mut key = Self::new([0; 32], shipment, set, run);
+        if bytes[20..40] != key.owner() {
+            return Err(FormatError::invalid(WHAT, "owner", "another shipment, set or run"));
+        }
+        key.key.copy_from_slice(&bytes[40..]);
+        Ok(key)
+    }
+}
+
+/// What a shard's key is bound to besides the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StripeShape {
+    /// run and number
+    pub id: StripeId,
+    /// cipher suite
+    pub suite: u8,
+    /// data shards
+    pub k: u8,
+    /// parity shards
+    pub m: u8,
+    /// B and n
+    pub blocks: Blocks,
+}
+
+impl From<&StripeRecord> for StripeShape {
+    fn from(r: &StripeRecord) -> Self {
+        Self { id: r.id, suite: r.suite, k: r.k, m: r.m, blocks: r.blocks }
+    }
+}

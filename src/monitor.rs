@@ -1,0 +1,156 @@
+//! How the work reports: counters, a line a drive, and problems.
+//!
+//! - Enters: what a job does, from any thread.
+//! - Leaves: nothing here; a terminal, a log, JSON lines or a test listens.
+//! - Always holds: (1) the library never prints; (2) a [`Problem`] is counted, kept and listed
+//!   again at the end of the job, and the job goes on; (3) a call is cheap enough for once a block.
+
+use std::fmt;
+use std::sync::Mutex;
+
+/// What a job is doing now, in the user's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// walking the source
+    Scan,
+    /// reading, sealing, writing
+    Pack,
+    /// reading back what was written
+    ReadBack,
+    /// checking every block
+    Verify,
+    /// putting files back
+    Restore,
+    /// setting what only the end can set: hard links, folder times
+    Finish,
+}
+
+impl Phase {
+    /// One lower-case word or two.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scan => "scan",
+            Self::Pack => "pack",
+            Self::ReadBack => "read back",
+            Self::Verify => "verify",
+            Self::Restore => "restore",
+            Self::Finish => "finish",
+        }
+    }
+}
+
+/// What kind of thing went wrong, for grouping in the final list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProblemKind {
+    /// an entry of the source could not be read, or vanished
+    SourceUnreadable,
+    /// a file changed while it was read
+    SourceChanged,
+    /// metadata that could not be packed or restored
+    Metadata,
+    /// a drive that failed
+    Drive,
+    /// blocks or structures on a drive that do not match their records
+    Damage,
+    /// a drive whose read-back is not proven
+    ReadBack,
+    /// a file that cannot be restored from what is there
+    Lost,
+    /// a file that waits for a drive
+    Waiting,
+}
+
+impl ProblemKind {
+    /// The kind in words, for a heading.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SourceUnreadable => "could not be read",
+            Self::SourceChanged => "changed while it was read",
+            Self::Metadata => "metadata",
+            Self::Drive => "drive failed",
+            Self::Damage => "damaged",
+            Self::ReadBack => "not proven by reading back",
+            Self::Lost => "cannot be restored",
+            Self::Waiting => "waits for a drive",
+        }
+    }
+}
+
+/// One thing that went wrong while the job went on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// for grouping
+    pub kind: ProblemKind,
+    /// the thing and the place: a path, a drive and shard
+    pub subject: String,
+    /// what happened, lower case, no period
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem of `kind` with `subject`.
+    pub fn new(kind: ProblemKind, subject: impl fmt::Display, detail: impl fmt::Display) -> Self {
+        Self { kind, subject: subject.to_string(), detail: detail.to_string() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.detail)
+    }
+}
+
+/// Listens to a job. Every call may come from any thread.
+pub trait Monitor: Send + Sync {
+    /// A phase begins; `total` is the bytes (or, for scan and finish, entries) it will do, 0 if
+    /// unknown.
+    fn phase(&self, phase: Phase, total: u64);
+    /// The present phase did `amount` more.
+    fn advance(&self, amount: u64);
+    /// The total of the present phase is smaller than said (compression, duplicates), or larger.
+    fn retotal(&self, total: u64);
+    /// A drive takes part in the present phase: its name for people, and the bytes expected of it
+    /// (0 if unknown).
+    fn drive(&self, drive: usize, name: &str, total: u64);
+    /// A drive did `bytes` more.
+    fn drive_advance(&self, drive: usize, bytes: u64);
+    /// Something went wrong with one thing, and the job goes on.
+    fn problem(&self, problem: Problem);
+    /// Something the user should know that changes no status.
+    fn note(&self, text: &str);
+}
+
+/// Hears nothing but keeps the problems, for callers that want only the outcome, and for tests.
+#[derive(Default)]
+pub struct Recording {
+    problems: Mutex<Vec<Problem>>,
+    notes: Mutex<Vec<String>>,
+}
+
+impl Recording {
+    /// The problems so far.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.problems.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// The notes so far.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+impl Monitor for Recording {
+    fn phase(&self, _: Phase, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn retotal(&self, _: u64) {}
+    fn drive(&self, _: usize, _: &str, _: u64) {}
+    fn drive_advance(&self, _: usize, _: u64) {}
+
+    fn problem(&self, problem: Problem) {
+        self.problems.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(problem);
+    }
+
+    fn note(&self, text: &str) {
+        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(text.into());
+    }
+}

@@ -1,0 +1,227 @@
+//! Closing a set: index, set.txt, checklist, second copies, and what explains a drive to whoever
+//! finds it.
+
+use super::commit::Committer;
+use super::{PackError, Packed, SECOND_COPY_DRIVES, SUITE, SetJob};
+use crate::format::FORMAT_VERSION;
+use crate::format::ids::{Slot, key_path, shard_path};
+use crate::format::label::{Label, WHAT};
+use crate::format::list::Hash;
+use crate::format::set::{SetText, SlotLine};
+use crate::monitor::Monitor;
+use crate::sets::open::{COPY, FoundDrive, FoundSet, HOLDALL};
+use crate::sets::Book;
+use crate::stages::hash::root_of;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// The specification, as it lies on every drive.
+const FORMAT_MD: &str = include_str!("../format/format.md");
+/// The reader in Python, as it lies on every drive.
+const READER_PY: &str = include_str!("../../tests/reference_reader.py");
+
+/// The label of drive `number` (from 0).
+pub fn label(job: &SetJob, number: usize) -> Vec<u8> {
+    Label {
+        what: WHAT.into(),
+        format: FORMAT_VERSION.into(),
+        program: concat!("holdall ", env!("CARGO_PKG_VERSION")).into(),
+        shipment: job.shipment,
+        set: job.set,
+        slot: Slot(number as u16 + 1),
+        drives: job.drives.len() as u16,
+        case: job.drives[number].case.clone(),
+        survive: job.plan.survive.to_string(),
+        suite: SUITE,
+        chunk_bytes: job.plan.geometry.chunk_bytes,
+        block_bytes: job.plan.geometry.blocks.bytes() as u32,
+        created: job.entropy.now(),
+        name: job.name.clone(),
+        contact: job.contact.clone(),
+    }
+    .encode()
+}
+
+/// Closes the set.
+pub fn close(
+    job: &SetJob,
+    mut committer: Committer,
+    monitor: &dyn Monitor,
+) -> Result<Packed, PackError> {
+    committer.commit_index()?;
+    let labels = written_labels(job, &committer);
+    let slot = |(i, drive): (usize, &super::SetDrive)| SlotLine {
+        slot: Slot(i as u16 + 1),
+        case: drive.case.clone(),
+        label: *blake3::hash(&labels[i]).as_bytes(),
+    };
+    let text = SetText {
+        shipment: job.shipment,
+        set: job.set,
+        closed: job.entropy.now(),
+        survive: job.plan.survive.to_string(),
+        slots: job.drives.iter().enumerate().map(slot).collect(),
+        runs: vec![committer.run_line()],
+        parts: committer.parts.clone(),
+        before: None,
+        base: None,
+        last: true,
+    };
+    let set_txt: Arc<[u8]> = text.encode().into();
+    committer.commit_file("set.txt", set_txt.clone())?;
+    committer.files.push(("set.txt".into(), text.root()));
+    write_checklists(job, &mut committer, &labels, monitor)?;
+    write_copies(job, &mut committer, &labels, &set_txt)?;
+    write_papers(job, &mut committer)?;
+    let outcomes = committer.writers.sync();
+    committer.note_failures(&outcomes)?;
+    let index = committer.catalog.index();
+    Ok(Packed {
+        entries: index.entries,
+        files: index.files,
+        file_bytes: index.file_bytes,
+        stored_bytes: committer.stored_bytes,
+        stripes: committer.stripes,
+        drive_bytes: committer.drive_bytes.clone(),
+        failed: (0..job.drives.len()).filter(|i| committer.failed[*i]).collect(),
+        root: text.root(),
+        ..Packed::default()
+    })
+}
+
+/// The labels as they were written at the start; a failed drive's is made again.
+fn written_labels(job: &SetJob, committer: &Committer) -> Vec<Vec<u8>> {
+    let path = format!("{}/label.json", job.folder());
+    let read = |i: usize| {
+        let on_drive = job.drives[i].drive.read(&path, crate::format::label::MAX_LABEL_BYTES);
+        on_drive.ok().filter(|_| !committer.failed[i]).unwrap_or_else(|| label(job, i))
+    };
+    (0..job.drives.len()).map(read).collect()
+}
+
+/// The set as the drives now show it, for walking its records.
+pub fn found_set(job: &SetJob, labels: &[Vec<u8>], failed: &[bool]) -> FoundSet {
+    let found = |(i, d): (usize, &super::SetDrive)| {
+        let label = Label::decode(&labels[i]).ok().filter(|_| !failed[i])?;
+        Some(FoundDrive { drive: d.drive.clone(), label })
+    };
+    FoundSet {
+        shipment: job.shipment,
+        set: job.set,
+        folder: job.folder(),
+        drives: job.drives.iter().enumerate().filter_map(found).collect(),
+        doubles: Vec::new(),
+    }
+}
+
+/// `checklist.b3` of each drive: every file that `b3sum --check` shall check.
+fn write_checklists(
+    job: &SetJob,
+    committer: &mut Committer,
+    labels: &[Vec<u8>],
+    monitor: &dyn Monitor,
+) -> Result<(), PackError> {
+    let line = |root: &Hash, path: &str| {
+        format!("{}  {path}\n", blake3::Hash::from_bytes(*root).to_hex())
+    };
+    let mut lists: Vec<String> =
+        labels.iter().map(|l| line(blake3::hash(l).as_bytes(), "label.json")).collect();
+    for (path, root) in &committer.files {
+        lists.iter_mut().for_each(|list| list.push_str(&line(root, path)));
+    }
+    let set = found_set(job, labels, &committer.failed);
+    let book = Book::open(&set, None, monitor);
+    book.walk(monitor, |record| {
+        for (index, shard) in record.shards.iter().enumerate() {
+            let root = root_of(record.shard_hashes(index));
+            let path = shard_path(record.id, index as u8);
+            if let Some(list) = lists.get_mut(shard.slot.0 as usize - 1) {
+                list.push_str(&line(&root, &path));
+            }
+        }
+        true
+    });
+    let path = format!("{}/checklist.b3", job.folder());
+    let commit = |(drive, list): (usize, String)| {
+        committer.writers.commit_one(drive, &path, list.into_bytes().into())
+    };
+    let outcomes: Vec<_> = lists.into_iter().enumerate().map(commit).collect();
+    committer.note_failures(&outcomes)
+}
+
+/// Second copies, far from the first because they are written last.
+fn write_copies(
+    job: &SetJob,
+    committer: &mut Committer,
+    labels: &[Vec<u8>],
+    set_txt: &Arc<[u8]>,
+) -> Result<(), PackError> {
+    for (drive, label) in labels.iter().enumerate() {
+        let path = format!("{}/{COPY}/label.json", job.folder());
+        let _ = committer.writers.commit_one(drive, &path, label.clone().into());
+    }
+    let key: Arc<[u8]> = job.key_file.clone().into();
+    committer.commit_file(&format!("{COPY}/{}", key_path(job.run)), key)?;
+    committer.commit_file(&format!("{COPY}/set.txt"), set_txt.clone())?;
+    if job.drives.len() >= SECOND_COPY_DRIVES {
+        return Ok(());
+    }
+    let whole_set: Vec<String> = committer
+        .files
+        .iter()
+        .map(|(path, _)| path.clone())
+        .filter(|path| path.starts_with("records/") || path.starts_with("catalog/"))
+        .collect();
+    for path in whole_set {
+        let from = format!("{}/{path}", job.folder());
+        let bytes = job.drives.iter().find_map(|d| d.drive.read(&from, u64::MAX).ok());
+        if let Some(bytes) = bytes {
+            committer.commit_file(&format!("{COPY}/{path}"), bytes.into())?;
+        }
+    }
+    Ok(())
+}
+
+/// README.txt, the specification and the Python reader; those of another set on the same drive
+/// are left as they are.
+fn write_papers(job: &SetJob, committer: &mut Committer) -> Result<(), PackError> {
+    let papers = [
+        ("README.txt", readme(job)),
+        ("format.md", FORMAT_MD.into()),
+        ("reader.py", READER_PY.into()),
+    ];
+    for (name, text) in papers {
+        let text: Arc<[u8]> = text.into_bytes().into();
+        let path = format!("{HOLDALL}/{name}");
+        let write = |(i, d): (usize, &super::SetDrive)| {
+            let there = d.drive.open(&path, crate::drives::ReadMode::Cached).is_ok();
+            if there { Ok(()) } else { committer.writers.commit_one(i, &path, text.clone()) }
+        };
+        let outcomes: Vec<_> = job.drives.iter().enumerate().map(write).collect();
+        committer.note_failures(&outcomes)?;
+    }
+    Ok(())
+}
+
+/// What a person reads who finds the drive.
+fn readme(job: &SetJob) -> String {
+    let mut t = String::from(
+        "This drive was packed by holdall, a tool that moves datasets on drives.\n\
+         It carries a part of a dataset, encrypted. It hides nothing else.\n\n",
+    );
+    // Writing to a String cannot fail.
+    let _ = writeln!(t, "Dataset:  {}", if job.name.is_empty() { "(no name)" } else { &job.name });
+    let contact = if job.contact.is_empty() { "(nobody was named)" } else { &job.contact };
+    let _ = writeln!(t, "Contact:  {contact}");
+    let _ = writeln!(t, "Shipment: {}\n", job.shipment);
+    t.push_str(
+        "If you found this drive, please ask the contact above.\n\
+         To check it, no key is needed: holdall verify, or with b3sum alone:\n\
+         \x20   cd holdall/<folder of the set> && b3sum --check checklist.b3\n\
+         To restore it you need the other drives and the recipient's key:\n\
+         \x20   holdall restore DRIVE ... -i KEY --to FOLDER\n\
+         Without holdall: format.md beside this file specifies every byte, and reader.py\n\
+         restores with Python alone.\n",
+    );
+    t
+}

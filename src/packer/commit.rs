@@ -1,0 +1,299 @@
+//! Sealing, writing and committing: each filled stripe becomes shards on the drives and a record;
+//! at checkpoints the catalog so far and the records are written to every drive.
+
+use super::fill::FilledStripe;
+use super::{PackError, SUITE, SetJob};
+use crate::catalog::CatalogWriter;
+use crate::catalog::writer::PART_BYTES;
+use crate::drives::buffer::{Pool, Pooled};
+use crate::drives::writer::{Outcome, Shared, Writers};
+use crate::format::catalog::INDEX_PART;
+use crate::format::ids::{Slot, key_path, part_path, record_path, shard_path};
+use crate::format::list::Hash;
+use crate::format::record::{
+    self, PartRecord, Reason, RecordFileHeader, ShardRecord, StripeKind, StripeRecord,
+};
+use crate::format::set::{PartLine, RunLine};
+use crate::format::shard::{Blocks, SALT_BYTES, Salt};
+use crate::keys::run::StripeShape;
+use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::plan::place::StripePlace;
+use crate::sets::open::chain;
+use crate::stages::parity::Code;
+use crate::stages::seal::{seal_content, seal_stripe};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Stripe buffers that are kept for reuse.
+const FREE_BUFFERS: usize = 3;
+
+/// Seals stripes and commits them.
+pub struct Committer<'a> {
+    pub(super) job: &'a SetJob<'a>,
+    pub(super) writers: &'a Writers<'a>,
+    pub(super) catalog: CatalogWriter,
+    monitor: &'a dyn Monitor,
+    pool: Pool,
+    codes: HashMap<(usize, usize), Code>,
+    commitment: Hash,
+    /// digest of the last record
+    previous: Hash,
+    /// records that no file holds yet
+    waiting: Vec<Vec<u8>>,
+    /// bytes a drive since the last record file
+    waiting_bytes: u64,
+    last_commit: std::time::Instant,
+    record_files: u32,
+    pub(super) stripes: u64,
+    pub(super) stored_bytes: u64,
+    pub(super) drive_bytes: Vec<u64>,
+    /// record and catalog files so far: path and BLAKE3
+    pub(super) files: Vec<(String, Hash)>,
+    pub(super) parts: Vec<PartLine>,
+    /// drives whose failure was reported
+    pub(super) failed: Vec<bool>,
+}
+
+/// A stripe's buffer, shared by the writers.
+struct StripeBuffer(Pooled);
+
+impl AsRef<[u8]> for StripeBuffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<'a> Committer<'a> {
+    /// Begins a set: label and keys go to every drive before the first shard.
+    pub fn new(
+        job: &'a SetJob<'a>,
+        writers: &'a Writers<'a>,
+        catalog: CatalogWriter,
+        monitor: &'a dyn Monitor,
+    ) -> Result<Self, PackError> {
+        let mut committer = Self {
+            job,
+            writers,
+            catalog,
+            monitor,
+            pool: Pool::keeping(FREE_BUFFERS),
+            codes: HashMap::new(),
+            commitment: job.key.commitment(),
+            previous: [0; 32],
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            last_commit: std::time::Instant::now(),
+            record_files: 0,
+            stripes: 0,
+            stored_bytes: 0,
+            drive_bytes: vec![0; job.drives.len()],
+            files: Vec::new(),
+            parts: Vec::new(),
+            failed: vec![false; job.drives.len()],
+        };
+        for drive in 0..job.drives.len() {
+            let label: Arc<[u8]> = super::close::label(job, drive).into();
+            let path = format!("{}/label.json", job.folder());
+            let _ = committer.writers.commit_one(drive, &path, label);
+        }
+        let line = format!("{}  {}\n", blake3::hash(&job.key_file), key_path(job.run));
+        committer.commit_file(&key_path(job.run), job.key_file.clone().into())?;
+        let b3 = key_path(job.run).replace(".age", ".b3");
+        committer.commit_file(&b3, line.into_bytes().into())?;
+        Ok(committer)
+    }
+
+    /// Writes a file of the set to every drive.
+    pub(super) fn commit_file(&mut self, path: &str, bytes: Arc<[u8]>) -> Result<(), PackError> {
+        let path = format!("{}/{path}", self.job.folder());
+        let outcomes = self.writers.commit(&path, bytes);
+        self.note_failures(&outcomes)
+    }
+
+    /// Reports drives that failed; an error once the rule no longer holds.
+    pub(super) fn note_failures(&mut self, outcomes: &[Outcome]) -> Result<(), PackError> {
+        for (i, outcome) in outcomes.iter().enumerate() {
+            let Err(e) = outcome else { continue };
+            if !std::mem::replace(&mut self.failed[i], true) {
+                let detail = format!("{}; it is left out from here on", chain(&**e));
+                let name = self.job.drives[i].drive.name();
+                self.monitor.problem(Problem::new(ProblemKind::Drive, name, detail));
+            }
+        }
+        let failed = self.failed.iter().filter(|f| **f).count();
+        if failed == outcomes.len() {
+            let first = outcomes.iter().find_map(|o| o.as_ref().err().cloned());
+            return Err(PackError::NoDriveLeft(first));
+        }
+        if failed > self.least_parity() {
+            let rule = self.job.plan.survive.to_string();
+            return Err(PackError::TooManyFailed { failed, rule });
+        }
+        Ok(())
+    }
+
+    /// How many drives any stripe of the plan can lose at least.
+    fn least_parity(&self) -> usize {
+        let survive = self.job.plan.survive;
+        survive.cases as usize + survive.drives as usize
+    }
+
+    /// Seals a stripe, hands its shards to the drives and keeps its record.
+    pub fn stripe(&mut self, stripe: FilledStripe) -> Result<(), PackError> {
+        let FilledStripe { filled, place } = stripe;
+        let blocks = filled.blocks;
+        let (k, m) = (place.k as u8, place.m as u8);
+        let shape = StripeShape { id: filled.id, suite: SUITE, k, m, blocks };
+        let mut salts = vec![[0; SALT_BYTES]; place.k];
+        for salt in &mut salts {
+            self.job.entropy.fill(salt)?;
+        }
+        let buffer_bytes = place.slots.len() * blocks.file_bytes();
+        let mut buffer = self.pool.take(buffer_bytes);
+        let code = self.codes.entry((place.k, place.m)).or_insert_with(|| {
+            Code::new(place.k, place.m).expect("the plan gives at most 255 shards a stripe")
+        });
+        let payloads = filled.payloads();
+        let hashes = seal_stripe(self.job.key, &shape, &salts, &payloads, code, &mut buffer);
+        drop(payloads);
+        self.write_shards(&shape, &place, buffer);
+        self.keep_record(&shape, &place, &salts, hashes);
+        self.stripes += 1;
+        self.stored_bytes += filled.stored_bytes();
+        self.waiting_bytes += blocks.file_bytes() as u64;
+        self.catalog.push(filled.items)?;
+        if self.is_due() {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    fn write_shards(&mut self, shape: &StripeShape, place: &StripePlace, buffer: Pooled) {
+        let buffer: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::new(StripeBuffer(buffer));
+        let bytes = shape.blocks.file_bytes();
+        for (index, slot) in place.slots.iter().enumerate() {
+            let path = format!("{}/{}", self.job.folder(), shard_path(shape.id, index as u8));
+            let shard = Shared::new(buffer.clone(), index * bytes..(index + 1) * bytes);
+            let drive = *slot as usize - 1;
+            self.drive_bytes[drive] += bytes as u64;
+            self.writers.write(drive, path, shard);
+        }
+    }
+
+    fn keep_record(
+        &mut self,
+        shape: &StripeShape,
+        place: &StripePlace,
+        salts: &[Salt],
+        hashes: Vec<Hash>,
+    ) {
+        let shard = |(i, slot): (usize, &u16)| ShardRecord {
+            slot: Slot(*slot),
+            salt: salts.get(i).copied().unwrap_or_default(),
+        };
+        let record = StripeRecord {
+            shipment: self.job.shipment,
+            set: self.job.set,
+            id: shape.id,
+            kind: StripeKind::Across,
+            reason: Reason::Planned,
+            suite: shape.suite,
+            k: shape.k,
+            m: shape.m,
+            blocks: shape.blocks,
+            commitment: self.commitment,
+            previous: self.previous,
+            shards: place.slots.iter().enumerate().map(shard).collect(),
+            members: Vec::new(),
+            hashes,
+        };
+        let mut bytes = record.encode();
+        let mac = self.job.key.record_mac(&bytes);
+        bytes.extend_from_slice(&mac);
+        self.previous = *blake3::hash(&bytes).as_bytes();
+        self.waiting.push(bytes);
+    }
+
+    fn is_due(&self) -> bool {
+        let checkpoint = self.job.checkpoint;
+        let seconds = self.last_commit.elapsed().as_secs();
+        self.waiting_bytes >= checkpoint.bytes && seconds >= checkpoint.seconds
+            || self.catalog.waiting_bytes() >= PART_BYTES
+    }
+
+    /// Seals a catalog file.
+    fn seal_part(&self, part: u32, content: &[u8]) -> Result<(Vec<u8>, Blocks), PackError> {
+        let mut salt = [0; SALT_BYTES];
+        self.job.entropy.fill(&mut salt)?;
+        let block_bytes = self.job.plan.geometry.blocks.bytes() as u32;
+        let key = |blocks| self.job.key.part_key(&salt, SUITE, part, blocks);
+        Ok(seal_content(content, block_bytes, &salt, key))
+    }
+
+    /// Seals a catalog file and writes it to every drive; says its shape and root.
+    pub(super) fn commit_part(
+        &mut self,
+        part: u32,
+        content: &[u8],
+    ) -> Result<(Blocks, Hash), PackError> {
+        let (sealed, blocks) = self.seal_part(part, content)?;
+        let root = *blake3::hash(&sealed).as_bytes();
+        let path = part_path(self.job.run, part);
+        let bytes = sealed.len() as u64;
+        self.commit_file(&path, sealed.into())?;
+        self.files.push((path, root));
+        self.parts.push(PartLine { run: self.job.run, part, bytes, root });
+        Ok((blocks, root))
+    }
+
+    /// Makes all stripes so far count: syncs their shards, then writes the catalog part and the
+    /// record file to every drive.
+    pub fn commit(&mut self) -> Result<(), PackError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let outcomes = self.writers.sync();
+        self.note_failures(&outcomes)?;
+        let part = match self.catalog.end_part()? {
+            Some((number, content)) => {
+                let (blocks, root) = self.commit_part(number, &content)?;
+                Some(PartRecord { number, blocks, root })
+            }
+            None => None,
+        };
+        let header = RecordFileHeader {
+            shipment: self.job.shipment,
+            set: self.job.set,
+            run: self.job.run,
+            number: self.record_files,
+            stripes: self.waiting.len() as u32,
+            part,
+        };
+        let file = record::encode_file(&header, &self.waiting);
+        let path = record_path(self.job.run, self.record_files);
+        self.files.push((path.clone(), *blake3::hash(&file).as_bytes()));
+        self.commit_file(&path, file.into())?;
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+        self.record_files += 1;
+        self.last_commit = std::time::Instant::now();
+        Ok(())
+    }
+
+    /// Writes the catalog's index.
+    pub(super) fn commit_index(&mut self) -> Result<(), PackError> {
+        let content = self.catalog.index().encode();
+        self.commit_part(INDEX_PART, &content).map(|_| ())
+    }
+
+    /// This run's line in set.txt.
+    pub(super) fn run_line(&self) -> RunLine {
+        RunLine {
+            run: self.job.run,
+            commitment: self.commitment,
+            files: self.record_files,
+            stripes: self.stripes as u32,
+            last: self.previous,
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! From bytes to shards: the shape of blocks, what a drive holds besides shards, and whether the
+//! dataset fits even if nothing of it compresses.
+
+use super::place::{PlaceError, Placement, Room};
+use super::survive::Survive;
+use crate::format::FormatError;
+use crate::format::list::HASH_BYTES;
+use crate::format::shard::{Blocks, TRAILER_BYTES};
+
+/// How large things are; numbers in the records, so a reader needs none of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// C: the most plain bytes of a chunk
+    pub chunk_bytes: u32,
+    /// B and the most blocks of a shard
+    pub blocks: Blocks,
+}
+
+/// Memory for the shards of stripes in flight.
+const FLIGHT_BYTES: usize = 768 << 20;
+/// Stripes in flight: being sealed, queued, written.
+const STRIPES_IN_FLIGHT: usize = 3;
+/// README, specification, reader, label, keys, folders, second copies: what a drive needs at least.
+const FIXED_BYTES: u64 = 2 << 20;
+/// Bytes of a shard's line in the checklist and of its folder's share.
+const CHECKLIST_BYTES: u64 = 256;
+/// List bytes of an entry with its extent; names are counted apart.
+const ENTRY_BYTES: u64 = 130;
+/// List bytes of a further chunk.
+const EXTENT_BYTES: u64 = 80;
+
+impl Geometry {
+    /// The sizes that fit a set of so many drives: B = 256 KiB, 1 MiB above 24 drives; shards of
+    /// 16 MiB, smaller where more drives would need too much memory.
+    pub fn for_drives(drives: usize) -> Self {
+        let bytes: u32 = if drives > 24 { 1 << 20 } else { 256 << 10 };
+        let most = FLIGHT_BYTES / STRIPES_IN_FLIGHT / drives.max(1) / bytes as usize;
+        let count = ((16 << 20) / bytes as usize).min(most).max(3);
+        let blocks = Blocks::new(bytes, count as u32).expect("B and n are within the format");
+        Self { chunk_bytes: 1 << 20, blocks }
+    }
+
+    /// Sizes as asked for; a chunk must fit a shard twice.
+    pub fn new(chunk_bytes: u32, block_bytes: u32, count: u32) -> Result<Self, FormatError> {
+        let blocks = Blocks::new(block_bytes, count)?;
+        let good = chunk_bytes.is_power_of_two() && chunk_bytes >= 1024;
+        if !good || chunk_bytes as usize * 2 > blocks.payload_bytes() {
+            return Err(FormatError::invalid("geometry", "chunk size", chunk_bytes));
+        }
+        Ok(Self { chunk_bytes, blocks })
+    }
+}
+
+/// What a dataset needs, as its scan says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Need {
+    /// bytes that are not holes
+    pub data_bytes: u64,
+    /// entries
+    pub entries: u64,
+    /// bytes of all paths and link targets
+    pub name_bytes: u64,
+}
+
+impl Need {
+    /// Bytes of its lists, at most.
+    fn list_bytes(&self, geometry: Geometry) -> u64 {
+        self.name_bytes
+            + self.entries * ENTRY_BYTES
+            + self.data_bytes / geometry.chunk_bytes as u64 * EXTENT_BYTES
+    }
+
+    /// Bytes of its payloads, at most.
+    fn payload_bytes(&self, geometry: Geometry) -> u64 {
+        self.data_bytes + self.list_bytes(geometry)
+    }
+}
+
+/// A drive as the plan sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DriveRoom {
+    /// its slot
+    pub slot: u16,
+    /// its case's number
+    pub case: usize,
+    /// bytes it has free for us
+    pub free_bytes: u64,
+    /// it rounds file sizes up to this
+    pub unit_bytes: u64,
+}
+
+/// Why a dataset does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RoomError {
+    /// The rule cannot be kept, or the like.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// There is too little room.
+    #[error(
+        "the dataset may need {needed} bytes of room, and under the rule the drives hold {holds}: \
+         {missing} bytes are missing"
+    )]
+    TooLittle {
+        /// bytes the dataset may need if nothing compresses
+        needed: u64,
+        /// bytes the drives hold beside parity
+        holds: u64,
+        /// the difference
+        missing: u64,
+    },
+}
+
+/// A plan that fits.
+#[derive(Clone, Debug)]
+pub struct SetPlan {
+    /// sizes
+    pub geometry: Geometry,
+    /// the rule
+    pub survive: Survive,
+    /// where each stripe goes
+    pub placement: Placement,
+    /// bytes of data the set could hold in all, beside parity and lists
+    pub holds_bytes: u64,
+    /// bytes on each drive if nothing compresses, by slot from 1
+    pub drive_bytes: Vec<u64>,
+}
+
+/// Plans a set.
+pub fn plan(
+    drives: &[DriveRoom],
+    survive: Survive,
+    geometry: Geometry,
+    need: &Need,
+) -> Result<SetPlan, RoomError> {
+    let rooms: Vec<Room> = drives.iter().map(|d| room(d, drives.len(), geometry, need)).collect();
+    let most = Placement::plan(&rooms, survive, None)?;
+    let shard_bytes = useful_bytes(&most, geometry);
+    let holds_bytes = most.data_shards() * shard_bytes;
+    let needed = need.payload_bytes(geometry);
+    // One stripe more, since its last one may hold little.
+    let shards = needed.div_ceil(shard_bytes.max(1)) + 1;
+    if needed > holds_bytes || most.stripes() == 0 {
+        let missing = needed.max(1).saturating_sub(holds_bytes).max(1);
+        return Err(RoomError::TooLittle { needed, holds: holds_bytes, missing });
+    }
+    let placement = Placement::plan(&rooms, survive, Some(shards.min(most.data_shards())))?;
+    let file_bytes = geometry.blocks.file_bytes() as u64;
+    let mut drive_bytes = vec![0; drives.len()];
+    for (slot, shards) in placement.shares() {
+        drive_bytes[slot as usize - 1] = shards * file_bytes;
+    }
+    Ok(SetPlan { geometry, survive, placement, holds_bytes, drive_bytes })
+}
+
+/// Payload bytes that a data shard is sure to hold: a stripe ends when the next chunk does not fit.
+fn useful_bytes(placement: &Placement, geometry: Geometry) -> u64 {
+    let payload = (geometry.blocks.payload_bytes() - TRAILER_BYTES) as u64;
+    let width = (placement.data_shards() / placement.stripes().max(1)).max(1);
+    payload - (geometry.chunk_bytes as u64 + (64 << 10)).min(payload / 2) / width
+}
+
+/// How many shards a drive can hold beside everything else.
+fn room(drive: &DriveRoom, drives: usize, geometry: Geometry, need: &Need) -> Room {
+    let file = (geometry.blocks.file_bytes() as u64).next_multiple_of(drive.unit_bytes.max(1));
+    let copies = if drives < crate::packer::SECOND_COPY_DRIVES { 2 } else { 1 };
+    let hashes = (drives * geometry.blocks.count() * HASH_BYTES) as u64;
+    let record = copies * (hashes + drives as u64 * 34 + 160);
+    let lists = copies * need.list_bytes(geometry);
+    let kept = FIXED_BYTES.min(drive.free_bytes / 4) + lists + drive.free_bytes / 100;
+    let shards = drive.free_bytes.saturating_sub(kept) / (file + record + CHECKLIST_BYTES);
+    Room { slot: drive.slot, case: drive.case, shards }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GB: u64 = 1_000_000_000;
+
+    fn drives(free: &[u64]) -> Vec<DriveRoom> {
+        let drive = |(i, free_bytes): (usize, &u64)| DriveRoom {
+            slot: i as u16 + 1,
+            case: i,
+            free_bytes: *free_bytes,
+            unit_bytes: 4096,
+        };
+        free.iter().enumerate().map(drive).collect()
+    }
+
+    #[test]
+    fn four_drives_of_two_terabytes_hold_three_quarters() {
+        let geometry = Geometry::for_drives(4);
+        assert_eq!(geometry.blocks.file_bytes(), 16 << 20);
+        let survive = Survive { cases: 1, drives: 0 };
+        let need = Need { data_bytes: 5_700 * GB, entries: 1_000_000, name_bytes: 60_000_000 };
+        let plan = super::plan(&drives(&[2000 * GB; 4]), survive, geometry, &need).unwrap();
+        assert!(plan.holds_bytes > 5_750 * GB && plan.holds_bytes < 6_000 * GB);
+    }
+
+    #[test]
+    fn too_little_room_says_how_much_is_missing() {
+        let need = Need { data_bytes: 7 * GB, entries: 10, name_bytes: 100 };
+        let survive = Survive { cases: 1, drives: 0 };
+        let refused = super::plan(&drives(&[2 * GB; 4]), survive, Geometry::for_drives(4), &need);
+        let Err(RoomError::TooLittle { needed, holds, missing }) = refused else { panic!() };
+        assert_eq!(missing, needed - holds);
+        assert!(missing > GB && missing < 2 * GB);
+    }
+
+    #[test]
+    fn shards_shrink_where_drives_are_many() {
+        for count in 1..=255 {
+            let g = Geometry::for_drives(count);
+            let flight = STRIPES_IN_FLIGHT * count * g.blocks.file_bytes();
+            assert!(flight <= FLIGHT_BYTES || g.blocks.count() == 3, "{count}");
+            assert!(g.chunk_bytes as usize * 2 <= g.blocks.payload_bytes(), "{count}");
+        }
+    }
+}

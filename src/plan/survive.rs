@@ -1,0 +1,201 @@
+//! What may be lost: the rule behind `--survive`.
+//!
+//! Enters: the text of `--survive`, or the number of drives in each case. Leaves: a [`Survive`],
+//! and from it the parity that a stripe needs. What always holds:
+//!
+//! 1. Text and rule are one to one: parsing what [`Survive`] displays gives the same rule again.
+//! 2. A default is always a rule that the drives can keep.
+//! 3. No loss that the rule allows takes more shards of a stripe than [`parity_needed`] says.
+//!
+//! Proof of 3: `cases` whole cases hold at most as many shards as the `cases` fullest ones. Each
+//! further drive holds one shard, and counts only if it lies outside the lost cases. Losing the
+//! fullest cases and drives outside them reaches the sum, unless the stripe runs out of shards
+//! first.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// What may be lost without losing data: any `cases` cases and any `drives` drives more (of each
+/// set).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Survive {
+    /// Whole cases that may be lost at once.
+    pub cases: u32,
+    /// Drives that may be lost beside these cases.
+    pub drives: u32,
+}
+
+/// Why a text is no rule.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SurviveError {
+    /// There is no text at all.
+    #[error("nothing given; write none, cases=N, drives=N or cases=N,drives=N")]
+    Empty,
+    /// A comma has nothing before or after it.
+    #[error("a part is missing beside a comma in {text:?}")]
+    MissingPart {
+        /// The whole text.
+        text: String,
+    },
+    /// A part starts with a word that means nothing here.
+    #[error("unknown word {word:?}; the words are none, cases and drives")]
+    UnknownWord {
+        /// The word, without its number.
+        word: String,
+    },
+    /// A word is given twice.
+    #[error("{word:?} is given twice")]
+    RepeatedWord {
+        /// The word.
+        word: String,
+    },
+    /// A word that takes a number has none.
+    #[error("{word:?} needs a number, as in {word}=1")]
+    MissingNumber {
+        /// The word.
+        word: String,
+    },
+    /// What stands for the number is not one, or is too large.
+    #[error("{number:?} is not a number that {word:?} can take")]
+    InvalidNumber {
+        /// The word.
+        word: String,
+        /// What stands after it.
+        number: String,
+    },
+    /// `none` stands beside something else, or has a number.
+    #[error("\"none\" must stand alone in {text:?}")]
+    NoneNotAlone {
+        /// The whole text.
+        text: String,
+    },
+    /// The numbers say that nothing may be lost, and the word for that is `none`.
+    #[error("{text:?} keeps nothing; write none to say so")]
+    Zero {
+        /// The whole text.
+        text: String,
+    },
+    /// `blocks` is given: parity along a drive.
+    #[error("{text:?} asks for parity along a drive, which is not available in this version")]
+    BlocksNotAvailable {
+        /// The whole text.
+        text: String,
+    },
+}
+
+/// Parity shards that a stripe with these numbers of shards a case needs: the sum of the fullest
+/// cases that may be lost, and one for each drive that may be lost beside them.
+#[must_use]
+pub fn parity_needed(shards_per_case: &[usize], survive: Survive) -> usize {
+    let mut fullest = shards_per_case.to_vec();
+    fullest.sort_unstable_by(|a, b| b.cmp(a));
+    let in_cases: usize = fullest.iter().take(index(survive.cases)).sum();
+    in_cases.saturating_add(index(survive.drives))
+}
+
+/// A count of the rule as an index; one too large for the machine means "all".
+pub(super) fn index(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+impl Survive {
+    /// Nothing may be lost.
+    pub const NONE: Self = Self { cases: 0, drives: 0 };
+
+    /// Whether nothing may be lost.
+    #[must_use]
+    pub fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+
+    /// Whether drives in these numbers can keep the rule, given room. A stripe over all of them
+    /// leaves the most for data: one drive more adds one shard, and at most one parity shard.
+    #[must_use]
+    pub fn can_be_kept(self, drives_per_case: &[usize]) -> bool {
+        drives_per_case.iter().sum::<usize>() > parity_needed(drives_per_case, self)
+    }
+
+    /// The rule for a user who gave none: the strongest of `cases=1,drives=1` (offered only where
+    /// every case has two drives or more), `cases=1`, `drives=1` and `none` that the drives can
+    /// keep. Cases without drives do not count.
+    #[must_use]
+    pub fn default_for(drives_per_case: &[usize]) -> Self {
+        let both = Self { cases: 1, drives: 1 };
+        let one_case = Self { cases: 1, drives: 0 };
+        let one_drive = Self { cases: 0, drives: 1 };
+        let single = drives_per_case.contains(&1);
+        [both, one_case, one_drive]
+            .into_iter()
+            .skip(usize::from(single))
+            .find(|rule| rule.can_be_kept(drives_per_case))
+            .unwrap_or(Self::NONE)
+    }
+}
+
+impl FromStr for Survive {
+    type Err = SurviveError;
+
+    fn from_str(text: &str) -> Result<Self, SurviveError> {
+        let text = text.trim();
+        match text {
+            "" => return Err(SurviveError::Empty),
+            "none" => return Ok(Self::NONE),
+            _ => {}
+        }
+        let (mut cases, mut drives) = (None, None);
+        for part in text.split(',') {
+            let (word, number) = match part.split_once('=') {
+                Some((word, number)) => (word.trim(), number.trim()),
+                None => (part.trim(), ""),
+            };
+            let count = match word {
+                "cases" => &mut cases,
+                "drives" => &mut drives,
+                "blocks" => return Err(SurviveError::BlocksNotAvailable { text: text.into() }),
+                "none" => return Err(SurviveError::NoneNotAlone { text: text.into() }),
+                "" if number.is_empty() => {
+                    return Err(SurviveError::MissingPart { text: text.into() });
+                }
+                _ => return Err(SurviveError::UnknownWord { word: word.into() }),
+            };
+            let number = parse_number(word, number)?;
+            if count.replace(number).is_some() {
+                return Err(SurviveError::RepeatedWord { word: word.into() });
+            }
+        }
+        let rule = Self { cases: cases.unwrap_or(0), drives: drives.unwrap_or(0) };
+        if rule.is_none() {
+            return Err(SurviveError::Zero { text: text.into() });
+        }
+        Ok(rule)
+    }
+}
+
+/// Digits only: `+1`, which Rust would take, is refused.
+fn parse_number(word: &str, number: &str) -> Result<u32, SurviveError> {
+    if number.is_empty() {
+        return Err(SurviveError::MissingNumber { word: word.into() });
+    }
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    number
+        .parse()
+        .ok()
+        .filter(|_| digits)
+        .ok_or_else(|| SurviveError::InvalidNumber { word: word.into(), number: number.into() })
+}
+
+impl fmt::Display for Survive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.cases, self.drives) {
+            (0, 0) => f.pad("none"),
+            (cases, 0) => f.pad(&format!("cases={cases}")),
+            (0, drives) => f.pad(&format!("drives={drives}")),
+            (cases, drives) => f.pad(&format!("cases={cases},drives={drives}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

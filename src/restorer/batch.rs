@@ -1,0 +1,215 @@
+//! Cutting the items into batches: as many as name stored and plain bytes up to a limit, and the
+//! blocks that they need.
+
+use super::items::Items;
+use crate::format::ids::StripeId;
+use crate::format::list::{Entry, Extent, End, Item, Kind, Place};
+use crate::format::record::StripeRecord;
+use crate::format::shard::TRAILER_BYTES;
+use crate::sets::Book;
+use crate::sets::book::BookReader;
+use crate::sets::fetch::Request;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The most stored bytes, and the most plain bytes, that a batch needs (one chunk may exceed it).
+pub const BATCH_BYTES: u64 = 48 << 20;
+/// The most steps of a batch.
+const BATCH_STEPS: usize = 8192;
+
+/// One thing to do, in order.
+pub enum Step {
+    /// a folder begins
+    Folder(Entry),
+    /// a symlink or special file
+    Bare(Entry),
+    /// a file that is complete with this extent, or empty
+    Whole(Entry, Option<Extent>),
+    /// a larger file begins
+    Begin(Arc<Entry>),
+    /// bytes of the open file
+    Extent(Extent),
+    /// the open file ends
+    End(End),
+}
+
+/// Steps and the blocks they need.
+#[derive(Default)]
+pub struct Batch {
+    /// in order
+    pub steps: Vec<Step>,
+    needs: BTreeMap<StripeId, (Arc<StripeRecord>, BTreeMap<u8, Range<usize>>)>,
+    places: HashMap<Place, ()>,
+    stored: u64,
+    plain: u64,
+}
+
+impl Batch {
+    /// What is to be read.
+    pub fn requests(&self) -> impl Iterator<Item = Request> + '_ {
+        self.needs
+            .values()
+            .map(|(record, shards)| Request { record: record.clone(), shards: shards.clone() })
+    }
+
+    /// The chunks that its extents lie in, each once.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.places.keys()
+    }
+
+    fn is_full(&self) -> bool {
+        self.stored >= BATCH_BYTES || self.plain >= BATCH_BYTES || self.steps.len() >= BATCH_STEPS
+    }
+
+    /// Notes the blocks that an extent's chunk lies in.
+    fn need(&mut self, extent: &Extent, reader: &mut BookReader) {
+        let place = &extent.place;
+        if self.places.insert(*place, ()).is_some() {
+            return;
+        }
+        let record = match self.needs.get(&place.stripe) {
+            Some((record, _)) => record.clone(),
+            None => match reader.find(place.stripe) {
+                Some(record) => record,
+                None => return,
+            },
+        };
+        let Some(runs) = runs(place, &record) else { return };
+        self.stored += place.stored as u64;
+        self.plain += place.plain as u64;
+        let shards = &mut self.needs.entry(place.stripe).or_insert((record.clone(), BTreeMap::new())).1;
+        for (index, bytes) in runs {
+            let blocks = record.blocks;
+            let range = blocks.block_of(bytes.start)..blocks.block_of(bytes.end - 1) + 1;
+            let known = shards.entry(index).or_insert(range.clone());
+            *known = known.start.min(range.start)..known.end.max(range.end);
+        }
+    }
+}
+
+/// The runs of payload bytes in which a chunk lies, shard by shard; none if the place is outside
+/// its stripe.
+pub fn runs(place: &Place, record: &StripeRecord) -> Option<Vec<(u8, Range<usize>)>> {
+    let capacity = record.blocks.payload_bytes() - TRAILER_BYTES;
+    let offset = place.offset as usize;
+    let mut runs = Vec::new();
+    let mut index = place.index;
+    let mut run = offset..offset + place.head as usize;
+    let mut left = place.stored as usize;
+    loop {
+        if index >= record.k || run.end > capacity || run.is_empty() {
+            return None;
+        }
+        left -= run.len();
+        runs.push((index, run));
+        if left == 0 {
+            return Some(runs);
+        }
+        index += 1;
+        run = 0..left.min(capacity);
+    }
+}
+
+/// Cuts batches.
+pub struct Batcher<'a> {
+    reader: BookReader<'a>,
+    /// items of a list that was begun
+    rest: std::vec::IntoIter<Item>,
+    /// path of the file that is open
+    open: Option<Vec<u8>>,
+    /// the open file is there already
+    skipping: bool,
+}
+
+impl<'a> Batcher<'a> {
+    /// Looks up stripes in `book`.
+    pub fn new(book: &'a Book) -> Self {
+        let reader = book.reader();
+        Self { reader, rest: Vec::new().into_iter(), open: None, skipping: false }
+    }
+
+    /// The next batch; none at the end. Entries for which `skip` holds are left out.
+    pub fn next_batch(
+        &mut self,
+        items: &mut dyn Items,
+        skip: &dyn Fn(&Entry) -> bool,
+    ) -> Option<Batch> {
+        let mut batch = Batch::default();
+        while !batch.is_full() {
+            let Some(item) = self.next_item(items) else { break };
+            self.take(item, &mut batch, items, skip);
+        }
+        (!batch.steps.is_empty()).then_some(batch)
+    }
+
+    fn next_item(&mut self, items: &mut dyn Items) -> Option<Item> {
+        loop {
+            if let Some(item) = self.rest.next() {
+                return Some(item);
+            }
+            self.rest = items.next_list()?.into_iter();
+        }
+    }
+
+    fn take(
+        &mut self,
+        item: Item,
+        batch: &mut Batch,
+        items: &mut dyn Items,
+        skip: &dyn Fn(&Entry) -> bool,
+    ) {
+        match item {
+            Item::Entry { entry, continued: true } if self.open.as_ref() == Some(&entry.path) => {}
+            Item::Entry { entry, .. } => {
+                self.open = None;
+                self.skipping = skip(&entry);
+                match entry.kind {
+                    Kind::Folder => batch.steps.push(Step::Folder(entry)),
+                    Kind::File if entry.whole => {
+                        let extent = if entry.size > 0 { self.whole_extent(items) } else { None };
+                        if self.skipping {
+                            return;
+                        }
+                        if let Some(extent) = &extent {
+                            batch.need(extent, &mut self.reader);
+                        }
+                        batch.steps.push(Step::Whole(entry, extent));
+                    }
+                    Kind::File => {
+                        self.open = Some(entry.path.clone());
+                        if !self.skipping {
+                            batch.steps.push(Step::Begin(Arc::new(entry)));
+                        }
+                    }
+                    Kind::HardLink => {}
+                    _ if self.skipping => {}
+                    _ => batch.steps.push(Step::Bare(entry)),
+                }
+            }
+            Item::Extent(_) | Item::End(_) if self.skipping => {}
+            Item::Extent(extent) => {
+                batch.need(&extent, &mut self.reader);
+                batch.steps.push(Step::Extent(extent));
+            }
+            Item::End(end) => {
+                self.open = None;
+                batch.steps.push(Step::End(end));
+            }
+        }
+    }
+
+    /// The extent that completes a whole file.
+    fn whole_extent(&mut self, items: &mut dyn Items) -> Option<Extent> {
+        match self.next_item(items)? {
+            Item::Extent(extent) => Some(extent),
+            // Not ours to judge here: a whole file without its extent has lost its bytes.
+            other => {
+                let mut rest = vec![other];
+                rest.extend(self.rest.by_ref());
+                self.rest = rest.into_iter();
+                None
+            }
+        }
+    }
+}

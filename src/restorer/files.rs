@@ -1,0 +1,475 @@
+//! Writing a batch: whole files in parallel, larger ones extent by extent, in order.
+
+use super::batch::{Batch, Step};
+use super::decode::{Absent, Chunks};
+use super::{OpenSet, RestoreError, RestoreOptions, Restored};
+use crate::destination::{Destination, DestinationError, MetadataProblem, PartFile};
+use crate::format::list::{End, Entry, Extent, Hash, Kind, State, shown_path};
+use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::sets::fetch::{Fetcher, RawStripe};
+use crate::sets::open::chain;
+use crate::stages::hash::{Merge, piece};
+use rayon::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often the destination is synced and the cursor saved.
+const CHECKPOINT: Duration = Duration::from_secs(10);
+
+/// A larger file in progress, as the parallel part sees it.
+struct Target {
+    entry: Arc<Entry>,
+    part: PartFile,
+}
+
+/// A larger file in progress, as the serial part sees it.
+struct OpenFile {
+    target: Arc<Target>,
+    merge: Merge,
+    /// where the next extent should begin
+    next: u64,
+    /// runs of bytes that are not there
+    missing: Vec<(u64, u64)>,
+    absent: Option<Absent>,
+}
+
+/// What became of one step in the parallel part.
+enum Outcome {
+    Nothing,
+    Placed(Vec<MetadataProblem>),
+    Wrote(Hash),
+    Absent(Absent),
+    Failed(DestinationError),
+}
+
+/// Restores batches, in order.
+pub struct Files<'a> {
+    open: &'a OpenSet<'a>,
+    destination: &'a Destination,
+    options: RestoreOptions,
+    restored: &'a mut Restored,
+    monitor: &'a dyn Monitor,
+    file: Option<OpenFile>,
+    already: Arc<AtomicU64>,
+    /// sort key of the last entry that needs nothing more
+    settled: Vec<u8>,
+    /// the same from the run before
+    cursor: Option<Vec<u8>>,
+    last_checkpoint: Instant,
+}
+
+impl<'a> Files<'a> {
+    /// Begins, or goes on after the entry that an earlier run had settled durably.
+    pub fn new(
+        open: &'a OpenSet<'a>,
+        destination: &'a Destination,
+        options: RestoreOptions,
+        restored: &'a mut Restored,
+        monitor: &'a dyn Monitor,
+    ) -> Result<Self, RestoreError> {
+        let cursor = destination.load_state(&cursor_name(open))?.filter(|_| options.resumed);
+        destination.clear_parts()?;
+        Ok(Self {
+            open,
+            destination,
+            options,
+            restored,
+            monitor,
+            file: None,
+            already: Arc::default(),
+            settled: Vec::new(),
+            cursor,
+            last_checkpoint: Instant::now(),
+        })
+    }
+
+    /// Says which entries are in place already: up to the cursor, if they have their final name.
+    pub fn skipper(&self) -> impl Fn(&Entry) -> bool + Send + use<'a> {
+        let (cursor, destination) = (self.cursor.clone(), self.destination);
+        let already = self.already.clone();
+        move |entry: &Entry| {
+            let before = cursor.as_ref().is_some_and(|c| entry.sort_key() <= *c);
+            let there = before
+                && !matches!(entry.kind, Kind::Folder | Kind::HardLink)
+                && matches!(destination.exists(&entry.path), Ok(Some(_)));
+            already.fetch_add(there.into(), Ordering::Relaxed);
+            there
+        }
+    }
+
+    /// Restores a batch whose blocks were read.
+    pub fn batch(
+        &mut self,
+        batch: Batch,
+        raw: Vec<RawStripe>,
+        fetcher: &Fetcher,
+    ) -> Result<(), RestoreError> {
+        let chunks = Chunks::decode(self.open, &batch, raw, fetcher)?;
+        self.restored.rebuilt_blocks += chunks.rebuilt_blocks;
+        let targets = self.targets(&batch)?;
+        let (destination, replace) = (self.destination, self.options.resumed);
+        let outcomes: Vec<Outcome> = batch
+            .steps
+            .par_iter()
+            .zip(&targets)
+            .map(|(step, target)| do_step(destination, step, target.as_deref(), &chunks, replace))
+            .collect();
+        for ((step, outcome), target) in batch.steps.into_iter().zip(outcomes).zip(targets) {
+            self.settle(step, outcome, target)?;
+        }
+        if self.last_checkpoint.elapsed() >= CHECKPOINT {
+            self.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Begins the larger files of a batch, and says for each step which one it is about.
+    fn targets(&mut self, batch: &Batch) -> Result<Vec<Option<Arc<Target>>>, RestoreError> {
+        let mut current = self.file.as_ref().map(|f| f.target.clone());
+        let mut targets = Vec::with_capacity(batch.steps.len());
+        for step in &batch.steps {
+            match step {
+                Step::Begin(entry) => {
+                    let part = self.destination.begin_file()?;
+                    current = Some(Arc::new(Target { entry: entry.clone(), part }));
+                    targets.push(current.clone());
+                }
+                Step::Extent(_) => targets.push(current.clone()),
+                Step::End(_) => {
+                    targets.push(None);
+                    current = None;
+                }
+                _ => targets.push(None),
+            }
+        }
+        Ok(targets)
+    }
+
+    /// The serial part of a step.
+    fn settle(
+        &mut self,
+        step: Step,
+        outcome: Outcome,
+        target: Option<Arc<Target>>,
+    ) -> Result<(), RestoreError> {
+        if let Outcome::Failed(e) = outcome {
+            return self.failed(&step, e);
+        }
+        match step {
+            Step::Folder(entry) => {
+                self.close_unended()?;
+                self.restored.entries += 1;
+                self.settled = entry.sort_key();
+            }
+            Step::Bare(entry) | Step::Whole(entry, _) => {
+                self.close_unended()?;
+                self.settled = entry.sort_key();
+                match outcome {
+                    Outcome::Absent(absent) => {
+                        self.report_absent(&entry, "all of it is missing", absent);
+                    }
+                    Outcome::Placed(problems) => self.placed(&entry, &problems),
+                    _ => {}
+                }
+            }
+            Step::Begin(..) => {
+                self.close_unended()?;
+                self.file = target.map(OpenFile::new);
+            }
+            Step::Extent(extent) => {
+                drop(target);
+                self.settle_extent(&extent, &outcome);
+            }
+            Step::End(end) => self.end_file(Some(end))?,
+        }
+        Ok(())
+    }
+
+    fn settle_extent(&mut self, extent: &Extent, outcome: &Outcome) {
+        let chunk_bytes = self.open.set.label().chunk_bytes as u64;
+        let Some(file) = &mut self.file else { return };
+        file.skip_to(extent.file_offset, chunk_bytes);
+        file.next = extent.file_offset + extent.len as u64;
+        match outcome {
+            Outcome::Wrote(id) => {
+                file.merge.push(*id);
+                self.monitor.advance(extent.len as u64);
+            }
+            Outcome::Absent(absent) => {
+                file.absent = file.absent.max(Some(*absent));
+                file.miss(extent.file_offset, extent.len as u64);
+            }
+            _ => {}
+        }
+    }
+
+    /// A file whose end never came: the items after it are of other entries.
+    fn close_unended(&mut self) -> Result<(), RestoreError> {
+        if self.file.is_some() { self.end_file(None) } else { Ok(()) }
+    }
+
+    fn end_file(&mut self, end: Option<End>) -> Result<(), RestoreError> {
+        let chunk_bytes = self.open.set.label().chunk_bytes as u64;
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        let entry = file.target.entry.clone();
+        self.settled = entry.sort_key();
+        if end.is_some_and(|e| e.state == State::Void) {
+            let detail = "it could not be read when the dataset was packed";
+            self.packed_badly(&entry, ProblemKind::SourceUnreadable, detail);
+            return Ok(());
+        }
+        file.skip_to(entry.size, chunk_bytes);
+        let root = end.and_then(|e| e.root);
+        if file.missing.is_empty() && root.is_some_and(|root| root != file.merge.root()) {
+            file.missing.push((0, entry.size));
+            file.absent = Some(Absent::Lost);
+        }
+        let Some(Target { part, .. }) = Arc::into_inner(file.target) else { return Ok(()) };
+        part.set_len(entry.size)?;
+        if file.missing.is_empty() && end.is_some() {
+            if end.is_some_and(|e| e.state == State::Changed) {
+                let detail = "it changed while it was packed; its bytes are a mixture";
+                self.packed_badly(&entry, ProblemKind::SourceChanged, detail);
+            }
+            return match self.destination.finish_file(part, &entry, self.options.resumed) {
+                Ok(problems) => {
+                    self.placed(&entry, &problems);
+                    Ok(())
+                }
+                Err(e) => self.not_placed(&entry, e),
+            };
+        }
+        let absent = file.absent.unwrap_or(Absent::Lost);
+        let mut detail = shown_ranges(&file.missing);
+        if self.options.salvage && (self.options.give_up || absent == Absent::Lost) {
+            let path = self.destination.finish_incomplete(part, &entry)?;
+            detail.push_str(&format!("; what there is lies in {}", shown_path(&path)));
+        }
+        self.report_absent(&entry, &detail, absent);
+        Ok(())
+    }
+
+    fn placed(&mut self, entry: &Entry, problems: &[MetadataProblem]) {
+        self.restored.entries += 1;
+        if entry.kind == Kind::File {
+            self.restored.files += 1;
+            self.restored.file_bytes += entry.size;
+            if entry.whole {
+                self.monitor.advance(entry.size);
+            }
+        }
+        report_metadata(self.restored, self.monitor, problems);
+    }
+
+    fn packed_badly(&mut self, entry: &Entry, kind: ProblemKind, detail: &str) {
+        self.restored.packed_badly += 1;
+        self.monitor.problem(Problem::new(kind, entry.shown(), detail));
+    }
+
+    /// Counts and lists a file that is not there.
+    fn report_absent(&mut self, entry: &Entry, detail: &str, absent: Absent) {
+        let waits = absent == Absent::Waits && !self.options.give_up;
+        let kind = if waits {
+            self.restored.waiting += 1;
+            ProblemKind::Waiting
+        } else {
+            self.restored.lost += 1;
+            ProblemKind::Lost
+        };
+        self.monitor.problem(Problem::new(kind, entry.shown(), detail));
+    }
+
+    /// The destination refused a step: a full disk ends the restore, all else is one file's matter.
+    fn failed(&mut self, step: &Step, error: DestinationError) -> Result<(), RestoreError> {
+        let entry = match step {
+            Step::Folder(e) | Step::Bare(e) | Step::Whole(e, _) => e.clone(),
+            Step::Begin(e) => (**e).clone(),
+            Step::Extent(_) | Step::End(_) => return Err(error.into()),
+        };
+        self.not_placed(&entry, error)
+    }
+
+    fn not_placed(&mut self, entry: &Entry, error: DestinationError) -> Result<(), RestoreError> {
+        if error.is_full() {
+            return Err(error.into());
+        }
+        self.restored.lost += 1;
+        self.monitor.problem(Problem::new(ProblemKind::Lost, entry.shown(), chain(&error)));
+        Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Result<(), RestoreError> {
+        self.destination.sync()?;
+        self.destination.save_state(&cursor_name(self.open), &self.settled)?;
+        self.last_checkpoint = Instant::now();
+        Ok(())
+    }
+
+    /// Ends the walk.
+    pub fn end(mut self) -> Result<(), RestoreError> {
+        self.close_unended()?;
+        self.checkpoint()?;
+        self.restored.already = self.already.load(Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn cursor_name(open: &OpenSet) -> String {
+    format!("cursor-{}", open.set.name())
+}
+
+/// Counts and lists metadata that could not be set.
+pub fn report_metadata(
+    restored: &mut Restored,
+    monitor: &dyn Monitor,
+    problems: &[MetadataProblem],
+) {
+    restored.metadata_problems += u64::from(!problems.is_empty());
+    for p in problems {
+        let problem = Problem::new(ProblemKind::Metadata, shown_path(&p.path), chain(p));
+        monitor.problem(problem);
+    }
+}
+
+impl OpenFile {
+    fn new(target: Arc<Target>) -> Self {
+        Self { target, merge: Merge::default(), next: 0, missing: Vec::new(), absent: None }
+    }
+
+    /// Goes on to `offset`: what lies between is a hole, or missing.
+    fn skip_to(&mut self, offset: u64, chunk_bytes: u64) {
+        if offset <= self.next {
+            return;
+        }
+        let (from, to) = (self.next, offset);
+        self.next = offset;
+        let holes = &self.target.entry.holes;
+        if !holes.iter().any(|(start, len)| *start <= from && start + len >= to) {
+            self.miss(from, to - from);
+            return;
+        }
+        // The zeros of a hole are part of the root.
+        let zeros = vec![0; chunk_bytes.min(to - from) as usize];
+        let hashed: u64 = holes.iter().map(|(_, len)| len).sum();
+        if hashed <= crate::dataset::work::HASHED_HOLE_BYTES {
+            let mut at = from;
+            while at < to {
+                let len = chunk_bytes.min(to - at);
+                self.merge.push(piece(&zeros[..len as usize], at, false));
+                at += len;
+            }
+        }
+    }
+
+    fn miss(&mut self, offset: u64, len: u64) {
+        match self.missing.last_mut() {
+            Some((start, known)) if *start + *known == offset => *known += len,
+            _ => self.missing.push((offset, len)),
+        }
+    }
+}
+
+/// `bytes 0-99, 500-599 are missing`
+fn shown_ranges(ranges: &[(u64, u64)]) -> String {
+    let shown = |(offset, len): &(u64, u64)| format!("{offset}-{}", offset + len - 1);
+    let words: Vec<_> = ranges.iter().map(shown).collect();
+    if words.is_empty() {
+        return "its end is missing".into();
+    }
+    format!("bytes {} are missing", words.join(", "))
+}
+
+/// The parallel part of a step.
+fn do_step(
+    destination: &Destination,
+    step: &Step,
+    target: Option<&Target>,
+    chunks: &Chunks,
+    replace: bool,
+) -> Outcome {
+    let placed = |result: Result<Vec<MetadataProblem>, DestinationError>| match result {
+        Ok(problems) => Outcome::Placed(problems),
+        Err(e) => Outcome::Failed(e),
+    };
+    match (step, target) {
+        (Step::Folder(entry), _) => match destination.make_folder(&entry.path) {
+            Ok(()) => Outcome::Nothing,
+            Err(e) => Outcome::Failed(e),
+        },
+        (Step::Bare(entry), _) if entry.kind == Kind::Symlink => {
+            placed(destination.make_symlink(entry, replace))
+        }
+        (Step::Bare(entry), _) => placed(destination.make_special(entry, replace)),
+        (Step::Whole(entry, extent), _) => match whole_bytes(entry, extent.as_ref(), chunks) {
+            Ok(bytes) => placed(write_whole(destination, entry, bytes, replace)),
+            Err(absent) => Outcome::Absent(absent),
+        },
+        (Step::Extent(extent), Some(target)) => match chunks.extent(extent) {
+            Ok(bytes) if piece(bytes, extent.file_offset, false) == extent.id => {
+                match write_around_holes(&target.part, &target.entry, extent.file_offset, bytes) {
+                    Ok(()) => Outcome::Wrote(extent.id),
+                    Err(e) => Outcome::Failed(e),
+                }
+            }
+            Ok(_) => Outcome::Absent(Absent::Lost),
+            Err(absent) => Outcome::Absent(absent),
+        },
+        _ => Outcome::Nothing,
+    }
+}
+
+/// The verified bytes of a whole file.
+fn whole_bytes<'a>(
+    entry: &Entry,
+    extent: Option<&Extent>,
+    chunks: &'a Chunks,
+) -> Result<&'a [u8], Absent> {
+    let Some(extent) = extent else {
+        return if entry.size == 0 { Ok(&[]) } else { Err(Absent::Lost) };
+    };
+    let bytes = chunks.extent(extent)?;
+    let good = extent.file_offset == 0
+        && bytes.len() as u64 == entry.size
+        && piece(bytes, 0, true) == extent.id;
+    if good { Ok(bytes) } else { Err(Absent::Lost) }
+}
+
+fn write_whole(
+    destination: &Destination,
+    entry: &Entry,
+    bytes: &[u8],
+    replace: bool,
+) -> Result<Vec<MetadataProblem>, DestinationError> {
+    let part = destination.begin_file()?;
+    write_around_holes(&part, entry, 0, bytes)?;
+    if !entry.holes.is_empty() {
+        part.set_len(entry.size)?;
+    }
+    destination.finish_file(part, entry, replace)
+}
+
+/// Writes bytes at an offset, but not where the file has holes.
+fn write_around_holes(
+    part: &PartFile,
+    entry: &Entry,
+    offset: u64,
+    bytes: &[u8],
+) -> Result<(), DestinationError> {
+    let end = offset + bytes.len() as u64;
+    let mut at = offset;
+    let first = entry.holes.partition_point(|(start, len)| start + len <= offset);
+    for (start, len) in &entry.holes[first..] {
+        if *start >= end {
+            break;
+        }
+        if *start > at {
+            part.write_at(at, &bytes[(at - offset) as usize..(*start - offset) as usize])?;
+        }
+        at = (start + len).min(end);
+    }
+    if at < end {
+        part.write_at(at, &bytes[(at - offset) as usize..])?;
+    }
+    Ok(())
+}

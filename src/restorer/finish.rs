@@ -1,0 +1,92 @@
+//! What only the end can do: hard links, once their files are there, and the folders' own
+//! metadata, deepest first.
+
+use super::files::report_metadata;
+use super::items::Items;
+use super::{RestoreError, RestoreOptions, Restored};
+use crate::destination::{Destination, DestinationError};
+use crate::format::list::{Entry, Item, Kind};
+use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
+use crate::sets::open::chain;
+
+/// Walks the items again. While files still wait, folders keep their working modes so that a later
+/// run can go on.
+pub fn finish(
+    items: &mut dyn Items,
+    destination: &Destination,
+    options: RestoreOptions,
+    restored: &mut Restored,
+    monitor: &dyn Monitor,
+) -> Result<(), RestoreError> {
+    monitor.phase(Phase::Finish, 0);
+    let mut links = Finisher { destination, options, restored, monitor };
+    let mut folders: Vec<Entry> = Vec::new();
+    while let Some(list) = items.next_list() {
+        for item in list {
+            let Item::Entry { entry, continued: false } = item else { continue };
+            while folders.last().is_some_and(|f| !is_below(&entry.path, &f.path)) {
+                folders.pop().map_or(Ok(()), |f| links.folder(&f))?;
+            }
+            match entry.kind {
+                Kind::Folder => folders.push(entry),
+                Kind::HardLink => links.link(&entry)?,
+                _ => {}
+            }
+        }
+    }
+    while let Some(folder) = folders.pop() {
+        links.folder(&folder)?;
+    }
+    Ok(())
+}
+
+fn is_below(path: &[u8], folder: &[u8]) -> bool {
+    folder.is_empty()
+        || path.strip_prefix(folder).is_some_and(|rest| rest.first() == Some(&b'/'))
+}
+
+struct Finisher<'a> {
+    destination: &'a Destination,
+    options: RestoreOptions,
+    restored: &'a mut Restored,
+    monitor: &'a dyn Monitor,
+}
+
+impl Finisher<'_> {
+    fn link(&mut self, entry: &Entry) -> Result<(), RestoreError> {
+        match self.destination.make_hard_link(entry, self.options.resumed) {
+            Ok(()) => self.restored.entries += 1,
+            Err(e) if e.is_full() => return Err(e.into()),
+            Err(e) => {
+                let waits = matches!(e, DestinationError::NoTarget { .. })
+                    && self.restored.waiting > 0
+                    && !self.options.give_up;
+                let kind = if waits {
+                    self.restored.waiting += 1;
+                    ProblemKind::Waiting
+                } else {
+                    self.restored.lost += 1;
+                    ProblemKind::Lost
+                };
+                self.monitor.problem(Problem::new(kind, entry.shown(), chain(&e)));
+            }
+        }
+        Ok(())
+    }
+
+    fn folder(&mut self, entry: &Entry) -> Result<(), RestoreError> {
+        if self.restored.waiting > 0 && !self.options.give_up {
+            return Ok(());
+        }
+        match self.destination.finish_folder(entry) {
+            Ok(problems) => report_metadata(self.restored, self.monitor, &problems),
+            Err(e) if e.is_full() => return Err(e.into()),
+            Err(e) => {
+                self.restored.metadata_problems += 1;
+                let problem = Problem::new(ProblemKind::Metadata, entry.shown(), chain(&e));
+                self.monitor.problem(problem);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! The items of a set in order: from the catalog, or, where it cannot be read, from the list at
+//! the end of every data shard.
+
+use super::OpenSet;
+use crate::catalog::CatalogReader;
+use crate::format::ids::{Slot, StripeId};
+use crate::format::list::{self, Item};
+use crate::format::record::StripeRecord;
+use crate::format::shard::{TRAILER_BYTES, Trailer};
+use crate::keys::run::StripeShape;
+use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::sets::fetch::{Fetcher, Request, Stripe};
+use crate::sets::open::chain;
+use crate::stages::seal::Cipher;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Gives lists of items, in order.
+pub trait Items {
+    /// The next list; none at the end.
+    fn next_list(&mut self) -> Option<Vec<Item>>;
+}
+
+/// Items from the catalog.
+pub struct CatalogItems<'a> {
+    reader: CatalogReader<'a>,
+    frame: usize,
+    damaged: bool,
+    monitor: &'a dyn Monitor,
+}
+
+impl<'a> CatalogItems<'a> {
+    /// Opens the catalog of a closed set; none if the set is not closed or no copy of its index is
+    /// sound.
+    pub fn open(open: &'a OpenSet, monitor: &'a dyn Monitor) -> Option<Self> {
+        let text = open.set.set_text(monitor)?;
+        let closing = text.runs.last()?.run;
+        match CatalogReader::open(open.set, open.keys, closing) {
+            Ok(reader) => Some(Self { reader, frame: 0, damaged: false, monitor }),
+            Err(e) => {
+                let subject = format!("set {}", open.set.name());
+                monitor.problem(Problem::new(ProblemKind::Damage, subject, chain(&e)));
+                None
+            }
+        }
+    }
+
+    /// Sum of the sizes of all files.
+    pub fn file_bytes(&self) -> u64 {
+        self.reader.index().file_bytes
+    }
+
+    /// Was a part of it unreadable?
+    pub fn is_damaged(&self) -> bool {
+        self.damaged
+    }
+}
+
+impl Items for CatalogItems<'_> {
+    fn next_list(&mut self) -> Option<Vec<Item>> {
+        loop {
+            let row = self.reader.index().frames.get(self.frame)?.clone();
+            self.frame += 1;
+            match self.reader.frame(&row) {
+                Ok(items) => return Some(items),
+                Err(e) => {
+                    if !std::mem::replace(&mut self.damaged, true) {
+                        let problem = Problem::new(ProblemKind::Damage, "catalog", chain(&e));
+                        self.monitor.problem(problem);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Items from the shards' own lists.
+pub struct ListItems<'a> {
+    open: &'a OpenSet<'a>,
+    stripes: VecDeque<StripeId>,
+    lists: VecDeque<Vec<Item>>,
+    lost: u64,
+    monitor: &'a dyn Monitor,
+}
+
+fn silent(_: Slot, _: u64) {}
+
+impl<'a> ListItems<'a> {
+    /// From the stripes in the book's order.
+    pub fn new(open: &'a OpenSet<'a>, monitor: &'a dyn Monitor) -> Self {
+        let stripes = open.book.stripes().iter().copied().collect();
+        Self { open, stripes, lists: VecDeque::new(), lost: 0, monitor }
+    }
+
+    /// Lists that could not be had: files may be missing that nothing names.
+    pub fn lost_lists(&self) -> u64 {
+        self.lost
+    }
+
+    fn read_stripe(&mut self, id: StripeId) {
+        let Some(record) = self.open.book.reader().find(id) else {
+            self.lost += 1;
+            return;
+        };
+        let fetcher = Fetcher::new(self.open.set, &silent);
+        for index in 0..record.k {
+            match read_list(self.open, &fetcher, &record, index) {
+                Some(items) => self.lists.push_back(items),
+                None => {
+                    self.lost += 1;
+                    let subject = format!("list of shard {id}-{index:02x}");
+                    let detail = "it cannot be had; files that only it names are missing";
+                    self.monitor.problem(Problem::new(ProblemKind::Lost, subject, detail));
+                }
+            }
+        }
+    }
+}
+
+impl Items for ListItems<'_> {
+    fn next_list(&mut self) -> Option<Vec<Item>> {
+        while self.lists.is_empty() {
+            let id = self.stripes.pop_front()?;
+            self.read_stripe(id);
+        }
+        self.lists.pop_front()
+    }
+}
+
+/// The list of one data shard: the last block has the trailer, which says how far back it begins.
+fn read_list(
+    open: &OpenSet,
+    fetcher: &Fetcher,
+    record: &Arc<StripeRecord>,
+    index: u8,
+) -> Option<Vec<Item>> {
+    let blocks = record.blocks;
+    let last = blocks.count() - 1;
+    let fetch = |first: usize| {
+        let shards = BTreeMap::from([(index, first..last + 1)]);
+        let request = Request { record: record.clone(), shards };
+        fetcher.complete(fetcher.read(request))
+    };
+    let tail = plain_from(open, &fetch(last), index, last)?;
+    let trailer_bytes = tail[tail.len() - TRAILER_BYTES..].try_into().ok()?;
+    let trailer = Trailer::decode(trailer_bytes, blocks.payload_bytes()).ok()?;
+    let end = blocks.payload_bytes() - TRAILER_BYTES;
+    let start = end - trailer.list_bytes as usize;
+    let first = blocks.block_of(start);
+    let plain = plain_from(open, &fetch(first), index, first)?;
+    let origin = blocks.payload_range(first).start;
+    list::decode(&plain[start - origin..end - origin]).ok()
+}
+
+/// The payload bytes of a shard from block `first` to its end.
+fn plain_from(open: &OpenSet, stripe: &Stripe, index: u8, first: usize) -> Option<Vec<u8>> {
+    let record = &stripe.request.record;
+    let key = open.keys.get(&record.id.run)?;
+    let salt = record.shards[index as usize].salt;
+    let cipher = Cipher::new(key.shard_key(&salt, &StripeShape::from(&**record), index));
+    let origin = record.blocks.payload_range(first).start;
+    let mut plain = vec![0; record.blocks.payload_bytes() - origin];
+    for number in first..record.blocks.count() {
+        let range = record.blocks.payload_range(number);
+        let out = &mut plain[range.start - origin..range.end - origin];
+        cipher.open(number, stripe.block(index, number)?, out).ok()?;
+    }
+    Some(plain)
+}

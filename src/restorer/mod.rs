@@ -1,0 +1,189 @@
+//! The road back: the items of a set, stripe by stripe, to files at the destination.
+//!
+//! - Enters: a set's drives, records and keys; a destination.
+//! - Leaves: files under their final names, complete and verified; and exactly what is not there.
+//! - Always holds: (1) nothing is used before its record's hash and its tag match; (2) an extent
+//!   is hashed before it is written, a file's root is compared before it gets its name; (3) what
+//!   cannot be had is listed by file, and the rest is restored; (4) memory: two batches, each at
+//!   most [`batch::BATCH_BYTES`] stored and plain.
+//!
+//! [`items`] gives the items in order (from the catalog, or from the shards' own lists);
+//! [`batch`] cuts them where enough stripes are named; a thread reads the batches' blocks ahead;
+//! [`decode`] checks, rebuilds, opens and decompresses; [`files`] writes, in parallel what is
+//! whole in one extent, and follows large files to their roots; [`finish`] makes hard links and
+//! sets the folders' metadata.
+
+pub mod batch;
+pub mod decode;
+pub mod files;
+pub mod finish;
+pub mod items;
+
+use crate::destination::{Destination, DestinationError};
+use crate::format::ids::{RunId, Slot};
+use crate::keys::RunKey;
+use crate::monitor::Monitor;
+use crate::sets::fetch::{Fetcher, RawStripe};
+use crate::sets::{Book, FoundSet};
+use batch::{Batch, Batcher};
+use crossbeam_channel::bounded;
+use files::Files;
+use std::collections::BTreeMap;
+use std::thread;
+
+/// A set that is opened with its keys.
+pub struct OpenSet<'a> {
+    /// its drives
+    pub set: &'a FoundSet,
+    /// its records, authenticated
+    pub book: &'a Book,
+    /// its run keys
+    pub keys: &'a BTreeMap<RunId, RunKey>,
+}
+
+/// How to restore.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RestoreOptions {
+    /// drives that are not here never come: what they hold is lost
+    pub give_up: bool,
+    /// leave incomplete files as NAME.incomplete
+    pub salvage: bool,
+    /// this goes on with an earlier restore
+    pub resumed: bool,
+}
+
+/// Why a restore stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The destination cannot be written.
+    #[error("write to the destination")]
+    Destination(#[from] DestinationError),
+    /// zstd has no memory.
+    #[error("the system gives no memory")]
+    System(#[from] std::io::Error),
+}
+
+/// What was restored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// entries now in place
+    pub entries: u64,
+    /// files among them
+    pub files: u64,
+    /// bytes of these files
+    pub file_bytes: u64,
+    /// files that were there already, from the run before
+    pub already: u64,
+    /// blocks rebuilt from parity
+    pub rebuilt_blocks: u64,
+    /// files that cannot be had from any drive, or were given up
+    pub lost: u64,
+    /// files that wait for drives that are not here
+    pub waiting: u64,
+    /// entries whose metadata could not all be set
+    pub metadata_problems: u64,
+    /// files that were packed while they changed, or could not be packed
+    pub packed_badly: u64,
+    /// the catalog could not be read; the lists in the shards were used
+    pub from_lists: bool,
+}
+
+impl Restored {
+    /// Adds what was restored of another set.
+    pub fn add(&mut self, other: &Self) {
+        self.entries += other.entries;
+        self.files += other.files;
+        self.file_bytes += other.file_bytes;
+        self.already += other.already;
+        self.rebuilt_blocks += other.rebuilt_blocks;
+        self.lost += other.lost;
+        self.waiting += other.waiting;
+        self.metadata_problems += other.metadata_problems;
+        self.packed_badly += other.packed_badly;
+        self.from_lists |= other.from_lists;
+    }
+
+    /// Is every entry of the set in place?
+    pub fn is_complete(&self) -> bool {
+        self.lost == 0 && self.waiting == 0
+    }
+}
+
+/// Restores all entries of a set.
+pub fn restore(
+    open: &OpenSet,
+    destination: &Destination,
+    options: RestoreOptions,
+    monitor: &dyn Monitor,
+) -> Result<Restored, RestoreError> {
+    let mut restored = Restored::default();
+    let mut options = options;
+    if let Some(mut from_catalog) = items::CatalogItems::open(open, monitor) {
+        monitor.retotal(from_catalog.file_bytes());
+        pass(open, &mut from_catalog, destination, options, &mut restored, monitor)?;
+        if !from_catalog.is_damaged() {
+            let mut again = items::CatalogItems::open(open, monitor);
+            if let Some(again) = &mut again {
+                finish::finish(again, destination, options, &mut restored, monitor)?;
+            }
+            return Ok(restored);
+        }
+        // What was restored so far stays; the lists say the same and more.
+        options.resumed = true;
+        restored = Restored::default();
+    }
+    restored.from_lists = true;
+    monitor.note("the catalog is not readable; going by the lists in the shards");
+    let mut from_lists = items::ListItems::new(open, monitor);
+    pass(open, &mut from_lists, destination, options, &mut restored, monitor)?;
+    if from_lists.lost_lists() > 0 {
+        restored.lost += from_lists.lost_lists();
+    }
+    let mut again = items::ListItems::new(open, monitor);
+    finish::finish(&mut again, destination, options, &mut restored, monitor)?;
+    Ok(restored)
+}
+
+/// A batch whose blocks were read.
+struct ReadBatch {
+    batch: Batch,
+    raw: Vec<RawStripe>,
+}
+
+/// One walk over the items: files, symlinks, special files and folders to be finished later.
+fn pass(
+    open: &OpenSet,
+    items: &mut (dyn items::Items + Send),
+    destination: &Destination,
+    options: RestoreOptions,
+    restored: &mut Restored,
+    monitor: &dyn Monitor,
+) -> Result<(), RestoreError> {
+    let progress = |slot: Slot, bytes: u64| monitor.drive_advance(slot.0 as usize, bytes);
+    let fetcher = Fetcher::new(open.set, &progress);
+    let mut files = Files::new(open, destination, options, restored, monitor)?;
+    thread::scope(|scope| {
+        let (sender, receiver) = bounded::<ReadBatch>(0);
+        let fetcher = &fetcher;
+        let skip = files.skipper();
+        let reading = scope.spawn(move || {
+            let mut batcher = Batcher::new(open.book);
+            while let Some(batch) = batcher.next_batch(items, &skip) {
+                let raw = batch.requests().map(|r| fetcher.read(r)).collect();
+                if sender.send(ReadBatch { batch, raw }).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut result = Ok(());
+        for ReadBatch { batch, raw } in &receiver {
+            result = files.batch(batch, raw, fetcher);
+            if result.is_err() {
+                break;
+            }
+        }
+        drop(receiver);
+        reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        result.and_then(|()| files.end())
+    })
+}

@@ -1,0 +1,320 @@
+//! The record book: every stripe record of a set, in order, from whichever copies are sound.
+//!
+//! Record files are the same on every drive. A file counts if one copy anywhere has a matching
+//! digest; with a key, its records' MACs must match too. Records form a chain by digests, which
+//! fixes their order and shows a gap.
+
+use super::open::{FoundSet, chain};
+use crate::drives::Drive;
+use crate::format::ids::{RunId, StripeId, record_path};
+use crate::format::list::Hash;
+use crate::format::record::{self, PartRecord, RecordFileHeader, RecordIn, StripeRecord};
+use crate::monitor::{Monitor, Problem, ProblemKind};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// The longest record file that is read.
+const MAX_RECORD_FILE_BYTES: u64 = 4 << 30;
+
+/// Says whether a record is authentic.
+pub type Authentic<'a> = &'a dyn Fn(&RecordIn) -> bool;
+
+/// One record file whose bytes are known to be sound.
+struct SoundFile {
+    header: RecordFileHeader,
+    drive: Arc<dyn Drive>,
+    path: String,
+    digest: Hash,
+}
+
+/// Where a stripe's record is.
+#[derive(Clone, Copy)]
+struct Spot {
+    file: usize,
+    position: u32,
+}
+
+/// A run, as its records tell it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFacts {
+    /// its id
+    pub run: RunId,
+    /// commitment of its key
+    pub commitment: Hash,
+    /// record files
+    pub files: u32,
+    /// stripes
+    pub stripes: u32,
+    /// what its first record names as the one before
+    previous: Hash,
+    /// digest of its last record
+    pub last: Hash,
+}
+
+/// All records of a set.
+pub struct Book {
+    files: Vec<SoundFile>,
+    runs: Vec<RunFacts>,
+    stripes: HashMap<StripeId, Spot>,
+    order: Vec<StripeId>,
+    /// some records are missing or contradict each other
+    pub gaps: bool,
+}
+
+impl Book {
+    /// Reads all record files of a set. What is damaged in a copy, missing or contradictory is
+    /// reported as a problem; `authentic` (with a key) leaves out records that are not ours.
+    pub fn open(set: &FoundSet, authentic: Option<Authentic>, monitor: &dyn Monitor) -> Self {
+        let mut by_run: BTreeMap<RunId, Vec<(SoundFile, Vec<RecordFacts>)>> = BTreeMap::new();
+        let mut gaps = false;
+        for name in set.names("records") {
+            let Some((run, number)) = parse_name(&name) else { continue };
+            match sound_copy(set, run, number, authentic, monitor) {
+                Some(found) => by_run.entry(run).or_default().push(found),
+                None => {
+                    gaps = true;
+                    let subject = format!("set {}: records/{name}", set.name());
+                    let detail = "no sound copy on any drive that is here";
+                    monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
+                }
+            }
+        }
+        let mut book =
+            Self { files: Vec::new(), runs: Vec::new(), stripes: HashMap::new(), order: Vec::new(), gaps };
+        for run in in_chain_order(by_run) {
+            book.add_run(run, set, monitor);
+        }
+        book
+    }
+
+    fn add_run(
+        &mut self,
+        files: Vec<(SoundFile, Vec<RecordFacts>)>,
+        set: &FoundSet,
+        monitor: &dyn Monitor,
+    ) {
+        let expected = self.runs.last().map_or([0; 32], |r| r.last);
+        let mut facts: Option<RunFacts> = None;
+        for (number, (file, records)) in files.into_iter().enumerate() {
+            let at = self.files.len();
+            for (position, r) in records.iter().enumerate() {
+                let run = facts.get_or_insert_with(|| RunFacts {
+                    run: file.header.run,
+                    commitment: r.commitment,
+                    files: 0,
+                    stripes: 0,
+                    previous: r.previous,
+                    last: expected,
+                });
+                if r.previous != run.last || r.commitment != run.commitment {
+                    self.report_gap(set, r.id, monitor);
+                }
+                run.last = r.digest;
+                run.stripes += 1;
+                self.stripes.insert(r.id, Spot { file: at, position: position as u32 });
+                self.order.push(r.id);
+            }
+            if let Some(run) = &mut facts {
+                run.files += 1;
+            }
+            if file.header.number as usize != number {
+                self.gaps = true;
+            }
+            self.files.push(file);
+        }
+        self.runs.extend(facts);
+    }
+
+    fn report_gap(&mut self, set: &FoundSet, id: StripeId, monitor: &dyn Monitor) {
+        self.gaps = true;
+        let subject = format!("set {}: record of stripe {id}", set.name());
+        let detail = "does not follow the record before it: records are missing or mixed up";
+        monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
+    }
+
+    /// The stripes in order.
+    pub fn stripes(&self) -> &[StripeId] {
+        &self.order
+    }
+
+    /// The runs in order.
+    pub fn runs(&self) -> &[RunFacts] {
+        &self.runs
+    }
+
+    /// The record files: header and BLAKE3 of the file.
+    pub fn files(&self) -> impl Iterator<Item = (&RecordFileHeader, &Hash)> {
+        self.files.iter().map(|f| (&f.header, &f.digest))
+    }
+
+    /// The catalog parts that were committed with the records.
+    pub fn parts(&self) -> impl Iterator<Item = (RunId, &PartRecord)> {
+        self.files.iter().filter_map(|f| f.header.part.as_ref().map(|p| (f.header.run, p)))
+    }
+
+    /// Reads the records again, in order, one file in memory at a time. `each` ends the walk by
+    /// returning false. A file that can no longer be read is a problem.
+    pub fn walk(&self, monitor: &dyn Monitor, mut each: impl FnMut(&StripeRecord) -> bool) {
+        for file in &self.files {
+            let bytes = match file.drive.read(&file.path, MAX_RECORD_FILE_BYTES) {
+                Ok(bytes) if blake3::hash(&bytes).as_bytes() == &file.digest => bytes,
+                Ok(_) => {
+                    let detail = "reads differently the second time";
+                    let subject = format!("{}: {}", file.drive.name(), file.path);
+                    monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
+                    continue;
+                }
+                Err(e) => {
+                    let problem =
+                        Problem::new(ProblemKind::Drive, file.drive.name(), chain(&e));
+                    monitor.problem(problem);
+                    continue;
+                }
+            };
+            for record in record::records(&file.header, &bytes).flatten() {
+                if !each(&record.record) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A reader of single records that keeps the last file in memory.
+    pub fn reader(&self) -> BookReader<'_> {
+        BookReader { book: self, file: usize::MAX, records: Vec::new() }
+    }
+}
+
+/// Finds records by stripe; stripes asked for in order cost one read a file.
+pub struct BookReader<'a> {
+    book: &'a Book,
+    file: usize,
+    records: Vec<Arc<StripeRecord>>,
+}
+
+impl BookReader<'_> {
+    /// The record of a stripe.
+    pub fn find(&mut self, stripe: StripeId) -> Option<Arc<StripeRecord>> {
+        let spot = *self.book.stripes.get(&stripe)?;
+        if spot.file != self.file {
+            let file = &self.book.files[spot.file];
+            let bytes = file.drive.read(&file.path, MAX_RECORD_FILE_BYTES).ok()?;
+            if blake3::hash(&bytes).as_bytes() != &file.digest {
+                return None;
+            }
+            let records = record::records(&file.header, &bytes);
+            self.records = records.flatten().map(|r| Arc::new(r.record)).collect();
+            self.file = spot.file;
+        }
+        self.records.get(spot.position as usize).cloned()
+    }
+}
+
+/// What the book remembers of a record.
+struct RecordFacts {
+    id: StripeId,
+    commitment: Hash,
+    previous: Hash,
+    digest: Hash,
+}
+
+fn parse_name(name: &str) -> Option<(RunId, u32)> {
+    let (run, number) = name.strip_suffix(".rec")?.split_once('-')?;
+    if number.len() != 8 {
+        return None;
+    }
+    Some((run.parse().ok()?, u32::from_str_radix(number, 16).ok()?))
+}
+
+/// The first sound copy of a record file. Copies that are unsound, or sound but different, are
+/// reported.
+fn sound_copy(
+    set: &FoundSet,
+    run: RunId,
+    number: u32,
+    authentic: Option<Authentic>,
+    monitor: &dyn Monitor,
+) -> Option<(SoundFile, Vec<RecordFacts>)> {
+    let path = record_path(run, number);
+    let mut found: Option<(SoundFile, Vec<RecordFacts>)> = None;
+    for (drive, at, bytes) in set.copies(&path, MAX_RECORD_FILE_BYTES) {
+        let second_copy = at.contains(super::open::COPY);
+        let problem = match bytes {
+            Err(e) if e.is_missing() && second_copy => continue,
+            Err(e) => chain(&e),
+            Ok(bytes) => match decode(set, run, number, &bytes, authentic) {
+                Ok((header, facts)) => {
+                    let digest = *blake3::hash(&bytes).as_bytes();
+                    match &found {
+                        Some((first, _)) if first.digest == digest => continue,
+                        Some((first, _)) => format!(
+                            "differs from the copy on {}, and both are sound",
+                            first.drive.name()
+                        ),
+                        None => {
+                            let drive = drive.drive.clone();
+                            found = Some((SoundFile { header, drive, path: at, digest }, facts));
+                            continue;
+                        }
+                    }
+                }
+                Err(detail) => detail,
+            },
+        };
+        let subject = format!("{}: {at}", drive.drive.name());
+        monitor.problem(Problem::new(ProblemKind::Damage, subject, problem));
+    }
+    found
+}
+
+fn decode(
+    set: &FoundSet,
+    run: RunId,
+    number: u32,
+    bytes: &[u8],
+    authentic: Option<Authentic>,
+) -> Result<(RecordFileHeader, Vec<RecordFacts>), String> {
+    let header = record::decode_file(bytes).map_err(|e| e.to_string())?;
+    if (header.shipment, header.set, header.run, header.number)
+        != (set.shipment, set.set, run, number)
+    {
+        return Err("belongs elsewhere: its shipment, set, run or number is another".into());
+    }
+    let mut facts = Vec::new();
+    for record in record::records(&header, bytes) {
+        let record = record.map_err(|e| e.to_string())?;
+        if authentic.is_some_and(|is| !is(&record)) {
+            return Err(format!("the record of stripe {} is not authentic", record.record.id));
+        }
+        facts.push(RecordFacts {
+            id: record.record.id,
+            commitment: record.record.commitment,
+            previous: record.record.previous,
+            digest: record.digest(),
+        });
+    }
+    Ok((header, facts))
+}
+
+/// Runs in the order of the chain: each begins with the digest that the one before ended with.
+fn in_chain_order(
+    mut by_run: BTreeMap<RunId, Vec<(SoundFile, Vec<RecordFacts>)>>,
+) -> Vec<Vec<(SoundFile, Vec<RecordFacts>)>> {
+    let mut ordered = Vec::new();
+    let mut last = [0; 32];
+    while !by_run.is_empty() {
+        let first_previous = |files: &Vec<(SoundFile, Vec<RecordFacts>)>| {
+            files.iter().find_map(|(_, records)| records.first().map(|r| r.previous))
+        };
+        let next = by_run.iter().find(|(_, files)| first_previous(files) == Some(last));
+        let Some(run) = next.or(by_run.iter().next()).map(|(run, _)| *run) else { break };
+        let files = by_run.remove(&run).unwrap_or_default();
+        last = files
+            .iter()
+            .rev()
+            .find_map(|(_, records)| records.last().map(|r| r.digest))
+            .unwrap_or(last);
+        ordered.push(files);
+    }
+    ordered
+}

@@ -1,0 +1,123 @@
+//! The damage map of a set: what is missing or bad, and whether the rest is enough.
+
+use super::book::Book;
+use super::open::FoundSet;
+use crate::format::ids::{Slot, StripeId};
+use crate::format::record::StripeRecord;
+use crate::monitor::Monitor;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is wrong with one shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bad {
+    /// there is no such file, or none of it can be read
+    Missing,
+    /// these blocks do not match the record or cannot be read; ascending
+    Blocks(Vec<u32>),
+}
+
+/// Everything wrong in a set, by stripe and shard index.
+#[derive(Clone, Debug, Default)]
+pub struct Damage {
+    /// slots whose drive is not here or vanished
+    pub lost: BTreeSet<Slot>,
+    /// bad shards on drives that are here
+    pub shards: BTreeMap<StripeId, BTreeMap<u8, Bad>>,
+}
+
+impl Damage {
+    /// Notes a bad shard.
+    pub fn add(&mut self, stripe: StripeId, index: u8, bad: Bad) {
+        self.shards.entry(stripe).or_default().insert(index, bad);
+    }
+
+    /// Is nothing wrong?
+    pub fn is_empty(&self) -> bool {
+        self.lost.is_empty() && self.shards.is_empty()
+    }
+
+    /// How many shards of `record`'s stripe are missing whole, and how many blocks are bad in its
+    /// worst column besides.
+    fn worst_column(&self, record: &StripeRecord) -> usize {
+        let bad = self.shards.get(&record.id);
+        let mut missing = 0;
+        let mut columns: BTreeMap<u32, usize> = BTreeMap::new();
+        for (index, shard) in record.shards.iter().enumerate() {
+            if self.lost.contains(&shard.slot) {
+                missing += 1;
+                continue;
+            }
+            match bad.and_then(|b| b.get(&(index as u8))) {
+                None => {}
+                Some(Bad::Missing) => missing += 1,
+                Some(Bad::Blocks(blocks)) => {
+                    blocks.iter().for_each(|b| *columns.entry(*b).or_default() += 1);
+                }
+            }
+        }
+        missing + columns.into_values().max().unwrap_or(0)
+    }
+
+    /// Holds the map against the records: can every stripe be restored?
+    pub fn judge(&self, book: &Book, monitor: &dyn Monitor) -> Verdict {
+        let mut verdict = Verdict { gaps: book.gaps, ..Verdict::default() };
+        book.walk(monitor, |record| {
+            verdict.stripes += 1;
+            let worst = self.worst_column(record);
+            if worst > record.m as usize {
+                verdict.beyond.push(record.id);
+                for shard in record.shards.iter().filter(|s| self.lost.contains(&s.slot)) {
+                    verdict.would_help.insert(shard.slot);
+                }
+            } else if worst > 0 {
+                verdict.degraded += 1;
+            }
+            verdict.least_spare =
+                Some((record.m as usize).saturating_sub(worst)).min_some(verdict.least_spare);
+            true
+        });
+        verdict
+    }
+}
+
+trait MinSome {
+    fn min_some(self, other: Self) -> Self;
+}
+
+impl MinSome for Option<usize> {
+    fn min_some(self, other: Self) -> Self {
+        match (self, other) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+/// What the damage means.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// stripes in the set
+    pub stripes: u64,
+    /// of these, restorable but not whole
+    pub degraded: u64,
+    /// not restorable from the drives that are here
+    pub beyond: Vec<StripeId>,
+    /// drives not here that hold shards of those
+    pub would_help: BTreeSet<Slot>,
+    /// how many more shards any stripe can lose and still be restored
+    pub least_spare: Option<usize>,
+    /// records are missing
+    pub gaps: bool,
+}
+
+impl Verdict {
+    /// Can everything still be restored?
+    pub fn restorable(&self) -> bool {
+        self.beyond.is_empty() && !self.gaps
+    }
+}
+
+/// The map for a set whose drives were not read: only what is not here.
+pub fn absent(set: &FoundSet) -> Damage {
+    Damage { lost: set.missing_slots().into_iter().collect(), shards: BTreeMap::new() }
+}

@@ -1,0 +1,269 @@
+//! Fetching a stripe: the blocks that are wanted, from wherever they are, rebuilt where they are
+//! not.
+//!
+//! Two steps, so that the first can run ahead on the drives while the second uses the CPU:
+//! [`Fetcher::read`] reads; [`Fetcher::complete`] checks each block against its record, rebuilds
+//! what is bad column by column, and reads more only if a column still lacks blocks.
+
+use super::check::read_blocks;
+use super::open::FoundSet;
+use crate::drives::ReadMode;
+use crate::format::ids::{Slot, shard_path};
+use crate::format::record::StripeRecord;
+use crate::stages::parity::Code;
+use crate::stages::seal::block_hash;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Which blocks of a stripe are wanted: of each of these data shards, a run.
+#[derive(Clone)]
+pub struct Request {
+    /// the stripe
+    pub record: Arc<StripeRecord>,
+    /// data shards, and the blocks of each
+    pub shards: BTreeMap<u8, Range<usize>>,
+}
+
+/// A run of one shard's blocks.
+struct ShardBlocks {
+    first: usize,
+    bytes: Vec<u8>,
+    /// read, and (after the check) as recorded or rebuilt
+    good: Vec<bool>,
+}
+
+impl ShardBlocks {
+    fn empty(range: &Range<usize>, block_bytes: usize) -> Self {
+        let bytes = vec![0; range.len() * block_bytes];
+        Self { first: range.start, bytes, good: vec![false; range.len()] }
+    }
+
+    fn is_good(&self, number: usize) -> bool {
+        number.checked_sub(self.first).and_then(|at| self.good.get(at)).is_some_and(|good| *good)
+    }
+
+    fn block(&self, number: usize) -> Option<&[u8]> {
+        let block_bytes = self.bytes.len() / self.good.len().max(1);
+        let at = number.checked_sub(self.first)? * block_bytes;
+        self.bytes.get(at..at + block_bytes).filter(|_| self.is_good(number))
+    }
+
+    /// Marks as bad what does not match the record.
+    fn check(&mut self, record: &StripeRecord, index: u8) {
+        let hashes = record.shard_hashes(index as usize);
+        let count = record.blocks.count();
+        let first = self.first;
+        let blocks = self.bytes.par_chunks_exact(record.blocks.bytes());
+        self.good.par_iter_mut().zip(blocks).enumerate().for_each(|(i, (good, block))| {
+            let number = first + i;
+            *good = *good && block_hash(block, number, count) == hashes[number];
+        });
+    }
+}
+
+/// What was read for a request.
+pub struct RawStripe {
+    request: Request,
+    shards: BTreeMap<u8, ShardBlocks>,
+}
+
+/// Blocks of the wanted shards that match their records.
+pub struct Stripe {
+    /// what was asked for
+    pub request: Request,
+    shards: BTreeMap<u8, ShardBlocks>,
+    /// blocks that had to be rebuilt
+    pub rebuilt_blocks: u64,
+    /// blocks that could not be had, but might with the drives that are not here
+    pub waits: bool,
+}
+
+impl Stripe {
+    /// A block of a wanted shard, if it could be had.
+    pub fn block(&self, shard: u8, number: usize) -> Option<&[u8]> {
+        self.shards.get(&shard)?.block(number)
+    }
+}
+
+/// Reads stripes of one set.
+pub struct Fetcher<'a> {
+    set: &'a FoundSet,
+    codes: Mutex<HashMap<(u8, u8), Arc<Code>>>,
+    progress: &'a (dyn Fn(Slot, u64) + Sync),
+}
+
+impl<'a> Fetcher<'a> {
+    /// Reads from the drives of `set` that are here; `progress` hears of every read.
+    pub fn new(set: &'a FoundSet, progress: &'a (dyn Fn(Slot, u64) + Sync)) -> Self {
+        Self { set, codes: Mutex::new(HashMap::new()), progress }
+    }
+
+    /// Reads the wanted shards, each from its drive at the same time; where some cannot be read at
+    /// all, other shards of the stripe in their place.
+    pub fn read(&self, request: Request) -> RawStripe {
+        let mut raw = RawStripe { shards: BTreeMap::new(), request };
+        let mut tried = BTreeSet::new();
+        let mut next: Vec<(u8, Range<usize>)> =
+            raw.request.shards.iter().map(|(i, r)| (*i, r.clone())).collect();
+        while !next.is_empty() {
+            tried.extend(next.iter().map(|(i, _)| *i));
+            let record = &raw.request.record;
+            let read = |i: usize| self.read_shard(record, next[i].0, &next[i].1);
+            let blocks = crate::drives::on_each(next.len(), read);
+            let read = next.iter().zip(blocks).filter_map(|((i, _), b)| Some((*i, b?)));
+            raw.shards.extend(read);
+            next = raw.substitutes(&tried);
+        }
+        raw
+    }
+
+    /// Reads a shard's blocks; none if no drive that is here has any of them.
+    fn read_shard(
+        &self,
+        record: &StripeRecord,
+        index: u8,
+        range: &Range<usize>,
+    ) -> Option<ShardBlocks> {
+        let slot = record.shards[index as usize].slot;
+        let path = format!("{}/{}", self.set.folder, shard_path(record.id, index));
+        let drives = self.set.all_drives().filter(|d| d.label.slot == slot);
+        let mut file =
+            drives.filter_map(|d| d.drive.open(&path, ReadMode::Cached).ok()).next()?;
+        let mut blocks = ShardBlocks::empty(range, record.blocks.bytes());
+        blocks.good =
+            read_blocks(file.as_mut(), &mut blocks.bytes, record.blocks.bytes(), range.start);
+        (self.progress)(slot, blocks.bytes.len() as u64);
+        blocks.good.contains(&true).then_some(blocks)
+    }
+
+    fn code(&self, k: u8, m: u8) -> Arc<Code> {
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || Arc::new(Code::new(k.into(), m.into()).expect("a record's k and m are valid"));
+        codes.entry((k, m)).or_insert_with(make).clone()
+    }
+
+    /// Checks what was read and rebuilds what is bad.
+    pub fn complete(&self, mut raw: RawStripe) -> Stripe {
+        let record = raw.request.record.clone();
+        raw.shards.iter_mut().for_each(|(index, shard)| shard.check(&record, *index));
+        let columns = raw.bad_columns();
+        let mut rebuilt_blocks = 0;
+        if !columns.is_empty() {
+            self.read_more(&mut raw, &columns);
+            rebuilt_blocks = self.rebuild(&mut raw, &columns);
+        }
+        let waits = !raw.bad_columns().is_empty() && self.could_help(&raw, &columns);
+        Stripe { request: raw.request, shards: raw.shards, rebuilt_blocks, waits }
+    }
+
+    /// Reads further shards while some bad column has fewer than k good blocks.
+    fn read_more(&self, raw: &mut RawStripe, columns: &[usize]) {
+        let record = raw.request.record.clone();
+        let k = record.k as usize;
+        for index in 0..record.shards.len() as u8 {
+            let lacks = |c: &&usize| raw.good_in(**c) < k;
+            let (Some(first), Some(last)) =
+                (columns.iter().find(lacks), columns.iter().rev().find(lacks))
+            else {
+                return;
+            };
+            let mut range = *first..*last + 1;
+            if let Some(read) = raw.shards.get(&index) {
+                let end = read.first + read.good.len();
+                if read.first <= range.start && end >= range.end {
+                    continue;
+                }
+                range = range.start.min(read.first)..range.end.max(end);
+            }
+            if let Some(wanted) = raw.request.shards.get(&index) {
+                range = range.start.min(wanted.start)..range.end.max(wanted.end);
+            }
+            if let Some(mut read) = self.read_shard(&record, index, &range) {
+                read.check(&record, index);
+                raw.shards.insert(index, read);
+            }
+        }
+    }
+
+    /// Rebuilds the bad blocks of wanted shards; says how many.
+    fn rebuild(&self, raw: &mut RawStripe, columns: &[usize]) -> u64 {
+        let record = raw.request.record.clone();
+        let code = self.code(record.k, record.m);
+        let (request, shards) = (&raw.request, &raw.shards);
+        let fixed: Vec<(usize, u8, Vec<u8>)> = columns
+            .par_iter()
+            .flat_map_iter(|column| {
+                let block = |i: u8| shards.get(&i).and_then(|s| s.block(*column));
+                let all: Vec<_> = (0..record.shards.len() as u8).map(block).collect();
+                let wanted = request.shards.iter().filter(|(_, r)| r.contains(column));
+                let bad: Vec<usize> =
+                    wanted.map(|(i, _)| *i as usize).filter(|i| all[*i].is_none()).collect();
+                let mut out = vec![vec![0; record.blocks.bytes()]; bad.len()];
+                let mut outs: Vec<&mut [u8]> = out.iter_mut().map(|o| &mut o[..]).collect();
+                if code.recover(&all, &bad, &mut outs).is_err() {
+                    out.clear();
+                }
+                bad.into_iter().zip(out).map(|(i, block)| (*column, i as u8, block))
+            })
+            .collect();
+        fixed.iter().filter(|(column, index, block)| raw.put(*index, *column, block)).count() as u64
+    }
+
+    /// Could the shards on drives that are not here complete the columns?
+    fn could_help(&self, raw: &RawStripe, columns: &[usize]) -> bool {
+        let record = &raw.request.record;
+        let absent = record.shards.iter().filter(|s| self.set.drive(s.slot).is_none()).count();
+        let worst = columns.iter().map(|c| raw.good_in(*c)).min().unwrap_or(0);
+        worst + absent >= record.k as usize
+    }
+}
+
+impl RawStripe {
+    /// Shards to read because wanted ones could not be read at all.
+    fn substitutes(&self, tried: &BTreeSet<u8>) -> Vec<(u8, Range<usize>)> {
+        let missing = self.request.shards.iter().filter(|(i, _)| !self.shards.contains_key(i));
+        let range = missing.map(|(_, r)| r.clone()).reduce(|a, b| {
+            a.start.min(b.start)..a.end.max(b.end)
+        });
+        let Some(range) = range else { return Vec::new() };
+        let covers = |s: &&ShardBlocks| {
+            s.first <= range.start && s.first + s.good.len() >= range.end
+        };
+        let have = self.shards.values().filter(covers).count();
+        let lacking = (self.request.record.k as usize).saturating_sub(have);
+        let all = 0..self.request.record.shards.len() as u8;
+        all.filter(|i| !tried.contains(i)).take(lacking).map(|i| (i, range.clone())).collect()
+    }
+
+    fn good_in(&self, column: usize) -> usize {
+        self.shards.values().filter(|s| s.is_good(column)).count()
+    }
+
+    /// Columns in which a wanted block is bad; ascending.
+    fn bad_columns(&self) -> Vec<usize> {
+        let mut columns = BTreeSet::new();
+        for (index, range) in &self.request.shards {
+            let shard = self.shards.get(index);
+            columns.extend(range.clone().filter(|c| !shard.is_some_and(|s| s.is_good(*c))));
+        }
+        columns.into_iter().collect()
+    }
+
+    /// Takes a rebuilt block if it matches its record.
+    fn put(&mut self, index: u8, column: usize, block: &[u8]) -> bool {
+        let record = &self.request.record;
+        let hash = record.shard_hashes(index as usize)[column];
+        if block_hash(block, column, record.blocks.count()) != hash {
+            return false;
+        }
+        let range = self.request.shards[&index].clone();
+        let empty = || ShardBlocks::empty(&range, block.len());
+        let shard = self.shards.entry(index).or_insert_with(empty);
+        let at = column - shard.first;
+        shard.bytes[at * block.len()..(at + 1) * block.len()].copy_from_slice(block);
+        shard.good[at] = true;
+        true
+    }
+}

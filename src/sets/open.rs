@@ -1,0 +1,244 @@
+//! Finding sets: the drives that carry one, by their labels.
+
+use crate::drives::{Drive, DriveError, ReadMode};
+use crate::format::FormatError;
+use crate::format::ids::{RunId, SetNumber, ShipmentId, Slot, key_path, set_folder};
+use crate::format::label::{Label, MAX_LABEL_BYTES};
+use crate::format::set::{MAX_SET_BYTES, SetText};
+use crate::monitor::{Monitor, Problem, ProblemKind};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The folder on a drive under which everything lies.
+pub const HOLDALL: &str = "holdall";
+/// The folder of second copies within a set's folder.
+pub const COPY: &str = "copy";
+
+/// A drive with one set's folder on it.
+#[derive(Clone)]
+pub struct FoundDrive {
+    /// the drive
+    pub drive: Arc<dyn Drive>,
+    /// its label in this set
+    pub label: Label,
+}
+
+/// The drives found of one set.
+#[derive(Clone)]
+pub struct FoundSet {
+    /// the shipment
+    pub shipment: ShipmentId,
+    /// the set
+    pub set: SetNumber,
+    /// the set's folder on every drive
+    pub folder: String,
+    /// one of each slot found, by slot
+    pub drives: Vec<FoundDrive>,
+    /// further drives of a slot that was found already: an alternate source
+    pub doubles: Vec<FoundDrive>,
+}
+
+/// Finds all sets on these drives, in order of shipment and set. A folder whose label cannot be
+/// read is a problem.
+pub fn find(drives: &[Arc<dyn Drive>], monitor: &dyn Monitor) -> Vec<FoundSet> {
+    let mut sets: BTreeMap<(ShipmentId, SetNumber), FoundSet> = BTreeMap::new();
+    for drive in drives {
+        for folder in set_folders(drive, monitor) {
+            let label = match read_label(drive, &folder) {
+                Ok(label) => label,
+                Err(e) => {
+                    let place = format!("{}: {folder}/label.json", drive.name());
+                    monitor.problem(Problem::new(ProblemKind::Damage, place, e));
+                    continue;
+                }
+            };
+            let key = (label.shipment, label.set);
+            let set = sets.entry(key).or_insert_with(|| FoundSet {
+                shipment: key.0,
+                set: key.1,
+                folder: format!("{HOLDALL}/{}", set_folder(key.0, key.1)),
+                drives: Vec::new(),
+                doubles: Vec::new(),
+            });
+            let found = FoundDrive { drive: drive.clone(), label };
+            if set.drives.iter().any(|d| d.label.slot == found.label.slot) {
+                set.doubles.push(found);
+            } else {
+                set.drives.push(found);
+            }
+        }
+    }
+    let mut sets: Vec<_> = sets.into_values().collect();
+    sets.iter_mut().for_each(|s| s.drives.sort_by_key(|d| d.label.slot));
+    sets
+}
+
+/// The folders of sets on a drive.
+fn set_folders(drive: &Arc<dyn Drive>, monitor: &dyn Monitor) -> Vec<String> {
+    match drive.list(HOLDALL) {
+        Ok(names) => {
+            let is_set = |n: &String| {
+                let id = n.get(..16).map(str::parse::<ShipmentId>);
+                matches!(id, Some(Ok(_))) && n[16..].starts_with('-')
+            };
+            names.into_iter().filter(is_set).map(|n| format!("{HOLDALL}/{n}")).collect()
+        }
+        Err(e) => {
+            monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), chain(&e)));
+            Vec::new()
+        }
+    }
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(c) = cause {
+        text.push_str(": ");
+        text.push_str(&c.to_string());
+        cause = c.source();
+    }
+    text
+}
+
+/// Why a label could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LabelError {
+    /// Neither copy could be read.
+    #[error(transparent)]
+    Drive(#[from] DriveError),
+    /// What was read is no label.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The label belongs to another folder.
+    #[error("the label is of set {found}, but lies in this folder")]
+    Misplaced {
+        /// the set it names
+        found: String,
+    },
+}
+
+fn read_label(drive: &Arc<dyn Drive>, folder: &str) -> Result<Label, LabelError> {
+    let read = |path: String| -> Result<Label, LabelError> {
+        let label = Label::decode(&drive.read(&path, MAX_LABEL_BYTES)?)?;
+        let found = set_folder(label.shipment, label.set);
+        if folder.ends_with(&found) { Ok(label) } else { Err(LabelError::Misplaced { found }) }
+    };
+    read(format!("{folder}/label.json"))
+        .or_else(|first| read(format!("{folder}/{COPY}/label.json")).map_err(|_| first))
+}
+
+impl FoundSet {
+    /// What the labels say of the whole set.
+    pub fn label(&self) -> &Label {
+        &self.drives[0].label
+    }
+
+    /// How many drives the set has.
+    pub fn drive_count(&self) -> u16 {
+        self.label().drives
+    }
+
+    /// The drive in a slot, if it is here.
+    pub fn drive(&self, slot: Slot) -> Option<&FoundDrive> {
+        self.drives.iter().find(|d| d.label.slot == slot)
+    }
+
+    /// Slots of the set that are not here.
+    pub fn missing_slots(&self) -> Vec<Slot> {
+        (1..=self.drive_count()).map(Slot).filter(|s| self.drive(*s).is_none()).collect()
+    }
+
+    /// `1234…-001`, as its folder is called.
+    pub fn name(&self) -> String {
+        set_folder(self.shipment, self.set)
+    }
+
+    /// All drives, the doubles last.
+    pub fn all_drives(&self) -> impl Iterator<Item = &FoundDrive> {
+        self.drives.iter().chain(&self.doubles)
+    }
+
+    /// The paths on a drive where a file of the set may lie: itself and its second copy.
+    fn paths(&self, path: &str) -> [String; 2] {
+        [format!("{}/{path}", self.folder), format!("{}/{COPY}/{path}", self.folder)]
+    }
+
+    /// The copies of a file of the set, from each drive and its second copy, as they can be read.
+    pub fn copies<'a>(
+        &'a self,
+        path: &'a str,
+        limit: u64,
+    ) -> impl Iterator<Item = (&'a FoundDrive, String, Result<Vec<u8>, DriveError>)> + 'a {
+        self.all_drives().flat_map(move |found| {
+            self.paths(path).into_iter().map(move |p| {
+                let bytes = found.drive.read(&p, limit);
+                (found, p, bytes)
+            })
+        })
+    }
+
+    /// Opens every copy of a file of the set that can be opened.
+    pub fn open_copies(&self, path: &str) -> Vec<Box<dyn crate::drives::DriveFile>> {
+        self.all_drives()
+            .flat_map(|found| {
+                self.paths(path).map(|p| found.drive.open(&p, ReadMode::Cached).ok())
+            })
+            .flatten()
+            .collect()
+    }
+
+    /// The names in a folder of the set on any drive, second copies too, each once.
+    pub fn names(&self, folder: &str) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .all_drives()
+            .flat_map(|found| {
+                self.paths(folder).map(|p| found.drive.list(&p).unwrap_or_default())
+            })
+            .flatten()
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The runs whose wrapped keys lie on the drives.
+    pub fn runs(&self) -> Vec<RunId> {
+        let run = |name: String| {
+            name.strip_prefix("key-").and_then(|n| n.strip_suffix(".age")).map(str::parse::<RunId>)
+        };
+        self.names("").into_iter().filter_map(run).filter_map(Result::ok).collect()
+    }
+
+    /// The copies of a run's wrapped key.
+    pub fn key_files(&self, run: RunId) -> Vec<Vec<u8>> {
+        let path = key_path(run);
+        let mut files: Vec<Vec<u8>> =
+            self.copies(&path, 1 << 20).filter_map(|(_, _, bytes)| bytes.ok()).collect();
+        files.sort();
+        files.dedup();
+        files
+    }
+
+    /// set.txt, if the set was closed: the copy that most drives agree on. Differing valid copies
+    /// are reported.
+    pub fn set_text(&self, monitor: &dyn Monitor) -> Option<SetText> {
+        let mut votes: BTreeMap<Vec<u8>, (usize, SetText)> = BTreeMap::new();
+        for (_, _, bytes) in self.copies("set.txt", MAX_SET_BYTES) {
+            let Ok(bytes) = bytes else { continue };
+            if let Ok(text) = SetText::decode(&bytes)
+                && text.shipment == self.shipment
+                && text.set == self.set
+            {
+                votes.entry(bytes).or_insert((0, text)).0 += 1;
+            }
+        }
+        if votes.len() > 1 {
+            let subject = format!("set {}: set.txt", self.name());
+            let detail = format!("{} different valid copies lie on the drives", votes.len());
+            monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
+        }
+        votes.into_values().max_by_key(|(count, _)| *count).map(|(_, text)| text)
+    }
+}

@@ -1,0 +1,141 @@
+//! A chunk's plain bytes to stored bytes and back: zstd, or as they are where zstd does not help.
+
+use crate::format::list::Method;
+
+/// Bytes of each sample that the probe compresses.
+const SAMPLE_BYTES: usize = 8 << 10;
+/// Chunks up to here are compressed without a probe.
+const UNPROBED_BYTES: usize = 64 << 10;
+/// A chunk is stored plain unless zstd saves at least this part of it.
+const MIN_SAVING: usize = 32;
+
+/// Compresses chunks; one a thread, contexts reused.
+pub struct Compressor {
+    real: zstd::bulk::Compressor<'static>,
+    probe: zstd::bulk::Compressor<'static>,
+    sample: Vec<u8>,
+}
+
+impl Compressor {
+    /// zstd at `level` (1 to 19).
+    pub fn new(level: i32) -> std::io::Result<Self> {
+        Ok(Self {
+            real: zstd::bulk::Compressor::new(level)?,
+            probe: zstd::bulk::Compressor::new(-1)?,
+            sample: vec![0; zstd::zstd_safe::compress_bound(SAMPLE_BYTES)],
+        })
+    }
+
+    /// Compresses `plain` into `stored` (its contents are replaced) and says how it is stored; if
+    /// [`Method::Plain`], `stored` is left empty and the plain bytes are to be taken.
+    pub fn compress(&mut self, plain: &[u8], stored: &mut Vec<u8>) -> Method {
+        stored.clear();
+        if !self.promising(plain) {
+            return Method::Plain;
+        }
+        stored.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+        let limit = plain.len() - plain.len() / MIN_SAVING;
+        match self.real.compress_to_buffer(plain, stored) {
+            Ok(len) if len < limit => Method::Zstd,
+            _ => {
+                stored.clear();
+                Method::Plain
+            }
+        }
+    }
+
+    /// Three samples spread over the chunk: does any of them shrink?
+    fn promising(&mut self, plain: &[u8]) -> bool {
+        if plain.len() <= UNPROBED_BYTES {
+            return plain.len() >= MIN_SAVING;
+        }
+        let last = plain.len() - SAMPLE_BYTES;
+        [0, last / 2, last].into_iter().any(|at| {
+            let sample = &plain[at..at + SAMPLE_BYTES];
+            let shrunk = self.probe.compress_to_buffer(sample, &mut self.sample[..]);
+            shrunk.is_ok_and(|len| len < SAMPLE_BYTES - SAMPLE_BYTES / MIN_SAVING)
+        })
+    }
+}
+
+/// Stored bytes that do not decompress to what their record says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a chunk does not decompress to the {plain} bytes it should have")]
+pub struct CorruptChunk {
+    /// bytes it should have
+    pub plain: usize,
+}
+
+/// Decompresses chunks; one a thread.
+pub struct Decompressor {
+    context: zstd::bulk::Decompressor<'static>,
+}
+
+impl Decompressor {
+    /// A decompressor.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self { context: zstd::bulk::Decompressor::new()? })
+    }
+
+    /// Fills `plain`, whose length is the chunk's, from `stored`.
+    pub fn decompress(
+        &mut self,
+        method: Method,
+        stored: &[u8],
+        plain: &mut [u8],
+    ) -> Result<(), CorruptChunk> {
+        let corrupt = CorruptChunk { plain: plain.len() };
+        let len = match method {
+            Method::Plain if stored.len() == plain.len() => {
+                plain.copy_from_slice(stored);
+                stored.len()
+            }
+            Method::Plain => return Err(corrupt),
+            Method::Zstd => {
+                self.context.decompress_to_buffer(stored, plain).map_err(|_| corrupt.clone())?
+            }
+        };
+        if len == plain.len() { Ok(()) } else { Err(corrupt) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round_trip(plain: &[u8]) -> Method {
+        let mut stored = Vec::new();
+        let method = Compressor::new(3).unwrap().compress(plain, &mut stored);
+        let stored = if method == Method::Plain { plain } else { &stored[..] };
+        let mut back = vec![0; plain.len()];
+        Decompressor::new().unwrap().decompress(method, stored, &mut back).unwrap();
+        assert_eq!(back, plain);
+        method
+    }
+
+    #[test]
+    fn text_shrinks_and_noise_does_not() {
+        let mut noise = vec![0; 1 << 20];
+        blake3::Hasher::new().finalize_xof().fill(&mut noise);
+        assert_eq!(round_trip(&noise), Method::Plain);
+        assert_eq!(round_trip(&noise[..5000]), Method::Plain);
+        assert_eq!(round_trip(&vec![b'a'; 1 << 20]), Method::Zstd);
+        // Noise with text at its end is found by the last sample.
+        noise[900_000..].fill(b'x');
+        assert_eq!(round_trip(&noise), Method::Zstd);
+        assert_eq!(round_trip(b""), Method::Plain);
+        assert_eq!(round_trip(b"a"), Method::Plain);
+    }
+
+    #[test]
+    fn wrong_lengths_are_refused() {
+        let mut stored = Vec::new();
+        let plain = vec![7; 100_000];
+        assert_eq!(Compressor::new(1).unwrap().compress(&plain, &mut stored), Method::Zstd);
+        let mut d = Decompressor::new().unwrap();
+        for len in [99_999, 100_001, 0] {
+            assert!(d.decompress(Method::Zstd, &stored, &mut vec![0; len]).is_err(), "{len}");
+        }
+        assert!(d.decompress(Method::Plain, &stored, &mut vec![0; 100_000]).is_err());
+    }
+}

@@ -1,0 +1,12 @@
+//! The steps between files and shards: pure, bytes to bytes, both directions in one file.
+//!
+//! On the way out: hash and compress a chunk ([`hash`], [`compress`]), drop what was packed before
+//! ([`dedup`]), lay chunks and lists into a stripe ([`fill`]), seal and hash its blocks ([`seal`]),
+//! add parity ([`parity`]). On the way back the same files open, rebuild, and decompress.
+
+pub mod compress;
+pub mod dedup;
+pub mod fill;
+pub mod hash;
+pub mod parity;
+pub mod seal;

@@ -1,0 +1,72 @@
+//! `ls`: the entries of a shipment, from any one drive of each set.
+
+use super::open::{self, OpenError};
+use crate::format::list::{Entry, Item, checked_path};
+use crate::keys::recipients::Identities;
+use crate::monitor::Monitor;
+use crate::restorer::OpenSet;
+use crate::restorer::items::{CatalogItems, Items, ListItems};
+use std::path::PathBuf;
+
+/// What to list.
+pub struct LsOptions {
+    /// the drives
+    pub paths: Vec<PathBuf>,
+    /// secret keys
+    pub identities: Identities,
+    /// only what lies in this folder
+    pub folder: Option<Vec<u8>>,
+}
+
+/// Is the listing complete?
+pub struct LsOutcome {
+    /// entries that were given
+    pub entries: u64,
+    /// false if a part of the catalog could not be read
+    pub complete: bool,
+}
+
+/// Gives every entry, in order, to `each`.
+pub fn ls(
+    options: &LsOptions,
+    monitor: &dyn Monitor,
+    each: &mut dyn FnMut(&Entry),
+) -> Result<LsOutcome, OpenError> {
+    let folder = options.folder.as_deref().map(|f| f.strip_suffix(b"/").unwrap_or(f));
+    let folder = folder.filter(|f| !f.is_empty() && *f != b"." && checked_path(f).is_ok());
+    let wanted = |entry: &Entry| match folder {
+        None => true,
+        Some(f) => {
+            let rest = entry.path.strip_prefix(f);
+            rest.is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
+        }
+    };
+    let mut outcome = LsOutcome { entries: 0, complete: true };
+    let sets = open::one_shipment(&options.paths, monitor)?;
+    for set in &sets {
+        let keys = open::keys(set, &options.identities)?;
+        let book = open::book(set, &keys, monitor);
+        let opened = OpenSet { set, book: &book, keys: &keys };
+        let mut take = |items: &mut dyn Items| {
+            while let Some(list) = items.next_list() {
+                for item in list {
+                    if let Item::Entry { entry, continued: false } = item
+                        && wanted(&entry)
+                    {
+                        outcome.entries += 1;
+                        each(&entry);
+                    }
+                }
+            }
+        };
+        if let Some(mut items) = CatalogItems::open(&opened, monitor) {
+            take(&mut items);
+            outcome.complete &= !items.is_damaged();
+        } else {
+            let mut items = ListItems::new(&opened, monitor);
+            take(&mut items);
+            outcome.complete &= items.lost_lists() == 0;
+        }
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,10 @@
+//! One user verb each: they wire the parts and hold no algorithm.
+
+pub mod demo;
+pub mod keygen;
+pub mod ls;
+pub mod open;
+pub mod pack;
+pub mod restore;
+pub mod status;
+pub mod verify;

@@ -1,0 +1,141 @@
+//! What every reading verb begins with: the drives that were named (or all that are mounted), the
+//! sets on them, and the keys.
+
+use crate::drives::{Drive, DriveError, LocalDrive, detect};
+use crate::format::ids::RunId;
+use crate::format::record::RecordIn;
+use crate::keys::RunKey;
+use crate::keys::recipients::{Identities, KeyError};
+use crate::monitor::Monitor;
+use crate::sets::open::{self, HOLDALL};
+use crate::sets::{Book, FoundSet};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Why nothing could be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A path that was named is no drive.
+    #[error("{} cannot be opened as a drive", path.display())]
+    Drive {
+        /// the path
+        path: PathBuf,
+        /// what the system said
+        #[source]
+        source: DriveError,
+    },
+    /// No drive carries a set.
+    #[error("no set was found on {searched}")]
+    NoSet {
+        /// where it was looked for
+        searched: String,
+    },
+    /// The drives are of several shipments.
+    #[error("the drives carry {count} shipments: {names}")]
+    SeveralShipments {
+        /// how many
+        count: usize,
+        /// their ids
+        names: String,
+    },
+    /// No key could be had.
+    #[error("set {set} cannot be opened")]
+    Key {
+        /// the set
+        set: String,
+        /// why
+        #[source]
+        source: KeyError,
+    },
+    /// No key file lies on the drives.
+    #[error("set {set}: no key file can be read on any drive that is here")]
+    NoKeyFile {
+        /// the set
+        set: String,
+    },
+}
+
+/// The folder that a path names as a drive: the one that has `holdall` in it, even if the path
+/// leads into that.
+fn drive_root(path: &Path) -> PathBuf {
+    let full = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let above = full.ancestors().find(|a| a.file_name().is_some_and(|n| n == HOLDALL));
+    match above.and_then(Path::parent) {
+        Some(root) if !path.join(HOLDALL).is_dir() => root.into(),
+        _ => path.into(),
+    }
+}
+
+/// Opens the drives that were named; with none named, all mounted file systems that carry a set.
+pub fn drives(paths: &[PathBuf]) -> Result<Vec<Arc<dyn Drive>>, OpenError> {
+    if paths.is_empty() {
+        let carrying = detect::mounted().into_iter().filter(|p| p.join(HOLDALL).is_dir());
+        let opened = carrying.filter_map(|p| LocalDrive::open(&p).ok());
+        return Ok(opened.map(|d| Arc::new(d) as Arc<dyn Drive>).collect());
+    }
+    let mut roots: Vec<PathBuf> = paths.iter().map(|p| drive_root(p)).collect();
+    roots.dedup();
+    let open = |path: PathBuf| match LocalDrive::open(&path) {
+        Ok(drive) => Ok(Arc::new(drive) as Arc<dyn Drive>),
+        Err(source) => Err(OpenError::Drive { path, source }),
+    };
+    roots.into_iter().map(open).collect()
+}
+
+/// The sets on these drives; at least one.
+pub fn sets(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FoundSet>, OpenError> {
+    let found = open::find(&drives(paths)?, monitor);
+    if found.is_empty() {
+        let named: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
+        let searched =
+            if named.is_empty() { "any mounted file system".into() } else { named.join(", ") };
+        return Err(OpenError::NoSet { searched });
+    }
+    Ok(found)
+}
+
+/// The sets on these drives, which must be of one shipment.
+pub fn one_shipment(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FoundSet>, OpenError> {
+    let found = sets(paths, monitor)?;
+    let mut ids: Vec<_> = found.iter().map(|s| s.shipment).collect();
+    ids.dedup();
+    if ids.len() > 1 {
+        let names: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        return Err(OpenError::SeveralShipments { count: ids.len(), names: names.join(", ") });
+    }
+    Ok(found)
+}
+
+/// The keys of all runs of a set that these identities open.
+pub fn keys(
+    set: &FoundSet,
+    identities: &Identities,
+) -> Result<BTreeMap<RunId, RunKey>, OpenError> {
+    let mut keys = BTreeMap::new();
+    let mut failure = None;
+    for run in set.runs() {
+        for file in set.key_files(run) {
+            match identities.unwrap(&file, set.shipment, set.set, run, None) {
+                Ok(key) => drop(keys.insert(run, key)),
+                Err(e) => failure = Some(e),
+            }
+        }
+    }
+    match failure {
+        _ if !keys.is_empty() => Ok(keys),
+        Some(source) => Err(OpenError::Key { set: set.name(), source }),
+        None => Err(OpenError::NoKeyFile { set: set.name() }),
+    }
+}
+
+/// The records of a set, each checked with its run's key.
+pub fn book(set: &FoundSet, keys: &BTreeMap<RunId, RunKey>, monitor: &dyn Monitor) -> Book {
+    let authentic = |record: &RecordIn| {
+        let (bytes, mac) = record.mac();
+        keys.get(&record.record.id.run).is_some_and(|key| {
+            key.commitment() == record.record.commitment && key.record_mac_is(bytes, mac)
+        })
+    };
+    Book::open(set, Some(&authentic), monitor)
+}

@@ -1,0 +1,74 @@
+//! `status`: which drives of which sets are here, what is missing, and can it be restored; reads
+//! labels and records only.
+
+use super::open::{self, OpenError};
+use crate::format::ids::Slot;
+use crate::monitor::Monitor;
+use crate::sets::Book;
+use crate::sets::damage::{Verdict, absent};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What is here of one set.
+pub struct SetStatus {
+    /// the set's name
+    pub name: String,
+    /// the dataset's name
+    pub dataset: String,
+    /// when its label was written
+    pub created: String,
+    /// the rule it was packed under
+    pub survive: String,
+    /// drives of the set in all
+    pub drive_count: u16,
+    /// slot, case and path of the drives that are here
+    pub drives: Vec<(Slot, String, String)>,
+    /// slot and case (if set.txt tells it) of those that are not
+    pub missing: Vec<(Slot, Option<String>)>,
+    /// was the set closed, and is it the last of its shipment
+    pub closed: Option<bool>,
+    /// can it be restored
+    pub verdict: Verdict,
+    /// bytes of shards in the set
+    pub bytes: u64,
+}
+
+/// The status of all sets on these drives.
+pub fn status(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<SetStatus>, OpenError> {
+    let sets = open::sets(paths, monitor)?;
+    let mut out = Vec::new();
+    for set in &sets {
+        let book = Book::open(set, None, monitor);
+        let text = set.set_text(monitor);
+        let mut bytes = 0;
+        book.walk(monitor, |r| {
+            bytes += (r.shards.len() * r.blocks.file_bytes()) as u64;
+            true
+        });
+        let mut cases: BTreeMap<Slot, String> = BTreeMap::new();
+        if let Some(text) = &text {
+            cases.extend(text.slots.iter().map(|s| (s.slot, s.case.clone())));
+        }
+        let label = set.label();
+        out.push(SetStatus {
+            name: set.name(),
+            dataset: label.name.clone(),
+            created: label.created.clone(),
+            survive: label.survive.clone(),
+            drive_count: set.drive_count(),
+            drives: set
+                .all_drives()
+                .map(|d| (d.label.slot, d.label.case.clone(), d.drive.name().to_string()))
+                .collect(),
+            missing: set
+                .missing_slots()
+                .into_iter()
+                .map(|s| (s, cases.get(&s).cloned()))
+                .collect(),
+            closed: text.map(|t| t.last),
+            verdict: absent(set).judge(&book, monitor),
+            bytes,
+        });
+    }
+    Ok(out)
+}
