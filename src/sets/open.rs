@@ -162,7 +162,11 @@ impl FoundSet {
 
     /// The paths on a drive where a file of the set may lie: itself and its second copy.
     fn paths(&self, path: &str) -> [String; 2] {
-        [format!("{}/{path}", self.folder), format!("{}/{COPY}/{path}", self.folder)]
+        let join = |folder: &str| match path {
+            "" => folder.to_string(),
+            _ => format!("{folder}/{path}"),
+        };
+        [join(&self.folder), join(&format!("{}/{COPY}", self.folder))]
     }
 
     /// The copies of a file of the set, from each drive and its second copy, as they can be read.

@@ -10,6 +10,7 @@ use crate::format::list::{Entry, Kind};
 use crate::keys::recipients::{Identities, KeyError, Recipients};
 use crate::monitor::Monitor;
 use crate::packer::Checkpoint;
+use crate::plan::room::Geometry;
 use crate::plan::survive::Survive;
 use crate::verbs::open::OpenError;
 use std::fs;
@@ -154,7 +155,8 @@ fn pack_it(
         contact: String::new(),
         checkpoint: Checkpoint::default(),
         read_back: true,
-        geometry: None,
+        // Small shards, so that a little data makes several stripes.
+        geometry: Geometry::new(256 << 10, 64 << 10, 16).ok(),
     };
     let packed = pack::prepare(options, &System, monitor)?.run(monitor)?.packed;
     tell(Told::Result(format!(

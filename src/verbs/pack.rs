@@ -408,8 +408,10 @@ fn write_custody(job: &SetJob, drive: &dyn Drive, report: &DriveReport, monitor:
         "missing_shards": report.missing_shards,
         "whole": report.is_whole(),
     });
-    let path = format!("{}/custody/read-back-{}.json", job.folder(), job.run);
-    if let Err(e) = drive.commit(&path, format!("{note}\n").as_bytes()) {
+    let folder = format!("{}/custody", job.folder());
+    let path = format!("{folder}/read-back-{}.json", job.run);
+    let made = drive.make_folder(&folder);
+    if let Err(e) = made.and_then(|()| drive.commit(&path, format!("{note}\n").as_bytes())) {
         let detail = crate::sets::open::chain(&e);
         monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), detail));
     }
