@@ -60,11 +60,7 @@ struct SealedFile {
 }
 
 impl SealedFile {
-    fn open(
-        set: &FoundSet,
-        key: &RunKey,
-        part: u32,
-    ) -> Result<Self, CatalogError> {
+    fn open(set: &FoundSet, key: &RunKey, part: u32) -> Result<Self, CatalogError> {
         let path = part_path(key.run(), part);
         let label = set.label();
         let mut copies = set.open_copies(&path);

@@ -50,7 +50,11 @@ pub fn demo(args: DemoArgs, face: &Face) -> Result<Status, Refusal> {
         "\nThe restored tree equals the original: {} entries, bytes and metadata.{}\n\
          The whole journey took {:.1} s.\n",
         outcome.compared,
-        if healed { "\n(As a command, restore ends with status 3: all there, but healed.)" } else { "" },
+        if healed {
+            "\n(As a command, restore ends with status 3: all there, but healed.)"
+        } else {
+            ""
+        },
         began.elapsed().as_secs_f64(),
     ));
     if !temporary {
@@ -64,8 +68,9 @@ fn temporary_folder() -> Result<PathBuf, Refusal> {
     use std::os::unix::fs::DirBuilderExt;
     let name = format!("holdall-demo-{}", std::process::id());
     let dir = std::env::temp_dir().join(name);
-    std::fs::DirBuilder::new().mode(0o700).create(&dir).map_err(|e| {
-        Refusal::failed(e).hint("name a folder to work in: holdall demo DIR")
-    })?;
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&dir)
+        .map_err(|e| Refusal::failed(e).hint("name a folder to work in: holdall demo DIR"))?;
     Ok(dir)
 }

@@ -9,10 +9,10 @@
 //!   pipe or terminal never panics.
 
 pub mod args;
-pub mod exit;
-pub mod json;
-pub mod face;
 mod demo;
+pub mod exit;
+pub mod face;
+pub mod json;
 mod ls;
 mod pack;
 mod restore;

@@ -5,8 +5,8 @@ use super::exit::Status;
 use super::face::Face;
 use super::json::{emit, out};
 use super::run::Refusal;
-use super::sizes::parse_size;
 use super::show;
+use super::sizes::parse_size;
 use crate::entropy::System;
 use crate::keys::recipients::{KeyError, Recipients};
 use crate::packer::Checkpoint;
@@ -112,7 +112,9 @@ pub fn refusal(error: PackJobError) -> Refusal {
         PackJobError::Inside { .. } => {
             ("pack a folder that lies apart from the drives", Status::Usage)
         }
-        PackJobError::Plan { source: RoomError::Place(PlaceError::RuleNeedsMore { .. }), .. } => (
+        PackJobError::Plan {
+            source: RoomError::Place(PlaceError::RuleNeedsMore { .. }), ..
+        } => (
             "add drives or cases, or ask for less with --survive; --survive none keeps no parity",
             Status::Usage,
         ),

@@ -100,8 +100,10 @@ fn keygen(args: &KeygenArgs, face: &Face) -> Result<Status, Refusal> {
         None => {
             out(&format!("{}\n", made.recipient));
             let file = args.output.as_deref().unwrap_or_else(|| "".as_ref()).display();
-            say(&format!("note: keep {file} where the drives do not go; without it nobody can \
-                 restore"));
+            say(&format!(
+                "note: keep {file} where the drives do not go; without it nobody can \
+                 restore"
+            ));
         }
     }
     Ok(Status::Done)

@@ -145,7 +145,9 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome) -> String {
         let _ = writeln!(t, "The table of duplicates was full: {forgotten} pieces were forgotten.");
     }
     if outcome.reports.is_empty() {
-        t.push_str("Nothing was read back (--no-read-back): run holdall verify before you trust it.\n");
+        t.push_str(
+            "Nothing was read back (--no-read-back): run holdall verify before you trust it.\n",
+        );
     } else {
         let levels = outcome.reports.iter().flatten().map(|r| r.level);
         let level = levels.min().unwrap_or(Level::None);
@@ -196,22 +198,18 @@ pub fn packed_json(outcome: &PackOutcome) -> Value {
 fn verdict(v: &Verdict) -> String {
     let mut t = String::new();
     if v.restorable() {
-        let _ = match (v.degraded, v.least_spare) {
-            (0, Some(spare)) if spare > 0 => writeln!(
+        let spare = match v.least_spare {
+            None | Some(0) => "nothing more may be lost of the stripes hit worst".into(),
+            Some(spare) => format!("{} more of any stripe may be lost", some(spare as u64, "shard")),
+        };
+        let _ = match v.degraded {
+            0 => writeln!(t, "Everything can be restored; {spare}."),
+            n => writeln!(
                 t,
-                "Everything can be restored; {} more of any stripe may be lost.",
-                some(spare as u64, "shard")
-            ),
-            (0, _) => writeln!(t, "Everything can be restored; nothing more may be lost."),
-            (n, Some(spare)) => writeln!(
-                t,
-                "Everything can be restored: {} of {} need parity for it, and at worst {} more \
-                 may be lost.",
+                "Everything can be restored: {} of {} need parity for it; {spare}.",
                 some(n, "stripe"),
                 shown_count(v.stripes),
-                some(spare as u64, "shard"),
             ),
-            (n, None) => writeln!(t, "Everything can be restored; {} need parity.", some(n, "stripe")),
         };
         return t;
     }
@@ -391,7 +389,11 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
         shown_bytes(r.file_bytes),
     );
     if r.already > 0 {
-        let _ = writeln!(t, "{} were in place already.", some(r.already, "entry").replace("entrys", "entries"));
+        let _ = writeln!(
+            t,
+            "{} were in place already.",
+            some(r.already, "entry").replace("entrys", "entries")
+        );
     }
     if r.rebuilt_blocks > 0 {
         let _ = writeln!(t, "{} were rebuilt from parity.", some(r.rebuilt_blocks, "block"));

@@ -81,7 +81,7 @@ pub struct DriveRow {
     pub capacity: u64,
 }
 
-/// The bytes on every drive, a subtotal for each of several cases, and the total.
+/// The bytes on every drive, a subtotal for each case of several drives, and the total.
 pub fn bytes_table(rows: &[DriveRow]) -> String {
     const CASE_COLUMNS: usize = 16;
     // Slot, bytes, capacity, full, and five gaps.
@@ -107,7 +107,7 @@ pub fn bytes_table(rows: &[DriveRow]) -> String {
             let slot = row.slot.to_string();
             add_line(&mut table, [shown_case(case), slot, drive], row.bytes, row.capacity);
         }
-        if cases.len() > 1 {
+        if cases.len() > 1 && drives.len() > 1 {
             add_sum(&mut table, shown_case(case), &drives);
         }
     }

@@ -239,7 +239,9 @@ impl<'a> Worker<'a> {
 
     fn group(&self, entries: Vec<ScannedEntry>) -> Done {
         let has_bytes = entries.iter().any(|e| e.entry.kind == Kind::File && e.entry.size > 0);
-        let mut buffer = if has_bytes { self.pool.take(self.chunk_bytes as usize) } else {
+        let mut buffer = if has_bytes {
+            self.pool.take(self.chunk_bytes as usize)
+        } else {
             Pool::keeping(0).take(0)
         };
         let mut used = 0;
@@ -256,7 +258,12 @@ impl<'a> Worker<'a> {
     }
 
     /// Reads a small entry's bytes to the front of `room`, which lies at `chunk_offset`.
-    fn small(&self, scanned: ScannedEntry, room: &mut [u8], chunk_offset: usize) -> (Entry, Outcome) {
+    fn small(
+        &self,
+        scanned: ScannedEntry,
+        room: &mut [u8],
+        chunk_offset: usize,
+    ) -> (Entry, Outcome) {
         let mut entry = scanned.entry;
         if entry.kind != Kind::File {
             return (entry, Outcome::NoBytes);

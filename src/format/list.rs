@@ -8,6 +8,7 @@
 
 use super::wire::{Fields, Put};
 use super::{FormatError, RunId, StripeNumber, ids::StripeId};
+use std::fmt::Write as _;
 
 /// Bytes of a BLAKE3 value.
 pub const HASH_BYTES: usize = 32;
@@ -142,7 +143,7 @@ pub fn shown_path(path: &[u8]) -> String {
             }
         }
         for b in chunk.invalid() {
-            out.push_str(&format!("\\x{b:02x}"));
+            let _ = write!(out, "\\x{b:02x}");
         }
     }
     out
@@ -483,7 +484,7 @@ fn decode_extent(fields: &mut Fields) -> Result<Extent, FormatError> {
     let head = fields.u32()?;
     let stored = fields.u32()?;
     let plain = fields.u32()?;
-    if head > stored || (head == 0 && stored != 0) || stored == 0 {
+    if head == 0 || head > stored {
         return Err(fields.invalid("head", head));
     }
     if method == Method::Plain && stored != plain {

@@ -66,7 +66,11 @@ pub enum FormatError {
 }
 
 impl FormatError {
-    pub(crate) fn invalid(what: &'static str, field: &'static str, value: impl ToString) -> Self {
+    pub(crate) fn invalid(
+        what: &'static str,
+        field: &'static str,
+        value: impl std::fmt::Display,
+    ) -> Self {
         Self::Invalid { what, field, value: value.to_string() }
     }
 }

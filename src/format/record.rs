@@ -384,9 +384,7 @@ fn next_record<'a>(
     let (bytes, after) = rest.split_at(len);
     *rest = after;
     let record = StripeRecord::decode(bytes)?;
-    if record.shipment != header.shipment
-        || record.set != header.set
-        || record.id.run != header.run
+    if record.shipment != header.shipment || record.set != header.set || record.id.run != header.run
     {
         return Err(FormatError::invalid("stripe record", "shipment, set or run", record.id));
     }

@@ -27,7 +27,7 @@ use crate::stages::dedup::Known;
 use crate::stages::fill::{Bundle, Draft, DraftItem, Filled, NewChunk};
 use crate::stages::hash::{piece, root_of};
 use crate::stages::parity::Code;
-use crate::stages::seal::{seal_content, seal_stripe};
+use crate::stages::seal::{Cipher, seal_content, seal_stripe};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +47,15 @@ const M: u8 = 1;
 /// The drive of data shard 0, data shard 1 and the parity shard.
 const SLOTS: [Slot; 3] = [Slot(2), Slot(3), Slot(1)];
 const CASES: [&str; 3] = ["red", "green", "blue"];
+/// Examples that stand in v1.json alone.
+const NOT_SHOWN: [&str; 6] = [
+    "shard key of data shard 1",
+    "catalog key of the index",
+    "block hashes of the parity shard",
+    "list of data shard 0",
+    "list of data shard 1",
+    "trailer of data shard 1",
+];
 const RUN_KEY_MAGIC: &[u8] = b"holdall run key\n";
 const RECORD_KEY_CONTEXT: &str = "holdall 2026-11-22 format 1 record key";
 
@@ -376,7 +385,7 @@ enum Example {
     Text(String),
 }
 
-/// A block of a shard: its hash, its first 48 bytes and its last 16.
+/// A block of a shard: hash, first 48 bytes and its last 16.
 fn block_example(set: &Set, number: usize) -> Example {
     let block = &set.shards[0][number * 4096..][..4096];
     Example::Hex([&set.hashes[number][..], &block[..48], &block[4080..]].concat())
@@ -393,11 +402,7 @@ fn list_and_trailer(set: &Set, shard: usize) -> (Vec<u8>, Vec<u8>) {
     let payload_bytes = set.shape.blocks.payload_bytes();
     let mut payload = vec![0; payload_bytes];
     let salt = salts()[shard];
-    let cipher = crate::stages::seal::Cipher::new(run_key().shard_key(
-        &salt,
-        &set.shape,
-        shard as u8,
-    ));
+    let cipher = Cipher::new(run_key().shard_key(&salt, &set.shape, shard as u8));
     for number in 0..set.shape.blocks.count() {
         let block = &set.shards[shard][number * 4096..][..4096];
         cipher.open(number, block, &mut payload[set.shape.blocks.payload_range(number)]).unwrap();
@@ -439,12 +444,12 @@ fn examples(set: &Set) -> Vec<(&'static str, Example)> {
         ("shard key of data shard 1", Hex(shard_key(1).into())),
         ("catalog key of part 0", Hex(set.part.key().into())),
         ("catalog key of the index", Hex(set.index.key().into())),
-        ("block 0 of data shard 0", block_example(set, 0)),
-        ("block 1 of data shard 0", block_example(set, 1)),
+        ("block 0 of data shard 0: hash, first 48 bytes, last 16", block_example(set, 0)),
+        ("block 1 of data shard 0: hash, first 48 bytes, last 16", block_example(set, 1)),
         ("block hashes of data shard 0", Hex(set.hashes[..3].concat())),
         ("root of data shard 0", Hex(root_of(&set.hashes[..3]).into())),
         ("block hashes of the parity shard", Hex(set.hashes[6..].concat())),
-        ("column of 3+2", Hex(parity_column())),
+        ("column of 3 data blocks and 2 parity blocks, 4 bytes each", Hex(parity_column())),
         ("entry of a file", list_example(&[item(file)])),
         ("entry of a device", list_example(&[item(device)])),
         ("extent", lone(&extents[1])),
@@ -466,19 +471,21 @@ fn examples(set: &Set) -> Vec<(&'static str, Example)> {
     ]
 }
 
-/// The blocks of the specification that follow a line `example: NAME`.
+/// What the specification shows: the lines after `example: NAME`, up to the next example or the
+/// end of the code block.
 fn shown_examples() -> BTreeMap<&'static str, String> {
-    let mut shown = BTreeMap::new();
-    let mut lines = SPECIFICATION.lines();
-    while let Some(line) = lines.next() {
-        let Some(name) = line.strip_prefix("example: ") else { continue };
-        let body: String = lines
-            .by_ref()
-            .skip_while(|l| *l != "```text")
-            .skip(1)
-            .take_while(|l| *l != "```")
-            .fold(String::new(), |text, l| text + l + "\n");
-        assert!(shown.insert(name, body).is_none(), "{name} is shown twice");
+    let mut shown: BTreeMap<&str, String> = BTreeMap::new();
+    let mut open = None;
+    for line in SPECIFICATION.lines() {
+        if let Some(name) = line.strip_prefix("example: ") {
+            assert!(shown.insert(name, String::new()).is_none(), "{name} is shown twice");
+            open = Some(name);
+        } else if line == "```" {
+            open = None;
+        } else if let Some(body) = open.and_then(|name| shown.get_mut(name)) {
+            *body += line;
+            body.push('\n');
+        }
     }
     shown
 }
@@ -535,7 +542,8 @@ fn made_json(set: &Set, kept: &Value) -> Value {
 #[test]
 fn the_specification_shows_what_the_code_makes() {
     let mut shown = shown_examples();
-    for (name, value) in examples(&Set::new()) {
+    let examples = examples(&Set::new()).into_iter();
+    for (name, value) in examples.filter(|(name, _)| !NOT_SHOWN.contains(name)) {
         let body = shown.remove(name).unwrap_or_else(|| panic!("{name} is not shown"));
         match value {
             Example::Text(text) => assert_eq!(body, text, "{name}"),
@@ -562,9 +570,7 @@ fn the_key_file_of_v1_json_opens() {
     let kept = kept_json();
     let identities = Identities::of(kept["identity"].as_str().unwrap().parse().unwrap());
     let commitment = run_key().commitment();
-    let unwrap = |run| {
-        identities.unwrap(&key_file(&kept), SHIPMENT, SET, run, Some(&commitment))
-    };
+    let unwrap = |run| identities.unwrap(&key_file(&kept), SHIPMENT, SET, run, Some(&commitment));
     assert_eq!(unwrap(RUN).unwrap().record_mac(b"x"), run_key().record_mac(b"x"));
     assert!(unwrap(RunId(1)).is_err(), "the key is bound to its run");
 }

@@ -19,7 +19,7 @@ impl<'a> Fields<'a> {
         self.bytes.len() - self.at
     }
 
-    pub fn invalid(&self, field: &'static str, value: impl ToString) -> FormatError {
+    pub fn invalid(&self, field: &'static str, value: impl std::fmt::Display) -> FormatError {
         FormatError::invalid(self.what, field, value)
     }
 

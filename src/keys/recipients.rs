@@ -1,9 +1,9 @@
 //! Wrapping a run key to recipients with age (X25519), and unwrapping it with an identity.
 
 use super::RunKey;
+use crate::format::FormatError;
 use crate::format::ids::{RunId, SetNumber, ShipmentId};
 use crate::format::list::Hash;
-use crate::format::FormatError;
 use age::secrecy::ExposeSecret;
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -176,10 +176,8 @@ pub fn generate(created: &str) -> (Zeroizing<String>, String) {
     let identity = age::x25519::Identity::generate();
     let recipient = identity.to_public().to_string();
     let secret = identity.to_string();
-    let text = format!(
-        "# created: {created}\n# public key: {recipient}\n{}\n",
-        secret.expose_secret()
-    );
+    let text =
+        format!("# created: {created}\n# public key: {recipient}\n{}\n", secret.expose_secret());
     (Zeroizing::new(text), recipient)
 }
 

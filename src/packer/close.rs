@@ -9,8 +9,8 @@ use crate::format::label::{Label, WHAT};
 use crate::format::list::Hash;
 use crate::format::set::{SetText, SlotLine};
 use crate::monitor::Monitor;
-use crate::sets::open::{COPY, FoundDrive, FoundSet, HOLDALL};
 use crate::sets::Book;
+use crate::sets::open::{COPY, FoundDrive, FoundSet, HOLDALL};
 use crate::stages::hash::root_of;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -121,9 +121,8 @@ fn write_checklists(
     labels: &[Vec<u8>],
     monitor: &dyn Monitor,
 ) -> Result<(), PackError> {
-    let line = |root: &Hash, path: &str| {
-        format!("{}  {path}\n", blake3::Hash::from_bytes(*root).to_hex())
-    };
+    let line =
+        |root: &Hash, path: &str| format!("{}  {path}\n", blake3::Hash::from_bytes(*root).to_hex());
     let mut lists: Vec<String> =
         labels.iter().map(|l| line(blake3::hash(l).as_bytes(), "label.json")).collect();
     for (path, root) in &committer.files {

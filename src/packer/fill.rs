@@ -162,7 +162,7 @@ impl<'a> Filler<'a> {
         let file_offset = number * self.geometry.chunk_bytes as u64;
         let (extent, chunk) = self.follow(entry, outcome);
         let end = if last { self.end_of(entry, changed) } else { None };
-        let open = (number > 0).then(|| entry.clone());
+        let open = (number > 0).then_some(entry);
         if items.is_empty() && extent.is_none() && end.is_none() {
             return Ok(());
         }
@@ -237,7 +237,7 @@ impl<'a> Filler<'a> {
     /// number it would get, and says whether its chunk is new.
     fn add(
         &mut self,
-        open: Option<Arc<Entry>>,
+        open: Option<&Arc<Entry>>,
         mut chunk: Option<NewChunk>,
         entry: &Entry,
         build: impl Fn(&Dedup, usize) -> (Vec<DraftItem>, bool),
@@ -252,7 +252,7 @@ impl<'a> Filler<'a> {
             };
             let (items, new) = build(&self.dedup, draft.next_bundle());
             let used = if new { chunk.take() } else { None };
-            match draft.add(Bundle { open: open.clone(), items, chunk: used }) {
+            match draft.add(Bundle { open: open.cloned(), items, chunk: used }) {
                 Ok(()) => return Ok(()),
                 Err(refused) if refused.never => {
                     let detail = "its metadata is larger than a shard; it was left out";

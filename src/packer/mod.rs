@@ -163,7 +163,8 @@ pub fn pack(
     }
     thread::scope(|scope| {
         let writers = Writers::start(scope, &drives, 1, &progress);
-        let committer = commit::Committer::new(job, &writers, CatalogWriter::create(job.run)?, monitor)?;
+        let committer =
+            commit::Committer::new(job, &writers, CatalogWriter::create(job.run)?, monitor)?;
         let (committer, filled) = run_pipeline(job, committer, entries, source, monitor)?;
         let mut packed = close::close(job, committer, monitor)?;
         packed.duplicate_bytes = filled.duplicate_bytes;
@@ -198,8 +199,7 @@ fn run_pipeline<'a>(
         });
         let placement = job.plan.placement.clone();
         let dedup = Dedup::new(DEFAULT_ENTRIES);
-        let mut filler =
-            fill::Filler::new(job.run, geometry, placement, dedup, sender, monitor);
+        let mut filler = fill::Filler::new(job.run, geometry, placement, dedup, sender, monitor);
         let result = pipeline::ordered(
             depth,
             || cutter.next_work().map_err(PackError::from),

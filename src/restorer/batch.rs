@@ -3,13 +3,13 @@
 
 use super::items::Items;
 use crate::format::ids::StripeId;
-use crate::format::list::{Entry, Extent, End, Item, Kind, Place};
+use crate::format::list::{End, Entry, Extent, Item, Kind, Place};
 use crate::format::record::StripeRecord;
 use crate::format::shard::TRAILER_BYTES;
 use crate::sets::Book;
 use crate::sets::book::BookReader;
 use crate::sets::fetch::Request;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -39,8 +39,8 @@ pub enum Step {
 pub struct Batch {
     /// in order
     pub steps: Vec<Step>,
-    needs: BTreeMap<StripeId, (Arc<StripeRecord>, BTreeMap<u8, Range<usize>>)>,
-    places: HashMap<Place, ()>,
+    needs: BTreeMap<StripeId, Request>,
+    places: HashSet<Place>,
     stored: u64,
     plain: u64,
 }
@@ -48,14 +48,12 @@ pub struct Batch {
 impl Batch {
     /// What is to be read.
     pub fn requests(&self) -> impl Iterator<Item = Request> + '_ {
-        self.needs
-            .values()
-            .map(|(record, shards)| Request { record: record.clone(), shards: shards.clone() })
+        self.needs.values().cloned()
     }
 
     /// The chunks that its extents lie in, each once.
     pub fn places(&self) -> impl Iterator<Item = &Place> {
-        self.places.keys()
+        self.places.iter()
     }
 
     fn is_full(&self) -> bool {
@@ -65,11 +63,11 @@ impl Batch {
     /// Notes the blocks that an extent's chunk lies in.
     fn need(&mut self, extent: &Extent, reader: &mut BookReader) {
         let place = &extent.place;
-        if self.places.insert(*place, ()).is_some() {
+        if !self.places.insert(*place) {
             return;
         }
         let record = match self.needs.get(&place.stripe) {
-            Some((record, _)) => record.clone(),
+            Some(request) => request.record.clone(),
             None => match reader.find(place.stripe) {
                 Some(record) => record,
                 None => return,
@@ -78,7 +76,8 @@ impl Batch {
         let Some(runs) = runs(place, &record) else { return };
         self.stored += place.stored as u64;
         self.plain += place.plain as u64;
-        let shards = &mut self.needs.entry(place.stripe).or_insert((record.clone(), BTreeMap::new())).1;
+        let request = Request { record: record.clone(), shards: BTreeMap::new() };
+        let shards = &mut self.needs.entry(place.stripe).or_insert(request).shards;
         for (index, bytes) in runs {
             let blocks = record.blocks;
             let range = blocks.block_of(bytes.start)..blocks.block_of(bytes.end - 1) + 1;

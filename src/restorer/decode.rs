@@ -35,7 +35,10 @@ struct OpenShard {
 impl OpenShard {
     fn get(&self, range: Range<usize>) -> Option<&[u8]> {
         let within = |good: &Range<usize>| good.start <= range.start && range.end <= good.end;
-        self.good.iter().any(within).then(|| &self.bytes[range.start - self.origin..range.end - self.origin])
+        self.good
+            .iter()
+            .any(within)
+            .then(|| &self.bytes[range.start - self.origin..range.end - self.origin])
     }
 }
 

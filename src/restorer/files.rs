@@ -10,6 +10,7 @@ use crate::sets::fetch::{Fetcher, RawStripe};
 use crate::sets::open::chain;
 use crate::stages::hash::{Merge, piece};
 use rayon::prelude::*;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -244,7 +245,7 @@ impl<'a> Files<'a> {
         let mut detail = shown_ranges(&file.missing);
         if self.options.salvage && (self.options.give_up || absent == Absent::Lost) {
             let path = self.destination.finish_incomplete(part, &entry)?;
-            detail.push_str(&format!("; what there is lies in {}", shown_path(&path)));
+            let _ = write!(detail, "; what there is lies in {}", shown_path(&path));
         }
         self.report_absent(&entry, &detail, absent);
         Ok(())

@@ -41,8 +41,7 @@ pub fn finish(
 }
 
 fn is_below(path: &[u8], folder: &[u8]) -> bool {
-    folder.is_empty()
-        || path.strip_prefix(folder).is_some_and(|rest| rest.first() == Some(&b'/'))
+    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.first() == Some(&b'/'))
 }
 
 struct Finisher<'a> {

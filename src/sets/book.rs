@@ -79,8 +79,13 @@ impl Book {
                 }
             }
         }
-        let mut book =
-            Self { files: Vec::new(), runs: Vec::new(), stripes: HashMap::new(), order: Vec::new(), gaps };
+        let mut book = Self {
+            files: Vec::new(),
+            runs: Vec::new(),
+            stripes: HashMap::new(),
+            order: Vec::new(),
+            gaps,
+        };
         for run in in_chain_order(by_run) {
             book.add_run(run, set, monitor);
         }
@@ -98,7 +103,7 @@ impl Book {
         for (number, (file, records)) in files.into_iter().enumerate() {
             let at = self.files.len();
             for (position, r) in records.iter().enumerate() {
-                let run = facts.get_or_insert_with(|| RunFacts {
+                let run = facts.get_or_insert(RunFacts {
                     run: file.header.run,
                     commitment: r.commitment,
                     files: 0,
@@ -165,8 +170,7 @@ impl Book {
                     continue;
                 }
                 Err(e) => {
-                    let problem =
-                        Problem::new(ProblemKind::Drive, file.drive.name(), chain(&e));
+                    let problem = Problem::new(ProblemKind::Drive, file.drive.name(), chain(&e));
                     monitor.problem(problem);
                     continue;
                 }

@@ -118,9 +118,9 @@ fn check_shard(
     mode: ReadMode,
     buffer: &mut Vec<u8>,
 ) -> Result<Vec<u32>, String> {
-    let mut file = drive.open(path, mode).map_err(|e| {
-        if e.is_missing() { "is missing".to_string() } else { chain(&e) }
-    })?;
+    let mut file = drive
+        .open(path, mode)
+        .map_err(|e| if e.is_missing() { "is missing".to_string() } else { chain(&e) })?;
     let blocks = record.blocks;
     buffer.resize(blocks.file_bytes(), 0);
     let read = read_blocks(file.as_mut(), buffer, blocks.bytes(), 0);

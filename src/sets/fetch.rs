@@ -128,9 +128,8 @@ impl<'a> Fetcher<'a> {
     ) -> Option<ShardBlocks> {
         let slot = record.shards[index as usize].slot;
         let path = format!("{}/{}", self.set.folder, shard_path(record.id, index));
-        let drives = self.set.all_drives().filter(|d| d.label.slot == slot);
-        let mut file =
-            drives.filter_map(|d| d.drive.open(&path, ReadMode::Cached).ok()).next()?;
+        let mut drives = self.set.all_drives().filter(|d| d.label.slot == slot);
+        let mut file = drives.find_map(|d| d.drive.open(&path, ReadMode::Cached).ok())?;
         let mut blocks = ShardBlocks::empty(range, record.blocks.bytes());
         blocks.good =
             read_blocks(file.as_mut(), &mut blocks.bytes, record.blocks.bytes(), range.start);
@@ -140,7 +139,8 @@ impl<'a> Fetcher<'a> {
 
     fn code(&self, k: u8, m: u8) -> Arc<Code> {
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || Arc::new(Code::new(k.into(), m.into()).expect("a record's k and m are valid"));
+        let make =
+            || Arc::new(Code::new(k.into(), m.into()).expect("a record's k and m are valid"));
         codes.entry((k, m)).or_insert_with(make).clone()
     }
 
@@ -224,13 +224,11 @@ impl RawStripe {
     /// Shards to read because wanted ones could not be read at all.
     fn substitutes(&self, tried: &BTreeSet<u8>) -> Vec<(u8, Range<usize>)> {
         let missing = self.request.shards.iter().filter(|(i, _)| !self.shards.contains_key(i));
-        let range = missing.map(|(_, r)| r.clone()).reduce(|a, b| {
-            a.start.min(b.start)..a.end.max(b.end)
-        });
+        let range =
+            missing.map(|(_, r)| r.clone()).reduce(|a, b| a.start.min(b.start)..a.end.max(b.end));
         let Some(range) = range else { return Vec::new() };
-        let covers = |s: &&ShardBlocks| {
-            s.first <= range.start && s.first + s.good.len() >= range.end
-        };
+        let covers =
+            |s: &&ShardBlocks| s.first <= range.start && s.first + s.good.len() >= range.end;
         let have = self.shards.values().filter(covers).count();
         let lacking = (self.request.record.k as usize).saturating_sub(have);
         let all = 0..self.request.record.shards.len() as u8;

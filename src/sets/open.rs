@@ -186,9 +186,7 @@ impl FoundSet {
     /// Opens every copy of a file of the set that can be opened.
     pub fn open_copies(&self, path: &str) -> Vec<Box<dyn crate::drives::DriveFile>> {
         self.all_drives()
-            .flat_map(|found| {
-                self.paths(path).map(|p| found.drive.open(&p, ReadMode::Cached).ok())
-            })
+            .flat_map(|found| self.paths(path).map(|p| found.drive.open(&p, ReadMode::Cached).ok()))
             .flatten()
             .collect()
     }
@@ -197,9 +195,7 @@ impl FoundSet {
     pub fn names(&self, folder: &str) -> Vec<String> {
         let mut names: Vec<String> = self
             .all_drives()
-            .flat_map(|found| {
-                self.paths(folder).map(|p| found.drive.list(&p).unwrap_or_default())
-            })
+            .flat_map(|found| self.paths(folder).map(|p| found.drive.list(&p).unwrap_or_default()))
             .flatten()
             .collect();
         names.sort();

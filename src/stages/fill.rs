@@ -16,7 +16,7 @@ use super::dedup::Known;
 use super::seal::Payload;
 use crate::format::ids::StripeId;
 use crate::format::list::{
-    self, Entry, Extent, Hash, Item, Method, Place, END_BYTES, EXTENT_BYTES, entry_len,
+    self, END_BYTES, EXTENT_BYTES, Entry, Extent, Hash, Item, Method, Place, entry_len,
 };
 use crate::format::shard::{Blocks, TRAILER_BYTES};
 use std::ops::Range;

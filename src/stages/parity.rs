@@ -107,9 +107,8 @@ mod tests {
             Code::new(k, m).unwrap().encode(&refs, &mut outs);
             for (i, row) in parity.iter().enumerate() {
                 for x in 0..97 {
-                    let want = (0..k).fold(0, |sum, j| {
-                        sum ^ mul(inverse(((k + i) ^ j) as u8), data[j][x])
-                    });
+                    let want = (0..k)
+                        .fold(0, |sum, j| sum ^ mul(inverse(((k + i) ^ j) as u8), data[j][x]));
                     assert_eq!(row[x], want, "{k}+{m} row {i} byte {x}");
                 }
             }

@@ -113,11 +113,9 @@ impl<'a> Payload<'a> {
 
     /// Copies the payload's bytes from `start` on into `out`, which ends within the payload.
     fn render(&self, payload_bytes: usize, start: usize, out: &mut [u8]) {
-        let trailer = Trailer {
-            chunk_bytes: self.chunk_bytes as u32,
-            list_bytes: self.list.len() as u32,
-        }
-        .encode();
+        let trailer =
+            Trailer { chunk_bytes: self.chunk_bytes as u32, list_bytes: self.list.len() as u32 }
+                .encode();
         let trailer_at = payload_bytes - trailer.len();
         let list_at = trailer_at - self.list.len();
         out.fill(0);
@@ -284,7 +282,8 @@ mod tests {
     #[test]
     fn what_a_key_is_bound_to_changes_it() {
         let base = shape(2, 1, 3);
-        let sealed = |shape: &StripeShape, index: u8, salt: Salt| key().shard_key(&salt, shape, index).0;
+        let sealed =
+            |shape: &StripeShape, index: u8, salt: Salt| key().shard_key(&salt, shape, index).0;
         let first = sealed(&base, 0, [0; 32]);
         let mut others = vec![sealed(&base, 1, [0; 32]), sealed(&base, 0, [1; 32])];
         for change in 0..5 {
@@ -298,8 +297,16 @@ mod tests {
             }
             others.push(sealed(&s, 0, [0; 32]));
         }
-        others.push(RunKey::new([7; 32], ShipmentId(9), SetNumber(1), RunId(2)).shard_key(&[0; 32], &base, 0).0);
-        others.push(RunKey::new([7; 32], ShipmentId(1), SetNumber(2), RunId(2)).shard_key(&[0; 32], &base, 0).0);
+        others.push(
+            RunKey::new([7; 32], ShipmentId(9), SetNumber(1), RunId(2))
+                .shard_key(&[0; 32], &base, 0)
+                .0,
+        );
+        others.push(
+            RunKey::new([7; 32], ShipmentId(1), SetNumber(2), RunId(2))
+                .shard_key(&[0; 32], &base, 0)
+                .0,
+        );
         assert!(others.iter().all(|k| *k != first));
     }
 }

@@ -102,11 +102,15 @@ pub fn demo(
     tell(Told::Step("A dataset of text, tables, noise and links is made from a seed.".into()));
     make_dataset(&source).map_err(io(&source))?;
     let drives = make_drives(dir).map_err(io(dir))?;
-    tell(Told::Step("keygen: the recipient's key stays at home; packing needs its public half.".into()));
+    tell(Told::Step(
+        "keygen: the recipient's key stays at home; packing needs its public half.".into(),
+    ));
     let identity = dir.join("me.key");
     let recipient = super::keygen::keygen(Some(&identity))?.recipient;
 
-    tell(Told::Step("pack: onto 8 drives in 4 cases, so that any case and one drive more may be lost.".into()));
+    tell(Told::Step(
+        "pack: onto 8 drives in 4 cases, so that any case and one drive more may be lost.".into(),
+    ));
     pack_it(&source, &drives, &recipient, monitor, tell)?;
 
     tell(Told::Step("One case is lost on the way: both of its drives are gone.".into()));
@@ -115,20 +119,28 @@ pub fn demo(
             fs::remove_dir_all(path).map_err(io(path))?;
         }
     }
-    tell(Told::Step("A drive of another case comes back with bad places: bytes are overwritten.".into()));
+    tell(Told::Step(
+        "A drive of another case comes back with bad places: bytes are overwritten.".into(),
+    ));
     let hurt = &drives[4].1;
     let count = hurt_drive(hurt).map_err(io(hurt))?;
-    tell(Told::Result(format!("{count} places in the shards of {} were overwritten", hurt.display())));
+    tell(Told::Result(format!(
+        "{count} places in the shards of {} were overwritten",
+        hurt.display()
+    )));
 
     let left: Vec<PathBuf> =
         drives.iter().filter(|(case, _)| case != CASES[1]).map(|(_, p)| p.clone()).collect();
-    tell(Told::Step("verify: without any key, every block of the six drives that are left.".into()));
+    tell(Told::Step(
+        "verify: without any key, every block of the six drives that are left.".into(),
+    ));
     let verified = verify::verify(&left, monitor)?;
 
     tell(Told::Step("restore: from those six drives, with the key.".into()));
     let to = dir.join("restored");
     let identities = Identities::read(&[identity])?;
-    let job = RestoreJob { paths: left, identities, to: to.clone(), give_up: false, salvage: false };
+    let job =
+        RestoreJob { paths: left, identities, to: to.clone(), give_up: false, salvage: false };
     let restored = restore::restore(&job, monitor)?;
 
     tell(Told::Step("compare: every entry, its metadata and its bytes, with the original.".into()));
@@ -186,14 +198,20 @@ fn noise(seed: &str, len: usize) -> Vec<u8> {
 }
 
 fn make_dataset(root: &Path) -> io::Result<()> {
-    let image = |i: usize| (format!("images/frame-{i:03}.raw"), noise(&format!("image {i}"), 400_000));
+    let image =
+        |i: usize| (format!("images/frame-{i:03}.raw"), noise(&format!("image {i}"), 400_000));
     let table = |i: usize| {
         let rows = noise(&format!("table {i}"), 20_000);
         let line = |(n, b): (usize, &u8)| format!("{n},{},{:.3}\n", b % 7, f64::from(*b) / 7.0);
         let text: String = rows.iter().enumerate().map(line).collect();
         (format!("tables/week-{i:02}.csv"), text.into_bytes())
     };
-    let note = |i: usize| (format!("notes/{:02}/note-{i:04}.txt", i % 20), format!("note {i}\n").repeat(1 + i % 50).into_bytes());
+    let note = |i: usize| {
+        (
+            format!("notes/{:02}/note-{i:04}.txt", i % 20),
+            format!("note {i}\n").repeat(1 + i % 50).into_bytes(),
+        )
+    };
     let mut files: Vec<(String, Vec<u8>)> = (0..40).map(image).collect();
     files.extend((0..30).map(table));
     files.extend((0..1000).map(note));

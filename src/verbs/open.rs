@@ -108,10 +108,7 @@ pub fn one_shipment(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<Foun
 }
 
 /// The keys of all runs of a set that these identities open.
-pub fn keys(
-    set: &FoundSet,
-    identities: &Identities,
-) -> Result<BTreeMap<RunId, RunKey>, OpenError> {
+pub fn keys(set: &FoundSet, identities: &Identities) -> Result<BTreeMap<RunId, RunKey>, OpenError> {
     let mut keys = BTreeMap::new();
     let mut failure = None;
     for run in set.runs() {

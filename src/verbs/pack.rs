@@ -1,7 +1,7 @@
 //! `pack`: scan, plan, pack, close, read back.
 
-use crate::dataset::{self, Filter, FilterError, ScanError, ScanOptions, ScanTotals, Source};
 use crate::dataset::SourceError;
+use crate::dataset::{self, Filter, FilterError, ScanError, ScanOptions, ScanTotals, Source};
 use crate::drives::{self, Drive, DriveError, Level, LocalDrive, ReadMode, detect};
 use crate::entropy::{Entropy, random_id};
 use crate::format::ids::{RunId, SetNumber, ShipmentId};
@@ -278,9 +278,8 @@ fn plan(
             unit_bytes: room.unit_bytes,
         });
     }
-    let per_case: Vec<usize> = (0..cases.len())
-        .map(|c| drive_rooms.iter().filter(|d| d.case == c).count())
-        .collect();
+    let per_case: Vec<usize> =
+        (0..cases.len()).map(|c| drive_rooms.iter().filter(|d| d.case == c).count()).collect();
     let survive = options.survive.unwrap_or_else(|| Survive::default_for(&per_case));
     let geometry = options.geometry.unwrap_or_else(|| Geometry::for_drives(drives.len()));
     let plan = room::plan(&drive_rooms, survive, geometry, need)

@@ -57,10 +57,7 @@ pub struct RestoreOutcome {
 }
 
 /// Restores all sets on the drives, one after the other.
-pub fn restore(
-    job: &RestoreJob,
-    monitor: &dyn Monitor,
-) -> Result<RestoreOutcome, RestoreJobError> {
+pub fn restore(job: &RestoreJob, monitor: &dyn Monitor) -> Result<RestoreOutcome, RestoreJobError> {
     let sets = open::one_shipment(&job.paths, monitor)?;
     let opened: Vec<_> = sets
         .iter()

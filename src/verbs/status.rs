@@ -60,11 +60,7 @@ pub fn status(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<SetStatus>
                 .all_drives()
                 .map(|d| (d.label.slot, d.label.case.clone(), d.drive.name().to_string()))
                 .collect(),
-            missing: set
-                .missing_slots()
-                .into_iter()
-                .map(|s| (s, cases.get(&s).cloned()))
-                .collect(),
+            missing: set.missing_slots().into_iter().map(|s| (s, cases.get(&s).cloned())).collect(),
             closed: text.map(|t| t.last),
             verdict: absent(set).judge(&book, monitor),
             bytes,
