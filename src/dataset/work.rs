@@ -245,9 +245,13 @@ impl<'a> Worker<'a> {
             Pool::keeping(0).take(0)
         };
         let mut used = 0;
+        // A file that grew may take only room that no file after it was promised.
+        let mut promised: usize = entries.iter().map(|e| e.entry.size as usize).sum();
         let mut done = Vec::with_capacity(entries.len());
         for scanned in entries {
-            let (entry, outcome) = self.small(scanned, &mut buffer[used..], used);
+            promised -= scanned.entry.size as usize;
+            let end = buffer.len().saturating_sub(promised);
+            let (entry, outcome) = self.small(scanned, &mut buffer[used..end], used);
             if let Outcome::Bytes { len, .. } = outcome {
                 used += len as usize;
             }
