@@ -8,10 +8,15 @@ pub trait Entropy: Send + Sync {
     fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()>;
     /// Now, RFC 3339, in seconds.
     fn now(&self) -> String;
+    /// Seconds of a clock that only goes forward, from any beginning.
+    fn seconds(&self) -> u64;
 }
 
 /// The operating system's.
 pub struct System;
+
+static BEGINNING: std::sync::LazyLock<std::time::Instant> =
+    std::sync::LazyLock::new(std::time::Instant::now);
 
 impl Entropy for System {
     fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()> {
@@ -20,6 +25,10 @@ impl Entropy for System {
 
     fn now(&self) -> String {
         jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    fn seconds(&self) -> u64 {
+        BEGINNING.elapsed().as_secs()
     }
 }
 
@@ -41,6 +50,10 @@ impl Entropy for Fixed {
 
     fn now(&self) -> String {
         "2026-01-01T00:00:00Z".into()
+    }
+
+    fn seconds(&self) -> u64 {
+        0
     }
 }
 

@@ -188,6 +188,9 @@ impl<'a> CatalogReader<'a> {
         }
         let list = zstd::bulk::decompress(&bytes[FRAME_HEAD_BYTES..], plain as usize)
             .map_err(|e| format(FormatError::invalid("catalog frame", "zstd", e)))?;
+        if list.len() != plain as usize {
+            return Err(format(FormatError::invalid("catalog frame", "length", list.len())));
+        }
         list::decode(&list).map_err(format)
     }
 }

@@ -14,6 +14,8 @@ pub struct CatalogWriter {
     part: u32,
     content: Vec<u8>,
     frame: Vec<u8>,
+    /// bytes at the frame's start that only repeat an open file's entry
+    reopened: usize,
     /// sort key of the frame's first entry
     frame_first: Vec<u8>,
     /// the file that is open
@@ -30,6 +32,7 @@ impl CatalogWriter {
             part: 0,
             content: Vec::new(),
             frame: Vec::new(),
+            reopened: 0,
             frame_first: Vec::new(),
             open: None,
             index: Index::default(),
@@ -45,7 +48,7 @@ impl CatalogWriter {
             }
             item.encode(&mut self.frame);
             self.follow(item);
-            if self.frame.len() >= FRAME_BYTES {
+            if self.frame.len() - self.reopened >= FRAME_BYTES {
                 self.end_frame()?;
             }
         }
@@ -53,11 +56,13 @@ impl CatalogWriter {
     }
 
     fn begin_frame(&mut self, item: &Item) {
+        self.reopened = 0;
         match (item, &self.open) {
             (Item::Entry { entry, .. }, _) => self.frame_first = entry.sort_key(),
             (_, Some(open)) => {
                 self.frame_first = open.sort_key();
                 Item::Entry { entry: open.clone(), continued: true }.encode(&mut self.frame);
+                self.reopened = self.frame.len();
             }
             (_, None) => {}
         }

@@ -200,7 +200,9 @@ fn verdict(v: &Verdict) -> String {
     if v.restorable() {
         let spare = match v.least_spare {
             None | Some(0) => "nothing more may be lost of the stripes hit worst".into(),
-            Some(spare) => format!("{} more of any stripe may be lost", some(spare as u64, "shard")),
+            Some(spare) => {
+                format!("{} more of any stripe may be lost", some(spare as u64, "shard"))
+            }
         };
         let _ = match v.degraded {
             0 => writeln!(t, "Everything can be restored; {spare}."),

@@ -65,6 +65,9 @@ impl Label {
         if head.what != WHAT {
             return Err(FormatError::invalid("label", "what", head.what));
         }
+        if head.format == 0 {
+            return Err(FormatError::invalid("label", "format", head.format));
+        }
         if head.format > FORMAT_VERSION as u64 {
             return Err(FormatError::Newer { what: "label", found: head.format });
         }

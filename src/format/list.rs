@@ -415,15 +415,38 @@ fn decode_entry(outer: &mut Fields) -> Result<Item, FormatError> {
     }
     let path_len = fields.u32()? as usize;
     entry.path = checked_path(fields.take(path_len)?)?.to_vec();
+    let mut last_tag = 0;
     while fields.left() > 0 {
         let tag = fields.u8()?;
         let len = fields.u32()? as usize;
+        if tag < last_tag || (tag == last_tag && tag != FIELD_XATTR) {
+            return Err(fields.invalid("tag order", tag));
+        }
+        last_tag = tag;
         decode_field(&mut entry, tag, fields.take(len)?)?;
+    }
+    check_entry(&entry)?;
+    Ok(Item::Entry { entry, continued: flags & FLAG_CONTINUED != 0 })
+}
+
+/// What must hold between an entry's fields.
+fn check_entry(entry: &Entry) -> Result<(), FormatError> {
+    let invalid =
+        |field, value: &dyn std::fmt::Display| FormatError::invalid("entry", field, value);
+    if entry.path.is_empty() && entry.kind != Kind::Folder {
+        return Err(invalid("path", &"empty"));
+    }
+    if entry.size > 0 && entry.kind != Kind::File {
+        return Err(invalid("size", &entry.size));
+    }
+    let is_link = matches!(entry.kind, Kind::Symlink | Kind::HardLink);
+    if is_link == entry.target.is_empty() {
+        return Err(invalid("target", &shown_path(&entry.target)));
     }
     if entry.kind == Kind::HardLink {
         checked_path(&entry.target)?;
     }
-    Ok(Item::Entry { entry, continued: flags & FLAG_CONTINUED != 0 })
+    Ok(())
 }
 
 /// A path is relative, has no empty name, no `.` or `..`, and no zero byte.
@@ -449,7 +472,13 @@ fn decode_field(entry: &mut Entry, tag: u8, bytes: &[u8]) -> Result<(), FormatEr
             let value = fields.take(fields.left())?.to_vec();
             entry.xattrs.push((name, value));
         }
-        FIELD_DEVICE => entry.device = Some((fields.u32()?, fields.u32()?)),
+        FIELD_DEVICE => {
+            entry.device = Some((fields.u32()?, fields.u32()?));
+            fields.zeros(fields.left()).and_then(|()| match bytes.len() {
+                8 => Ok(()),
+                len => Err(fields.invalid("device", len)),
+            })?;
+        }
         FIELD_HOLES => {
             let mut end = 0;
             while fields.left() > 0 {

@@ -17,10 +17,14 @@ pub mod list;
 pub mod record;
 pub mod set;
 pub mod shard;
+#[cfg(test)]
+mod vectors;
 mod wire;
 
 pub use ids::{RunId, SetNumber, ShipmentId, Slot, StripeNumber};
 
+/// The number of the only cipher suite so far: ChaCha20-Poly1305.
+pub const SUITE_CHACHA20: u8 = 1;
 /// The version of the format that this program writes.
 pub const FORMAT_VERSION: u16 = 1;
 

@@ -8,7 +8,7 @@ use super::ids::{RunId, SetNumber, ShipmentId, Slot, StripeId, StripeNumber};
 use super::list::{HASH_BYTES, Hash};
 use super::shard::{Blocks, MAX_SHARDS, SALT_BYTES, Salt};
 use super::wire::{Fields, Put};
-use super::{FORMAT_VERSION, FormatError};
+use super::{FORMAT_VERSION, FormatError, SUITE_CHACHA20};
 
 const MAGIC: &[u8; 8] = b"holdrec\n";
 
@@ -155,6 +155,9 @@ impl StripeRecord {
             other => return Err(fields.invalid("reason", other)),
         };
         let suite = fields.u8()?;
+        if suite != SUITE_CHACHA20 {
+            return Err(FormatError::Newer { what: "cipher suite", found: suite.into() });
+        }
         let (k, m) = (fields.u8()?, fields.u8()?);
         let count = k as usize + m as usize;
         if k == 0 || count > MAX_SHARDS {

@@ -124,6 +124,9 @@ impl SetText {
         };
         let mut lines = Lines { lines: text.split('\n').collect(), at: 0 };
         let version: u64 = lines.number("holdall-set")?;
+        if version == 0 {
+            return Err(FormatError::invalid(WHAT, "holdall-set", version));
+        }
         if version != FORMAT_VERSION as u64 {
             return Err(FormatError::Newer { what: WHAT, found: version });
         }
@@ -147,6 +150,11 @@ impl SetText {
             return Err(FormatError::invalid(WHAT, "line", lines.lines[lines.at]));
         }
         let in_order = set.slots.iter().enumerate().all(|(i, s)| s.slot.0 as usize == i + 1);
+        let indices = set.parts.iter().filter(|p| p.part == super::catalog::INDEX_PART).count();
+        let last_is_index = set.parts.last().is_some_and(|p| p.part == super::catalog::INDEX_PART);
+        if indices != 1 || !last_is_index || set.set.0 == 0 {
+            return Err(FormatError::invalid(WHAT, "part", "the index is not last"));
+        }
         if !in_order || set.slots.is_empty() {
             return Err(FormatError::invalid(WHAT, "slot", "not numbered from 1"));
         }

@@ -38,7 +38,8 @@ impl Blocks {
         if !bytes.is_power_of_two() || !(MIN_BLOCK_BYTES..=MAX_BLOCK_BYTES).contains(&bytes) {
             return Err(FormatError::invalid("blocks", "block bytes", bytes));
         }
-        if count == 0 || count > MAX_BLOCKS {
+        // Offsets within a payload have 32 bits.
+        if count == 0 || count > MAX_BLOCKS || u32::try_from(bytes as u64 * count as u64).is_err() {
             return Err(FormatError::invalid("blocks", "block count", count));
         }
         Ok(Self { bytes, count })

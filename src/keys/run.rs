@@ -15,9 +15,6 @@ const COMMITMENT_CONTEXT: &str = "holdall 2026-11-22 format 1 run key commitment
 const FILE_MAGIC: &[u8; 16] = b"holdall run key\n";
 const FILE_BYTES: usize = 16 + 2 + 2 + 8 + 4 + 8 + 32;
 
-/// The number of the only cipher suite so far: ChaCha20-Poly1305.
-pub const SUITE_CHACHA20: u8 = 1;
-
 /// The key of one AEAD: a shard's or a catalog file's. Used once, then wiped.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct SealKey(pub(crate) [u8; 32]);
@@ -134,6 +131,9 @@ impl RunKey {
             return Err(FormatError::invalid(WHAT, "length or magic", bytes.len()));
         }
         let version = u16::from_le_bytes([bytes[16], bytes[17]]);
+        if version == 0 || bytes[18..20] != [0, 0] {
+            return Err(FormatError::invalid(WHAT, "version", version));
+        }
         if version != FORMAT_VERSION {
             return Err(FormatError::Newer { what: WHAT, found: version as u64 });
         }

@@ -42,7 +42,8 @@ pub struct Committer<'a> {
     waiting: Vec<Vec<u8>>,
     /// bytes a drive since the last record file
     waiting_bytes: u64,
-    last_commit: std::time::Instant,
+    /// the clock's seconds at the last record file
+    last_commit: u64,
     record_files: u32,
     pub(super) stripes: u64,
     pub(super) stored_bytes: u64,
@@ -82,7 +83,7 @@ impl<'a> Committer<'a> {
             previous: [0; 32],
             waiting: Vec::new(),
             waiting_bytes: 0,
-            last_commit: std::time::Instant::now(),
+            last_commit: job.entropy.seconds(),
             record_files: 0,
             stripes: 0,
             stored_bytes: 0,
@@ -216,7 +217,7 @@ impl<'a> Committer<'a> {
 
     fn is_due(&self) -> bool {
         let checkpoint = self.job.checkpoint;
-        let seconds = self.last_commit.elapsed().as_secs();
+        let seconds = self.job.entropy.seconds() - self.last_commit;
         self.waiting_bytes >= checkpoint.bytes && seconds >= checkpoint.seconds
             || self.catalog.waiting_bytes() >= PART_BYTES
     }
@@ -276,7 +277,7 @@ impl<'a> Committer<'a> {
         self.waiting.clear();
         self.waiting_bytes = 0;
         self.record_files += 1;
-        self.last_commit = std::time::Instant::now();
+        self.last_commit = self.job.entropy.seconds();
         Ok(())
     }
 

@@ -88,7 +88,7 @@ impl<'a> Filler<'a> {
             Done::Unreadable(entry, e) => {
                 self.problem(ProblemKind::SourceUnreadable, &entry, chain(&e));
                 let items = void_items(&entry);
-                self.add(None, None, &entry, |_, _| (items.clone(), false))
+                self.add(None, None, &entry, |_, _| (items.clone(), false)).map(|_| ())
             }
         }
     }
@@ -122,7 +122,10 @@ impl<'a> Filler<'a> {
             }
         }
         let Some((first, _)) = entries.first() else { return Ok(()) };
-        self.add(None, chunk, first, |dedup, bundle| group_items(entries, dedup, bundle))?;
+        let build = |dedup: &Dedup, bundle| group_items(entries, dedup, bundle);
+        if !self.add(None, chunk, first, build)? {
+            return Ok(());
+        }
         let bundle = self.draft.as_ref().map_or(0, |(d, _)| d.next_bundle().saturating_sub(1));
         let mut bytes = 0;
         for (_, outcome) in entries {
@@ -166,7 +169,7 @@ impl<'a> Filler<'a> {
         if items.is_empty() && extent.is_none() && end.is_none() {
             return Ok(());
         }
-        self.add(open, chunk, entry, |dedup, bundle| {
+        let added = self.add(open, chunk, entry, |dedup, bundle| {
             let mut items = items.clone();
             let mut new = false;
             if let Some((id, len)) = extent {
@@ -178,7 +181,7 @@ impl<'a> Filler<'a> {
             items.extend(end.map(DraftItem::End));
             (items, new)
         })?;
-        if let Some((id, len)) = extent {
+        if let Some((id, len)) = extent.filter(|_| added) {
             let bundle = self.draft.as_ref().map_or(0, |(d, _)| d.next_bundle().saturating_sub(1));
             self.learn(id, len, bundle, 0);
         }
@@ -234,14 +237,14 @@ impl<'a> Filler<'a> {
     }
 
     /// Adds a bundle, beginning new stripes until it fits. `build` makes its items for the bundle
-    /// number it would get, and says whether its chunk is new.
+    /// number it would get, and says whether its chunk is new. False if no stripe can hold it.
     fn add(
         &mut self,
         open: Option<&Arc<Entry>>,
         mut chunk: Option<NewChunk>,
         entry: &Entry,
         build: impl Fn(&Dedup, usize) -> (Vec<DraftItem>, bool),
-    ) -> Result<(), PackError> {
+    ) -> Result<bool, PackError> {
         loop {
             let (draft, _) = match &mut self.draft {
                 Some(draft) => draft,
@@ -253,11 +256,11 @@ impl<'a> Filler<'a> {
             let (items, new) = build(&self.dedup, draft.next_bundle());
             let used = if new { chunk.take() } else { None };
             match draft.add(Bundle { open: open.cloned(), items, chunk: used }) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(true),
                 Err(refused) if refused.never => {
                     let detail = "its metadata is larger than a shard; it was left out";
                     self.problem(ProblemKind::Metadata, entry, detail);
-                    return Ok(());
+                    return Ok(false);
                 }
                 Err(refused) => {
                     chunk = refused.bundle.chunk.or(chunk);

@@ -35,7 +35,7 @@ use std::thread;
 /// Sets of fewer drives than this carry second copies of records and catalog.
 pub const SECOND_COPY_DRIVES: usize = 3;
 /// The only suite so far.
-pub const SUITE: u8 = crate::keys::run::SUITE_CHACHA20;
+pub const SUITE: u8 = crate::format::SUITE_CHACHA20;
 
 /// One drive of the set that is packed.
 #[derive(Clone)]

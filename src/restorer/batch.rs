@@ -166,7 +166,11 @@ impl<'a> Batcher<'a> {
                 match entry.kind {
                     Kind::Folder => batch.steps.push(Step::Folder(entry)),
                     Kind::File if entry.whole => {
-                        let extent = if entry.size > 0 { self.whole_extent(items) } else { None };
+                        let extent = if entry.size > 0 {
+                            self.whole_extent(&entry.path, items)
+                        } else {
+                            None
+                        };
                         if self.skipping {
                             return;
                         }
@@ -198,9 +202,13 @@ impl<'a> Batcher<'a> {
         }
     }
 
-    /// The extent that completes a whole file.
-    fn whole_extent(&mut self, items: &mut dyn Items) -> Option<Extent> {
-        match self.next_item(items)? {
+    /// The extent that completes a whole file; a list may have ended between the two.
+    fn whole_extent(&mut self, path: &[u8], items: &mut dyn Items) -> Option<Extent> {
+        let mut item = self.next_item(items)?;
+        while matches!(&item, Item::Entry { entry, continued: true } if entry.path == path) {
+            item = self.next_item(items)?;
+        }
+        match item {
             Item::Extent(extent) => Some(extent),
             // Not ours to judge here: a whole file without its extent has lost its bytes.
             other => {

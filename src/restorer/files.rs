@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// How often the destination is synced and the cursor saved.
 const CHECKPOINT: Duration = Duration::from_secs(10);
+/// A longer hole is not hashed on the way; if its file has a root, the file is read again.
+const HASHED_HOLE_BYTES: u64 = 1 << 30;
 
 /// A larger file in progress, as the parallel part sees it.
 struct Target {
@@ -33,6 +35,8 @@ struct OpenFile {
     /// runs of bytes that are not there
     missing: Vec<(u64, u64)>,
     absent: Option<Absent>,
+    /// the zeros of its holes were too many to be hashed on the way
+    unhashed: bool,
 }
 
 /// What became of one step in the parallel part.
@@ -220,14 +224,17 @@ impl<'a> Files<'a> {
             self.packed_badly(&entry, ProblemKind::SourceUnreadable, detail);
             return Ok(());
         }
-        file.skip_to(entry.size, chunk_bytes);
-        let root = end.and_then(|e| e.root);
-        if file.missing.is_empty() && root.is_some_and(|root| root != file.merge.root()) {
-            file.missing.push((0, entry.size));
+        let size = end.map_or(entry.size, |e| e.size);
+        file.skip_to(size, chunk_bytes);
+        file.target.part.set_len(size)?;
+        if file.missing.is_empty()
+            && let Some(root) = end.and_then(|e| e.root)
+            && root != file.root(size)?
+        {
+            file.missing.push((0, size));
             file.absent = Some(Absent::Lost);
         }
         let Some(Target { part, .. }) = Arc::into_inner(file.target) else { return Ok(()) };
-        part.set_len(entry.size)?;
         if file.missing.is_empty() && end.is_some() {
             if end.is_some_and(|e| e.state == State::Changed) {
                 let detail = "it changed while it was packed; its bytes are a mixture";
@@ -335,7 +342,14 @@ pub fn report_metadata(
 
 impl OpenFile {
     fn new(target: Arc<Target>) -> Self {
-        Self { target, merge: Merge::default(), next: 0, missing: Vec::new(), absent: None }
+        Self {
+            target,
+            merge: Merge::default(),
+            next: 0,
+            missing: Vec::new(),
+            absent: None,
+            unhashed: false,
+        }
     }
 
     /// Goes on to `offset`: what lies between is a hole, or missing.
@@ -351,16 +365,34 @@ impl OpenFile {
             return;
         }
         // The zeros of a hole are part of the root.
-        let zeros = vec![0; chunk_bytes.min(to - from) as usize];
-        let hashed: u64 = holes.iter().map(|(_, len)| len).sum();
-        if hashed <= crate::dataset::work::HASHED_HOLE_BYTES {
-            let mut at = from;
-            while at < to {
-                let len = chunk_bytes.min(to - at);
-                self.merge.push(piece(&zeros[..len as usize], at, false));
-                at += len;
-            }
+        if to - from > HASHED_HOLE_BYTES {
+            self.unhashed = true;
+            return;
         }
+        let zeros = vec![0; chunk_bytes.min(to - from) as usize];
+        let mut at = from;
+        while at < to {
+            let len = chunk_bytes.min(to - at);
+            self.merge.push(piece(&zeros[..len as usize], at, false));
+            at += len;
+        }
+    }
+
+    /// The root of what was written: from the pieces, or by reading it again.
+    fn root(&self, size: u64) -> Result<Hash, DestinationError> {
+        if !self.unhashed {
+            return Ok(self.merge.root());
+        }
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; 1 << 20];
+        let mut at = 0;
+        while at < size {
+            let len = (size - at).min(buffer.len() as u64) as usize;
+            self.target.part.read_at(at, &mut buffer[..len])?;
+            hasher.update(&buffer[..len]);
+            at += len as u64;
+        }
+        Ok(*hasher.finalize().as_bytes())
     }
 
     fn miss(&mut self, offset: u64, len: u64) {

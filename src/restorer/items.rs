@@ -9,6 +9,7 @@ use crate::format::record::StripeRecord;
 use crate::format::shard::{TRAILER_BYTES, Trailer};
 use crate::keys::run::StripeShape;
 use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::sets::book::BookReader;
 use crate::sets::fetch::{Fetcher, Request, Stripe};
 use crate::sets::open::chain;
 use crate::stages::seal::Cipher;
@@ -78,6 +79,7 @@ impl Items for CatalogItems<'_> {
 pub struct ListItems<'a> {
     open: &'a OpenSet<'a>,
     stripes: VecDeque<StripeId>,
+    reader: BookReader<'a>,
     lists: VecDeque<Vec<Item>>,
     lost: u64,
     monitor: &'a dyn Monitor,
@@ -89,7 +91,8 @@ impl<'a> ListItems<'a> {
     /// From the stripes in the book's order.
     pub fn new(open: &'a OpenSet<'a>, monitor: &'a dyn Monitor) -> Self {
         let stripes = open.book.stripes().iter().copied().collect();
-        Self { open, stripes, lists: VecDeque::new(), lost: 0, monitor }
+        let reader = open.book.reader();
+        Self { open, stripes, reader, lists: VecDeque::new(), lost: 0, monitor }
     }
 
     /// Lists that could not be had: files may be missing that nothing names.
@@ -98,7 +101,7 @@ impl<'a> ListItems<'a> {
     }
 
     fn read_stripe(&mut self, id: StripeId) {
-        let Some(record) = self.open.book.reader().find(id) else {
+        let Some(record) = self.reader.find(id) else {
             self.lost += 1;
             return;
         };

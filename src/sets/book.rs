@@ -8,13 +8,15 @@ use super::open::{FoundSet, chain};
 use crate::drives::Drive;
 use crate::format::ids::{RunId, StripeId, record_path};
 use crate::format::list::Hash;
-use crate::format::record::{self, PartRecord, RecordFileHeader, RecordIn, StripeRecord};
+use crate::format::record::{
+    self, PartRecord, RecordFileHeader, RecordIn, StripeKind, StripeRecord,
+};
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The longest record file that is read.
-const MAX_RECORD_FILE_BYTES: u64 = 4 << 30;
+pub(super) const MAX_RECORD_FILE_BYTES: u64 = 4 << 30;
 
 /// Says whether a record is authentic.
 pub type Authentic<'a> = &'a dyn Fn(&RecordIn) -> bool;
@@ -116,8 +118,10 @@ impl Book {
                 }
                 run.last = r.digest;
                 run.stripes += 1;
-                self.stripes.insert(r.id, Spot { file: at, position: position as u32 });
-                self.order.push(r.id);
+                if r.across {
+                    self.stripes.insert(r.id, Spot { file: at, position: position as u32 });
+                    self.order.push(r.id);
+                }
             }
             if let Some(run) = &mut facts {
                 run.files += 1;
@@ -176,7 +180,7 @@ impl Book {
                 }
             };
             for record in record::records(&file.header, &bytes).flatten() {
-                if !each(&record.record) {
+                if record.record.kind == StripeKind::Across && !each(&record.record) {
                     return;
                 }
             }
@@ -216,6 +220,8 @@ impl BookReader<'_> {
 
 /// What the book remembers of a record.
 struct RecordFacts {
+    /// stripes along one drive are of a later version: their records keep the chain, no more
+    across: bool,
     id: StripeId,
     commitment: Hash,
     previous: Hash,
@@ -291,6 +297,7 @@ fn decode(
             return Err(format!("the record of stripe {} is not authentic", record.record.id));
         }
         facts.push(RecordFacts {
+            across: record.record.kind == StripeKind::Across,
             id: record.record.id,
             commitment: record.record.commitment,
             previous: record.record.previous,

@@ -2,8 +2,10 @@
 
 use crate::drives::{Drive, DriveError, ReadMode};
 use crate::format::FormatError;
-use crate::format::ids::{RunId, SetNumber, ShipmentId, Slot, key_path, set_folder};
+use crate::format::ids::{RunId, SetNumber, ShipmentId, Slot, key_path, record_path, set_folder};
 use crate::format::label::{Label, MAX_LABEL_BYTES};
+use crate::format::list::Hash;
+use crate::format::record;
 use crate::format::set::{MAX_SET_BYTES, SetText};
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use std::collections::BTreeMap;
@@ -219,6 +221,18 @@ impl FoundSet {
         files.sort();
         files.dedup();
         files
+    }
+
+    /// The key commitment in each copy of a run's first record file.
+    pub fn commitments(&self, run: RunId) -> Vec<Hash> {
+        let path = record_path(run, 0);
+        let first = |bytes: Vec<u8>| {
+            let header = record::decode_file(&bytes).ok()?;
+            let first = record::records(&header, &bytes).next()?.ok()?;
+            Some(first.record.commitment)
+        };
+        let copies = self.copies(&path, super::book::MAX_RECORD_FILE_BYTES);
+        copies.filter_map(|(_, _, bytes)| first(bytes.ok()?)).collect()
     }
 
     /// set.txt, if the set was closed: the copy that most drives agree on. Differing valid copies

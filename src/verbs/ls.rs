@@ -44,7 +44,7 @@ pub fn ls(
     let mut outcome = LsOutcome { entries: 0, complete: true };
     let sets = open::one_shipment(&options.paths, monitor)?;
     for set in &sets {
-        let keys = open::keys(set, &options.identities)?;
+        let keys = open::keys(set, &options.identities, monitor)?;
         let book = open::book(set, &keys, monitor);
         let opened = OpenSet { set, book: &book, keys: &keys };
         let mut take = |items: &mut dyn Items| {

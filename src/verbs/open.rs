@@ -2,11 +2,11 @@
 //! sets on them, and the keys.
 
 use crate::drives::{Drive, DriveError, LocalDrive, detect};
-use crate::format::ids::RunId;
+use crate::format::ids::{RunId, key_path};
 use crate::format::record::RecordIn;
 use crate::keys::RunKey;
 use crate::keys::recipients::{Identities, KeyError};
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::sets::open::{self, HOLDALL};
 use crate::sets::{Book, FoundSet};
 use std::collections::BTreeMap;
@@ -107,16 +107,33 @@ pub fn one_shipment(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<Foun
     Ok(found)
 }
 
-/// The keys of all runs of a set that these identities open.
-pub fn keys(set: &FoundSet, identities: &Identities) -> Result<BTreeMap<RunId, RunKey>, OpenError> {
+/// The keys of all runs of a set that these identities open. Recipients are public, so anybody can
+/// wrap a key of his own: the key counts that most copies of the run's records commit to.
+pub fn keys(
+    set: &FoundSet,
+    identities: &Identities,
+    monitor: &dyn Monitor,
+) -> Result<BTreeMap<RunId, RunKey>, OpenError> {
     let mut keys = BTreeMap::new();
     let mut failure = None;
     for run in set.runs() {
+        let mut candidates: Vec<RunKey> = Vec::new();
         for file in set.key_files(run) {
             match identities.unwrap(&file, set.shipment, set.set, run, None) {
-                Ok(key) => drop(keys.insert(run, key)),
+                Ok(key) if candidates.iter().any(|c| c.commitment() == key.commitment()) => {}
+                Ok(key) => candidates.push(key),
                 Err(e) => failure = Some(e),
             }
+        }
+        if candidates.len() > 1 {
+            let subject = format!("set {}: {}", set.name(), key_path(run));
+            let detail = "different keys of one run lie on the drives: one of them is not ours";
+            monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
+        }
+        let commitments = set.commitments(run);
+        let votes = |key: &RunKey| commitments.iter().filter(|c| **c == key.commitment()).count();
+        if let Some(key) = candidates.into_iter().max_by_key(votes) {
+            keys.insert(run, key);
         }
     }
     match failure {

@@ -62,7 +62,7 @@ pub fn restore(job: &RestoreJob, monitor: &dyn Monitor) -> Result<RestoreOutcome
     let opened: Vec<_> = sets
         .iter()
         .map(|set| {
-            let keys = open::keys(set, &job.identities)?;
+            let keys = open::keys(set, &job.identities, monitor)?;
             let book = open::book(set, &keys, monitor);
             Ok((set, keys, book))
         })
