@@ -134,6 +134,9 @@ pub struct RestoreArgs {
     /// Leave files that cannot be completed as NAME.incomplete, holes where bytes are missing
     #[arg(long)]
     pub salvage: bool,
+    /// Write every file that is lost or waits to FILE, one a line
+    #[arg(long, value_name = "FILE")]
+    pub missing: Option<PathBuf>,
 }
 
 /// ls

@@ -14,6 +14,7 @@ pub mod exit;
 pub mod face;
 pub mod json;
 mod ls;
+mod missing;
 mod pack;
 mod restore;
 pub mod run;

@@ -4,6 +4,7 @@ use super::args::RestoreArgs;
 use super::exit::Status;
 use super::face::Face;
 use super::json::{emit, out};
+use super::missing::MissingList;
 use super::run::{Refusal, open_refusal};
 use super::show;
 use crate::destination::DestinationError;
@@ -20,7 +21,16 @@ pub fn restore(args: RestoreArgs, face: &Face) -> Result<Status, Refusal> {
         give_up: args.give_up,
         salvage: args.salvage,
     };
-    let outcome = verb::restore(&job, face.monitor()).map_err(refusal)?;
+    let outcome = match &args.missing {
+        None => verb::restore(&job, face.monitor()).map_err(refusal)?,
+        Some(path) => {
+            let failed = |e| Refusal::failed(e).hint("--missing names a file that can be written");
+            let list = MissingList::create(path, face.monitor()).map_err(failed)?;
+            let outcome = verb::restore(&job, &list).map_err(refusal)?;
+            list.finish().map_err(failed)?;
+            outcome
+        }
+    };
     face.finish();
     face.print_problems();
     if face.is_json() {

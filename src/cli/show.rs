@@ -419,7 +419,11 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
         }
     }
     if r.lost > 0 {
-        let _ = writeln!(t, "{} cannot be restored; they are listed above.", some(r.lost, "file"));
+        let _ = writeln!(
+            t,
+            "{} cannot be restored; the first are listed above, all with --missing FILE.",
+            some(r.lost, "file")
+        );
     }
     if r.is_complete() && !outcome.gaps {
         t.push_str("Every file is complete and verified.\n");
