@@ -1,0 +1,1828 @@
+#!/usr/bin/env python3
+"""reader.py: reads drives that holdall packed, without holdall.
+
+It was written from format.md alone, which lies beside it, and shares no code with the program. It is what one
+falls back on where the program is not to be had, and what the program is tested against. It is simpler:
+
+- It has no threads. A shard is read whole into memory, and up to CACHE bytes of shards and chunks are kept.
+- All entries of the dataset are held in memory at once.
+- It only reads drives. It repairs nothing, resumes nothing, and restores into a new or empty folder only.
+- A file that lacks bytes is left with zeros in their place, and is named at the end. Owners go by number.
+- It leans on Python's integers: parity and BLAKE3's inner values are computed on long integers, many bytes at
+  once. That is slow beside the program, so whole files are hashed by the blake3 package wherever one hash does
+  for many, and blocks by themselves only where that hash is wrong, or if --all-blocks asks for it.
+
+It needs Python 3.9 and `pip install blake3 zstandard cryptography pyrage`.
+
+    reader.py verify  DRIVE...                       checks everything that can be checked without a key
+    reader.py ls      DRIVE... -i IDENTITY           prints the paths
+    reader.py restore DRIVE... -i IDENTITY --to DIR  restores what can be had
+    reader.py vectors FILE                           checks itself against the worked values of the format
+
+A DRIVE is a folder in which the folder `holdall` lies. The exit code is 0 if all is well; 3 if something is
+damaged or missing: of verify, that everything can still be restored, of others, that not everything was; else 1.
+"""
+
+import argparse
+import errno
+import io
+import json
+import os
+import re
+import stat
+import struct
+import sys
+import tempfile
+from array import array
+from collections import Counter, OrderedDict
+from functools import lru_cache
+
+import pyrage
+import zstandard
+from blake3 import blake3
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+CACHE = 1 << 30  # bytes of shards and chunks that are kept in memory
+SLICE = 1 << 20  # bytes that one long integer holds, about; more does not make it faster
+
+
+class Bad(Exception):
+    """Something is to be rejected, or cannot be had. Its text says why."""
+
+
+class Report:
+    """What is said on standard error, each thing once, and the worst of it."""
+
+    def __init__(self):
+        self.said, self.worst = set(), 0
+
+    def note(self, text):
+        if text not in self.said:
+            self.said.add(text)
+            print(text, file=sys.stderr)
+
+    def bad(self, text):
+        """Something is damaged or missing, but may still be had from elsewhere."""
+        self.worst = max(self.worst, 1)
+        self.note("bad: " + text)
+
+    def lost(self, text):
+        """Something cannot be restored."""
+        self.worst = max(self.worst, 2)
+        self.note("LOST: " + text)
+
+
+class Cache:
+    """Keeps values up to a number of bytes; those not used for the longest time go first."""
+
+    def __init__(self, budget):
+        self.budget, self.used, self.kept = budget, 0, OrderedDict()
+
+    def get(self, key, size, make):
+        if key in self.kept:
+            self.kept.move_to_end(key)
+            return self.kept[key][0]
+        value = make()
+        self.kept[key] = value, size
+        self.used += size
+        while self.used > self.budget and len(self.kept) > 1:
+            self.used -= self.kept.popitem(last=False)[1][1]
+        return value
+
+
+def show(path):
+    """A path as text on one line."""
+    text = path.decode("utf-8", "backslashreplace") if isinstance(path, bytes) else str(path)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def ranges(numbers):
+    """[1, 2, 3, 7] as "1-3, 7"."""
+    spans = []
+    for number in numbers:
+        if spans and spans[-1][1] == number - 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    words = [str(a) if a == b else "%d-%d" % (a, b) for a, b in spans[:12]]
+    return ", ".join(words) + (", ..." if len(spans) > 12 else "")
+
+
+def read_file(path, limit=1 << 32):
+    """The bytes of a file on a drive: no link, no pipe, not above `limit`."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise Bad(error.strerror)
+    try:
+        info = os.fstat(handle)
+        if not stat.S_ISREG(info.st_mode):
+            raise Bad("it is no regular file")
+        if info.st_size > limit:
+            raise Bad("it has %d bytes, more than %d" % (info.st_size, limit))
+        pieces = []
+        while True:
+            piece = os.read(handle, 1 << 24)
+            if not piece:
+                return b"".join(pieces)
+            pieces.append(piece)
+    except OSError as error:
+        raise Bad(error.strerror)
+    finally:
+        os.close(handle)
+
+
+def power_of_two(number, low, high):
+    return low <= number <= high and number & (number - 1) == 0
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Hashes (section 8): BLAKE3's inner values, which the package does not give. One long integer holds the same word
+# of many inputs, each in 64 bits of its own, so that one addition or xor of Python's works on all of them at once.
+
+IV = (0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19)
+ORDER = (2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8)
+MIXES = ((0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15),
+         (0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14))
+CHUNK_START, CHUNK_END, PARENT, ROOT = 1, 2, 4, 8
+
+
+def plain_hash(data):
+    return blake3(data).digest()
+
+
+@lru_cache(maxsize=32)
+def lanes(count):
+    """A 1 for each of `count` inputs."""
+    return int.from_bytes((1).to_bytes(8, sys.byteorder) * count, sys.byteorder)
+
+
+def wide(words):
+    return int.from_bytes(array("Q", words).tobytes(), sys.byteorder)
+
+
+def words_of(data):
+    """Bytes as 32-bit words."""
+    words = array("I", data)
+    if sys.byteorder == "big":
+        words.byteswap()
+    return words
+
+
+def compress(cv, block, counter, length, flags, count):
+    """BLAKE3's compress() of `count` inputs: `cv` is 8 wide words, `block` 16, `counter` two; gives 8 arrays."""
+    ones = lanes(count)
+    mask = ones * 0xFFFFFFFF
+    v = list(cv) + [word * ones for word in IV[:4]] + [counter[0], counter[1], ones * length, ones * flags]
+    for turn in range(7):
+        for number, (a, b, c, d) in enumerate(MIXES):
+            va, vb, vc, vd = v[a], v[b], v[c], v[d]
+            va = va + vb + block[2 * number] & mask
+            vd ^= va
+            vd = (vd >> 16 | vd << 16) & mask
+            vc = vc + vd & mask
+            vb ^= vc
+            vb = (vb >> 12 | vb << 20) & mask
+            va = va + vb + block[2 * number + 1] & mask
+            vd ^= va
+            vd = (vd >> 8 | vd << 24) & mask
+            vc = vc + vd & mask
+            vb ^= vc
+            vb = (vb >> 7 | vb << 25) & mask
+            v[a], v[b], v[c], v[d] = va, vb, vc, vd
+        block = [block[number] for number in ORDER]
+    return [array("Q", (v[i] ^ v[i + 8]).to_bytes(8 * count, sys.byteorder)) for i in range(8)]
+
+
+def chunk_values(data, counter):
+    """The values of BLAKE3's chunks of 1,024 bytes in `data`, the last of which may be shorter, as 8 arrays."""
+    count = len(data) // 1024
+    values = [array("Q") for _ in IV]
+    if count:
+        words = words_of(data[:count * 1024])
+        numbers = wide(range(counter, counter + count))
+        mask = lanes(count) * 0xFFFFFFFF
+        counters = numbers & mask, numbers >> 32 & mask
+        cv = [word * lanes(count) for word in IV]
+        for i in range(16):
+            block = [wide(words[16 * i + word::256]) for word in range(16)]
+            flags = (CHUNK_START if i == 0 else 0) | (CHUNK_END if i == 15 else 0)
+            values = compress(cv, block, counters, 64, flags, count)
+            cv = [wide(value) for value in values]
+    rest = bytes(data[count * 1024:])
+    if rest:
+        cv, counter = IV, counter + count
+        for at in range(0, len(rest), 64):
+            part = rest[at:at + 64]
+            flags = (CHUNK_START if at == 0 else 0) | (CHUNK_END if at + 64 >= len(rest) else 0)
+            last = compress(cv, words_of(part.ljust(64, b"\0")), (counter & 0xFFFFFFFF, counter >> 32), len(part), flags, 1)
+            cv = [value[0] for value in last]
+        values = [value + more for value, more in zip(values, last)]
+    return values
+
+
+def pair(values, top):
+    """One level of the tree: the parents of neighbours; the last value goes up as it is if it has none."""
+    count = len(values[0]) // 2
+    left = [wide(value[0:2 * count:2]) for value in values]
+    right = [wide(value[1:2 * count:2]) for value in values]
+    iv = [word * lanes(count) for word in IV]
+    parents = compress(iv, left + right, (0, 0), 64, PARENT | (ROOT if top and len(values[0]) == 2 else 0), count)
+    return [parent + value[2 * count:] for parent, value in zip(parents, values)]
+
+
+def as_bytes(values):
+    """8 arrays of words as a list of hashes."""
+    return [struct.pack("<8I", *words) for words in zip(*values)]
+
+
+def merge(hashes, top):
+    """merge() of section 8, level by level, which gives the same tree."""
+    if len(hashes) == 1:
+        return hashes[0]
+    words = words_of(b"".join(hashes))
+    values = [array("Q", words[i::8]) for i in range(8)]
+    while len(values[0]) > 1:
+        values = pair(values, top)
+    return as_bytes(values)[0]
+
+
+def subtree(data, counter):
+    """subtree(data, counter, false) of section 8. `data` is not empty."""
+    values = [array("Q") for _ in IV]
+    for at in range(0, len(data), SLICE):
+        more = chunk_values(data[at:at + SLICE], counter + at // 1024)
+        values = [value + word for value, word in zip(values, more)]
+    while len(values[0]) > 1:
+        values = pair(values, False)
+    return as_bytes(values)[0]
+
+
+def block_hashes(data, size, first=0):
+    """The hashes of the blocks of `size` bytes in `data`, the first of which has the number `first`."""
+    hashes = []
+    step = max(size, SLICE)
+    for at in range(0, len(data), step):
+        part = data[at:at + step]
+        values = chunk_values(part, (first * size + at) // 1024)
+        while len(values[0]) > len(part) // size:
+            values = pair(values, False)
+        hashes += as_bytes(values)
+    return hashes
+
+
+def piece_matches(piece, offset, whole, id):
+    """Are these the bytes of an extent's id (section 13)? `whole`: the piece is all that the entry announced."""
+    return (plain_hash(piece) if whole else subtree(piece, offset // 1024)) == id
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Parity (section 9). A factor's table of 256 bytes and bytes.translate() multiply; xor goes through integers.
+
+EXP, LOG = [0] * 510, [0] * 256
+_value = 1
+for _power in range(255):
+    EXP[_power] = EXP[_power + 255] = _value
+    LOG[_value] = _power
+    _value = _value << 1 ^ (0x11D if _value & 0x80 else 0)
+
+
+def gf_mul(a, b):
+    return EXP[LOG[a] + LOG[b]] if a and b else 0
+
+
+def gf_inverse(a):
+    return EXP[255 - LOG[a]]
+
+
+@lru_cache(maxsize=256)
+def gf_table(factor):
+    return bytes(gf_mul(factor, byte) for byte in range(256))
+
+
+def xor(a, b):
+    return (int.from_bytes(a, "little") ^ int.from_bytes(b, "little")).to_bytes(len(a), "little")
+
+
+def matrix_row(i, k):
+    """Row i of the matrix of which the first k rows are the unit matrix."""
+    return bytes(int(i == j) for j in range(k)) if i < k else bytes(gf_inverse(i ^ j) for j in range(k))
+
+
+def combine(factors, blocks):
+    """The sum of blocks times factors."""
+    total = 0
+    for factor, block in zip(factors, blocks):
+        if factor:
+            total ^= int.from_bytes(block.translate(gf_table(factor)), "little")
+    return total.to_bytes(len(blocks[0]), "little")
+
+
+@lru_cache(maxsize=64)
+def invert(have, k):
+    """The inverse of the rows `have` of the matrix, by Gauss and Jordan; row i gives data block i."""
+    rows = [matrix_row(i, k) + matrix_row(number, k) for number, i in enumerate(have)]
+    for column in range(k):
+        pivot = next(r for r in range(column, k) if rows[r][column])
+        rows[column], rows[pivot] = rows[pivot], rows[column]
+        rows[column] = rows[column].translate(gf_table(gf_inverse(rows[column][column])))
+        for r in range(k):
+            factor = rows[r][column]
+            if r != column and factor:
+                rows[r] = xor(rows[r], rows[column].translate(gf_table(factor)))
+    return [row[k:] for row in rows]
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Keys (section 5) and sealed blocks (sections 6, 7 and 14)
+
+CONTEXT = "holdall 2026-11-22 format 1 "
+
+
+def derive(context, message):
+    return blake3(message, derive_key_context=CONTEXT + context).digest()
+
+
+def commitment(run_key, owner):
+    return derive("run key commitment", run_key + owner)
+
+
+def record_key(run_key, owner):
+    return derive("record key", run_key + owner)
+
+
+def shard_key(run_key, salt, suite, owner, stripe, index, k, m, B, n):
+    return derive("shard key", run_key + salt + struct.pack("<HBB", 1, suite, 0) + owner
+                  + struct.pack("<IBBBBII", stripe, index, k, m, 0, B, n))
+
+
+def catalog_key(run_key, salt, suite, owner, part, B, n):
+    return derive("catalog key", run_key + salt + struct.pack("<HBB", 1, suite, 0) + owner
+                  + struct.pack("<III", part, B, n))
+
+
+def owner_bytes(shipment, number, run):
+    return struct.pack("<QIQ", int(shipment, 16), number, int(run, 16))
+
+
+def parse_run_key(data, owner):
+    if len(data) != 72:
+        raise Bad("the key has %d bytes instead of 72" % len(data))
+    magic, version, zero = struct.unpack_from("<16sHH", data)
+    if magic != b"holdall run key\n" or zero:
+        raise Bad("it is no run key")
+    if version != 1:
+        raise Bad("its version is %d; this reader knows version 1" % version)
+    if data[20:40] != owner:
+        raise Bad("it belongs to another shipment, set or run")
+    return data[40:]
+
+
+def open_block(cipher, number, block):
+    """The plain bytes of a sealed block, or None. Block 0 begins with the salt."""
+    try:
+        return cipher.decrypt(struct.pack("<QI", number, 0), bytes(block[32:] if number == 0 else block), None)
+    except InvalidTag:
+        return None
+
+
+def read_identities(paths):
+    """The identities in files as age writes them (or an SSH key)."""
+    found = []
+    for path in paths:
+        with open(path, "rb") as file:
+            text = file.read(1 << 20)
+        if text.startswith(b"-----BEGIN"):
+            found.append(pyrage.ssh.Identity.from_buffer(text))
+            continue
+        for line in text.decode().splitlines():
+            if line.strip() and not line.startswith("#"):
+                found.append(pyrage.x25519.Identity.from_str(line.strip()))
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# label.json (section 4) and set.txt (section 15)
+
+def parse_label(data, shipment, number):
+    try:
+        label = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise Bad("it is no JSON")
+    if not isinstance(label, dict) or label.get("what") != "holdall drive":
+        raise Bad("it is no label of holdall")
+    for name in ("format", "set", "slot", "drives", "suite", "chunk_bytes", "block_bytes"):
+        if type(label.get(name)) is not int or label[name] < 0:
+            raise Bad("%s is no number" % name)
+    for name in ("program", "shipment", "case", "survive", "created", "name", "contact"):
+        if not isinstance(label.get(name), str):
+            raise Bad("%s is no text" % name)
+    if label["format"] != 1:
+        raise Bad("its format is %d; this reader knows format 1" % label["format"])
+    if (label["shipment"], label["set"]) != (shipment, number) or number == 0:
+        raise Bad("it belongs to another set")
+    if not 1 <= label["slot"] <= label["drives"] <= 65535:
+        raise Bad("its slot is out of range")
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,32}", label["case"]):
+        raise Bad("the name of its case has another form")
+    if not power_of_two(label["chunk_bytes"], 1024, 1 << 62):
+        raise Bad("chunk_bytes is out of range")
+    if not power_of_two(label["block_bytes"], 4096, 4194304):
+        raise Bad("block_bytes is out of range")
+    return label
+
+
+class SetText:
+    """A set.txt: slots as {number: (case, hash)}, runs and parts in order."""
+
+    def __init__(self, data, shipment, number):
+        try:
+            lines = data.decode("utf-8").split("\n")
+        except UnicodeDecodeError:
+            raise Bad("it is not UTF-8")
+        if lines.pop() != "":
+            raise Bad("its last line does not end")
+        self.lines, self.root = lines, plain_hash(data)
+        if lines[:1] != ["holdall-set 1"]:
+            newer = re.match(r"holdall-set (\d+)$", lines[0] if lines else "")
+            raise Bad("it is of a newer format" if newer else "it is no set.txt")
+        lines.pop(0)
+        decimal, hex16, hex64 = r"(0|[1-9][0-9]*)", r"([0-9a-f]{16})", r"([0-9a-f]{64})"
+        if self.one("shipment " + hex16)[0] != shipment or int(self.one("set " + decimal)[0]) != number:
+            raise Bad("it belongs to another set")
+        self.closed = self.one(r"closed (\S.*)")[0]
+        self.survive = self.one(r"survive (\S.*)")[0]
+        slots = self.many(r"slot %s ([A-Za-z0-9._-]{1,32}) %s" % (decimal, hex64))
+        if not slots or [int(slot[0]) for slot in slots] != list(range(1, len(slots) + 1)):
+            raise Bad("its slots are not numbered 1, 2, 3, ...")
+        self.slots = {int(slot): (case, label) for slot, case, label in slots}
+        self.runs = [(run, bytes.fromhex(promise), int(files), int(stripes), bytes.fromhex(last)) for
+                     run, promise, files, stripes, last in self.many(" ".join(("run", hex16, hex64, decimal, decimal, hex64)))]
+        self.parts = [(run, int(part), int(size), bytes.fromhex(digest)) for run, part, size, digest
+                      in self.many(" ".join(("part", hex16, decimal, decimal, hex64)))]
+        self.one("before ([0-9a-f]{64}|none)")
+        self.one("base ([0-9a-f]{16}|none)")
+        self.last = self.one("last (yes|no)")[0] == "yes"
+        if lines:
+            raise Bad("it has a line too many: " + show(lines[0][:60]))
+
+    def one(self, pattern):
+        found = re.fullmatch(pattern, self.lines.pop(0)) if self.lines else None
+        if not found:
+            raise Bad("a line is missing or has another form: " + pattern.split()[0])
+        return found.groups()
+
+    def many(self, pattern):
+        found = []
+        while self.lines and self.lines[0].startswith(pattern.split()[0] + " "):
+            found.append(self.one(pattern))
+        return found
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Records (section 10)
+
+class Record:
+    """What there is to know of one stripe."""
+
+    def __init__(self, data, at, shipment, number, run):
+        """Reads the record that begins at `at`."""
+        if len(data) - at < 144:
+            raise Bad("a record ends early")
+        (length, self.kind, reason, self.suite, self.k, self.m, zero, version, self.B, self.n, *owner, self.stripe,
+         members, self.commitment, self.previous) = struct.unpack_from("<IBBBBBBHIIIQQII32s32s", data, at)
+        if version > 1:
+            raise Bad("a record is of a newer format, %d" % version)
+        self.total = self.k + self.m
+        if (version == 0 or zero or self.kind > 1 or reason > 3 or self.k < 1 or self.total > 255
+                or not power_of_two(self.B, 4096, 4194304) or not 1 <= self.n <= 65536
+                or owner != [number, int(shipment, 16), int(run, 16)] or (members > 0) != (self.kind == 1)):
+            raise Bad("a field of a record is out of range")
+        places = at + 112
+        hashes = places + 34 * self.total + 16 * members
+        self.end = hashes + 32 * self.total * self.n + 32
+        if length != self.end - at or self.end > len(data):
+            raise Bad("a record's length is not what its fields give")
+        self.run = run
+        self.slots = [struct.unpack_from("<H", data, places + 34 * i)[0] for i in range(self.total)]
+        self.salts = [bytes(data[places + 34 * i + 2:places + 34 * i + 34]) for i in range(self.total)]
+        if self.kind == 0 and len(set(self.slots)) < self.total:
+            raise Bad("a record has a slot twice")
+        if any(any(salt) for salt in self.salts[self.k:]):
+            raise Bad("a record has a salt for parity")
+        for i in range(members):
+            if any(data[hashes - 16 * (i + 1) + 13:hashes - 16 * i]):
+                raise Bad("a member's zeros are none")
+        self.body, self.mac = data[at:self.end - 32], bytes(data[self.end - 32:self.end])
+        self.hashes = data[hashes:self.end - 32]
+        self.digest = plain_hash(data[at:self.end])
+
+    def hash(self, index, block):
+        at = 32 * (index * self.n + block)
+        return bytes(self.hashes[at:at + 32])
+
+    @lru_cache(maxsize=512)
+    def root(self, index):
+        """The plain BLAKE3 of a whole shard."""
+        return merge([self.hash(index, block) for block in range(self.n)], True)
+
+    def authentic(self, key):
+        return blake3(self.body, key=key).digest() == self.mac
+
+
+class RecordFile:
+    """One commit of the packer."""
+
+    def __init__(self, data, shipment, number, run, file_number):
+        if len(data) < 116:
+            raise Bad("it ends early")
+        (magic, version, flags, *owner, count, part, part_B, part_n, part_hash) = struct.unpack_from("<8sHHIQQIIIII32s", data)
+        if magic != b"holdrec\n":
+            raise Bad("it is no record file")
+        if version > 1:
+            raise Bad("it is of a newer format, %d" % version)
+        if plain_hash(data[:-32]) != data[-32:]:
+            raise Bad("it does not match its own hash")
+        if version == 0 or flags > 1 or owner != [number, int(shipment, 16), int(run, 16), file_number]:
+            raise Bad("a field of its head is out of range, or it is of another set or run")
+        if flags == 0 and any(data[40:84]):
+            raise Bad("it names a part, but has none")
+        if flags and not (power_of_two(part_B, 4096, 4194304) and part_n):
+            raise Bad("the sizes of its part are out of range")
+        self.run, self.number, self.data = run, file_number, data
+        self.part = (run, part, part_B * part_n, part_hash) if flags else None
+        view, at = memoryview(data)[:-32], 84
+        self.records = []
+        for _ in range(count):
+            self.records.append(Record(view, at, shipment, number, run))
+            at = self.records[-1].end
+        if at != len(view):
+            raise Bad("more follows behind its records")
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Lists (section 11)
+
+FOLDER, FILE, SYMLINK, HARDLINK, FIFO, CHARACTER, BLOCK, SOCKET = range(1, 9)
+WHOLE, CHANGED, VOID = range(3)
+EXTENT = struct.Struct("<BQII32sQIBBIIII")
+
+
+class Entry:
+    """A path with its metadata, and what follows it: extents and an end."""
+
+    def __init__(self, data, at):
+        """Reads the entry at `at`."""
+        if len(data) - at < 45:
+            raise Bad("an entry ends early")
+        (_, length, self.flags, self.kind, zero, self.mode, self.uid, self.gid, self.seconds, self.nanos,
+         self.size, p) = struct.unpack_from("<BIBBHIIIqIQI", data, at)
+        self.item_end = at + 5 + length
+        if self.item_end > len(data) or at + 45 + p > self.item_end:
+            raise Bad("an entry ends early")
+        if (self.flags > 3 or not FOLDER <= self.kind <= SOCKET or (self.flags and self.kind != FILE) or zero
+                or self.mode > 0o7777 or self.nanos >= 10**9 or (self.size and self.kind != FILE)):
+            raise Bad("a field of an entry is out of range")
+        self.continued, self.whole = bool(self.flags & 1), bool(self.flags & 2)
+        self.path = bytes(data[at + 45:at + 45 + p])
+        check_path(self.path, self.kind == FOLDER)
+        self.target, self.device, self.holes, self.xattrs = b"", (0, 0), [], []
+        self.fields(data, at + 45 + p)
+        if self.kind == HARDLINK:
+            check_path(self.target, False)
+        self.extents, self.end, self.seen = [], None, 0
+
+    def fields(self, data, at):
+        tags = set()
+        while at < self.item_end:
+            if self.item_end - at < 5:
+                raise Bad("a field of an entry ends early")
+            tag, length = struct.unpack_from("<BI", data, at)
+            value = bytes(data[at + 5:at + 5 + length])
+            at += 5 + length
+            if at > self.item_end:
+                raise Bad("a field of an entry ends early")
+            if tag >= 128:
+                raise Bad("an entry has a field of a newer format, %d" % tag)
+            if tag in tags and tag != 4:
+                raise Bad("an entry has the field %d twice" % tag)
+            tags.add(tag)
+            if tag == 1:
+                self.target = value
+            elif tag == 4:
+                name = 2 + int.from_bytes(value[:2], "little")
+                if len(value) < 2 or name > len(value):
+                    raise Bad("an extended attribute ends early")
+                self.xattrs.append((value[2:name], value[name:]))
+            elif tag == 5 and self.kind in (CHARACTER, BLOCK):
+                if length != 8:
+                    raise Bad("the number of a device has %d bytes" % length)
+                self.device = struct.unpack("<II", value)
+            elif tag == 6 and self.kind == FILE:
+                if length % 16:
+                    raise Bad("a hole ends early")
+                free = 0
+                for start, size in struct.iter_unpack("<QQ", value):
+                    if start < free or size == 0 or start + size > self.size:
+                        raise Bad("a hole is out of range")
+                    free = start + size
+                    self.holes.append((start, free))
+
+    @property
+    def time(self):
+        return self.seconds * 10**9 + self.nanos
+
+    def open(self):
+        """Does more of this file follow, in this set or the next one?"""
+        return self.kind == FILE and not self.whole and self.end is None
+
+    def void(self):
+        return self.end is not None and self.end[0] == VOID
+
+    def final_size(self):
+        return self.end[1] if self.end else self.size
+
+    def root(self):
+        """The plain BLAKE3 of the file, or None."""
+        if self.whole:
+            return self.extents[0].id if self.extents else plain_hash(b"")
+        return self.end[2] if self.end else None
+
+
+class Extent:
+    """A piece of a file, and where it lies."""
+
+    __slots__ = ("offset", "length", "skip", "id", "chunk", "whole", "set")
+
+    def __init__(self, fields):
+        _, self.offset, self.length, self.skip, self.id, run, *chunk = fields
+        stripe, index, method, start, head, stored, plain = chunk
+        self.chunk = ("%016x" % run, *chunk)
+        if (self.length == 0 or self.offset + self.length >= 1 << 64 or self.skip + self.length > plain or method > 1
+                or not 0 < head <= stored or (method == 0 and plain != stored)):
+            raise Bad("a field of an extent is out of range")
+
+
+def check_path(path, empty_allowed):
+    if path == b"" and empty_allowed:
+        return
+    for name in path.split(b"/"):
+        if name in (b"", b".", b"..") or len(name) > 255 or b"\0" in name:
+            raise Bad("a path is not allowed: " + show(path))
+
+
+def sort_key(entry):
+    return entry.path + b"/" if entry.kind == FOLDER and entry.path else entry.path
+
+
+def parse_list(data):
+    """The items of a list: entries, extents, and ends as (state, size, root). All are good, or it is rejected."""
+    items, at, entry = [], 0, None
+    while at < len(data):
+        kind = data[at]
+        if kind == 1:
+            item = entry = Entry(data, at)
+            if entry.continued and items:
+                raise Bad("an entry within a list is marked continued")
+            if entry.kind != FILE:
+                entry = None
+            at = item.item_end
+        elif kind in (2, 3):
+            if entry is None:
+                raise Bad("an extent or an end does not follow a file")
+            if at + (79 if kind == 2 else 42) > len(data):
+                raise Bad("an item ends early")
+            if kind == 2:
+                item = Extent(EXTENT.unpack_from(data, at))
+                item.whole = item.offset == 0 and item.length == entry.size
+                at += 79
+            else:
+                _, state, size, root = struct.unpack_from("<BBQ32s", data, at)
+                if state & 127 > 2 or (state < 128 and any(root)):
+                    raise Bad("a field of an end is out of range")
+                item = state & 127, size, root if state >= 128 else None
+                entry = None
+                at += 42
+        else:
+            raise Bad("an item is of the unknown kind %d" % kind)
+        items.append(item)
+    return items
+
+
+def gather(lists, into):
+    """Puts the items of a set's lists together: {path: [entries of this path]}."""
+    entry = None
+    for items in lists:
+        for item in items:
+            if isinstance(item, Entry):
+                entry = item
+                if item.continued and item.path in into and into[item.path][-1].open():
+                    entry = into[item.path][-1]
+                elif item.path in into:
+                    into[item.path].append(item)
+                else:
+                    into[item.path] = [item]
+            elif isinstance(item, Extent):
+                entry.extents.append(item)
+            else:
+                entry.end = item
+    return into
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# A set: the folders of one shipment and number on all drives (sections 3, 14, 17)
+
+class Folder:
+    """A set's folder on one drive."""
+
+    def __init__(self, drive, path):
+        self.drive, self.path, self.label, self.slot, self.hashes = drive, path, None, None, {}
+
+    def names(self, folder, pattern):
+        try:
+            return sorted(name for name in os.listdir(os.path.join(self.path, folder)) if re.fullmatch(pattern, name))
+        except OSError:
+            return []
+
+
+class HoldallSet:
+    def __init__(self, shipment, number, report, all_blocks=False):
+        self.shipment, self.number, self.report, self.all_blocks = shipment, number, report, all_blocks
+        self.name = "%s-%03d" % (shipment, number)
+        self.folders, self.keys, self.label, self.text = [], {}, None, None
+        self.cache = Cache(CACHE)
+
+    def owner(self, run):
+        return owner_bytes(self.shipment, self.number, run)
+
+    def copies(self, name, limit=1 << 32, parse=None, missing=False):
+        """Gives (folder, bytes or what `parse` makes of them) for each good copy, and reports the bad ones."""
+        for folder in self.folders:
+            for place in (name, os.path.join("copy", name)):
+                path = os.path.join(folder.path, place)
+                if os.path.lexists(path):
+                    try:
+                        data = read_file(path, limit)
+                        yield folder, parse(data) if parse else data
+                    except Bad as why:
+                        self.report.bad("%s: %s" % (path, why))
+                elif missing and place == name:
+                    self.report.bad("%s: it is missing" % path)
+
+    def load(self):
+        """Reads what is in clear: labels, set.txt and records."""
+        self.load_text()
+        self.load_labels()
+        self.load_records()
+
+    def load_text(self):
+        found = {}
+        for _, text in self.copies("set.txt", 4 << 20, lambda data: SetText(data, self.shipment, self.number)):
+            found[text.root] = text
+        if len(found) > 1:
+            self.report.bad("set %s: CONFLICT: there are different valid copies of set.txt, with the roots %s; none is used"
+                            % (self.name, ", ".join(sorted(root.hex() for root in found))))
+        elif found:
+            self.text = next(iter(found.values()))
+            for folder in self.folders:
+                if not os.path.lexists(os.path.join(folder.path, "set.txt")):
+                    self.report.bad("%s/set.txt: it is missing" % folder.path)
+        else:
+            self.report.bad("set %s has no set.txt: it was not closed, or what closed it is lost; nobody can tell if "
+                            "more belongs to it" % self.name)
+
+    def load_labels(self):
+        votes = Counter()
+        shared = ("drives", "survive", "suite", "chunk_bytes", "block_bytes")
+        for folder in self.folders:
+            for place in ("label.json", os.path.join("copy", "label.json")):
+                path = os.path.join(folder.path, place)
+                try:
+                    data = read_file(path, 65536)
+                    label = parse_label(data, self.shipment, self.number)
+                except Bad as why:
+                    self.report.bad("%s: %s" % (path, why))
+                    continue
+                known = self.text is None or self.text.slots.get(label["slot"]) == (label["case"], plain_hash(data).hex())
+                if not known:
+                    self.report.bad("%s: it is not the label of slot %d that set.txt names" % (path, label["slot"]))
+                if folder.label is None or (known and not folder.known):
+                    folder.label, folder.slot, folder.known = label, label["slot"], known
+            if folder.label:
+                values = tuple(folder.label[name] for name in shared)
+                votes[values] += 1000 if folder.known else 1
+        if len(votes) > 1:
+            self.report.bad("set %s: the labels do not agree" % self.name)
+        if votes:
+            self.label = dict(zip(shared, votes.most_common(1)[0][0]))
+
+    def load_records(self):
+        """All valid record files: {run: {number: [different contents]}}. Without a key each may be believed."""
+        self.found = {}
+        pattern = r"[0-9a-f]{16}-[0-9a-f]{8}\.rec"
+        names = {name for folder in self.folders for place in ("records", os.path.join("copy", "records"))
+                 for name in folder.names(place, pattern)}
+        for name in sorted(names):
+            run, number = name[:16], int(name[17:25], 16)
+            seen = {}
+            for _, data in self.copies(os.path.join("records", name), missing=True):
+                seen.setdefault(data, None)
+            for data in seen:
+                try:
+                    file = RecordFile(data, self.shipment, self.number, run, number)
+                    self.found.setdefault(run, {}).setdefault(number, []).append(file)
+                except Bad as why:
+                    self.report.bad("a copy of records/%s in set %s: %s" % (name, self.name, why))
+
+    def unwrap(self, identities):
+        """Opens the run keys; drops runs without one, and record files that are not authentic."""
+        runs = dict.fromkeys(list(self.found) + [run for run, *_ in self.text.runs] if self.text else self.found)
+        for run in runs:
+            promises = {record.commitment for files in self.found.get(run, {}).values() for file in files
+                        for record in file.records}
+            if self.text:
+                promises.update(promise for name, promise, *_ in self.text.runs if name == run)
+            why = "it is on none of the drives"
+            for _, wrapped in self.copies("key-%s.age" % run, 1 << 20):
+                try:
+                    key = parse_run_key(pyrage.decrypt(wrapped, identities), self.owner(run))
+                    if promises and commitment(key, self.owner(run)) not in promises:
+                        raise Bad("it is not the key that the records promise")
+                    self.keys[run] = key
+                    break
+                except (Bad, pyrage.DecryptError) as error:
+                    why = error
+            else:
+                self.report.lost("the key of run %s in set %s: %s" % (run, self.name, why))
+        for run, numbers in list(self.found.items()):
+            if run not in self.keys:
+                del self.found[run]
+                continue
+            key, promise = record_key(self.keys[run], self.owner(run)), commitment(self.keys[run], self.owner(run))
+            for number, files in numbers.items():
+                good = [file for file in files if all(record.commitment == promise and record.authentic(key)
+                                                      for record in file.records)]
+                if len(good) < len(files):
+                    self.report.bad("a copy of records/%s-%08x.rec in set %s is not authentic" % (run, number, self.name))
+                numbers[number] = good
+
+    def order(self):
+        """Puts the records in order, and checks their chain and set.txt against them (sections 10 and 15)."""
+        named = {record.previous for numbers in self.found.values() for files in numbers.values() for file in files
+                 for record in file.records}
+        if self.text:
+            named.update(last for *_, last in self.text.runs)
+        runs = {}
+        for run, numbers in self.found.items():
+            chosen = []
+            for number in sorted(numbers):
+                files = numbers[number]
+                if len(files) > 1:
+                    self.report.bad("set %s: CONFLICT: there are different valid files records/%s-%08x.rec"
+                                    % (self.name, run, number))
+                    files = [file for file in files if file.records and file.records[-1].digest in named] + files
+                chosen += files[:1]
+            runs[run] = chosen
+        records = {run: [record for file in files for record in file.records] for run, files in runs.items()}
+        order, digest = [run for run, *_ in self.text.runs if run in runs] if self.text else [], bytes(32)
+        while not self.text:
+            following = [run for run in runs if run not in order and records[run] and records[run][0].previous == digest]
+            if len(following) != 1:
+                break
+            order.append(following[0])
+            digest = records[following[0]][-1].digest
+        for run in sorted(set(runs) - set(order)):
+            if self.text:
+                self.report.bad("set %s: run %s is not in set.txt; it is left out" % (self.name, run))
+            else:
+                self.report.bad("set %s: run %s is not in the chain of records" % (self.name, run))
+                order.append(run)
+        self.files = [file for run in order for file in runs[run]]
+        self.stripes, digest = OrderedDict(), bytes(32)
+        for file in self.files:
+            for record in file.records:
+                if record.previous != digest:
+                    self.report.lost("set %s: the chain of records is broken before stripe %08x of run %s: records are "
+                                     "missing or mixed up" % (self.name, record.stripe, record.run))
+                digest = record.digest
+                if (record.run, record.stripe) in self.stripes:
+                    self.report.bad("set %s: run %s has stripe %08x twice" % (self.name, record.run, record.stripe))
+                else:
+                    self.stripes[record.run, record.stripe] = Stripe(self, record)
+        last = bytes(32)
+        for run, promise, files, stripes, digest in self.text.runs if self.text else []:
+            here = records.get(run, [])
+            last = here[-1].digest if here else last
+            if (len(runs.get(run, [])), len(here), last) != (files, stripes, digest):
+                self.report.lost("set %s: run %s ends in another record than set.txt says: records are missing" % (self.name, run))
+            if any(record.commitment != promise for record in here):
+                self.report.bad("set %s: the key of run %s in set.txt is not that of its records" % (self.name, run))
+            last = digest
+
+    def missing_slots(self):
+        """The slots that are not here, as text; where set.txt does not tell, those that records name."""
+        here = {folder.slot for folder in self.folders}
+        if self.text:
+            known = {slot: "%d (case %s)" % (slot, case) for slot, (case, _) in self.text.slots.items()}
+        else:
+            slots = range(1, self.label["drives"] + 1) if self.label else []
+            named = {slot for stripe in self.stripes.values() for slot in stripe.record.slots}
+            known = {slot: str(slot) for slot in sorted(named.union(slots))}
+        return [text for slot, text in known.items() if slot not in here]
+
+    # The catalog (section 14)
+
+    def catalog_file(self, run, part, size, suite, B):
+        """The content of a part or of the index, each block from a copy that has it sound."""
+        name = "catalog/%s-%s.cat" % (run, "index" if part == 0xFFFFFFFF else "%08x" % part)
+        if run not in self.keys:
+            raise Bad("%s: there is no key for it" % name)
+        if suite != 1:
+            raise Bad("%s: this reader does not know suite %d" % (name, suite))
+        if size == 0 or size % B:
+            raise Bad("%s: its size is no number of blocks" % name)
+        n = size // B
+        copies = [data for _, data in self.copies(name, missing=True)]
+        for salt in {data[:32]: None for data in copies}:
+            cipher = ChaCha20Poly1305(catalog_key(self.keys[run], salt, suite, self.owner(run), part, B, n))
+            plain = []
+            for i in range(n):
+                tries = (open_block(cipher, i, data[i * B:(i + 1) * B]) for data in copies
+                         if len(data) >= (i + 1) * B and (i or data[:32] == salt))
+                block = next((block for block in tries if block is not None), None)
+                if block is None:
+                    break
+                plain.append(block)
+            else:
+                payload = b"".join(plain)
+                length = int.from_bytes(payload[:8], "little")
+                if length > len(payload) - 8:
+                    raise Bad("%s: its content is longer than the file" % name)
+                return payload[8:8 + length]
+        raise Bad("%s: no copies make a whole file" % name)
+
+    def catalog_lists(self):
+        """The lists in the catalog's frames, in order, and if all of them could be had."""
+        lists, parts, whole = [], {}, True
+        if not self.text or not self.text.parts or not self.label:
+            return [], False
+        *names, (run, number, size, _) = self.text.parts
+        sizes = {(run, number): size for run, number, size, _ in names}
+        suite, B = self.label["suite"], self.label["block_bytes"]
+        try:
+            if number != 0xFFFFFFFF:
+                raise Bad("set.txt does not name the catalog's index last")
+            rows = parse_index(self.catalog_file(run, number, size, suite, B))
+        except Bad as why:
+            self.report.bad("set %s: %s; the lists in the shards are taken" % (self.name, why))
+            return [], False
+        for part, offset, stored, plain, key in rows:
+            try:
+                if part not in parts:
+                    parts[part] = None
+                    if part not in sizes:
+                        raise Bad("set.txt does not name the part %s-%08x" % part)
+                    parts[part] = self.catalog_file(*part, sizes[part], suite, B)
+                if parts[part] is None:
+                    raise Bad("part %s-%08x cannot be had" % part)
+                data = parts[part][offset:offset + 8 + stored]
+                if len(data) != 8 + stored or struct.unpack_from("<II", data) != (stored, plain):
+                    raise Bad("a frame is not what its row says")
+                lists.append(parse_list(inflate(data[8:], plain)))
+                if not lists[-1] or not isinstance(lists[-1][0], Entry) or sort_key(lists[-1][0]) != key:
+                    raise Bad("a frame does not begin with the entry that its row names")
+            except Bad as why:
+                whole = False
+                self.report.bad("set %s, catalog: %s; the lists in the shards are taken" % (self.name, why))
+        return lists, whole
+
+    def shard_lists(self):
+        """The lists of all data shards, in order, as far as they can be had."""
+        for stripe in self.stripes.values():
+            for index in range(stripe.record.k if stripe.record.kind == 0 else 0):
+                try:
+                    yield parse_list(stripe.list(index))
+                except Bad as why:
+                    self.report.lost("set %s: the list of data shard %s: %s" % (self.name, stripe.shard_name(index), why))
+
+    def entries(self, from_lists):
+        """{path: entry} of this set; of several entries of one path the last counts."""
+        lists, whole = ([], False) if from_lists else self.catalog_lists()
+        found = {path: entries[-1] for path, entries in gather(lists, OrderedDict()).items()}
+        if not whole:
+            partly, found = found, {path: entries[-1] for path, entries in gather(self.shard_lists(), OrderedDict()).items()}
+            for path, entry in partly.items():
+                if path not in found or len(entry.extents) > len(found[path].extents):
+                    found[path] = entry
+        for entry in found.values():
+            for extent in entry.extents:
+                extent.set = self
+        return found
+
+    # Chunks (section 12)
+
+    def chunk(self, place):
+        run, number, index, method, offset, head, stored, plain = place
+        return self.cache.get(place, plain, lambda: self.read_chunk(*place))
+
+    def read_chunk(self, run, number, index, method, offset, head, stored, plain):
+        stripe = self.stripes.get((run, number))
+        if stripe is None or stripe.record.kind != 0:
+            raise Bad("there is no record of stripe %s-%08x" % (run, number))
+        record, room = stripe.record, stripe.room - 16
+        if index >= record.k or offset + head > room:
+            raise Bad("an extent names a place outside its shard")
+        parts, have = [stripe.plain(index, offset, offset + head)], head
+        while have < stored:
+            index += 1
+            if index == record.k:
+                raise Bad("a chunk runs over the end of its stripe")
+            parts.append(stripe.plain(index, 0, min(stored - have, room)))
+            have += len(parts[-1])
+        data = b"".join(parts)
+        return inflate(data, plain) if method == 1 else data
+
+
+def inflate(data, size):
+    """One zstd frame, which gives `size` bytes and is stopped from giving more."""
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=False) as reader:
+            plain = reader.read(size + 1)
+    except zstandard.ZstdError as why:
+        raise Bad("zstd: %s" % why)
+    if len(plain) != size:
+        raise Bad("a zstd frame does not give the bytes that were announced")
+    return plain
+
+
+def parse_index(data):
+    """The rows of the catalog's index: (part, offset, stored bytes, plain bytes, sort key)."""
+    if len(data) < 28:
+        raise Bad("the catalog's index ends early")
+    rows, at, before = [], 28, b""
+    for _ in range(struct.unpack_from("<I", data, 24)[0]):
+        if len(data) - at < 32:
+            raise Bad("the catalog's index ends early")
+        run, number, offset, stored, plain, length = struct.unpack_from("<QIQIII", data, at)
+        key = data[at + 32:at + 32 + length]
+        at += 32 + length
+        if at > len(data):
+            raise Bad("the catalog's index ends early")
+        if stored == 0 or not 0 < plain <= 67108864 or key < before:
+            raise Bad("a row of the catalog's index is out of range")
+        before = key
+        rows.append((("%016x" % run, number), offset, stored, plain, key))
+    if at != len(data):
+        raise Bad("more follows behind the rows of the catalog's index")
+    return rows
+
+
+class Stripe:
+    """The shards of one record, from whichever drives have them."""
+
+    def __init__(self, holdall_set, record):
+        self.set, self.record, self.report = holdall_set, record, holdall_set.report
+        self.size = record.n * record.B
+        self.room = record.n * (record.B - 16) - 32  # P of section 7
+        self.known = {}  # index: for each block, is it good?
+
+    def shard_name(self, index):
+        record = self.record
+        return "shards/%05x/%s-%08x-%02x" % (record.stripe // 512, record.run, record.stripe, index)
+
+    def read_blocks(self, path):
+        """The first n * B bytes of a shard's file, with zeros for what cannot be read, and if it is just as long."""
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            info = os.fstat(handle)
+            if not stat.S_ISREG(info.st_mode):
+                raise OSError(errno.EINVAL, "it is no regular file")
+            data, B, whole = bytearray(self.size), self.record.B, info.st_size == self.size
+            step = max(B, 1 << 24)
+            for at in range(0, min(self.size, info.st_size), step):
+                try:
+                    piece = os.pread(handle, min(step, self.size - at), at)
+                    data[at:at + len(piece)] = piece
+                except OSError:
+                    whole = False
+                    for block in range(at, min(at + step, self.size), B):
+                        try:
+                            piece = os.pread(handle, B, block)
+                            data[block:block + len(piece)] = piece
+                        except OSError:
+                            pass
+            return data, whole, info.st_size
+        finally:
+            os.close(handle)
+
+    def check_blocks(self, index, data, blocks):
+        """Which of these blocks match their hashes."""
+        record = self.record
+        if record.n == 1:
+            return [block for block in blocks if plain_hash(data) == record.hash(index, 0)]
+        good, B, blocks = [], record.B, list(blocks)
+        while blocks:
+            run = 1
+            while run < len(blocks) and blocks[run] == blocks[0] + run:
+                run += 1
+            hashes = block_hashes(data[blocks[0] * B:(blocks[0] + run) * B], B, blocks[0])
+            good += [block for block, value in zip(blocks, hashes) if value == record.hash(index, block)]
+            blocks = blocks[run:]
+        return good
+
+    def read(self, index):
+        """A shard as it lies on the drives: (its bytes, which blocks are good). Best of all copies."""
+        record, name = self.record, self.shard_name(index)
+        kept, good = None, bytearray(record.n)
+        slot = record.slots[index]
+        found = False
+        for folder in sorted(self.set.folders, key=lambda folder: folder.slot != slot):
+            path = os.path.join(folder.path, name)
+            if not os.path.lexists(path):
+                continue
+            found = True
+            try:
+                data, whole, length = self.read_blocks(path)
+            except OSError as error:
+                self.report.bad("%s: %s" % (path, error.strerror))
+                continue
+            folder.hashes[name] = plain_hash(data) if whole else None
+            if length != self.size:
+                self.report.bad("%s: it has %d bytes instead of %d" % (path, length, self.size))
+            if whole and not self.set.all_blocks and folder.hashes[name] == record.root(index):
+                self.known[index] = bytearray(b"\1") * record.n
+                return data, self.known[index]
+            sound = self.check_blocks(index, data, range(record.n))
+            if len(sound) < record.n:
+                bad = sorted(set(range(record.n)).difference(sound))
+                self.report.bad("%s: %d of %d blocks are damaged: %s" % (path, len(bad), record.n, ranges(bad)))
+            if kept is None:
+                kept = data
+            for block in sound:
+                if not good[block]:
+                    kept[block * record.B:(block + 1) * record.B] = data[block * record.B:(block + 1) * record.B]
+                    good[block] = 1
+            if all(good):
+                break
+        if not found:
+            for folder in self.set.folders:
+                if folder.slot == slot:
+                    self.report.bad("%s: it is missing" % os.path.join(folder.path, name))
+        self.known[index] = good
+        return kept, good
+
+    def raw(self, index):
+        return self.set.cache.get((id(self), "raw", index), self.size, lambda: self.read(index))
+
+    def good(self, index):
+        if index not in self.known:
+            self.raw(index)
+        return self.known[index]
+
+    def rebuild(self, index, columns):
+        """Blocks of a data shard by parity, as {column: block}, as far as k others of their columns are good."""
+        record, groups, rebuilt = self.record, {}, {}
+        for column in columns:
+            have = []
+            for other in range(record.total):
+                if other != index and len(have) < record.k and self.good(other)[column]:
+                    have.append(other)
+            if len(have) == record.k:
+                groups.setdefault(tuple(have), []).append(column)
+        for have, columns in groups.items():
+            factors = invert(have, record.k)[index]
+            sums = [0] * len(columns)
+            for other, factor in zip(have, factors):
+                data = self.raw(other)[0] if factor else None
+                table = gf_table(factor)
+                for number, column in enumerate(columns if factor else []):
+                    block = data[column * record.B:(column + 1) * record.B]
+                    sums[number] ^= int.from_bytes(block.translate(table), "little")
+            for column, total in zip(columns, sums):
+                rebuilt[column] = total.to_bytes(record.B, "little")
+        return rebuilt
+
+    def sealed(self, index):
+        """A data shard, rebuilt where it has to be: (its bytes, which blocks are good)."""
+        record, B = self.record, self.record.B
+        data, good = self.raw(index)
+        lacking = [column for column in range(record.n) if not good[column]]
+        if not lacking:
+            return data, good
+        data, good = bytearray(data or self.size), bytearray(good)
+        rebuilt = self.rebuild(index, lacking)
+        for column, block in rebuilt.items():
+            data[column * B:(column + 1) * B] = block
+        if len(rebuilt) == len(lacking) and not self.set.all_blocks and plain_hash(data) == record.root(index):
+            return data, bytearray(b"\1") * record.n
+        for column in self.check_blocks(index, data, sorted(rebuilt)):
+            good[column] = 1
+        return data, good
+
+    def open(self, index):
+        """The payload of a data shard, and which of its blocks could be opened."""
+        record = self.record
+        if record.run not in self.set.keys:
+            raise Bad("there is no key for run %s" % record.run)
+        if record.suite != 1:
+            raise Bad("this reader does not know suite %d" % record.suite)
+        data, good = self.sealed(index)
+        key = shard_key(self.set.keys[record.run], record.salts[index], record.suite, self.set.owner(record.run),
+                        record.stripe, index, record.k, record.m, record.B, record.n)
+        cipher, payload, opened = ChaCha20Poly1305(key), bytearray(self.room), bytearray(record.n)
+        view = memoryview(data)
+        for block in range(record.n):
+            if good[block]:
+                plain = open_block(cipher, block, view[block * record.B:(block + 1) * record.B])
+                if plain is None:
+                    self.report.bad("%s: block %d matches its hash but does not open" % (self.shard_name(index), block))
+                else:
+                    start = max(block * (record.B - 16) - 32, 0)
+                    payload[start:start + len(plain)] = plain
+                    opened[block] = 1
+        return payload, opened
+
+    def plain(self, index, start, end):
+        """A range of the payload of a data shard."""
+        payload, opened = self.set.cache.get((id(self), "open", index), self.room, lambda: self.open(index))
+        if start < end:
+            inner = self.record.B - 16
+            if not all(opened[(start + 32) // inner:(end - 1 + 32) // inner + 1]):
+                raise Bad("blocks of %s cannot be had" % self.shard_name(index))
+        return bytes(payload[start:end])
+
+    def list(self, index):
+        chunks, size, zero = struct.unpack("<IIQ", self.plain(index, self.room - 16, self.room))
+        if zero or chunks + size + 16 > self.room:
+            raise Bad("its trailer is out of range")
+        return self.plain(index, self.room - 16 - size, self.room - 16)
+
+
+def find_sets(drives, report, all_blocks=False):
+    """The sets on the drives, in order."""
+    sets = {}
+    for drive in drives:
+        home = os.path.join(drive, "holdall")
+        try:
+            names = sorted(os.listdir(home))
+        except OSError as error:
+            report.bad("%s: %s" % (home, error.strerror))
+            continue
+        seen = False
+        for name in names:
+            match = re.fullmatch(r"([0-9a-f]{16})-([0-9]{3,10})", name)
+            if not match or not os.path.isdir(os.path.join(home, name)):
+                continue
+            shipment, number = match.group(1), int(match.group(2))
+            if name == "%s-%03d" % (shipment, number) and 0 < number < 1 << 32:
+                seen = True
+                if (shipment, number) not in sets:
+                    sets[shipment, number] = HoldallSet(shipment, number, report, all_blocks)
+                sets[shipment, number].folders.append(Folder(drive, os.path.join(home, name)))
+        if not seen:
+            report.bad("%s: there is no set on it" % home)
+    found = [sets[key] for key in sorted(sets)]
+    for one in found:
+        one.load()
+    return found
+
+
+def missing_sets(sets, report):
+    """Says which sets of a shipment are known to exist but are not here."""
+    for shipment in sorted({one.shipment for one in sets}):
+        here = {one.number: one for one in sets if one.shipment == shipment}
+        top = max(here)
+        absent = [number for number in range(1, top) if number not in here]
+        if absent:
+            report.note("note: of shipment %s, set %s is not here" % (shipment, ranges(absent)))
+        if here[top].text and not here[top].text.last:
+            report.note("note: of shipment %s, at least set %d is not here" % (shipment, top + 1))
+            absent.append(top + 1)
+        if absent:
+            yield shipment, absent
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# verify (section 17, without a key)
+
+def verify(drives, all_blocks=False, report=None):
+    report = report or Report()
+    sets = find_sets(drives, report, all_blocks)
+    if not sets:
+        report.lost("there is no set on these drives")
+    for one in sets:
+        one.order()
+        absent = one.missing_slots()
+        if absent:
+            report.bad("set %s: drives that are not here: slot %s" % (one.name, ", ".join(absent)))
+        for stripe in one.stripes.values():
+            verify_stripe(one, stripe)
+        verify_keys(one)
+        verify_catalog(one)
+        for folder in one.folders:
+            verify_checklist(one, folder)
+        root = "root " + one.text.root.hex() if one.text else "not closed"
+        print("set %s: %d stripes, %d drives here, %d not; %s" % (one.name, len(one.stripes), len(one.folders), len(absent), root))
+    list(missing_sets(sets, report))
+    print(("whole", "restorable, but damaged or incomplete", "NOT RESTORABLE from these drives")[report.worst])
+    return (0, 3, 1)[report.worst]
+
+
+def verify_stripe(one, stripe):
+    record = stripe.record
+    if record.kind != 0:
+        one.report.note("note: stripe %s-%08x runs along a drive; it is passed by" % (record.run, record.stripe))
+        return
+    count = [0] * record.n
+    for index in range(record.total):
+        _, good = stripe.read(index)  # not kept: one shard at a time
+        count = [a + b for a, b in zip(count, good)]
+    lost = [column for column in range(record.n) if count[column] < record.k]
+    if lost:
+        one.report.lost("set %s: stripe %08x of run %s: fewer than %d good blocks in column %s"
+                        % (one.name, record.stripe, record.run, record.k, ranges(lost)))
+
+
+def verify_keys(one):
+    """The key files against their .b3; nobody can tell more without an identity."""
+    runs = set(one.found).union(run for run, *_ in one.text.runs) if one.text else set(one.found)
+    for run in sorted(runs):
+        name, here = "key-%s.age" % run, 0
+        sums = {data for _, data in one.copies("key-%s.b3" % run, 4096, missing=True)}
+        for folder in one.folders:
+            for place in (name, os.path.join("copy", name)):
+                path = os.path.join(folder.path, place)
+                try:
+                    data = read_file(path, 1 << 20)
+                    if sums and ("%s  %s\n" % (plain_hash(data).hex(), name)).encode() not in sums:
+                        raise Bad("it does not match its hash")
+                    here += 1
+                except Bad as why:
+                    one.report.bad("%s: %s" % (path, why))
+        if not here:
+            one.report.lost("set %s: there is no good copy of %s" % (one.name, name))
+
+
+def verify_catalog(one):
+    parts = one.text.parts if one.text else [file.part for file in one.files if file.part]
+    for run, part, size, digest in parts:
+        name = "catalog/%s-%s.cat" % (run, "index" if part == 0xFFFFFFFF else "%08x" % part)
+        for folder, data in one.copies(name, missing=True):
+            if len(data) != size or plain_hash(data) != digest:
+                one.report.bad("%s/%s: it does not match its hash" % (folder.path, name))
+    for file in one.files:
+        if file.part and one.text and file.part not in one.text.parts:
+            one.report.bad("set %s: a part of the catalog is not in set.txt" % one.name)
+
+
+def verify_checklist(one, folder):
+    """checklist.b3 (section 16): what it names must be here and match; what is here must be named."""
+    path = os.path.join(folder.path, "checklist.b3")
+    if not one.text and not os.path.lexists(path):
+        return
+    try:
+        lines = read_file(path).decode().split("\n")
+        if lines.pop() != "":
+            raise Bad("its last line does not end")
+    except (Bad, UnicodeDecodeError) as why:
+        one.report.bad("%s: %s" % (path, why))
+        return
+    named = set()
+    for line in lines:
+        match = re.fullmatch(r"([0-9a-f]{64})  ([0-9a-z./-]+)", line)
+        if not match or ".." in match.group(2) or match.group(2).startswith("/"):
+            one.report.bad("%s: a line has another form: %s" % (path, show(line[:80])))
+            continue
+        digest, name = match.groups()
+        named.add(name)
+        try:
+            known = folder.hashes.get(name) or plain_hash(read_file(os.path.join(folder.path, name)))
+            if known.hex() != digest:
+                one.report.bad("%s/%s: it does not match the checklist" % (folder.path, name))
+        except Bad as why:
+            one.report.bad("%s/%s: the checklist names it: %s" % (folder.path, name, why))
+    here = {"label.json", "set.txt"}.union(folder.hashes)
+    here.update("records/%s-%08x.rec" % (file.run, file.number) for file in one.files)
+    for run, part, *_ in one.text.parts if one.text else []:
+        here.add("catalog/%s-%s.cat" % (run, "index" if part == 0xFFFFFFFF else "%08x" % part))
+    for name in sorted(here - named):
+        if os.path.lexists(os.path.join(folder.path, name)):
+            one.report.bad("%s: it does not name %s" % (path, name))
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# ls and restore (sections 13 and 17, with a key)
+
+def read_dataset(drives, identities, report, shipment=None, from_lists=False, all_blocks=False):
+    """{path: entry} of a shipment, in order, void ones left out."""
+    sets = find_sets(drives, report, all_blocks)
+    if shipment:
+        sets = [one for one in sets if one.shipment == shipment]
+    shipments = sorted({one.shipment for one in sets})
+    if len(shipments) != 1:
+        raise Bad("choose one with --shipment: " + ", ".join(shipments) if shipments else "there is no such set on these drives")
+    dataset = OrderedDict()
+    for one in sets:
+        one.unwrap(identities)
+        if not one.keys:
+            raise Bad("no identity opens a key of set %s" % one.name)
+        one.order()
+        absent = one.missing_slots()
+        if absent:
+            report.bad("set %s: drives that are not here: slot %s" % (one.name, ", ".join(absent)))
+        report.note("set %s: %s" % (one.name, "root " + one.text.root.hex() if one.text else "not closed"))
+        for path, entry in one.entries(from_lists).items():
+            before = dataset.get(path)
+            if before and before.open() and entry.kind == FILE:  # it runs on from the set before
+                entry.extents = before.extents + entry.extents
+                entry.holes = sorted(set(before.holes + entry.holes))
+            dataset[path] = entry
+    for absent in missing_sets(sets, report):
+        report.lost("shipment %s: set %s" % (absent[0], ranges(absent[1])))
+    for path in [path for path, entry in dataset.items() if entry.void()]:
+        report.note("note: not in the dataset, could not be read when it was packed: " + show(path))
+        del dataset[path]
+    return dataset
+
+
+def ls(drives, identity_files, shipment=None, from_lists=False):
+    report = Report()
+    dataset = read_dataset(drives, read_identities(identity_files), report, shipment, from_lists)
+    for entry in dataset.values():
+        print(show(entry.path or b"."))
+    return 3 if report.worst == 2 else 0
+
+
+def restore(drives, identities, to, shipment=None, from_lists=False, all_blocks=False, report=None):
+    report = report or Report()
+    os.umask(0)
+    output = Output(to, report, all_blocks)
+    dataset = read_dataset(drives, identities, report, shipment, from_lists, all_blocks)
+    kinds = {FOLDER: output.folder, FILE: output.file, SYMLINK: output.symlink, HARDLINK: None}
+    later = []
+    for entry in dataset.values():
+        if entry.kind == HARDLINK:
+            later.append(entry)
+        else:
+            output.attempt(kinds.get(entry.kind, output.special), entry)
+    for entry in later:
+        output.attempt(output.hard_link, entry)
+    for entry in sorted((entry for entry in dataset.values() if entry.kind == FOLDER), key=sort_key, reverse=True):
+        output.attempt(output.finish_folder, entry)
+    print("restored %d of %d entries, %d bytes; %d are incomplete or could not be restored"
+          % (len(output.made), len(dataset), output.bytes, len(output.failed)))
+    if not output.made and dataset:
+        return 1
+    return 3 if output.failed or report.worst == 2 else 0
+
+
+class Output:
+    """The folder that is restored into. Each name is made below an open folder, and no link is followed."""
+
+    def __init__(self, to, report, all_blocks):
+        os.makedirs(to, exist_ok=True)
+        if os.listdir(to):
+            raise Bad("%s is not empty" % to)
+        self.top = os.open(to, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.report, self.all_blocks, self.root = report, all_blocks, os.geteuid() == 0
+        self.made, self.failed, self.bytes = {}, set(), 0
+        self.near = b"", os.dup(self.top)
+
+    def attempt(self, action, entry):
+        try:
+            action(entry)
+        except (Bad, OSError, ValueError) as why:
+            self.fail(entry, why)
+
+    def fail(self, entry, why):
+        self.failed.add(entry.path)
+        self.report.lost("%s: %s" % (show(entry.path or b"."), why))
+
+    def walk(self, path):
+        """An open folder below the output, made if its entry was lost. No link is followed on the way."""
+        if self.near[0] == path:
+            return self.near[1]
+        handle = os.dup(self.top)
+        for name in path.split(b"/") if path else []:
+            try:
+                try:
+                    inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+                except FileNotFoundError:
+                    os.mkdir(name, 0o700, dir_fd=handle)
+                    inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+            finally:
+                os.close(handle)
+            handle = inner
+        os.close(self.near[1])
+        self.near = path, handle
+        return handle
+
+    def place(self, path):
+        """The open folder and the name of a path."""
+        check_path(path, False)
+        folder, _, name = path.rpartition(b"/")
+        return self.walk(folder), name
+
+    def metadata(self, entry, parent, name, handle=None):
+        """Owner, mode, attributes and times; of an open file or folder, else of a name that was just made."""
+        link = entry.kind == SYMLINK
+        where = {} if handle is not None else {"dir_fd": parent, "follow_symlinks": False}
+        what = name if handle is None else handle
+        if self.root:
+            os.chown(what, entry.uid, entry.gid, **where)
+        if not link:
+            os.chmod(what, entry.mode, **({} if handle is not None else {"dir_fd": parent}))
+        for key, value in entry.xattrs:
+            try:
+                if not hasattr(os, "setxattr"):
+                    raise OSError(errno.ENOTSUP, "not supported here")
+                if handle is not None:
+                    os.setxattr(handle, key, value)
+                else:
+                    os.setxattr(b"/proc/self/fd/%d/%s" % (parent, name), key, value, follow_symlinks=False)
+            except (OSError, ValueError) as why:
+                self.fail(entry, "the attribute %s: %s" % (show(key), why))
+        os.utime(what, ns=(entry.time, entry.time), **where)
+
+    def folder(self, entry):
+        if entry.path:
+            parent, name = self.place(entry.path)
+            try:
+                os.mkdir(name, 0o700, dir_fd=parent)
+            except FileExistsError:
+                self.walk(entry.path)  # it must be a folder
+        self.made[entry.path] = entry
+
+    def finish_folder(self, entry):
+        if entry.path in self.made:
+            self.metadata(entry, None, None, self.walk(entry.path))
+
+    def symlink(self, entry):
+        parent, name = self.place(entry.path)
+        os.symlink(entry.target, name, dir_fd=parent)
+        self.made[entry.path] = entry
+        self.metadata(entry, parent, name)
+
+    def special(self, entry):
+        parent, name = self.place(entry.path)
+        kind = {FIFO: stat.S_IFIFO, SOCKET: stat.S_IFSOCK, CHARACTER: stat.S_IFCHR, BLOCK: stat.S_IFBLK}[entry.kind]
+        os.mknod(name, kind | 0o600, os.makedev(*entry.device), dir_fd=parent)
+        self.made[entry.path] = entry
+        self.metadata(entry, parent, name)
+
+    def hard_link(self, entry):
+        if entry.target not in self.made or self.made[entry.target].kind == FOLDER:
+            raise Bad("the file that it is a name of was not restored: " + show(entry.target))
+        parent, name = self.place(entry.path)
+        parent = os.dup(parent)
+        try:
+            source, source_name = self.place(entry.target)
+            os.link(source_name, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+        finally:
+            os.close(parent)
+        self.made[entry.path] = entry
+
+    def file(self, entry):
+        parent, name = self.place(entry.path)
+        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
+        self.made[entry.path] = entry
+        try:
+            os.ftruncate(handle, entry.final_size())
+            for why in self.content(entry, handle):
+                self.fail(entry, why)
+            if entry.end and entry.end[0] == CHANGED:
+                self.report.note("note: changed while it was packed, and not of one moment: " + show(entry.path))
+            self.metadata(entry, parent, name, handle)
+        finally:
+            os.close(handle)
+
+    def content(self, entry, handle):
+        """Writes the bytes of a file, and gives what is wrong with them.
+
+        Of a file of many pieces the plain hash is compared with the root, which proves all pieces at once; only
+        where there is no root, or another, is each piece held against its id, and cleared if it does not match."""
+        size, root = entry.final_size(), entry.root()
+        extents = sorted({extent.offset: extent for extent in entry.extents}.values(), key=lambda extent: extent.offset)
+        each = self.all_blocks or root is None or (entry.whole and len(extents) > 1)
+        hasher, at, missing, doubtful = blake3(), 0, [], []
+        for extent in extents:
+            end = extent.offset + extent.length
+            if extent.offset < at or end > size:
+                yield "an extent overlaps another, or goes beyond the end of the file"
+                continue
+            self.gap(entry, hasher, at, extent.offset, missing)
+            at = end
+            try:
+                chunk = extent.set.chunk(extent.chunk)
+                piece = chunk[extent.skip:extent.skip + extent.length]
+                if (each or extent.whole) and not piece_matches(piece, extent.offset, extent.whole, extent.id):
+                    raise Bad("bytes %d to %d do not match their id" % (extent.offset, end - 1))
+            except Bad as why:
+                yield str(why)
+                missing.append((extent.offset, end))
+                continue
+            if not each and not extent.whole:
+                doubtful.append(extent)
+            hasher.update(piece)
+            self.write(entry, handle, extent.offset, piece)
+        self.gap(entry, hasher, at, size, missing)
+        right = not missing and (root is None or hasher.digest() == root)
+        if not right:
+            for extent in doubtful:
+                piece = os.pread(handle, extent.length, extent.offset)
+                if not piece_matches(piece, extent.offset, False, extent.id):
+                    os.pwrite(handle, bytes(extent.length), extent.offset)
+                    missing.append((extent.offset, extent.offset + extent.length))
+        if missing:
+            yield "incomplete: %d of %d bytes are missing, from byte %d on" % (
+                sum(b - a for a, b in missing), size, min(missing)[0])
+        elif not right:
+            yield "its content does not match its root"
+        elif entry.open():
+            yield "its end is missing: it may be longer, or of more than one moment"
+        self.bytes += size - sum(b - a for a, b in missing)
+
+    def gap(self, entry, hasher, start, end, missing):
+        """Bytes that no extent covers: zeros where holes are listed, else missing here."""
+        at = start
+        for a, b in entry.holes:
+            if a < end and b > at:
+                if a > at:
+                    missing.append((at, a))
+                at = min(b, end)
+        if at < end:
+            missing.append((at, end))
+        zeros = bytes(min(end - start, SLICE)) if not missing and entry.root() else b""
+        while start < end and zeros:
+            hasher.update(zeros[:end - start])
+            start += len(zeros)
+
+    def write(self, entry, handle, offset, piece):
+        """Writes a piece, but leaves out the zeros where holes are listed."""
+        end, at = offset + len(piece), offset
+        for a, b in [(a, b) for a, b in entry.holes if a < end and b > offset] + [(end, end)]:
+            a, b = max(a, at), min(b, end)
+            view = memoryview(piece)[at - offset:a - offset]
+            if any(piece[a - offset:b - offset]):  # it was no hole any more when it was read
+                view = memoryview(piece)[at - offset:b - offset]
+            start = at
+            while view:
+                written = os.pwrite(handle, view, start)
+                view, start = view[written:], start + written
+            at = b
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# vectors (section 18)
+
+def vectors(path):
+    """Checks every example, then verifies and restores the set, with all drives and with any one missing."""
+    with open(path, "rb") as file:
+        given = json.load(file)
+    report, failed, seen = Report(), [], set()
+    examples, inputs = given["examples"], given["inputs"]
+
+    def check(name, value):
+        value = value.hex() if isinstance(value, (bytes, bytearray, memoryview)) else value
+        seen.add(name)
+        if examples.get(name) != value:
+            failed.append(name)
+            print("wrong: %s\n  given %s\n  here  %s" % (name, examples.get(name), value))
+
+    run, shipment, number = inputs["run"], inputs["shipment"], inputs["set"]
+    key, owner = bytes.fromhex(inputs["run_key"]), owner_bytes(shipment, number, run)
+    stripe, B = inputs["stripe"], inputs["block_bytes"]
+    salts = [bytes.fromhex(salt) for salt in inputs["salts"]]
+    identities = [pyrage.x25519.Identity.from_str(given["identity"])]
+    unwrapped = pyrage.decrypt(bytes.fromhex(given["key_file"]), identities)
+    check("run key file", unwrapped)
+    if parse_run_key(unwrapped, owner) != key:
+        failed.append("the key in the key file")
+    check("commitment", commitment(key, owner))
+    check("record key", record_key(key, owner))
+    check("MAC of the 12 bytes `small record`", blake3(b"small record", key=record_key(key, owner)).digest())
+    for index, salt in enumerate(salts):
+        check("shard key of data shard %d" % index, shard_key(key, salt, 1, owner, stripe, index, 2, 1, B, 3))
+    for salt, part, name in zip(inputs["part_salts"], (0, 0xFFFFFFFF), ("part 0", "the index")):
+        check("catalog key of " + name, catalog_key(key, bytes.fromhex(salt), 1, owner, part, B, 1))
+    blocks = [bytes((1, 2, 3, 4)), bytes((16, 32, 64, 128)), bytes((255, 0, 29, 142))]
+    parity = [combine(matrix_row(i, 3), blocks) for i in (3, 4)]
+    check("column of 3 data blocks and 2 parity blocks, 4 bytes each", b"".join(blocks + parity))
+    for have in ((0, 1, 3), (2, 3, 4), (4, 1, 3)):
+        rows = invert(have, 3)
+        if [combine(row, [(blocks + parity)[i] for i in have]) for row in rows] != blocks:
+            failed.append("rebuilding from %s" % (have,))
+
+    with tempfile.TemporaryDirectory() as scratch:
+        drives = []
+        for slot, files in given["drives"].items():
+            drives.append(os.path.join(scratch, slot))
+            for name, data in files.items():
+                target = os.path.join(drives[-1], name)
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                with open(target, "wb") as file:
+                    file.write(bytes.fromhex(data))
+        one = find_sets(drives, report)[0]
+        one.unwrap(identities)
+        one.order()
+        part = next(iter(one.stripes.values()))
+        record, file = part.record, one.files[0]
+        for index in range(2):
+            data, _ = part.read(index)
+            check("list of data shard %d" % index, part.list(index))
+            check("trailer of data shard %d" % index, part.plain(index, part.room - 16, part.room))
+        data, _ = part.read(0)
+        hashes = block_hashes(bytes(data), B)
+        for i in (0, 1):
+            block = data[i * B:(i + 1) * B]
+            check("block %d of data shard 0: hash, first 48 bytes, last 16" % i, hashes[i] + block[:48] + block[-16:])
+        check("block hashes of data shard 0", b"".join(hashes))
+        check("root of data shard 0", merge(hashes, True))
+        check("block hashes of the parity shard", b"".join(block_hashes(bytes(part.read(2)[0]), B)))
+        check("record file head", file.data[:84])
+        check("record up to its block hashes", record.body[:len(record.body) - len(record.hashes)])
+        check("record MAC", blake3(record.body, key=record_key(key, owner)).digest())
+        check("record digest", record.digest)
+        check("record file digest", file.data[-32:])
+        for name in ("label.json", "set.txt"):
+            with open(os.path.join(one.folders[0].path, name)) as text:
+                check(name, text.read())
+        check("set root", one.text.root)
+        (_, _, size, _), (_, _, index_size, _) = one.text.parts
+        check("catalog frame, first 32 bytes", one.catalog_file(run, 0, size, 1, B)[:32])
+        check("catalog index", one.catalog_file(run, 0xFFFFFFFF, index_size, 1, B))
+        parse_index(bytes.fromhex(examples["catalog index"]))
+        if plain_hash(bytes(data)) != merge(hashes, True) or block_hashes(bytes(data), B)[1] != subtree(bytes(data[B:2 * B]), B // 1024):
+            failed.append("BLAKE3's tree")
+        items = parse_list(part.list(0)) + parse_list(part.list(1))
+        extent = [item for item in items if isinstance(item, Extent)][1]
+        check("extent", EXTENT.pack(2, extent.offset, extent.length, extent.skip, extent.id, int(extent.chunk[0], 16), *extent.chunk[1:]))
+        end = next(item for item in items if isinstance(item, tuple))
+        check("end", struct.pack("<BBQ32s", 3, end[0] | 128, end[1], end[2]))
+        entry, device = (parse_list(bytes.fromhex(examples[name]))[0] for name in ("entry of a file", "entry of a device"))
+        seen.update(("entry of a file", "entry of a device"))
+        if (entry.path, entry.size, entry.mode, entry.time, entry.xattrs, entry.holes) != (
+                "dir/é\n.img".encode(), 1 << 32, 0o4755, -876543211, [(b"user.note", b"x\0y"), (b"user.empty", b"")],
+                [(0, 1 << 16), (1 << 20, 1 << 32)]):
+            failed.append("entry of a file")
+        if (device.path, device.kind, device.mode, device.device) != (b"dev", BLOCK, 0o660, (8, 17)):
+            failed.append("entry of a device")
+
+        if verify(drives) != 0:
+            failed.append("verify")
+        for out, lost in enumerate([None, *range(len(drives))]):
+            for options in ({}, {"from_lists": True}, {"all_blocks": True}):
+                to = os.path.join(scratch, "out-%d-%s" % (out, "".join(options)))
+                left = [drive for i, drive in enumerate(drives) if i != lost]
+                if restore(left, identities, to, **options) != 0:
+                    failed.append("restoring without drive %s" % lost)
+                for name, content in given["restored"].items():
+                    with open(os.path.join(to, name), "rb") as file:
+                        if file.read().hex() != content:
+                            failed.append("%s, restored without drive %s" % (name, lost))
+                if os.readlink(os.path.join(to, "c")) != "b.txt" or not os.path.samefile(os.path.join(to, "a.bin"), os.path.join(to, "d")):
+                    failed.append("links")
+    failed += ["no example is known as %s" % name for name in set(examples) - seen]
+    for name in failed:
+        print("FAILED: " + name)
+    print("%d examples, %d failures" % (len(examples), len(failed)))
+    return 1 if failed else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="reader.py", description="Reads drives that holdall packed.",
+                                     epilog="Exit code: 0 all is well, 3 damaged or incomplete, 1 failed.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (("verify", "check what can be checked without a key"), ("ls", "print the paths"),
+                       ("restore", "restore what can be had")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("drives", nargs="+", metavar="DRIVE", help="a folder in which the folder holdall lies")
+        if name != "ls":
+            command.add_argument("--all-blocks", action="store_true", help="hash every block and piece by itself (slow)")
+        if name != "verify":
+            command.add_argument("-i", "--identity", action="append", required=True, metavar="IDENTITY", help="a file of age")
+            command.add_argument("--shipment", metavar="HEX16", help="which one, if the drives have several")
+            command.add_argument("--from-lists", action="store_true", help="pass by the catalog, read the lists in the shards")
+        if name == "restore":
+            command.add_argument("--to", required=True, metavar="DIR", help="a new or empty folder")
+    commands.add_parser("vectors", help="check this reader against fixtures/vectors/v1.json").add_argument("file")
+    options = parser.parse_args()
+    sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stderr.reconfigure(errors="backslashreplace")
+    try:
+        if options.command == "verify":
+            return verify(options.drives, options.all_blocks)
+        if options.command == "ls":
+            return ls(options.drives, options.identity, options.shipment, options.from_lists)
+        if options.command == "restore":
+            return restore(options.drives, read_identities(options.identity), options.to, options.shipment,
+                           options.from_lists, options.all_blocks)
+        return vectors(options.file)
+    except (Bad, OSError, pyrage.IdentityError) as why:
+        print("failed: %s" % why, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
