@@ -118,6 +118,10 @@ pub trait Monitor: Send + Sync {
     fn problem(&self, problem: Problem);
     /// Something the user should know that changes no status.
     fn note(&self, text: &str);
+    /// Does the user want the job to come to a safe end before its time?
+    fn should_stop(&self) -> bool {
+        false
+    }
 }
 
 /// Hears nothing but keeps the problems, for callers that want only the outcome, and for tests.

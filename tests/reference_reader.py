@@ -29,6 +29,7 @@ import io
 import json
 import os
 import re
+import signal
 import stat
 import struct
 import sys
@@ -802,7 +803,8 @@ class HoldallSet:
                     data = read_file(path, 65536)
                     label = parse_label(data, self.shipment, self.number)
                 except Bad as why:
-                    self.report.bad("%s: %s" % (path, why))
+                    if self.text or os.path.lexists(path):  # copies are made when a set is closed
+                        self.report.bad("%s: %s" % (path, why))
                     continue
                 known = self.text is None or self.text.slots.get(label["slot"]) == (label["case"], plain_hash(data).hex())
                 if not known:
@@ -1259,8 +1261,8 @@ class Stripe:
         return self.plain(index, self.room - 16 - size, self.room - 16)
 
 
-def find_sets(drives, report, all_blocks=False):
-    """The sets on the drives, in order."""
+def find_sets(drives, report, all_blocks=False, only=None):
+    """The sets on the drives, in order; of one shipment, if `only` names one."""
     sets = {}
     for drive in drives:
         home = os.path.join(drive, "holdall")
@@ -1282,7 +1284,7 @@ def find_sets(drives, report, all_blocks=False):
                 sets[shipment, number].folders.append(Folder(drive, os.path.join(home, name)))
         if not seen:
             report.bad("%s: there is no set on it" % home)
-    found = [sets[key] for key in sorted(sets)]
+    found = [sets[key] for key in sorted(sets) if only in (None, key[0])]
     for one in found:
         one.load()
     return found
@@ -1359,7 +1361,8 @@ def verify_keys(one):
                         raise Bad("it does not match its hash")
                     here += 1
                 except Bad as why:
-                    one.report.bad("%s: %s" % (path, why))
+                    if one.text or os.path.lexists(path):
+                        one.report.bad("%s: %s" % (path, why))
         if not here:
             one.report.lost("set %s: there is no good copy of %s" % (one.name, name))
 
@@ -1416,9 +1419,7 @@ def verify_checklist(one, folder):
 
 def read_dataset(drives, identities, report, shipment=None, from_lists=False, all_blocks=False):
     """{path: entry} of a shipment, in order, void ones left out."""
-    sets = find_sets(drives, report, all_blocks)
-    if shipment:
-        sets = [one for one in sets if one.shipment == shipment]
+    sets = find_sets(drives, report, all_blocks, shipment)
     shipments = sorted({one.shipment for one in sets})
     if len(shipments) != 1:
         raise Bad("choose one with --shipment: " + ", ".join(shipments) if shipments else "there is no such set on these drives")
@@ -1811,6 +1812,7 @@ def main():
     sys.stdout.reconfigure(errors="backslashreplace")
     sys.stderr.reconfigure(errors="backslashreplace")
     try:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         if options.command == "verify":
             return verify(options.drives, options.all_blocks)
         if options.command == "ls":

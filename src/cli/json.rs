@@ -226,6 +226,10 @@ impl Monitor for JsonLines {
     fn note(&self, text: &str) {
         self.event(&Event::Note { text });
     }
+
+    fn should_stop(&self) -> bool {
+        super::stop::asked()
+    }
 }
 
 /// The kind for programs: never reworded, unlike [`ProblemKind::name`].

@@ -63,4 +63,8 @@ impl Monitor for MissingList<'_> {
     fn note(&self, text: &str) {
         self.inner.note(text);
     }
+
+    fn should_stop(&self) -> bool {
+        self.inner.should_stop()
+    }
 }

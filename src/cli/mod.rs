@@ -20,6 +20,7 @@ mod restore;
 pub mod run;
 mod show;
 pub mod sizes;
+mod stop;
 pub mod table;
 pub mod terminal;
 

@@ -37,7 +37,7 @@ pub fn pack(args: PackArgs, face: &Face) -> Result<Status, Refusal> {
     }
     let lost = outcome.verdict.as_ref().is_some_and(|v| !v.restorable());
     Ok(match () {
-        () if lost => Status::Failed,
+        () if lost || outcome.packed.stopped => Status::Failed,
         () if !face.problems().is_empty() || !outcome.is_proven() => Status::Problems,
         () => Status::Done,
     })

@@ -45,7 +45,7 @@ pub fn restore(args: RestoreArgs, face: &Face) -> Result<Status, Refusal> {
 pub fn status(outcome: &RestoreOutcome) -> Status {
     let r = &outcome.restored;
     match () {
-        () if r.lost > 0 || outcome.gaps => Status::Failed,
+        () if r.lost > 0 || outcome.gaps || r.stopped => Status::Failed,
         () if r.waiting > 0 => Status::Waiting,
         () if r.rebuilt_blocks + r.metadata_problems + r.packed_badly > 0 || r.from_lists => {
             Status::Problems

@@ -53,6 +53,7 @@ pub fn run() -> Status {
         Err(e) => return parse_failure(&e),
     };
     let face = Face::new(cli.json, cli.quiet);
+    super::stop::listen();
     let result = match cli.command {
         Command::Keygen(args) => keygen(&args, &face),
         Command::Pack(args) => pack::pack(args, &face),
@@ -120,8 +121,9 @@ fn verify(args: &PathsArgs, face: &Face) -> Result<Status, Refusal> {
         } else {
             out(&show::verified(set));
         }
+        let stopped = set.drives.iter().any(|d| d.report.stopped);
         status = status.merge(match () {
-            () if !set.verdict.restorable() => Status::Failed,
+            () if stopped || !set.verdict.restorable() => Status::Failed,
             () if !set.is_whole() => Status::Problems,
             () => Status::Done,
         });

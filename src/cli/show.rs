@@ -128,6 +128,18 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome) -> String {
     let p = &outcome.packed;
     let mut t = String::from("\n");
     t.push_str(&facts.table(&p.drive_bytes));
+    if p.stopped {
+        let _ = writeln!(
+            t,
+            "\nStopped as asked: {} with {} are committed, the set {}-001 is not closed.\n\
+             What is there can be restored; to pack anew, remove holdall/{}-001 from the drives.",
+            some(p.stripes, "stripe"),
+            some(p.entries, "entry").replace("entrys", "entries"),
+            outcome.shipment,
+            outcome.shipment,
+        );
+        return t;
+    }
     let _ = writeln!(
         t,
         "\nPacked {}: {} in {}, stored as {} in {}.",
@@ -185,6 +197,7 @@ pub fn packed_json(outcome: &PackOutcome) -> Value {
         "duplicate_bytes": p.duplicate_bytes,
         "stored_bytes": p.stored_bytes,
         "stripes": p.stripes,
+        "stopped": p.stopped,
         "drive_bytes": p.drive_bytes,
         "failed_drives": p.failed.iter().map(|i| i + 1).collect::<Vec<_>>(),
         "read_back": outcome.reports.iter().map(|r| r.as_ref().map(|r| json!({
@@ -247,6 +260,7 @@ pub fn verified(set: &SetOutcome) -> String {
         let r = &d.report;
         let state = match () {
             () if r.vanished => "it stopped answering".into(),
+            () if r.stopped => "not read to its end".into(),
             () if r.is_whole() && d.bad_papers == 0 => "whole".to_string(),
             () => {
                 let mut words = Vec::new();
@@ -425,7 +439,9 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
             some(r.lost, "file")
         );
     }
-    if r.is_complete() && !outcome.gaps {
+    if r.stopped {
+        t.push_str("Stopped as asked: run the same command again to go on from here.\n");
+    } else if r.is_complete() && !outcome.gaps {
         t.push_str("Every file is complete and verified.\n");
     }
     t
@@ -448,6 +464,7 @@ pub fn restored_json(outcome: &RestoreOutcome) -> Value {
         "missing": outcome.missing.iter().map(|(set, slot, case)| json!({
             "set": set, "slot": slot, "case": case,
         })).collect::<Vec<_>>(),
+        "stopped": r.stopped,
         "complete": r.is_complete() && !outcome.gaps,
     })
 }

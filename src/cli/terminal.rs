@@ -140,6 +140,10 @@ impl Monitor for Terminal {
     fn note(&self, text: &str) {
         self.face.say(&format!("note: {}", shown_text(text)));
     }
+
+    fn should_stop(&self) -> bool {
+        super::stop::asked()
+    }
 }
 
 /// The face of [`Mode::Quiet`].

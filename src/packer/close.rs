@@ -75,18 +75,7 @@ pub fn close(
     write_papers(job, &mut committer)?;
     let outcomes = committer.writers.sync();
     committer.note_failures(&outcomes)?;
-    let index = committer.catalog.index();
-    Ok(Packed {
-        entries: index.entries,
-        files: index.files,
-        file_bytes: index.file_bytes,
-        stored_bytes: committer.stored_bytes,
-        stripes: committer.stripes,
-        drive_bytes: committer.drive_bytes.clone(),
-        failed: (0..job.drives.len()).filter(|i| committer.failed[*i]).collect(),
-        root: text.root(),
-        ..Packed::default()
-    })
+    Ok(committer.packed(text.root(), false))
 }
 
 /// The labels as they were written at the start; a failed drive's is made again.

@@ -2,7 +2,7 @@
 //! at checkpoints the catalog so far and the records are written to every drive.
 
 use super::fill::FilledStripe;
-use super::{PackError, SUITE, SetJob};
+use super::{PackError, Packed, SUITE, SetJob};
 use crate::catalog::CatalogWriter;
 use crate::catalog::writer::PART_BYTES;
 use crate::drives::buffer::{Pool, Pooled};
@@ -285,6 +285,23 @@ impl<'a> Committer<'a> {
     pub(super) fn commit_index(&mut self) -> Result<(), PackError> {
         let content = self.catalog.index().encode();
         self.commit_part(INDEX_PART, &content).map(|_| ())
+    }
+
+    /// What was packed so far.
+    pub(super) fn packed(&self, root: Hash, stopped: bool) -> Packed {
+        let index = self.catalog.index();
+        Packed {
+            entries: index.entries,
+            files: index.files,
+            file_bytes: index.file_bytes,
+            stored_bytes: self.stored_bytes,
+            stripes: self.stripes,
+            drive_bytes: self.drive_bytes.clone(),
+            failed: (0..self.failed.len()).filter(|i| self.failed[*i]).collect(),
+            root,
+            stopped,
+            ..Packed::default()
+        }
     }
 
     /// This run's line in set.txt.

@@ -30,6 +30,8 @@ pub struct FillOutcome {
     pub duplicate_bytes: u64,
     /// extents the dedup table forgot
     pub forgotten: u64,
+    /// the dataset did not come to its end
+    pub stopped: bool,
 }
 
 /// A large file in progress.
@@ -94,8 +96,9 @@ impl<'a> Filler<'a> {
     }
 
     /// Ends the last stripe.
-    pub fn finish(mut self) -> Result<FillOutcome, PackError> {
+    pub fn finish(mut self, stopped: bool) -> Result<FillOutcome, PackError> {
         self.close_stripe()?;
+        self.outcome.stopped = stopped;
         self.outcome.forgotten = self.dedup.forgotten();
         Ok(self.outcome)
     }

@@ -145,8 +145,10 @@ pub struct Packed {
     pub drive_bytes: Vec<u64>,
     /// drives that failed, by slot from 0
     pub failed: Vec<usize>,
-    /// BLAKE3 of set.txt
+    /// BLAKE3 of set.txt; zeros if the set was not closed
     pub root: Hash,
+    /// it was stopped before its end: what was committed is an unclosed set
+    pub stopped: bool,
 }
 
 /// Packs the entries onto the drives and closes the set.
@@ -166,7 +168,11 @@ pub fn pack(
         let committer =
             commit::Committer::new(job, &writers, CatalogWriter::create(job.run)?, monitor)?;
         let (committer, filled) = run_pipeline(job, committer, entries, source, monitor)?;
-        let mut packed = close::close(job, committer, monitor)?;
+        let mut packed = if filled.stopped {
+            committer.packed(Hash::default(), true)
+        } else {
+            close::close(job, committer, monitor)?
+        };
         packed.duplicate_bytes = filled.duplicate_bytes;
         packed.forgotten = filled.forgotten;
         writers.finish();
@@ -200,13 +206,20 @@ fn run_pipeline<'a>(
         let placement = job.plan.placement.clone();
         let dedup = Dedup::new(DEFAULT_ENTRIES);
         let mut filler = fill::Filler::new(job.run, geometry, placement, dedup, sender, monitor);
+        let mut stopped = false;
         let result = pipeline::ordered(
             depth,
-            || cutter.next_work().map_err(PackError::from),
+            || {
+                if monitor.should_stop() {
+                    stopped = true;
+                    return Ok(None);
+                }
+                Ok(cutter.next_work()?)
+            },
             |work| worker.work(work),
             |done| filler.take(done),
         );
-        let filled = result.and_then(|()| filler.finish());
+        let filled = result.and_then(|()| filler.finish(stopped));
         let committer = sealing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         // What stopped the sealing is the cause; the filler only saw its channel closed.
         match (committer, filled) {

@@ -315,7 +315,12 @@ impl<'a> Files<'a> {
     }
 
     /// Ends the walk.
-    pub fn end(mut self) -> Result<(), RestoreError> {
+    pub fn end(mut self, stopped: bool) -> Result<(), RestoreError> {
+        self.restored.stopped = stopped;
+        if stopped {
+            // The file that is open is begun anew next time.
+            self.file = None;
+        }
         self.close_unended()?;
         self.checkpoint()?;
         self.restored.already = self.already.load(Ordering::Relaxed);

@@ -86,6 +86,8 @@ pub struct Restored {
     pub packed_badly: u64,
     /// the catalog could not be read; the lists in the shards were used
     pub from_lists: bool,
+    /// it was stopped before its end
+    pub stopped: bool,
 }
 
 impl Restored {
@@ -101,11 +103,12 @@ impl Restored {
         self.metadata_problems += other.metadata_problems;
         self.packed_badly += other.packed_badly;
         self.from_lists |= other.from_lists;
+        self.stopped |= other.stopped;
     }
 
     /// Is every entry of the set in place?
     pub fn is_complete(&self) -> bool {
-        self.lost == 0 && self.waiting == 0
+        self.lost == 0 && self.waiting == 0 && !self.stopped
     }
 }
 
@@ -121,6 +124,9 @@ pub fn restore(
     if let Some(mut from_catalog) = items::CatalogItems::open(open, monitor) {
         monitor.retotal(from_catalog.file_bytes());
         pass(open, &mut from_catalog, destination, options, &mut restored, monitor)?;
+        if restored.stopped {
+            return Ok(restored);
+        }
         if !from_catalog.is_damaged() {
             let mut again = items::CatalogItems::open(open, monitor);
             if let Some(again) = &mut again {
@@ -136,6 +142,9 @@ pub fn restore(
     monitor.note("the catalog is not readable; going by the lists in the shards");
     let mut from_lists = items::ListItems::new(open, monitor);
     pass(open, &mut from_lists, destination, options, &mut restored, monitor)?;
+    if restored.stopped {
+        return Ok(restored);
+    }
     if from_lists.lost_lists() > 0 {
         restored.lost += from_lists.lost_lists();
     }
@@ -168,7 +177,9 @@ fn pass(
         let skip = files.skipper();
         let reading = scope.spawn(move || {
             let mut batcher = Batcher::new(open.book);
-            while let Some(batch) = batcher.next_batch(items, &skip) {
+            while !monitor.should_stop()
+                && let Some(batch) = batcher.next_batch(items, &skip)
+            {
                 let raw = batch.requests().map(|r| fetcher.read(r)).collect();
                 if sender.send(ReadBatch { batch, raw }).is_err() {
                     return;
@@ -184,6 +195,6 @@ fn pass(
         }
         drop(receiver);
         reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        result.and_then(|()| files.end())
+        result.and_then(|()| files.end(monitor.should_stop()))
     })
 }

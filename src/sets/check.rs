@@ -26,6 +26,8 @@ pub struct DriveReport {
     pub bad: Vec<(StripeId, u8, Bad)>,
     /// it stopped answering
     pub vanished: bool,
+    /// it was not read to its end
+    pub stopped: bool,
     /// how the bytes were read
     pub level: Level,
 }
@@ -33,7 +35,7 @@ pub struct DriveReport {
 impl DriveReport {
     /// Is everything on the drive as its records say?
     pub fn is_whole(&self) -> bool {
-        self.bad.is_empty() && !self.vanished
+        self.bad.is_empty() && !self.vanished && !self.stopped
     }
 }
 
@@ -55,10 +57,15 @@ pub fn check_drive(
         bad_blocks: 0,
         bad: Vec::new(),
         vanished: false,
+        stopped: false,
         level: if mode == ReadMode::Medium { drive.level() } else { Level::Cached },
     };
     let mut buffer = Vec::new();
     book.walk(monitor, |record| {
+        if monitor.should_stop() {
+            report.stopped = true;
+            return false;
+        }
         let here = record.shards.iter().position(|s| s.slot == found.label.slot);
         let Some(index) = here else { return true };
         report.shards += 1;

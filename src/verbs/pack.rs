@@ -324,7 +324,7 @@ impl Prepared<'_> {
                 return Err(e.into());
             }
         };
-        let (reports, verdict) = if self.options.read_back {
+        let (reports, verdict) = if self.options.read_back && !packed.stopped {
             let (reports, verdict) = read_back(&job, &packed, monitor);
             (reports, Some(verdict))
         } else {

@@ -90,7 +90,8 @@ pub fn restore(job: &RestoreJob, monitor: &dyn Monitor) -> Result<RestoreOutcome
         let restored = restorer::restore(&opened, &destination, options, monitor)?;
         outcome.restored.add(&restored);
     }
-    if outcome.restored.waiting == 0 && (outcome.restored.lost == 0 || job.give_up) {
+    let r = &outcome.restored;
+    if !r.stopped && r.waiting == 0 && (r.lost == 0 || job.give_up) {
         destination.complete().map_err(destination_error)?;
     }
     Ok(outcome)
