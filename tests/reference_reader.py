@@ -24,8 +24,11 @@ damaged or missing: of verify, that everything can still be restored, of others,
 """
 
 import argparse
+import bisect
+import contextlib
 import errno
 import io
+import itertools
 import json
 import os
 import re
@@ -634,6 +637,15 @@ class Entry:
     def time(self):
         return self.seconds * 10**9 + self.nanos
 
+    def holes_in(self, start, end):
+        """The parts of holes that lie between `start` and `end`."""
+        first = max(bisect.bisect(self.holes, (start, 0)) - 1, 0)
+        for a, b in itertools.islice(self.holes, first, None):
+            if a >= end:
+                break
+            if b > start:
+                yield max(a, start), min(b, end)
+
     def open(self):
         """Does more of this file follow, in this set or the next one?"""
         return self.kind == FILE and not self.whole and self.end is None
@@ -1133,8 +1145,9 @@ class Stripe:
             blocks = blocks[run:]
         return good
 
-    def read(self, index):
-        """A shard as it lies on the drives: (its bytes, which blocks are good). Best of all copies."""
+    def read(self, index, every=False):
+        """A shard as it lies on the drives: (its bytes, which blocks are good). Bad blocks are looked for in further
+        copies, if there are any; with `every`, all copies are read in any case."""
         record, name = self.record, self.shard_name(index)
         kept, good = None, bytearray(record.n)
         slot = record.slots[index]
@@ -1153,19 +1166,19 @@ class Stripe:
             if length != self.size:
                 self.report.bad("%s: it has %d bytes instead of %d" % (path, length, self.size))
             if whole and not self.set.all_blocks and folder.hashes[name] == record.root(index):
-                self.known[index] = bytearray(b"\1") * record.n
-                return data, self.known[index]
-            sound = self.check_blocks(index, data, range(record.n))
+                sound = range(record.n)
+            else:
+                sound = self.check_blocks(index, data, range(record.n))
             if len(sound) < record.n:
                 bad = sorted(set(range(record.n)).difference(sound))
                 self.report.bad("%s: %d of %d blocks are damaged: %s" % (path, len(bad), record.n, ranges(bad)))
-            if kept is None:
-                kept = data
+            if kept is None or len(sound) == record.n:
+                kept, good = data, bytearray(record.n)
             for block in sound:
                 if not good[block]:
                     kept[block * record.B:(block + 1) * record.B] = data[block * record.B:(block + 1) * record.B]
                     good[block] = 1
-            if all(good):
+            if all(good) and not every:
                 break
         if not found:
             for folder in self.set.folders:
@@ -1338,7 +1351,7 @@ def verify_stripe(one, stripe):
         return
     count = [0] * record.n
     for index in range(record.total):
-        _, good = stripe.read(index)  # not kept: one shard at a time
+        _, good = stripe.read(index, True)  # not kept: one shard at a time
         count = [a + b for a, b in zip(count, good)]
     lost = [column for column in range(record.n) if count[column] < record.k]
     if lost:
@@ -1350,7 +1363,7 @@ def verify_keys(one):
     """The key files against their .b3; nobody can tell more without an identity."""
     runs = set(one.found).union(run for run, *_ in one.text.runs) if one.text else set(one.found)
     for run in sorted(runs):
-        name, here = "key-%s.age" % run, 0
+        name, here = "key-%s.age" % run, set()
         sums = {data for _, data in one.copies("key-%s.b3" % run, 4096, missing=True)}
         for folder in one.folders:
             for place in (name, os.path.join("copy", name)):
@@ -1359,10 +1372,12 @@ def verify_keys(one):
                     data = read_file(path, 1 << 20)
                     if sums and ("%s  %s\n" % (plain_hash(data).hex(), name)).encode() not in sums:
                         raise Bad("it does not match its hash")
-                    here += 1
+                    here.add(data)
                 except Bad as why:
                     if one.text or os.path.lexists(path):
                         one.report.bad("%s: %s" % (path, why))
+        if len(here) > 1:
+            one.report.bad("set %s: CONFLICT: there are different copies of %s" % (one.name, name))
         if not here:
             one.report.lost("set %s: there is no good copy of %s" % (one.name, name))
 
@@ -1482,7 +1497,7 @@ class Output:
     """The folder that is restored into. Each name is made below an open folder, and no link is followed."""
 
     def __init__(self, to, report, all_blocks):
-        os.makedirs(to, exist_ok=True)
+        os.makedirs(to, 0o700, exist_ok=True)
         if os.listdir(to):
             raise Bad("%s is not empty" % to)
         self.top = os.open(to, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -1493,7 +1508,7 @@ class Output:
     def attempt(self, action, entry):
         try:
             action(entry)
-        except (Bad, OSError, ValueError) as why:
+        except (Bad, OSError, ValueError, OverflowError) as why:
             self.fail(entry, why)
 
     def fail(self, entry, why):
@@ -1647,11 +1662,10 @@ class Output:
     def gap(self, entry, hasher, start, end, missing):
         """Bytes that no extent covers: zeros where holes are listed, else missing here."""
         at = start
-        for a, b in entry.holes:
-            if a < end and b > at:
-                if a > at:
-                    missing.append((at, a))
-                at = min(b, end)
+        for a, b in entry.holes_in(start, end):
+            if a > at:
+                missing.append((at, a))
+            at = max(b, at)
         if at < end:
             missing.append((at, end))
         zeros = bytes(min(end - start, SLICE)) if not missing and entry.root() else b""
@@ -1662,8 +1676,8 @@ class Output:
     def write(self, entry, handle, offset, piece):
         """Writes a piece, but leaves out the zeros where holes are listed."""
         end, at = offset + len(piece), offset
-        for a, b in [(a, b) for a, b in entry.holes if a < end and b > offset] + [(end, end)]:
-            a, b = max(a, at), min(b, end)
+        for a, b in [*entry.holes_in(offset, end), (end, end)]:
+            a = max(a, at)
             view = memoryview(piece)[at - offset:a - offset]
             if any(piece[a - offset:b - offset]):  # it was no hole any more when it was read
                 view = memoryview(piece)[at - offset:b - offset]
@@ -1770,20 +1784,25 @@ def vectors(path):
         if (device.path, device.kind, device.mode, device.device) != (b"dev", BLOCK, 0o660, (8, 17)):
             failed.append("entry of a device")
 
-        if verify(drives) != 0:
-            failed.append("verify")
-        for out, lost in enumerate([None, *range(len(drives))]):
-            for options in ({}, {"from_lists": True}, {"all_blocks": True}):
-                to = os.path.join(scratch, "out-%d-%s" % (out, "".join(options)))
-                left = [drive for i, drive in enumerate(drives) if i != lost]
-                if restore(left, identities, to, **options) != 0:
-                    failed.append("restoring without drive %s" % lost)
-                for name, content in given["restored"].items():
-                    with open(os.path.join(to, name), "rb") as file:
-                        if file.read().hex() != content:
-                            failed.append("%s, restored without drive %s" % (name, lost))
-                if os.readlink(os.path.join(to, "c")) != "b.txt" or not os.path.samefile(os.path.join(to, "a.bin"), os.path.join(to, "d")):
-                    failed.append("links")
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            if verify(drives) != 0:
+                failed.append("verify")
+            for lost in [None, *range(len(drives))]:
+                for options in ({}, {"from_lists": True}, {"all_blocks": True}):
+                    to = os.path.join(scratch, "out-%s-%s" % (lost, "".join(options)))
+                    left = [drive for i, drive in enumerate(drives) if i != lost]
+                    if restore(left, identities, to, **options) != 0:
+                        failed.append("restoring without drive %s" % lost)
+                    for name, content in given["restored"].items():
+                        with open(os.path.join(to, name), "rb") as file:
+                            if file.read().hex() != content:
+                                failed.append("%s, restored without drive %s" % (name, lost))
+                    same = os.path.samefile(os.path.join(to, "a.bin"), os.path.join(to, "d"))
+                    if os.readlink(os.path.join(to, "c")) != "b.txt" or not same:
+                        failed.append("links, restored without drive %s" % lost)
+        if failed:
+            print(said.getvalue())
     failed += ["no example is known as %s" % name for name in set(examples) - seen]
     for name in failed:
         print("FAILED: " + name)

@@ -2,6 +2,7 @@
 
 use super::batch::{Batch, runs};
 use super::{OpenSet, RestoreError};
+use crate::drives::buffer::{Pool, Pooled};
 use crate::format::ids::StripeId;
 use crate::format::list::{Extent, Place};
 use crate::format::record::StripeRecord;
@@ -14,6 +15,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Buffers that one batch after the other uses.
+pub struct Pools {
+    shards: Pool,
+    chunks: Pool,
+}
+
+impl Default for Pools {
+    fn default() -> Self {
+        Self { shards: Pool::new(), chunks: Pool::keeping(FREE_CHUNKS) }
+    }
+}
+
 /// Why a chunk is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Absent {
@@ -23,11 +36,14 @@ pub enum Absent {
     Lost,
 }
 
+/// Chunk buffers that are kept for reuse: those of one batch.
+const FREE_CHUNKS: usize = 64;
+
 /// The plain bytes of a run of a shard's blocks.
 struct OpenShard {
     /// payload offset of the first byte
     origin: usize,
-    bytes: Vec<u8>,
+    bytes: Pooled,
     /// runs of payload bytes that are good
     good: Vec<Range<usize>>,
 }
@@ -44,7 +60,7 @@ impl OpenShard {
 
 /// The chunks of a batch.
 pub struct Chunks {
-    plain: HashMap<Place, Result<Vec<u8>, Absent>>,
+    plain: HashMap<Place, Result<Pooled, Absent>>,
     /// blocks that were rebuilt
     pub rebuilt_blocks: u64,
 }
@@ -64,13 +80,14 @@ impl Chunks {
         batch: &Batch,
         raw: Vec<RawStripe>,
         fetcher: &Fetcher,
+        pools: &Pools,
     ) -> Result<Self, RestoreError> {
         let mut rebuilt_blocks = 0;
         let mut stripes = HashMap::new();
         for raw in raw {
             let stripe = fetcher.complete(raw);
             rebuilt_blocks += stripe.rebuilt_blocks;
-            let opened = OpenStripe::new(open, &stripe);
+            let opened = OpenStripe::new(open, &stripe, &pools.shards);
             stripes.insert(stripe.request.record.id, opened);
         }
         let places: Vec<&Place> = batch.places().collect();
@@ -81,7 +98,7 @@ impl Chunks {
                     Ok(d) => d,
                     Err(e) => return Err(std::io::Error::new(e.kind(), e.to_string())),
                 };
-                Ok((**place, chunk(&stripes, place, decompressor)))
+                Ok((**place, chunk(&stripes, place, decompressor, &pools.chunks)))
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { plain, rebuilt_blocks })
@@ -96,24 +113,30 @@ struct OpenStripe {
 }
 
 impl OpenStripe {
-    fn new(open: &OpenSet, stripe: &Stripe) -> Self {
+    fn new(open: &OpenSet, stripe: &Stripe, pool: &Pool) -> Self {
         let record = stripe.request.record.clone();
         let key = open.keys.get(&record.id.run);
         let shape = StripeShape::from(&*record);
         let shards = stripe.request.shards.iter().filter_map(|(index, range)| {
             let salt = record.shards[*index as usize].salt;
             let cipher = Cipher::new(key?.shard_key(&salt, &shape, *index));
-            Some((*index, open_shard(stripe, &cipher, *index, range.clone())))
+            Some((*index, open_shard(stripe, &cipher, *index, range.clone(), pool)))
         });
         Self { shards: shards.collect(), waits: stripe.waits, record: record.clone() }
     }
 }
 
-fn open_shard(stripe: &Stripe, cipher: &Cipher, index: u8, range: Range<usize>) -> OpenShard {
+fn open_shard(
+    stripe: &Stripe,
+    cipher: &Cipher,
+    index: u8,
+    range: Range<usize>,
+    pool: &Pool,
+) -> OpenShard {
     let blocks = stripe.request.record.blocks;
     let origin = blocks.payload_range(range.start).start;
     let end = blocks.payload_range(range.end - 1).end;
-    let mut bytes = vec![0; end - origin];
+    let mut bytes = pool.take(end - origin);
     let mut pieces = Vec::with_capacity(range.len());
     let mut rest = &mut bytes[..];
     for number in range {
@@ -144,13 +167,14 @@ fn chunk(
     stripes: &HashMap<StripeId, OpenStripe>,
     place: &Place,
     decompressor: &mut Decompressor,
-) -> Result<Vec<u8>, Absent> {
+    pool: &Pool,
+) -> Result<Pooled, Absent> {
     let stripe = stripes.get(&place.stripe).ok_or(Absent::Lost)?;
     let absent = if stripe.waits { Absent::Waits } else { Absent::Lost };
     let runs = runs(place, &stripe.record).ok_or(Absent::Lost)?;
     let part = |(index, run): (u8, Range<usize>)| stripe.shards.get(&index)?.get(run);
     let parts: Vec<&[u8]> = runs.into_iter().map(part).collect::<Option<_>>().ok_or(absent)?;
-    let mut plain = vec![0; place.plain as usize];
+    let mut plain = pool.take(place.plain as usize);
     let joined;
     let stored = match parts[..] {
         [one] => one,

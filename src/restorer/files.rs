@@ -1,7 +1,7 @@
 //! Writing a batch: whole files in parallel, larger ones extent by extent, in order.
 
 use super::batch::{Batch, Step};
-use super::decode::{Absent, Chunks};
+use super::decode::{Absent, Chunks, Pools};
 use super::{OpenSet, RestoreError, RestoreOptions, Restored};
 use crate::destination::{Destination, DestinationError, MetadataProblem, PartFile};
 use crate::format::list::{End, Entry, Extent, Hash, Kind, State, shown_path};
@@ -62,6 +62,7 @@ pub struct Files<'a> {
     /// the same from the run before
     cursor: Option<Vec<u8>>,
     last_checkpoint: Instant,
+    pools: Pools,
 }
 
 impl<'a> Files<'a> {
@@ -86,6 +87,7 @@ impl<'a> Files<'a> {
             settled: Vec::new(),
             cursor,
             last_checkpoint: Instant::now(),
+            pools: Pools::default(),
         })
     }
 
@@ -110,7 +112,7 @@ impl<'a> Files<'a> {
         raw: Vec<RawStripe>,
         fetcher: &Fetcher,
     ) -> Result<(), RestoreError> {
-        let chunks = Chunks::decode(self.open, &batch, raw, fetcher)?;
+        let chunks = Chunks::decode(self.open, &batch, raw, fetcher, &self.pools)?;
         self.restored.rebuilt_blocks += chunks.rebuilt_blocks;
         let targets = self.targets(&batch)?;
         let (destination, replace) = (self.destination, self.options.resumed);

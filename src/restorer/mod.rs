@@ -139,7 +139,11 @@ pub fn restore(
         restored = Restored::default();
     }
     restored.from_lists = true;
-    monitor.note("the catalog is not readable; going by the lists in the shards");
+    monitor.note(if open.set.set_text(monitor).is_some() {
+        "the catalog is not readable; going by the lists in the shards"
+    } else {
+        "the set was never closed, so there may have been more; going by the lists in the shards"
+    });
     let mut from_lists = items::ListItems::new(open, monitor);
     pass(open, &mut from_lists, destination, options, &mut restored, monitor)?;
     if restored.stopped {

@@ -8,6 +8,7 @@
 use super::check::read_blocks;
 use super::open::FoundSet;
 use crate::drives::ReadMode;
+use crate::drives::buffer::{Pool, Pooled};
 use crate::format::ids::{Slot, shard_path};
 use crate::format::record::StripeRecord;
 use crate::stages::parity::Code;
@@ -29,14 +30,14 @@ pub struct Request {
 /// A run of one shard's blocks.
 struct ShardBlocks {
     first: usize,
-    bytes: Vec<u8>,
+    bytes: Pooled,
     /// read, and (after the check) as recorded or rebuilt
     good: Vec<bool>,
 }
 
 impl ShardBlocks {
-    fn empty(range: &Range<usize>, block_bytes: usize) -> Self {
-        let bytes = vec![0; range.len() * block_bytes];
+    fn empty(range: &Range<usize>, block_bytes: usize, pool: &Pool) -> Self {
+        let bytes = pool.take(range.len() * block_bytes);
         Self { first: range.start, bytes, good: vec![false; range.len()] }
     }
 
@@ -92,12 +93,13 @@ pub struct Fetcher<'a> {
     set: &'a FoundSet,
     codes: Mutex<HashMap<(u8, u8), Arc<Code>>>,
     progress: &'a (dyn Fn(Slot, u64) + Sync),
+    pool: Pool,
 }
 
 impl<'a> Fetcher<'a> {
     /// Reads from the drives of `set` that are here; `progress` hears of every read.
     pub fn new(set: &'a FoundSet, progress: &'a (dyn Fn(Slot, u64) + Sync)) -> Self {
-        Self { set, codes: Mutex::new(HashMap::new()), progress }
+        Self { set, codes: Mutex::new(HashMap::new()), progress, pool: Pool::new() }
     }
 
     /// Reads the wanted shards, each from its drive at the same time; where some cannot be read at
@@ -130,7 +132,7 @@ impl<'a> Fetcher<'a> {
         let path = format!("{}/{}", self.set.folder, shard_path(record.id, index));
         let mut drives = self.set.all_drives().filter(|d| d.label.slot == slot);
         let mut file = drives.find_map(|d| d.drive.open(&path, ReadMode::Cached).ok())?;
-        let mut blocks = ShardBlocks::empty(range, record.blocks.bytes());
+        let mut blocks = ShardBlocks::empty(range, record.blocks.bytes(), &self.pool);
         blocks.good =
             read_blocks(file.as_mut(), &mut blocks.bytes, record.blocks.bytes(), range.start);
         (self.progress)(slot, blocks.bytes.len() as u64);
@@ -208,7 +210,10 @@ impl<'a> Fetcher<'a> {
                 bad.into_iter().zip(out).map(|(i, block)| (*column, i as u8, block))
             })
             .collect();
-        fixed.iter().filter(|(column, index, block)| raw.put(*index, *column, block)).count() as u64
+        fixed
+            .iter()
+            .filter(|(column, index, block)| raw.put(*index, *column, block, &self.pool))
+            .count() as u64
     }
 
     /// Could the shards on drives that are not here complete the columns?
@@ -250,14 +255,14 @@ impl RawStripe {
     }
 
     /// Takes a rebuilt block if it matches its record.
-    fn put(&mut self, index: u8, column: usize, block: &[u8]) -> bool {
+    fn put(&mut self, index: u8, column: usize, block: &[u8], pool: &Pool) -> bool {
         let record = &self.request.record;
         let hash = record.shard_hashes(index as usize)[column];
         if block_hash(block, column, record.blocks.count()) != hash {
             return false;
         }
         let range = self.request.shards[&index].clone();
-        let empty = || ShardBlocks::empty(&range, block.len());
+        let empty = || ShardBlocks::empty(&range, block.len(), pool);
         let shard = self.shards.entry(index).or_insert_with(empty);
         let at = column - shard.first;
         shard.bytes[at * block.len()..(at + 1) * block.len()].copy_from_slice(block);
