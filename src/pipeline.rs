@@ -6,9 +6,10 @@
 //!   is `depth` times an item; (2) the order of results does not depend on the number of threads;
 //!   (3) after an error no new item is begun.
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, bounded};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
 
 /// Runs `work` on every item that `next` gives, on rayon's pool, and hands the results to `done`
 /// in the items' order. `next` and `done` run on this thread.
@@ -42,8 +43,7 @@ pub fn ordered<I: Send, O: Send, E>(
             if begun == ended {
                 return Ok(());
             }
-            let (number, result) =
-                receiver.recv().expect("this thread holds a sender, so the channel is open");
+            let (number, result) = wait(&receiver);
             waiting.insert(number, result);
             while let Some(result) = waiting.remove(&ended) {
                 ended += 1;
@@ -51,6 +51,26 @@ pub fn ordered<I: Send, O: Send, E>(
             }
         }
     })
+}
+
+/// Waits for a result. A thread of the pool itself works on what is queued meanwhile: otherwise a
+/// pool of one thread would wait for itself.
+fn wait<T>(receiver: &Receiver<T>) -> T {
+    const OPEN: &str = "the caller holds a sender, so the channel is open";
+    loop {
+        match receiver.try_recv() {
+            Ok(result) => return result,
+            Err(_) => match rayon::yield_now() {
+                None => return receiver.recv().expect(OPEN),
+                Some(rayon::Yield::Executed) => {}
+                Some(rayon::Yield::Idle) => {
+                    if let Ok(result) = receiver.recv_timeout(Duration::from_millis(1)) {
+                        return result;
+                    }
+                }
+            },
+        }
+    }
 }
 
 #[cfg(test)]
@@ -79,6 +99,19 @@ mod tests {
         )
         .unwrap();
         assert_eq!(got, (0..500).map(|n| n * 2).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_pool_of_one_thread_does_not_wait_for_itself() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let mut numbers = 0..50u64;
+        let mut sum = 0;
+        let add = |n: u64| {
+            sum += n;
+            Ok::<(), ()>(())
+        };
+        pool.install(|| ordered(4, || Ok(numbers.next()), |n| n, add)).unwrap();
+        assert_eq!(sum, 49 * 25);
     }
 
     #[test]

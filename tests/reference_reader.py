@@ -19,8 +19,8 @@ It needs Python 3.9 and `pip install blake3 zstandard cryptography pyrage`.
     reader.py restore DRIVE... -i IDENTITY --to DIR  restores what can be had
     reader.py vectors FILE                           checks itself against the worked values of the format
 
-A DRIVE is a folder in which the folder `holdall` lies. The exit code is 0 if all is well; 3 if something is
-damaged or missing: of verify, that everything can still be restored, of others, that not everything was; else 1.
+A DRIVE is a folder in which the folder `holdall` lies. The exit code is 0 if all is well, 3 if something is
+damaged or missing but everything can be restored, or was; and 1 if not.
 """
 
 import argparse
@@ -32,14 +32,16 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import struct
 import sys
 import tempfile
 from array import array
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from functools import lru_cache
+from os.path import join, lexists
 
 import pyrage
 import zstandard
@@ -48,6 +50,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 CACHE = 1 << 30  # bytes of shards and chunks that are kept in memory
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # of drives: no link is followed, no pipe awaited
 SLICE = 1 << 20  # bytes that one long integer holds, about; more does not make it faster
 
 
@@ -65,6 +68,9 @@ class Report:
         if text not in self.said:
             self.said.add(text)
             print(text, file=sys.stderr)
+
+    def exit_code(self):
+        return (0, 3, 1)[self.worst]
 
     def bad(self, text):
         """Something is damaged or missing, but may still be had from elsewhere."""
@@ -109,32 +115,22 @@ def ranges(numbers):
             spans[-1][1] = number
         else:
             spans.append([number, number])
-    words = [str(a) if a == b else "%d-%d" % (a, b) for a, b in spans[:12]]
+    words = [str(a) if a == b else f"{a}-{b}" for a, b in spans[:12]]
     return ", ".join(words) + (", ..." if len(spans) > 12 else "")
 
 
 def read_file(path, limit=1 << 32):
     """The bytes of a file on a drive: no link, no pipe, not above `limit`."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(os.open(path, READ), "rb") as file:
+            info = os.fstat(file.fileno())
+            if not stat.S_ISREG(info.st_mode):
+                raise Bad("it is no regular file")
+            if info.st_size > limit:
+                raise Bad(f"it has {info.st_size} bytes, more than {limit}")
+            return file.read(limit)
     except OSError as error:
         raise Bad(error.strerror)
-    try:
-        info = os.fstat(handle)
-        if not stat.S_ISREG(info.st_mode):
-            raise Bad("it is no regular file")
-        if info.st_size > limit:
-            raise Bad("it has %d bytes, more than %d" % (info.st_size, limit))
-        pieces = []
-        while True:
-            piece = os.read(handle, 1 << 24)
-            if not piece:
-                return b"".join(pieces)
-            pieces.append(piece)
-    except OSError as error:
-        raise Bad(error.strerror)
-    finally:
-        os.close(handle)
 
 
 def power_of_two(number, low, high):
@@ -220,7 +216,8 @@ def chunk_values(data, counter):
         for at in range(0, len(rest), 64):
             part = rest[at:at + 64]
             flags = (CHUNK_START if at == 0 else 0) | (CHUNK_END if at + 64 >= len(rest) else 0)
-            last = compress(cv, words_of(part.ljust(64, b"\0")), (counter & 0xFFFFFFFF, counter >> 32), len(part), flags, 1)
+            block = words_of(part.ljust(64, b"\0"))
+            last = compress(cv, block, (counter & 0xFFFFFFFF, counter >> 32), len(part), flags, 1)
             cv = [value[0] for value in last]
         values = [value + more for value, more in zip(values, last)]
     return values
@@ -274,11 +271,6 @@ def block_hashes(data, size, first=0):
             values = pair(values, False)
         hashes += as_bytes(values)
     return hashes
-
-
-def piece_matches(piece, offset, whole, id):
-    """Are these the bytes of an extent's id (section 13)? `whole`: the piece is all that the entry announced."""
-    return (plain_hash(piece) if whole else subtree(piece, offset // 1024)) == id
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -366,6 +358,10 @@ def catalog_key(run_key, salt, suite, owner, part, B, n):
                   + struct.pack("<III", part, B, n))
 
 
+def catalog_name(run, part):
+    return f"catalog/{run}-index.cat" if part == 0xFFFFFFFF else f"catalog/{run}-{part:08x}.cat"
+
+
 def owner_bytes(shipment, number, run):
     return struct.pack("<QIQ", int(shipment, 16), number, int(run, 16))
 
@@ -377,7 +373,7 @@ def parse_run_key(data, owner):
     if magic != b"holdall run key\n" or zero:
         raise Bad("it is no run key")
     if version != 1:
-        raise Bad("its version is %d; this reader knows version 1" % version)
+        raise Bad(f"its version is {version}; this reader knows version 1")
     if data[20:40] != owner:
         raise Bad("it belongs to another shipment, set or run")
     return data[40:]
@@ -417,13 +413,13 @@ def parse_label(data, shipment, number):
     if not isinstance(label, dict) or label.get("what") != "holdall drive":
         raise Bad("it is no label of holdall")
     for name in ("format", "set", "slot", "drives", "suite", "chunk_bytes", "block_bytes"):
-        if type(label.get(name)) is not int or label[name] < 0:
-            raise Bad("%s is no number" % name)
+        if type(label.get(name)) is not int:
+            raise Bad(f"{name} is no number")
     for name in ("program", "shipment", "case", "survive", "created", "name", "contact"):
-        if not isinstance(label.get(name), str):
-            raise Bad("%s is no text" % name)
+        if type(label.get(name)) is not str:
+            raise Bad(f"{name} is no text")
     if label["format"] != 1:
-        raise Bad("its format is %d; this reader knows format 1" % label["format"])
+        raise Bad(f"it is of a newer format, {label['format']}")
     if (label["shipment"], label["set"]) != (shipment, number) or number == 0:
         raise Bad("it belongs to another set")
     if not 1 <= label["slot"] <= label["drives"] <= 65535:
@@ -457,14 +453,14 @@ class SetText:
             raise Bad("it belongs to another set")
         self.closed = self.one(r"closed (\S.*)")[0]
         self.survive = self.one(r"survive (\S.*)")[0]
-        slots = self.many(r"slot %s ([A-Za-z0-9._-]{1,32}) %s" % (decimal, hex64))
+        slots = self.many(rf"slot {decimal} ([A-Za-z0-9._-]{{1,32}}) {hex64}")
         if not slots or [int(slot[0]) for slot in slots] != list(range(1, len(slots) + 1)):
             raise Bad("its slots are not numbered 1, 2, 3, ...")
         self.slots = {int(slot): (case, label) for slot, case, label in slots}
-        self.runs = [(run, bytes.fromhex(promise), int(files), int(stripes), bytes.fromhex(last)) for
-                     run, promise, files, stripes, last in self.many(" ".join(("run", hex16, hex64, decimal, decimal, hex64)))]
+        self.runs = [(run, bytes.fromhex(promise), int(files), int(stripes), bytes.fromhex(last)) for run, promise, files,
+                     stripes, last in self.many(f"run {hex16} {hex64} {decimal} {decimal} {hex64}")]
         self.parts = [(run, int(part), int(size), bytes.fromhex(digest)) for run, part, size, digest
-                      in self.many(" ".join(("part", hex16, decimal, decimal, hex64)))]
+                      in self.many(f"part {hex16} {decimal} {decimal} {hex64}")]
         self.one("before ([0-9a-f]{64}|none)")
         self.one("base ([0-9a-f]{16}|none)")
         self.last = self.one("last (yes|no)")[0] == "yes"
@@ -497,7 +493,7 @@ class Record:
         (length, self.kind, reason, self.suite, self.k, self.m, zero, version, self.B, self.n, *owner, self.stripe,
          members, self.commitment, self.previous) = struct.unpack_from("<IBBBBBBHIIIQQII32s32s", data, at)
         if version > 1:
-            raise Bad("a record is of a newer format, %d" % version)
+            raise Bad(f"a record is of a newer format, {version}")
         self.total = self.k + self.m
         if (version == 0 or zero or self.kind > 1 or reason > 3 or self.k < 1 or self.total > 255
                 or not power_of_two(self.B, 4096, 4194304) or not 1 <= self.n <= 65536
@@ -535,17 +531,20 @@ class Record:
         return blake3(self.body, key=key).digest() == self.mac
 
 
+RECORD_FILE = struct.Struct("<8sHHIQQIIIII32s")
+
+
 class RecordFile:
     """One commit of the packer."""
 
     def __init__(self, data, shipment, number, run, file_number):
         if len(data) < 116:
             raise Bad("it ends early")
-        (magic, version, flags, *owner, count, part, part_B, part_n, part_hash) = struct.unpack_from("<8sHHIQQIIIII32s", data)
+        magic, version, flags, *owner, count, part, part_B, part_n, part_hash = RECORD_FILE.unpack_from(data)
         if magic != b"holdrec\n":
             raise Bad("it is no record file")
         if version > 1:
-            raise Bad("it is of a newer format, %d" % version)
+            raise Bad(f"it is of a newer format, {version}")
         if plain_hash(data[:-32]) != data[-32:]:
             raise Bad("it does not match its own hash")
         if version == 0 or flags > 1 or owner != [number, int(shipment, 16), int(run, 16), file_number]:
@@ -608,9 +607,9 @@ class Entry:
             if at > self.item_end:
                 raise Bad("a field of an entry ends early")
             if tag >= 128:
-                raise Bad("an entry has a field of a newer format, %d" % tag)
+                raise Bad(f"an entry has a field of a newer format, {tag}")
             if tag in tags and tag != 4:
-                raise Bad("an entry has the field %d twice" % tag)
+                raise Bad(f"an entry has the field {tag} twice")
             tags.add(tag)
             if tag == 1:
                 self.target = value
@@ -621,7 +620,7 @@ class Entry:
                 self.xattrs.append((value[2:name], value[name:]))
             elif tag == 5 and self.kind in (CHARACTER, BLOCK):
                 if length != 8:
-                    raise Bad("the number of a device has %d bytes" % length)
+                    raise Bad(f"the number of a device has {length} bytes")
                 self.device = struct.unpack("<II", value)
             elif tag == 6 and self.kind == FILE:
                 if length % 16:
@@ -671,7 +670,7 @@ class Extent:
     def __init__(self, fields):
         _, self.offset, self.length, self.skip, self.id, run, *chunk = fields
         stripe, index, method, start, head, stored, plain = chunk
-        self.chunk = ("%016x" % run, *chunk)
+        self.chunk = (f"{run:016x}", *chunk)
         if (self.length == 0 or self.offset + self.length >= 1 << 64 or self.skip + self.length > plain or method > 1
                 or not 0 < head <= stored or (method == 0 and plain != stored)):
             raise Bad("a field of an extent is out of range")
@@ -718,7 +717,7 @@ def parse_list(data):
                 entry = None
                 at += 42
         else:
-            raise Bad("an item is of the unknown kind %d" % kind)
+            raise Bad(f"an item is of the unknown kind {kind}")
         items.append(item)
     return items
 
@@ -749,22 +748,22 @@ def gather(lists, into):
 class Folder:
     """A set's folder on one drive."""
 
-    def __init__(self, drive, path):
-        self.drive, self.path, self.label, self.slot, self.hashes = drive, path, None, None, {}
-
-    def names(self, folder, pattern):
-        try:
-            return sorted(name for name in os.listdir(os.path.join(self.path, folder)) if re.fullmatch(pattern, name))
-        except OSError:
-            return []
+    def __init__(self, path):
+        self.path, self.slot, self.hashes = path, 0, {}
 
 
 class HoldallSet:
     def __init__(self, shipment, number, report, all_blocks=False):
         self.shipment, self.number, self.report, self.all_blocks = shipment, number, report, all_blocks
-        self.name = "%s-%03d" % (shipment, number)
+        self.name = f"{shipment}-{number:03d}"
         self.folders, self.keys, self.label, self.text = [], {}, None, None
         self.cache = Cache(CACHE)
+
+    def bad(self, text):
+        self.report.bad(f"set {self.name}: {text}")
+
+    def lost(self, text):
+        self.report.lost(f"set {self.name}: {text}")
 
     def owner(self, run):
         return owner_bytes(self.shipment, self.number, run)
@@ -772,16 +771,16 @@ class HoldallSet:
     def copies(self, name, limit=1 << 32, parse=None, missing=False):
         """Gives (folder, bytes or what `parse` makes of them) for each good copy, and reports the bad ones."""
         for folder in self.folders:
-            for place in (name, os.path.join("copy", name)):
-                path = os.path.join(folder.path, place)
-                if os.path.lexists(path):
+            for place in (name, "copy/" + name):
+                path = join(folder.path, place)
+                if lexists(path):
                     try:
                         data = read_file(path, limit)
                         yield folder, parse(data) if parse else data
                     except Bad as why:
-                        self.report.bad("%s: %s" % (path, why))
-                elif missing and place == name:
-                    self.report.bad("%s: it is missing" % path)
+                        self.report.bad(f"{path}: {why}")
+                elif missing and (place == name or self.text and name.startswith("key-") and name.endswith(".age")):
+                    self.report.bad(f"{path}: it is missing")
 
     def load(self):
         """Reads what is in clear: labels, set.txt and records."""
@@ -794,60 +793,55 @@ class HoldallSet:
         for _, text in self.copies("set.txt", 4 << 20, lambda data: SetText(data, self.shipment, self.number)):
             found[text.root] = text
         if len(found) > 1:
-            self.report.bad("set %s: CONFLICT: there are different valid copies of set.txt, with the roots %s; none is used"
-                            % (self.name, ", ".join(sorted(root.hex() for root in found))))
+            roots = ", ".join(sorted(root.hex() for root in found))
+            self.bad(f"CONFLICT: there are different valid copies of set.txt; none is used; their roots: {roots}")
         elif found:
             self.text = next(iter(found.values()))
             for folder in self.folders:
-                if not os.path.lexists(os.path.join(folder.path, "set.txt")):
-                    self.report.bad("%s/set.txt: it is missing" % folder.path)
+                if not lexists(join(folder.path, "set.txt")):
+                    self.report.bad(f"{folder.path}/set.txt: it is missing")
         else:
-            self.report.bad("set %s has no set.txt: it was not closed, or what closed it is lost; nobody can tell if "
-                            "more belongs to it" % self.name)
+            self.bad("there is no set.txt: the set was not closed, or that is lost; more may belong to it")
 
     def load_labels(self):
-        votes = Counter()
         shared = ("drives", "survive", "suite", "chunk_bytes", "block_bytes")
         for folder in self.folders:
-            for place in ("label.json", os.path.join("copy", "label.json")):
-                path = os.path.join(folder.path, place)
+            for place in ("label.json", "copy/label.json"):
+                path = join(folder.path, place)
                 try:
                     data = read_file(path, 65536)
                     label = parse_label(data, self.shipment, self.number)
+                    if self.text and self.text.slots.get(label["slot"]) != (label["case"], plain_hash(data).hex()):
+                        raise Bad("it is not the label that set.txt names for its slot")
                 except Bad as why:
-                    if self.text or os.path.lexists(path):  # copies are made when a set is closed
-                        self.report.bad("%s: %s" % (path, why))
+                    if self.text or lexists(path):  # copies are made when a set is closed
+                        self.report.bad(f"{path}: {why}")
                     continue
-                known = self.text is None or self.text.slots.get(label["slot"]) == (label["case"], plain_hash(data).hex())
-                if not known:
-                    self.report.bad("%s: it is not the label of slot %d that set.txt names" % (path, label["slot"]))
-                if folder.label is None or (known and not folder.known):
-                    folder.label, folder.slot, folder.known = label, label["slot"], known
-            if folder.label:
-                values = tuple(folder.label[name] for name in shared)
-                votes[values] += 1000 if folder.known else 1
-        if len(votes) > 1:
-            self.report.bad("set %s: the labels do not agree" % self.name)
-        if votes:
-            self.label = dict(zip(shared, votes.most_common(1)[0][0]))
+                folder.slot = folder.slot or label["slot"]
+                self.label = self.label or label
+                if any(label[name] != self.label[name] for name in shared):
+                    self.report.bad(f"{path}: it does not agree with the other labels")
 
     def load_records(self):
         """All valid record files: {run: {number: [different contents]}}. Without a key each may be believed."""
         self.found = {}
-        pattern = r"[0-9a-f]{16}-[0-9a-f]{8}\.rec"
-        names = {name for folder in self.folders for place in ("records", os.path.join("copy", "records"))
-                 for name in folder.names(place, pattern)}
+        names = set()
+        for folder, place in itertools.product(self.folders, ("records", "copy/records")):
+            if os.path.isdir(join(folder.path, place)):
+                names.update(os.listdir(join(folder.path, place)))
         for name in sorted(names):
+            if not re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]{8}\.rec", name):
+                continue
             run, number = name[:16], int(name[17:25], 16)
             seen = {}
-            for _, data in self.copies(os.path.join("records", name), missing=True):
+            for _, data in self.copies("records/" + name, missing=True):
                 seen.setdefault(data, None)
             for data in seen:
                 try:
                     file = RecordFile(data, self.shipment, self.number, run, number)
                     self.found.setdefault(run, {}).setdefault(number, []).append(file)
                 except Bad as why:
-                    self.report.bad("a copy of records/%s in set %s: %s" % (name, self.name, why))
+                    self.bad(f"a copy of records/{name}: {why}")
 
     def unwrap(self, identities):
         """Opens the run keys; drops runs without one, and record files that are not authentic."""
@@ -858,7 +852,7 @@ class HoldallSet:
             if self.text:
                 promises.update(promise for name, promise, *_ in self.text.runs if name == run)
             why = "it is on none of the drives"
-            for _, wrapped in self.copies("key-%s.age" % run, 1 << 20):
+            for _, wrapped in self.copies(f"key-{run}.age", 1 << 20):
                 try:
                     key = parse_run_key(pyrage.decrypt(wrapped, identities), self.owner(run))
                     if promises and commitment(key, self.owner(run)) not in promises:
@@ -868,7 +862,7 @@ class HoldallSet:
                 except (Bad, pyrage.DecryptError) as error:
                     why = error
             else:
-                self.report.lost("the key of run %s in set %s: %s" % (run, self.name, why))
+                self.lost(f"the key of run {run}: {why}")
         for run, numbers in list(self.found.items()):
             if run not in self.keys:
                 del self.found[run]
@@ -878,50 +872,41 @@ class HoldallSet:
                 good = [file for file in files if all(record.commitment == promise and record.authentic(key)
                                                       for record in file.records)]
                 if len(good) < len(files):
-                    self.report.bad("a copy of records/%s-%08x.rec in set %s is not authentic" % (run, number, self.name))
+                    self.bad(f"a copy of records/{run}-{number:08x}.rec is not authentic")
                 numbers[number] = good
 
     def order(self):
         """Puts the records in order, and checks their chain and set.txt against them (sections 10 and 15)."""
-        named = {record.previous for numbers in self.found.values() for files in numbers.values() for file in files
-                 for record in file.records}
-        if self.text:
-            named.update(last for *_, last in self.text.runs)
         runs = {}
         for run, numbers in self.found.items():
-            chosen = []
-            for number in sorted(numbers):
-                files = numbers[number]
+            runs[run] = []
+            for number, files in sorted(numbers.items()):
                 if len(files) > 1:
-                    self.report.bad("set %s: CONFLICT: there are different valid files records/%s-%08x.rec"
-                                    % (self.name, run, number))
-                    files = [file for file in files if file.records and file.records[-1].digest in named] + files
-                chosen += files[:1]
-            runs[run] = chosen
+                    self.bad(f"CONFLICT: there are different valid files records/{run}-{number:08x}.rec")
+                runs[run] += files[:1]
         records = {run: [record for file in files for record in file.records] for run, files in runs.items()}
         order, digest = [run for run, *_ in self.text.runs if run in runs] if self.text else [], bytes(32)
         while not self.text:
-            following = [run for run in runs if run not in order and records[run] and records[run][0].previous == digest]
+            following = [run for run in runs if records[run] and records[run][0].previous == digest and run not in order]
             if len(following) != 1:
                 break
             order.append(following[0])
             digest = records[following[0]][-1].digest
         for run in sorted(set(runs) - set(order)):
             if self.text:
-                self.report.bad("set %s: run %s is not in set.txt; it is left out" % (self.name, run))
+                self.bad(f"run {run} is not in set.txt; it is left out")
             else:
-                self.report.bad("set %s: run %s is not in the chain of records" % (self.name, run))
+                self.bad(f"run {run} is not in the chain of records")
                 order.append(run)
         self.files = [file for run in order for file in runs[run]]
-        self.stripes, digest = OrderedDict(), bytes(32)
+        self.stripes, digest = {}, bytes(32)
         for file in self.files:
             for record in file.records:
                 if record.previous != digest:
-                    self.report.lost("set %s: the chain of records is broken before stripe %08x of run %s: records are "
-                                     "missing or mixed up" % (self.name, record.stripe, record.run))
+                    self.lost(f"the chain of records is broken before stripe {record.run}-{record.stripe:08x}: some are missing")
                 digest = record.digest
                 if (record.run, record.stripe) in self.stripes:
-                    self.report.bad("set %s: run %s has stripe %08x twice" % (self.name, record.run, record.stripe))
+                    self.bad(f"run {record.run} has stripe {record.stripe:08x} twice")
                 else:
                     self.stripes[record.run, record.stripe] = Stripe(self, record)
         last = bytes(32)
@@ -929,33 +914,31 @@ class HoldallSet:
             here = records.get(run, [])
             last = here[-1].digest if here else last
             if (len(runs.get(run, [])), len(here), last) != (files, stripes, digest):
-                self.report.lost("set %s: run %s ends in another record than set.txt says: records are missing" % (self.name, run))
+                self.lost(f"run {run} ends in another record than set.txt says: records are missing")
             if any(record.commitment != promise for record in here):
-                self.report.bad("set %s: the key of run %s in set.txt is not that of its records" % (self.name, run))
+                self.bad(f"the key of run {run} in set.txt is not that of its records")
             last = digest
 
     def missing_slots(self):
-        """The slots that are not here, as text; where set.txt does not tell, those that records name."""
+        """The slots that are not here, as text."""
         here = {folder.slot for folder in self.folders}
         if self.text:
-            known = {slot: "%d (case %s)" % (slot, case) for slot, (case, _) in self.text.slots.items()}
+            known = {slot: f"{slot} (case {case})" for slot, (case, _) in self.text.slots.items()}
         else:
-            slots = range(1, self.label["drives"] + 1) if self.label else []
-            named = {slot for stripe in self.stripes.values() for slot in stripe.record.slots}
-            known = {slot: str(slot) for slot in sorted(named.union(slots))}
+            known = {slot: str(slot) for slot in range(1, self.label["drives"] + 1 if self.label else 0)}
         return [text for slot, text in known.items() if slot not in here]
 
     # The catalog (section 14)
 
     def catalog_file(self, run, part, size, suite, B):
         """The content of a part or of the index, each block from a copy that has it sound."""
-        name = "catalog/%s-%s.cat" % (run, "index" if part == 0xFFFFFFFF else "%08x" % part)
+        name = catalog_name(run, part)
         if run not in self.keys:
-            raise Bad("%s: there is no key for it" % name)
+            raise Bad(f"{name}: there is no key for it")
         if suite != 1:
-            raise Bad("%s: this reader does not know suite %d" % (name, suite))
+            raise Bad(f"{name}: this reader does not know suite {suite}")
         if size == 0 or size % B:
-            raise Bad("%s: its size is no number of blocks" % name)
+            raise Bad(f"{name}: its size is no number of blocks")
         n = size // B
         copies = [data for _, data in self.copies(name, missing=True)]
         for salt in {data[:32]: None for data in copies}:
@@ -972,9 +955,9 @@ class HoldallSet:
                 payload = b"".join(plain)
                 length = int.from_bytes(payload[:8], "little")
                 if length > len(payload) - 8:
-                    raise Bad("%s: its content is longer than the file" % name)
+                    raise Bad(f"{name}: its content is longer than the file")
                 return payload[8:8 + length]
-        raise Bad("%s: no copies make a whole file" % name)
+        raise Bad(f"{name}: no copies make a whole file")
 
     def catalog_lists(self):
         """The lists in the catalog's frames, in order, and if all of them could be had."""
@@ -989,17 +972,17 @@ class HoldallSet:
                 raise Bad("set.txt does not name the catalog's index last")
             rows = parse_index(self.catalog_file(run, number, size, suite, B))
         except Bad as why:
-            self.report.bad("set %s: %s; the lists in the shards are taken" % (self.name, why))
+            self.bad(f"{why}; the lists in the shards are taken")
             return [], False
         for part, offset, stored, plain, key in rows:
             try:
                 if part not in parts:
                     parts[part] = None
                     if part not in sizes:
-                        raise Bad("set.txt does not name the part %s-%08x" % part)
+                        raise Bad("set.txt does not name " + catalog_name(*part))
                     parts[part] = self.catalog_file(*part, sizes[part], suite, B)
                 if parts[part] is None:
-                    raise Bad("part %s-%08x cannot be had" % part)
+                    raise Bad(catalog_name(*part) + " cannot be had")
                 data = parts[part][offset:offset + 8 + stored]
                 if len(data) != 8 + stored or struct.unpack_from("<II", data) != (stored, plain):
                     raise Bad("a frame is not what its row says")
@@ -1008,7 +991,7 @@ class HoldallSet:
                     raise Bad("a frame does not begin with the entry that its row names")
             except Bad as why:
                 whole = False
-                self.report.bad("set %s, catalog: %s; the lists in the shards are taken" % (self.name, why))
+                self.bad(f"catalog: {why}; the lists in the shards are taken")
         return lists, whole
 
     def shard_lists(self):
@@ -1018,14 +1001,14 @@ class HoldallSet:
                 try:
                     yield parse_list(stripe.list(index))
                 except Bad as why:
-                    self.report.lost("set %s: the list of data shard %s: %s" % (self.name, stripe.shard_name(index), why))
+                    self.lost(f"the list of {stripe.shard_name(index)}: {why}")
 
     def entries(self, from_lists):
         """{path: entry} of this set; of several entries of one path the last counts."""
         lists, whole = ([], False) if from_lists else self.catalog_lists()
-        found = {path: entries[-1] for path, entries in gather(lists, OrderedDict()).items()}
+        found = {path: last for path, (*_, last) in gather(lists, {}).items()}
         if not whole:
-            partly, found = found, {path: entries[-1] for path, entries in gather(self.shard_lists(), OrderedDict()).items()}
+            partly, found = found, {path: last for path, (*_, last) in gather(self.shard_lists(), {}).items()}
             for path, entry in partly.items():
                 if path not in found or len(entry.extents) > len(found[path].extents):
                     found[path] = entry
@@ -1043,7 +1026,7 @@ class HoldallSet:
     def read_chunk(self, run, number, index, method, offset, head, stored, plain):
         stripe = self.stripes.get((run, number))
         if stripe is None or stripe.record.kind != 0:
-            raise Bad("there is no record of stripe %s-%08x" % (run, number))
+            raise Bad(f"there is no record of stripe {run}-{number:08x}")
         record, room = stripe.record, stripe.room - 16
         if index >= record.k or offset + head > room:
             raise Bad("an extent names a place outside its shard")
@@ -1064,7 +1047,7 @@ def inflate(data, size):
         with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=False) as reader:
             plain = reader.read(size + 1)
     except zstandard.ZstdError as why:
-        raise Bad("zstd: %s" % why)
+        raise Bad(f"zstd: {why}")
     if len(plain) != size:
         raise Bad("a zstd frame does not give the bytes that were announced")
     return plain
@@ -1086,7 +1069,7 @@ def parse_index(data):
         if stored == 0 or not 0 < plain <= 67108864 or key < before:
             raise Bad("a row of the catalog's index is out of range")
         before = key
-        rows.append((("%016x" % run, number), offset, stored, plain, key))
+        rows.append(((f"{run:016x}", number), offset, stored, plain, key))
     if at != len(data):
         raise Bad("more follows behind the rows of the catalog's index")
     return rows
@@ -1103,47 +1086,34 @@ class Stripe:
 
     def shard_name(self, index):
         record = self.record
-        return "shards/%05x/%s-%08x-%02x" % (record.stripe // 512, record.run, record.stripe, index)
+        return f"shards/{record.stripe // 512:05x}/{record.run}-{record.stripe:08x}-{index:02x}"
 
     def read_blocks(self, path):
-        """The first n * B bytes of a shard's file, with zeros for what cannot be read, and if it is just as long."""
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        """The first n * B bytes of a shard's file, with zeros for what cannot be read, and the file's length."""
+        handle, B = os.open(path, READ), self.record.B
         try:
-            info = os.fstat(handle)
-            if not stat.S_ISREG(info.st_mode):
-                raise OSError(errno.EINVAL, "it is no regular file")
-            data, B, whole = bytearray(self.size), self.record.B, info.st_size == self.size
-            step = max(B, 1 << 24)
-            for at in range(0, min(self.size, info.st_size), step):
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise Bad("it is no regular file")
+            data = bytearray(self.size)
+            for at in range(0, self.size, B):
                 try:
-                    piece = os.pread(handle, min(step, self.size - at), at)
+                    piece = os.pread(handle, B, at)
                     data[at:at + len(piece)] = piece
-                except OSError:
-                    whole = False
-                    for block in range(at, min(at + step, self.size), B):
-                        try:
-                            piece = os.pread(handle, B, block)
-                            data[block:block + len(piece)] = piece
-                        except OSError:
-                            pass
-            return data, whole, info.st_size
+                except OSError as error:
+                    self.report.bad(f"{path}: block {at // B}: {error.strerror}")
+            return data, os.fstat(handle).st_size
         finally:
             os.close(handle)
 
     def check_blocks(self, index, data, blocks):
         """Which of these blocks match their hashes."""
-        record = self.record
+        record, B = self.record, self.record.B
         if record.n == 1:
-            return [block for block in blocks if plain_hash(data) == record.hash(index, 0)]
-        good, B, blocks = [], record.B, list(blocks)
-        while blocks:
-            run = 1
-            while run < len(blocks) and blocks[run] == blocks[0] + run:
-                run += 1
-            hashes = block_hashes(data[blocks[0] * B:(blocks[0] + run) * B], B, blocks[0])
-            good += [block for block, value in zip(blocks, hashes) if value == record.hash(index, block)]
-            blocks = blocks[run:]
-        return good
+            hashes = {0: plain_hash(data)}
+        elif blocks:
+            first, end = blocks[0], blocks[-1] + 1
+            hashes = dict(zip(range(first, end), block_hashes(data[first * B:end * B], B, first)))
+        return [block for block in blocks if hashes[block] == record.hash(index, block)]
 
     def read(self, index, every=False):
         """A shard as it lies on the drives: (its bytes, which blocks are good). Bad blocks are looked for in further
@@ -1153,25 +1123,25 @@ class Stripe:
         slot = record.slots[index]
         found = False
         for folder in sorted(self.set.folders, key=lambda folder: folder.slot != slot):
-            path = os.path.join(folder.path, name)
-            if not os.path.lexists(path):
+            path = join(folder.path, name)
+            if not lexists(path):
                 continue
             found = True
             try:
-                data, whole, length = self.read_blocks(path)
-            except OSError as error:
-                self.report.bad("%s: %s" % (path, error.strerror))
+                data, length = self.read_blocks(path)
+            except (Bad, OSError) as why:
+                self.report.bad(f"{path}: {why}")
                 continue
-            folder.hashes[name] = plain_hash(data) if whole else None
+            folder.hashes[name] = plain_hash(data) if length == self.size else None
             if length != self.size:
-                self.report.bad("%s: it has %d bytes instead of %d" % (path, length, self.size))
-            if whole and not self.set.all_blocks and folder.hashes[name] == record.root(index):
+                self.report.bad(f"{path}: it has {length} bytes instead of {self.size}")
+            if not self.set.all_blocks and folder.hashes[name] == record.root(index):
                 sound = range(record.n)
             else:
                 sound = self.check_blocks(index, data, range(record.n))
             if len(sound) < record.n:
                 bad = sorted(set(range(record.n)).difference(sound))
-                self.report.bad("%s: %d of %d blocks are damaged: %s" % (path, len(bad), record.n, ranges(bad)))
+                self.report.bad(f"{path}: {len(bad)} of {record.n} blocks are damaged: {ranges(bad)}")
             if kept is None or len(sound) == record.n:
                 kept, good = data, bytearray(record.n)
             for block in sound:
@@ -1183,7 +1153,7 @@ class Stripe:
         if not found:
             for folder in self.set.folders:
                 if folder.slot == slot:
-                    self.report.bad("%s: it is missing" % os.path.join(folder.path, name))
+                    self.report.bad(f"{join(folder.path, name)}: it is missing")
         self.known[index] = good
         return kept, good
 
@@ -1239,9 +1209,9 @@ class Stripe:
         """The payload of a data shard, and which of its blocks could be opened."""
         record = self.record
         if record.run not in self.set.keys:
-            raise Bad("there is no key for run %s" % record.run)
+            raise Bad(f"there is no key for run {record.run}")
         if record.suite != 1:
-            raise Bad("this reader does not know suite %d" % record.suite)
+            raise Bad(f"this reader does not know suite {record.suite}")
         data, good = self.sealed(index)
         key = shard_key(self.set.keys[record.run], record.salts[index], record.suite, self.set.owner(record.run),
                         record.stripe, index, record.k, record.m, record.B, record.n)
@@ -1251,7 +1221,7 @@ class Stripe:
             if good[block]:
                 plain = open_block(cipher, block, view[block * record.B:(block + 1) * record.B])
                 if plain is None:
-                    self.report.bad("%s: block %d matches its hash but does not open" % (self.shard_name(index), block))
+                    self.report.bad(f"{self.shard_name(index)}: block {block} matches its hash but does not open")
                 else:
                     start = max(block * (record.B - 16) - 32, 0)
                     payload[start:start + len(plain)] = plain
@@ -1264,7 +1234,7 @@ class Stripe:
         if start < end:
             inner = self.record.B - 16
             if not all(opened[(start + 32) // inner:(end - 1 + 32) // inner + 1]):
-                raise Bad("blocks of %s cannot be had" % self.shard_name(index))
+                raise Bad(f"blocks of {self.shard_name(index)} cannot be had")
         return bytes(payload[start:end])
 
     def list(self, index):
@@ -1278,44 +1248,39 @@ def find_sets(drives, report, all_blocks=False, only=None):
     """The sets on the drives, in order; of one shipment, if `only` names one."""
     sets = {}
     for drive in drives:
-        home = os.path.join(drive, "holdall")
+        home = join(drive, "holdall")
         try:
             names = sorted(os.listdir(home))
         except OSError as error:
-            report.bad("%s: %s" % (home, error.strerror))
+            report.bad(f"{home}: {error.strerror}")
             continue
         seen = False
         for name in names:
             match = re.fullmatch(r"([0-9a-f]{16})-([0-9]{3,10})", name)
-            if not match or not os.path.isdir(os.path.join(home, name)):
+            if not match or not os.path.isdir(join(home, name)):
                 continue
             shipment, number = match.group(1), int(match.group(2))
-            if name == "%s-%03d" % (shipment, number) and 0 < number < 1 << 32:
+            if name == f"{shipment}-{number:03d}" and 0 < number < 1 << 32:
                 seen = True
                 if (shipment, number) not in sets:
                     sets[shipment, number] = HoldallSet(shipment, number, report, all_blocks)
-                sets[shipment, number].folders.append(Folder(drive, os.path.join(home, name)))
+                sets[shipment, number].folders.append(Folder(join(home, name)))
         if not seen:
-            report.bad("%s: there is no set on it" % home)
+            report.bad(f"{home}: there is no set on it")
     found = [sets[key] for key in sorted(sets) if only in (None, key[0])]
     for one in found:
         one.load()
     return found
 
 
-def missing_sets(sets, report):
+def missing_sets(sets):
     """Says which sets of a shipment are known to exist but are not here."""
     for shipment in sorted({one.shipment for one in sets}):
-        here = {one.number: one for one in sets if one.shipment == shipment}
-        top = max(here)
-        absent = [number for number in range(1, top) if number not in here]
+        here = {one.number: one.text for one in sets if one.shipment == shipment}
+        known = range(1, max(here) + (2 if here[max(here)] and not here[max(here)].last else 1))
+        absent = [number for number in known if number not in here]
         if absent:
-            report.note("note: of shipment %s, set %s is not here" % (shipment, ranges(absent)))
-        if here[top].text and not here[top].text.last:
-            report.note("note: of shipment %s, at least set %d is not here" % (shipment, top + 1))
-            absent.append(top + 1)
-        if absent:
-            yield shipment, absent
+            yield f"of shipment {shipment}, set {ranges(absent)} is not here"
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -1330,7 +1295,7 @@ def verify(drives, all_blocks=False, report=None):
         one.order()
         absent = one.missing_slots()
         if absent:
-            report.bad("set %s: drives that are not here: slot %s" % (one.name, ", ".join(absent)))
+            one.bad("drives that are not here: slot " + ", ".join(absent))
         for stripe in one.stripes.values():
             verify_stripe(one, stripe)
         verify_keys(one)
@@ -1338,16 +1303,17 @@ def verify(drives, all_blocks=False, report=None):
         for folder in one.folders:
             verify_checklist(one, folder)
         root = "root " + one.text.root.hex() if one.text else "not closed"
-        print("set %s: %d stripes, %d drives here, %d not; %s" % (one.name, len(one.stripes), len(one.folders), len(absent), root))
-    list(missing_sets(sets, report))
+        print(f"set {one.name}: {len(one.stripes)} stripes, {len(one.folders)} drives here, {len(absent)} not; {root}")
+    for text in missing_sets(sets):
+        report.note("note: " + text)
     print(("whole", "restorable, but damaged or incomplete", "NOT RESTORABLE from these drives")[report.worst])
-    return (0, 3, 1)[report.worst]
+    return report.exit_code()
 
 
 def verify_stripe(one, stripe):
     record = stripe.record
     if record.kind != 0:
-        one.report.note("note: stripe %s-%08x runs along a drive; it is passed by" % (record.run, record.stripe))
+        one.report.note(f"note: stripe {record.run}-{record.stripe:08x} runs along a drive; it is passed by")
         return
     count = [0] * record.n
     for index in range(record.total):
@@ -1355,78 +1321,66 @@ def verify_stripe(one, stripe):
         count = [a + b for a, b in zip(count, good)]
     lost = [column for column in range(record.n) if count[column] < record.k]
     if lost:
-        one.report.lost("set %s: stripe %08x of run %s: fewer than %d good blocks in column %s"
-                        % (one.name, record.stripe, record.run, record.k, ranges(lost)))
+        one.lost(f"stripe {record.run}-{record.stripe:08x}: fewer than {record.k} good blocks in column {ranges(lost)}")
 
 
 def verify_keys(one):
     """The key files against their .b3; nobody can tell more without an identity."""
     runs = set(one.found).union(run for run, *_ in one.text.runs) if one.text else set(one.found)
     for run in sorted(runs):
-        name, here = "key-%s.age" % run, set()
-        sums = {data for _, data in one.copies("key-%s.b3" % run, 4096, missing=True)}
-        for folder in one.folders:
-            for place in (name, os.path.join("copy", name)):
-                path = os.path.join(folder.path, place)
-                try:
-                    data = read_file(path, 1 << 20)
-                    if sums and ("%s  %s\n" % (plain_hash(data).hex(), name)).encode() not in sums:
-                        raise Bad("it does not match its hash")
-                    here.add(data)
-                except Bad as why:
-                    if one.text or os.path.lexists(path):
-                        one.report.bad("%s: %s" % (path, why))
-        if len(here) > 1:
-            one.report.bad("set %s: CONFLICT: there are different copies of %s" % (one.name, name))
-        if not here:
-            one.report.lost("set %s: there is no good copy of %s" % (one.name, name))
+        name, here = f"key-{run}.age", {}
+        for folder, data in one.copies(name, 1 << 20, missing=True):
+            here.setdefault((f"{plain_hash(data).hex()}  {name}\n").encode(), folder.path)
+        sums = {line: folder.path for folder, line in one.copies(f"key-{run}.b3", 4096, missing=True)}
+        for line in set(here) ^ set(sums) if sums else []:
+            one.report.bad(f"{here.get(line) or sums.get(line)}: key-{run}.age or .b3 there is damaged")
+        if len(set(here) & set(sums)) > 1:
+            one.bad("CONFLICT: there are different copies of " + name)
+        if not here or (sums and not set(here) & set(sums)):
+            one.lost("there is no good copy of " + name)
 
 
 def verify_catalog(one):
     parts = one.text.parts if one.text else [file.part for file in one.files if file.part]
     for run, part, size, digest in parts:
-        name = "catalog/%s-%s.cat" % (run, "index" if part == 0xFFFFFFFF else "%08x" % part)
+        name = catalog_name(run, part)
         for folder, data in one.copies(name, missing=True):
             if len(data) != size or plain_hash(data) != digest:
-                one.report.bad("%s/%s: it does not match its hash" % (folder.path, name))
+                one.report.bad(f"{folder.path}/{name}: it does not match its hash")
     for file in one.files:
         if file.part and one.text and file.part not in one.text.parts:
-            one.report.bad("set %s: a part of the catalog is not in set.txt" % one.name)
+            one.bad("a part of the catalog is not in set.txt")
 
 
 def verify_checklist(one, folder):
     """checklist.b3 (section 16): what it names must be here and match; what is here must be named."""
-    path = os.path.join(folder.path, "checklist.b3")
-    if not one.text and not os.path.lexists(path):
+    path = join(folder.path, "checklist.b3")
+    if not one.text and not lexists(path):
         return
     try:
         lines = read_file(path).decode().split("\n")
         if lines.pop() != "":
             raise Bad("its last line does not end")
     except (Bad, UnicodeDecodeError) as why:
-        one.report.bad("%s: %s" % (path, why))
+        one.report.bad(f"{path}: {why}")
         return
     named = set()
     for line in lines:
-        match = re.fullmatch(r"([0-9a-f]{64})  ([0-9a-z./-]+)", line)
-        if not match or ".." in match.group(2) or match.group(2).startswith("/"):
-            one.report.bad("%s: a line has another form: %s" % (path, show(line[:80])))
+        match = re.fullmatch(r"([0-9a-f]{64})  ((?:[0-9a-z-]+/)*[0-9a-z.-]+)", line)
+        if not match:
+            one.report.bad(f"{path}: a line has another form: {show(line[:80])}")
             continue
         digest, name = match.groups()
         named.add(name)
         try:
-            known = folder.hashes.get(name) or plain_hash(read_file(os.path.join(folder.path, name)))
+            known = folder.hashes.get(name) or plain_hash(read_file(join(folder.path, name)))
             if known.hex() != digest:
-                one.report.bad("%s/%s: it does not match the checklist" % (folder.path, name))
+                raise Bad("it does not match the checklist")
         except Bad as why:
-            one.report.bad("%s/%s: the checklist names it: %s" % (folder.path, name, why))
-    here = {"label.json", "set.txt"}.union(folder.hashes)
-    here.update("records/%s-%08x.rec" % (file.run, file.number) for file in one.files)
-    for run, part, *_ in one.text.parts if one.text else []:
-        here.add("catalog/%s-%s.cat" % (run, "index" if part == 0xFFFFFFFF else "%08x" % part))
-    for name in sorted(here - named):
-        if os.path.lexists(os.path.join(folder.path, name)):
-            one.report.bad("%s: it does not name %s" % (path, name))
+            one.report.bad(f"{folder.path}/{name}: {why}")
+    for name in sorted({"label.json", "set.txt"}.union(folder.hashes) - named):
+        if lexists(join(folder.path, name)):
+            one.report.bad(f"{path}: it does not name {name}")
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -1437,25 +1391,26 @@ def read_dataset(drives, identities, report, shipment=None, from_lists=False, al
     sets = find_sets(drives, report, all_blocks, shipment)
     shipments = sorted({one.shipment for one in sets})
     if len(shipments) != 1:
-        raise Bad("choose one with --shipment: " + ", ".join(shipments) if shipments else "there is no such set on these drives")
-    dataset = OrderedDict()
+        raise Bad("choose with --shipment: " + ", ".join(shipments) if shipments else "there is no set on these drives")
+    dataset = {}
     for one in sets:
         one.unwrap(identities)
         if not one.keys:
-            raise Bad("no identity opens a key of set %s" % one.name)
+            raise Bad(f"no identity opens a key of set {one.name}")
         one.order()
         absent = one.missing_slots()
         if absent:
-            report.bad("set %s: drives that are not here: slot %s" % (one.name, ", ".join(absent)))
-        report.note("set %s: %s" % (one.name, "root " + one.text.root.hex() if one.text else "not closed"))
+            one.bad("drives that are not here: slot " + ", ".join(absent))
+        if one.text:
+            report.note(f"set {one.name}: root {one.text.root.hex()}")
         for path, entry in one.entries(from_lists).items():
             before = dataset.get(path)
             if before and before.open() and entry.kind == FILE:  # it runs on from the set before
                 entry.extents = before.extents + entry.extents
                 entry.holes = sorted(set(before.holes + entry.holes))
             dataset[path] = entry
-    for absent in missing_sets(sets, report):
-        report.lost("shipment %s: set %s" % (absent[0], ranges(absent[1])))
+    for text in missing_sets(sets):
+        report.lost(text)
     for path in [path for path, entry in dataset.items() if entry.void()]:
         report.note("note: not in the dataset, could not be read when it was packed: " + show(path))
         del dataset[path]
@@ -1467,7 +1422,7 @@ def ls(drives, identity_files, shipment=None, from_lists=False):
     dataset = read_dataset(drives, read_identities(identity_files), report, shipment, from_lists)
     for entry in dataset.values():
         print(show(entry.path or b"."))
-    return 3 if report.worst == 2 else 0
+    return report.exit_code()
 
 
 def restore(drives, identities, to, shipment=None, from_lists=False, all_blocks=False, report=None):
@@ -1486,11 +1441,9 @@ def restore(drives, identities, to, shipment=None, from_lists=False, all_blocks=
         output.attempt(output.hard_link, entry)
     for entry in sorted((entry for entry in dataset.values() if entry.kind == FOLDER), key=sort_key, reverse=True):
         output.attempt(output.finish_folder, entry)
-    print("restored %d of %d entries, %d bytes; %d are incomplete or could not be restored"
-          % (len(output.made), len(dataset), output.bytes, len(output.failed)))
-    if not output.made and dataset:
-        return 1
-    return 3 if output.failed or report.worst == 2 else 0
+    print(f"restored {len(output.made)} of {len(dataset)} entries, {output.bytes} bytes; "
+          f"{len(output.failed)} are incomplete or could not be restored")
+    return report.exit_code()
 
 
 class Output:
@@ -1499,7 +1452,7 @@ class Output:
     def __init__(self, to, report, all_blocks):
         os.makedirs(to, 0o700, exist_ok=True)
         if os.listdir(to):
-            raise Bad("%s is not empty" % to)
+            raise Bad(f"{to} is not empty")
         self.top = os.open(to, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.report, self.all_blocks, self.root = report, all_blocks, os.geteuid() == 0
         self.made, self.failed, self.bytes = {}, set(), 0
@@ -1513,7 +1466,7 @@ class Output:
 
     def fail(self, entry, why):
         self.failed.add(entry.path)
-        self.report.lost("%s: %s" % (show(entry.path or b"."), why))
+        self.report.lost(f"{show(entry.path) or '.'}: {why}")
 
     def walk(self, path):
         """An open folder below the output, made if its entry was lost. No link is followed on the way."""
@@ -1523,10 +1476,10 @@ class Output:
         for name in path.split(b"/") if path else []:
             try:
                 try:
-                    inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+                    inner = os.open(name, READ | os.O_DIRECTORY, dir_fd=handle)
                 except FileNotFoundError:
                     os.mkdir(name, 0o700, dir_fd=handle)
-                    inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+                    inner = os.open(name, READ | os.O_DIRECTORY, dir_fd=handle)
             finally:
                 os.close(handle)
             handle = inner
@@ -1558,7 +1511,7 @@ class Output:
                 else:
                     os.setxattr(b"/proc/self/fd/%d/%s" % (parent, name), key, value, follow_symlinks=False)
             except (OSError, ValueError) as why:
-                self.fail(entry, "the attribute %s: %s" % (show(key), why))
+                self.fail(entry, f"the attribute {show(key)}: {why}")
         os.utime(what, ns=(entry.time, entry.time), **where)
 
     def folder(self, entry):
@@ -1598,10 +1551,12 @@ class Output:
         finally:
             os.close(parent)
         self.made[entry.path] = entry
+        if entry.target in self.failed:
+            raise Bad(f"it is a name of {show(entry.target)}")
 
     def file(self, entry):
         parent, name = self.place(entry.path)
-        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
+        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=parent)
         self.made[entry.path] = entry
         try:
             os.ftruncate(handle, entry.final_size())
@@ -1632,8 +1587,9 @@ class Output:
             try:
                 chunk = extent.set.chunk(extent.chunk)
                 piece = chunk[extent.skip:extent.skip + extent.length]
-                if (each or extent.whole) and not piece_matches(piece, extent.offset, extent.whole, extent.id):
-                    raise Bad("bytes %d to %d do not match their id" % (extent.offset, end - 1))
+                if extent.whole and plain_hash(piece) != extent.id or not extent.whole and each and (
+                        subtree(piece, extent.offset // 1024) != extent.id):
+                    raise Bad(f"bytes {extent.offset} to {end - 1} do not match their id")
             except Bad as why:
                 yield str(why)
                 missing.append((extent.offset, end))
@@ -1647,12 +1603,12 @@ class Output:
         if not right:
             for extent in doubtful:
                 piece = os.pread(handle, extent.length, extent.offset)
-                if not piece_matches(piece, extent.offset, False, extent.id):
+                if subtree(piece, extent.offset // 1024) != extent.id:
                     os.pwrite(handle, bytes(extent.length), extent.offset)
                     missing.append((extent.offset, extent.offset + extent.length))
         if missing:
-            yield "incomplete: %d of %d bytes are missing, from byte %d on" % (
-                sum(b - a for a, b in missing), size, min(missing)[0])
+            lack = sum(b - a for a, b in missing)
+            yield f"incomplete: {lack} of {size} bytes are missing, from byte {min(missing)[0]} on"
         elif not right:
             yield "its content does not match its root"
         elif entry.open():
@@ -1679,7 +1635,7 @@ class Output:
         for a, b in [*entry.holes_in(offset, end), (end, end)]:
             a = max(a, at)
             view = memoryview(piece)[at - offset:a - offset]
-            if any(piece[a - offset:b - offset]):  # it was no hole any more when it was read
+            if piece[a - offset:b - offset].strip(b"\0"):  # it was no hole any more when it was read
                 view = memoryview(piece)[at - offset:b - offset]
             start = at
             while view:
@@ -1703,38 +1659,30 @@ def vectors(path):
         seen.add(name)
         if examples.get(name) != value:
             failed.append(name)
-            print("wrong: %s\n  given %s\n  here  %s" % (name, examples.get(name), value))
+            print(f"wrong: {name}\n  given {examples.get(name)}\n  here  {value}")
 
     run, shipment, number = inputs["run"], inputs["shipment"], inputs["set"]
     key, owner = bytes.fromhex(inputs["run_key"]), owner_bytes(shipment, number, run)
-    stripe, B = inputs["stripe"], inputs["block_bytes"]
-    salts = [bytes.fromhex(salt) for salt in inputs["salts"]]
+    B = inputs["block_bytes"]
     identities = [pyrage.x25519.Identity.from_str(given["identity"])]
-    unwrapped = pyrage.decrypt(bytes.fromhex(given["key_file"]), identities)
-    check("run key file", unwrapped)
-    if parse_run_key(unwrapped, owner) != key:
-        failed.append("the key in the key file")
+    check("run key file", pyrage.decrypt(bytes.fromhex(given["key_file"]), identities))
     check("commitment", commitment(key, owner))
     check("record key", record_key(key, owner))
     check("MAC of the 12 bytes `small record`", blake3(b"small record", key=record_key(key, owner)).digest())
-    for index, salt in enumerate(salts):
-        check("shard key of data shard %d" % index, shard_key(key, salt, 1, owner, stripe, index, 2, 1, B, 3))
+    for index, salt in enumerate(inputs["salts"]):
+        value = shard_key(key, bytes.fromhex(salt), 1, owner, inputs["stripe"], index, 2, 1, B, 3)
+        check(f"shard key of data shard {index}", value)
     for salt, part, name in zip(inputs["part_salts"], (0, 0xFFFFFFFF), ("part 0", "the index")):
         check("catalog key of " + name, catalog_key(key, bytes.fromhex(salt), 1, owner, part, B, 1))
     blocks = [bytes((1, 2, 3, 4)), bytes((16, 32, 64, 128)), bytes((255, 0, 29, 142))]
     parity = [combine(matrix_row(i, 3), blocks) for i in (3, 4)]
     check("column of 3 data blocks and 2 parity blocks, 4 bytes each", b"".join(blocks + parity))
-    for have in ((0, 1, 3), (2, 3, 4), (4, 1, 3)):
-        rows = invert(have, 3)
-        if [combine(row, [(blocks + parity)[i] for i in have]) for row in rows] != blocks:
-            failed.append("rebuilding from %s" % (have,))
-
     with tempfile.TemporaryDirectory() as scratch:
         drives = []
         for slot, files in given["drives"].items():
-            drives.append(os.path.join(scratch, slot))
+            drives.append(join(scratch, slot))
             for name, data in files.items():
-                target = os.path.join(drives[-1], name)
+                target = join(drives[-1], name)
                 os.makedirs(os.path.dirname(target), exist_ok=True)
                 with open(target, "wb") as file:
                     file.write(bytes.fromhex(data))
@@ -1745,13 +1693,13 @@ def vectors(path):
         record, file = part.record, one.files[0]
         for index in range(2):
             data, _ = part.read(index)
-            check("list of data shard %d" % index, part.list(index))
-            check("trailer of data shard %d" % index, part.plain(index, part.room - 16, part.room))
+            check(f"list of data shard {index}", part.list(index))
+            check(f"trailer of data shard {index}", part.plain(index, part.room - 16, part.room))
         data, _ = part.read(0)
         hashes = block_hashes(bytes(data), B)
         for i in (0, 1):
             block = data[i * B:(i + 1) * B]
-            check("block %d of data shard 0: hash, first 48 bytes, last 16" % i, hashes[i] + block[:48] + block[-16:])
+            check(f"block {i} of data shard 0: hash, first 48 bytes, last 16", hashes[i] + block[:48] + block[-16:])
         check("block hashes of data shard 0", b"".join(hashes))
         check("root of data shard 0", merge(hashes, True))
         check("block hashes of the parity shard", b"".join(block_hashes(bytes(part.read(2)[0]), B)))
@@ -1761,22 +1709,21 @@ def vectors(path):
         check("record digest", record.digest)
         check("record file digest", file.data[-32:])
         for name in ("label.json", "set.txt"):
-            with open(os.path.join(one.folders[0].path, name)) as text:
+            with open(join(one.folders[0].path, name)) as text:
                 check(name, text.read())
         check("set root", one.text.root)
         (_, _, size, _), (_, _, index_size, _) = one.text.parts
         check("catalog frame, first 32 bytes", one.catalog_file(run, 0, size, 1, B)[:32])
         check("catalog index", one.catalog_file(run, 0xFFFFFFFF, index_size, 1, B))
-        parse_index(bytes.fromhex(examples["catalog index"]))
-        if plain_hash(bytes(data)) != merge(hashes, True) or block_hashes(bytes(data), B)[1] != subtree(bytes(data[B:2 * B]), B // 1024):
-            failed.append("BLAKE3's tree")
         items = parse_list(part.list(0)) + parse_list(part.list(1))
         extent = [item for item in items if isinstance(item, Extent)][1]
-        check("extent", EXTENT.pack(2, extent.offset, extent.length, extent.skip, extent.id, int(extent.chunk[0], 16), *extent.chunk[1:]))
+        check("extent", EXTENT.pack(2, extent.offset, extent.length, extent.skip, extent.id,
+                                    int(extent.chunk[0], 16), *extent.chunk[1:]))
         end = next(item for item in items if isinstance(item, tuple))
         check("end", struct.pack("<BBQ32s", 3, end[0] | 128, end[1], end[2]))
-        entry, device = (parse_list(bytes.fromhex(examples[name]))[0] for name in ("entry of a file", "entry of a device"))
-        seen.update(("entry of a file", "entry of a device"))
+        shown = ("entry of a file", "entry of a device")
+        entry, device = (parse_list(bytes.fromhex(examples[name]))[0] for name in shown)
+        seen.update(shown)
         if (entry.path, entry.size, entry.mode, entry.time, entry.xattrs, entry.holes) != (
                 "dir/é\n.img".encode(), 1 << 32, 0o4755, -876543211, [(b"user.note", b"x\0y"), (b"user.empty", b"")],
                 [(0, 1 << 16), (1 << 20, 1 << 32)]):
@@ -1788,42 +1735,40 @@ def vectors(path):
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             if verify(drives) != 0:
                 failed.append("verify")
-            for lost in [None, *range(len(drives))]:
-                for options in ({}, {"from_lists": True}, {"all_blocks": True}):
-                    to = os.path.join(scratch, "out-%s-%s" % (lost, "".join(options)))
-                    left = [drive for i, drive in enumerate(drives) if i != lost]
-                    if restore(left, identities, to, **options) != 0:
-                        failed.append("restoring without drive %s" % lost)
-                    for name, content in given["restored"].items():
-                        with open(os.path.join(to, name), "rb") as file:
-                            if file.read().hex() != content:
-                                failed.append("%s, restored without drive %s" % (name, lost))
-                    same = os.path.samefile(os.path.join(to, "a.bin"), os.path.join(to, "d"))
-                    if os.readlink(os.path.join(to, "c")) != "b.txt" or not same:
-                        failed.append("links, restored without drive %s" % lost)
+            for lost, options in itertools.product([None, *drives], ({}, {"from_lists": True}, {"all_blocks": True})):
+                to = join(scratch, "out")
+                shutil.rmtree(to, ignore_errors=True)
+                restored = restore([drive for drive in drives if drive != lost], identities, to, **options)
+                files = {}
+                for name in given["restored"]:
+                    with open(join(to, name), "rb") as file:
+                        files[name] = file.read().hex()
+                if (restored, files, os.readlink(to + "/c"), os.stat(to + "/d").st_ino) != (
+                        3 if lost else 0, given["restored"], "b.txt", os.stat(to + "/a.bin").st_ino):
+                    failed.append(f"restoring without {lost}, {options}")
         if failed:
             print(said.getvalue())
-    failed += ["no example is known as %s" % name for name in set(examples) - seen]
+    failed += [f"no example is known as {name}" for name in set(examples) - seen]
     for name in failed:
         print("FAILED: " + name)
-    print("%d examples, %d failures" % (len(examples), len(failed)))
+    print(f"{len(examples)} examples, {len(failed)} failures")
     return 1 if failed else 0
 
 
 def main():
     parser = argparse.ArgumentParser(prog="reader.py", description="Reads drives that holdall packed.",
-                                     epilog="Exit code: 0 all is well, 3 damaged or incomplete, 1 failed.")
+                                     epilog="Exit code: 0 all is well, 3 damaged but restorable, 1 not.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (("verify", "check what can be checked without a key"), ("ls", "print the paths"),
                        ("restore", "restore what can be had")):
         command = commands.add_parser(name, help=text)
         command.add_argument("drives", nargs="+", metavar="DRIVE", help="a folder in which the folder holdall lies")
         if name != "ls":
-            command.add_argument("--all-blocks", action="store_true", help="hash every block and piece by itself (slow)")
+            command.add_argument("--all-blocks", action="store_true", help="hash every block by itself (slow)")
         if name != "verify":
-            command.add_argument("-i", "--identity", action="append", required=True, metavar="IDENTITY", help="a file of age")
+            command.add_argument("-i", "--identity", action="append", required=True, metavar="IDENTITY")
             command.add_argument("--shipment", metavar="HEX16", help="which one, if the drives have several")
-            command.add_argument("--from-lists", action="store_true", help="pass by the catalog, read the lists in the shards")
+            command.add_argument("--from-lists", action="store_true", help="pass by the catalog")
         if name == "restore":
             command.add_argument("--to", required=True, metavar="DIR", help="a new or empty folder")
     commands.add_parser("vectors", help="check this reader against fixtures/vectors/v1.json").add_argument("file")
@@ -1841,7 +1786,7 @@ def main():
                            options.from_lists, options.all_blocks)
         return vectors(options.file)
     except (Bad, OSError, pyrage.IdentityError) as why:
-        print("failed: %s" % why, file=sys.stderr)
+        print(f"failed: {why}", file=sys.stderr)
         return 1
 
 

@@ -23,7 +23,7 @@ pub struct Pools {
 
 impl Default for Pools {
     fn default() -> Self {
-        Self { shards: Pool::new(), chunks: Pool::keeping(FREE_CHUNKS) }
+        Self { shards: Pool::keeping(FREE_SHARDS), chunks: Pool::keeping(FREE_CHUNKS) }
     }
 }
 
@@ -36,6 +36,8 @@ pub enum Absent {
     Lost,
 }
 
+/// Buffers of opened shards that are kept for reuse.
+const FREE_SHARDS: usize = 4;
 /// Chunk buffers that are kept for reuse: those of one batch.
 const FREE_CHUNKS: usize = 64;
 

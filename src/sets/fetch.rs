@@ -99,7 +99,9 @@ pub struct Fetcher<'a> {
 impl<'a> Fetcher<'a> {
     /// Reads from the drives of `set` that are here; `progress` hears of every read.
     pub fn new(set: &'a FoundSet, progress: &'a (dyn Fn(Slot, u64) + Sync)) -> Self {
-        Self { set, codes: Mutex::new(HashMap::new()), progress, pool: Pool::new() }
+        // One batch is read while another is worked on: a shard of each drive, twice.
+        let pool = Pool::keeping(2 * set.drive_count() as usize);
+        Self { set, codes: Mutex::new(HashMap::new()), progress, pool }
     }
 
     /// Reads the wanted shards, each from its drive at the same time; where some cannot be read at

@@ -1,0 +1,176 @@
+//! Sets on drives in memory, packed and restored through the library: for what needs many losses,
+//! fixed randomness or drives that fail.
+
+use super::tree::CHUNK;
+use holdall::dataset::{self, Filter, ScanOptions, Source};
+use holdall::destination::Destination;
+use holdall::drives::{Drive, MemoryDrive};
+use holdall::entropy::{Entropy, Fixed, random_id};
+use holdall::format::ids::{RunId, SetNumber, ShipmentId};
+use holdall::host::FrozenWriter;
+use holdall::keys::RunKey;
+use holdall::keys::recipients::Identities;
+use holdall::monitor::{Problem, ProblemKind, Recording};
+use holdall::packer::{self, Checkpoint, PackError, Packed, SetDrive, SetJob};
+use holdall::plan::room::{self, DriveRoom, Geometry, Need};
+use holdall::restorer::{self, OpenSet, RestoreOptions, Restored};
+use holdall::sets::open;
+use holdall::verbs::open as verb;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Drives in memory, and who may open them.
+pub struct Lab {
+    /// by slot from 1
+    pub drives: Vec<MemoryDrive>,
+    cases: Vec<usize>,
+    identity: age::x25519::Identity,
+    /// its wrapped run key; made by the first pack if it is empty
+    pub key_file: Vec<u8>,
+    seed: u64,
+}
+
+/// The small geometry.
+pub fn small_geometry() -> Geometry {
+    Geometry::new(CHUNK as u32, 4096, 16).unwrap()
+}
+
+/// What was restored from a lab's drives.
+pub struct LabRestore {
+    /// counts
+    pub restored: Restored,
+    /// what was told
+    pub problems: Vec<Problem>,
+}
+
+impl LabRestore {
+    /// Subjects of the problems of a kind, sorted.
+    pub fn subjects(&self, kind: ProblemKind) -> Vec<String> {
+        let of_kind = self.problems.iter().filter(|p| p.kind == kind);
+        let mut subjects: Vec<String> = of_kind.map(|p| p.subject.clone()).collect();
+        subjects.sort();
+        subjects
+    }
+}
+
+impl Lab {
+    /// Empty drives of `capacity` bytes, as many as `cases` says in each case.
+    pub fn new(cases: &[usize], capacity: u64, seed: u64) -> Self {
+        let mut numbers = Vec::new();
+        for (case, count) in cases.iter().enumerate() {
+            numbers.extend(std::iter::repeat_n(case, *count));
+        }
+        let name = |slot: usize| format!("drive {slot}");
+        let drives = (1..=numbers.len()).map(|s| MemoryDrive::new(name(s), capacity)).collect();
+        let identity = age::x25519::Identity::generate();
+        Self { drives, cases: numbers, identity, key_file: Vec::new(), seed }
+    }
+
+    /// The identity that opens the set.
+    pub fn identities(&self) -> Identities {
+        Identities::of(self.identity.clone())
+    }
+
+    /// The drives that are kept, as the program sees drives.
+    pub fn drives_but(&self, lost: &[usize]) -> Vec<Arc<dyn Drive>> {
+        let kept = self.drives.iter().enumerate().filter(|(i, _)| !lost.contains(i));
+        kept.map(|(_, d)| Arc::new(d.clone()) as Arc<dyn Drive>).collect()
+    }
+
+    /// Packs `source`; `planned` runs between planning and the first byte.
+    pub fn pack_after(
+        &mut self,
+        source: &Path,
+        survive: &str,
+        planned: impl FnOnce(&Self),
+        monitor: &Recording,
+    ) -> Result<Packed, PackError> {
+        let entropy = Fixed::new(self.seed);
+        let host = tempfile::tempdir().unwrap();
+        let mut writer = FrozenWriter::create(&host.path().join("list")).unwrap();
+        let options = ScanOptions { filter: Filter::new(&[]).unwrap(), one_file_system: false };
+        let mut names = 0;
+        let totals = dataset::scan(source, &options, monitor, &mut |scanned| {
+            names += (scanned.entry.path.len() + scanned.entry.target.len()) as u64;
+            writer.push(&scanned).map_err(dataset::ScanError::sink)
+        });
+        let (totals, list) = (totals.unwrap(), writer.finish().unwrap());
+        let (data_bytes, entries) = (totals.data_bytes, totals.entries);
+        let need = Need { data_bytes, entries, name_bytes: names };
+        let rooms: Vec<DriveRoom> = self.rooms();
+        let survive = survive.parse().unwrap();
+        let plan = room::plan(&rooms, survive, small_geometry(), &need).unwrap();
+        planned(self);
+        let shipment = ShipmentId(random_id(&entropy).unwrap());
+        let (set, run) = (SetNumber(1), RunId(random_id(&entropy).unwrap()));
+        let mut secret = [0; 32];
+        entropy.fill(&mut secret).unwrap();
+        let key = RunKey::new(secret, shipment, set, run);
+        if self.key_file.is_empty() {
+            self.key_file = self.wrap(&key);
+        }
+        let drives = self.drives.iter().zip(&self.cases);
+        let drives = drives.map(|(drive, case)| SetDrive {
+            drive: Arc::new(drive.clone()),
+            case: format!("case-{case}"),
+        });
+        let job = SetJob {
+            shipment,
+            set,
+            run,
+            key: &key,
+            key_file: self.key_file.clone(),
+            plan: &plan,
+            drives: drives.collect(),
+            level: 3,
+            checkpoint: Checkpoint { bytes: 256 << 10, seconds: 0 },
+            name: "lab".into(),
+            contact: String::new(),
+            entropy: &entropy,
+        };
+        packer::pack(&job, list.iter(), &Source::open(source).unwrap(), monitor)
+    }
+
+    /// Packs `source`, which must go well.
+    pub fn pack(&mut self, source: &Path, survive: &str) -> Packed {
+        let monitor = Recording::default();
+        let packed = self.pack_after(source, survive, |_| (), &monitor).unwrap();
+        assert_eq!(monitor.problems(), []);
+        packed
+    }
+
+    fn rooms(&self) -> Vec<DriveRoom> {
+        let room = |(i, (drive, case)): (usize, (&MemoryDrive, &usize))| {
+            let room = drive.room().unwrap();
+            DriveRoom {
+                slot: i as u16 + 1,
+                case: *case,
+                free_bytes: room.free_bytes,
+                unit_bytes: room.unit_bytes,
+            }
+        };
+        self.drives.iter().zip(&self.cases).enumerate().map(room).collect()
+    }
+
+    fn wrap(&self, key: &RunKey) -> Vec<u8> {
+        let word = self.identity.to_public().to_string();
+        holdall::keys::recipients::Recipients::read(&[word], &[]).unwrap().wrap(key).unwrap()
+    }
+
+    /// Restores to `to` from all drives but the lost ones.
+    pub fn restore(&self, lost: &[usize], to: &Path, options: RestoreOptions) -> LabRestore {
+        let monitor = Recording::default();
+        let sets = open::find(&self.drives_but(lost), &monitor);
+        assert_eq!(sets.len(), 1, "one set");
+        let keys = verb::keys(&sets[0], &self.identities(), &Recording::default()).unwrap();
+        let book = verb::book(&sets[0], &keys, &monitor);
+        let shipment = sets[0].shipment.to_string();
+        let (destination, _) = Destination::open(to, &shipment).unwrap();
+        let opened = OpenSet { set: &sets[0], book: &book, keys: &keys };
+        let restored = restorer::restore(&opened, &destination, options, &monitor).unwrap();
+        if restored.waiting == 0 && (restored.lost == 0 || options.give_up) {
+            destination.complete().unwrap();
+        }
+        LabRestore { restored, problems: monitor.problems() }
+    }
+}

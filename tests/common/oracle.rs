@@ -1,0 +1,186 @@
+//! What can be had after a loss, worked out from the records and lists of the whole set and the
+//! formula of the code: a block is lost if it is bad and its column lacks more than m blocks.
+
+use super::snapshot::Paths;
+use holdall::drives::{Drive, LocalDrive};
+use holdall::format::ids::StripeId;
+use holdall::format::list::{Extent, Hash, Item, Kind, shown_path};
+use holdall::format::record::StripeRecord;
+use holdall::keys::recipients::Identities;
+use holdall::monitor::Recording;
+use holdall::restorer::OpenSet;
+use holdall::restorer::items::{CatalogItems, Items};
+use holdall::sets::{Book, open};
+use holdall::verbs::open as verb;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+const SALT: u64 = 32;
+const TAG: u64 = 16;
+const TRAILER: u64 = 16;
+
+/// A file as the catalog has it.
+pub struct FileFacts {
+    /// its path
+    pub path: Vec<u8>,
+    /// its length
+    pub size: u64,
+    /// its BLAKE3, if it is known
+    pub root: Option<Hash>,
+    extents: Vec<Extent>,
+}
+
+/// A set before the loss.
+pub struct Oracle {
+    /// its stripes
+    pub records: BTreeMap<StripeId, StripeRecord>,
+    /// its files
+    pub files: Vec<FileFacts>,
+    /// path and target of the hard links
+    links: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// What cannot be had.
+pub struct Lost {
+    /// files and their missing ranges of bytes (offset, length)
+    pub ranges: BTreeMap<Vec<u8>, Vec<(u64, u64)>>,
+    /// these files and their further names
+    pub paths: Paths,
+}
+
+impl Lost {
+    /// The paths as the program shows them, sorted.
+    pub fn shown(&self) -> Vec<String> {
+        let mut shown: Vec<String> = self.paths.iter().map(|p| shown_path(p)).collect();
+        shown.sort();
+        shown
+    }
+}
+
+impl Oracle {
+    /// Reads the set on drives that are folders.
+    pub fn of_folders(paths: &[PathBuf], identities: &Identities) -> Self {
+        let open = |path: &PathBuf| Arc::new(LocalDrive::open(path).unwrap()) as Arc<dyn Drive>;
+        Self::read(&paths.iter().map(open).collect::<Vec<_>>(), identities)
+    }
+
+    /// Reads the set on these drives, on which nothing is damaged.
+    pub fn read(drives: &[Arc<dyn Drive>], identities: &Identities) -> Self {
+        let monitor = Recording::default();
+        let sets = open::find(drives, &monitor);
+        assert_eq!(sets.len(), 1, "one set");
+        let keys = verb::keys(&sets[0], identities, &Recording::default()).unwrap();
+        let book: Book = verb::book(&sets[0], &keys, &monitor);
+        let mut oracle = Self { records: BTreeMap::new(), files: Vec::new(), links: Vec::new() };
+        book.walk(&monitor, |record| {
+            oracle.records.insert(record.id, record.clone());
+            true
+        });
+        let opened = OpenSet { set: &sets[0], book: &book, keys: &keys };
+        let mut items = CatalogItems::open(&opened, &monitor).expect("the set has its catalog");
+        while let Some(list) = items.next_list() {
+            list.into_iter().for_each(|item| oracle.take(item));
+        }
+        assert_eq!(monitor.problems(), []);
+        oracle
+    }
+
+    fn take(&mut self, item: Item) {
+        match item {
+            Item::Entry { continued: true, .. } => {}
+            Item::Entry { entry, .. } if entry.kind == Kind::HardLink => {
+                self.links.push((entry.path, entry.target));
+            }
+            Item::Entry { entry, .. } if entry.kind == Kind::File => {
+                let (path, size) = (entry.path, entry.size);
+                let root = (size == 0).then(|| *blake3::hash(b"").as_bytes());
+                self.files.push(FileFacts { path, size, root, extents: Vec::new() });
+            }
+            Item::Entry { .. } => {}
+            Item::Extent(extent) => {
+                let file = self.files.last_mut().expect("an extent follows its file");
+                if extent.file_offset == 0 && u64::from(extent.len) == file.size {
+                    file.root = Some(extent.id);
+                }
+                file.extents.push(extent);
+            }
+            Item::End(end) => {
+                self.files.last_mut().expect("an end follows its file").root = end.root;
+            }
+        }
+    }
+
+    /// What is lost if these blocks are bad: `is_bad` is asked for shard and block of every stripe.
+    pub fn lost(&self, is_bad: impl Fn(&StripeRecord, usize, usize) -> bool) -> Lost {
+        let mut blocks = BTreeSet::new();
+        for record in self.records.values() {
+            for column in 0..record.blocks.count() {
+                let shards = 0..record.shards.len();
+                let bad: Vec<usize> = shards.filter(|s| is_bad(record, *s, column)).collect();
+                if bad.len() > record.m as usize {
+                    blocks.extend(bad.into_iter().map(|shard| (record.id, shard, column)));
+                }
+            }
+        }
+        let mut lost = Lost { ranges: BTreeMap::new(), paths: Paths::new() };
+        for file in &self.files {
+            let ranges = self.missing(file, &blocks);
+            if !ranges.is_empty() {
+                lost.paths.insert(file.path.clone());
+                lost.ranges.insert(file.path.clone(), ranges);
+            }
+        }
+        for (path, target) in &self.links {
+            if lost.ranges.contains_key(target) {
+                lost.paths.insert(path.clone());
+            }
+        }
+        lost
+    }
+
+    /// What is lost with these slots.
+    pub fn lost_with_slots(&self, slots: &[usize]) -> Lost {
+        self.lost(|record, shard, _| slots.contains(&(record.shards[shard].slot.0 as usize)))
+    }
+
+    fn missing(
+        &self,
+        file: &FileFacts,
+        lost: &BTreeSet<(StripeId, usize, usize)>,
+    ) -> Vec<(u64, u64)> {
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        for extent in &file.extents {
+            let stripe = extent.place.stripe;
+            let mut needed = self.blocks_of(extent).into_iter();
+            if !needed.any(|(shard, block)| lost.contains(&(stripe, shard, block))) {
+                continue;
+            }
+            let (offset, len) = (extent.file_offset, u64::from(extent.len));
+            match ranges.last_mut() {
+                Some((start, known)) if *start + *known == offset => *known += len,
+                _ => ranges.push((offset, len)),
+            }
+        }
+        ranges
+    }
+
+    /// Shard and number of every block in which the extent's chunk lies.
+    fn blocks_of(&self, extent: &Extent) -> Vec<(usize, usize)> {
+        let place = &extent.place;
+        let blocks = self.records[&place.stripe].blocks;
+        let plain = blocks.bytes() as u64 - TAG;
+        let capacity = blocks.count() as u64 * plain - SALT - TRAILER;
+        let mut found = Vec::new();
+        let (mut shard, mut from) = (place.index as usize, u64::from(place.offset));
+        let mut here = u64::from(place.head);
+        let mut left = u64::from(place.stored);
+        while left > 0 {
+            let (first, last) = ((from + SALT) / plain, (from + here - 1 + SALT) / plain);
+            found.extend((first..=last).map(|block| (shard, block as usize)));
+            left -= here;
+            (shard, from, here) = (shard + 1, 0, left.min(capacity));
+        }
+        found
+    }
+}

@@ -1,0 +1,17 @@
+//! Goal: the whole journey holds. What is packed comes back bit for bit after every loss that the
+//! rule allows, after damage anywhere, after being killed; and what cannot come back is named.
+#![allow(missing_docs, reason = "tests")]
+
+mod common;
+
+mod journey {
+    mod balance;
+    mod damage;
+    mod determinism;
+    mod loop_drives;
+    mod losses;
+    mod papers;
+    mod resume;
+    mod roundtrip;
+    mod writing;
+}

@@ -1,0 +1,240 @@
+//! Damage anywhere on one drive: verify reports it, restore heals it, nothing panics. Damage beyond
+//! the rule: exactly the files it hit are named.
+
+use crate::common::oracle::Oracle;
+use crate::common::random::Random;
+use crate::common::shipment::Shipment;
+use crate::common::snapshot::Snapshot;
+use crate::common::{Run, tree};
+use holdall::format::ids::shard_path;
+use holdall::keys::recipients::Identities;
+use rstest::rstest;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A packed set of four drives in four cases that survives one case.
+struct Packed {
+    shipment: Shipment,
+    source: Snapshot,
+}
+
+impl Packed {
+    fn new(seed: &str) -> Self {
+        let shipment = Shipment::new(&[1, 1, 1, 1]);
+        tree::plain(&shipment.source, seed, 40);
+        shipment.pack("cases=1").expect(0);
+        Self { source: Snapshot::of(&shipment.source), shipment }
+    }
+
+    /// Verify must report the damage of `file`, and restore must heal it.
+    #[track_caller]
+    fn must_be_found_and_healed(&self, file: &Path, what: &str) {
+        let all = self.shipment.paths();
+        let verified = self.shipment.verify(&all);
+        let name = file.file_name().unwrap().to_str().unwrap();
+        assert_eq!(verified.status, 3, "{what} {name}: {}", verified.shown());
+        assert!(!verified.stderr.contains("panicked"), "{what} {name}: {}", verified.shown());
+        self.must_be_restored(what);
+    }
+
+    #[track_caller]
+    fn must_be_restored(&self, what: &str) -> Run {
+        let to = self.shipment.new_destination();
+        let restored = self.shipment.restore(&self.shipment.paths(), &to, &[]);
+        assert!(matches!(restored.status, 0 | 3), "{what}: {}", restored.shown());
+        assert!(!restored.stderr.contains("panicked"), "{what}: {}", restored.shown());
+        self.source.assert_equal(&Snapshot::of(&to));
+        fs::remove_dir_all(&to).unwrap();
+        restored
+    }
+}
+
+/// Every kind of file in a set's folder, by the beginning of its path there.
+#[rstest]
+#[case::shards("shards/")]
+#[case::records("records/")]
+#[case::catalog("catalog/")]
+#[case::set_txt("set.txt")]
+#[case::label("label.json")]
+#[case::keys("key-")]
+#[case::checklist("checklist.b3")]
+#[case::copies("copy/")]
+fn damage_of_one_file_is_found_and_healed(#[case] beginning: &str) {
+    let packed = Packed::new(beginning);
+    let mut random = Random::new(beginning);
+    let drive = random.below(4);
+    let files = packed.shipment.files(drive, beginning);
+    assert!(!files.is_empty(), "{beginning}");
+    // A few of many, all of few.
+    let chosen: Vec<PathBuf> =
+        random.choose(files.len().min(6), files.len()).iter().map(|i| files[*i].clone()).collect();
+    for file in chosen {
+        let sound = fs::read(&file).unwrap();
+        for _ in 0..3 {
+            let mut bytes = sound.clone();
+            let at = random.below(bytes.len());
+            bytes[at] ^= 1 << random.below(8);
+            fs::write(&file, &bytes).unwrap();
+            packed.must_be_found_and_healed(&file, &format!("bit flipped in byte {at} of"));
+        }
+        let cut = random.below(sound.len());
+        fs::write(&file, &sound[..cut]).unwrap();
+        packed.must_be_found_and_healed(&file, &format!("cut to {cut} bytes:"));
+        fs::write(&file, [&sound[..], &random.bytes(5000)].concat()).unwrap();
+        packed.must_be_found_and_healed(&file, "appended to:");
+        fs::write(&file, b"").unwrap();
+        packed.must_be_found_and_healed(&file, "emptied:");
+        fs::remove_file(&file).unwrap();
+        packed.must_be_found_and_healed(&file, "removed:");
+        fs::create_dir(&file).unwrap();
+        packed.must_be_found_and_healed(&file, "a folder in place of");
+        fs::remove_dir(&file).unwrap();
+        fs::write(&file, &sound).unwrap();
+    }
+    packed.shipment.verify(&packed.shipment.paths()).expect(0);
+}
+
+#[test]
+fn swapped_and_foreign_shards_are_found_and_healed() {
+    let packed = Packed::new("swapped");
+    let other = Packed::new("foreign");
+    let mut random = Random::new("swapped");
+    let shards = packed.shipment.files(1, "shards/");
+    let foreign = other.shipment.files(1, "shards/");
+    for _ in 0..5 {
+        let pair = random.choose(2, shards.len());
+        let (a, b) = (&shards[pair[0]], &shards[pair[1]]);
+        let (bytes_a, bytes_b) = (fs::read(a).unwrap(), fs::read(b).unwrap());
+        fs::write(a, &bytes_b).unwrap();
+        fs::write(b, &bytes_a).unwrap();
+        packed.must_be_found_and_healed(a, "swapped");
+        fs::write(b, &bytes_b).unwrap();
+        fs::copy(&foreign[random.below(foreign.len())], a).unwrap();
+        packed.must_be_found_and_healed(a, "of another shipment:");
+        fs::write(a, &bytes_a).unwrap();
+    }
+}
+
+/// The files of one drive that another shipment has under the same name, or nearly.
+#[rstest]
+#[case("set.txt")]
+#[case("label.json")]
+#[case("records/")]
+#[case("catalog/")]
+fn files_of_another_shipment_are_found_and_healed(#[case] beginning: &str) {
+    let packed = Packed::new(beginning);
+    let other = Packed::new("other");
+    let mine = packed.shipment.files(2, beginning);
+    let theirs = other.shipment.files(2, beginning);
+    for (a, b) in mine.iter().zip(&theirs) {
+        let sound = fs::read(a).unwrap();
+        fs::copy(b, a).unwrap();
+        packed.must_be_found_and_healed(a, "of another shipment:");
+        fs::write(a, sound).unwrap();
+    }
+}
+
+#[test]
+fn a_drive_of_garbage_is_healed() {
+    let packed = Packed::new("garbage");
+    let mut random = Random::new("garbage");
+    for file in packed.shipment.files(3, "") {
+        let len = fs::metadata(&file).unwrap().len() as usize;
+        fs::write(&file, random.bytes(len)).unwrap();
+    }
+    packed.must_be_found_and_healed(Path::new("everything"), "garbage in");
+}
+
+#[test]
+fn a_copied_drive_is_seen_and_helps() {
+    let packed = Packed::new("double");
+    let double = packed.shipment.path().join("double");
+    crate::common::tool(
+        "cp",
+        ["-a".as_ref(), packed.shipment.paths()[1].as_os_str(), double.as_ref()],
+    );
+    let mut paths = packed.shipment.paths();
+    paths.push(double.clone());
+    let verified = packed.shipment.verify(&paths).expect(0).event("verified");
+    let drives = verified["drives"].as_array().unwrap();
+    assert_eq!(drives.iter().filter(|d| d["slot"] == 2).count(), 2, "both are listed");
+    // The double is damaged: reported. The first is damaged too: the double and parity heal it.
+    let shard = |root: &Path| {
+        let below = packed.shipment.files(1, "shards/")[0].clone();
+        root.join(below.strip_prefix(&packed.shipment.paths()[1]).unwrap())
+    };
+    fs::write(shard(&double), b"no shard").unwrap();
+    packed.shipment.verify(&paths).expect(3);
+    fs::remove_file(shard(&packed.shipment.paths()[1])).unwrap();
+    packed.must_be_restored("a damaged double");
+    fs::copy(packed.shipment.files(0, "shards/")[0].clone(), shard(&double)).unwrap();
+    packed.shipment.verify(&paths).expect(3);
+    packed.must_be_restored("a double with another shard");
+}
+
+#[test]
+fn damage_in_different_places_of_every_drive_is_healed() {
+    let packed = Packed::new("everywhere");
+    let mut random = Random::new("everywhere");
+    // One shard of each stripe, whatever its drive.
+    for stripe in shards_by_stripe(&packed.shipment) {
+        let path = random.pick(&stripe);
+        let mut bytes = fs::read(path).unwrap();
+        for _ in 0..20 {
+            let at = random.below(bytes.len());
+            bytes[at] ^= 0xff;
+        }
+        fs::write(path, bytes).unwrap();
+    }
+    packed.shipment.verify(&packed.shipment.paths()).expect(3);
+    let restored = packed.must_be_restored("everywhere");
+    assert!(restored.event("restored")["rebuilt_blocks"].as_u64().unwrap() > 0);
+}
+
+/// The files of each stripe, over all drives.
+fn shards_by_stripe(shipment: &Shipment) -> Vec<Vec<PathBuf>> {
+    let mut stripes = std::collections::BTreeMap::<String, Vec<PathBuf>>::new();
+    for drive in 0..shipment.drives.len() {
+        for path in shipment.files(drive, "shards/") {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let stripe = name.rsplit_once('-').unwrap().0.to_owned();
+            stripes.entry(stripe).or_default().push(path);
+        }
+    }
+    stripes.into_values().collect()
+}
+
+#[test]
+fn damage_beyond_the_rule_names_exactly_the_files_it_hit() {
+    let packed = Packed::new("beyond");
+    let shipment = &packed.shipment;
+    let identities = Identities::read(std::slice::from_ref(&shipment.key)).unwrap();
+    let oracle = Oracle::of_folders(&shipment.paths(), &identities);
+    let mut random = Random::new("beyond");
+    // The same column of two shards of some stripes, with parity for one.
+    let mut bad = std::collections::BTreeSet::new();
+    for record in oracle.records.values().step_by(2) {
+        let column = random.below(record.blocks.count());
+        for shard in random.choose(2, record.shards.len()) {
+            bad.insert((record.id, shard, column));
+            let drive = record.shards[shard].slot.0 as usize - 1;
+            let path = shipment.set_folder(drive).join(shard_path(record.id, shard as u8));
+            let mut bytes = fs::read(&path).unwrap();
+            let block = record.blocks.bytes();
+            bytes[column * block + random.below(block)] ^= 0x10;
+            fs::write(path, bytes).unwrap();
+        }
+    }
+    let lost = oracle.lost(|record, shard, column| bad.contains(&(record.id, shard, column)));
+    assert!(!lost.paths.is_empty() && lost.paths.len() < packed.source.files().len());
+    shipment.verify(&shipment.paths()).expect(1);
+    let to = shipment.new_destination();
+    let run = shipment.restore(&shipment.paths(), &to, &["--give-up"]).expect(1);
+    let of_kind =
+        run.events_of("problem").into_iter().filter(|p| p["kind"] == "lost");
+    let mut named: Vec<String> =
+        of_kind.map(|p| p["subject"].as_str().unwrap().to_owned()).collect();
+    named.sort();
+    assert_eq!(named, lost.shown());
+    packed.source.assert_equal_but(&lost.paths, &Snapshot::of(&to));
+}

@@ -1,0 +1,120 @@
+//! A restore that is killed goes on when the same command is run again; a folder that is not its
+//! own is never touched.
+
+use crate::common::lab::Lab;
+use crate::common::random::Random;
+use crate::common::shipment::Shipment;
+use crate::common::snapshot::{Paths, Snapshot};
+use crate::common::{program, tree};
+use holdall::restorer::RestoreOptions;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// Runs a restore and kills it after a while; says whether it was killed.
+fn killed_after(shipment: &Shipment, to: &Path, time: Duration) -> bool {
+    let mut command = program(&shipment.state());
+    command.args(shipment.restore_arguments(&shipment.paths(), to, &[]));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(time);
+    child.kill().unwrap();
+    child.wait().unwrap().code().is_none()
+}
+
+#[test]
+fn a_restore_that_is_killed_goes_on() {
+    let shipment = Shipment::new(&[1, 1, 1]);
+    tree::plain(&shipment.source, "killed", 2500);
+    tree::rich(&shipment.source.join("rich"), "killed");
+    shipment.pack("cases=1").expect(0);
+    let source = Snapshot::of(&shipment.source);
+    let to = shipment.new_destination();
+    let began = Instant::now();
+    shipment.restore(&shipment.paths(), &to, &[]).expect(0);
+    let whole = began.elapsed();
+    let mut random = Random::new("killed");
+    let (mut kills, mut midway) = (0, 0);
+    let to = shipment.new_destination();
+    while kills < 10 {
+        let time = whole.mul_f64((1 + random.below(95)) as f64 / 100.0);
+        if killed_after(&shipment, &to, time) {
+            kills += 1;
+            let here = to.is_dir().then(|| Snapshot::of(&to).without(b".holdall").files());
+            let here = here.unwrap_or_default();
+            midway += u32::from(!here.is_empty());
+            assert_eq!(&here - &source.files(), Paths::new(), "nothing else has a final name");
+            // Power is lost too: what was not synced yet may be anything.
+            if let Some(path) = here.iter().find(|p| p.starts_with(b"folder 03/")) {
+                let path = to.join(std::str::from_utf8(path).unwrap());
+                fs::write(path, b"torn").unwrap();
+            }
+        } else {
+            // It was done before: from the beginning.
+            tree::unlock(&to);
+            fs::remove_dir_all(&to).unwrap();
+        }
+    }
+    assert!(midway >= 3, "{midway} of {kills} kills came midway");
+    shipment.restore(&shipment.paths(), &to, &[]).expect(0);
+    source.assert_equal(&Snapshot::of(&to));
+    assert!(!to.join(".holdall").exists());
+}
+
+#[test]
+fn what_was_settled_is_not_done_again_and_what_vanished_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, to) = (folder.path().join("source"), folder.path().join("to"));
+    tree::plain(&source, "settled", 200);
+    let mut lab = Lab::new(&[1, 1, 1, 1], 64 << 20, 9);
+    lab.pack(&source, "cases=1");
+    // Two drives are not enough, so this restore stays resumable.
+    let waiting = lab.restore(&[0, 1], &to, RestoreOptions::default()).restored;
+    assert!(waiting.waiting > 0 && waiting.files > 20, "{waiting:?}");
+    let there: Vec<PathBuf> = tree::walk(&to.join("folder 00"));
+    let removed = there.iter().filter(|p| p.is_file()).take(2);
+    let removed = removed.map(|p| fs::remove_file(p).unwrap()).count() as u64;
+    let options = RestoreOptions { resumed: true, ..RestoreOptions::default() };
+    let again = lab.restore(&[], &to, options).restored;
+    assert!(again.already + again.files >= waiting.files + waiting.waiting - 1, "{again:?}");
+    assert!(again.files >= waiting.waiting - 1 + removed, "{again:?}");
+    assert!(again.already > 20, "{again:?}");
+    Snapshot::of(&source).assert_equal(&Snapshot::of(&to));
+}
+
+#[test]
+fn a_folder_with_anything_in_it_is_refused() {
+    let shipment = Shipment::new(&[1]);
+    tree::plain(&shipment.source, "refused", 3);
+    shipment.pack("none").expect(0);
+    let to = shipment.new_destination();
+    tree::write(&to.join("precious"), b"mine");
+    let before = Snapshot::of(&to);
+    let run = shipment.restore(&shipment.paths(), &to, &[]).expect(1);
+    assert!(run.stderr.contains("is not empty"), "{}", run.shown());
+    assert!(run.stderr.contains("hint: restore into a folder that is missing or empty"));
+    before.assert_equal(&Snapshot::of(&to));
+    // A restore that was completed is no longer a restore's folder.
+    let to = shipment.new_destination();
+    shipment.restore(&shipment.paths(), &to, &[]).expect(0);
+    let before = Snapshot::of(&to);
+    shipment.restore(&shipment.paths(), &to, &[]).expect(1);
+    before.assert_equal(&Snapshot::of(&to));
+}
+
+#[test]
+fn a_folder_of_another_shipment_is_refused() {
+    let [one, other] = [(); 2].map(|()| {
+        let shipment = Shipment::new(&[1, 1]);
+        tree::plain(&shipment.source, "another", 10);
+        shipment.pack("none").expect(0);
+        shipment
+    });
+    let to = one.new_destination();
+    one.restore(&one.paths()[..1], &to, &[]).expect(4);
+    let before = Snapshot::of(&to);
+    let run = other.restore(&other.paths(), &to, &[]).expect(1);
+    assert!(run.stderr.contains("holds a restore of shipment"), "{}", run.shown());
+    before.assert_equal(&Snapshot::of(&to));
+    one.restore(&one.paths(), &to, &[]).expect(0);
+}

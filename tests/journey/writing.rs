@@ -1,0 +1,123 @@
+//! Drives that fail while they are packed, and sources that change.
+
+use crate::common::lab::Lab;
+use crate::common::snapshot::Snapshot;
+use crate::common::{random::Random, tree};
+use holdall::drives::Drive;
+use holdall::monitor::{ProblemKind, Recording};
+use holdall::packer::PackError;
+use holdall::restorer::RestoreOptions;
+use std::fs;
+use tempfile::TempDir;
+
+const CAPACITY: u64 = 16 << 20;
+
+fn source(seed: &str) -> (TempDir, Snapshot) {
+    let folder = tempfile::tempdir().unwrap();
+    tree::plain(folder.path(), seed, 100);
+    let snapshot = Snapshot::of(folder.path());
+    (folder, snapshot)
+}
+
+/// Leaves a drive only `bytes` of room.
+fn fill_but(lab: &Lab, drive: usize, bytes: u64) {
+    let drive = &lab.drives[drive];
+    let free = drive.room().unwrap().free_bytes;
+    drive.write("something else", &vec![0; (free - bytes) as usize]).unwrap();
+}
+
+#[test]
+fn a_drive_that_fills_up_is_left_out_and_packing_goes_on() {
+    let (folder, snapshot) = source("fills up");
+    let mut lab = Lab::new(&[1, 1, 1, 1], CAPACITY, 11);
+    let monitor = Recording::default();
+    let planned = |lab: &Lab| fill_but(lab, 2, 300 << 10);
+    let packed = lab.pack_after(folder.path(), "cases=1", planned, &monitor).unwrap();
+    assert_eq!(packed.failed, [2]);
+    let problems = monitor.problems();
+    assert!(problems.iter().any(|p| p.kind == ProblemKind::Drive && p.subject == "drive 3"));
+    for lost in [vec![], vec![2]] {
+        let to = tempfile::tempdir().unwrap();
+        let run = lab.restore(&lost, to.path(), RestoreOptions::default());
+        assert!(run.restored.is_complete(), "without {lost:?}: {:?}", run.problems);
+        snapshot.assert_equal(&Snapshot::of(to.path()));
+    }
+}
+
+#[test]
+fn a_drive_that_vanishes_is_left_out_and_packing_goes_on() {
+    let (folder, snapshot) = source("vanishes");
+    let mut lab = Lab::new(&[1, 1, 1, 1], CAPACITY, 12);
+    let monitor = Recording::default();
+    let planned = |lab: &Lab| lab.drives[0].vanish();
+    let packed = lab.pack_after(folder.path(), "cases=1", planned, &monitor).unwrap();
+    assert_eq!(packed.failed, [0]);
+    let to = tempfile::tempdir().unwrap();
+    let run = lab.restore(&[0], to.path(), RestoreOptions::default());
+    assert!(run.restored.is_complete(), "{:?}", run.problems);
+    snapshot.assert_equal(&Snapshot::of(to.path()));
+}
+
+#[test]
+fn more_failed_drives_than_the_rule_allows_end_the_packing() {
+    let (folder, _) = source("too many");
+    let mut lab = Lab::new(&[1, 1, 1, 1], CAPACITY, 13);
+    let planned = |lab: &Lab| {
+        fill_but(lab, 1, 200 << 10);
+        fill_but(lab, 3, 200 << 10);
+    };
+    let result = lab.pack_after(folder.path(), "cases=1", planned, &Recording::default());
+    assert!(matches!(result, Err(PackError::TooManyFailed { failed: 2, .. })), "{result:?}");
+}
+
+#[test]
+fn reads_that_fail_are_erasures() {
+    let (folder, snapshot) = source("reads");
+    let mut lab = Lab::new(&[1, 1, 1, 1], CAPACITY, 14);
+    lab.pack(folder.path(), "cases=1");
+    let mut random = Random::new("reads");
+    let drive = &lab.drives[1];
+    for path in drive.paths() {
+        let len = drive.with_file(&path, |bytes| bytes.len() as u64).unwrap();
+        let at = random.below(len.max(1) as usize) as u64;
+        drive.fail_reads(&path, at..at + 1);
+    }
+    let to = tempfile::tempdir().unwrap();
+    let run = lab.restore(&[], to.path(), RestoreOptions::default());
+    assert!(run.restored.is_complete(), "{:?}", run.problems);
+    assert!(run.restored.rebuilt_blocks > 0);
+    snapshot.assert_equal(&Snapshot::of(to.path()));
+}
+
+#[test]
+fn a_source_that_changes_after_the_scan_is_listed_and_the_rest_is_packed() {
+    let (folder, snapshot) = source("changes");
+    let root = folder.path().to_path_buf();
+    let mut lab = Lab::new(&[2], CAPACITY, 15);
+    let monitor = Recording::default();
+    let planned = |_: &Lab| {
+        fs::remove_file(root.join("large/text")).unwrap();
+        fs::remove_file(root.join("folder 02/file 0002")).unwrap();
+        let mut bytes = fs::read(root.join("large/more noise")).unwrap();
+        bytes[100_000] ^= 1;
+        fs::write(root.join("large/more noise"), bytes).unwrap();
+    };
+    lab.pack_after(&root, "drives=1", planned, &monitor).unwrap();
+    let mut told: Vec<String> = monitor.problems().into_iter().map(|p| p.subject).collect();
+    told.sort();
+    assert_eq!(told, ["folder 02/file 0002", "large/more noise", "large/text"]);
+    let to = tempfile::tempdir().unwrap();
+    let run = lab.restore(&[], to.path(), RestoreOptions::default());
+    // The receiver is told as well.
+    let mut told: Vec<String> = run.problems.into_iter().map(|p| p.subject).collect();
+    told.sort();
+    assert_eq!(told, ["folder 02/file 0002", "large/more noise", "large/text"]);
+    let restored = Snapshot::of(to.path());
+    for path in ["folder 02/file 0002", "large/text"] {
+        assert!(!restored.0.contains_key(path.as_bytes()), "{path}");
+    }
+    let gone = ["folder 02/file 0002", "large/text", "large/more noise"];
+    let gone = gone.iter().map(|p| p.as_bytes().to_vec()).collect();
+    let restored = restored.without(b"large/more noise").without_folder_metadata();
+    snapshot.without_folder_metadata().assert_equal_but(&gone, &restored);
+}
