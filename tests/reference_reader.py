@@ -7,7 +7,7 @@ falls back on where the program is not to be had, and what the program is tested
 - It has no threads. A shard is read whole into memory, and up to CACHE bytes of shards and chunks are kept.
 - All entries of the dataset are held in memory at once.
 - It only reads drives. It repairs nothing, resumes nothing, and restores into a new or empty folder only.
-- A file that lacks bytes is left with zeros in their place, and is named at the end. Owners go by number.
+- A file that lacks bytes is left with zeros in their place, and is named. Only root gives owners, by number.
 - It leans on Python's integers: parity and BLAKE3's inner values are computed on long integers, many bytes at
   once. That is slow beside the program, so whole files are hashed by the blake3 package wherever one hash does
   for many, and blocks by themselves only where that hash is wrong, or if --all-blocks asks for it.
@@ -137,8 +137,7 @@ def power_of_two(number, low, high):
     return low <= number <= high and number & (number - 1) == 0
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# Hashes (section 8): BLAKE3's inner values, which the package does not give. One long integer holds the same word
+# ---- Hashes (section 8): BLAKE3's inner values, which the package does not give. One long integer holds the same word
 # of many inputs, each in 64 bits of its own, so that one addition or xor of Python's works on all of them at once.
 
 IV = (0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19)
@@ -273,8 +272,7 @@ def block_hashes(data, size, first=0):
     return hashes
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# Parity (section 9). A factor's table of 256 bytes and bytes.translate() multiply; xor goes through integers.
+# ---- Parity (section 9). A factor's table of 256 bytes and bytes.translate() multiply; xor goes through integers.
 
 EXP, LOG = [0] * 510, [0] * 256
 _value = 1
@@ -330,8 +328,7 @@ def invert(have, k):
     return [row[k:] for row in rows]
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# Keys (section 5) and sealed blocks (sections 6, 7 and 14)
+# ---- Keys (section 5) and sealed blocks (sections 6, 7 and 14)
 
 CONTEXT = "holdall 2026-11-22 format 1 "
 
@@ -402,8 +399,7 @@ def read_identities(paths):
     return found
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# label.json (section 4) and set.txt (section 15)
+# ---- label.json (section 4) and set.txt (section 15)
 
 def parse_label(data, shipment, number):
     try:
@@ -480,8 +476,7 @@ class SetText:
         return found
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# Records (section 10)
+# ---- Records (section 10)
 
 class Record:
     """What there is to know of one stripe."""
@@ -564,8 +559,7 @@ class RecordFile:
             raise Bad("more follows behind its records")
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# Lists (section 11)
+# ---- Lists (section 11)
 
 FOLDER, FILE, SYMLINK, HARDLINK, FIFO, CHARACTER, BLOCK, SOCKET = range(1, 9)
 WHOLE, CHANGED, VOID = range(3)
@@ -742,8 +736,7 @@ def gather(lists, into):
     return into
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# A set: the folders of one shipment and number on all drives (sections 3, 14, 17)
+# ---- A set: the folders of one shipment and number on all drives (sections 3, 14, 17)
 
 class Folder:
     """A set's folder on one drive."""
@@ -753,11 +746,10 @@ class Folder:
 
 
 class HoldallSet:
-    def __init__(self, shipment, number, report, all_blocks=False):
+    def __init__(self, shipment, number, report, cache, all_blocks):
         self.shipment, self.number, self.report, self.all_blocks = shipment, number, report, all_blocks
         self.name = f"{shipment}-{number:03d}"
-        self.folders, self.keys, self.label, self.text = [], {}, None, None
-        self.cache = Cache(CACHE)
+        self.folders, self.keys, self.label, self.text, self.cache = [], {}, None, None, cache
 
     def bad(self, text):
         self.report.bad(f"set {self.name}: {text}")
@@ -779,7 +771,7 @@ class HoldallSet:
                         yield folder, parse(data) if parse else data
                     except Bad as why:
                         self.report.bad(f"{path}: {why}")
-                elif missing and (place == name or self.text and name.startswith("key-") and name.endswith(".age")):
+                elif missing and (place == name or self.text and name.endswith(".age")):
                     self.report.bad(f"{path}: it is missing")
 
     def load(self):
@@ -797,9 +789,9 @@ class HoldallSet:
             self.bad(f"CONFLICT: there are different valid copies of set.txt; none is used; their roots: {roots}")
         elif found:
             self.text = next(iter(found.values()))
-            for folder in self.folders:
-                if not lexists(join(folder.path, "set.txt")):
-                    self.report.bad(f"{folder.path}/set.txt: it is missing")
+            for folder, place in itertools.product(self.folders, ("set.txt", "copy/set.txt")):
+                if not lexists(join(folder.path, place)):
+                    self.report.bad(f"{folder.path}/{place}: it is missing")
         else:
             self.bad("there is no set.txt: the set was not closed, or that is lost; more may belong to it")
 
@@ -829,19 +821,13 @@ class HoldallSet:
         for folder, place in itertools.product(self.folders, ("records", "copy/records")):
             if os.path.isdir(join(folder.path, place)):
                 names.update(os.listdir(join(folder.path, place)))
-        for name in sorted(names):
-            if not re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]{8}\.rec", name):
-                continue
+        for name in sorted(name for name in names if re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]{8}\.rec", name)):
             run, number = name[:16], int(name[17:25], 16)
-            seen = {}
-            for _, data in self.copies("records/" + name, missing=True):
-                seen.setdefault(data, None)
-            for data in seen:
-                try:
-                    file = RecordFile(data, self.shipment, self.number, run, number)
-                    self.found.setdefault(run, {}).setdefault(number, []).append(file)
-                except Bad as why:
-                    self.bad(f"a copy of records/{name}: {why}")
+            files = self.found.setdefault(run, {}).setdefault(number, [])
+            for _, file in self.copies("records/" + name, missing=True, parse=lambda data: RecordFile(
+                    data, self.shipment, self.number, run, number)):
+                if all(file.data != other.data for other in files):
+                    files.append(file)
 
     def unwrap(self, identities):
         """Opens the run keys; drops runs without one, and record files that are not authentic."""
@@ -986,9 +972,10 @@ class HoldallSet:
                 data = parts[part][offset:offset + 8 + stored]
                 if len(data) != 8 + stored or struct.unpack_from("<II", data) != (stored, plain):
                     raise Bad("a frame is not what its row says")
-                lists.append(parse_list(inflate(data[8:], plain)))
-                if not lists[-1] or not isinstance(lists[-1][0], Entry) or sort_key(lists[-1][0]) != key:
+                items = parse_list(inflate(data[8:], plain))
+                if not items or sort_key(items[0]) != key:
                     raise Bad("a frame does not begin with the entry that its row names")
+                lists.append(items)
             except Bad as why:
                 whole = False
                 self.bad(f"catalog: {why}; the lists in the shards are taken")
@@ -1246,7 +1233,7 @@ class Stripe:
 
 def find_sets(drives, report, all_blocks=False, only=None):
     """The sets on the drives, in order; of one shipment, if `only` names one."""
-    sets = {}
+    sets, cache = {}, Cache(CACHE)
     for drive in drives:
         home = join(drive, "holdall")
         try:
@@ -1262,9 +1249,8 @@ def find_sets(drives, report, all_blocks=False, only=None):
             shipment, number = match.group(1), int(match.group(2))
             if name == f"{shipment}-{number:03d}" and 0 < number < 1 << 32:
                 seen = True
-                if (shipment, number) not in sets:
-                    sets[shipment, number] = HoldallSet(shipment, number, report, all_blocks)
-                sets[shipment, number].folders.append(Folder(join(home, name)))
+                one = sets.setdefault((shipment, number), HoldallSet(shipment, number, report, cache, all_blocks))
+                one.folders.append(Folder(join(home, name)))
         if not seen:
             report.bad(f"{home}: there is no set on it")
     found = [sets[key] for key in sorted(sets) if only in (None, key[0])]
@@ -1283,8 +1269,7 @@ def missing_sets(sets):
             yield f"of shipment {shipment}, set {ranges(absent)} is not here"
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# verify (section 17, without a key)
+# ---- verify (section 17, without a key)
 
 def verify(drives, all_blocks=False, report=None):
     report = report or Report()
@@ -1383,8 +1368,7 @@ def verify_checklist(one, folder):
             one.report.bad(f"{path}: it does not name {name}")
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# ls and restore (sections 13 and 17, with a key)
+# ---- ls and restore (sections 13 and 17, with a key)
 
 def read_dataset(drives, identities, report, shipment=None, from_lists=False, all_blocks=False):
     """{path: entry} of a shipment, in order, void ones left out."""
@@ -1395,8 +1379,6 @@ def read_dataset(drives, identities, report, shipment=None, from_lists=False, al
     dataset = {}
     for one in sets:
         one.unwrap(identities)
-        if not one.keys:
-            raise Bad(f"no identity opens a key of set {one.name}")
         one.order()
         absent = one.missing_slots()
         if absent:
@@ -1409,6 +1391,8 @@ def read_dataset(drives, identities, report, shipment=None, from_lists=False, al
                 entry.extents = before.extents + entry.extents
                 entry.holes = sorted(set(before.holes + entry.holes))
             dataset[path] = entry
+    if not any(one.keys for one in sets):
+        raise Bad("no key can be opened with this identity")
     for text in missing_sets(sets):
         report.lost(text)
     for path in [path for path, entry in dataset.items() if entry.void()]:
@@ -1556,7 +1540,7 @@ class Output:
 
     def file(self, entry):
         parent, name = self.place(entry.path)
-        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=parent)
+        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=parent)
         self.made[entry.path] = entry
         try:
             os.ftruncate(handle, entry.final_size())
@@ -1644,8 +1628,7 @@ class Output:
             at = b
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# vectors (section 18)
+# ---- vectors (section 18)
 
 def vectors(path):
     """Checks every example, then verifies and restores the set, with all drives and with any one missing."""

@@ -144,7 +144,7 @@ fn status(args: &PathsArgs, face: &Face) -> Result<Status, Refusal> {
         }
         status = status.merge(match () {
             () if !set.verdict.restorable() => Status::Failed,
-            () if !set.missing.is_empty() => Status::Problems,
+            () if !set.missing.is_empty() || set.closed.is_none() => Status::Problems,
             () => Status::Done,
         });
     }

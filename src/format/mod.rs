@@ -25,6 +25,8 @@ pub use ids::{RunId, SetNumber, ShipmentId, Slot, StripeNumber};
 
 /// The number of the only cipher suite so far: ChaCha20-Poly1305.
 pub const SUITE_CHACHA20: u8 = 1;
+/// Sets of fewer drives than this carry second copies of records and catalog.
+pub const SECOND_COPY_DRIVES: usize = 3;
 /// The version of the format that this program writes.
 pub const FORMAT_VERSION: u16 = 1;
 

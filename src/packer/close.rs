@@ -2,15 +2,15 @@
 //! finds it.
 
 use super::commit::Committer;
-use super::{PackError, Packed, SECOND_COPY_DRIVES, SUITE, SetJob};
-use crate::format::FORMAT_VERSION;
+use super::{PackError, Packed, SUITE, SetJob};
 use crate::format::ids::{Slot, key_path, shard_path};
 use crate::format::label::{Label, WHAT};
-use crate::format::list::Hash;
 use crate::format::set::{SetText, SlotLine};
+use crate::format::{FORMAT_VERSION, SECOND_COPY_DRIVES};
 use crate::monitor::Monitor;
 use crate::sets::Book;
 use crate::sets::open::{COPY, FoundDrive, FoundSet, HOLDALL};
+use crate::sets::papers::checklist_line;
 use crate::stages::hash::root_of;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -110,12 +110,10 @@ fn write_checklists(
     labels: &[Vec<u8>],
     monitor: &dyn Monitor,
 ) -> Result<(), PackError> {
-    let line =
-        |root: &Hash, path: &str| format!("{}  {path}\n", blake3::Hash::from_bytes(*root).to_hex());
     let mut lists: Vec<String> =
-        labels.iter().map(|l| line(blake3::hash(l).as_bytes(), "label.json")).collect();
+        labels.iter().map(|l| checklist_line(blake3::hash(l).as_bytes(), "label.json")).collect();
     for (path, root) in &committer.files {
-        lists.iter_mut().for_each(|list| list.push_str(&line(root, path)));
+        lists.iter_mut().for_each(|list| list.push_str(&checklist_line(root, path)));
     }
     let set = found_set(job, labels, &committer.failed);
     let book = Book::open(&set, None, monitor);
@@ -124,7 +122,7 @@ fn write_checklists(
             let root = root_of(record.shard_hashes(index));
             let path = shard_path(record.id, index as u8);
             if let Some(list) = lists.get_mut(shard.slot.0 as usize - 1) {
-                list.push_str(&line(&root, &path));
+                list.push_str(&checklist_line(&root, &path));
             }
         }
         true

@@ -32,8 +32,6 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-/// Sets of fewer drives than this carry second copies of records and catalog.
-pub const SECOND_COPY_DRIVES: usize = 3;
 /// The only suite so far.
 pub const SUITE: u8 = crate::format::SUITE_CHACHA20;
 

@@ -162,7 +162,7 @@ fn useful_bytes(placement: &Placement, geometry: Geometry) -> u64 {
 /// How many shards a drive can hold beside everything else.
 fn room(drive: &DriveRoom, drives: usize, geometry: Geometry, need: &Need) -> Room {
     let file = (geometry.blocks.file_bytes() as u64).next_multiple_of(drive.unit_bytes.max(1));
-    let copies = if drives < crate::packer::SECOND_COPY_DRIVES { 2 } else { 1 };
+    let copies = if drives < crate::format::SECOND_COPY_DRIVES { 2 } else { 1 };
     let hashes = (drives * geometry.blocks.count() * HASH_BYTES) as u64;
     let record = copies * (hashes + drives as u64 * 34 + 160);
     let lists = copies * need.list_bytes(geometry);

@@ -11,7 +11,7 @@ use crate::format::list::Hash;
 use crate::format::record::{
     self, PartRecord, RecordFileHeader, RecordIn, StripeKind, StripeRecord,
 };
-use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -91,7 +91,29 @@ impl Book {
         for run in in_chain_order(by_run) {
             book.add_run(run, set, monitor);
         }
+        book.compare_with_set_txt(set, monitor);
         book
+    }
+
+    /// set.txt says how many records there are and where the chain ends: fewer are a gap that the
+    /// chain alone does not show.
+    fn compare_with_set_txt(&mut self, set: &FoundSet, monitor: &dyn Monitor) {
+        // Copies of set.txt that differ are reported where set.txt is the matter.
+        let Some(text) = set.set_text(&Recording::default()) else { return };
+        for line in text.runs.iter().filter(|line| line.stripes > 0) {
+            let run = self.runs.iter().find(|r| r.run == line.run);
+            let same = run.is_some_and(|r| {
+                (r.files, r.stripes, r.last) == (line.files, line.stripes, line.last)
+            });
+            if !same {
+                self.gaps = true;
+                let subject = format!("set {}: records of run {}", set.name(), line.run);
+                let found = run.map_or(0, |r| r.stripes);
+                let detail =
+                    format!("{found} were found, but set.txt says there are {}", line.stripes);
+                monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
+            }
+        }
     }
 
     fn add_run(

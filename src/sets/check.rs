@@ -2,12 +2,10 @@
 
 use super::book::Book;
 use super::damage::Bad;
-use super::open::{FoundDrive, FoundSet, chain};
+use super::open::{FoundDrive, chain};
 use crate::drives::{Drive, DriveFile, Level, ReadMode};
-use crate::format::ids::{StripeId, key_path, part_path, record_path, shard_path};
-use crate::format::list::Hash;
-use crate::format::record::{RecordFileHeader, StripeRecord};
-use crate::format::set::SetText;
+use crate::format::ids::{StripeId, shard_path};
+use crate::format::record::StripeRecord;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::stages::seal::block_hash;
 
@@ -167,56 +165,6 @@ pub fn read_blocks(
             matches!(file.read_at(at, block), Ok(len) if len == block.len())
         })
         .collect()
-}
-
-/// Checks the files of a drive that are not shards: label, set.txt, records, catalog and key files
-/// against set.txt, the records and each other. Says how many are damaged or missing; each is a
-/// problem.
-pub fn check_papers(
-    found: &FoundDrive,
-    set: &FoundSet,
-    book: &Book,
-    text: Option<&SetText>,
-    monitor: &dyn Monitor,
-) -> u64 {
-    let mut expected: Vec<(String, Hash)> = Vec::new();
-    if let Some(text) = text {
-        expected.push(("set.txt".into(), text.root()));
-        let slot = text.slots.iter().find(|s| s.slot == found.label.slot);
-        expected.extend(slot.map(|s| ("label.json".into(), s.label)));
-        expected.extend(text.parts.iter().map(|p| (part_path(p.run, p.part), p.root)));
-    } else {
-        expected.extend(book.parts().map(|(run, p)| (part_path(run, p.number), p.root)));
-    }
-    let record_file = |(header, root): (&RecordFileHeader, &Hash)| {
-        (record_path(header.run, header.number), *root)
-    };
-    expected.extend(book.files().map(record_file));
-    let mut bad = 0;
-    let mut report = |path: &str, detail: String| {
-        bad += 1;
-        let subject = format!("{}: {}/{path}", found.drive.name(), set.folder);
-        monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
-    };
-    for (path, root) in expected {
-        match found.drive.read(&format!("{}/{path}", set.folder), u64::MAX) {
-            Ok(bytes) if *blake3::hash(&bytes).as_bytes() == root => {}
-            Ok(_) => report(&path, "is not as it was written".into()),
-            Err(e) if e.is_missing() => report(&path, "is missing".into()),
-            Err(e) => report(&path, chain(&e)),
-        }
-    }
-    for run in set.runs() {
-        let path = key_path(run);
-        let line = path.replace(".age", ".b3");
-        let read = |p: &str| found.drive.read(&format!("{}/{p}", set.folder), 1 << 20);
-        match (read(&path), read(&line)) {
-            (Ok(key), Ok(line)) if line.starts_with(blake3::hash(&key).to_hex().as_bytes()) => {}
-            (Ok(_), Ok(_)) => report(&path, "does not match its .b3 file".into()),
-            (Err(e), _) | (_, Err(e)) => report(&path, chain(&e)),
-        }
-    }
-    bad
 }
 
 #[cfg(test)]

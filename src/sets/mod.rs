@@ -12,6 +12,7 @@ pub mod check;
 pub mod damage;
 pub mod fetch;
 pub mod open;
+pub mod papers;
 
 pub use book::Book;
 pub use open::{FoundDrive, FoundSet};

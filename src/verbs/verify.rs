@@ -4,8 +4,9 @@ use super::open::{self, OpenError};
 use crate::drives::{self, ReadMode};
 use crate::format::ids::Slot;
 use crate::monitor::{Monitor, Phase};
-use crate::sets::check::{DriveReport, check_drive, check_papers};
+use crate::sets::check::{DriveReport, check_drive};
 use crate::sets::damage::{Damage, Verdict};
+use crate::sets::papers::check_papers;
 use crate::sets::{Book, FoundSet};
 use std::path::PathBuf;
 
@@ -42,10 +43,14 @@ pub struct SetOutcome {
 }
 
 impl SetOutcome {
-    /// Is everything here and as it was written?
+    /// Is everything here and as it was written? A set that was never closed is not: nobody can
+    /// tell it from a shortened one.
     pub fn is_whole(&self) -> bool {
         let whole = |d: &DriveOutcome| d.report.is_whole() && d.bad_papers == 0;
-        self.missing.is_empty() && self.verdict.restorable() && self.drives.iter().all(whole)
+        self.root.is_some()
+            && self.missing.is_empty()
+            && self.verdict.restorable()
+            && self.drives.iter().all(whole)
     }
 }
 

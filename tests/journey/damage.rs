@@ -230,8 +230,7 @@ fn damage_beyond_the_rule_names_exactly_the_files_it_hit() {
     shipment.verify(&shipment.paths()).expect(1);
     let to = shipment.new_destination();
     let run = shipment.restore(&shipment.paths(), &to, &["--give-up"]).expect(1);
-    let of_kind =
-        run.events_of("problem").into_iter().filter(|p| p["kind"] == "lost");
+    let of_kind = run.events_of("problem").into_iter().filter(|p| p["kind"] == "lost");
     let mut named: Vec<String> =
         of_kind.map(|p| p["subject"].as_str().unwrap().to_owned()).collect();
     named.sort();
