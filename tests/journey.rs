@@ -1,5 +1,6 @@
 //! Goal: the whole journey holds. What is packed comes back bit for bit after every loss that the
 //! rule allows, after damage anywhere, after being killed; and what cannot come back is named.
+#![allow(clippy::unwrap_used, clippy::type_complexity, clippy::format_push_string)]
 #![allow(missing_docs, reason = "tests")]
 
 mod common;
