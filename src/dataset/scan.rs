@@ -258,11 +258,12 @@ impl<'a> Walk<'a> {
             entry.target =
                 self.read_link().map_err(|errno| said("cannot read the symlink", errno))?;
         }
-        if kind == Kind::File
+        if kind != Kind::Folder
             && let Some(first) = self.first_path(inode)
         {
             entry.kind = Kind::HardLink;
             entry.size = 0;
+            entry.device = None;
             entry.target = first;
         }
         Ok(entry)

@@ -6,148 +6,15 @@
 //! inside a file opens with that file's entry again, marked continued, so each list is understood
 //! alone.
 
+pub use super::entry::{Entry, Kind, checked_path, entry_len, shown_path};
+use super::entry::{decode_entry, encode_entry};
 use super::wire::{Fields, Put};
 use super::{FormatError, RunId, StripeNumber, ids::StripeId};
-use std::fmt::Write as _;
 
 /// Bytes of a BLAKE3 value.
 pub const HASH_BYTES: usize = 32;
 /// A BLAKE3 root or chaining value.
 pub type Hash = [u8; HASH_BYTES];
-
-/// What an entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Kind {
-    /// a directory
-    Folder = 1,
-    /// a regular file
-    File = 2,
-    /// a symbolic link; [`Entry::target`] is its text
-    Symlink = 3,
-    /// one more name of a file that came before; [`Entry::target`] is that file's path
-    HardLink = 4,
-    /// a named pipe
-    Fifo = 5,
-    /// a character device
-    CharDevice = 6,
-    /// a block device
-    BlockDevice = 7,
-    /// a socket
-    Socket = 8,
-}
-
-impl Kind {
-    fn from_byte(byte: u8) -> Option<Self> {
-        [
-            Self::Folder,
-            Self::File,
-            Self::Symlink,
-            Self::HardLink,
-            Self::Fifo,
-            Self::CharDevice,
-            Self::BlockDevice,
-            Self::Socket,
-        ]
-        .into_iter()
-        .find(|k| *k as u8 == byte)
-    }
-}
-
-/// One path of the dataset with its metadata.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// relative to SOURCE, `/` between names, no leading or trailing `/`; empty for SOURCE itself
-    pub path: Vec<u8>,
-    /// what it is
-    pub kind: Kind,
-    /// a file that is complete with exactly one extent (none when it is empty) and has no
-    /// [`Item::End`]; the extent's id is the file's root
-    pub whole: bool,
-    /// permission bits with setuid, setgid and sticky: `st_mode & 0o7777`
-    pub mode: u32,
-    /// owner
-    pub uid: u32,
-    /// group
-    pub gid: u32,
-    /// modification time, seconds since 1970, may be negative
-    pub mtime: i64,
-    /// nanoseconds to add, below 10^9
-    pub mtime_nanos: u32,
-    /// bytes of a file; 0 for everything else
-    pub size: u64,
-    /// a symlink's text or a hard link's first path; empty otherwise
-    pub target: Vec<u8>,
-    /// the owner's name, empty if unknown
-    pub user: Vec<u8>,
-    /// the group's name, empty if unknown
-    pub group: Vec<u8>,
-    /// extended attributes (ACLs among them): name and value
-    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-    /// major and minor number of a device
-    pub device: Option<(u32, u32)>,
-    /// holes of a file: offset and length in bytes, ascending, apart
-    pub holes: Vec<(u64, u64)>,
-}
-
-impl Entry {
-    /// A plain entry with empty metadata, for tests and as a base.
-    pub fn new(path: impl Into<Vec<u8>>, kind: Kind) -> Self {
-        Self {
-            path: path.into(),
-            kind,
-            whole: false,
-            mode: 0,
-            uid: 0,
-            gid: 0,
-            mtime: 0,
-            mtime_nanos: 0,
-            size: 0,
-            target: Vec::new(),
-            user: Vec::new(),
-            group: Vec::new(),
-            xattrs: Vec::new(),
-            device: None,
-            holes: Vec::new(),
-        }
-    }
-
-    /// The path as the total order sees it: a folder's ends in `/` (the root's is empty).
-    pub fn sort_key(&self) -> Vec<u8> {
-        let mut key = self.path.clone();
-        if self.kind == Kind::Folder && !key.is_empty() {
-            key.push(b'/');
-        }
-        key
-    }
-
-    /// The path for people: what is not UTF-8 or not printable is escaped.
-    pub fn shown(&self) -> String {
-        shown_path(&self.path)
-    }
-}
-
-/// A path for people: `.` for the root; bytes that are not UTF-8, and control characters, are
-/// escaped so that a terminal is safe.
-pub fn shown_path(path: &[u8]) -> String {
-    if path.is_empty() {
-        return ".".into();
-    }
-    let mut out = String::new();
-    for chunk in path.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c.is_control() {
-                out.extend(c.escape_default());
-            } else {
-                out.push(c);
-            }
-        }
-        for b in chunk.invalid() {
-            let _ = write!(out, "\\x{b:02x}");
-        }
-    }
-    out
-}
 
 /// Where a chunk's stored bytes lie: from `offset` in the payload of shard `index`, `head` bytes
 /// there, the rest from the start of the payloads of the next data shards of the same stripe.
@@ -237,21 +104,10 @@ pub enum Item {
 const TAG_ENTRY: u8 = 1;
 const TAG_EXTENT: u8 = 2;
 const TAG_END: u8 = 3;
-const FLAG_CONTINUED: u8 = 1;
-const FLAG_WHOLE: u8 = 2;
 /// Bytes of a coded extent.
 pub const EXTENT_BYTES: usize = 79;
 /// Bytes of a coded end.
 pub const END_BYTES: usize = 42;
-
-const FIELD_TARGET: u8 = 1;
-const FIELD_USER: u8 = 2;
-const FIELD_GROUP: u8 = 3;
-const FIELD_XATTR: u8 = 4;
-const FIELD_DEVICE: u8 = 5;
-const FIELD_HOLES: u8 = 6;
-/// A field with a tag from here on must be understood.
-const FIELD_CRITICAL: u8 = 128;
 
 const WHAT: &str = "list";
 
@@ -259,7 +115,10 @@ impl Item {
     /// Appends the item's bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Entry { entry, continued } => encode_entry(entry, *continued, out),
+            Self::Entry { entry, continued } => {
+                out.put_u8(TAG_ENTRY);
+                encode_entry(entry, *continued, out);
+            }
             Self::Extent(extent) => encode_extent(extent, out),
             Self::End(end) => {
                 out.put_u8(TAG_END);
@@ -278,61 +137,6 @@ impl Item {
             Self::End(_) => END_BYTES,
         }
     }
-}
-
-/// How many bytes a coded entry takes.
-pub fn entry_len(entry: &Entry) -> usize {
-    let field = |len: usize| if len == 0 { 0 } else { 5 + len };
-    1 + 4
-        + 40
-        + entry.path.len()
-        + field(entry.target.len())
-        + field(entry.user.len())
-        + field(entry.group.len())
-        + entry.xattrs.iter().map(|(n, v)| field(2 + n.len() + v.len())).sum::<usize>()
-        + field(if entry.device.is_some() { 8 } else { 0 })
-        + field(entry.holes.len() * 16)
-}
-
-fn encode_entry(entry: &Entry, continued: bool, out: &mut Vec<u8>) {
-    out.put_u8(TAG_ENTRY);
-    out.put_u32((entry_len(entry) - 5) as u32);
-    let flags =
-        if continued { FLAG_CONTINUED } else { 0 } | if entry.whole { FLAG_WHOLE } else { 0 };
-    out.put_u8(flags);
-    out.put_u8(entry.kind as u8);
-    out.put_u16(0);
-    out.put_u32(entry.mode);
-    out.put_u32(entry.uid);
-    out.put_u32(entry.gid);
-    out.put_i64(entry.mtime);
-    out.put_u32(entry.mtime_nanos);
-    out.put_u64(entry.size);
-    out.put_u32(entry.path.len() as u32);
-    out.put(&entry.path);
-    let mut field = |tag: u8, parts: &[&[u8]]| {
-        let len: usize = parts.iter().map(|p| p.len()).sum();
-        if len > 0 {
-            out.put_u8(tag);
-            out.put_u32(len as u32);
-            parts.iter().for_each(|p| out.put(p));
-        }
-    };
-    field(FIELD_TARGET, &[&entry.target]);
-    field(FIELD_USER, &[&entry.user]);
-    field(FIELD_GROUP, &[&entry.group]);
-    for (name, value) in &entry.xattrs {
-        field(FIELD_XATTR, &[&(name.len() as u16).to_le_bytes(), name, value]);
-    }
-    if let Some((major, minor)) = entry.device {
-        field(FIELD_DEVICE, &[&major.to_le_bytes(), &minor.to_le_bytes()]);
-    }
-    let mut holes = Vec::with_capacity(entry.holes.len() * 16);
-    for (offset, len) in &entry.holes {
-        holes.put_u64(*offset);
-        holes.put_u64(*len);
-    }
-    field(FIELD_HOLES, &[&holes]);
 }
 
 fn encode_extent(extent: &Extent, out: &mut Vec<u8>) {
@@ -366,7 +170,10 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Item>, FormatError> {
     let mut open = false;
     while fields.left() > 0 {
         let item = match fields.u8()? {
-            TAG_ENTRY => decode_entry(&mut fields)?,
+            TAG_ENTRY => {
+                let (entry, continued) = decode_entry(&mut fields)?;
+                Item::Entry { entry, continued }
+            }
             TAG_EXTENT => Item::Extent(decode_extent(&mut fields)?),
             TAG_END => decode_end(&mut fields)?,
             tag => return Err(fields.invalid("tag", tag)),
@@ -387,114 +194,6 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Item>, FormatError> {
         items.push(item);
     }
     Ok(items)
-}
-
-fn decode_entry(outer: &mut Fields) -> Result<Item, FormatError> {
-    let len = outer.u32()? as usize;
-    let mut fields = Fields::new("entry", outer.take(len)?);
-    let flags = fields.u8()?;
-    let kind_byte = fields.u8()?;
-    let kind = Kind::from_byte(kind_byte).ok_or_else(|| fields.invalid("kind", kind_byte))?;
-    fields.zeros(2)?;
-    let mut entry = Entry::new(Vec::new(), kind);
-    entry.whole = flags & FLAG_WHOLE != 0;
-    if flags & !(FLAG_CONTINUED | FLAG_WHOLE) != 0 || (entry.whole && kind != Kind::File) {
-        return Err(fields.invalid("flags", flags));
-    }
-    entry.mode = fields.u32()?;
-    entry.uid = fields.u32()?;
-    entry.gid = fields.u32()?;
-    entry.mtime = fields.i64()?;
-    entry.mtime_nanos = fields.u32()?;
-    entry.size = fields.u64()?;
-    if entry.mode & !0o7777 != 0 {
-        return Err(fields.invalid("mode", entry.mode));
-    }
-    if entry.mtime_nanos >= 1_000_000_000 {
-        return Err(fields.invalid("mtime nanoseconds", entry.mtime_nanos));
-    }
-    let path_len = fields.u32()? as usize;
-    entry.path = checked_path(fields.take(path_len)?)?.to_vec();
-    let mut last_tag = 0;
-    while fields.left() > 0 {
-        let tag = fields.u8()?;
-        let len = fields.u32()? as usize;
-        if tag < last_tag || (tag == last_tag && tag != FIELD_XATTR) {
-            return Err(fields.invalid("tag order", tag));
-        }
-        last_tag = tag;
-        decode_field(&mut entry, tag, fields.take(len)?)?;
-    }
-    check_entry(&entry)?;
-    Ok(Item::Entry { entry, continued: flags & FLAG_CONTINUED != 0 })
-}
-
-/// What must hold between an entry's fields.
-fn check_entry(entry: &Entry) -> Result<(), FormatError> {
-    let invalid =
-        |field, value: &dyn std::fmt::Display| FormatError::invalid("entry", field, value);
-    if entry.path.is_empty() && entry.kind != Kind::Folder {
-        return Err(invalid("path", &"empty"));
-    }
-    if entry.size > 0 && entry.kind != Kind::File {
-        return Err(invalid("size", &entry.size));
-    }
-    let is_link = matches!(entry.kind, Kind::Symlink | Kind::HardLink);
-    if is_link == entry.target.is_empty() {
-        return Err(invalid("target", &shown_path(&entry.target)));
-    }
-    if entry.kind == Kind::HardLink {
-        checked_path(&entry.target)?;
-    }
-    Ok(())
-}
-
-/// A path is relative, has no empty name, no `.` or `..`, and no zero byte.
-pub fn checked_path(path: &[u8]) -> Result<&[u8], FormatError> {
-    let bad = |name: &[u8]| {
-        name.is_empty() || name == b"." || name == b".." || name.contains(&0) || name.len() > 255
-    };
-    if !path.is_empty() && path.split(|b| *b == b'/').any(bad) {
-        return Err(FormatError::invalid("entry", "path", shown_path(path)));
-    }
-    Ok(path)
-}
-
-fn decode_field(entry: &mut Entry, tag: u8, bytes: &[u8]) -> Result<(), FormatError> {
-    let mut fields = Fields::new("entry field", bytes);
-    match tag {
-        FIELD_TARGET => entry.target = bytes.to_vec(),
-        FIELD_USER => entry.user = bytes.to_vec(),
-        FIELD_GROUP => entry.group = bytes.to_vec(),
-        FIELD_XATTR => {
-            let name_len = fields.u16()? as usize;
-            let name = fields.take(name_len)?.to_vec();
-            let value = fields.take(fields.left())?.to_vec();
-            entry.xattrs.push((name, value));
-        }
-        FIELD_DEVICE => {
-            entry.device = Some((fields.u32()?, fields.u32()?));
-            fields.zeros(fields.left()).and_then(|()| match bytes.len() {
-                8 => Ok(()),
-                len => Err(fields.invalid("device", len)),
-            })?;
-        }
-        FIELD_HOLES => {
-            let mut end = 0;
-            while fields.left() > 0 {
-                let (offset, len) = (fields.u64()?, fields.u64()?);
-                let next = offset.checked_add(len);
-                match next {
-                    Some(next) if len > 0 && offset >= end && next <= entry.size => end = next,
-                    _ => return Err(fields.invalid("holes", format!("{offset}+{len}"))),
-                }
-                entry.holes.push((offset, len));
-            }
-        }
-        tag if tag < FIELD_CRITICAL => {}
-        tag => return Err(fields.invalid("tag", tag)),
-    }
-    Ok(())
 }
 
 fn decode_extent(fields: &mut Fields) -> Result<Extent, FormatError> {

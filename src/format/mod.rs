@@ -11,6 +11,7 @@
 #![doc = include_str!("format.md")]
 
 pub mod catalog;
+pub mod entry;
 pub mod ids;
 pub mod label;
 pub mod list;

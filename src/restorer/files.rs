@@ -2,8 +2,9 @@
 
 use super::batch::{Batch, Step};
 use super::decode::{Absent, Chunks, Pools};
+use super::write::{Outcome, Target, do_step};
 use super::{OpenSet, RestoreError, RestoreOptions, Restored};
-use crate::destination::{Destination, DestinationError, MetadataProblem, PartFile};
+use crate::destination::{Destination, DestinationError, MetadataProblem};
 use crate::format::list::{End, Entry, Extent, Hash, Kind, State, shown_path};
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::sets::fetch::{Fetcher, RawStripe};
@@ -20,12 +21,6 @@ const CHECKPOINT: Duration = Duration::from_secs(10);
 /// A longer hole is not hashed on the way; if its file has a root, the file is read again.
 const HASHED_HOLE_BYTES: u64 = 1 << 30;
 
-/// A larger file in progress, as the parallel part sees it.
-struct Target {
-    entry: Arc<Entry>,
-    part: PartFile,
-}
-
 /// A larger file in progress, as the serial part sees it.
 struct OpenFile {
     target: Arc<Target>,
@@ -37,15 +32,6 @@ struct OpenFile {
     absent: Option<Absent>,
     /// the zeros of its holes were too many to be hashed on the way
     unhashed: bool,
-}
-
-/// What became of one step in the parallel part.
-enum Outcome {
-    Nothing,
-    Placed(Vec<MetadataProblem>),
-    Wrote(Hash),
-    Absent(Absent),
-    Failed(DestinationError),
 }
 
 /// Restores batches, in order.
@@ -418,98 +404,4 @@ fn shown_ranges(ranges: &[(u64, u64)]) -> String {
         return "its end is missing".into();
     }
     format!("bytes {} are missing", words.join(", "))
-}
-
-/// The parallel part of a step.
-fn do_step(
-    destination: &Destination,
-    step: &Step,
-    target: Option<&Target>,
-    chunks: &Chunks,
-    replace: bool,
-) -> Outcome {
-    let placed = |result: Result<Vec<MetadataProblem>, DestinationError>| match result {
-        Ok(problems) => Outcome::Placed(problems),
-        Err(e) => Outcome::Failed(e),
-    };
-    match (step, target) {
-        (Step::Folder(entry), _) => match destination.make_folder(&entry.path) {
-            Ok(()) => Outcome::Nothing,
-            Err(e) => Outcome::Failed(e),
-        },
-        (Step::Bare(entry), _) if entry.kind == Kind::Symlink => {
-            placed(destination.make_symlink(entry, replace))
-        }
-        (Step::Bare(entry), _) => placed(destination.make_special(entry, replace)),
-        (Step::Whole(entry, extent), _) => match whole_bytes(entry, extent.as_ref(), chunks) {
-            Ok(bytes) => placed(write_whole(destination, entry, bytes, replace)),
-            Err(absent) => Outcome::Absent(absent),
-        },
-        (Step::Extent(extent), Some(target)) => match chunks.extent(extent) {
-            Ok(bytes) if piece(bytes, extent.file_offset, false) == extent.id => {
-                match write_around_holes(&target.part, &target.entry, extent.file_offset, bytes) {
-                    Ok(()) => Outcome::Wrote(extent.id),
-                    Err(e) => Outcome::Failed(e),
-                }
-            }
-            Ok(_) => Outcome::Absent(Absent::Lost),
-            Err(absent) => Outcome::Absent(absent),
-        },
-        _ => Outcome::Nothing,
-    }
-}
-
-/// The verified bytes of a whole file.
-fn whole_bytes<'a>(
-    entry: &Entry,
-    extent: Option<&Extent>,
-    chunks: &'a Chunks,
-) -> Result<&'a [u8], Absent> {
-    let Some(extent) = extent else {
-        return if entry.size == 0 { Ok(&[]) } else { Err(Absent::Lost) };
-    };
-    let bytes = chunks.extent(extent)?;
-    let good = extent.file_offset == 0
-        && bytes.len() as u64 == entry.size
-        && piece(bytes, 0, true) == extent.id;
-    if good { Ok(bytes) } else { Err(Absent::Lost) }
-}
-
-fn write_whole(
-    destination: &Destination,
-    entry: &Entry,
-    bytes: &[u8],
-    replace: bool,
-) -> Result<Vec<MetadataProblem>, DestinationError> {
-    let part = destination.begin_file()?;
-    write_around_holes(&part, entry, 0, bytes)?;
-    if !entry.holes.is_empty() {
-        part.set_len(entry.size)?;
-    }
-    destination.finish_file(part, entry, replace)
-}
-
-/// Writes bytes at an offset, but not where the file has holes.
-fn write_around_holes(
-    part: &PartFile,
-    entry: &Entry,
-    offset: u64,
-    bytes: &[u8],
-) -> Result<(), DestinationError> {
-    let end = offset + bytes.len() as u64;
-    let mut at = offset;
-    let first = entry.holes.partition_point(|(start, len)| start + len <= offset);
-    for (start, len) in &entry.holes[first..] {
-        if *start >= end {
-            break;
-        }
-        if *start > at {
-            part.write_at(at, &bytes[(at - offset) as usize..(*start - offset) as usize])?;
-        }
-        at = (start + len).min(end);
-    }
-    if at < end {
-        part.write_at(at, &bytes[(at - offset) as usize..])?;
-    }
-    Ok(())
 }

@@ -9,15 +9,16 @@
 //!
 //! [`items`] gives the items in order (from the catalog, or from the shards' own lists);
 //! [`batch`] cuts them where enough stripes are named; a thread reads the batches' blocks ahead;
-//! [`decode`] checks, rebuilds, opens and decompresses; [`files`] writes, in parallel what is
-//! whole in one extent, and follows large files to their roots; [`finish`] makes hard links and
-//! sets the folders' metadata.
+//! [`decode`] checks, rebuilds, opens and decompresses; [`write`] writes in parallel; [`files`]
+//! follows large files to their roots, in order; [`finish`] makes hard links and sets the folders'
+//! metadata.
 
 pub mod batch;
 pub mod decode;
 pub mod files;
 pub mod finish;
 pub mod items;
+pub mod write;
 
 use crate::destination::{Destination, DestinationError};
 use crate::format::ids::{RunId, Slot};

@@ -7,7 +7,7 @@ use crate::drives::{Drive, DriveFile, Level, ReadMode};
 use crate::format::ids::{StripeId, shard_path};
 use crate::format::record::StripeRecord;
 use crate::monitor::{Monitor, Problem, ProblemKind};
-use crate::stages::seal::block_hash;
+use crate::stages::hash::block_hash;
 
 /// What was found on a drive.
 #[derive(Clone, Debug)]

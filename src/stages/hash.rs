@@ -20,6 +20,12 @@ pub fn piece(bytes: &[u8], offset: u64, whole: bool) -> Hash {
     hasher.finalize_non_root()
 }
 
+/// The hash of block `number` of a shard of `count` blocks: its chaining value in the shard, or
+/// the shard's root if it is the only one.
+pub fn block_hash(block: &[u8], number: usize, count: usize) -> Hash {
+    piece(block, (number * block.len()) as u64, count == 1)
+}
+
 /// Joins the values of a file's pieces, given in order, to its root.
 #[derive(Clone, Debug, Default)]
 pub struct Merge {

@@ -7,7 +7,7 @@
 //!   block is sealed, hashed and coded while it is hot: one task a column, no second pass; (3) no
 //!   plain byte leaves a block whose tag is wrong.
 
-use super::hash::piece;
+use super::hash::block_hash;
 use super::parity::Code;
 use crate::format::list::Hash;
 use crate::format::shard::{Blocks, SALT_BYTES, Salt, TAG_BYTES, Trailer};
@@ -194,12 +194,6 @@ fn columns(buffer: &mut [u8], blocks: Blocks, shards: usize) -> Vec<Vec<&mut [u8
         columns[at % n].push(block);
     }
     columns
-}
-
-/// The hash of block `number` of a shard of `count` blocks: its chaining value in the shard, or
-/// the shard's root if it is the only one.
-pub fn block_hash(block: &[u8], number: usize, count: usize) -> Hash {
-    piece(block, (number * block.len()) as u64, count == 1)
 }
 
 /// Seals a catalog file's content: its length, the content, zeros to whole blocks.

@@ -1,0 +1,125 @@
+//! The parallel part of a step: bytes are verified by their id and written; what is whole in one
+//! extent gets its final name at once.
+
+use super::batch::Step;
+use super::decode::{Absent, Chunks};
+use crate::destination::{Destination, DestinationError, MetadataProblem, PartFile};
+use crate::format::list::{Entry, Extent, Hash, Kind};
+use crate::stages::hash::piece;
+use std::sync::Arc;
+
+/// A larger file in progress, as the parallel part sees it.
+pub struct Target {
+    /// its entry
+    pub entry: Arc<Entry>,
+    /// where its bytes go
+    pub part: PartFile,
+}
+
+/// What became of one step in the parallel part.
+pub enum Outcome {
+    /// there was nothing to do yet
+    Nothing,
+    /// it has its final name
+    Placed(Vec<MetadataProblem>),
+    /// an extent was verified and written
+    Wrote(Hash),
+    /// its bytes are not there
+    Absent(Absent),
+    /// the destination refused it
+    Failed(DestinationError),
+}
+
+/// Does one step.
+pub fn do_step(
+    destination: &Destination,
+    step: &Step,
+    target: Option<&Target>,
+    chunks: &Chunks,
+    replace: bool,
+) -> Outcome {
+    let placed = |result: Result<Vec<MetadataProblem>, DestinationError>| match result {
+        Ok(problems) => Outcome::Placed(problems),
+        Err(e) => Outcome::Failed(e),
+    };
+    match (step, target) {
+        (Step::Folder(entry), _) => match destination.make_folder(&entry.path) {
+            Ok(()) => Outcome::Nothing,
+            Err(e) => Outcome::Failed(e),
+        },
+        (Step::Bare(entry), _) if entry.kind == Kind::Symlink => {
+            placed(destination.make_symlink(entry, replace))
+        }
+        (Step::Bare(entry), _) => placed(destination.make_special(entry, replace)),
+        (Step::Whole(entry, extent), _) => match whole_bytes(entry, extent.as_ref(), chunks) {
+            Ok(bytes) => placed(write_whole(destination, entry, bytes, replace)),
+            Err(absent) => Outcome::Absent(absent),
+        },
+        (Step::Extent(extent), Some(target)) => match chunks.extent(extent) {
+            Ok(bytes) if piece(bytes, extent.file_offset, false) == extent.id => {
+                match write_around_holes(&target.part, &target.entry, extent.file_offset, bytes) {
+                    Ok(()) => Outcome::Wrote(extent.id),
+                    Err(e) => Outcome::Failed(e),
+                }
+            }
+            Ok(_) => Outcome::Absent(Absent::Lost),
+            Err(absent) => Outcome::Absent(absent),
+        },
+        _ => Outcome::Nothing,
+    }
+}
+
+/// The verified bytes of a whole file.
+fn whole_bytes<'a>(
+    entry: &Entry,
+    extent: Option<&Extent>,
+    chunks: &'a Chunks,
+) -> Result<&'a [u8], Absent> {
+    let Some(extent) = extent else {
+        return if entry.size == 0 { Ok(&[]) } else { Err(Absent::Lost) };
+    };
+    let bytes = chunks.extent(extent)?;
+    let good = extent.file_offset == 0
+        && bytes.len() as u64 == entry.size
+        && piece(bytes, 0, true) == extent.id;
+    if good { Ok(bytes) } else { Err(Absent::Lost) }
+}
+
+fn write_whole(
+    destination: &Destination,
+    entry: &Entry,
+    bytes: &[u8],
+    replace: bool,
+) -> Result<Vec<MetadataProblem>, DestinationError> {
+    let part = destination.begin_file()?;
+    write_around_holes(&part, entry, 0, bytes)?;
+    if !entry.holes.is_empty() {
+        part.set_len(entry.size)?;
+    }
+    destination.finish_file(part, entry, replace)
+}
+
+/// Writes bytes at an offset, but not where the file has holes.
+fn write_around_holes(
+    part: &PartFile,
+    entry: &Entry,
+    offset: u64,
+    bytes: &[u8],
+) -> Result<(), DestinationError> {
+    let end = offset + bytes.len() as u64;
+    let mut at = offset;
+    let first = entry.holes.partition_point(|(start, len)| start + len <= offset);
+    for (start, len) in &entry.holes[first..] {
+        if *start >= end {
+            break;
+        }
+        if *start > at {
+            part.write_at(at, &bytes[(at - offset) as usize..(*start - offset) as usize])?;
+        }
+        at = (start + len).min(end);
+    }
+    if at < end {
+        part.write_at(at, &bytes[(at - offset) as usize..])?;
+    }
+    Ok(())
+}

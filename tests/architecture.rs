@@ -1,0 +1,397 @@
+//! Goal: the shape of the code stays as it is drawn in `src/lib.rs`: imports point one way, few
+//! folders touch files or start threads, only the command line prints, and nothing grows too long.
+#![allow(missing_docs, reason = "tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each top-level module may import of the crate. What is lower never imports what is higher:
+/// `order` below checks that the table itself has no circle.
+const MAY_IMPORT: [(&str, &[&str]); 18] = [
+    ("format", &[]),
+    ("monitor", &[]),
+    ("entropy", &[]),
+    ("pipeline", &[]),
+    ("keys", &["format"]),
+    ("drives", &[]),
+    ("stages", &["format", "keys"]),
+    ("dataset", &["drives", "format", "monitor", "stages"]),
+    ("plan", &["format"]),
+    ("host", &["dataset", "format"]),
+    ("destination", &["format"]),
+    ("sets", &["drives", "format", "monitor", "stages"]),
+    ("catalog", &["drives", "format", "keys", "sets", "stages"]),
+    (
+        "packer",
+        &[
+            "catalog", "dataset", "drives", "entropy", "format", "host", "keys", "monitor",
+            "pipeline", "plan", "sets", "stages",
+        ],
+    ),
+    (
+        "restorer",
+        &[
+            "catalog",
+            "dataset",
+            "destination",
+            "drives",
+            "format",
+            "keys",
+            "monitor",
+            "sets",
+            "stages",
+        ],
+    ),
+    (
+        "verbs",
+        &[
+            "dataset",
+            "destination",
+            "drives",
+            "entropy",
+            "format",
+            "host",
+            "keys",
+            "monitor",
+            "packer",
+            "plan",
+            "restorer",
+            "sets",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "destination",
+            "drives",
+            "entropy",
+            "format",
+            "keys",
+            "monitor",
+            "packer",
+            "plan",
+            "sets",
+            "verbs",
+        ],
+    ),
+    ("main", &["cli"]),
+];
+
+/// Folders that touch files; `keys` for identity files, `verbs` for the demo, `cli` for
+/// `--missing` and the demo's folder.
+const FILES: [&str; 7] = ["dataset", "destination", "host", "drives", "keys", "verbs/demo", "cli"];
+/// Folders that start threads.
+const THREADS: [&str; 4] = ["pipeline", "drives", "packer", "restorer"];
+/// Lines of a file, without its tests.
+const FILE_LINES: usize = 500;
+/// Lines of a function.
+const FUNCTION_LINES: usize = 100;
+
+/// A source file without its tests, comments and the insides of strings.
+struct Source {
+    /// relative to src, without `.rs`
+    name: String,
+    lines: Vec<String>,
+}
+
+impl Source {
+    fn module(&self) -> &str {
+        self.name.split('/').next().expect("split gives at least one part")
+    }
+
+    fn is_in(&self, folders: &[&str]) -> bool {
+        let inside = |folder: &&str| {
+            self.name
+                .strip_prefix(*folder)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        folders.iter().any(inside)
+    }
+
+    /// Fails if a line holds one of these words.
+    fn must_not_say(&self, words: &[&str], found: &mut Vec<String>) {
+        for (number, line) in self.lines.iter().enumerate() {
+            for word in words.iter().filter(|word| line.contains(**word)) {
+                found.push(format!("src/{}.rs:{}: {word}", self.name, number + 1));
+            }
+        }
+    }
+}
+
+/// All sources that are not tests.
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut folders, mut sources) = (vec![root.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let name = path.strip_prefix(&root).unwrap().with_extension("");
+                let name = name.to_str().unwrap().to_owned();
+                sources.push((name, fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    let only_tests = test_modules(&sources);
+    let is_test =
+        |name: &str| only_tests.iter().any(|t| name == t || name.starts_with(&format!("{t}/")));
+    let kept = sources.iter().filter(|(name, _)| !is_test(name));
+    kept.map(|(name, text)| Source { name: name.clone(), lines: code(text) }).collect()
+}
+
+/// Modules declared behind `#[cfg(test)]`, as paths.
+fn test_modules(sources: &[(String, String)]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (name, text) in sources {
+        let folder = match name.rsplit_once('/') {
+            Some((folder, "mod")) => format!("{folder}/"),
+            _ if name == "lib" || name == "main" => String::new(),
+            _ => format!("{name}/"),
+        };
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        for (at, line) in lines.iter().enumerate() {
+            let module = line.trim_start_matches("pub ").trim_start_matches("pub(crate) ");
+            let Some(module) = module.strip_prefix("mod ").and_then(|m| m.strip_suffix(';')) else {
+                continue;
+            };
+            let before = &lines[at.saturating_sub(3)..at];
+            let attributes = before.iter().rev().take_while(|l| l.starts_with("#["));
+            if attributes.clone().any(|l| *l == "#[cfg(test)]") {
+                let path = attributes.clone().find_map(|l| l.strip_prefix("#[path = \""));
+                let beside = name.rsplit_once('/').map_or(String::new(), |(f, _)| format!("{f}/"));
+                found.insert(match path {
+                    Some(path) => format!("{beside}{}", path.trim_end_matches(".rs\"]")),
+                    None => format!("{folder}{module}"),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// The lines of a file up to its inline tests; comments and the insides of strings are blank.
+fn code(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let all: Vec<&str> = text.lines().collect();
+    for (at, line) in all.iter().enumerate() {
+        let inline =
+            all.get(at + 1).is_some_and(|next| next.starts_with("mod ") && next.ends_with('{'));
+        if *line == "#[cfg(test)]" && inline {
+            break;
+        }
+        lines.push(without_strings(line));
+    }
+    lines
+}
+
+fn without_strings(line: &str) -> String {
+    let (mut out, mut inside, mut escaped) = (String::new(), false, false);
+    let mut previous = ' ';
+    for c in line.chars() {
+        if !inside && c == '/' && previous == '/' {
+            out.pop();
+            break;
+        }
+        previous = c;
+        if inside {
+            inside = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+            if !inside {
+                out.push('"');
+            }
+        } else {
+            inside = c == '"' && !out.ends_with('\'');
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The top-level modules that a file names, in `use` lines and in paths.
+fn imports(source: &Source) -> BTreeSet<String> {
+    let text = source.lines.join("\n");
+    let mut found = BTreeSet::new();
+    let mut take = |rest: &str| {
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        found.insert(rest[..end].to_owned());
+    };
+    for (at, word) in text.match_indices("crate::") {
+        let rest = &text[at + word.len()..];
+        match rest.strip_prefix('{') {
+            None => take(rest),
+            Some(group) => top_level(group).iter().for_each(|name| take(name)),
+        }
+    }
+    for (at, word) in text.match_indices("holdall::") {
+        take(&text[at + word.len()..]);
+    }
+    found.retain(|name| *name != source.module() && !name.is_empty());
+    found
+}
+
+/// The beginnings of the names in `{a::b, c::{d, e}}`.
+fn top_level(group: &str) -> Vec<&str> {
+    let (mut depth, mut begin, mut names) = (0, 0, Vec::new());
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                names.push(group[begin..at].trim());
+                break;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                names.push(group[begin..at].trim());
+                begin = at + 1;
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+#[test]
+fn imports_point_one_way() {
+    let table: BTreeMap<&str, &[&str]> = MAY_IMPORT.into_iter().collect();
+    let mut wrong = Vec::new();
+    let sources = sources();
+    assert!(sources.len() > 70, "{} files were found", sources.len());
+    for source in sources.iter().filter(|s| s.name != "lib") {
+        let allowed = table.get(source.module());
+        let Some(allowed) = allowed else {
+            wrong.push(format!("src/{}.rs: its module is not in the table", source.name));
+            continue;
+        };
+        for import in imports(source).iter().filter(|i| !allowed.contains(&i.as_str())) {
+            wrong.push(format!("src/{}.rs imports {import}", source.name));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_table_has_no_circle_and_nothing_idle() {
+    let mut settled: BTreeSet<&str> = BTreeSet::new();
+    while settled.len() < MAY_IMPORT.len() {
+        let ready: Vec<&str> = MAY_IMPORT
+            .iter()
+            .filter(|(name, of)| !settled.contains(name) && of.iter().all(|i| settled.contains(i)))
+            .map(|(name, _)| *name)
+            .collect();
+        assert!(!ready.is_empty(), "a circle among those not in {settled:?}");
+        settled.extend(ready);
+    }
+    let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources() {
+        used.entry(source.module().to_owned()).or_default().extend(imports(&source));
+    }
+    let mut idle = Vec::new();
+    for (name, allowed) in MAY_IMPORT {
+        let used = used.get(name).unwrap_or_else(|| panic!("there is no module {name}"));
+        idle.extend(allowed.iter().filter(|a| !used.contains(**a)).map(|a| format!("{name}: {a}")));
+    }
+    assert!(idle.is_empty(), "the table allows what nobody does: {idle:?}");
+}
+
+#[test]
+fn keyless_paths_import_no_keys() {
+    let keyless = ["sets", "drives", "plan", "verbs/verify", "verbs/status", "destination", "host"];
+    for source in sources().iter().filter(|s| s.is_in(&keyless)) {
+        assert!(!imports(source).contains("keys"), "src/{}.rs imports keys", source.name);
+    }
+}
+
+#[test]
+fn only_the_command_line_prints() {
+    let words = ["println!", "print!", "eprintln!", "eprint!", "dbg!", "stdout()", "stderr()"];
+    let mut found = Vec::new();
+    sources()
+        .iter()
+        .filter(|s| !s.is_in(&["cli"]))
+        .for_each(|s| s.must_not_say(&words, &mut found));
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn few_folders_start_threads() {
+    let words = ["thread::scope", "thread::spawn", "thread::Builder", "rayon::spawn", ".spawn("];
+    let mut found = Vec::new();
+    sources()
+        .iter()
+        .filter(|s| !s.is_in(&THREADS))
+        .for_each(|s| s.must_not_say(&words, &mut found));
+    // A progress bar that ticks by itself has a thread; it is indicatif's.
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn few_folders_touch_files() {
+    let words = ["std::fs", "fs::File", "rustix::fs", "File::open", "File::create", "OpenOptions"];
+    let mut found = Vec::new();
+    sources().iter().filter(|s| !s.is_in(&FILES)).for_each(|s| s.must_not_say(&words, &mut found));
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn nothing_unwraps_and_nothing_is_left_to_do() {
+    let words = [".unwrap()", "todo!", "unimplemented!", "TODO", "FIXME", "XXX"];
+    let mut found = Vec::new();
+    sources().iter().for_each(|s| s.must_not_say(&words, &mut found));
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn files_and_functions_stay_short() {
+    let mut found = Vec::new();
+    for source in sources() {
+        let lines = source.lines.len();
+        if lines > FILE_LINES {
+            found.push(format!("src/{}.rs has {lines} lines", source.name));
+        }
+        for (begin, len) in functions(&source.lines) {
+            if len > FUNCTION_LINES {
+                found.push(format!("src/{}.rs:{begin}: a function of {len} lines", source.name));
+            }
+        }
+    }
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+/// First line and length of each function: from `fn` to the brace on its own indentation.
+fn functions(lines: &[String]) -> Vec<(usize, usize)> {
+    let indentation = |line: &str| line.len() - line.trim_start().len();
+    let is_function = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let at = words.iter().position(|word| *word == "fn");
+        at.is_some_and(|at| words[..at].iter().all(|w| w.starts_with("pub") || *w == "const"))
+    };
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| is_function(line)) {
+        let own = indentation(line);
+        let ends = |l: &&String| indentation(l) == own && l.trim_start().starts_with('}');
+        let end = lines[at..]
+            .iter()
+            .position(|l| ends(&l) || l.trim_end().ends_with(';') && indentation(l) == own);
+        found.push((at + 1, end.map_or(0, |end| end + 1)));
+    }
+    found
+}
+
+/// The checks above find what they look for.
+#[test]
+fn the_checks_see_what_they_should() {
+    let text = "use crate::{keys, a::{b, c}, drives::Drive};\nlet s = \"crate::no // no\"; // crate::never\nlet c = crate::sets::x();\n#[cfg(test)]\nmod tests {\ncrate::gone";
+    let source = Source { name: "plan/x".into(), lines: code(text) };
+    let found = imports(&source);
+    let names: Vec<&str> = found.iter().map(String::as_str).collect();
+    assert_eq!(names, ["a", "drives", "keys", "sets"]);
+    let lines: Vec<String> =
+        "pub fn a(\n    x: u8,\n) -> u8 {\n    x\n}\nfn b() {}".lines().map(Into::into).collect();
+    assert_eq!(functions(&lines)[0], (1, 5));
+    let mut said = Vec::new();
+    source.must_not_say(&["sets::x"], &mut said);
+    assert_eq!(said, ["src/plan/x.rs:3: sets::x"]);
+}

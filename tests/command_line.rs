@@ -1,0 +1,531 @@
+//! Goal: what is typed does what the help says, and what cannot be done is refused with the right
+//! status, before anything is written, in words that name the remedy.
+//!
+//! The golden files of `--help` are in `fixtures/help`; `HOLDALL_RENEW=1 cargo test --test
+//! command_line` writes them anew.
+#![allow(missing_docs, reason = "tests")]
+
+mod common;
+
+use assert_cmd::Command;
+use common::shipment::Shipment;
+use common::snapshot::Snapshot;
+use common::tree::{self, CHUNK};
+use rstest::rstest;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+const COMMANDS: [&str; 7] = ["keygen", "pack", "verify", "restore", "ls", "status", "demo"];
+
+/// The program, with its state and its temporary files in `folder`.
+fn holdall(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_holdall"));
+    command.env("XDG_STATE_HOME", folder.join("state")).env("TMPDIR", folder);
+    command.env("NO_COLOR", "1").env_remove("COLUMNS");
+    command
+}
+
+/// What a refused command must show: its status, and words of its message.
+#[track_caller]
+fn assert_refused(command: &mut Command, status: i32, words: &[&str]) {
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{stderr}");
+    for word in words {
+        assert!(stderr.contains(word), "{word:?} is not in\n{stderr}");
+    }
+    assert!(stderr.starts_with("error: "), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}
+
+/// A small dataset, and four empty drives in two cases.
+fn small() -> Shipment {
+    let shipment = Shipment::new(&[2, 2]);
+    tree::write(&shipment.source.join("folder/file"), b"some bytes");
+    tree::write(&shipment.source.join("large"), &vec![7; 3 * CHUNK]);
+    shipment
+}
+
+/// Fails if anything lies on any drive.
+#[track_caller]
+fn assert_untouched(shipment: &Shipment) {
+    for path in shipment.paths().iter().filter(|path| path.is_dir()) {
+        assert_eq!(tree::walk(path), [path.clone()], "nothing was written");
+    }
+}
+
+mod help {
+    use super::*;
+
+    /// Fails unless `text` is what the golden file holds; or writes it, if asked.
+    #[track_caller]
+    fn assert_golden(name: &str, text: &str) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/help");
+        let path = folder.join(format!("{name}.txt"));
+        if std::env::var_os("HOLDALL_RENEW").is_some() {
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(&path, text).unwrap();
+        }
+        let golden = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            golden == text,
+            "the help of {name} changed (HOLDALL_RENEW=1 renews {}):\n{text}",
+            path.display()
+        );
+    }
+
+    fn help_of(arguments: &[&str]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let output = holdall(folder.path()).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(output.stderr.is_empty());
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn of_every_command_is_as_it_was() {
+        assert_golden("holdall", &help_of(&["--help"]));
+        for command in COMMANDS {
+            assert_golden(command, &help_of(&[command, "--help"]));
+        }
+    }
+
+    #[test]
+    fn lists_every_command_and_no_other() {
+        let text = help_of(&["--help"]);
+        let listed = text.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+        let first = |line: &str| line.split_whitespace().next().unwrap().to_owned();
+        let own = listed.lines().filter(|l| l.starts_with("  ") && !l.starts_with("   "));
+        let mut names: Vec<String> = own.map(first).collect();
+        names.sort();
+        let mut commands = COMMANDS;
+        commands.sort_unstable();
+        assert_eq!(names, commands);
+    }
+
+    #[test]
+    fn ends_in_an_example_and_hides_what_is_for_tests() {
+        for command in COMMANDS {
+            let text = help_of(&[command, "--help"]);
+            let example = text.split("Example:\n").nth(1).unwrap_or_else(|| panic!("{text}"));
+            assert!(example.contains(&format!("holdall {command}")), "{text}");
+            assert!(!example.contains("Options:"), "the example comes last: {text}");
+            assert!(!text.contains("--geometry"), "{text}");
+        }
+    }
+
+    #[test]
+    fn version_is_the_crates() {
+        let text = help_of(&["--version"]);
+        assert_eq!(text, format!("holdall {}\n", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+mod usage {
+    use super::*;
+
+    /// `pack` with these words after the source and the drives.
+    fn pack(shipment: &Shipment, drives: &[String], more: &[&str]) -> Command {
+        let mut command = holdall(shipment.path());
+        command.arg("pack").arg(&shipment.source);
+        for drive in drives {
+            command.args(["--drive", drive]);
+        }
+        command.args(more);
+        command
+    }
+
+    fn drives(shipment: &Shipment) -> Vec<String> {
+        let typed = |(case, path): &(String, PathBuf)| format!("{case}={}", path.display());
+        shipment.drives.iter().map(typed).collect()
+    }
+
+    #[rstest]
+    #[case::no_recipient(&[], &["no recipient", "hint: add -r", "holdall keygen"])]
+    #[case::bad_recipient(&["-r", "age1nobody"], &["not a recipient: \"age1nobody\"", "age1"])]
+    #[case::a_secret_key(&["-r", "AGE-SECRET-KEY-1X"], &["not a recipient", "hint:"])]
+    #[case::no_such_file(&["-R", "/nowhere/recipients"], &["/nowhere/recipients", "hint:"])]
+    #[case::too_many_cases(&["--survive", "cases=2"], &["cannot survive cases=2", "--survive none"])]
+    #[case::too_many_drives(&["--survive", "drives=4"], &["cannot survive drives=4", "add drives"])]
+    #[case::along(&["--survive", "blocks=1%"], &["not available in this version", "hint:"])]
+    #[case::no_rule(&["--survive", "case=1"], &["unknown word \"case\"", "hint: write --survive"])]
+    #[case::nothing(&["--survive", "cases=0"], &["write none to say so"])]
+    #[case::size(&["--checkpoint", "lots"], &["not a size", "hint: write --checkpoint"])]
+    #[case::geometry(&["--geometry", "1,2"], &["three numbers"])]
+    #[case::odd_geometry(&["--geometry", "1000,4096,16"], &["chunk size"])]
+    #[case::pattern(&["--exclude", "a["], &["--exclude"])]
+    #[case::parent_pattern(&["--exclude", "../x"], &["can match nothing"])]
+    fn of_pack_is_refused(#[case] more: &[&str], #[case] words: &[&str]) {
+        let shipment = small();
+        let mut all = more.to_vec();
+        // What is tried is the only thing wrong.
+        if !more.iter().any(|word| ["-r", "-R"].contains(word)) && !more.is_empty() {
+            all.extend(["-r", &shipment.recipient]);
+        }
+        assert_refused(&mut pack(&shipment, &drives(&shipment), &all), 2, words);
+        assert_untouched(&shipment);
+    }
+
+    #[test]
+    fn a_drive_without_a_case_is_refused() {
+        let shipment = small();
+        let path = shipment.paths()[0].display().to_string();
+        let recipient = ["-r", &shipment.recipient];
+        for drive in [path.clone(), format!("={path}"), "a=".into()] {
+            assert_refused(&mut pack(&shipment, &[drive], &recipient), 2, &["--drive CASE=PATH"]);
+        }
+        for case in ["a b", "ü", "x/y", &"c".repeat(33)] {
+            let drive = [format!("{case}={path}")];
+            let words = ["is not a name for a case", "1 to 32 letters"];
+            assert_refused(&mut pack(&shipment, &drive, &recipient), 2, &words);
+        }
+        assert_untouched(&shipment);
+    }
+
+    #[test]
+    fn a_drive_given_twice_is_refused() {
+        let shipment = small();
+        let recipient = ["-r", &shipment.recipient];
+        let mut twice = drives(&shipment);
+        twice.push(format!("c={}/../a-1", shipment.paths()[0].display()));
+        assert_refused(&mut pack(&shipment, &twice, &recipient), 2, &["given twice", "once"]);
+        let link = shipment.path().join("link");
+        std::os::unix::fs::symlink(&shipment.paths()[1], &link).unwrap();
+        *twice.last_mut().unwrap() = format!("c={}", link.display());
+        assert_refused(&mut pack(&shipment, &twice, &recipient), 2, &["given twice"]);
+        assert_untouched(&shipment);
+    }
+
+    #[test]
+    fn a_drive_that_is_not_there_or_no_folder_is_refused() {
+        let shipment = small();
+        let recipient = ["-r", &shipment.recipient];
+        for path in ["/nowhere/usb", "/etc/hostname"] {
+            let words = [path, "hint: name the folder where the drive is mounted"];
+            let drive = [format!("a={path}")];
+            assert_refused(&mut pack(&shipment, &drive, &recipient), 2, &words);
+        }
+    }
+
+    #[test]
+    fn source_and_drives_must_lie_apart() {
+        let shipment = small();
+        let recipient = ["-r", &shipment.recipient];
+        let words = ["lies inside", "hint: pack a folder that lies apart"];
+        let inside = shipment.source.join("folder");
+        for drive in [&inside, &shipment.source, &shipment.path().to_path_buf()] {
+            let drive = [format!("a={}", drive.display())];
+            assert_refused(&mut pack(&shipment, &drive, &recipient), 2, &words);
+        }
+        assert!(!inside.join("holdall").exists());
+    }
+
+    #[test]
+    fn a_source_that_is_not_there_is_refused() {
+        let mut shipment = small();
+        shipment.source = shipment.path().join("gone");
+        let recipient = ["-r", &shipment.recipient];
+        let words = ["gone does not exist", "hint: name a folder or file that exists"];
+        assert_refused(&mut pack(&shipment, &drives(&shipment), &recipient), 1, &words);
+        assert_untouched(&shipment);
+    }
+
+    #[test]
+    fn what_clap_refuses_is_usage_too() {
+        let folder = tempfile::tempdir().unwrap();
+        for words in [&["pack"][..], &["burn"], &["restore"], &["pack", "x", "--level", "20"], &[]]
+        {
+            holdall(folder.path()).args(words).assert().code(2);
+        }
+    }
+
+    #[test]
+    fn a_drive_that_carries_a_set_keeps_it() {
+        let shipment = small();
+        let recipient = ["-r", &shipment.recipient, "--survive", "drives=1"];
+        pack(&shipment, &drives(&shipment), &recipient).assert().code(0);
+        let before = shipment.files(0, "");
+        let bytes: Vec<Vec<u8>> = before.iter().map(|p| fs::read(p).unwrap()).collect();
+        let again = pack(&shipment, &drives(&shipment), &recipient).assert().code(0);
+        let stderr = String::from_utf8_lossy(&again.get_output().stderr).into_owned();
+        assert!(stderr.contains("already carries set"), "{stderr}");
+        for (path, bytes) in before.iter().zip(bytes) {
+            assert!(fs::read(path).unwrap() == bytes, "{}", path.display());
+        }
+        // Two shipments lie on the drives: restore asks for one of them.
+        let mut restore = holdall(shipment.path());
+        restore.arg("restore").args(shipment.paths()).arg("-i").arg(&shipment.key);
+        restore.arg("--to").arg(shipment.new_destination());
+        assert_refused(&mut restore, 1, &["carry 2 shipments", "hint:"]);
+        holdall(shipment.path()).arg("verify").args(shipment.paths()).assert().code(0);
+    }
+}
+
+mod keys {
+    use super::*;
+
+    #[test]
+    fn keygen_never_overwrites_and_keeps_the_key_to_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("me.key");
+        let keygen = || {
+            let mut command = holdall(folder.path());
+            command.arg("keygen").arg("-o").arg(&key);
+            command
+        };
+        let made = keygen().assert().code(0);
+        let recipient = String::from_utf8(made.get_output().stdout.clone()).unwrap();
+        assert!(recipient.starts_with("age1") && recipient.lines().count() == 1, "{recipient}");
+        assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o7777, 0o600);
+        let text = fs::read_to_string(&key).unwrap();
+        assert!(text.contains(recipient.trim()) && text.contains("AGE-SECRET-KEY-1"));
+        assert_refused(&mut keygen(), 1, &["me.key", "hint: keygen never writes over a file"]);
+        assert_eq!(fs::read_to_string(&key).unwrap(), text);
+        // Nor through a dangling link.
+        fs::remove_file(&key).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), &key).unwrap();
+        assert_refused(&mut keygen(), 1, &["me.key"]);
+        assert!(!folder.path().join("elsewhere").exists());
+    }
+
+    #[test]
+    fn keygen_without_a_file_prints_the_identity() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = holdall(folder.path()).arg("keygen").assert().code(0);
+        let text = String::from_utf8(made.get_output().stdout.clone()).unwrap();
+        let secrets = text.lines().filter(|l| l.starts_with("AGE-SECRET-KEY-1"));
+        assert_eq!(secrets.count(), 1, "{text}");
+        let key = folder.path().join("key");
+        fs::write(&key, text).unwrap();
+        assert!(holdall::keys::recipients::Identities::read(&[key]).is_ok());
+    }
+
+    #[test]
+    fn recipients_may_stand_in_a_file_and_each_can_open() {
+        let shipment = small();
+        let other = shipment.path().join("other.key");
+        let made = shipment.run([OsStr::new("keygen"), "-o".as_ref(), other.as_ref()]).expect(0);
+        let list = shipment.path().join("recipients");
+        let text =
+            format!("# who may open\n\n{}\n  {}  \n", shipment.recipient, made.stdout.trim());
+        fs::write(&list, text).unwrap();
+        let mut pack = holdall(shipment.path());
+        pack.arg("pack").arg(&shipment.source).arg("-R").arg(&list).args(["--survive", "none"]);
+        pack.args(["--drive", &format!("a={}", shipment.paths()[0].display())]);
+        pack.assert().code(0);
+        for key in [&shipment.key, &other] {
+            let mut restore = holdall(shipment.path());
+            let to = shipment.new_destination();
+            restore.arg("restore").arg(&shipment.paths()[0]).arg("-i").arg(key);
+            restore.arg("--to").arg(&to).assert().code(0);
+            Snapshot::of(&shipment.source).assert_equal(&Snapshot::of(&to));
+        }
+    }
+
+    #[test]
+    fn a_wrong_identity_is_refused_and_nothing_is_written() {
+        let shipment = small();
+        shipment.pack("drives=1").expect(0);
+        let other = shipment.path().join("other.key");
+        shipment.run([OsStr::new("keygen"), "-o".as_ref(), other.as_ref()]).expect(0);
+        let to = shipment.new_destination();
+        let with = |key: &Path, verb: &str| {
+            let mut command = holdall(shipment.path());
+            command.arg(verb).args(shipment.paths()).arg("-i").arg(key);
+            if verb == "restore" {
+                command.arg("--to").arg(&to);
+            }
+            command
+        };
+        for verb in ["restore", "ls"] {
+            let words = ["is not wrapped to any identity given", "hint: name the identity"];
+            assert_refused(&mut with(&other, verb), 1, &words);
+            let missing = shipment.path().join("no.key");
+            assert_refused(&mut with(&missing, verb), 1, &["no.key", "hint: -i names a file"]);
+            let words = ["holds no age identity", "hint: -i names a file"];
+            assert_refused(&mut with(&shipment.source.join("folder/file"), verb), 1, &words);
+        }
+        assert!(!to.exists());
+    }
+}
+
+mod output {
+    use super::*;
+
+    fn packed() -> Shipment {
+        let shipment = Shipment::new(&[1, 1]);
+        tree::rich(&shipment.source, "output");
+        shipment.pack("cases=1").expect(0);
+        shipment
+    }
+
+    #[test]
+    fn json_lines_all_parse_and_end_in_the_result() {
+        let shipment = packed();
+        let key: &OsStr = shipment.key.as_ref();
+        let to = shipment.new_destination();
+        let commands: [(&str, Vec<&OsStr>, i32); 6] = [
+            ("verified", vec!["verify".as_ref()], 0),
+            ("status", vec!["status".as_ref()], 0),
+            ("entry", vec!["ls".as_ref(), "-i".as_ref(), key], 0),
+            (
+                "restored",
+                vec!["restore".as_ref(), "-i".as_ref(), key, "--to".as_ref(), to.as_ref()],
+                0,
+            ),
+            // The folder is full now.
+            (
+                "error",
+                vec!["restore".as_ref(), "-i".as_ref(), key, "--to".as_ref(), to.as_ref()],
+                1,
+            ),
+            ("error", vec!["ls".as_ref(), "-i".as_ref(), "/nowhere".as_ref()], 1),
+        ];
+        let paths = shipment.paths();
+        for (last, mut words, status) in commands {
+            words.extend(paths.iter().map(|p| p.as_os_str()));
+            words.push("--json".as_ref());
+            let run = shipment.run(words).expect(status);
+            let events = run.events();
+            assert!(events.iter().all(|e| e["event"].is_string()), "{}", run.shown());
+            assert_eq!(events.last().unwrap()["event"], last, "{}", run.shown());
+        }
+        let keygen =
+            shipment.run(["keygen", "--json", "-o", to.join("k").to_str().unwrap()]).expect(0);
+        assert!(keygen.event("keygen")["recipient"].as_str().unwrap().starts_with("age1"));
+        let packed = shipment.run(shipment.pack_arguments("none", &["--json"])).expect(0);
+        let names: Vec<_> = packed.events().iter().map(|e| e["event"].clone()).collect();
+        assert!(names.iter().position(|n| n == "plan") < names.iter().position(|n| n == "packed"));
+    }
+
+    #[test]
+    fn a_reader_that_has_seen_enough_is_no_failure() {
+        let shipment = Shipment::new(&[1]);
+        for i in 0..5000 {
+            tree::write(&shipment.source.join(format!("{i:0>200}")), b"");
+        }
+        shipment.pack("none").expect(0);
+        let mut command = common::program(&shipment.state());
+        command.arg("ls").arg(&shipment.paths()[0]).arg("-i").arg(&shipment.key);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut some = [0; 100];
+        child.stdout.take().unwrap().read_exact(&mut some).unwrap();
+        // The pipe is closed here.
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+
+    #[test]
+    fn a_full_disk_at_standard_output_is_a_failure() {
+        let shipment = packed();
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = common::program(&shipment.state());
+        command.arg("verify").args(shipment.paths()).stdout(full).stderr(Stdio::piped());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains("error: cannot write to standard output"), "{stderr}");
+    }
+
+    #[test]
+    fn names_are_escaped_for_the_terminal_and_one_a_line() {
+        let shipment = packed();
+        let words = [OsStr::new("ls"), "-i".as_ref(), shipment.key.as_ref()];
+        let listed =
+            shipment.run(words.into_iter().chain([shipment.paths()[0].as_os_str()])).expect(0);
+        assert!(!listed.stdout.chars().any(|c| c.is_control() && c != '\n'));
+        for shown in [
+            "names/not UTF-8 \\xff\\xfe",
+            "names/two\\nlines",
+            "names/\\u{1b}[31mred",
+            "names/été 日本 🧳",
+            "links/dangling -> not/there",
+            "links/folder/a again = links/a",
+        ] {
+            assert!(listed.stdout.contains(shown), "{shown} is not in\n{}", listed.stdout);
+        }
+        let entries = tree::walk(&shipment.source).len();
+        assert_eq!(listed.stdout.lines().count(), entries, "one line an entry");
+    }
+
+    #[test]
+    fn ls_lists_a_folder_alone() {
+        let shipment = packed();
+        let listed = |folder: &OsStr| {
+            let mut words = vec![OsStr::new("ls"), "-i".as_ref(), shipment.key.as_ref()];
+            let path = shipment.paths()[1].clone();
+            words.extend(["--in".as_ref(), folder, "--json".as_ref(), path.as_ref()]);
+            shipment.run(words).expect(0).events_of("entry").len()
+        };
+        let count = |folder: &str| tree::walk(&shipment.source.join(folder)).len();
+        assert_eq!(listed("nested".as_ref()), count("nested"));
+        assert_eq!(listed("nested/many/".as_ref()), count("nested/many"));
+        let odd = OsStr::from_bytes(b"names/not UTF-8 \xff\xfe");
+        assert_eq!(listed(odd), 2);
+        assert_eq!(listed("nes".as_ref()), 0, "a folder's name is not a beginning");
+        assert_eq!(listed("not there".as_ref()), 0);
+    }
+
+    #[test]
+    fn quiet_says_only_the_summary() {
+        let shipment = packed();
+        let words = [OsStr::new("verify"), "--quiet".as_ref()];
+        let paths = shipment.paths();
+        let run =
+            shipment.run(words.into_iter().chain(paths.iter().map(|p| p.as_os_str()))).expect(0);
+        assert_eq!(run.stderr, "");
+        assert!(run.stdout.contains("Everything can be restored"), "{}", run.stdout);
+    }
+
+    #[test]
+    fn where_there_is_no_set_that_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        for verb in ["verify", "status"] {
+            let mut command = holdall(folder.path());
+            let words = ["no set was found on", "hint:"];
+            assert_refused(command.arg(verb).arg(folder.path()), 1, &words);
+            let mut command = holdall(folder.path());
+            assert_refused(command.args([verb, "/nowhere"]), 1, &["/nowhere", "hint:"]);
+        }
+    }
+
+    #[test]
+    fn a_folder_inside_a_drive_names_the_drive() {
+        let shipment = packed();
+        let inside: Vec<PathBuf> = (0..2).map(|drive| shipment.set_folder(drive)).collect();
+        let verified = shipment.verify(&inside).expect(0).event("verified");
+        assert_eq!(verified["drives"].as_array().unwrap().len(), 2);
+        let status = shipment.run(["status".as_ref(), "--json".as_ref(), inside[0].as_os_str()]);
+        assert_eq!(status.expect(3).event("status")["missing"][0]["case"], "b");
+    }
+}
+
+mod demo {
+    use super::*;
+
+    #[test]
+    fn goes_the_whole_way_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = holdall(folder.path()).arg("demo").assert().code(0);
+        let text = String::from_utf8_lossy(&run.get_output().stdout).into_owned();
+        assert!(text.contains("The restored tree equals the original"), "{text}");
+        assert!(text.contains("One case is lost"), "{text}");
+        let left = tree::walk(folder.path()).into_iter().filter(|p| p.is_file()).count();
+        assert_eq!(left, 0, "the temporary folder is removed");
+    }
+
+    #[test]
+    fn stays_in_a_folder_that_was_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("journey");
+        holdall(folder.path()).arg("demo").arg(&dir).arg("--json").assert().code(0);
+        assert!(dir.join("restored").is_dir());
+        assert_refused(holdall(folder.path()).arg("demo").arg(&dir), 2, &["is not empty", "hint:"]);
+    }
+}

@@ -1,0 +1,478 @@
+//! Goal: every structure of the format comes back from its bytes as it was, and no bytes whatever
+//! make a parser panic: a hundred thousand mutations of each, the same ones every time.
+#![allow(missing_docs, reason = "tests")]
+
+mod common;
+
+use common::random::Random;
+use holdall::format::catalog::{FrameRow, INDEX_PART, Index, decode_frame_head};
+use holdall::format::ids::{RunId, SetNumber, ShipmentId, Slot, StripeId, StripeNumber};
+use holdall::format::label::{Label, WHAT};
+use holdall::format::list::{self, End, Entry, Extent, Item, Kind, Method, Place, State};
+use holdall::format::record::{
+    self, Member, PartRecord, Reason, RecordFileHeader, ShardRecord, StripeKind, StripeRecord,
+};
+use holdall::format::set::{PartLine, RunLine, SetText, SlotLine};
+use holdall::format::shard::{Blocks, TRAILER_BYTES, Trailer};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// How often each structure is mutated.
+const MUTATIONS: usize = 100_000;
+
+fn config() -> ProptestConfig {
+    // What fails is kept as a test by hand, not in a file of numbers.
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) }
+}
+
+fn hash() -> impl Strategy<Value = [u8; 32]> {
+    any::<[u8; 32]>()
+}
+
+fn run() -> impl Strategy<Value = RunId> {
+    any::<u64>().prop_map(RunId)
+}
+
+fn stripe() -> impl Strategy<Value = StripeId> {
+    (run(), any::<u32>()).prop_map(|(run, n)| StripeId { run, number: StripeNumber(n) })
+}
+
+fn blocks() -> impl Strategy<Value = Blocks> {
+    (12u32..=16, 1u32..5).prop_map(|(bits, count)| Blocks::new(1 << bits, count).unwrap())
+}
+
+/// A path as `checked_path` takes it, with any bytes in its names.
+fn path() -> impl Strategy<Value = Vec<u8>> {
+    let byte = any::<u8>().prop_filter("no path has it", |b| *b != 0 && *b != b'/');
+    let name = vec(byte, 1..40).prop_filter("these lead elsewhere", |n| n != b"." && n != b"..");
+    vec(name, 1..5).prop_map(|names| names.join(&b'/'))
+}
+
+/// Holes that lie apart within `size` bytes.
+fn holes(lens: &[(u16, u16)], size: u64) -> Vec<(u64, u64)> {
+    let (mut at, mut holes) = (0, Vec::new());
+    for (skip, len) in lens {
+        let (start, len) = (at + u64::from(*skip), u64::from(*len) + 1);
+        if start + len > size {
+            break;
+        }
+        holes.push((start, len));
+        at = start + len;
+    }
+    holes
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    use Kind::{BlockDevice, CharDevice, Fifo, File, Folder, HardLink, Socket, Symlink};
+    select(vec![Folder, File, Symlink, HardLink, Fifo, CharDevice, BlockDevice, Socket])
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let names = (path(), path(), vec(any::<u8>(), 0..9), vec(any::<u8>(), 0..9));
+    let numbers = (0u32..=0o7777, any::<u32>(), any::<u32>(), any::<i64>(), 0u32..1_000_000_000);
+    let rest = (
+        any::<u64>(),
+        vec((vec(any::<u8>(), 1..9), vec(any::<u8>(), 0..30)), 0..4),
+        (any::<u32>(), any::<u32>()),
+        vec(any::<(u16, u16)>(), 0..5),
+        any::<bool>(),
+    );
+    (kind(), names, numbers, rest).prop_map(|(kind, names, numbers, rest)| {
+        let (path, target, user, group) = names;
+        let (mode, uid, gid, mtime, mtime_nanos) = numbers;
+        let (size, xattrs, device, lens, whole) = rest;
+        let is_file = kind == Kind::File;
+        let is_link = matches!(kind, Kind::Symlink | Kind::HardLink);
+        let is_device = matches!(kind, Kind::CharDevice | Kind::BlockDevice);
+        Entry {
+            whole: whole && is_file,
+            mode,
+            uid,
+            gid,
+            mtime,
+            mtime_nanos,
+            size: if is_file { size } else { 0 },
+            target: if is_link { target } else { Vec::new() },
+            user,
+            group,
+            xattrs,
+            device: is_device.then_some(device),
+            holes: if is_file { holes(&lens, size) } else { Vec::new() },
+            ..Entry::new(path, kind)
+        }
+    })
+}
+
+fn extent() -> impl Strategy<Value = Extent> {
+    let place = (stripe(), any::<u8>(), any::<u32>(), 1..=u32::MAX, any::<bool>());
+    (place, 1..=u32::MAX, any::<(u32, u32)>(), any::<u32>(), hash()).prop_map(
+        |((stripe, index, offset, stored, zstd), plain, (from, head), file_offset, id)| {
+            let method = if zstd { Method::Zstd } else { Method::Plain };
+            let plain = if zstd { plain } else { stored };
+            let chunk_offset = from % plain;
+            let len = (plain - chunk_offset).div_ceil(2);
+            let head = 1 + head % stored;
+            let place = Place { stripe, index, method, offset, head, stored, plain };
+            Extent { file_offset: file_offset.into(), len, chunk_offset, id, place }
+        },
+    )
+}
+
+fn end() -> impl Strategy<Value = End> {
+    let state = select(vec![State::Whole, State::Changed, State::Void]);
+    (state, option::of(hash()), any::<u64>()).prop_map(|(state, root, size)| End {
+        state,
+        root,
+        size,
+    })
+}
+
+/// A list: entries; files with extents and an end. It may begin inside a file.
+fn items() -> impl Strategy<Value = Vec<Item>> {
+    let file = (entry(), vec(extent(), 0..4), option::of(end()));
+    (vec(file, 0..6), any::<bool>()).prop_map(|(files, continued)| {
+        let mut items = Vec::new();
+        for (entry, extents, end) in files {
+            let is_file = entry.kind == Kind::File;
+            items.push(Item::Entry { entry, continued: continued && items.is_empty() });
+            if is_file {
+                items.extend(extents.into_iter().map(Item::Extent));
+                items.extend(end.map(Item::End));
+            }
+        }
+        items
+    })
+}
+
+fn index() -> impl Strategy<Value = Index> {
+    let row = (path(), run(), any::<u32>(), any::<u64>(), 1..=u32::MAX, 1u32..64 << 20);
+    let row = row.prop_map(|(first, run, part, offset, stored, plain)| FrameRow {
+        first,
+        run,
+        part,
+        offset,
+        stored,
+        plain,
+    });
+    (any::<[u32; 3]>(), vec(row, 0..8)).prop_map(|(counts, mut frames)| {
+        frames.sort_by(|a, b| a.first.cmp(&b.first));
+        let [entries, files, file_bytes] = counts.map(u64::from);
+        Index { entries, files, file_bytes, frames }
+    })
+}
+
+fn stripe_record(
+    shipment: ShipmentId,
+    set: SetNumber,
+    run: RunId,
+) -> impl Strategy<Value = StripeRecord> {
+    let shape = (1u8..6, 0u8..4, blocks(), any::<u32>(), 1u16..900);
+    let member = (stripe(), any::<u8>()).prop_map(|(stripe, index)| Member { stripe, index });
+    let members = option::of(vec(member, 1..4));
+    let reasons = [Reason::Planned, Reason::DriveLost, Reason::DriveFull, Reason::MoreData];
+    (shape, hash(), hash(), members, select(reasons.to_vec()), any::<u64>()).prop_map(
+        move |((k, m, blocks, number, slot), commitment, previous, members, reason, seed)| {
+            let count = usize::from(k + m);
+            let mut random = Random::new(&seed.to_string());
+            let mut hash = || <[u8; 32]>::try_from(random.bytes(32)).unwrap();
+            let shard = |i: usize| ShardRecord { slot: Slot(slot + i as u16), salt: hash() };
+            let shards = (0..count).map(shard).collect();
+            let hashes = (0..count * blocks.count()).map(|_| hash()).collect();
+            StripeRecord {
+                shipment,
+                set,
+                id: StripeId { run, number: StripeNumber(number) },
+                kind: if members.is_some() { StripeKind::Along } else { StripeKind::Across },
+                reason,
+                suite: 1,
+                k,
+                m,
+                blocks,
+                commitment,
+                previous,
+                shards,
+                members: members.unwrap_or_default(),
+                hashes,
+            }
+        },
+    )
+}
+
+/// A record file's header and the records in it.
+fn record_file() -> impl Strategy<Value = (RecordFileHeader, Vec<StripeRecord>)> {
+    let part = (any::<u32>(), blocks(), hash());
+    let part = part.prop_map(|(number, blocks, root)| PartRecord { number, blocks, root });
+    let ids = (any::<u64>(), any::<u32>(), any::<u64>(), any::<u32>(), option::of(part));
+    ids.prop_flat_map(|(shipment, set, run, number, part)| {
+        let (shipment, set, run) = (ShipmentId(shipment), SetNumber(set), RunId(run));
+        vec(stripe_record(shipment, set, run), 0..4).prop_map(move |records| {
+            let stripes = records.len() as u32;
+            (RecordFileHeader { shipment, set, run, number, stripes, part }, records)
+        })
+    })
+}
+
+/// The file's bytes; the MACs are of zeros, which only a key holder would notice.
+fn record_bytes(header: &RecordFileHeader, records: &[StripeRecord]) -> Vec<u8> {
+    let with_mac = |r: &StripeRecord| [r.encode(), vec![0; record::MAC_BYTES]].concat();
+    record::encode_file(header, &records.iter().map(with_mac).collect::<Vec<_>>())
+}
+
+fn set_text() -> impl Strategy<Value = SetText> {
+    let slots = vec(("[A-Za-z0-9._-]{1,32}", hash()), 1..6);
+    let runs = vec((run(), hash(), any::<u32>(), any::<u32>(), hash()), 0..4);
+    let parts = vec((run(), 0..INDEX_PART, any::<u64>(), hash()), 1..5);
+    let ids = (any::<u64>(), 1..=u32::MAX, "[ -~]{0,30}", "[ -~]{0,30}");
+    let rest = (option::of(hash()), option::of(any::<u64>()), any::<bool>());
+    (ids, slots, runs, parts, rest).prop_map(|(ids, slots, runs, parts, rest)| {
+        let slot = |(i, (case, label))| SlotLine { slot: Slot(i as u16 + 1), case, label };
+        let run = |(run, commitment, files, stripes, last)| RunLine {
+            run,
+            commitment,
+            files,
+            stripes,
+            last,
+        };
+        let part = |(run, part, bytes, root)| PartLine { run, part, bytes, root };
+        let mut parts: Vec<PartLine> = parts.into_iter().map(part).collect();
+        parts.last_mut().unwrap().part = INDEX_PART;
+        SetText {
+            shipment: ShipmentId(ids.0),
+            set: SetNumber(ids.1),
+            closed: ids.2,
+            survive: ids.3,
+            slots: slots.into_iter().enumerate().map(slot).collect(),
+            runs: runs.into_iter().map(run).collect(),
+            parts,
+            before: rest.0,
+            base: rest.1.map(ShipmentId),
+            last: rest.2,
+        }
+    })
+}
+
+fn label() -> impl Strategy<Value = Label> {
+    let numbers = (any::<u64>(), 1..=u32::MAX, 1u16..=255, 0u16..255, 10u32..22, 12u32..23);
+    let texts = ("[A-Za-z0-9._-]{1,32}", any::<String>(), any::<String>(), any::<String>());
+    (numbers, texts).prop_map(|((shipment, set, drives, slot, chunk, block), texts)| Label {
+        what: WHAT.into(),
+        format: 1,
+        program: texts.1.clone(),
+        shipment: ShipmentId(shipment),
+        set: SetNumber(set),
+        slot: Slot(1 + slot % drives),
+        drives,
+        case: texts.0,
+        survive: texts.1,
+        suite: 1,
+        chunk_bytes: 1 << chunk,
+        block_bytes: 1 << block,
+        created: "2026-11-22T00:00:00Z".into(),
+        name: texts.2,
+        contact: texts.3,
+    })
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn lists_come_back(items in items()) {
+        let bytes = list::encode(&items);
+        prop_assert_eq!(bytes.len(), items.iter().map(Item::encoded_len).sum::<usize>());
+        prop_assert_eq!(list::decode(&bytes).unwrap(), items);
+    }
+
+    #[test]
+    fn indices_come_back(index in index()) {
+        prop_assert_eq!(Index::decode(&index.encode()).unwrap(), index);
+    }
+
+    #[test]
+    fn record_files_come_back((header, records) in record_file()) {
+        let bytes = record_bytes(&header, &records);
+        prop_assert_eq!(record::decode_file(&bytes).unwrap(), header);
+        let read: Vec<_> = record::records(&header, &bytes).map(|r| r.unwrap().record).collect();
+        prop_assert_eq!(read, records);
+    }
+
+    #[test]
+    fn set_texts_come_back(text in set_text()) {
+        let bytes = text.encode();
+        prop_assert_eq!(SetText::decode(&bytes).unwrap(), text.clone());
+        prop_assert_eq!(&text.root(), blake3::hash(&bytes).as_bytes());
+    }
+
+    #[test]
+    fn labels_come_back(label in label()) {
+        prop_assert_eq!(Label::decode(&label.encode()).unwrap(), label);
+    }
+
+    #[test]
+    fn trailers_come_back(chunk_bytes in 0u32..30_000, list_bytes in 0u32..30_000) {
+        let trailer = Trailer { chunk_bytes, list_bytes };
+        prop_assert_eq!(Trailer::decode(&trailer.encode(), 65_248).unwrap(), trailer);
+    }
+}
+
+/// One sample of a strategy, the same every time.
+fn samples<S: Strategy>(strategy: &S, count: usize) -> Vec<S::Value> {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    (0..count).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect()
+}
+
+/// One to four changes: bits flipped, bytes set to telling values, cut, doubled, put in.
+fn mutate(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
+    const TELLING: [u8; 8] = [0, 1, 0x7f, 0x80, 0xff, b'\n', b' ', b'0'];
+    for _ in 0..=random.below(4) {
+        let len = bytes.len();
+        let at = random.below(len.max(1));
+        match random.below(8) {
+            _ if len == 0 => bytes.extend(random.bytes(8)),
+            0..3 => bytes[at] ^= 1 << random.below(8),
+            3 => bytes[at] = *random.pick(&TELLING),
+            4 => bytes.truncate(at),
+            5 => {
+                let put: Vec<u8> = (0..=random.below(9)).map(|_| *random.pick(&TELLING)).collect();
+                bytes.splice(at..at, put);
+            }
+            6 => {
+                // Four bytes as a length or a count would be.
+                let value: u32 = *random.pick(&[0, 1, 0xffff, 0x7fff_ffff, u32::MAX, len as u32]);
+                for (b, v) in bytes[at..].iter_mut().zip(value.to_le_bytes()) {
+                    *b = v;
+                }
+            }
+            _ => {
+                let from = random.below(other.len().max(1)).min(other.len());
+                let take = random.below(other.len() - from + 1);
+                bytes.splice(at..at, other[from..from + take].iter().copied());
+            }
+        }
+    }
+}
+
+/// Gives `check` the mutations of these bytes; says how many it accepted. It fails by panicking.
+fn accepted(name: &str, originals: &[Vec<u8>], check: impl Fn(&[u8]) -> bool) -> usize {
+    assert!(originals.iter().all(|bytes| check(bytes)), "{name}: what is sound is accepted");
+    let mut random = Random::new(name);
+    let mut count = 0;
+    for number in 0..MUTATIONS {
+        let mut bytes = originals[number % originals.len()].clone();
+        let other = random.pick(originals);
+        mutate(&mut bytes, other, &mut random);
+        count += usize::from(check(&bytes));
+    }
+    // Otherwise the mutations would test one refusal only.
+    println!("{name}: {count} of {MUTATIONS} mutations are still sound");
+    count
+}
+
+#[test]
+fn mutated_lists_never_panic() {
+    let originals: Vec<Vec<u8>> = samples(&items(), 40).iter().map(|i| list::encode(i)).collect();
+    let count = accepted("lists", &originals, |bytes| match list::decode(bytes) {
+        // What is accepted has one meaning: it comes back from its own bytes.
+        Ok(items) => {
+            assert_eq!(list::decode(&list::encode(&items)).unwrap(), items);
+            true
+        }
+        Err(_) => false,
+    });
+    assert!(count > MUTATIONS / 100);
+}
+
+#[test]
+fn mutated_indices_never_panic() {
+    let originals: Vec<Vec<u8>> = samples(&index(), 40).iter().map(Index::encode).collect();
+    let count = accepted("indices", &originals, |bytes| match Index::decode(bytes) {
+        Ok(index) => {
+            assert_eq!(index.encode(), bytes);
+            true
+        }
+        Err(_) => false,
+    });
+    assert!(count > MUTATIONS / 100);
+}
+
+#[test]
+fn mutated_record_files_never_panic() {
+    let originals: Vec<Vec<u8>> =
+        samples(&record_file(), 20).iter().map(|(h, r)| record_bytes(h, r)).collect();
+    let read = |bytes: &[u8]| {
+        let Ok(header) = record::decode_file(bytes) else { return false };
+        let mut sound = true;
+        for record in record::records(&header, bytes) {
+            match record {
+                Ok(r) => assert_eq!(r.record.encode(), r.mac().0),
+                Err(_) => sound = false,
+            }
+        }
+        sound
+    };
+    // The digest would refuse nearly every mutation, so it is made right again: an attacker can.
+    let accepted_with_digest = accepted("record files", &originals, |bytes| {
+        let end = bytes.len().saturating_sub(32);
+        let signed = [&bytes[..end], blake3::hash(&bytes[..end]).as_bytes()].concat();
+        read(bytes);
+        read(&signed)
+    });
+    assert!(accepted_with_digest > MUTATIONS / 100);
+    let mut random = Random::new("digest");
+    for bytes in &originals {
+        for _ in 0..50 {
+            let mut bytes = bytes.clone();
+            let at = random.below(bytes.len());
+            bytes[at] ^= 1 << random.below(8);
+            assert!(record::decode_file(&bytes).is_err(), "a flipped bit in byte {at}");
+        }
+    }
+}
+
+#[test]
+fn mutated_set_texts_never_panic() {
+    let originals: Vec<Vec<u8>> = samples(&set_text(), 40).iter().map(SetText::encode).collect();
+    let count = accepted("set.txt", &originals, |bytes| match SetText::decode(bytes) {
+        // The root is the hash of the file, so there must be one way to write it.
+        Ok(text) => {
+            assert_eq!(text.encode(), bytes);
+            true
+        }
+        Err(_) => false,
+    });
+    assert!(count > MUTATIONS / 100);
+}
+
+#[test]
+fn mutated_labels_never_panic() {
+    let originals: Vec<Vec<u8>> = samples(&label(), 40).iter().map(Label::encode).collect();
+    let count = accepted("labels", &originals, |bytes| match Label::decode(bytes) {
+        Ok(label) => {
+            assert_eq!(Label::decode(&label.encode()).unwrap(), label);
+            assert!(label.slot.0 >= 1 && label.slot.0 <= label.drives);
+            true
+        }
+        Err(_) => false,
+    });
+    assert!(count > MUTATIONS / 100);
+}
+
+#[test]
+fn mutated_trailers_and_frame_heads_never_panic() {
+    const PAYLOAD: usize = 65_248;
+    let trailer = Trailer { chunk_bytes: 5, list_bytes: 60_000 }.encode().to_vec();
+    accepted("trailers", &[trailer], |bytes| {
+        let mut whole = [0; TRAILER_BYTES];
+        let len = bytes.len().min(TRAILER_BYTES);
+        whole[..len].copy_from_slice(&bytes[..len]);
+        Trailer::decode(&whole, PAYLOAD).is_ok_and(|t| {
+            let used = u64::from(t.chunk_bytes) + u64::from(t.list_bytes);
+            assert!(used + TRAILER_BYTES as u64 <= PAYLOAD as u64);
+            true
+        })
+    });
+    let head = holdall::format::catalog::encode_frame_head(77, 1234).to_vec();
+    accepted("frame heads", &[head], |bytes| decode_frame_head(bytes).is_ok());
+}

@@ -1,0 +1,495 @@
+//! Sets that the program packed, read by `reference_reader.py`: a reader in Python that was written from
+//! `src/format/format.md` alone. What both agree on is what the page says.
+//!
+//! The tests need Python with the packages blake3, zstandard, cryptography and pyrage: in `tests/.venv`, or as
+//! `python3`. Without them they skip.
+
+#![cfg(unix)]
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, FileTimes, Permissions};
+use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::time::{Duration, UNIX_EPOCH};
+
+use tempfile::TempDir;
+
+/// Chunk bytes, block bytes and blocks of a shard: small enough for files of many pieces and many stripes.
+const SMALL: (u64, &str) = (16_384, "16384,4096,16");
+/// The chunk bytes that the program takes by itself.
+const DEFAULT_CHUNK: u64 = 1 << 20;
+const FOUR_CASES: [&str; 4] = ["red", "green", "blue", "white"];
+const TWO_DRIVES_EACH: [&str; 8] = ["red", "red", "green", "green", "blue", "blue", "white", "white"];
+
+// ---- Python
+
+fn manifest() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Says that a test could not run, and why. Where everything should be installed, that is a failure.
+fn skip(reason: &str) {
+    let line = format!("{}: {reason}", std::thread::current().name().unwrap_or("reference_reader"));
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "skipped in CI: {line}");
+    println!("skipped: {line}");
+    if let Some(path) = std::env::var_os("HOLDALL_SKIPS") {
+        let mut file = File::options().append(true).create(true).open(path).expect("HOLDALL_SKIPS can be opened");
+        writeln!(file, "{line}").expect("HOLDALL_SKIPS can be written");
+    }
+}
+
+/// A Python that can run the reader.
+fn python() -> Option<&'static Path> {
+    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let found = PYTHON.get_or_init(|| {
+        let packages = "import blake3, cryptography, pyrage, zstandard";
+        [manifest().join("tests/.venv/bin/python"), PathBuf::from("python3")].into_iter().find(|candidate| {
+            Command::new(candidate).args(["-c", packages]).output().is_ok_and(|output| output.status.success())
+        })
+    });
+    if found.is_none() {
+        skip("no Python with the packages blake3, zstandard, cryptography and pyrage");
+    }
+    found.as_deref()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Runs the reader, which must end with the exit code `expected`.
+fn reader<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>, expected: i32) -> Output {
+    let python = python().expect("the caller looked for Python");
+    let script = manifest().join("tests/reference_reader.py");
+    let output = Command::new(python).arg("-B").arg(script).args(arguments).output().expect("Python runs");
+    assert_eq!(output.status.code(), Some(expected), "the reader said:\n{}", text(&output));
+    output
+}
+
+// ---- A dataset
+
+/// Bytes that do not compress, the same for the same seed.
+fn noise(length: u64, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    (0..length.div_ceil(8)).flat_map(|_| next()).take(length as usize).collect()
+}
+
+/// Bytes that compress.
+fn prose(length: u64) -> Vec<u8> {
+    let lines = (0_u64..).flat_map(|number| format!("line {number} of a text, {:x}\n", number * 7).into_bytes());
+    lines.take(length as usize).collect()
+}
+
+fn root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn set_time(path: &Path, seconds: i64, nanos: u32) {
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let time = if seconds < 0 { UNIX_EPOCH - whole } else { UNIX_EPOCH + whole };
+    let time = time + Duration::from_nanos(u64::from(nanos));
+    let file = File::open(path).expect("a path that gets a time can be opened");
+    file.set_times(FileTimes::new().set_modified(time)).expect("a time can be set");
+}
+
+/// Makes a tree with one of everything that a dataset may hold; C is `chunk`.
+fn make_tree(top: &Path, chunk: u64) {
+    let write = |name: &[u8], bytes: &[u8]| {
+        let path = top.join(OsStr::from_bytes(name));
+        fs::create_dir_all(path.parent().expect("the path is below the top")).expect("a folder can be made");
+        fs::write(&path, bytes).expect("a file can be written");
+        path
+    };
+    let sizes = [0, 1, chunk - 1, chunk, chunk + 1, 3 * chunk + 5];
+    for (number, size) in sizes.into_iter().enumerate() {
+        write(format!("noise/{size}").as_bytes(), &noise(size, number as u64 + 1));
+        write(format!("deep/er/text-{size}").as_bytes(), &prose(size));
+    }
+    for number in 0..3 {
+        write(format!("twins/{number}").as_bytes(), &noise(2 * chunk + 77, 99));
+    }
+    for number in 0..150 {
+        write(format!("many/{number:03}").as_bytes(), &noise(number * 9, number + 1000));
+    }
+    fs::create_dir(top.join("empty")).expect("a folder can be made");
+
+    let sparse = File::create(top.join("sparse")).expect("a file can be made");
+    sparse.set_len(40 * chunk + 123).expect("a file can be lengthened");
+    sparse.write_all_at(&noise(5000, 5), 5 * chunk + 4096).expect("a file can be written");
+    sparse.write_all_at(&prose(chunk), 20 * chunk).expect("a file can be written");
+    drop(sparse);
+
+    symlink("noise/1", top.join("link")).expect("a link can be made");
+    symlink("../nowhere", top.join("deep/dangling")).expect("a link can be made");
+    let many_pieces = top.join(format!("noise/{}", 3 * chunk + 5));
+    fs::hard_link(&many_pieces, top.join("a-hard-link")).expect("a hard link can be made");
+    fs::hard_link(&many_pieces, top.join("deep/er/zz-hard-link")).expect("a hard link can be made");
+    write("new\nline, tab\t and ünïcödé".as_bytes(), b"an odd name");
+    if cfg!(target_os = "linux") {
+        write(b"not \xff UTF-8/\x80\xfe", &noise(100, 7));
+        symlink(OsStr::from_bytes(b"\xff\xfe"), top.join("deep/odd-link")).expect("a link can be made");
+    }
+
+    let mode = |name: &str, mode| {
+        fs::set_permissions(top.join(name), Permissions::from_mode(mode)).expect("a mode can be set");
+    };
+    mode("noise/1", 0o4711);
+    mode("many/001", 0o400);
+    mode("many/002", 0o2770);
+    mode("empty", 0o1777);
+    if root() {
+        mode("many/003", 0o000);
+        std::os::unix::fs::chown(top.join("many/004"), Some(12_345), Some(54_321)).expect("root can give files away");
+    }
+    set_time(&top.join("many/005"), -86_400, 123_456_789);
+    set_time(&top.join("many/006"), 4_102_444_800, 999_999_999);
+    set_time(&top.join("many/007"), 0, 0);
+    set_time(&top.join("deep/er"), 1_500_000_000, 1);
+    set_time(top, 1_400_000_000, 111_111_111);
+}
+
+// ---- Comparing trees
+
+/// What must be the same of a path, before and after. A content stands as its hash.
+#[derive(Debug, PartialEq)]
+struct Node {
+    kind: &'static str,
+    mode: u32,
+    owner: Option<(u32, u32)>,
+    time: (i64, i64),
+    size: u64,
+    content: Option<blake3::Hash>,
+    target: Option<PathBuf>,
+    first_name: Option<PathBuf>,
+}
+
+/// All paths below `top`, itself as the empty one.
+fn walk(top: &Path) -> BTreeMap<PathBuf, Node> {
+    let (mut nodes, mut pending) = (BTreeMap::new(), vec![PathBuf::new()]);
+    let mut links: HashMap<u64, Vec<PathBuf>> = HashMap::new();
+    while let Some(path) = pending.pop() {
+        let full = if path.as_os_str().is_empty() { top.to_owned() } else { top.join(&path) };
+        let data = fs::symlink_metadata(&full).expect("a path of the tree can be looked at");
+        let kind = data.file_type();
+        if kind.is_dir() {
+            let names = fs::read_dir(&full).expect("a folder can be listed");
+            pending.extend(names.map(|name| path.join(name.expect("a folder can be listed").file_name())));
+        } else if data.nlink() > 1 {
+            links.entry(data.ino()).or_default().push(path.clone());
+        }
+        let node = Node {
+            kind: match kind {
+                _ if kind.is_dir() => "folder",
+                _ if kind.is_file() => "file",
+                _ if kind.is_symlink() => "link",
+                _ if kind.is_fifo() => "pipe",
+                _ => "other",
+            },
+            mode: data.mode(),
+            owner: root().then(|| (data.uid(), data.gid())),
+            // Links keep their times as well; they are not set here, but old enough not to be those of the restore.
+            time: (data.mtime(), data.mtime_nsec()),
+            size: if kind.is_dir() { 0 } else { data.size() },
+            content: kind.is_file().then(|| blake3::hash(&fs::read(&full).expect("a file can be read"))),
+            target: kind.is_symlink().then(|| fs::read_link(&full).expect("a link can be read")),
+            first_name: None,
+        };
+        nodes.insert(path, node);
+    }
+    for names in links.into_values() {
+        let first = names.iter().min().cloned();
+        for name in names {
+            nodes.get_mut(&name).expect("every name was walked over").first_name.clone_from(&first);
+        }
+    }
+    nodes
+}
+
+/// Fails if two trees differ in anything that a restore gives back.
+fn assert_same(before: &Path, after: &Path) {
+    let (old, new) = (walk(before), walk(after));
+    for (path, node) in &old {
+        assert_eq!(Some(node), new.get(path), "{}", path.display());
+    }
+    for path in new.keys() {
+        assert!(old.contains_key(path), "{} was not in the dataset", path.display());
+    }
+    let blocks = |top: &Path| fs::metadata(top.join("sparse")).expect("the sparse file is there").blocks();
+    assert!(blocks(after) <= blocks(before) + 64, "the holes of the sparse file are filled");
+
+    let side = |path: &Path| [path.as_os_str(), OsStr::new("/")].concat();
+    // What an rsync can do depends on how it was built, so it may do without ACLs and attributes.
+    for letters in ["-naHAXci", "-naHci"] {
+        let mut rsync = Command::new("rsync");
+        rsync.args([letters, "--numeric-ids", "--modify-window=-1", "--delete"]);
+        if !root() {
+            rsync.args(["--no-owner", "--no-group"]);
+        }
+        match rsync.arg(side(before)).arg(side(after)).output() {
+            Ok(output) if output.status.success() => {
+                assert_eq!(String::from_utf8_lossy(&output.stdout), "", "rsync finds differences");
+                break;
+            }
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+}
+
+// ---- Packed sets
+
+struct Packed {
+    scratch: TempDir,
+    source: PathBuf,
+    identity: PathBuf,
+    drives: Vec<PathBuf>,
+}
+
+impl Packed {
+    /// Packs a tree; each drive belongs to one of `cases`.
+    fn new(cases: &[&str], survive: &str, chunk: u64, geometry: Option<&str>) -> Packed {
+        let holdall = || Command::new(env!("CARGO_BIN_EXE_holdall"));
+        let scratch = TempDir::new().expect("a scratch folder can be made");
+        let (source, identity) = (scratch.path().join("source"), scratch.path().join("identity"));
+        fs::create_dir(&source).expect("a folder can be made");
+        make_tree(&source, chunk);
+        let keygen = holdall().args(["keygen", "-o"]).arg(&identity).output().expect("holdall runs");
+        assert!(keygen.status.success(), "{}", text(&keygen));
+        let recipient = String::from_utf8(keygen.stdout).expect("a recipient is ASCII");
+
+        let mut pack = holdall();
+        pack.arg("pack").arg(&source).args(["--survive", survive, "-r", recipient.trim()]);
+        if let Some(geometry) = geometry {
+            pack.args(["--geometry", geometry]);
+        }
+        let mut drives = Vec::new();
+        for (number, case) in cases.iter().enumerate() {
+            let drive = scratch.path().join(format!("drive-{}", number + 1));
+            fs::create_dir(&drive).expect("a folder can be made");
+            pack.arg("--drive").arg([OsStr::new(case), OsStr::new("="), drive.as_os_str()].concat());
+            drives.push(drive);
+        }
+        let output = pack.output().expect("holdall runs");
+        assert!(output.status.success(), "holdall pack said:\n{}", text(&output));
+        Packed { scratch, source, identity, drives }
+    }
+
+    fn small() -> Packed {
+        Packed::new(&FOUR_CASES, "cases=1", SMALL.0, Some(SMALL.1))
+    }
+
+    /// All drives but those with these numbers, counted from 1.
+    fn without(&self, lost: &[usize]) -> Vec<PathBuf> {
+        let drives = self.drives.iter().enumerate();
+        drives.filter(|(number, _)| !lost.contains(&(number + 1))).map(|(_, drive)| drive.clone()).collect()
+    }
+
+    fn arguments(&self, command: &str, lost: &[usize]) -> Vec<OsString> {
+        let mut arguments = vec![OsString::from(command)];
+        arguments.extend(self.without(lost).into_iter().map(PathBuf::into_os_string));
+        if command != "verify" {
+            arguments.extend([OsString::from("-i"), self.identity.clone().into_os_string()]);
+        }
+        arguments
+    }
+
+    fn verify(&self, lost: &[usize], expected: i32) -> String {
+        text(&reader(self.arguments("verify", lost), expected))
+    }
+
+    /// Restores without the drives `lost`; gives the folder, and what was said.
+    fn restore(&self, lost: &[usize], options: &[&str], expected: i32) -> (TempDir, String) {
+        let to = TempDir::new_in(self.scratch.path()).expect("a scratch folder can be made");
+        let mut arguments = self.arguments("restore", lost);
+        arguments.extend(options.iter().map(OsString::from));
+        arguments.extend([OsString::from("--to"), to.path().join("out").into_os_string()]);
+        let said = text(&reader(arguments, expected));
+        (to, said)
+    }
+
+    /// Restores, and compares with the dataset.
+    fn check(&self, lost: &[usize], options: &[&str], expected: i32) {
+        let (to, _) = self.restore(lost, options, expected);
+        assert_same(&self.source, &to.path().join("out"));
+    }
+
+    /// All files of a drive below `holdall`, in order, of which the path contains `part`.
+    fn files(&self, drive: usize, part: &str) -> Vec<PathBuf> {
+        let (mut found, mut pending) = (Vec::new(), vec![self.drives[drive - 1].join("holdall")]);
+        while let Some(folder) = pending.pop() {
+            for name in fs::read_dir(&folder).expect("a drive can be listed") {
+                let path = name.expect("a drive can be listed").path();
+                if path.is_dir() {
+                    pending.push(path);
+                } else if path.to_string_lossy().contains(part) {
+                    found.push(path);
+                }
+            }
+        }
+        found.sort();
+        assert!(!found.is_empty(), "there is nothing like {part} on drive {drive}");
+        found
+    }
+}
+
+/// Turns one bit in the byte at `offset`.
+fn damage(path: &Path, offset: u64) {
+    let file = File::options().read(true).write(true).open(path).expect("a file on a drive can be opened");
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).expect("the byte is there");
+    file.write_all_at(&[byte[0] ^ 0x10], offset).expect("a file on a drive can be written");
+}
+
+// ---- Tests
+
+#[test]
+fn vectors_hold() {
+    if python().is_some() {
+        reader([OsStr::new("vectors"), manifest().join("fixtures/vectors/v1.json").as_os_str()], 0);
+    }
+}
+
+#[test]
+fn all_drives() {
+    if python().is_none() {
+        return;
+    }
+    let set = Packed::small();
+    set.verify(&[], 0);
+    set.check(&[], &[], 0);
+    let listed = reader(set.arguments("ls", &[2, 3, 4]), 3);
+    assert_eq!(String::from_utf8_lossy(&listed.stdout).lines().count(), walk(&set.source).len());
+}
+
+#[test]
+fn any_one_drive_missing() {
+    if python().is_none() {
+        return;
+    }
+    let set = Packed::small();
+    for lost in 1..=4 {
+        set.verify(&[lost], 3);
+        set.check(&[lost], &[], 3);
+    }
+}
+
+#[test]
+fn one_drive_damaged() {
+    if python().is_none() {
+        return;
+    }
+    let set = Packed::small();
+    let shards = set.files(2, "/shards/");
+    for (number, shard) in shards.iter().enumerate() {
+        let length = fs::metadata(shard).expect("a shard can be looked at").len();
+        let file = File::options().append(true).open(shard).expect("a shard can be opened");
+        match number % 5 {
+            0 => file.set_len(length - 5000).expect("a shard can be cut"),
+            1 => (&file).write_all(b"more").expect("a shard can be lengthened"),
+            2 => fs::remove_file(shard).expect("a shard can be removed"),
+            3 => file.set_len(0).expect("a shard can be cut"),
+            _ => [40, 5000, length - 1].into_iter().for_each(|offset| damage(shard, offset)),
+        }
+    }
+    for part in ["/records/", "label.json", "set.txt", "/key-", "-index.cat", "checklist.b3"] {
+        set.files(2, part).iter().for_each(|file| damage(file, 70));
+    }
+    set.verify(&[], 3);
+    set.check(&[], &[], 3);
+    set.check(&[], &["--from-lists"], 3);
+}
+
+#[test]
+fn case_and_drive_missing() {
+    if python().is_none() {
+        return;
+    }
+    let set = Packed::new(&TWO_DRIVES_EACH, "cases=1,drives=1", SMALL.0, Some(SMALL.1));
+    set.verify(&[], 0);
+    for lost in [[1, 2, 8], [5, 6, 1], [3, 7, 8]] {
+        set.verify(&lost, 3);
+        set.check(&lost, &[], 3);
+    }
+    // With a case gone, one bad block in each column can be made good, wherever it lies.
+    for (drive, block) in [(3, 0), (4, 1), (5, 2), (8, 3)] {
+        for shard in set.files(drive, "/shards/") {
+            if fs::metadata(&shard).expect("a shard can be looked at").len() > block * 4096 {
+                damage(&shard, block * 4096 + 100 + block);
+            }
+        }
+    }
+    set.verify(&[1, 2], 3);
+    set.check(&[1, 2], &[], 3);
+    set.check(&[1, 2], &["--all-blocks"], 3);
+}
+
+#[test]
+fn more_missing_than_the_rule_allows() {
+    if python().is_none() {
+        return;
+    }
+    let set = Packed::small();
+    set.verify(&[1, 4], 1);
+    let (to, said) = set.restore(&[1, 4], &[], 1);
+    let (old, new) = (walk(&set.source), walk(&to.path().join("out")));
+    let mut whole = 0;
+    for (path, node) in &new {
+        let before = old.get(path).expect("the path is in the dataset");
+        // Names are shown with escapes; odd ones are not looked up.
+        let named = path.to_str().is_none_or(|name| !name.is_ascii() || said.contains(&format!("LOST: {name}: ")));
+        assert!(node.content == before.content || named, "{} is wrong, and not named", path.display());
+        whole += usize::from(node == before);
+    }
+    assert!(whole > 1, "nothing was restored");
+}
+
+#[test]
+fn lists_only() {
+    if python().is_none() {
+        return;
+    }
+    let set = Packed::small();
+    set.check(&[], &["--from-lists"], 0);
+    for drive in 1..=4 {
+        for part in ["/catalog/", "set.txt"] {
+            set.files(drive, part).iter().for_each(|file| fs::remove_file(file).expect("a file can be removed"));
+        }
+    }
+    set.check(&[], &["--from-lists"], 3);
+    set.check(&[], &[], 3);
+    set.check(&[3], &[], 3);
+}
+
+#[test]
+fn every_block_by_itself() {
+    if python().is_none() {
+        return;
+    }
+    let set = Packed::small();
+    set.check(&[], &["--all-blocks"], 0);
+    set.check(&[2], &["--all-blocks"], 3);
+}
+
+#[test]
+fn default_geometry() {
+    if python().is_none() {
+        return;
+    }
+    let set = Packed::new(&FOUR_CASES, "cases=1", DEFAULT_CHUNK, None);
+    set.verify(&[], 0);
+    set.check(&[], &[], 0);
+    damage(&set.files(1, "/shards/")[0], 300_000);
+    set.check(&[], &[], 3);
+    set.check(&[1], &["--from-lists"], 3);
+}
