@@ -6,76 +6,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each top-level module may import of the crate. What is lower never imports what is higher:
-/// `order` below checks that the table itself has no circle.
-const MAY_IMPORT: [(&str, &[&str]); 18] = [
-    ("format", &[]),
-    ("monitor", &[]),
-    ("entropy", &[]),
-    ("pipeline", &[]),
-    ("keys", &["format"]),
-    ("drives", &[]),
-    ("stages", &["format", "keys"]),
-    ("dataset", &["drives", "format", "monitor", "stages"]),
-    ("plan", &["format"]),
-    ("host", &["dataset", "format"]),
-    ("destination", &["format"]),
-    ("sets", &["drives", "format", "monitor", "stages"]),
-    ("catalog", &["drives", "format", "keys", "sets", "stages"]),
-    (
-        "packer",
-        &[
-            "catalog", "dataset", "drives", "entropy", "format", "host", "keys", "monitor",
-            "pipeline", "plan", "sets", "stages",
-        ],
-    ),
-    (
-        "restorer",
-        &[
-            "catalog",
-            "dataset",
-            "destination",
-            "drives",
-            "format",
-            "keys",
-            "monitor",
-            "sets",
-            "stages",
-        ],
-    ),
+/// What each top-level module may import of the crate. A test below checks that the
+/// table itself has no circle.
+const MAY_IMPORT: [(&str, &str); 18] = [
+    ("format", ""),
+    ("monitor", ""),
+    ("entropy", ""),
+    ("pipeline", ""),
+    ("keys", "format"),
+    ("drives", ""),
+    ("stages", "format keys"),
+    ("dataset", "drives format monitor stages"),
+    ("plan", "format"),
+    ("host", "dataset format"),
+    ("destination", "format"),
+    ("sets", "drives format monitor stages"),
+    ("catalog", "drives format keys sets stages"),
+    ("packer", "catalog dataset drives entropy format host keys monitor pipeline plan sets stages"),
+    ("restorer", "catalog destination drives format keys monitor sets stages"),
     (
         "verbs",
-        &[
-            "dataset",
-            "destination",
-            "drives",
-            "entropy",
-            "format",
-            "host",
-            "keys",
-            "monitor",
-            "packer",
-            "plan",
-            "restorer",
-            "sets",
-        ],
+        "dataset destination drives entropy format host keys monitor packer plan restorer sets",
     ),
-    (
-        "cli",
-        &[
-            "destination",
-            "drives",
-            "entropy",
-            "format",
-            "keys",
-            "monitor",
-            "packer",
-            "plan",
-            "sets",
-            "verbs",
-        ],
-    ),
-    ("main", &["cli"]),
+    ("cli", "destination drives entropy format keys monitor packer plan sets verbs"),
+    ("main", "cli"),
 ];
 
 /// Folders that touch files; `keys` for identity files, `verbs` for the demo, `cli` for
@@ -109,10 +63,14 @@ impl Source {
         folders.iter().any(inside)
     }
 
-    /// Fails if a line holds one of these words.
+    /// Notes the lines that hold one of these words, not as the end of a longer one.
     fn must_not_say(&self, words: &[&str], found: &mut Vec<String>) {
+        let says = |line: &str, word: &str| {
+            let begins = |at: usize| !line[..at].ends_with(|c: char| c.is_alphanumeric());
+            line.match_indices(word).any(|(at, _)| begins(at) || word.starts_with('.'))
+        };
         for (number, line) in self.lines.iter().enumerate() {
-            for word in words.iter().filter(|word| line.contains(**word)) {
+            for word in words.iter().filter(|word| says(line, word)) {
                 found.push(format!("src/{}.rs:{}: {word}", self.name, number + 1));
             }
         }
@@ -253,9 +211,13 @@ fn top_level(group: &str) -> Vec<&str> {
     names
 }
 
+fn words(list: &str) -> std::str::SplitWhitespace<'_> {
+    list.split_whitespace()
+}
+
 #[test]
 fn imports_point_one_way() {
-    let table: BTreeMap<&str, &[&str]> = MAY_IMPORT.into_iter().collect();
+    let table: BTreeMap<&str, &str> = MAY_IMPORT.into_iter().collect();
     let mut wrong = Vec::new();
     let sources = sources();
     assert!(sources.len() > 70, "{} files were found", sources.len());
@@ -265,7 +227,7 @@ fn imports_point_one_way() {
             wrong.push(format!("src/{}.rs: its module is not in the table", source.name));
             continue;
         };
-        for import in imports(source).iter().filter(|i| !allowed.contains(&i.as_str())) {
+        for import in imports(source).iter().filter(|i| !words(allowed).any(|a| a == *i)) {
             wrong.push(format!("src/{}.rs imports {import}", source.name));
         }
     }
@@ -278,7 +240,7 @@ fn the_table_has_no_circle_and_nothing_idle() {
     while settled.len() < MAY_IMPORT.len() {
         let ready: Vec<&str> = MAY_IMPORT
             .iter()
-            .filter(|(name, of)| !settled.contains(name) && of.iter().all(|i| settled.contains(i)))
+            .filter(|(name, of)| !settled.contains(name) && words(of).all(|i| settled.contains(i)))
             .map(|(name, _)| *name)
             .collect();
         assert!(!ready.is_empty(), "a circle among those not in {settled:?}");
@@ -291,7 +253,7 @@ fn the_table_has_no_circle_and_nothing_idle() {
     let mut idle = Vec::new();
     for (name, allowed) in MAY_IMPORT {
         let used = used.get(name).unwrap_or_else(|| panic!("there is no module {name}"));
-        idle.extend(allowed.iter().filter(|a| !used.contains(**a)).map(|a| format!("{name}: {a}")));
+        idle.extend(words(allowed).filter(|a| !used.contains(*a)).map(|a| format!("{name}: {a}")));
     }
     assert!(idle.is_empty(), "the table allows what nobody does: {idle:?}");
 }

@@ -18,6 +18,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree;
 
 /// How often each structure is mutated.
 const MUTATIONS: usize = 100_000;
@@ -302,7 +303,7 @@ proptest! {
     fn set_texts_come_back(text in set_text()) {
         let bytes = text.encode();
         prop_assert_eq!(SetText::decode(&bytes).unwrap(), text.clone());
-        prop_assert_eq!(&text.root(), blake3::hash(&bytes).as_bytes());
+        prop_assert_eq!(text.root(), *blake3::hash(&bytes).as_bytes());
     }
 
     #[test]
@@ -340,7 +341,8 @@ fn mutate(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
             }
             6 => {
                 // Four bytes as a length or a count would be.
-                let value: u32 = *random.pick(&[0, 1, 0xffff, 0x7fff_ffff, u32::MAX, len as u32]);
+                let values = [0, 1, 0xffff, 0x7fff_ffff, u32::MAX, len as u32];
+                let value: u32 = *random.pick(&values);
                 for (b, v) in bytes[at..].iter_mut().zip(value.to_le_bytes()) {
                     *b = v;
                 }

@@ -49,7 +49,7 @@ pub enum CatalogError {
 }
 
 /// One sealed file with all its copies.
-struct SealedFile {
+struct SealedReader {
     path: String,
     copies: Vec<Box<dyn DriveFile>>,
     cipher: Cipher,
@@ -59,7 +59,7 @@ struct SealedFile {
     block: (usize, Vec<u8>),
 }
 
-impl SealedFile {
+impl SealedReader {
     fn open(set: &FoundSet, key: &RunKey, part: u32) -> Result<Self, CatalogError> {
         let path = part_path(key.run(), part);
         let label = set.label();
@@ -147,7 +147,7 @@ pub struct CatalogReader<'a> {
     set: &'a FoundSet,
     keys: &'a BTreeMap<RunId, RunKey>,
     index: Index,
-    part: Option<((RunId, u32), SealedFile)>,
+    part: Option<((RunId, u32), SealedReader)>,
 }
 
 impl<'a> CatalogReader<'a> {
@@ -158,7 +158,7 @@ impl<'a> CatalogReader<'a> {
         closing: RunId,
     ) -> Result<Self, CatalogError> {
         let key = keys.get(&closing).ok_or(CatalogError::NoKey { run: closing })?;
-        let mut file = SealedFile::open(set, key, INDEX_PART)?;
+        let mut file = SealedReader::open(set, key, INDEX_PART)?;
         let content = file.read(0, file.content_bytes as usize)?;
         let index = Index::decode(&content)
             .map_err(|source| CatalogError::Format { path: file.path.clone(), source })?;
@@ -175,7 +175,7 @@ impl<'a> CatalogReader<'a> {
         let id = (row.run, row.part);
         if self.part.as_ref().is_none_or(|(open, _)| *open != id) {
             let key = self.keys.get(&row.run).ok_or(CatalogError::NoKey { run: row.run })?;
-            self.part = Some((id, SealedFile::open(self.set, key, row.part)?));
+            self.part = Some((id, SealedReader::open(self.set, key, row.part)?));
         }
         let Some((_, file)) = &mut self.part else {
             return Err(CatalogError::NoKey { run: row.run });

@@ -84,8 +84,8 @@ pub enum PlaceError {
     },
     /// The rule leaves no drive for data, however much room there is.
     #[error(
-        "cannot survive {survive}: that takes at least {remaining_needed} drives beside the cases \
-         that may be lost, and there are {remaining} (drives: {drives}, cases: {cases})"
+        "cannot survive {survive}: drives needed beside the cases that may be lost: \
+         {remaining_needed}, there: {remaining} (of {drives} drives in {cases} cases)"
     )]
     RuleNeedsMore {
         /// The rule.

@@ -2,7 +2,7 @@
 
 use crate::dataset::SourceError;
 use crate::dataset::{self, Filter, FilterError, ScanError, ScanOptions, ScanTotals, Source};
-use crate::drives::{self, Drive, DriveError, Level, LocalDrive, ReadMode, detect};
+use crate::drives::{self, Drive, DriveError, Level, LocalDrive, ReadMode, Room, detect};
 use crate::entropy::{Entropy, random_id};
 use crate::format::ids::{RunId, SetNumber, ShipmentId};
 use crate::format::label::{Label, checked_case};
@@ -258,18 +258,6 @@ fn plan(
     let mut drive_rooms = Vec::new();
     for (i, (drive, room)) in drives.iter().zip(&rooms).enumerate() {
         let sharing = rooms.iter().filter(|r| r.device == room.device).count() as u64;
-        if sharing > 1 && rooms.iter().position(|r| r.device == room.device) == Some(i) {
-            let names: Vec<_> = drives
-                .iter()
-                .zip(&rooms)
-                .filter(|(_, r)| r.device == room.device)
-                .map(|(d, _)| d.drive.name().to_string())
-                .collect();
-            monitor.note(&format!(
-                "{} are on one device: if it is lost, all of them are; its room is counted once",
-                names.join(", ")
-            ));
-        }
         let case = cases.iter().position(|c| *c == drive.case).unwrap_or(0);
         drive_rooms.push(DriveRoom {
             slot: i as u16 + 1,
@@ -284,7 +272,25 @@ fn plan(
     let geometry = options.geometry.unwrap_or_else(|| Geometry::for_drives(drives.len()));
     let plan = room::plan(&drive_rooms, survive, geometry, need)
         .map_err(|source| PackJobError::Plan { survive, source })?;
+    note_shared_devices(drives, &rooms, monitor);
     Ok((plan, drive_rooms.iter().map(|d| d.free_bytes).collect()))
+}
+
+/// Two drives on one device are one drive where losses are concerned: that is said, once a device.
+fn note_shared_devices(drives: &[SetDrive], rooms: &[Room], monitor: &dyn Monitor) {
+    let mut devices: Vec<u64> = rooms.iter().map(|r| r.device).collect();
+    devices.sort_unstable();
+    devices.dedup();
+    for device in devices {
+        let on_it = drives.iter().zip(rooms).filter(|(_, r)| r.device == device);
+        let names: Vec<&str> = on_it.map(|(d, _)| d.drive.name()).collect();
+        if names.len() > 1 {
+            monitor.note(&format!(
+                "{} are on one device: if it is lost, all of them are; its room is counted once",
+                names.join(", ")
+            ));
+        }
+    }
 }
 
 impl Prepared<'_> {
