@@ -11,7 +11,9 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, FileTimes, Permissions};
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{
+    FileExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink,
+};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -24,7 +26,8 @@ const SMALL: (u64, &str) = (16_384, "16384,4096,16");
 /// The chunk bytes that the program takes by itself.
 const DEFAULT_CHUNK: u64 = 1 << 20;
 const FOUR_CASES: [&str; 4] = ["red", "green", "blue", "white"];
-const TWO_DRIVES_EACH: [&str; 8] = ["red", "red", "green", "green", "blue", "blue", "white", "white"];
+const TWO_DRIVES_EACH: [&str; 8] =
+    ["red", "red", "green", "green", "blue", "blue", "white", "white"];
 
 // ---- Python
 
@@ -38,7 +41,11 @@ fn skip(reason: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "skipped in CI: {line}");
     println!("skipped: {line}");
     if let Some(path) = std::env::var_os("HOLDALL_SKIPS") {
-        let mut file = File::options().append(true).create(true).open(path).expect("HOLDALL_SKIPS can be opened");
+        let mut file = File::options()
+            .append(true)
+            .create(true)
+            .open(path)
+            .expect("HOLDALL_SKIPS can be opened");
         writeln!(file, "{line}").expect("HOLDALL_SKIPS can be written");
     }
 }
@@ -48,9 +55,14 @@ fn python() -> Option<&'static Path> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
     let found = PYTHON.get_or_init(|| {
         let packages = "import blake3, cryptography, pyrage, zstandard";
-        [manifest().join("tests/.venv/bin/python"), PathBuf::from("python3")].into_iter().find(|candidate| {
-            Command::new(candidate).args(["-c", packages]).output().is_ok_and(|output| output.status.success())
-        })
+        [manifest().join("tests/.venv/bin/python"), PathBuf::from("python3")].into_iter().find(
+            |candidate| {
+                Command::new(candidate)
+                    .args(["-c", packages])
+                    .output()
+                    .is_ok_and(|output| output.status.success())
+            },
+        )
     });
     if found.is_none() {
         skip("no Python with the packages blake3, zstandard, cryptography and pyrage");
@@ -59,14 +71,19 @@ fn python() -> Option<&'static Path> {
 }
 
 fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// Runs the reader, which must end with the exit code `expected`.
 fn reader<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>, expected: i32) -> Output {
     let python = python().expect("the caller looked for Python");
     let script = manifest().join("tests/reference_reader.py");
-    let output = Command::new(python).arg("-B").arg(script).args(arguments).output().expect("Python runs");
+    let output =
+        Command::new(python).arg("-B").arg(script).args(arguments).output().expect("Python runs");
     assert_eq!(output.status.code(), Some(expected), "the reader said:\n{}", text(&output));
     output
 }
@@ -87,7 +104,8 @@ fn noise(length: u64, seed: u64) -> Vec<u8> {
 
 /// Bytes that compress.
 fn prose(length: u64) -> Vec<u8> {
-    let lines = (0_u64..).flat_map(|number| format!("line {number} of a text, {:x}\n", number * 7).into_bytes());
+    let lines = (0_u64..)
+        .flat_map(|number| format!("line {number} of a text, {:x}\n", number * 7).into_bytes());
     lines.take(length as usize).collect()
 }
 
@@ -107,7 +125,8 @@ fn set_time(path: &Path, seconds: i64, nanos: u32) {
 fn make_tree(top: &Path, chunk: u64) {
     let write = |name: &[u8], bytes: &[u8]| {
         let path = top.join(OsStr::from_bytes(name));
-        fs::create_dir_all(path.parent().expect("the path is below the top")).expect("a folder can be made");
+        fs::create_dir_all(path.parent().expect("the path is below the top"))
+            .expect("a folder can be made");
         fs::write(&path, bytes).expect("a file can be written");
         path
     };
@@ -138,11 +157,13 @@ fn make_tree(top: &Path, chunk: u64) {
     write("new\nline, tab\t and ünïcödé".as_bytes(), b"an odd name");
     if cfg!(target_os = "linux") {
         write(b"not \xff UTF-8/\x80\xfe", &noise(100, 7));
-        symlink(OsStr::from_bytes(b"\xff\xfe"), top.join("deep/odd-link")).expect("a link can be made");
+        symlink(OsStr::from_bytes(b"\xff\xfe"), top.join("deep/odd-link"))
+            .expect("a link can be made");
     }
 
     let mode = |name: &str, mode| {
-        fs::set_permissions(top.join(name), Permissions::from_mode(mode)).expect("a mode can be set");
+        fs::set_permissions(top.join(name), Permissions::from_mode(mode))
+            .expect("a mode can be set");
     };
     mode("noise/1", 0o4711);
     mode("many/001", 0o400);
@@ -150,7 +171,8 @@ fn make_tree(top: &Path, chunk: u64) {
     mode("empty", 0o1777);
     if root() {
         mode("many/003", 0o000);
-        std::os::unix::fs::chown(top.join("many/004"), Some(12_345), Some(54_321)).expect("root can give files away");
+        std::os::unix::fs::chown(top.join("many/004"), Some(12_345), Some(54_321))
+            .expect("root can give files away");
     }
     set_time(&top.join("many/005"), -86_400, 123_456_789);
     set_time(&top.join("many/006"), 4_102_444_800, 999_999_999);
@@ -184,7 +206,9 @@ fn walk(top: &Path) -> BTreeMap<PathBuf, Node> {
         let kind = data.file_type();
         if kind.is_dir() {
             let names = fs::read_dir(&full).expect("a folder can be listed");
-            pending.extend(names.map(|name| path.join(name.expect("a folder can be listed").file_name())));
+            pending.extend(
+                names.map(|name| path.join(name.expect("a folder can be listed").file_name())),
+            );
         } else if data.nlink() > 1 {
             links.entry(data.ino()).or_default().push(path.clone());
         }
@@ -201,7 +225,9 @@ fn walk(top: &Path) -> BTreeMap<PathBuf, Node> {
             // Links keep their times as well; they are not set here, but old enough not to be those of the restore.
             time: (data.mtime(), data.mtime_nsec()),
             size: if kind.is_dir() { 0 } else { data.size() },
-            content: kind.is_file().then(|| blake3::hash(&fs::read(&full).expect("a file can be read"))),
+            content: kind
+                .is_file()
+                .then(|| blake3::hash(&fs::read(&full).expect("a file can be read"))),
             target: kind.is_symlink().then(|| fs::read_link(&full).expect("a link can be read")),
             first_name: None,
         };
@@ -225,10 +251,11 @@ fn assert_same(before: &Path, after: &Path) {
     for path in new.keys() {
         assert!(old.contains_key(path), "{} was not in the dataset", path.display());
     }
-    let blocks = |top: &Path| fs::metadata(top.join("sparse")).expect("the sparse file is there").blocks();
+    let blocks =
+        |top: &Path| fs::metadata(top.join("sparse")).expect("the sparse file is there").blocks();
     assert!(blocks(after) <= blocks(before) + 64, "the holes of the sparse file are filled");
 
-    let side = |path: &Path| [path.as_os_str(), OsStr::new("/")].concat();
+    let side = |path: &Path| [path.as_os_str(), OsStr::new("/")].join(OsStr::new(""));
     // What an rsync can do depends on how it was built, so it may do without ACLs and attributes.
     for letters in ["-naHAXci", "-naHci"] {
         let mut rsync = Command::new("rsync");
@@ -264,7 +291,8 @@ impl Packed {
         let (source, identity) = (scratch.path().join("source"), scratch.path().join("identity"));
         fs::create_dir(&source).expect("a folder can be made");
         make_tree(&source, chunk);
-        let keygen = holdall().args(["keygen", "-o"]).arg(&identity).output().expect("holdall runs");
+        let keygen =
+            holdall().args(["keygen", "-o"]).arg(&identity).output().expect("holdall runs");
         assert!(keygen.status.success(), "{}", text(&keygen));
         let recipient = String::from_utf8(keygen.stdout).expect("a recipient is ASCII");
 
@@ -277,7 +305,8 @@ impl Packed {
         for (number, case) in cases.iter().enumerate() {
             let drive = scratch.path().join(format!("drive-{}", number + 1));
             fs::create_dir(&drive).expect("a folder can be made");
-            pack.arg("--drive").arg([OsStr::new(case), OsStr::new("="), drive.as_os_str()].concat());
+            pack.arg("--drive")
+                .arg([OsStr::new(case), OsStr::new("="), drive.as_os_str()].join(OsStr::new("")));
             drives.push(drive);
         }
         let output = pack.output().expect("holdall runs");
@@ -292,7 +321,10 @@ impl Packed {
     /// All drives but those with these numbers, counted from 1.
     fn without(&self, lost: &[usize]) -> Vec<PathBuf> {
         let drives = self.drives.iter().enumerate();
-        drives.filter(|(number, _)| !lost.contains(&(number + 1))).map(|(_, drive)| drive.clone()).collect()
+        drives
+            .filter(|(number, _)| !lost.contains(&(number + 1)))
+            .map(|(_, drive)| drive.clone())
+            .collect()
     }
 
     fn arguments(&self, command: &str, lost: &[usize]) -> Vec<OsString> {
@@ -345,7 +377,8 @@ impl Packed {
 
 /// Turns one bit in the byte at `offset`.
 fn damage(path: &Path, offset: u64) {
-    let file = File::options().read(true).write(true).open(path).expect("a file on a drive can be opened");
+    let file =
+        File::options().read(true).write(true).open(path).expect("a file on a drive can be opened");
     let mut byte = [0];
     file.read_exact_at(&mut byte, offset).expect("the byte is there");
     file.write_all_at(&[byte[0] ^ 0x10], offset).expect("a file on a drive can be written");
@@ -447,8 +480,14 @@ fn more_missing_than_the_rule_allows() {
     for (path, node) in &new {
         let before = old.get(path).expect("the path is in the dataset");
         // Names are shown with escapes; odd ones are not looked up.
-        let named = path.to_str().is_none_or(|name| !name.is_ascii() || said.contains(&format!("LOST: {name}: ")));
-        assert!(node.content == before.content || named, "{} is wrong, and not named", path.display());
+        let named = path
+            .to_str()
+            .is_none_or(|name| !name.is_ascii() || said.contains(&format!("LOST: {name}: ")));
+        assert!(
+            node.content == before.content || named,
+            "{} is wrong, and not named",
+            path.display()
+        );
         whole += usize::from(node == before);
     }
     assert!(whole > 1, "nothing was restored");
@@ -463,7 +502,9 @@ fn lists_only() {
     set.check(&[], &["--from-lists"], 0);
     for drive in 1..=4 {
         for part in ["/catalog/", "set.txt"] {
-            set.files(drive, part).iter().for_each(|file| fs::remove_file(file).expect("a file can be removed"));
+            set.files(drive, part)
+                .iter()
+                .for_each(|file| fs::remove_file(file).expect("a file can be removed"));
         }
     }
     set.check(&[], &["--from-lists"], 3);
