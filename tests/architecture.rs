@@ -1,5 +1,6 @@
 //! Goal: the shape of the code stays as it is drawn in `src/lib.rs`: imports point one way, few
 //! folders touch files or start threads, only the command line prints, and nothing grows too long.
+#![allow(clippy::unwrap_used, clippy::type_complexity, clippy::format_push_string)]
 #![allow(missing_docs, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,6 +3,7 @@
 //!
 //! The golden files of `--help` are in `fixtures/help`; `HOLDALL_RENEW=1 cargo test --test
 //! command_line` writes them anew.
+#![allow(clippy::unwrap_used, clippy::type_complexity, clippy::format_push_string)]
 #![allow(missing_docs, reason = "tests")]
 
 mod common;

@@ -1,5 +1,6 @@
 //! Goal: every structure of the format comes back from its bytes as it was, and no bytes whatever
 //! make a parser panic: a hundred thousand mutations of each, the same ones every time.
+#![allow(clippy::unwrap_used, clippy::type_complexity, clippy::format_push_string)]
 #![allow(missing_docs, reason = "tests")]
 
 mod common;

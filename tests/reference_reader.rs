@@ -4,6 +4,7 @@
 //! The tests need Python with the packages blake3, zstandard, cryptography and pyrage: in `tests/.venv`, or as
 //! `python3`. Without them they skip.
 
+#![allow(clippy::unwrap_used, clippy::type_complexity, clippy::format_push_string)]
 #![cfg(unix)]
 
 use std::collections::{BTreeMap, HashMap};

@@ -108,7 +108,7 @@ fn pack_arguments(
         pack.extend(words(&["--drive", &format!("{case}={}", point.display())]));
     }
     // Shards of 2 MiB, so that small drives can be filled well.
-    pack.extend(words(&["--survive", survive, "--geometry", "1048576,65536,32"]));
+    pack.extend(words(&["--survive", survive, "--geometry", "524288,65536,32"]));
     pack.extend(words(&["-r", recipient.trim()]));
     pack
 }
