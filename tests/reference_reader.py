@@ -12,6 +12,8 @@ falls back on where the program is not to be had, and what the program is tested
   once. That is slow beside the program, so whole files are hashed by the blake3 package wherever one hash does
   for many, and blocks by themselves only where that hash is wrong, or if --all-blocks asks for it.
 
+Whoever can write to a drive can change this file as well: compare it before it is given an identity.
+
 It needs Python 3.9 and `pip install blake3 zstandard cryptography pyrage`.
 
     reader.py verify  DRIVE...                       checks everything that can be checked without a key
@@ -453,10 +455,11 @@ class SetText:
         if not slots or [int(slot[0]) for slot in slots] != list(range(1, len(slots) + 1)):
             raise Bad("its slots are not numbered 1, 2, 3, ...")
         self.slots = {int(slot): (case, label) for slot, case, label in slots}
-        self.runs = [(run, bytes.fromhex(promise), int(files), int(stripes), bytes.fromhex(last)) for run, promise, files,
-                     stripes, last in self.many(f"run {hex16} {hex64} {decimal} {decimal} {hex64}")]
-        self.parts = [(run, int(part), int(size), bytes.fromhex(digest)) for run, part, size, digest
-                      in self.many(f"part {hex16} {decimal} {decimal} {hex64}")]
+        self.runs = [(run, bytes.fromhex(promise), int(files), int(stripes), bytes.fromhex(last))
+                     for run, promise, files, stripes, last
+                     in self.many(f"run {hex16} {hex64} {decimal} {decimal} {hex64}")]
+        self.parts = [(run, int(part), int(size), bytes.fromhex(digest))
+                      for run, part, size, digest in self.many(f"part {hex16} {decimal} {decimal} {hex64}")]
         self.one("before ([0-9a-f]{64}|none)")
         self.one("base ([0-9a-f]{16}|none)")
         self.last = self.one("last (yes|no)")[0] == "yes"
@@ -586,12 +589,14 @@ class Entry:
         check_path(self.path, self.kind == FOLDER)
         self.target, self.device, self.holes, self.xattrs = b"", (0, 0), [], []
         self.fields(data, at + 45 + p)
+        if self.kind in (SYMLINK, HARDLINK) and not self.target:
+            raise Bad("a link has no target")
         if self.kind == HARDLINK:
             check_path(self.target, False)
         self.extents, self.end, self.seen = [], None, 0
 
     def fields(self, data, at):
-        tags = set()
+        before = -1
         while at < self.item_end:
             if self.item_end - at < 5:
                 raise Bad("a field of an entry ends early")
@@ -602,10 +607,12 @@ class Entry:
                 raise Bad("a field of an entry ends early")
             if tag >= 128:
                 raise Bad(f"an entry has a field of a newer format, {tag}")
-            if tag in tags and tag != 4:
-                raise Bad(f"an entry has the field {tag} twice")
-            tags.add(tag)
+            if tag < before or (tag == before and tag != 4):
+                raise Bad(f"an entry has the field {tag} twice, or out of order")
+            before = tag
             if tag == 1:
+                if self.kind not in (SYMLINK, HARDLINK):
+                    raise Bad("an entry has a target, but is no link")
                 self.target = value
             elif tag == 4:
                 name = 2 + int.from_bytes(value[:2], "little")
@@ -701,7 +708,7 @@ def parse_list(data):
                 raise Bad("an item ends early")
             if kind == 2:
                 item = Extent(EXTENT.unpack_from(data, at))
-                item.whole = item.offset == 0 and item.length == entry.size
+                item.whole = entry.whole
                 at += 79
             else:
                 _, state, size, root = struct.unpack_from("<BBQ32s", data, at)
@@ -837,18 +844,19 @@ class HoldallSet:
                         for record in file.records}
             if self.text:
                 promises.update(promise for name, promise, *_ in self.text.runs if name == run)
-            why = "it is on none of the drives"
+            found, why = set(), "it is on none of the drives"
             for _, wrapped in self.copies(f"key-{run}.age", 1 << 20):
                 try:
                     key = parse_run_key(pyrage.decrypt(wrapped, identities), self.owner(run))
                     if promises and commitment(key, self.owner(run)) not in promises:
                         raise Bad("it is not the key that the records promise")
-                    self.keys[run] = key
-                    break
+                    found.add(key)
                 except (Bad, pyrage.DecryptError) as error:
                     why = error
+            if len(found) == 1:
+                self.keys[run] = found.pop()
             else:
-                self.lost(f"the key of run {run}: {why}")
+                self.lost(f"the key of run {run}: {'CONFLICT: there are several' if found else why}")
         for run, numbers in list(self.found.items()):
             if run not in self.keys:
                 del self.found[run]
@@ -873,7 +881,8 @@ class HoldallSet:
         records = {run: [record for file in files for record in file.records] for run, files in runs.items()}
         order, digest = [run for run, *_ in self.text.runs if run in runs] if self.text else [], bytes(32)
         while not self.text:
-            following = [run for run in runs if records[run] and records[run][0].previous == digest and run not in order]
+            following = [run for run in runs
+                         if run not in order and records[run] and records[run][0].previous == digest]
             if len(following) != 1:
                 break
             order.append(following[0])
@@ -889,7 +898,7 @@ class HoldallSet:
         for file in self.files:
             for record in file.records:
                 if record.previous != digest:
-                    self.lost(f"the chain of records is broken before stripe {record.run}-{record.stripe:08x}: some are missing")
+                    self.lost(f"the chain of records is broken before stripe {record.run}-{record.stripe:08x}")
                 digest = record.digest
                 if (record.run, record.stripe) in self.stripes:
                     self.bad(f"run {record.run} has stripe {record.stripe:08x} twice")
@@ -1396,7 +1405,7 @@ def read_dataset(drives, identities, report, shipment=None, from_lists=False, al
     for text in missing_sets(sets):
         report.lost(text)
     for path in [path for path, entry in dataset.items() if entry.void()]:
-        report.note("note: not in the dataset, could not be read when it was packed: " + show(path))
+        report.bad("not in the dataset, could not be read when it was packed: " + show(path))
         del dataset[path]
     return dataset
 
@@ -1547,7 +1556,7 @@ class Output:
             for why in self.content(entry, handle):
                 self.fail(entry, why)
             if entry.end and entry.end[0] == CHANGED:
-                self.report.note("note: changed while it was packed, and not of one moment: " + show(entry.path))
+                self.report.bad("changed while it was packed, and not of one moment: " + show(entry.path))
             self.metadata(entry, parent, name, handle)
         finally:
             os.close(handle)
@@ -1559,7 +1568,7 @@ class Output:
         where there is no root, or another, is each piece held against its id, and cleared if it does not match."""
         size, root = entry.final_size(), entry.root()
         extents = sorted({extent.offset: extent for extent in entry.extents}.values(), key=lambda extent: extent.offset)
-        each = self.all_blocks or root is None or (entry.whole and len(extents) > 1)
+        each = self.all_blocks or root is None
         hasher, at, missing, doubtful = blake3(), 0, [], []
         for extent in extents:
             end = extent.offset + extent.length

@@ -169,7 +169,7 @@ fn corrupt(drive: &Path, count: usize) {
 fn too_little_room_is_refused_before_a_byte_is_written() {
     let Some(drives) = LoopDrives::make(&[20, 20, 30]) else { return };
     let source = drives.path().join("source");
-    if !take_data(&source, 60_000_000) {
+    if !take_data(&source, 45_000_000) {
         return;
     }
     let made = drives.holdall(&words(&["keygen"])).expect(0);
