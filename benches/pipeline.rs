@@ -132,7 +132,7 @@ fn pack_once(source: &Path, list: &[ScannedEntry], geometry: Geometry) -> f64 {
     let room =
         |i: u16| DriveRoom { slot: i + 1, case: i.into(), free_bytes: 1 << 40, unit_bytes: 4096 };
     let rooms: Vec<_> = (0..4).map(room).collect();
-    let need = Need { data_bytes: BYTES as u64, entries: 2, name_bytes: 10 };
+    let need = Need { data_bytes: BYTES as u64, entries: 2, entry_bytes: 200 };
     let survive = Survive { cases: 1, drives: 0 };
     let plan = plan(&rooms, survive, geometry, &need).expect("there is room");
     let drive = |i: usize| SetDrive {

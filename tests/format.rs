@@ -138,7 +138,8 @@ fn items() -> impl Strategy<Value = Vec<Item>> {
         let mut items = Vec::new();
         for (entry, extents, end) in files {
             let is_file = entry.kind == Kind::File;
-            items.push(Item::Entry { entry, continued: continued && items.is_empty() });
+            let continued = continued && is_file && items.is_empty();
+            items.push(Item::Entry { entry, continued });
             if is_file {
                 items.extend(extents.into_iter().map(Item::Extent));
                 items.extend(end.map(Item::End));

@@ -9,6 +9,7 @@ mod journey {
     mod balance;
     mod damage;
     mod determinism;
+    mod interrupted;
     mod loop_drives;
     mod losses;
     mod papers;

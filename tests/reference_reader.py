@@ -681,7 +681,7 @@ def check_path(path, empty_allowed):
     if path == b"" and empty_allowed:
         return
     for name in path.split(b"/"):
-        if name in (b"", b".", b"..") or len(name) > 255 or b"\0" in name:
+        if name in (b"", b".", b"..") or len(name) > 1020 or b"\0" in name:
             raise Bad("a path is not allowed: " + show(path))
 
 
@@ -1487,15 +1487,14 @@ class Output:
         return self.walk(folder), name
 
     def metadata(self, entry, parent, name, handle=None):
-        """Owner, mode, attributes and times; of an open file or folder, else of a name that was just made."""
+        """Owner, attributes, ACLs, mode and times; of an open file or folder, else of a name that was just made."""
         link = entry.kind == SYMLINK
         where = {} if handle is not None else {"dir_fd": parent, "follow_symlinks": False}
         what = name if handle is None else handle
         if self.root:
             os.chown(what, entry.uid, entry.gid, **where)
-        if not link:
-            os.chmod(what, entry.mode, **({} if handle is not None else {"dir_fd": parent}))
-        for key, value in entry.xattrs:
+        acls = (b"system.posix_acl_access", b"system.posix_acl_default")
+        for key, value in sorted(entry.xattrs, key=lambda pair: pair[0] in acls):
             try:
                 if not hasattr(os, "setxattr"):
                     raise OSError(errno.ENOTSUP, "not supported here")
@@ -1505,6 +1504,8 @@ class Output:
                     os.setxattr(b"/proc/self/fd/%d/%s" % (parent, name), key, value, follow_symlinks=False)
             except (OSError, ValueError) as why:
                 self.fail(entry, f"the attribute {show(key)}: {why}")
+        if not link:
+            os.chmod(what, entry.mode, **({} if handle is not None else {"dir_fd": parent}))
         os.utime(what, ns=(entry.time, entry.time), **where)
 
     def folder(self, entry):

@@ -417,6 +417,10 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
     if outcome.owners_left {
         t.push_str("Owners were not set: only root may.\n");
     }
+    if outcome.attributes_left > 0 {
+        let left = some(outcome.attributes_left, "extended attribute");
+        let _ = writeln!(t, "{left} of the system were not set: only root may.");
+    }
     if outcome.gaps {
         t.push_str("Records are missing: there may be more that nothing here names.\n");
     }

@@ -2,8 +2,8 @@
 //!
 //! - Enters: the handle of a folder.
 //! - Leaves: its names, folders taken as ending in `/`, sorted bytewise, each once.
-//! - Always holds: (1) memory is the names of the folder and at most [`AHEAD`] inodes; (2) the
-//!   handle may be closed and given back between two names.
+//! - Always holds: (1) memory is the names of the folder and at most [`AHEAD`] inodes with short
+//!   lists of attributes; (2) the handle may be closed and given back between two names.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use rustix::fs::{FileType, RawDir};
 use rustix::io::Errno;
 
+use super::attributes::{Attributes, Listed};
 use super::inode::Inode;
 use crate::format::list::Kind;
 
@@ -31,7 +32,23 @@ pub struct Named<'a> {
     /// it was a folder when the folder was listed
     pub is_folder: bool,
     /// what the system says of it
+    pub looked: Looked,
+}
+
+/// What the system says of a name.
+pub struct Looked {
     pub inode: Result<Inode, Errno>,
+    /// its extended attributes' names; none without an inode
+    pub attributes: Listed,
+}
+
+impl Looked {
+    fn at(folder: &OwnedFd, name: &[u8], attributes: &Attributes) -> Self {
+        let inode = Inode::of_name(folder, name);
+        let attributes =
+            inode.as_ref().map_or(Ok(Vec::new()), |inode| attributes.list(folder, name, inode));
+        Self { inode, attributes }
+    }
 }
 
 /// A folder that the walk is in.
@@ -43,8 +60,8 @@ pub struct Folder {
     pub path_len: usize,
     listing: Listing,
     next: usize,
-    /// the inodes of the names from `next` on
-    ahead: VecDeque<Result<Inode, Errno>>,
+    /// of the names from `next` on
+    ahead: VecDeque<Looked>,
 }
 
 impl Folder {
@@ -70,26 +87,26 @@ impl Folder {
     }
 
     /// The next name in order. Without a handle there is none.
-    pub fn next_name(&mut self) -> Option<Named<'_>> {
+    pub fn next_name(&mut self, attributes: &Attributes) -> Option<Named<'_>> {
         if self.ahead.is_empty() {
-            self.ahead = self.look_ahead()?.into();
+            self.ahead = self.look_ahead(attributes)?.into();
         }
-        let inode = self.ahead.pop_front()?;
+        let looked = self.ahead.pop_front()?;
         let at = self.next;
         self.next += 1;
         let Name { is_folder, .. } = self.listing.index[at];
-        Some(Named { name: self.listing.name(at), is_folder, inode })
+        Some(Named { name: self.listing.name(at), is_folder, looked })
     }
 
-    fn look_ahead(&self) -> Option<Vec<Result<Inode, Errno>>> {
+    fn look_ahead(&self, attributes: &Attributes) -> Option<Vec<Looked>> {
         let handle = self.handle.as_ref()?;
         let count = self.listing.index.len();
         let names = self.next..count.min(self.next + AHEAD);
-        let stat = |at: usize| Inode::of_name(handle, self.listing.name(at));
+        let look = |at: usize| Looked::at(handle, self.listing.name(at), attributes);
         Some(if count > SERIAL_NAMES {
-            names.into_par_iter().with_min_len(NAMES_PER_TASK).map(stat).collect()
+            names.into_par_iter().with_min_len(NAMES_PER_TASK).map(look).collect()
         } else {
-            names.map(stat).collect()
+            names.map(look).collect()
         })
     }
 

@@ -98,14 +98,10 @@ impl Inode {
         }
     }
 
-    /// Fewer bytes are allocated than the file has.
-    pub fn is_sparse(&self) -> bool {
+    /// Fewer bytes are allocated than the file has: it may have holes. But a file system that
+    /// compresses says so of every file, and some FUSE drivers say 0.
+    pub fn looks_sparse(&self) -> bool {
         self.kind() == Some(Kind::File) && self.allocated < self.size
-    }
-
-    /// A file's bytes less those for which nothing is allocated.
-    pub fn data_bytes(&self) -> u64 {
-        self.size.min(self.allocated)
     }
 
     /// The entry of `path`, with all that this inode alone says.

@@ -12,12 +12,15 @@ pub mod scan;
 pub mod source;
 pub mod work;
 
+mod attributes;
 mod beneath;
 mod folder;
+mod holes;
 mod inode;
+mod names;
 mod root;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use filter::{Filter, FilterError};
 pub use inode::Identity;

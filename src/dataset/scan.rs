@@ -1,8 +1,8 @@
 //! The scan: SOURCE's tree as entries in one total order.
 //!
 //! - Enters: SOURCE, a folder or a single file, and what to leave out.
-//! - Leaves: one [`ScannedEntry`] a path, a [`Problem`] for each path that cannot be had, and
-//!   [`ScanTotals`].
+//! - Leaves: one [`ScannedEntry`] a path, a [`Problem`] for each path that cannot be had or whose
+//!   metadata cannot all be read, and [`ScanTotals`].
 //! - Always holds:
 //!   1. Entries come in the order of [`Entry::sort_key`]: bytewise by path, a folder's path taken
 //!      as ending in `/`. The walk goes depth first; the names of a folder are read whole and
@@ -15,7 +15,11 @@
 //!      which some path has not been seen. No more than 256 folder handles are open, and the
 //!      thread's stack does not grow with the depth.
 //!   4. A path that cannot be read, or changes between listing and looking, is one problem and no
-//!      more; the scan goes on.
+//!      more; the scan goes on. One whose extended attributes cannot all be read is an entry with
+//!      those that can, and one problem.
+//!   5. What a file has allocated is not believed, for it says too little on a file system that
+//!      compresses, and nothing on some FUSE drivers. It is a reason to look: only large holes
+//!      that the file system shows make [`ScanTotals::data_bytes`] less than the files' sizes.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
@@ -27,11 +31,16 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::attributes::{Attributes, Listed, Place};
 use super::beneath::open_beneath;
 use super::filter::Filter;
-use super::folder::{Folder, Named};
+use super::folder::{Folder, Looked, Named};
+use super::holes::holes;
 use super::inode::{Identity, Inode};
+use super::names::Names;
 use super::root::Root;
+use super::source::{open_quietly, open_single};
+use crate::format::entry::NAME_BYTES;
 use crate::format::list::{Entry, Kind, shown_path};
 use crate::monitor::{Monitor, Problem, ProblemKind};
 
@@ -39,8 +48,11 @@ use crate::monitor::{Monitor, Problem, ProblemKind};
 const OPEN_FOLDERS: usize = 256;
 /// Entries between two calls of [`Monitor::advance`].
 const ADVANCE_ENTRIES: u64 = 256;
-/// The longest name that a list may hold.
-const NAME_BYTES: usize = 255;
+/// Holes of a file that the scan looks for: bounds the time that one file takes.
+const COUNTED_HOLES: usize = 4_096;
+/// What a hole must cover to count: a chunk of the usual size. The zeros of smaller ones, and of
+/// files that are no larger, are packed.
+const HOLE_UNIT_BYTES: u64 = 1 << 20;
 /// How a folder is opened.
 const FOLDER_FLAGS: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -52,7 +64,7 @@ pub struct ScannedEntry {
     pub entry: Entry,
     /// tells whether the path still stands for the same thing
     pub identity: Identity,
-    /// a file with fewer bytes allocated than it has, so looking for holes is worth while
+    /// a file that has holes, or may have: looking for them is worth while
     pub sparse: bool,
 }
 
@@ -80,7 +92,7 @@ pub struct ScanTotals {
     pub other: u64,
     /// bytes of all files
     pub file_bytes: u64,
-    /// the same, less what the file system says is not allocated
+    /// the same, less their large holes
     pub data_bytes: u64,
 }
 
@@ -138,25 +150,33 @@ pub fn scan(
         Errno::NOENT => ScanError::Missing { path: path() },
         errno => ScanError::Unreadable { path: path(), source: errno.into() },
     })?;
-    let mut walk = Walk::new(options, monitor, sink);
+    let mut walk = Walk::new(source, options, monitor, sink);
     match root {
         Root::Folder(handle, inode) => {
             walk.device = inode.identity.device;
-            walk.emit(inode.entry(b"", Kind::Folder), &inode)?;
+            let place = Place::in_folder(&handle, b".");
+            let mut entry = inode.entry(b"", Kind::Folder);
+            let listed = walk.attributes.list_at(&place, walk.device, Kind::Folder);
+            walk.add_attributes(&mut entry, &place, listed);
+            walk.emit(entry, &inode)?;
             walk.enter(handle, &inode);
             walk.tree()?;
         }
         Root::File(name, inode) => {
             walk.path = name;
-            walk.visit(false, Ok(inode))?;
+            let device = inode.identity.device;
+            let attributes = walk.attributes.list_at(&Place::source(source), device, Kind::File);
+            walk.visit(false, Looked { inode: Ok(inode), attributes })?;
         }
         Root::Other(found) => return Err(ScanError::Unsuitable { path: path(), found }),
     }
+    walk.report_attributes();
     monitor.advance(walk.totals.entries % ADVANCE_ENTRIES);
     Ok(walk.totals)
 }
 
 struct Walk<'a> {
+    source: &'a Path,
     options: &'a ScanOptions,
     monitor: &'a dyn Monitor,
     sink: &'a mut dyn FnMut(ScannedEntry) -> Result<(), ScanError>,
@@ -168,6 +188,8 @@ struct Walk<'a> {
     /// the folders that the walk is in, SOURCE first; SOURCE's handle is never closed
     folders: Vec<Folder>,
     hard_links: HashMap<(u64, u64), FirstPath>,
+    attributes: Attributes,
+    names: Names,
 }
 
 /// The first path of a file with several.
@@ -180,11 +202,13 @@ struct FirstPath {
 
 impl<'a> Walk<'a> {
     fn new(
+        source: &'a Path,
         options: &'a ScanOptions,
         monitor: &'a dyn Monitor,
         sink: &'a mut dyn FnMut(ScannedEntry) -> Result<(), ScanError>,
     ) -> Self {
         Self {
+            source,
             options,
             monitor,
             sink,
@@ -193,6 +217,8 @@ impl<'a> Walk<'a> {
             path: Vec::new(),
             folders: Vec::new(),
             hard_links: HashMap::new(),
+            attributes: Attributes::new(),
+            names: Names::default(),
         }
     }
 
@@ -200,26 +226,23 @@ impl<'a> Walk<'a> {
     fn tree(&mut self) -> Result<(), ScanError> {
         while let Some(folder) = self.folders.last_mut() {
             self.path.truncate(folder.path_len);
-            let Some(Named { name, is_folder, inode }) = folder.next_name() else {
+            let Some(Named { name, is_folder, looked }) = folder.next_name(&self.attributes) else {
                 self.leave();
                 continue;
             };
             append_name(&mut self.path, name);
-            self.visit(is_folder, inode)?;
+            self.visit(is_folder, looked)?;
         }
         Ok(())
     }
 
     /// Reports what is at the present path, and enters it if it is a folder.
-    fn visit(
-        &mut self,
-        listed_as_folder: bool,
-        inode: Result<Inode, Errno>,
-    ) -> Result<(), ScanError> {
-        let found = inode
+    fn visit(&mut self, listed_as_folder: bool, looked: Looked) -> Result<(), ScanError> {
+        let found = looked
+            .inode
             .map_err(|errno| said("cannot read its metadata", errno))
             .and_then(|inode| Ok((self.entry(&inode, listed_as_folder)?, inode)));
-        let (entry, inode) = match found {
+        let (mut entry, inode) = match found {
             Ok(found) => found,
             Err(detail) => {
                 self.problem(detail);
@@ -227,6 +250,10 @@ impl<'a> Walk<'a> {
             }
         };
         let is_folder = entry.kind == Kind::Folder;
+        // A hard link is the same inode, which has its attributes from its first path.
+        if entry.kind != Kind::HardLink {
+            self.add_attributes(&mut entry, &self.place(), looked.attributes);
+        }
         self.emit(entry, &inode)?;
         let elsewhere = inode.identity.device != self.device;
         if is_folder && !(self.options.one_file_system && elsewhere) {
@@ -269,6 +296,54 @@ impl<'a> Walk<'a> {
         Ok(entry)
     }
 
+    /// Where the present path's attributes are; without a folder it is SOURCE, a single file.
+    fn place(&self) -> Place {
+        match self.folders.last().and_then(Folder::handle) {
+            Some(folder) => Place::in_folder(folder, last_name(&self.path)),
+            None => Place::source(self.source),
+        }
+    }
+
+    fn add_attributes(&self, entry: &mut Entry, place: &Place, listed: Listed) {
+        if matches!(&listed, Ok(names) if names.is_empty()) {
+            return;
+        }
+        let (list, problem) = self.attributes.read(place, listed);
+        entry.xattrs = list;
+        if let Some(detail) = problem {
+            let problem = Problem::new(ProblemKind::Metadata, shown_path(&entry.path), detail);
+            self.monitor.problem(problem);
+        }
+    }
+
+    /// Says what holds for the attributes of the whole dataset.
+    fn report_attributes(&self) {
+        if !self.attributes.are_reachable() {
+            let detail = "extended attributes and ACLs are not packed: /proc is not there";
+            let subject = self.source.display();
+            self.monitor.problem(Problem::new(ProblemKind::Metadata, subject, detail));
+        }
+        let left_out = self.attributes.left_out();
+        if left_out > 0 {
+            self.monitor.note(&format!(
+                "extended attributes that only root can restore are not packed: {left_out}"
+            ));
+        }
+    }
+
+    /// The first holes of the file at the present path; none if it cannot be found out.
+    fn first_holes(&self, inode: &Inode) -> Option<Vec<(u64, u64)>> {
+        let file = open_quietly(|flags| match self.folders.last().and_then(Folder::handle) {
+            Some(folder) => rustix::fs::openat(folder, last_name(&self.path), flags, Mode::empty()),
+            None => open_single(self.source, flags),
+        });
+        let file = file.ok()?;
+        if Inode::of_handle(&file).ok()?.identity.inode != inode.identity.inode {
+            return None;
+        }
+        holes(&file, inode.size, COUNTED_HOLES).ok()
+    }
+
     fn read_link(&self) -> Result<Vec<u8>, Errno> {
         let folder = self.folders.last().and_then(Folder::handle).ok_or(Errno::BADF)?;
         let text = rustix::fs::readlinkat(folder, last_name(&self.path), Vec::new())?;
@@ -300,9 +375,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn emit(&mut self, entry: Entry, inode: &Inode) -> Result<(), ScanError> {
+    fn emit(&mut self, mut entry: Entry, inode: &Inode) -> Result<(), ScanError> {
+        entry.user = self.names.user(entry.uid);
+        entry.group = self.names.group(entry.gid);
+        let looks_sparse = entry.kind == Kind::File && inode.looks_sparse();
+        let holes = if looks_sparse { self.first_holes(inode) } else { Some(Vec::new()) };
+        let sparse = holes.as_ref().is_none_or(|holes| !holes.is_empty());
         let totals = &mut self.totals;
-        let sparse = entry.kind == Kind::File && inode.is_sparse();
         totals.entries += 1;
         match entry.kind {
             Kind::Folder => totals.folders += 1,
@@ -310,7 +389,8 @@ impl<'a> Walk<'a> {
             Kind::File => {
                 totals.files += 1;
                 totals.file_bytes += inode.size;
-                totals.data_bytes += inode.data_bytes();
+                totals.data_bytes +=
+                    inode.size - hole_bytes(&holes.unwrap_or_default(), inode.size);
             }
             _ => totals.other += 1,
         }
@@ -378,6 +458,20 @@ impl<'a> Walk<'a> {
         let subject = shown_path(&self.path);
         self.monitor.problem(Problem::new(ProblemKind::SourceUnreadable, subject, detail));
     }
+}
+
+/// Bytes of a file's holes that surely are not packed.
+fn hole_bytes(holes: &[(u64, u64)], size: u64) -> u64 {
+    if size <= HOLE_UNIT_BYTES {
+        return 0;
+    }
+    let counted = |(offset, len): &(u64, u64)| {
+        let begin = offset.next_multiple_of(HOLE_UNIT_BYTES);
+        let end = offset + len;
+        let end = if end == size { end } else { end - end % HOLE_UNIT_BYTES };
+        end.saturating_sub(begin)
+    };
+    holes.iter().map(counted).sum()
 }
 
 fn said(what: &str, errno: Errno) -> String {

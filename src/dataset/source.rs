@@ -13,10 +13,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Advice, CWD, Mode, OFlags, SeekFrom};
+use rustix::fs::{Advice, CWD, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::beneath::open_beneath;
+use super::holes::holes;
 use super::inode::{Identity, Inode};
 use super::root::Root;
 use crate::format::list::{Kind, checked_path, shown_path};
@@ -91,16 +92,8 @@ impl Source {
         if path.is_empty() {
             return Err(invalid("the path of SOURCE itself is not a file's".into()));
         }
-        let mut flags = FILE_FLAGS;
-        let handle = loop {
-            match self.open_with(path, flags) {
-                // Only a file's owner may spare its access time.
-                Err(Errno::PERM) if flags.contains(OFlags::NOATIME) => flags -= OFlags::NOATIME,
-                // Someone holds a lease on the file (a file server may) and is told to give it up.
-                Err(Errno::AGAIN) if flags.contains(OFlags::NONBLOCK) => flags -= OFlags::NONBLOCK,
-                result => break result.map_err(|errno| error(errno.into()))?,
-            }
-        };
+        let handle = open_quietly(|flags| self.open_with(path, flags))
+            .map_err(|errno| error(errno.into()))?;
         let file = SourceFile { handle, path: path.into() };
         if file.inode()?.kind() != Some(Kind::File) {
             return Err(invalid("it is no longer a file".into()));
@@ -111,10 +104,29 @@ impl Source {
     fn open_with(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         match &self.opened {
             Opened::Folder(handle) => open_beneath(handle, path, flags),
-            Opened::File(source, name) if path == name => retry_on_intr(|| {
-                rustix::fs::openat(CWD, source, flags - OFlags::NOFOLLOW, Mode::empty())
-            }),
+            Opened::File(source, name) if path == name => open_single(source, flags),
             Opened::File(..) => Err(Errno::NOENT),
+        }
+    }
+}
+
+/// Opens SOURCE if it is a single file, or leads to one.
+pub(super) fn open_single(source: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    retry_on_intr(|| rustix::fs::openat(CWD, source, flags - OFlags::NOFOLLOW, Mode::empty()))
+}
+
+/// Opens a file for reading by `open`, with as little trace and waiting as the system allows.
+pub(super) fn open_quietly(
+    open: impl Fn(OFlags) -> Result<OwnedFd, Errno>,
+) -> Result<OwnedFd, Errno> {
+    let mut flags = FILE_FLAGS;
+    loop {
+        match open(flags) {
+            // Only a file's owner may spare its access time.
+            Err(Errno::PERM) if flags.contains(OFlags::NOATIME) => flags -= OFlags::NOATIME,
+            // Someone holds a lease on the file (a file server may) and is told to give it up.
+            Err(Errno::AGAIN) if flags.contains(OFlags::NONBLOCK) => flags -= OFlags::NONBLOCK,
+            result => return result,
         }
     }
 }
@@ -164,31 +176,7 @@ impl SourceFile {
     }
 
     fn first_holes(&self, size: u64, most: usize) -> Result<Vec<(u64, u64)>, SourceError> {
-        let mut holes = Vec::new();
-        let mut at = 0;
-        while at < size && holes.len() < most {
-            let data = match rustix::fs::seek(&self.handle, SeekFrom::Data(at)) {
-                Ok(data) => data.min(size),
-                // No data from here on.
-                Err(Errno::NXIO) => size,
-                Err(Errno::INVAL | Errno::NOTSUP) => return Ok(Vec::new()),
-                Err(errno) => return Err(self.error("find the holes of", errno)),
-            };
-            if data > at {
-                holes.push((at, data - at));
-            }
-            if data >= size {
-                break;
-            }
-            at = match rustix::fs::seek(&self.handle, SeekFrom::Hole(data)) {
-                Ok(hole) if hole > data => hole,
-                // The file shrank meanwhile, or the answer leads nowhere.
-                Ok(_) | Err(Errno::NXIO) => break,
-                Err(Errno::INVAL | Errno::NOTSUP) => return Ok(Vec::new()),
-                Err(errno) => return Err(self.error("find the holes of", errno)),
-            };
-        }
-        Ok(holes)
+        holes(&self.handle, size, most).map_err(|errno| self.error("find the holes of", errno))
     }
 
     /// The file will be read from front to back. Advice only: errors do not matter.

@@ -1,23 +1,75 @@
-//! Owner, mode and times of what was restored.
+//! Owner, extended attributes, mode and times of what was restored.
 //!
 //! - Enters: an entry, and what is restored of it: an open file or folder, or a name in the parts
 //!   folder, where nobody else can put something in its place.
 //! - Leaves: a list of what could not be set; that is never a reason to give the entry up.
-//! - Always holds: (1) the order is owner, mode, times: setting the owner clears set-id bits, and
-//!   everything else may change the times; (2) a file gets a set-user-id or set-group-id bit only
-//!   if it has the owner or group that the bit was meant for; (3) owners are tried by root only.
+//! - Always holds: (1) the order is owner, attributes, ACLs, mode, times, for the reasons below;
+//!   (2) a file gets a set-user-id or set-group-id bit only if it has the owner or group that the
+//!   bit was meant for; (3) owners, and attributes in `trusted.` and `security.`, are tried by root
+//!   only; (4) nothing has an ACL that its entry does not have.
+//!
+//! The order follows from what one of them does to another. Bytes come before all: a write takes
+//! set-id bits and `security.capability` away. So does a change of owner, which is first. An ACL
+//! sets the mode's permission bits to its own and may clear set-group-id, while a mode sets the
+//! ACL's owner, mask and others to its own. `st_mode` and the ACL of one inode agree about these,
+//! so a mode that comes after the ACL changes nothing of it, and brings the set-id bits back.
+//! Nobody but root may set `user.` attributes without permission to write, which the ACL and the
+//! mode may take: the attributes come before both. All of these may change the times, which are
+//! last.
 
+use std::borrow::Cow;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use crate::format::list::{Entry, Kind, shown_path};
 
 const SET_USER_ID: u32 = 0o4000;
 const SET_GROUP_ID: u32 = 0o2000;
+/// Only root may set what begins so.
+const ROOT_ONLY: [&[u8]; 2] = [b"security.", b"trusted."];
+/// What the destination's system gives its files by a policy or key of its own, and may refuse to
+/// take from others: no problem then.
+const ITS_OWN: [&[u8]; 2] = [b"security.evm", b"security.selinux"];
+/// Lends rights to whoever runs the file.
+const CAPABILITY: &[u8] = b"security.capability";
+/// The ACL of a file or folder.
+const ACL: &[u8] = b"system.posix_acl_access";
+/// What a folder gives to what is made in it.
+const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
+
+/// What this process may set, and what it left out for that reason.
+pub(super) struct Rights {
+    pub(super) is_root: bool,
+    /// extended attributes that only root may set
+    left_out: AtomicU64,
+}
+
+impl Rights {
+    /// The rights of this process.
+    pub(super) fn of_process() -> Self {
+        let is_root = rustix::process::geteuid().is_root();
+        Self { is_root, left_out: AtomicU64::new(0) }
+    }
+
+    /// How many attributes were left out.
+    pub(super) fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
+    }
+
+    /// Whether an attribute is to be set; counts it if not.
+    fn allow(&self, name: &[u8]) -> bool {
+        let allowed = self.is_root || !ROOT_ONLY.iter().any(|prefix| name.starts_with(prefix));
+        if !allowed && !ITS_OWN.contains(&name) {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+        allowed
+    }
+}
 
 /// Metadata of an entry that could not be set.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +77,8 @@ const SET_GROUP_ID: u32 = 0o2000;
 pub struct MetadataProblem {
     /// the entry's path
     pub path: Vec<u8>,
-    /// `owner`, `mode`, `set-id bits`, `times` or `extended attributes`
-    pub what: &'static str,
+    /// `owner`, `mode`, `set-id bits`, `times` or `extended attribute NAME`
+    pub what: Cow<'static, str>,
     /// what the system said
     #[source]
     pub source: io::Error,
@@ -39,39 +91,98 @@ struct Problems<'a> {
 }
 
 impl<'a> Problems<'a> {
-    /// No problems yet but what this program never sets.
     fn new(entry: &'a Entry) -> Self {
-        let mut problems = Self { entry, list: Vec::new() };
-        if !entry.xattrs.is_empty() {
-            problems.note("extended attributes", Err(Errno::NOTSUP));
-        }
-        problems
+        Self { entry, list: Vec::new() }
     }
 
-    fn note(&mut self, what: &'static str, result: Result<(), Errno>) {
+    fn note(&mut self, what: impl Into<Cow<'static, str>>, result: Result<(), Errno>) {
         if let Err(errno) = result {
             let path = self.entry.path.clone();
-            self.list.push(MetadataProblem { path, what, source: errno.into() });
+            self.list.push(MetadataProblem { path, what: what.into(), source: errno.into() });
+        }
+    }
+
+    /// Sets the entry's extended attributes, ACLs last.
+    fn set_attributes(&mut self, on: &On, rights: &Rights) {
+        let all = &self.entry.xattrs;
+        let is_acl = |name: &[u8]| name == ACL || name == DEFAULT_ACL;
+        let others = all.iter().filter(|(name, _)| !is_acl(name));
+        for (name, value) in others.chain(all.iter().filter(|(name, _)| is_acl(name))) {
+            if !rights.allow(name) {
+                continue;
+            }
+            let set = on.set(name, value);
+            if set.is_err() && !ITS_OWN.contains(&name.as_slice()) {
+                self.note(format!("extended attribute {}", shown_path(name)), set);
+            }
+        }
+    }
+}
+
+/// What attributes are set on.
+enum On<'a> {
+    /// an open file or folder
+    Handle(BorrowedFd<'a>),
+    /// a path, not followed if it is a symlink
+    Path(String),
+}
+
+impl On<'_> {
+    fn set(&self, name: &[u8], value: &[u8]) -> Result<(), Errno> {
+        match self {
+            Self::Handle(fd) => rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()),
+            Self::Path(path) => {
+                rustix::fs::lsetxattr(path.as_str(), name, value, XattrFlags::empty())
+            }
         }
     }
 }
 
 /// Sets what an open file or folder should have.
-pub(super) fn set_on_handle(fd: impl AsFd, entry: &Entry, owners: bool) -> Vec<MetadataProblem> {
+pub(super) fn set_on_handle(fd: impl AsFd, entry: &Entry, rights: &Rights) -> Vec<MetadataProblem> {
     let fd = fd.as_fd();
     let mut problems = Problems::new(entry);
-    if owners {
+    if rights.is_root {
         let set = owner(entry).and_then(|(user, group)| rustix::fs::fchown(fd, user, group));
         problems.note("owner", set);
     }
+    if entry.kind == Kind::Folder {
+        prepare_folder(fd, entry, rights);
+    }
+    problems.set_attributes(&On::Handle(fd), rights);
     let asked = entry.mode & 0o7777;
     let mode = if entry.kind == Kind::Folder { asked } else { asked & !misplaced_bits(fd, entry) };
-    problems.note("mode", rustix::fs::fchmod(fd, Mode::from_raw_mode(mode)));
-    if mode != asked {
+    let set = rustix::fs::fchmod(fd, Mode::from_raw_mode(mode));
+    problems.note("mode", set);
+    if mode != asked || (set.is_ok() && lost_bits(fd, mode)) {
         problems.note("set-id bits", Err(Errno::PERM));
     }
     problems.note("times", rustix::fs::futimens(fd, &times(entry)));
     problems.list
+}
+
+/// Makes a folder, which may be as an earlier run has finished it, ready for its attributes. An ACL
+/// that the entry does not have was inherited from a folder above.
+fn prepare_folder(fd: BorrowedFd<'_>, entry: &Entry, rights: &Rights) {
+    for acl in [ACL, DEFAULT_ACL] {
+        if !entry.xattrs.iter().any(|(name, _)| name == acl) {
+            remove_acl(fd, acl);
+        }
+    }
+    if !entry.xattrs.is_empty() && !rights.is_root {
+        // If that fails, so does setting the mode, which is told.
+        let _ = rustix::fs::fchmod(fd, Mode::RWXU);
+    }
+}
+
+/// What is made in this folder from now on inherits no ACL.
+pub(super) fn end_inheritance(folder: &Dir) {
+    remove_acl(folder.as_fd(), DEFAULT_ACL);
+}
+
+/// An error says that there is no such ACL, or that the file system knows none.
+fn remove_acl(fd: BorrowedFd<'_>, acl: &[u8]) {
+    let _ = rustix::fs::fremovexattr(fd, acl);
 }
 
 /// Sets what a symlink, pipe, device or socket named `name` in the parts folder should have.
@@ -79,15 +190,17 @@ pub(super) fn set_on_part(
     parts: &Dir,
     name: &str,
     entry: &Entry,
-    owners: bool,
+    rights: &Rights,
 ) -> Vec<MetadataProblem> {
     let mut problems = Problems::new(entry);
-    if owners {
+    if rights.is_root {
         let set = owner(entry).and_then(|(user, group)| {
             rustix::fs::chownat(parts, name, user, group, AtFlags::SYMLINK_NOFOLLOW)
         });
         problems.note("owner", set);
     }
+    let path = format!("/proc/self/fd/{}/{name}", parts.as_raw_fd());
+    problems.set_attributes(&On::Path(path), rights);
     if entry.kind != Kind::Symlink {
         let mode = Mode::from_raw_mode(entry.mode & 0o7777);
         problems.note("mode", rustix::fs::chmodat(parts, name, mode, AtFlags::empty()));
@@ -115,6 +228,19 @@ fn misplaced_bits(fd: impl AsFd, entry: &Entry) -> u32 {
     let user = if stat.st_uid == entry.uid { 0 } else { SET_USER_ID };
     let group = if stat.st_gid == entry.gid { 0 } else { SET_GROUP_ID };
     asked & (user | group)
+}
+
+/// Whether the system dropped set-id bits of a mode without a word, as it does if the user is not
+/// in the group.
+fn lost_bits(fd: impl AsFd, mode: u32) -> bool {
+    let asked = mode & (SET_USER_ID | SET_GROUP_ID);
+    asked != 0 && rustix::fs::fstat(fd).is_ok_and(|stat| stat.st_mode & asked != asked)
+}
+
+/// Takes off the entry what lends somebody's rights to whoever runs the file.
+pub(super) fn disarm(entry: &mut Entry) {
+    entry.mode &= 0o777;
+    entry.xattrs.retain(|(name, _)| name != CAPABILITY);
 }
 
 /// The entry's modification time; the time of access is left alone.

@@ -42,6 +42,7 @@ pub use part::PartFile;
 
 use crate::format::list::checked_path;
 use folders::{Folders, as_path, empty_folder, file_id, make_folder_at, open_folder_at, split};
+use metadata::Rights;
 
 /// The working folder, in DIR.
 const WORK: &str = ".holdall";
@@ -76,7 +77,7 @@ pub struct Destination {
     parts: Arc<Dir>,
     next_part: AtomicU64,
     saving: Mutex<()>,
-    owners: bool,
+    rights: Rights,
     /// the file system takes `README` and `readme` for one name
     ignores_case: bool,
 }
@@ -94,15 +95,16 @@ impl Destination {
         let parts = open_folder_at(&work, PARTS.as_bytes()).map_err(failed)?;
         let work_id = file_id(&work).map_err(failed)?;
         let ignores_case = work.symlink_metadata(CLAIM.to_ascii_uppercase()).is_ok();
-        let owners = rustix::process::geteuid().is_root();
+        metadata::end_inheritance(&parts);
+        let rights = Rights::of_process();
         let destination = Self {
             dir: absolute,
-            folders: Folders::new(root, work_id, owners),
+            folders: Folders::new(root, work_id, rights.is_root),
             work,
             parts: Arc::new(parts),
             next_part: AtomicU64::new(0),
             saving: Mutex::new(()),
-            owners,
+            rights,
             ignores_case,
         };
         Ok((destination, opened))
@@ -110,7 +112,13 @@ impl Destination {
 
     /// Whether owners are set: only root may, and for anybody else it is not tried.
     pub fn sets_owners(&self) -> bool {
-        self.owners
+        self.rights.is_root
+    }
+
+    /// How many extended attributes in `trusted.` and `security.` were left out so far: only root
+    /// may set them, and for anybody else it is not tried.
+    pub fn attributes_left_out(&self) -> u64 {
+        self.rights.left_out()
     }
 
     /// What has the final name `path` now; nothing if a parent is missing too.

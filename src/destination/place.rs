@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::Destination;
 use super::error::DestinationError;
 use super::folders::{as_path, split};
-use super::metadata::{MetadataProblem, set_on_handle, set_on_part};
+use super::metadata::{MetadataProblem, disarm, set_on_handle, set_on_part};
 use super::part::{Part, PartFile};
 use crate::format::list::{Entry, Kind};
 
@@ -36,7 +36,7 @@ impl Destination {
     pub fn finish_file(&self, part: PartFile, entry: &Entry, replace: bool) -> Placed {
         let path = self.path_of(entry, &[Kind::File])?;
         let PartFile { file, mut part } = part;
-        let problems = set_on_handle(&file, entry, self.owners);
+        let problems = set_on_handle(&file, entry, &self.rights);
         // FUSE keeps an open file that is removed under another name, so it is closed first.
         drop(file);
         self.place(&mut part, path, replace)?;
@@ -44,7 +44,7 @@ impl Destination {
     }
 
     /// Gives a part file that will never be whole the name `NAME.incomplete`, or the next that is
-    /// free (`NAME.incomplete-2`), and returns the path. Set-id bits are left out.
+    /// free (`NAME.incomplete-2`), and returns the path. Set-id bits and capabilities are left out.
     pub fn finish_incomplete(
         &self,
         part: PartFile,
@@ -53,9 +53,9 @@ impl Destination {
         let path = self.path_of(entry, &[Kind::File])?;
         let PartFile { file, mut part } = part;
         let mut partial = entry.clone();
-        partial.mode &= 0o777;
+        disarm(&mut partial);
         // The file is not what was packed anyway; the caller lists it as that.
-        let _ = set_on_handle(&file, &partial, self.owners);
+        let _ = set_on_handle(&file, &partial, &self.rights);
         drop(file);
         let mut number = 1;
         loop {
@@ -74,7 +74,7 @@ impl Destination {
         let ((), mut part) = self.make_part("make symlink", |parts, name| {
             Ok(rustix::fs::symlinkat(entry.target.as_slice(), parts, name)?)
         })?;
-        let problems = set_on_part(&part.folder, &part.name, entry, self.owners);
+        let problems = set_on_part(&part.folder, &part.name, entry, &self.rights);
         self.place(&mut part, path, replace)?;
         Ok(problems)
     }
@@ -95,7 +95,7 @@ impl Destination {
         let ((), mut part) = self.make_part("make special file", |parts, name| {
             Ok(rustix::fs::mknodat(parts, name, file_type, mode, device)?)
         })?;
-        let problems = set_on_part(&part.folder, &part.name, entry, self.owners);
+        let problems = set_on_part(&part.folder, &part.name, entry, &self.rights);
         self.place(&mut part, path, replace)?;
         Ok(problems)
     }
@@ -128,7 +128,7 @@ impl Destination {
         linked.map_err(placing("link", path))
     }
 
-    /// Gives a folder its own owner, mode and times; with the empty path, DIR. To be done when
+    /// Gives a folder its own owner, attributes, mode and times; with the empty path, DIR. To be done when
     /// nothing more is put into it, and for the folders in it first; after a resume, for every
     /// folder again.
     pub fn finish_folder(&self, entry: &Entry) -> Placed {
@@ -136,7 +136,7 @@ impl Destination {
             return Err(DestinationError::WrongKind { path: entry.path.clone() });
         }
         let folder = self.folders.open_anew(self.checked(&entry.path)?)?;
-        Ok(set_on_handle(&*folder, entry, self.owners))
+        Ok(set_on_handle(&*folder, entry, &self.rights))
     }
 
     /// The entry's path, checked, if it is of one of `kinds` and has a name.

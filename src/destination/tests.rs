@@ -1,6 +1,8 @@
-//! Real folders, every kind of entry, as root and as anybody. What tries to get out is in attack.rs.
+//! Real folders, every kind of entry, as root and as anybody. What tries to get out is in attack.rs,
+//! extended attributes and rights are in metadata.rs.
 
 mod attack;
+mod metadata;
 
 use std::fs;
 use std::io::Write as _;
@@ -411,15 +413,16 @@ fn what_cannot_be_set_is_told() {
     let mut file = entry("file", Kind::File);
     file.mode = 0o6755;
     (file.uid, file.gid) = (u32::MAX, u32::MAX);
-    file.xattrs = vec![(b"user.a".to_vec(), b"b".to_vec())];
+    file.xattrs = vec![(b"strange.\n\xff".to_vec(), b"b".to_vec())];
     let part = destination.begin_file().unwrap();
     let problems = destination.finish_file(part, &file, false).unwrap();
-    let mut what: Vec<_> = problems.iter().map(|problem| problem.what).collect();
+    let mut what: Vec<_> = problems.iter().map(|problem| problem.what.as_ref()).collect();
     what.retain(|what| *what != "owner");
-    assert_eq!(what, ["extended attributes", "set-id bits"]);
+    assert_eq!(what, ["extended attribute strange.\\n\\xff", "set-id bits"]);
     assert_eq!(problems.len(), if is_root() { 3 } else { 2 });
     assert!(problems.iter().all(|problem| problem.path == b"file"));
-    assert_eq!(problems[0].to_string(), "extended attributes of file not set");
+    let first = problems[problems.len() - 2].to_string();
+    assert_eq!(first, "extended attribute strange.\\n\\xff of file not set");
     // Set-id bits without their owner would lend the rights of whoever restores.
     assert_eq!(fs::metadata(at(&dir, "file")).unwrap().mode() & 0o7777, 0o755);
 }

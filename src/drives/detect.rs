@@ -15,6 +15,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs as kernel;
+
 /// File systems that are no drive: the kernel's own, memory, images of the system, the network.
 #[rustfmt::skip]
 const NO_DRIVES: [&str; 43] = [
@@ -39,12 +41,15 @@ const NO_FUSE_DRIVES: [&str; 8] = [
 
 /// One line of the kernel's list.
 #[derive(Debug, PartialEq, Eq)]
-struct Mount {
+pub(super) struct Mount {
+    /// its number, as `8:17`
     device: Vec<u8>,
     /// the folder of that device's file system that is shown; not `/` for a bind mount
     root: Vec<u8>,
     point: PathBuf,
-    file_system: String,
+    pub(super) file_system: String,
+    /// what was mounted: a device's path, if it has one
+    pub(super) source: Vec<u8>,
 }
 
 /// The mount points of the file systems that can be drives, sorted; empty if the list cannot be
@@ -54,6 +59,13 @@ pub fn mounted() -> Vec<PathBuf> {
     let mut points = can_be_drives(parse(&list));
     points.retain(|point| fs::metadata(point).is_ok_and(|found| found.is_dir()));
     points
+}
+
+/// A mount of the file system with this device number, as `stat` gives it.
+pub(super) fn mount_of(number: u64) -> Option<Mount> {
+    let list = fs::read("/proc/self/mountinfo").ok()?;
+    let device = format!("{}:{}", kernel::major(number), kernel::minor(number));
+    parse(&list).into_iter().find(|mount| mount.device == device.as_bytes())
 }
 
 /// The pairs of paths, by number, that lie on one device and so share its room.
@@ -115,7 +127,8 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     // Any number of optional fields, then a hyphen.
     fields.find(|&field| field == b"-")?;
     let file_system = String::from_utf8(unescape(fields.next()?)).ok()?;
-    Some(Mount { device, root, point, file_system })
+    let source = unescape(fields.next().unwrap_or_default());
+    Some(Mount { device, root, point, file_system, source })
 }
 
 /// Turns `\040` and the like, three octal digits, back into bytes.
@@ -161,6 +174,7 @@ a line that is none
             root: b"/".into(),
             point: "/media/ann/Case A".into(),
             file_system: "exfat".into(),
+            source: b"/dev/sdb1".into(),
         };
         assert_eq!(mounts[2], case);
         let points = can_be_drives(mounts);
@@ -172,6 +186,13 @@ a line that is none
     fn escapes_are_octal_and_anything_else_is_kept() {
         assert_eq!(unescape(br"a\040b\011\012\134"), b"a b\t\n\\");
         assert_eq!(unescape(br"\04 \0x0 \777 \"), br"\04 \0x0 \777 \");
+    }
+
+    #[test]
+    fn a_device_is_found_by_its_number() {
+        let number = fs::metadata("/proc").unwrap().dev();
+        assert_eq!(mount_of(number).unwrap().file_system, "proc");
+        assert_eq!(mount_of(u64::MAX), None);
     }
 
     #[test]

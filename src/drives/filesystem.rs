@@ -28,15 +28,32 @@ const BOUNCE_BYTES: usize = 1 << 20;
 /// A kind of file system, as far as holdall must tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// a driver in the kernel, on a device or the network
+    /// a driver in the kernel, on a device
     Kernel,
     /// the kernel's FAT driver: reserving room there writes zeros
     Fat,
     /// a driver in a process: exfat-fuse, ntfs-3g and many others
     Fuse,
+    /// there is a cache that nobody here can get past: a file server's, or that of ZFS, which takes
+    /// `O_DIRECT` and until release 2.3 reads from memory all the same
+    Opaque,
     /// tmpfs and ramfs: there is no medium but memory
     Memory,
 }
+
+/// NFS, SMB (three numbers), 9p, Ceph, AFS (two), Coda, ZFS.
+const OPAQUE: [u32; 10] = [
+    0x6969,
+    0x517b,
+    0xff53_4d42,
+    0xfe53_4d42,
+    0x0102_1997,
+    0x00c3_6400,
+    0x5346_414f,
+    0x6b41_4653,
+    0x7375_7245,
+    0x2fc1_2fc1,
+];
 
 impl Kind {
     /// The kind of the file system that this open file or folder lies on.
@@ -49,6 +66,7 @@ impl Kind {
             0x6573_5546 => Self::Fuse,
             0x0102_1994 | 0x8584_58f6 => Self::Memory,
             0x4d44 => Self::Fat,
+            number if OPAQUE.contains(&number) => Self::Opaque,
             _ => Self::Kernel,
         }
     }
@@ -226,14 +244,12 @@ pub(super) fn drop_cache(file: impl AsFd) -> io::Result<()> {
         }
         _ => {}
     }
-    forget_clean(file);
-    Ok(())
+    forget_clean(file)
 }
 
-/// Drops those pages of a file that need no writing.
-pub(super) fn forget_clean(file: impl AsFd) {
-    // A hint too: the level of a read-back does not rest on it where it counts as proven.
-    fs::fadvise(&file, 0, None, Advice::DontNeed).ok();
+/// Drops those pages of a file or device that need no writing.
+pub(super) fn forget_clean(file: impl AsFd) -> io::Result<()> {
+    Ok(fs::fadvise(&file, 0, None, Advice::DontNeed)?)
 }
 
 /// Fills `buf` from `offset`; fewer bytes only at the end of the file.

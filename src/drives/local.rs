@@ -7,14 +7,16 @@
 //!   removes its own file only; (2) every path is walked from the open folder without following
 //!   links, so a drive cannot lead a reader or writer out of itself, nor can it change its identity
 //!   by being mounted elsewhere; (3) [`Level::Direct`] is said only as long as no direct read was
-//!   refused.
+//!   refused; (4) [`Level::Dropped`] is said only if, since the last write, the page cache of the
+//!   device was dropped before the first file was opened from the medium. What is in it later was
+//!   read from the medium after that, so once is enough.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::mem;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{self as kernel, Access, AtFlags};
@@ -23,7 +25,7 @@ use rustix::io::retry_on_intr;
 use super::buffer::Buffer;
 use super::filesystem::{self, Kind};
 use super::{
-    Drive, DriveError, DriveFile, Level, ReadMode, Room, check_file, folder_and_name, parts,
+    Drive, DriveError, DriveFile, Level, ReadMode, Room, check_file, device, folder_and_name, parts,
 };
 
 /// A folder of a mounted file system.
@@ -33,7 +35,21 @@ pub struct LocalDrive {
     kind: Kind,
     /// a direct read was refused
     refused: Arc<AtomicBool>,
+    /// of a FUSE driver
+    device: Mutex<DeviceCache>,
     unsynced: Mutex<Unsynced>,
+}
+
+/// What is known of the page cache of the device under a FUSE driver.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum DeviceCache {
+    /// it may hold what is not, or not any more, on the medium
+    #[default]
+    Stale,
+    /// it was dropped after the last write
+    Dropped,
+    /// it could not be dropped after the last write
+    Unreachable,
 }
 
 /// What is not durable yet, where the file system cannot sync as a whole; folders also elsewhere,
@@ -52,7 +68,8 @@ impl LocalDrive {
             .and_then(|root| Kind::of(&root).map(|kind| (root, kind)))
             .map_err(|source| DriveError::new(&name, "open", "", source))?;
         let (root, kind) = opened;
-        Ok(Self { name, root, kind, refused: Arc::default(), unsynced: Mutex::default() })
+        let (refused, device, unsynced) = Default::default();
+        Ok(Self { name, root, kind, refused, device, unsynced })
     }
 
     /// Fails if files cannot be made in the folder: it is read-only, or another user's.
@@ -89,6 +106,28 @@ impl LocalDrive {
 
     fn unsynced<R>(&self, change: impl FnOnce(&mut Unsynced) -> R) -> R {
         change(&mut self.unsynced.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn device_cache(&self) -> MutexGuard<'_, DeviceCache> {
+        self.device.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The device under the file system, if it is one of FUSE and may be opened.
+    fn open_device(&self) -> Option<OwnedFd> {
+        let stat = retry_on_intr(|| kernel::fstat(&self.root)).ok()?;
+        device::open(stat.st_dev)
+    }
+
+    /// Drops the device's page cache, if a FUSE driver wrote to it since that was done last.
+    fn reach_medium(&self) -> Result<(), DriveError> {
+        // Held throughout, so that nobody reads from the medium before it is reached.
+        let mut cache = self.device_cache();
+        if self.kind == Kind::Fuse && *cache == DeviceCache::Stale {
+            self.sync()?; // pages that are not written out would stay
+            let dropped = self.open_device().is_some_and(|device| device::forget(&device).is_ok());
+            *cache = if dropped { DeviceCache::Dropped } else { DeviceCache::Unreachable };
+        }
+        Ok(())
     }
 
     fn try_make_folder(&self, path: &str) -> io::Result<()> {
@@ -214,8 +253,7 @@ impl LocalDrive {
         match (mode, self.kind) {
             (ReadMode::Cached, _) => filesystem::expect_sequential(&opened.file),
             (ReadMode::Medium, Kind::Memory) => {}
-            (ReadMode::Medium, Kind::Fuse) => filesystem::drop_cache(&opened.file)?,
-            (ReadMode::Medium, Kind::Kernel | Kind::Fat) => opened.go_direct()?,
+            (ReadMode::Medium, _) => opened.go_direct()?,
         }
         Ok(opened)
     }
@@ -249,7 +287,9 @@ impl Drive for LocalDrive {
     }
 
     fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.try_write(path, bytes).map_err(|source| self.error("write", path, source))
+        let written = self.try_write(path, bytes);
+        *self.device_cache() = DeviceCache::Stale;
+        written.map_err(|source| self.error("write", path, source))
     }
 
     fn sync(&self) -> Result<(), DriveError> {
@@ -270,10 +310,15 @@ impl Drive for LocalDrive {
     }
 
     fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.try_commit(path, bytes).map_err(|source| self.error("commit", path, source))
+        let committed = self.try_commit(path, bytes);
+        *self.device_cache() = DeviceCache::Stale;
+        committed.map_err(|source| self.error("commit", path, source))
     }
 
     fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
+        if mode == ReadMode::Medium {
+            self.reach_medium()?;
+        }
         match self.try_open(path, mode) {
             Ok(file) => Ok(Box::new(file)),
             Err(source) => Err(self.error("open", path, source)),
@@ -281,14 +326,16 @@ impl Drive for LocalDrive {
     }
 
     /// The level of the reads so far; before the first, of those to be expected.
-    ///
-    /// A FUSE driver reads through its device's page cache, so neither `O_DIRECT` nor dropping the
-    /// file's pages reaches the medium there.
     fn level(&self) -> Level {
         match self.kind {
             Kind::Memory => Level::Direct,
             Kind::Kernel | Kind::Fat if !self.refused.load(Ordering::Relaxed) => Level::Direct,
-            Kind::Kernel | Kind::Fat | Kind::Fuse => Level::Cached,
+            Kind::Kernel | Kind::Fat | Kind::Opaque => Level::Cached,
+            Kind::Fuse => match *self.device_cache() {
+                DeviceCache::Dropped => Level::Dropped,
+                DeviceCache::Stale if self.open_device().is_some() => Level::Dropped,
+                DeviceCache::Stale | DeviceCache::Unreachable => Level::Cached,
+            },
         }
     }
 }
@@ -307,8 +354,8 @@ struct LocalFile {
 impl LocalFile {
     /// Reads past the page cache from here on, if the driver lets us.
     fn go_direct(&mut self) -> io::Result<()> {
-        // For drivers that take the flag and then read through the cache.
-        filesystem::forget_clean(&self.file);
+        // A hint, for drivers that take the flag and then read through the file's cache.
+        filesystem::forget_clean(&self.file).ok();
         self.direct = filesystem::set_direct(&self.file, true)?;
         if self.direct { Ok(()) } else { self.go_cached() }
     }

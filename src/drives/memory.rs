@@ -41,7 +41,29 @@ struct State {
     folders: BTreeSet<String>,
     used_bytes: u64,
     bad: Vec<(String, Range<u64>)>,
+    /// bytes that it takes before it dies, and how
+    dies: Option<(u64, Death)>,
+    /// the medium of a fake; the files above are its cache then
+    fake: Option<Fake>,
     gone: bool,
+}
+
+/// A medium that holds less than it says, and starts from its beginning again when it is full.
+struct Fake {
+    bytes: Vec<u8>,
+    /// how far it was written, had it no end
+    end: u64,
+    /// where files begin
+    starts: BTreeMap<String, u64>,
+}
+
+/// How a drive ends; see [`MemoryDrive::die_after`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// as if pulled out, with `ENODEV` for everything
+    Vanishes,
+    /// with `EIO` for every write; what lies on it can be read
+    RefusesWrites,
 }
 
 /// The room that a file takes.
@@ -98,6 +120,23 @@ impl MemoryDrive {
         self.0.state(|state| state.bad.push((path.to_owned(), range)));
     }
 
+    /// From now on it takes so many bytes more, and dies of the file that would exceed them.
+    pub fn die_after(&self, bytes: u64, death: Death) {
+        self.0.state(|state| state.dies = Some((bytes, death)));
+    }
+
+    /// From now on it is a fake: the medium holds `bytes`, and what is written after so much
+    /// destroys what was written first. [`ReadMode::Cached`] does not see it.
+    pub fn wrap_after(&self, bytes: usize) {
+        let fake = Fake { bytes: vec![0; bytes], end: 0, starts: BTreeMap::new() };
+        self.0.state(|state| state.fake = Some(fake));
+    }
+
+    /// Takes room away, as a file of somebody else would.
+    pub fn take_room(&self, bytes: u64) {
+        self.0.state(|state| state.used_bytes += bytes);
+    }
+
     /// From now on every call fails as on a drive that was pulled out, with `ENODEV`.
     pub fn vanish(&self) {
         self.0.state(|state| state.gone = true);
@@ -123,6 +162,7 @@ impl Shared {
     fn put(&self, action: &'static str, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
         let file = Arc::new(bytes.to_vec());
         self.attempt(action, path, |state| {
+            state.wear(file.len() as u64)?;
             check_file(path)?;
             state.find_folder(folder_and_name(path).0)?;
             if state.files.contains_key(path) || state.folders.contains(path) {
@@ -133,13 +173,46 @@ impl Shared {
                 return Err(Errno::NOSPC.into());
             }
             state.used_bytes = used_bytes;
+            if let Some(fake) = &mut state.fake {
+                fake.put(path, &file);
+            }
             state.files.insert(path.to_owned(), file);
             Ok(())
         })
     }
 }
 
+impl Fake {
+    fn put(&mut self, path: &str, file: &[u8]) {
+        let len = self.bytes.len();
+        for (number, byte) in file.iter().enumerate() {
+            self.bytes[(self.end as usize + number) % len] = *byte;
+        }
+        self.starts.insert(path.to_owned(), self.end);
+        self.end += room_of(file.len());
+    }
+
+    /// A file's bytes as the medium gives them; none if it was written before this was a fake.
+    fn find(&self, path: &str, len: usize) -> Option<Vec<u8>> {
+        let start = *self.starts.get(path)? as usize;
+        Some((start..start + len).map(|at| self.bytes[at % self.bytes.len()]).collect())
+    }
+}
+
 impl State {
+    /// Counts what is written until the drive dies.
+    fn wear(&mut self, bytes: u64) -> io::Result<()> {
+        let Some((left, death)) = &mut self.dies else { return Ok(()) };
+        let needed = bytes.max(1); // so that a dead drive takes no empty file either
+        if let Some(rest) = left.checked_sub(needed) {
+            *left = rest;
+            return Ok(());
+        }
+        *left = 0;
+        self.gone = *death == Death::Vanishes;
+        Err(if self.gone { Errno::NODEV } else { Errno::IO }.into())
+    }
+
     /// Fails as opening a folder does.
     fn find_folder(&self, path: &str) -> io::Result<()> {
         let mut walked = String::new();
@@ -221,12 +294,12 @@ impl Drive for MemoryDrive {
         self.0.put("commit", path, bytes)
     }
 
-    fn open(&self, path: &str, _mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
+    fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
         let len = self.0.attempt("open", path, |state| {
             check_file(path)?;
             Ok(state.find_file(path)?.len() as u64)
         })?;
-        Ok(Box::new(MemoryFile { drive: Arc::clone(&self.0), path: path.to_owned(), len }))
+        Ok(Box::new(MemoryFile { drive: Arc::clone(&self.0), path: path.to_owned(), len, mode }))
     }
 
     fn level(&self) -> Level {
@@ -239,6 +312,7 @@ struct MemoryFile {
     drive: Arc<Shared>,
     path: String,
     len: u64,
+    mode: ReadMode,
 }
 
 impl DriveFile for MemoryFile {
@@ -250,7 +324,9 @@ impl DriveFile for MemoryFile {
             if bad.any(|(_, range)| offset.max(range.start) < end.min(range.end)) {
                 return Err(Errno::IO.into());
             }
-            Ok(Arc::clone(file))
+            let fake = state.fake.as_ref().filter(|_| self.mode == ReadMode::Medium);
+            let found = fake.and_then(|fake| fake.find(&self.path, file.len()));
+            Ok(found.map_or_else(|| Arc::clone(file), Arc::new))
         })?;
         let found = file.get(offset as usize..).unwrap_or_default();
         let read = found.len().min(buf.len());

@@ -8,6 +8,7 @@
 
 pub mod buffer;
 pub mod detect;
+mod device;
 pub mod filesystem;
 pub mod local;
 pub mod memory;
@@ -137,9 +138,13 @@ pub trait Drive: Send + Sync {
     fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError>;
     /// How far [`ReadMode::Medium`] can be trusted on this drive.
     fn level(&self) -> Level;
-    /// Reads a file whole; fails on one longer than `limit` bytes.
+    /// Reads a file whole, any way; fails on one longer than `limit` bytes.
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, DriveError> {
-        let mut file = self.open(path, ReadMode::Cached)?;
+        self.read_whole(path, limit, ReadMode::Cached)
+    }
+    /// As [`Drive::read`], in the mode that is asked for.
+    fn read_whole(&self, path: &str, limit: u64, mode: ReadMode) -> Result<Vec<u8>, DriveError> {
+        let mut file = self.open(path, mode)?;
         let too_long = file.len() > limit;
         let mut bytes = vec![0; if too_long { 0 } else { file.len() as usize }];
         let read = file.read_at(0, &mut bytes)?;

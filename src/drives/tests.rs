@@ -9,6 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::buffer::Buffer;
+use super::memory::Death;
 use super::*;
 
 const MIB: usize = 1 << 20;
@@ -321,6 +322,47 @@ fn a_memory_drive_shows_its_faults() {
     gone(drive.write("c", b""));
     gone(drive.commit("c", b""));
     gone(drive.sync());
+}
+
+#[test]
+fn a_memory_drive_dies_of_what_it_is_told() {
+    let drive = MemoryDrive::new("m", 1 << 20);
+    drive.die_after(10_000, Death::RefusesWrites);
+    drive.write("a", &[1; 9_999]).unwrap();
+    for (path, bytes) in [("b", &[2; 2][..]), ("c", &[3]), ("d", &[])] {
+        assert_eq!(drive.write(path, bytes).unwrap_err().source.raw_os_error(), Some(EIO));
+        assert_eq!(drive.commit(path, bytes).unwrap_err().source.raw_os_error(), Some(EIO));
+    }
+    assert_eq!((drive.paths(), drive.read("a", 9_999).unwrap().len()), (vec!["a".into()], 9_999));
+
+    drive.die_after(1, Death::Vanishes);
+    drive.write("b", b"2").unwrap();
+    assert_eq!(drive.write("c", b"3").unwrap_err().source.raw_os_error(), Some(ENODEV));
+    assert_eq!(drive.read("a", 9_999).unwrap_err().source.raw_os_error(), Some(ENODEV));
+
+    let drive = MemoryDrive::new("m", 1 << 20);
+    drive.take_room((1 << 20) - 4096);
+    assert_eq!(drive.room().unwrap().free_bytes, 4096);
+    assert!(drive.write("large", &[0; 4097]).unwrap_err().is_full());
+    drive.write("small", &[0; 4096]).unwrap();
+}
+
+#[test]
+fn a_fake_shows_its_last_bytes_twice() {
+    let drive = MemoryDrive::new("fake", 1 << 20);
+    drive.write("before", b"before").unwrap();
+    drive.wrap_after(3 * 4096);
+    for (path, byte) in [("a", 1), ("b", 2), ("c", 3), ("d", 4)] {
+        let len = if path == "b" { 4097 } else { 4096 };
+        drive.commit(path, &[byte; 4097][..len]).unwrap();
+    }
+    let medium = |path: &str| read_all(&drive, path, ReadMode::Medium);
+    // a takes a unit, b two, and then the medium is full.
+    assert!(medium("a") == [3; 4096], "c lies where a was");
+    assert!(medium("b")[..4096] == [4; 4096] && medium("b")[4096] == 2, "d lies where b was");
+    assert!(medium("c") == [3; 4096] && medium("d") == [4; 4096]);
+    assert_eq!(medium("before"), b"before");
+    assert_eq!(drive.read("a", 4096).unwrap(), [1; 4096]);
 }
 
 #[test]

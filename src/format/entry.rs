@@ -4,6 +4,10 @@ use super::FormatError;
 use super::wire::{Fields, Put};
 use std::fmt::Write as _;
 
+/// The longest name in a path. Most file systems take 255 bytes; exFAT and NTFS take 255 units of
+/// UTF-16, which are up to 765 bytes of UTF-8.
+pub const NAME_BYTES: usize = 1_020;
+
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -215,7 +219,7 @@ pub(super) fn decode_entry(outer: &mut Fields) -> Result<(Entry, bool), FormatEr
     fields.zeros(2)?;
     let mut entry = Entry::new(Vec::new(), kind);
     entry.whole = flags & FLAG_WHOLE != 0;
-    if flags & !(FLAG_CONTINUED | FLAG_WHOLE) != 0 || (entry.whole && kind != Kind::File) {
+    if flags & !(FLAG_CONTINUED | FLAG_WHOLE) != 0 || (flags != 0 && kind != Kind::File) {
         return Err(fields.invalid("flags", flags));
     }
     entry.mode = fields.u32()?;
@@ -266,10 +270,15 @@ fn check_entry(entry: &Entry) -> Result<(), FormatError> {
     Ok(())
 }
 
-/// A path is relative, has no empty name, no `.` or `..`, and no zero byte.
+/// A path is relative, has no empty name, no `.` or `..`, no zero byte, and no name of more than
+/// [`NAME_BYTES`].
 pub fn checked_path(path: &[u8]) -> Result<&[u8], FormatError> {
     let bad = |name: &[u8]| {
-        name.is_empty() || name == b"." || name == b".." || name.contains(&0) || name.len() > 255
+        name.is_empty()
+            || name == b"."
+            || name == b".."
+            || name.contains(&0)
+            || name.len() > NAME_BYTES
     };
     if !path.is_empty() && path.split(|b| *b == b'/').any(bad) {
         return Err(FormatError::invalid("entry", "path", shown_path(path)));

@@ -24,8 +24,8 @@ const STRIPES_IN_FLIGHT: usize = 3;
 const FIXED_BYTES: u64 = 2 << 20;
 /// Bytes of a shard's line in the checklist and of its folder's share.
 const CHECKLIST_BYTES: u64 = 256;
-/// List bytes of an entry with its extent; names are counted apart.
-const ENTRY_BYTES: u64 = 130;
+/// List bytes of an entry's share in the chunks; the entry itself is counted apart.
+const SHARE_BYTES: u64 = 85;
 /// List bytes of a further chunk.
 const EXTENT_BYTES: u64 = 80;
 
@@ -58,15 +58,15 @@ pub struct Need {
     pub data_bytes: u64,
     /// entries
     pub entries: u64,
-    /// bytes of all paths and link targets
-    pub name_bytes: u64,
+    /// bytes of all entries, as lists hold them
+    pub entry_bytes: u64,
 }
 
 impl Need {
     /// Bytes of its lists, at most.
     fn list_bytes(&self, geometry: Geometry) -> u64 {
-        self.name_bytes
-            + self.entries * ENTRY_BYTES
+        self.entry_bytes
+            + self.entries * SHARE_BYTES
             + self.data_bytes / geometry.chunk_bytes as u64 * EXTENT_BYTES
     }
 
@@ -192,14 +192,14 @@ mod tests {
         let geometry = Geometry::for_drives(4);
         assert_eq!(geometry.blocks.file_bytes(), 16 << 20);
         let survive = Survive { cases: 1, drives: 0 };
-        let need = Need { data_bytes: 5_700 * GB, entries: 1_000_000, name_bytes: 60_000_000 };
+        let need = Need { data_bytes: 5_700 * GB, entries: 1_000_000, entry_bytes: 105_000_000 };
         let plan = super::plan(&drives(&[2000 * GB; 4]), survive, geometry, &need).unwrap();
         assert!(plan.holds_bytes > 5_750 * GB && plan.holds_bytes < 6_000 * GB);
     }
 
     #[test]
     fn too_little_room_says_how_much_is_missing() {
-        let need = Need { data_bytes: 7 * GB, entries: 10, name_bytes: 100 };
+        let need = Need { data_bytes: 7 * GB, entries: 10, entry_bytes: 500 };
         let survive = Survive { cases: 1, drives: 0 };
         let refused = super::plan(&drives(&[2 * GB; 4]), survive, Geometry::for_drives(4), &need);
         let Err(RoomError::TooLittle { needed, holds, missing }) = refused else { panic!() };

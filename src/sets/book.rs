@@ -24,9 +24,25 @@ pub type Authentic<'a> = &'a dyn Fn(&RecordIn) -> bool;
 /// One record file whose bytes are known to be sound.
 struct SoundFile {
     header: RecordFileHeader,
-    drive: Arc<dyn Drive>,
-    path: String,
     digest: Hash,
+    /// where they were found, at least once
+    copies: Vec<(Arc<dyn Drive>, String)>,
+}
+
+impl SoundFile {
+    /// Reads the same bytes again, from the first copy that still has them.
+    fn read(&self) -> Result<Vec<u8>, String> {
+        let mut first = None;
+        for (drive, path) in &self.copies {
+            let problem = match drive.read(path, MAX_RECORD_FILE_BYTES) {
+                Ok(bytes) if blake3::hash(&bytes).as_bytes() == &self.digest => return Ok(bytes),
+                Ok(_) => format!("{}: {path} reads differently the second time", drive.name()),
+                Err(e) => chain(&e),
+            };
+            first.get_or_insert(problem);
+        }
+        Err(first.unwrap_or_default())
+    }
 }
 
 /// Where a stripe's record is.
@@ -184,20 +200,14 @@ impl Book {
     }
 
     /// Reads the records again, in order, one file in memory at a time. `each` ends the walk by
-    /// returning false. A file that can no longer be read is a problem.
+    /// returning false. A file of which no copy can be read any more is a problem.
     pub fn walk(&self, monitor: &dyn Monitor, mut each: impl FnMut(&StripeRecord) -> bool) {
         for file in &self.files {
-            let bytes = match file.drive.read(&file.path, MAX_RECORD_FILE_BYTES) {
-                Ok(bytes) if blake3::hash(&bytes).as_bytes() == &file.digest => bytes,
-                Ok(_) => {
-                    let detail = "reads differently the second time";
-                    let subject = format!("{}: {}", file.drive.name(), file.path);
+            let bytes = match file.read() {
+                Ok(bytes) => bytes,
+                Err(detail) => {
+                    let subject = record_path(file.header.run, file.header.number);
                     monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
-                    continue;
-                }
-                Err(e) => {
-                    let problem = Problem::new(ProblemKind::Drive, file.drive.name(), chain(&e));
-                    monitor.problem(problem);
                     continue;
                 }
             };
@@ -228,10 +238,7 @@ impl BookReader<'_> {
         let spot = *self.book.stripes.get(&stripe)?;
         if spot.file != self.file {
             let file = &self.book.files[spot.file];
-            let bytes = file.drive.read(&file.path, MAX_RECORD_FILE_BYTES).ok()?;
-            if blake3::hash(&bytes).as_bytes() != &file.digest {
-                return None;
-            }
+            let bytes = file.read().ok()?;
             let records = record::records(&file.header, &bytes);
             self.records = records.flatten().map(|r| Arc::new(r.record)).collect();
             self.file = spot.file;
@@ -258,7 +265,7 @@ fn parse_name(name: &str) -> Option<(RunId, u32)> {
     Some((run.parse().ok()?, u32::from_str_radix(number, 16).ok()?))
 }
 
-/// The first sound copy of a record file. Copies that are unsound, or sound but different, are
+/// The sound copies of a record file. Copies that are unsound, or sound but different, are
 /// reported.
 fn sound_copy(
     set: &FoundSet,
@@ -277,15 +284,19 @@ fn sound_copy(
             Ok(bytes) => match decode(set, run, number, &bytes, authentic) {
                 Ok((header, facts)) => {
                     let digest = *blake3::hash(&bytes).as_bytes();
-                    match &found {
-                        Some((first, _)) if first.digest == digest => continue,
+                    let copy = (drive.drive.clone(), at.clone());
+                    match &mut found {
+                        Some((first, _)) if first.digest == digest => {
+                            first.copies.push(copy);
+                            continue;
+                        }
                         Some((first, _)) => format!(
                             "differs from the copy on {}, and both are sound",
-                            first.drive.name()
+                            first.copies[0].0.name()
                         ),
                         None => {
-                            let drive = drive.drive.clone();
-                            found = Some((SoundFile { header, drive, path: at, digest }, facts));
+                            let copies = vec![copy];
+                            found = Some((SoundFile { header, digest, copies }, facts));
                             continue;
                         }
                     }

@@ -26,6 +26,8 @@ pub struct DriveReport {
     pub vanished: bool,
     /// it was not read to its end
     pub stopped: bool,
+    /// files other than shards that are damaged or missing, if those were checked
+    pub bad_papers: u64,
     /// how the bytes were read
     pub level: Level,
 }
@@ -33,7 +35,7 @@ pub struct DriveReport {
 impl DriveReport {
     /// Is everything on the drive as its records say?
     pub fn is_whole(&self) -> bool {
-        self.bad.is_empty() && !self.vanished && !self.stopped
+        self.bad.is_empty() && self.bad_papers == 0 && !self.vanished && !self.stopped
     }
 }
 
@@ -56,7 +58,8 @@ pub fn check_drive(
         bad: Vec::new(),
         vanished: false,
         stopped: false,
-        level: if mode == ReadMode::Medium { drive.level() } else { Level::Cached },
+        bad_papers: 0,
+        level: Level::Cached,
     };
     let mut buffer = Vec::new();
     book.walk(monitor, |record| {
@@ -96,6 +99,10 @@ pub fn check_drive(
         progress(bytes);
         true
     });
+    // Not before: what a drive refuses, it refuses while it is read.
+    if mode == ReadMode::Medium {
+        report.level = drive.level();
+    }
     report
 }
 

@@ -3,6 +3,7 @@
 
 use super::book::Book;
 use super::open::{COPY, FoundDrive, FoundSet, chain};
+use crate::drives::ReadMode;
 use crate::format::SECOND_COPY_DRIVES;
 use crate::format::ids::{key_path, part_path, record_path, shard_path};
 use crate::format::list::Hash;
@@ -78,9 +79,10 @@ impl Papers<'_> {
         self.monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
     }
 
-    /// Reads a paper; none, and reported, if that cannot be done.
+    /// Reads a paper from the medium; none, and reported, if that cannot be done.
     fn read(&mut self, path: &str) -> Option<Vec<u8>> {
-        match self.found.drive.read(&format!("{}/{path}", self.set.folder), u64::MAX) {
+        let place = format!("{}/{path}", self.set.folder);
+        match self.found.drive.read_whole(&place, u64::MAX, ReadMode::Medium) {
             Ok(bytes) => Some(bytes),
             Err(e) if e.is_missing() => {
                 self.report(path, "is missing");

@@ -4,6 +4,7 @@ use crate::dataset::SourceError;
 use crate::dataset::{self, Filter, FilterError, ScanError, ScanOptions, ScanTotals, Source};
 use crate::drives::{self, Drive, DriveError, Level, LocalDrive, ReadMode, Room, detect};
 use crate::entropy::{Entropy, random_id};
+use crate::format::entry::entry_len;
 use crate::format::ids::{RunId, SetNumber, ShipmentId};
 use crate::format::label::{Label, checked_case};
 use crate::host::frozen::{FrozenList, FrozenWriter};
@@ -17,6 +18,7 @@ use crate::plan::survive::Survive;
 use crate::sets::check::{DriveReport, check_drive};
 use crate::sets::damage::{Damage, Verdict};
 use crate::sets::open::HOLDALL;
+use crate::sets::papers::check_papers;
 use crate::sets::{Book, FoundSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -168,14 +170,14 @@ pub fn prepare<'a>(
     let shipment = ShipmentId(random_id(entropy)?);
     monitor.phase(Phase::Scan, 0);
     let mut writer = FrozenWriter::create(&state_folder()?.join(format!("{shipment}.list")))?;
-    let mut name_bytes = 0;
+    let mut entry_bytes = 0;
     let scan_options = ScanOptions { filter, one_file_system: options.one_file_system };
     let totals = dataset::scan(&options.source, &scan_options, monitor, &mut |scanned| {
-        name_bytes += (scanned.entry.path.len() + scanned.entry.target.len()) as u64;
+        entry_bytes += entry_len(&scanned.entry) as u64;
         writer.push(&scanned).map_err(ScanError::sink)
     })?;
     let list = writer.finish()?;
-    let need = Need { data_bytes: totals.data_bytes, entries: totals.entries, name_bytes };
+    let need = Need { data_bytes: totals.data_bytes, entries: totals.entries, entry_bytes };
     let planned = plan(&options, &drives, &need, monitor);
     let (plan, free_bytes) = match planned {
         Ok(planned) => planned,
@@ -350,6 +352,7 @@ fn read_back(
     monitor.phase(Phase::ReadBack, packed.drive_bytes.iter().sum());
     let set = as_found(job, packed);
     let book = Book::open(&set, None, monitor);
+    let text = set.set_text(monitor);
     for found in &set.drives {
         let drive = found.label.slot.0 as usize - 1;
         let name = format!("{} {}", found.label.case, found.drive.name());
@@ -358,10 +361,16 @@ fn read_back(
     let reports = drives::on_each(set.drives.len(), |i| {
         let found = &set.drives[i];
         let slot = found.label.slot.0 as usize - 1;
-        check_drive(found, &set.folder, &book, ReadMode::Medium, monitor, &|bytes| {
+        let progress = |bytes| {
             monitor.advance(bytes);
             monitor.drive_advance(slot, bytes);
-        })
+        };
+        let mode = ReadMode::Medium;
+        let mut report = check_drive(found, &set.folder, &book, mode, monitor, &progress);
+        if !report.vanished && !report.stopped {
+            report.bad_papers = check_papers(found, &set, &book, text.as_ref(), monitor);
+        }
+        report
     });
     let mut by_slot: Vec<Option<DriveReport>> = vec![None; job.drives.len()];
     let mut damage =
@@ -411,6 +420,7 @@ fn write_custody(job: &SetJob, drive: &dyn Drive, report: &DriveReport, monitor:
         "bytes": report.bytes,
         "bad_blocks": report.bad_blocks,
         "missing_shards": report.missing_shards,
+        "bad_papers": report.bad_papers,
         "whole": report.is_whole(),
     });
     let folder = format!("{}/custody", job.folder());

@@ -52,6 +52,8 @@ pub struct RestoreOutcome {
     pub gaps: bool,
     /// owners were not set, since we are not root
     pub owners_left: bool,
+    /// extended attributes that were not set, since we are not root
+    pub attributes_left: u64,
     /// it went on with an earlier restore
     pub resumed: bool,
 }
@@ -90,6 +92,7 @@ pub fn restore(job: &RestoreJob, monitor: &dyn Monitor) -> Result<RestoreOutcome
         let restored = restorer::restore(&opened, &destination, options, monitor)?;
         outcome.restored.add(&restored);
     }
+    outcome.attributes_left = destination.attributes_left_out();
     let r = &outcome.restored;
     if !r.stopped && r.waiting == 0 && (r.lost == 0 || job.give_up) {
         destination.complete().map_err(destination_error)?;

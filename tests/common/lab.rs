@@ -4,20 +4,23 @@
 use super::tree::CHUNK;
 use holdall::dataset::{self, Filter, ScanOptions, Source};
 use holdall::destination::Destination;
-use holdall::drives::{Drive, MemoryDrive};
+use holdall::drives::{Drive, DriveError, DriveFile, Level, MemoryDrive, ReadMode, Room};
 use holdall::entropy::{Entropy, Fixed, random_id};
+use holdall::format::entry::entry_len;
 use holdall::format::ids::{RunId, SetNumber, ShipmentId};
 use holdall::host::FrozenWriter;
 use holdall::keys::RunKey;
 use holdall::keys::recipients::Identities;
-use holdall::monitor::{Problem, ProblemKind, Recording};
+use holdall::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use holdall::packer::{self, Checkpoint, PackError, Packed, SetDrive, SetJob};
 use holdall::plan::room::{self, DriveRoom, Geometry, Need};
 use holdall::restorer::{self, OpenSet, RestoreOptions, Restored};
 use holdall::sets::open;
 use holdall::verbs::open as verb;
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Drives in memory, and who may open them.
 pub struct Lab {
@@ -83,20 +86,20 @@ impl Lab {
         source: &Path,
         survive: &str,
         planned: impl FnOnce(&Self),
-        monitor: &Recording,
+        monitor: &dyn Monitor,
     ) -> Result<Packed, PackError> {
         let entropy = Fixed::new(self.seed);
         let host = tempfile::tempdir().unwrap();
         let mut writer = FrozenWriter::create(&host.path().join("list")).unwrap();
         let options = ScanOptions { filter: Filter::new(&[]).unwrap(), one_file_system: false };
-        let mut names = 0;
+        let mut entry_bytes = 0;
         let totals = dataset::scan(source, &options, monitor, &mut |scanned| {
-            names += (scanned.entry.path.len() + scanned.entry.target.len()) as u64;
+            entry_bytes += entry_len(&scanned.entry) as u64;
             writer.push(&scanned).map_err(dataset::ScanError::sink)
         });
         let (totals, list) = (totals.unwrap(), writer.finish().unwrap());
         let (data_bytes, entries) = (totals.data_bytes, totals.entries);
-        let need = Need { data_bytes, entries, name_bytes: names };
+        let need = Need { data_bytes, entries, entry_bytes };
         let rooms: Vec<DriveRoom> = self.rooms();
         let survive = survive.parse().unwrap();
         let plan = room::plan(&rooms, survive, small_geometry(), &need).unwrap();
@@ -160,17 +163,148 @@ impl Lab {
     /// Restores to `to` from all drives but the lost ones.
     pub fn restore(&self, lost: &[usize], to: &Path, options: RestoreOptions) -> LabRestore {
         let monitor = Recording::default();
-        let sets = open::find(&self.drives_but(lost), &monitor);
+        let restored = self.restore_from(&self.drives_but(lost), to, options, &monitor);
+        LabRestore { restored, problems: monitor.problems() }
+    }
+
+    /// Restores to `to` from these drives.
+    pub fn restore_from(
+        &self,
+        drives: &[Arc<dyn Drive>],
+        to: &Path,
+        options: RestoreOptions,
+        monitor: &dyn Monitor,
+    ) -> Restored {
+        let sets = open::find(drives, monitor);
         assert_eq!(sets.len(), 1, "one set");
-        let keys = verb::keys(&sets[0], &self.identities(), &Recording::default()).unwrap();
-        let book = verb::book(&sets[0], &keys, &monitor);
+        let keys = verb::keys(&sets[0], &self.identities(), monitor).unwrap();
+        let book = verb::book(&sets[0], &keys, monitor);
         let shipment = sets[0].shipment.to_string();
         let (destination, _) = Destination::open(to, &shipment).unwrap();
         let opened = OpenSet { set: &sets[0], book: &book, keys: &keys };
-        let restored = restorer::restore(&opened, &destination, options, &monitor).unwrap();
+        let restored = restorer::restore(&opened, &destination, options, monitor).unwrap();
         if restored.waiting == 0 && (restored.lost == 0 || options.give_up) {
             destination.complete().unwrap();
         }
-        LabRestore { restored, problems: monitor.problems() }
+        restored
+    }
+}
+
+/// Makes a drive vanish once so many bytes went to or came from all drives.
+pub struct Vanishing<'a> {
+    /// what was told
+    pub told: Recording,
+    drive: &'a MemoryDrive,
+    left: AtomicI64,
+}
+
+impl<'a> Vanishing<'a> {
+    /// After `bytes`.
+    pub fn after(bytes: i64, drive: &'a MemoryDrive) -> Self {
+        Self { told: Recording::default(), drive, left: bytes.into() }
+    }
+
+    /// Did it come to that?
+    pub fn has_vanished(&self) -> bool {
+        self.left.load(Ordering::SeqCst) <= 0
+    }
+}
+
+impl Monitor for Vanishing<'_> {
+    fn phase(&self, _: Phase, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn retotal(&self, _: u64) {}
+    fn drive(&self, _: usize, _: &str, _: u64) {}
+
+    fn drive_advance(&self, _: usize, bytes: u64) {
+        let bytes = bytes.cast_signed();
+        if self.left.fetch_sub(bytes, Ordering::SeqCst) <= bytes {
+            self.drive.vanish();
+        }
+    }
+
+    fn problem(&self, problem: Problem) {
+        self.told.problem(problem);
+    }
+
+    fn note(&self, text: &str) {
+        self.told.note(text);
+    }
+}
+
+/// A drive on which every first read of a place in a shard fails, and the second goes well, as with
+/// a bad cable.
+pub struct Flaky {
+    inner: Arc<dyn Drive>,
+    read: Arc<Mutex<BTreeSet<(String, u64)>>>,
+}
+
+impl Flaky {
+    /// Over a drive.
+    pub fn over(inner: Arc<dyn Drive>) -> Arc<dyn Drive> {
+        Arc::new(Self { inner, read: Arc::default() })
+    }
+}
+
+impl Drive for Flaky {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn room(&self) -> Result<Room, DriveError> {
+        self.inner.room()
+    }
+
+    fn make_folder(&self, path: &str) -> Result<(), DriveError> {
+        self.inner.make_folder(path)
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>, DriveError> {
+        self.inner.list(path)
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.inner.write(path, bytes)
+    }
+
+    fn sync(&self) -> Result<(), DriveError> {
+        self.inner.sync()
+    }
+
+    fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.inner.commit(path, bytes)
+    }
+
+    fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
+        let (inner, path) = (self.inner.open(path, mode)?, path.to_owned());
+        let (drive, read) = (self.inner.name().to_owned(), self.read.clone());
+        Ok(Box::new(FlakyFile { inner, drive, path, read }))
+    }
+
+    fn level(&self) -> Level {
+        self.inner.level()
+    }
+}
+
+struct FlakyFile {
+    inner: Box<dyn DriveFile>,
+    drive: String,
+    path: String,
+    read: Arc<Mutex<BTreeSet<(String, u64)>>>,
+}
+
+impl DriveFile for FlakyFile {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
+        let is_shard = self.path.contains("/shards/");
+        if is_shard && self.read.lock().unwrap().insert((self.path.clone(), offset)) {
+            let (drive, path) = (self.drive.clone(), self.path.clone());
+            let source = std::io::Error::from_raw_os_error(5);
+            return Err(DriveError { drive, action: "read", path, source });
+        }
+        self.inner.read_at(offset, buf)
+    }
+
+    fn len(&self) -> u64 {
+        self.inner.len()
     }
 }

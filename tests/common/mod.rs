@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod lab;
+pub mod mounted;
 pub mod oracle;
 pub mod random;
 pub mod shipment;
@@ -124,9 +125,16 @@ pub fn run<S: AsRef<OsStr>>(state: &Path, arguments: impl IntoIterator<Item = S>
 /// times to the nanosecond, hard links, extended attributes.
 #[track_caller]
 pub fn assert_rsync_equal(left: &Path, right: &Path) {
+    assert_rsync_equal_but(&[], left, right);
+}
+
+/// The same for what these patterns leave.
+#[track_caller]
+pub fn assert_rsync_equal_but(exclude: &[&str], left: &Path, right: &Path) {
     let slash = |path: &Path| format!("{}/", path.display());
     let output = Command::new("rsync")
         .args(["-naHAXci", "--numeric-ids", "--modify-window=-1", "--delete"])
+        .args(exclude.iter().map(|pattern| format!("--exclude={pattern}")))
         .args([slash(left), slash(right)])
         .output()
         .unwrap();

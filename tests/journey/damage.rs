@@ -237,3 +237,35 @@ fn damage_beyond_the_rule_names_exactly_the_files_it_hit() {
     assert_eq!(named, lost.shown());
     packed.source.assert_equal_but(&lost.paths, &Snapshot::of(&to));
 }
+
+/// Anybody can write a record file whose digest is right; only a key holder the MACs in it.
+#[test]
+fn a_forged_record_is_reported_and_not_believed() {
+    let packed = Packed::new("forged record");
+    let file = packed.shipment.files(0, "records/").remove(0);
+    let mut bytes = fs::read(&file).unwrap();
+    let end = bytes.len() - 32;
+    bytes[end - 100] ^= 1;
+    let digest = *blake3::hash(&bytes[..end]).as_bytes();
+    bytes[end..].copy_from_slice(&digest);
+    fs::write(&file, bytes).unwrap();
+    let verified = packed.shipment.verify(&packed.shipment.paths());
+    assert!([1, 3].contains(&verified.status), "{}", verified.shown());
+    let told = verified.problems();
+    assert!(told.iter().any(|(_, detail)| detail.contains("differs from the copy")), "{told:?}");
+    let restored = packed.must_be_restored("a forged record");
+    let told = restored.problems();
+    assert!(told.iter().any(|(_, detail)| detail.contains("is not authentic")), "{told:?}");
+}
+
+#[test]
+fn a_forged_set_txt_is_reported_and_outvoted() {
+    let packed = Packed::new("forged set.txt");
+    let file = packed.shipment.files(0, "set.txt").remove(0);
+    let text = fs::read_to_string(&file).unwrap();
+    for (from, to) in [("\nlast yes\n", "\nlast no\n"), ("survive cases=1", "survive cases=2")] {
+        assert!(text.contains(from));
+        fs::write(&file, text.replace(from, to)).unwrap();
+        packed.must_be_found_and_healed(&file, to);
+    }
+}

@@ -220,7 +220,13 @@ fn the_program_says_what_waits_and_what_is_lost() {
     let run = shipment.restore(&left, &to, &[]).expect(4);
     assert_eq!(subjects(&run, "waiting"), gone.shown());
     assert_eq!(run.event("restored")["missing"].as_array().unwrap().len(), 2);
-    let run = shipment.restore(&left, &to, &["--give-up"]).expect(1);
+    let list = shipment.path().join("missing");
+    let more = ["--give-up", "--missing", list.to_str().unwrap()];
+    let run = shipment.restore(&left, &to, &more).expect(1);
+    let listed = fs::read_to_string(&list).unwrap();
+    let mut listed: Vec<&str> = listed.lines().map(|l| l.split_once(": ").unwrap().0).collect();
+    listed.sort_unstable();
+    assert_eq!(listed, gone.shown());
     assert_eq!(subjects(&run, "lost"), gone.shown());
     let source = Snapshot::of(&shipment.source);
     source.assert_equal_but(&gone.paths, &Snapshot::of(&to));

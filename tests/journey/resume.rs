@@ -25,7 +25,7 @@ fn killed_after(shipment: &Shipment, to: &Path, time: Duration) -> bool {
 #[test]
 fn a_restore_that_is_killed_goes_on() {
     let shipment = Shipment::new(&[1, 1, 1]);
-    tree::plain(&shipment.source, "killed", 2500);
+    tree::plain(&shipment.source, "killed", 500);
     tree::rich(&shipment.source.join("rich"), "killed");
     shipment.pack("cases=1").expect(0);
     let source = Snapshot::of(&shipment.source);

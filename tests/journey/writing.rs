@@ -1,12 +1,15 @@
 //! Drives that fail while they are packed, and sources that change.
 
-use crate::common::lab::Lab;
+use crate::common::lab::{Flaky, Lab, Vanishing};
 use crate::common::snapshot::Snapshot;
 use crate::common::{random::Random, tree};
+use holdall::destination::Destination;
 use holdall::drives::Drive;
 use holdall::monitor::{ProblemKind, Recording};
 use holdall::packer::PackError;
-use holdall::restorer::RestoreOptions;
+use holdall::restorer::{self, OpenSet, RestoreOptions};
+use holdall::sets::open;
+use holdall::verbs::open as verb;
 use std::fs;
 use tempfile::TempDir;
 
@@ -56,6 +59,79 @@ fn a_drive_that_vanishes_is_left_out_and_packing_goes_on() {
     let run = lab.restore(&[0], to.path(), RestoreOptions::default());
     assert!(run.restored.is_complete(), "{:?}", run.problems);
     snapshot.assert_equal(&Snapshot::of(to.path()));
+}
+
+#[test]
+fn a_drive_that_vanishes_midway_is_left_out_and_packing_goes_on() {
+    let (folder, snapshot) = source("midway");
+    for (seed, bytes) in [(21, 200_000), (22, 900_000), (23, 1_500_000)] {
+        let mut lab = Lab::new(&[1, 1, 1, 1], CAPACITY, seed);
+        let drive = lab.drives[3].clone();
+        let monitor = Vanishing::after(bytes, &drive);
+        let packed = lab.pack_after(folder.path(), "cases=1", |_| (), &monitor).unwrap();
+        assert!(monitor.has_vanished());
+        assert_eq!(packed.failed, [3]);
+        let to = tempfile::tempdir().unwrap();
+        let run = lab.restore(&[3], to.path(), RestoreOptions::default());
+        assert!(run.restored.is_complete(), "{:?}", run.problems);
+        snapshot.assert_equal(&Snapshot::of(to.path()));
+    }
+}
+
+#[test]
+fn a_drive_that_vanishes_while_it_is_read_is_lost_and_no_more() {
+    let (folder, snapshot) = source("read");
+    let mut lab = Lab::new(&[1, 1, 1, 1], CAPACITY, 24);
+    lab.pack(folder.path(), "cases=1");
+    let drive = lab.drives[2].clone();
+    let monitor = Vanishing::after(400_000, &drive);
+    let to = tempfile::tempdir().unwrap();
+    let drives = lab.drives_but(&[]);
+    let restored = lab.restore_from(&drives, to.path(), RestoreOptions::default(), &monitor);
+    assert!(monitor.has_vanished());
+    assert!(restored.is_complete(), "{:?}", monitor.told.problems());
+    assert!(restored.rebuilt_blocks > 0);
+    snapshot.assert_equal(&Snapshot::of(to.path()));
+}
+
+/// The records were read from it first; the others have them too.
+#[test]
+fn the_drive_that_the_records_were_read_from_may_vanish() {
+    let (folder, snapshot) = source("records");
+    let mut lab = Lab::new(&[1, 1, 1], CAPACITY, 26);
+    lab.pack(folder.path(), "cases=1");
+    let monitor = Recording::default();
+    let sets = open::find(&lab.drives_but(&[]), &monitor);
+    let keys = verb::keys(&sets[0], &lab.identities(), &monitor).unwrap();
+    let book = verb::book(&sets[0], &keys, &monitor);
+    lab.drives[0].vanish();
+    let to = tempfile::tempdir().unwrap();
+    let (destination, _) = Destination::open(to.path(), &sets[0].shipment.to_string()).unwrap();
+    let opened = OpenSet { set: &sets[0], book: &book, keys: &keys };
+    let options = RestoreOptions::default();
+    let restored = restorer::restore(&opened, &destination, options, &monitor).unwrap();
+    assert!(restored.is_complete(), "{restored:?}");
+    destination.complete().unwrap();
+    snapshot.assert_equal(&Snapshot::of(to.path()));
+}
+
+#[test]
+fn reads_that_go_well_the_second_time_are_no_loss() {
+    let (folder, snapshot) = source("flaky");
+    for rule in ["drives=1", "none"] {
+        let mut lab = Lab::new(&[3], CAPACITY, 25);
+        lab.pack(folder.path(), rule);
+        let drives: Vec<_> = lab.drives_but(&[]).into_iter().map(Flaky::over).collect();
+        let (to, monitor) = (tempfile::tempdir().unwrap(), Recording::default());
+        let mut options = RestoreOptions::default();
+        // A read error is an erasure, so this may be too much; the user tries again.
+        let first = lab.restore_from(&drives, to.path(), options, &monitor);
+        assert!(first.lost > 0 && !monitor.problems().is_empty(), "{rule}: {first:?}");
+        options.resumed = true;
+        let again = lab.restore_from(&drives, to.path(), options, &Recording::default());
+        assert!(again.is_complete(), "{rule}: {again:?}");
+        snapshot.assert_equal(&Snapshot::of(to.path()));
+    }
 }
 
 #[test]

@@ -1,0 +1,114 @@
+//! A pack that is stopped or killed: what it committed stays, is checked and comes back.
+
+use crate::common::program;
+use crate::common::random::Random;
+use crate::common::shipment::Shipment;
+use crate::common::snapshot::Snapshot;
+use crate::common::tree;
+use rstest::rstest;
+use rustix::process::{Pid, Signal, kill_process};
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+const FILES: usize = 300;
+
+fn shipment() -> Shipment {
+    let shipment = Shipment::new(&[1, 1, 1]);
+    let mut random = Random::new("interrupted");
+    for i in 0..FILES {
+        tree::write(&shipment.source.join(format!("{i:04}")), &random.bytes(50_000));
+    }
+    shipment
+}
+
+/// Whether the drive has at least this many record files.
+fn has_records(drive: &Path, count: usize) -> bool {
+    let records = || {
+        let set = std::fs::read_dir(drive.join("holdall")).ok()?.next()?.ok()?.path();
+        Some(std::fs::read_dir(set.join("records")).ok()?.count())
+    };
+    records().is_some_and(|found| found >= count)
+}
+
+/// Packs, and sends the signal once some records are committed.
+fn pack_and_signal(shipment: &Shipment, signal: Signal) -> Output {
+    let arguments = shipment.pack_arguments("cases=1", &["--json", "--checkpoint", "64KiB"]);
+    let mut command = program(&shipment.state());
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !has_records(&shipment.drives[2].1, 4) {
+        assert!(Instant::now() < deadline, "no record was written in a minute");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    kill_process(Pid::from_child(&child), signal).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// Every file that came back is as it was; says how many did.
+fn check_restored(shipment: &Shipment, drives: std::ops::Range<usize>) -> usize {
+    let to = shipment.new_destination();
+    let run = shipment.restore(&shipment.paths()[drives], &to, &["--give-up"]);
+    assert!([1, 3].contains(&run.status), "{}", run.shown());
+    assert!(!run.stderr.contains("panicked"), "{}", run.shown());
+    let source = Snapshot::of(&shipment.source);
+    let restored = Snapshot::of(&to);
+    for path in restored.files() {
+        assert_eq!(source.0.get(&path), restored.0.get(&path));
+    }
+    restored.files().len()
+}
+
+#[rstest]
+#[case::stopped(Signal::INT)]
+#[case::terminated(Signal::TERM)]
+#[case::killed(Signal::KILL)]
+fn what_was_committed_stays(#[case] signal: Signal) {
+    let shipment = shipment();
+    let output = pack_and_signal(&shipment, signal);
+    if signal != Signal::KILL {
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["event"], &last["stopped"]), (&"packed".into(), &true.into()));
+        assert!(last["entries"].as_u64().unwrap() < FILES as u64, "it was stopped midway");
+        let state = tree::walk(&shipment.state());
+        assert!(!state.iter().any(|p| p.is_file()), "the host's state is removed");
+    }
+    // The set was never closed: said, and never taken for whole.
+    let verified = shipment.verify(&shipment.paths()).expect(3).event("verified");
+    assert_eq!((&verified["root"], &verified["whole"]), (&serde_json::Value::Null, &false.into()));
+    assert_eq!(verified["verdict"]["restorable"], true);
+    let restored = check_restored(&shipment, 0..3);
+    assert!(restored > 5 && restored < FILES, "{restored} files came back");
+    assert_eq!(check_restored(&shipment, 1..3), restored, "the rule holds for what is committed");
+}
+
+#[test]
+fn a_restore_that_is_stopped_goes_on() {
+    let shipment = Shipment::new(&[1, 1]);
+    tree::plain(&shipment.source, "stopped", 800);
+    shipment.pack("cases=1").expect(0);
+    let to = shipment.new_destination();
+    let mut command = program(&shipment.state());
+    command.args(shipment.restore_arguments(&shipment.paths(), &to, &[]));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !to.join(".holdall").exists() {
+        assert!(Instant::now() < deadline, "no restore began in a minute");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    if output.status.code() == Some(0) {
+        // It was done before the signal came.
+        assert_eq!(last["complete"], true);
+    } else {
+        assert_eq!((output.status.code(), &last["stopped"]), (Some(1), &true.into()), "{text}");
+        shipment.restore(&shipment.paths(), &to, &[]).expect(0);
+    }
+    Snapshot::of(&shipment.source).assert_equal(&Snapshot::of(&to));
+}
