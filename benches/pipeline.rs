@@ -94,7 +94,7 @@ fn reading(source: &Path, geometry: Geometry, list: &[ScannedEntry]) -> f64 {
         let items = list.iter().cloned().map(Ok::<_, std::convert::Infallible>);
         let mut cutter = Cutter::new(items, &opened, geometry.chunk_bytes, 1 << 16);
         while let Ok(Some(work)) = cutter.next_work() {
-            black_box(worker.work(work));
+            black_box(worker.work(work, false));
         }
     })
 }

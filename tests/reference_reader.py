@@ -581,7 +581,7 @@ class Entry:
         self.item_end = at + 5 + length
         if self.item_end > len(data) or at + 45 + p > self.item_end:
             raise Bad("an entry ends early")
-        if (self.flags > 3 or not FOLDER <= self.kind <= SOCKET or (self.flags and self.kind != FILE) or zero
+        if (self.flags > 7 or self.flags & 6 == 4 or not FOLDER <= self.kind <= SOCKET or (self.flags and self.kind != FILE) or zero
                 or self.mode > 0o7777 or self.nanos >= 10**9 or (self.size and self.kind != FILE)):
             raise Bad("a field of an entry is out of range")
         self.continued, self.whole = bool(self.flags & 1), bool(self.flags & 2)
@@ -1556,7 +1556,7 @@ class Output:
             os.ftruncate(handle, entry.final_size())
             for why in self.content(entry, handle):
                 self.fail(entry, why)
-            if entry.end and entry.end[0] == CHANGED:
+            if entry.flags & 4 or (entry.end and entry.end[0] == CHANGED):
                 self.report.bad("changed while it was packed, and not of one moment: " + show(entry.path))
             self.metadata(entry, parent, name, handle)
         finally:

@@ -67,6 +67,12 @@ impl Place {
         Self { path: path.as_os_str().as_bytes().to_vec(), follow: true }
     }
 
+    /// A file that is open.
+    pub fn of_file(file: impl AsFd) -> Self {
+        let path = format!("{HANDLES}/{}", file.as_fd().as_raw_fd()).into_bytes();
+        Self { path, follow: true }
+    }
+
     fn list(&self, buffer: &mut [u8]) -> Listed {
         let path = self.path.as_slice();
         let len = if self.follow {

@@ -16,11 +16,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Advice, CWD, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::ScannedEntry;
+use super::attributes::{Attributes, Place};
 use super::beneath::open_beneath;
 use super::holes::holes;
 use super::inode::{Identity, Inode};
+use super::names::Names;
 use super::root::Root;
-use crate::format::list::{Kind, checked_path, shown_path};
+use crate::format::list::{Entry, Kind, checked_path, shown_path};
 
 /// The most holes of a file that are told apart: bounds memory, and the entry that lists them.
 pub const MAX_HOLES: usize = 65_536;
@@ -162,10 +165,28 @@ impl SourceFile {
         Ok(filled)
     }
 
-    /// What the file is now: identity, size, and modification time in seconds and nanoseconds.
-    pub fn identity_and_size(&self) -> Result<(Identity, u64, i64, u32), SourceError> {
+    /// Tells whether the file is as it was.
+    pub fn identity(&self) -> Result<Identity, SourceError> {
+        Ok(self.inode()?.identity)
+    }
+
+    /// Looks at a file of `before`, an entry of the same path, anew.
+    pub fn look(&self, before: &Entry) -> Result<ScannedEntry, SourceError> {
         let inode = self.inode()?;
-        Ok((inode.identity, inode.size, inode.mtime, inode.mtime_nanos))
+        let mut entry = inode.entry(&self.path, Kind::File);
+        let same = (entry.uid, entry.gid) == (before.uid, before.gid);
+        (entry.user, entry.group) = if same {
+            (before.user.clone(), before.group.clone())
+        } else {
+            let mut names = Names::default();
+            (names.user(entry.uid), names.group(entry.gid))
+        };
+        let attributes = Attributes::new();
+        let place = Place::of_file(&self.handle);
+        let listed = attributes.list_at(&place, inode.identity.device, Kind::File);
+        let (xattrs, problem) = attributes.read(&place, listed);
+        entry.xattrs = if problem.is_some() { before.xattrs.clone() } else { xattrs };
+        Ok(ScannedEntry { entry, identity: inode.identity, sparse: inode.looks_sparse() })
     }
 
     /// The holes below `size`: offset and length, ascending, apart, none empty. After

@@ -5,9 +5,10 @@
 //! - Always holds: (1) the cut depends on the entries alone, so it is the same at any number of
 //!   threads; (2) every byte is read once and hashed and compressed while it is hot; (3) a file
 //!   of at most C bytes lies in one chunk with its neighbours, a larger one is cut at multiples of
-//!   C; (4) a file that changes while it is read is noticed.
+//!   C; (4) a file that changes while it is read is noticed, and is to be packed again, looked at
+//!   anew; if it never holds still it is taken as it is.
 
-use super::{Identity, ScannedEntry, Source, SourceError, SourceFile};
+use super::{ScannedEntry, Source, SourceError, SourceFile};
 use crate::drives::buffer::{Pool, Pooled};
 use crate::format::list::{Entry, Hash, Kind, Method, entry_len};
 use crate::stages::compress::Compressor;
@@ -21,8 +22,6 @@ const GROUP_LIST_BYTES: usize = 64 << 10;
 const EXTRA_LIST_BYTES: usize = 80;
 /// With more bytes of holes than this a file gets no root, since hashing its zeros takes too long.
 pub const HASHED_HOLE_BYTES: u64 = 16 << 30;
-/// How often a small file that changes under our hands is read again.
-const TRIES: usize = 3;
 
 /// A file larger than C, open for its pieces.
 pub struct LargeFile {
@@ -68,27 +67,31 @@ impl<'a, E, I: Iterator<Item = Result<ScannedEntry, E>>> Cutter<'a, I> {
 
     /// The next piece of work; none at the end.
     pub fn next_work(&mut self) -> Result<Option<Work>, E> {
-        if let Some((file, number)) = self.large.take() {
-            let next = number + 1;
-            if next * self.chunk_bytes < file.entry.size {
-                self.large = Some((file.clone(), next));
-            }
+        if let Some((file, number)) = self.large.take()
+            && number * self.chunk_bytes < file.entry.size
+        {
+            self.large = Some((file.clone(), number + 1));
             return Ok(Some(Work::Piece { file, number }));
         }
         let chunk_bytes = self.chunk_bytes;
         let is_large = |e: &ScannedEntry| e.entry.kind == Kind::File && e.entry.size > chunk_bytes;
         let large = |next: &Result<ScannedEntry, E>| next.as_ref().is_ok_and(is_large);
         if let Some(scanned) = self.entries.next_if(large) {
-            let scanned = scanned?;
-            match open_large(self.source, scanned.clone()) {
-                Ok(file) => {
-                    self.large = Some((Arc::new(file), 0));
-                    return self.next_work();
-                }
-                Err(e) => return Ok(Some(Work::Unreadable(Box::new(scanned), e))),
-            }
+            return Ok(Some(self.begin_large(scanned?)));
         }
         self.next_group(is_large)
+    }
+
+    fn begin_large(&mut self, scanned: ScannedEntry) -> Work {
+        match open_large(self.source, &scanned) {
+            Ok(file) if file.entry.size > self.chunk_bytes => {
+                let file = Arc::new(file);
+                self.large = Some((file.clone(), 1));
+                Work::Piece { file, number: 0 }
+            }
+            Ok(shrunk) => Work::Group(vec![shrunk.scanned]),
+            Err(e) => Work::Unreadable(Box::new(scanned), e),
+        }
     }
 
     fn next_group(&mut self, is_large: impl Fn(&ScannedEntry) -> bool) -> Result<Option<Work>, E> {
@@ -115,8 +118,9 @@ impl<'a, E, I: Iterator<Item = Result<ScannedEntry, E>>> Cutter<'a, I> {
     }
 }
 
-fn open_large(source: &Source, scanned: ScannedEntry) -> Result<LargeFile, SourceError> {
+fn open_large(source: &Source, scanned: &ScannedEntry) -> Result<LargeFile, SourceError> {
     let file = source.open_file(&scanned.entry.path)?;
+    let scanned = as_it_is_now(&file, scanned)?;
     let mut entry = scanned.entry.clone();
     if scanned.sparse {
         entry.holes = file.holes(entry.size)?;
@@ -125,6 +129,15 @@ fn open_large(source: &Source, scanned: ScannedEntry) -> Result<LargeFile, Sourc
     file.advise_sequential();
     let hash_holes = hole_bytes <= HASHED_HOLE_BYTES;
     Ok(LargeFile { entry: Arc::new(entry), scanned, file, hash_holes })
+}
+
+/// What was scanned, or if the file has changed since then, what it is now.
+fn as_it_is_now(file: &SourceFile, scanned: &ScannedEntry) -> Result<ScannedEntry, SourceError> {
+    if file.identity()? == scanned.identity {
+        Ok(scanned.clone())
+    } else {
+        file.look(&scanned.entry)
+    }
 }
 
 /// What became of one entry of a group.
@@ -142,8 +155,6 @@ pub enum Outcome {
     },
     /// it could not be read
     Unreadable(SourceError),
-    /// it would not hold still
-    Changed,
 }
 
 /// What became of one piece of a large file.
@@ -164,6 +175,12 @@ pub enum PieceOutcome {
     },
     /// it could not be read
     Unreadable(SourceError),
+}
+
+/// What became of a small entry.
+enum Small {
+    Kept(Entry, Outcome),
+    Changed(Entry),
 }
 
 /// A piece of work, done.
@@ -188,8 +205,10 @@ pub enum Done {
         /// the file is not as it was when it was scanned; said with the last piece
         changed: bool,
     },
-    /// a large file that cannot be opened
+    /// a file that cannot be opened
     Unreadable(Arc<Entry>, SourceError),
+    /// a file that changed while it was read: nothing of it is kept, it is to be packed again
+    Again(Arc<Entry>),
 }
 
 /// Does the hot task; shared by all threads.
@@ -228,37 +247,63 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Reads, hashes and compresses one piece of work.
-    pub fn work(&self, work: Work) -> Done {
+    /// Reads, hashes and compresses one piece of work. `as_it_is` takes files that change
+    /// meanwhile, too.
+    pub fn work(&self, work: Work, as_it_is: bool) -> Vec<Done> {
         match work {
-            Work::Group(entries) => self.group(entries),
-            Work::Piece { file, number } => self.piece(&file, number),
-            Work::Unreadable(scanned, e) => Done::Unreadable(Arc::new(scanned.entry), e),
+            Work::Group(entries) => self.group(entries, as_it_is),
+            Work::Piece { file, number } => vec![self.piece(&file, number)],
+            Work::Unreadable(scanned, e) => vec![Done::Unreadable(Arc::new(scanned.entry), e)],
         }
     }
 
-    fn group(&self, entries: Vec<ScannedEntry>) -> Done {
-        let has_bytes = entries.iter().any(|e| e.entry.kind == Kind::File && e.entry.size > 0);
-        let mut buffer = if has_bytes {
+    /// One group; or several, between which files are to be packed again.
+    fn group(&self, entries: Vec<ScannedEntry>, as_it_is: bool) -> Vec<Done> {
+        let mut done = Vec::with_capacity(1);
+        let mut rest = entries.into_iter();
+        while rest.len() > 0 {
+            let (group, again) = self.group_until_change(&mut rest, as_it_is);
+            done.extend(group);
+            done.extend(again.map(Done::Again));
+        }
+        done
+    }
+
+    fn group_until_change(
+        &self,
+        rest: &mut std::vec::IntoIter<ScannedEntry>,
+        as_it_is: bool,
+    ) -> (Option<Done>, Option<Arc<Entry>>) {
+        let is_file = |e: &ScannedEntry| e.entry.kind == Kind::File && e.entry.size > 0;
+        let mut buffer = if rest.as_slice().iter().any(is_file) {
             self.pool.take(self.chunk_bytes as usize)
         } else {
             Pool::keeping(0).take(0)
         };
         let mut used = 0;
         // A file that grew may take only room that no file after it was promised.
-        let mut promised: usize = entries.iter().map(|e| e.entry.size as usize).sum();
-        let mut done = Vec::with_capacity(entries.len());
-        for scanned in entries {
+        let mut promised: usize = rest.as_slice().iter().map(|e| e.entry.size as usize).sum();
+        let mut entries = Vec::with_capacity(rest.len());
+        let mut again = None;
+        for scanned in rest {
             promised -= scanned.entry.size as usize;
-            let end = buffer.len().saturating_sub(promised);
-            let (entry, outcome) = self.small(scanned, &mut buffer[used..end], used);
-            if let Outcome::Bytes { len, .. } = outcome {
-                used += len as usize;
+            let end = buffer.len().saturating_sub(promised).max(used);
+            match self.small(scanned, &mut buffer[used..end], used, as_it_is) {
+                Small::Kept(entry, outcome) => {
+                    if let Outcome::Bytes { len, .. } = outcome {
+                        used += len as usize;
+                    }
+                    entries.push((Arc::new(entry), outcome));
+                }
+                Small::Changed(entry) => {
+                    again = Some(Arc::new(entry));
+                    break;
+                }
             }
-            done.push((Arc::new(entry), outcome));
         }
         let chunk = (used > 0).then(|| self.store(PlainChunk { buffer, len: used }));
-        Done::Group { entries: done, chunk }
+        let group = (!entries.is_empty()).then_some(Done::Group { entries, chunk });
+        (group, again)
     }
 
     /// Reads a small entry's bytes to the front of `room`, which lies at `chunk_offset`.
@@ -267,47 +312,53 @@ impl<'a> Worker<'a> {
         scanned: ScannedEntry,
         room: &mut [u8],
         chunk_offset: usize,
-    ) -> (Entry, Outcome) {
-        let mut entry = scanned.entry;
-        if entry.kind != Kind::File {
-            return (entry, Outcome::NoBytes);
+        as_it_is: bool,
+    ) -> Small {
+        let kind = scanned.entry.kind;
+        if kind != Kind::File || scanned.entry.size == 0 {
+            let mut entry = scanned.entry;
+            entry.whole = kind == Kind::File;
+            return Small::Kept(entry, Outcome::NoBytes);
         }
-        entry.whole = true;
-        if entry.size == 0 {
-            return (entry, Outcome::NoBytes);
-        }
-        for _ in 0..TRIES {
-            match self.read_small(&mut entry, scanned.identity, scanned.sparse, room) {
-                Ok(Some(id)) => {
-                    let (chunk_offset, len) = (chunk_offset as u32, entry.size as u32);
-                    return (entry, Outcome::Bytes { chunk_offset, len, id });
-                }
-                Ok(None) => {}
-                Err(e) => return (entry, Outcome::Unreadable(e)),
+        match self.read_small(&scanned, room, as_it_is) {
+            Ok(Some((entry, _))) if entry.size == 0 => Small::Kept(entry, Outcome::NoBytes),
+            Ok(Some((entry, id))) => {
+                let (chunk_offset, len) = (chunk_offset as u32, entry.size as u32);
+                Small::Kept(entry, Outcome::Bytes { chunk_offset, len, id })
             }
+            Ok(None) => Small::Changed(scanned.entry),
+            Err(e) => Small::Kept(scanned.entry, Outcome::Unreadable(e)),
         }
-        (entry, Outcome::Changed)
     }
 
-    /// One attempt; none if the file changed meanwhile or no longer fits.
+    /// The entry as it is now, and its file's root; none if the file changed meanwhile or no longer
+    /// fits.
     fn read_small(
         &self,
-        entry: &mut Entry,
-        identity: Identity,
-        sparse: bool,
+        scanned: &ScannedEntry,
         room: &mut [u8],
-    ) -> Result<Option<Hash>, SourceError> {
-        let file = self.source.open_file(&entry.path)?;
-        let before = file.identity_and_size()?;
-        if before.0.inode != identity.inode || before.1 > room.len() as u64 || before.1 == 0 {
+        as_it_is: bool,
+    ) -> Result<Option<(Entry, Hash)>, SourceError> {
+        let file = self.source.open_file(&scanned.entry.path)?;
+        let ScannedEntry { mut entry, identity, sparse } = as_it_is_now(&file, scanned)?;
+        if entry.size > room.len() as u64 {
             return Ok(None);
         }
-        (entry.size, entry.mtime, entry.mtime_nanos) = (before.1, before.2, before.3);
         let bytes = &mut room[..entry.size as usize];
         let read = file.read_at(0, bytes)?;
-        entry.holes = if sparse { file.holes(entry.size)? } else { Vec::new() };
-        let whole = read == bytes.len() && file.identity_and_size()? == before;
-        Ok(whole.then(|| piece(bytes, 0, true)))
+        if sparse {
+            entry.holes = file.holes(entry.size)?;
+        }
+        entry.whole = true;
+        entry.changed = read < bytes.len() || file.identity()? != identity;
+        if entry.changed && !as_it_is {
+            return Ok(None);
+        }
+        if read < bytes.len() {
+            entry.size = read as u64;
+            entry.holes.clear();
+        }
+        Ok(Some((entry, piece(&bytes[..read], 0, true))))
     }
 
     fn piece(&self, file: &LargeFile, number: u64) -> Done {
@@ -318,12 +369,8 @@ impl<'a> Worker<'a> {
         let mut outcome = self.piece_bytes(file, offset, len);
         let mut changed = false;
         if last {
-            match file.file.identity_and_size() {
-                Ok(now) => {
-                    let then = &file.scanned;
-                    let e = &then.entry;
-                    changed = now != (then.identity, e.size, e.mtime, e.mtime_nanos);
-                }
+            match file.file.identity() {
+                Ok(now) => changed = now != file.scanned.identity,
                 Err(e) => outcome = PieceOutcome::Unreadable(e),
             }
         }

@@ -57,6 +57,8 @@ pub struct Entry {
     /// a file that is complete with exactly one extent (none when it is empty) and has no
     /// [`Item::End`]; the extent's id is the file's root
     pub whole: bool,
+    /// of a whole file: it changed while it was read
+    pub changed: bool,
     /// permission bits with setuid, setgid and sticky: `st_mode & 0o7777`
     pub mode: u32,
     /// owner
@@ -90,6 +92,7 @@ impl Entry {
             path: path.into(),
             kind,
             whole: false,
+            changed: false,
             mode: 0,
             uid: 0,
             gid: 0,
@@ -144,6 +147,7 @@ pub fn shown_path(path: &[u8]) -> String {
 
 const FLAG_CONTINUED: u8 = 1;
 const FLAG_WHOLE: u8 = 2;
+const FLAG_CHANGED: u8 = 4;
 
 const FIELD_TARGET: u8 = 1;
 const FIELD_USER: u8 = 2;
@@ -171,9 +175,12 @@ pub fn entry_len(entry: &Entry) -> usize {
 /// Appends an entry's bytes, without the item's tag.
 pub(super) fn encode_entry(entry: &Entry, continued: bool, out: &mut Vec<u8>) {
     out.put_u32((entry_len(entry) - 5) as u32);
-    let flags =
-        if continued { FLAG_CONTINUED } else { 0 } | if entry.whole { FLAG_WHOLE } else { 0 };
-    out.put_u8(flags);
+    let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+    out.put_u8(
+        flag(continued, FLAG_CONTINUED)
+            | flag(entry.whole, FLAG_WHOLE)
+            | flag(entry.changed, FLAG_CHANGED),
+    );
     out.put_u8(entry.kind as u8);
     out.put_u16(0);
     out.put_u32(entry.mode);
@@ -219,7 +226,10 @@ pub(super) fn decode_entry(outer: &mut Fields) -> Result<(Entry, bool), FormatEr
     fields.zeros(2)?;
     let mut entry = Entry::new(Vec::new(), kind);
     entry.whole = flags & FLAG_WHOLE != 0;
-    if flags & !(FLAG_CONTINUED | FLAG_WHOLE) != 0 || (flags != 0 && kind != Kind::File) {
+    entry.changed = flags & FLAG_CHANGED != 0;
+    let known = FLAG_CONTINUED | FLAG_WHOLE | FLAG_CHANGED;
+    if flags & !known != 0 || (flags != 0 && kind != Kind::File) || (entry.changed && !entry.whole)
+    {
         return Err(fields.invalid("flags", flags));
     }
     entry.mode = fields.u32()?;

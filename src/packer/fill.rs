@@ -34,6 +34,19 @@ pub struct FillOutcome {
     pub stopped: bool,
 }
 
+/// What is said of a file that would not hold still.
+const MIXTURE: &str = "it changes faster than it can be read; what was packed is a mixture";
+
+/// How a large file ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Whole,
+    /// it changed, and is taken as it is
+    Changed,
+    /// it changed, so this is void and it is packed again
+    Again,
+}
+
 /// A large file in progress.
 struct OpenFile {
     entry: Arc<Entry>,
@@ -80,19 +93,36 @@ impl<'a> Filler<'a> {
         }
     }
 
-    /// Takes the next piece of work.
-    pub fn take(&mut self, done: Done) -> Result<(), PackError> {
+    /// Takes the next piece of work; gives back the entry of a file that is to be packed again,
+    /// next. `as_it_is` keeps what was read of one that changed meanwhile.
+    pub fn take(&mut self, done: Done, as_it_is: bool) -> Result<Option<Arc<Entry>>, PackError> {
         match done {
-            Done::Group { entries, chunk } => self.group(&entries, chunk),
+            Done::Group { entries, chunk } => self.group(&entries, chunk).map(|()| None),
             Done::Piece { entry, number, last, outcome, changed } => {
-                self.piece(&entry, number, last, outcome, changed)
+                let again = changed && !as_it_is && self.open_is_sound(number);
+                let end = last.then_some(if again {
+                    Ending::Again
+                } else if changed {
+                    Ending::Changed
+                } else {
+                    Ending::Whole
+                });
+                self.piece(&entry, number, outcome, end)?;
+                Ok(again.then_some(entry))
             }
             Done::Unreadable(entry, e) => {
                 self.problem(ProblemKind::SourceUnreadable, &entry, chain(&e));
                 let items = void_items(&entry);
-                self.add(None, None, &entry, |_, _| (items.clone(), false)).map(|_| ())
+                self.add(None, None, &entry, |_, _| (items.clone(), false))?;
+                Ok(None)
             }
+            Done::Again(entry) => Ok(Some(entry)),
         }
+    }
+
+    /// Could everything of the open file be read so far?
+    fn open_is_sound(&self, number: u64) -> bool {
+        number == 0 || self.open.as_ref().is_some_and(|open| !open.void)
     }
 
     /// Ends the last stripe.
@@ -117,9 +147,8 @@ impl<'a> Filler<'a> {
                 Outcome::Unreadable(e) => {
                     self.problem(ProblemKind::SourceUnreadable, entry, chain(e));
                 }
-                Outcome::Changed => {
-                    let detail = "it changes faster than it can be read; it was left out";
-                    self.problem(ProblemKind::SourceChanged, entry, detail);
+                Outcome::NoBytes | Outcome::Bytes { .. } if entry.changed => {
+                    self.problem(ProblemKind::SourceChanged, entry, MIXTURE);
                 }
                 Outcome::NoBytes | Outcome::Bytes { .. } => {}
             }
@@ -153,9 +182,8 @@ impl<'a> Filler<'a> {
         &mut self,
         entry: &Arc<Entry>,
         number: u64,
-        last: bool,
         outcome: PieceOutcome,
-        changed: bool,
+        ending: Option<Ending>,
     ) -> Result<(), PackError> {
         if number == 0 {
             let (merge, has_root) = (Merge::default(), true);
@@ -167,7 +195,7 @@ impl<'a> Filler<'a> {
         }
         let file_offset = number * self.geometry.chunk_bytes as u64;
         let (extent, chunk) = self.follow(entry, outcome);
-        let end = if last { self.end_of(entry, changed) } else { None };
+        let end = ending.and_then(|ending| self.end_of(entry, ending));
         let open = (number > 0).then_some(entry);
         if items.is_empty() && extent.is_none() && end.is_none() {
             return Ok(());
@@ -221,20 +249,18 @@ impl<'a> Filler<'a> {
         }
     }
 
-    fn end_of(&mut self, entry: &Entry, changed: bool) -> Option<End> {
+    fn end_of(&mut self, entry: &Entry, ending: Ending) -> Option<End> {
         let open = self.open.take()?;
         debug_assert!(open.entry.path == entry.path, "pieces of one file follow each other");
-        if open.void {
+        if open.void || ending == Ending::Again {
             return Some(End { state: State::Void, root: None, size: entry.size });
         }
-        if changed {
-            self.problem(
-                ProblemKind::SourceChanged,
-                entry,
-                "it changed while it was read; what was packed is a mixture",
-            );
-        }
-        let state = if changed { State::Changed } else { State::Whole };
+        let state = if ending == Ending::Changed {
+            self.problem(ProblemKind::SourceChanged, entry, MIXTURE);
+            State::Changed
+        } else {
+            State::Whole
+        };
         let root = open.has_root.then(|| open.merge.root());
         Some(End { state, root, size: entry.size })
     }
@@ -318,7 +344,7 @@ fn group_items(
                 items.push(DraftItem::Entry(entry.clone()));
                 items.push(DraftItem::Extent { file_offset: 0, len: *len, id: *id, source });
             }
-            Outcome::Unreadable(_) | Outcome::Changed => items.extend(void_items(entry)),
+            Outcome::Unreadable(_) => items.extend(void_items(entry)),
         }
     }
     (items, new)

@@ -8,6 +8,7 @@
 //!   depend on the number of threads; (4) bytes in flight: one stripe being filled, one being
 //!   sealed, and as many as the writers' queues hold.
 
+pub mod again;
 pub mod close;
 pub mod commit;
 pub mod fill;
@@ -204,6 +205,7 @@ fn run_pipeline<'a>(
         let placement = job.plan.placement.clone();
         let dedup = Dedup::new(DEFAULT_ENTRIES);
         let mut filler = fill::Filler::new(job.run, geometry, placement, dedup, sender, monitor);
+        let again = again::Again { source, worker: &worker, geometry, list_bytes, depth };
         let mut stopped = false;
         let result = pipeline::ordered(
             depth,
@@ -214,8 +216,15 @@ fn run_pipeline<'a>(
                 }
                 Ok(cutter.next_work()?)
             },
-            |work| worker.work(work),
-            |done| filler.take(done),
+            |work| worker.work(work, false),
+            |done| {
+                for done in done {
+                    if let Some(entry) = filler.take(done, false)? {
+                        again.pack(&mut filler, &entry)?;
+                    }
+                }
+                Ok(())
+            },
         );
         let filled = result.and_then(|()| filler.finish(stopped));
         let committer = sealing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// How often the destination is synced and the cursor saved.
 const CHECKPOINT: Duration = Duration::from_secs(10);
+/// What is said of a file that would not hold still.
+const MIXTURE: &str = "it changed while it was packed; its bytes are a mixture";
 /// A longer hole is not hashed on the way; if its file has a root, the file is read again.
 const HASHED_HOLE_BYTES: u64 = 1 << 30;
 
@@ -48,6 +50,8 @@ pub struct Files<'a> {
     /// the same from the run before
     cursor: Option<Vec<u8>>,
     last_checkpoint: Instant,
+    /// a file that is void, unless an entry of the same path follows
+    void: Option<Arc<Entry>>,
     pools: Pools,
 }
 
@@ -73,6 +77,7 @@ impl<'a> Files<'a> {
             settled: Vec::new(),
             cursor,
             last_checkpoint: Instant::now(),
+            void: None,
             pools: Pools::default(),
         })
     }
@@ -151,12 +156,12 @@ impl<'a> Files<'a> {
         }
         match step {
             Step::Folder(entry) => {
-                self.close_unended()?;
+                self.leave(Some(&entry))?;
                 self.restored.entries += 1;
                 self.settled = entry.sort_key();
             }
             Step::Bare(entry) | Step::Whole(entry, _) => {
-                self.close_unended()?;
+                self.leave(Some(&entry))?;
                 self.settled = entry.sort_key();
                 match outcome {
                     Outcome::Absent(absent) => {
@@ -166,8 +171,8 @@ impl<'a> Files<'a> {
                     _ => {}
                 }
             }
-            Step::Begin(..) => {
-                self.close_unended()?;
+            Step::Begin(entry) => {
+                self.leave(Some(&entry))?;
                 self.file = target.map(OpenFile::new);
             }
             Step::Extent(extent) => {
@@ -197,9 +202,19 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// A file whose end never came: the items after it are of other entries.
-    fn close_unended(&mut self) -> Result<(), RestoreError> {
-        if self.file.is_some() { self.end_file(None) } else { Ok(()) }
+    /// An entry begins, or the items are at their end. If a file's end never came, there it is; and
+    /// a void file was packed again, or could not be packed.
+    fn leave(&mut self, next: Option<&Entry>) -> Result<(), RestoreError> {
+        if self.file.is_some() {
+            self.end_file(None)?;
+        }
+        if let Some(void) = self.void.take()
+            && next.is_none_or(|next| next.path != void.path)
+        {
+            let detail = "it could not be read when the dataset was packed";
+            self.packed_badly(&void, ProblemKind::SourceUnreadable, detail);
+        }
+        Ok(())
     }
 
     fn end_file(&mut self, end: Option<End>) -> Result<(), RestoreError> {
@@ -208,8 +223,7 @@ impl<'a> Files<'a> {
         let entry = file.target.entry.clone();
         self.settled = entry.sort_key();
         if end.is_some_and(|e| e.state == State::Void) {
-            let detail = "it could not be read when the dataset was packed";
-            self.packed_badly(&entry, ProblemKind::SourceUnreadable, detail);
+            self.void = Some(entry);
             return Ok(());
         }
         let size = end.map_or(entry.size, |e| e.size);
@@ -225,8 +239,7 @@ impl<'a> Files<'a> {
         let Some(Target { part, .. }) = Arc::into_inner(file.target) else { return Ok(()) };
         if file.missing.is_empty() && end.is_some() {
             if end.is_some_and(|e| e.state == State::Changed) {
-                let detail = "it changed while it was packed; its bytes are a mixture";
-                self.packed_badly(&entry, ProblemKind::SourceChanged, detail);
+                self.packed_badly(&entry, ProblemKind::SourceChanged, MIXTURE);
             }
             return match self.destination.finish_file(part, &entry, self.options.resumed) {
                 Ok(problems) => {
@@ -253,6 +266,9 @@ impl<'a> Files<'a> {
             self.restored.file_bytes += entry.size;
             if entry.whole {
                 self.monitor.advance(entry.size);
+            }
+            if entry.changed {
+                self.packed_badly(entry, ProblemKind::SourceChanged, MIXTURE);
             }
         }
         report_metadata(self.restored, self.monitor, problems);
@@ -308,8 +324,9 @@ impl<'a> Files<'a> {
         if stopped {
             // The file that is open is begun anew next time.
             self.file = None;
+            self.void = None;
         }
-        self.close_unended()?;
+        self.leave(None)?;
         self.checkpoint()?;
         self.restored.already = self.already.load(Ordering::Relaxed);
         Ok(())

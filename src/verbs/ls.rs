@@ -1,7 +1,7 @@
 //! `ls`: the entries of a shipment, from any one drive of each set.
 
 use super::open::{self, OpenError};
-use crate::format::list::{Entry, Item, checked_path};
+use crate::format::list::{Entry, Item, State, checked_path};
 use crate::keys::recipients::Identities;
 use crate::monitor::Monitor;
 use crate::restorer::OpenSet;
@@ -47,17 +47,25 @@ pub fn ls(
         let keys = open::keys(set, &options.identities, monitor)?;
         let book = open::book(set, &keys, monitor);
         let opened = OpenSet { set, book: &book, keys: &keys };
+        let mut give = |entry: Option<Entry>| {
+            if let Some(entry) = entry.filter(&wanted) {
+                outcome.entries += 1;
+                each(&entry);
+            }
+        };
         let mut take = |items: &mut dyn Items| {
+            let mut last = None;
             while let Some(list) = items.next_list() {
                 for item in list {
-                    if let Item::Entry { entry, continued: false } = item
-                        && wanted(&entry)
-                    {
-                        outcome.entries += 1;
-                        each(&entry);
+                    match item {
+                        Item::Entry { entry, continued: false } => give(last.replace(entry)),
+                        // It was packed again, or could not be packed.
+                        Item::End(end) if end.state == State::Void => last = None,
+                        _ => {}
                     }
                 }
             }
+            give(last);
         };
         if let Some(mut items) = CatalogItems::open(&opened, monitor) {
             take(&mut items);

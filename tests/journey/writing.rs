@@ -5,12 +5,15 @@ use crate::common::snapshot::Snapshot;
 use crate::common::{random::Random, tree};
 use holdall::destination::Destination;
 use holdall::drives::Drive;
-use holdall::monitor::{ProblemKind, Recording};
+use holdall::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use holdall::packer::PackError;
 use holdall::restorer::{self, OpenSet, RestoreOptions};
 use holdall::sets::open;
 use holdall::verbs::open as verb;
+use rstest::rstest;
 use std::fs;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 const CAPACITY: u64 = 16 << 20;
@@ -165,10 +168,17 @@ fn reads_that_fail_are_erasures() {
     snapshot.assert_equal(&Snapshot::of(to.path()));
 }
 
+/// What changes between the scan and its turn is packed as it then is; only what is gone is listed.
 #[test]
-fn a_source_that_changes_after_the_scan_is_listed_and_the_rest_is_packed() {
-    let (folder, snapshot) = source("changes");
+fn a_source_that_changes_after_the_scan_is_packed_as_it_is_then() {
+    let (folder, _) = source("changes");
     let root = folder.path().to_path_buf();
+    let mut random = Random::new("changes");
+    let chunk = tree::CHUNK;
+    let sizes = [(chunk - 700, 600), (600, chunk - 100), (300, chunk * 9), (chunk * 7, 90)];
+    for (number, (then, _)) in sizes.iter().enumerate() {
+        tree::write(&root.join(format!("sizes/{number}")), &random.bytes(*then));
+    }
     let mut lab = Lab::new(&[2], CAPACITY, 15);
     let monitor = Recording::default();
     let planned = |_: &Lab| {
@@ -177,23 +187,85 @@ fn a_source_that_changes_after_the_scan_is_listed_and_the_rest_is_packed() {
         let mut bytes = fs::read(root.join("large/more noise")).unwrap();
         bytes[100_000] ^= 1;
         fs::write(root.join("large/more noise"), bytes).unwrap();
+        for (number, (_, now)) in sizes.iter().enumerate() {
+            fs::write(root.join(format!("sizes/{number}")), random.bytes(*now)).unwrap();
+        }
     };
     lab.pack_after(&root, "drives=1", planned, &monitor).unwrap();
-    let mut told: Vec<String> = monitor.problems().into_iter().map(|p| p.subject).collect();
-    told.sort();
-    assert_eq!(told, ["folder 02/file 0002", "large/more noise", "large/text"]);
+    let told = |problems: Vec<Problem>| {
+        let mut told: Vec<String> = problems.into_iter().map(|p| p.subject).collect();
+        told.sort();
+        told
+    };
+    assert_eq!(told(monitor.problems()), ["folder 02/file 0002", "large/text"]);
     let to = tempfile::tempdir().unwrap();
     let run = lab.restore(&[], to.path(), RestoreOptions::default());
     // The receiver is told as well.
-    let mut told: Vec<String> = run.problems.into_iter().map(|p| p.subject).collect();
-    told.sort();
-    assert_eq!(told, ["folder 02/file 0002", "large/more noise", "large/text"]);
-    let restored = Snapshot::of(to.path());
-    for path in ["folder 02/file 0002", "large/text"] {
-        assert!(!restored.0.contains_key(path.as_bytes()), "{path}");
+    assert_eq!(told(run.problems), ["folder 02/file 0002", "large/text"]);
+    let now = Snapshot::of(&root).without_folder_metadata();
+    now.assert_equal(&Snapshot::of(to.path()).without_folder_metadata());
+}
+
+/// Writes to files once bytes of the dataset were packed, as often as it is told to.
+struct Meddling<'a> {
+    told: Recording,
+    left: AtomicUsize,
+    meddle: &'a (dyn Fn(usize) + Sync),
+}
+
+impl Monitor for Meddling<'_> {
+    fn phase(&self, _: Phase, _: u64) {}
+    fn retotal(&self, _: u64) {}
+    fn drive(&self, _: usize, _: &str, _: u64) {}
+    fn drive_advance(&self, _: usize, _: u64) {}
+
+    fn advance(&self, bytes: u64) {
+        if bytes > 0 && self.left.load(Ordering::SeqCst) > 0 {
+            (self.meddle)(self.left.fetch_sub(1, Ordering::SeqCst));
+        }
     }
-    let gone = ["folder 02/file 0002", "large/text", "large/more noise"];
-    let gone = gone.iter().map(|p| p.as_bytes().to_vec()).collect();
-    let restored = restored.without(b"large/more noise").without_folder_metadata();
-    snapshot.without_folder_metadata().assert_equal_but(&gone, &restored);
+
+    fn problem(&self, problem: Problem) {
+        self.told.problem(problem);
+    }
+
+    fn note(&self, text: &str) {
+        self.told.note(text);
+    }
+}
+
+/// One write while a large file is read: it is packed again and whole. One write an extent: it never
+/// holds still, and is listed as a mixture.
+#[rstest]
+#[case::once(1, &[])]
+#[case::again_and_again(usize::MAX, &["large"])]
+fn a_large_file_that_changes_while_it_is_read(#[case] times: usize, #[case] listed: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let (large, after) = (folder.path().join("large"), folder.path().join("later"));
+    let mut random = Random::new("while read");
+    tree::write(&large, &random.bytes(tree::CHUNK * 80));
+    tree::write(&after, &random.bytes(1000));
+    // Change times have the grain of the kernel's tick.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let file = fs::File::options().write(true).open(&large).unwrap();
+    let meddle = |left: usize| {
+        file.write_all_at(&left.to_le_bytes(), 11).unwrap();
+        if times > 1 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    };
+    let monitor = Meddling { told: Recording::default(), left: times.into(), meddle: &meddle };
+    let mut lab = Lab::new(&[2], CAPACITY, 16);
+    lab.pack_after(folder.path(), "drives=1", |_| (), &monitor).unwrap();
+    let told: Vec<String> = monitor.told.problems().into_iter().map(|p| p.subject).collect();
+    assert_eq!(told, listed);
+    let to = tempfile::tempdir().unwrap();
+    let run = lab.restore(&[], to.path(), RestoreOptions::default());
+    let told: Vec<String> = run.problems.into_iter().map(|p| p.subject).collect();
+    assert_eq!((told, run.restored.files), (listed.iter().map(ToString::to_string).collect(), 2));
+    assert_eq!(fs::read(to.path().join("later")).unwrap(), fs::read(after).unwrap());
+    if listed.is_empty() {
+        let equal = fs::read(to.path().join("large")).unwrap() == fs::read(large).unwrap();
+        assert!(equal, "the later version wins");
+    }
 }

@@ -20,9 +20,13 @@ fn reads_at_any_place_to_the_end() {
     file.advise_done(0..10);
     file.advise_done(5..5);
     let system = fs::metadata(dir.path().join("a/file")).unwrap();
-    let (identity, size, mtime, nanos) = file.identity_and_size().unwrap();
-    assert_eq!((identity.device, identity.inode, size), (system.dev(), system.ino(), 10));
-    assert_eq!((mtime, i64::from(nanos)), (system.mtime(), system.mtime_nsec()));
+    let before = Entry { uid: u32::MAX, ..Entry::new("a/file", Kind::File) };
+    let looked = file.look(&before).unwrap();
+    let (identity, entry) = (looked.identity, looked.entry);
+    assert_eq!((identity.device, identity.inode, entry.size), (system.dev(), system.ino(), 10));
+    assert_eq!((entry.mtime, i64::from(entry.mtime_nanos)), (system.mtime(), system.mtime_nsec()));
+    assert_eq!((entry.uid, entry.gid), (system.uid(), system.gid()));
+    assert_eq!((entry.path, entry.mode), (b"a/file".to_vec(), system.mode() & 0o7777));
 }
 
 #[test]
@@ -32,16 +36,16 @@ fn identity_shows_a_change() {
     fs::write(&path, "x").unwrap();
     let source = Source::open(dir.path()).unwrap();
     let file = source.open_file(b"file").unwrap();
-    let before = file.identity_and_size().unwrap();
-    assert_eq!(before, source.open_file(b"file").unwrap().identity_and_size().unwrap());
+    let before = file.identity().unwrap();
+    assert_eq!(before, source.open_file(b"file").unwrap().identity().unwrap());
     // Change times have the grain of the kernel's tick.
     std::thread::sleep(std::time::Duration::from_millis(20));
     fs::OpenOptions::new().write(true).open(&path).unwrap().write_all_at(b"y", 0).unwrap();
-    assert_ne!(before.0, file.identity_and_size().unwrap().0);
+    assert_ne!(before, file.identity().unwrap());
     fs::remove_file(&path).unwrap();
     fs::write(&path, "x").unwrap();
-    let again = source.open_file(b"file").unwrap().identity_and_size().unwrap();
-    assert_ne!(before.0, again.0);
+    let again = source.open_file(b"file").unwrap().identity().unwrap();
+    assert_ne!(before, again);
 }
 
 #[test]
@@ -102,7 +106,16 @@ fn a_single_file() {
     symlink("file", dir.path().join("alias")).unwrap();
     for name in ["file", "alias"] {
         let source = Source::open(&dir.path().join(name)).unwrap();
-        assert_eq!(source.open_file(name.as_bytes()).unwrap().identity_and_size().unwrap().1, 1);
+        assert_eq!(
+            source
+                .open_file(name.as_bytes())
+                .unwrap()
+                .look(&Entry::new("", Kind::File))
+                .unwrap()
+                .entry
+                .size,
+            1
+        );
         assert!(source.open_file(b"other").unwrap_err().is_missing());
     }
     let error = Source::open(&dir.path().join("none")).unwrap_err();

@@ -1,0 +1,69 @@
+//! Files that change while they are read: each is packed again at once, whole, as it then is.
+//!
+//! - Enters: the entry of such a file, before anything that comes after it is placed.
+//! - Leaves: the file as it was at one moment; or after [`TRIES`] as it is, and listed.
+
+use super::PackError;
+use super::fill::Filler;
+use crate::dataset::Source;
+use crate::dataset::work::{Cutter, Done, Worker};
+use crate::format::list::Entry;
+use crate::host::HostError;
+use crate::pipeline;
+use crate::plan::room::Geometry;
+use std::sync::Arc;
+
+/// How often a file that changed is packed again.
+const TRIES: usize = 3;
+
+/// What packing a file again needs.
+pub struct Again<'a> {
+    pub(super) source: &'a Source,
+    pub(super) worker: &'a Worker<'a>,
+    pub(super) geometry: Geometry,
+    pub(super) list_bytes: usize,
+    pub(super) depth: usize,
+}
+
+impl Again<'_> {
+    /// Packs the file of `entry` again.
+    pub fn pack(&self, filler: &mut Filler, entry: &Arc<Entry>) -> Result<(), PackError> {
+        for attempt in 1..=TRIES {
+            if !self.attempt(filler, entry, attempt == TRIES)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether the file changed once more.
+    fn attempt(
+        &self,
+        filler: &mut Filler,
+        entry: &Arc<Entry>,
+        as_it_is: bool,
+    ) -> Result<bool, PackError> {
+        let scanned = match self.source.open_file(&entry.path).and_then(|file| file.look(entry)) {
+            Ok(scanned) => scanned,
+            Err(e) => {
+                let unreadable = Done::Unreadable(entry.clone(), e);
+                return filler.take(unreadable, as_it_is).map(|_| false);
+            }
+        };
+        let one = std::iter::once(Ok::<_, HostError>(scanned));
+        let mut cutter = Cutter::new(one, self.source, self.geometry.chunk_bytes, self.list_bytes);
+        let mut changed = false;
+        pipeline::ordered(
+            self.depth,
+            || Ok(cutter.next_work()?),
+            |work| self.worker.work(work, as_it_is),
+            |done| {
+                for done in done {
+                    changed |= filler.take(done, as_it_is)?.is_some();
+                }
+                Ok::<_, PackError>(())
+            },
+        )?;
+        Ok(changed)
+    }
+}
