@@ -14,6 +14,7 @@ mod journey {
     mod losses;
     mod papers;
     mod resume;
+    mod rounds;
     mod roundtrip;
     mod writing;
 }

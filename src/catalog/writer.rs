@@ -25,8 +25,9 @@ pub struct CatalogWriter {
 }
 
 impl CatalogWriter {
-    /// A catalog of this run, from part 0 on.
-    pub fn create(run: RunId) -> io::Result<Self> {
+    /// A catalog of this run, from part 0 on, after what earlier runs of the set have put into
+    /// `index`; `open` is the file that they left in progress.
+    pub fn create(run: RunId, index: Index, open: Option<Entry>) -> io::Result<Self> {
         Ok(Self {
             run,
             part: 0,
@@ -34,8 +35,8 @@ impl CatalogWriter {
             frame: Vec::new(),
             reopened: 0,
             frame_first: Vec::new(),
-            open: None,
-            index: Index::default(),
+            open,
+            index,
             compressor: zstd::bulk::Compressor::new(3)?,
         })
     }

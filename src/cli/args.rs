@@ -34,7 +34,8 @@ pub enum Command {
     /// Pack a dataset onto drives
     #[command(after_help = "Example:
   holdall pack photos --drive a=/media/usb1 --drive a=/media/usb2 \\
-      --drive b=/media/usb3 --drive b=/media/usb4 --survive cases=1 -r age1...")]
+      --drive b=/media/usb3 --drive b=/media/usb4 --survive cases=1 -r age1...
+  holdall pack --continue --drive a=/media/usb5 --drive b=/media/usb6")]
     Pack(PackArgs),
     /// Check every block of every shard on drives; needs no key
     #[command(after_help = "Example:
@@ -71,7 +72,12 @@ pub struct KeygenArgs {
 #[derive(Args)]
 pub struct PackArgs {
     /// The folder (or file) to pack
-    pub source: PathBuf,
+    #[arg(required_unless_present = "go_on", conflicts_with = "go_on")]
+    pub source: Option<PathBuf>,
+    /// Go on with a shipment in progress: the next set, or the rest after a crash
+    #[arg(long = "continue", value_name = "SHIPMENT", id = "go_on")]
+    #[allow(clippy::option_option, reason = "clap's way to say that the value may be left out")]
+    pub go_on: Option<Option<String>>,
     /// A drive: the name of its case, and the path where it is mounted (repeatable)
     #[arg(long = "drive", value_name = "CASE=PATH", required = true)]
     pub drives: Vec<String>,
@@ -105,6 +111,9 @@ pub struct PackArgs {
     /// Do not read everything back at the end
     #[arg(long)]
     pub no_read_back: bool,
+    /// Ask nothing: pack what fits now, and the rest on further sets
+    #[arg(long)]
+    pub yes: bool,
     /// Sizes of chunk, block, and blocks a shard, for tests
     #[arg(long, hide = true, value_name = "C,B,N")]
     pub geometry: Option<String>,

@@ -17,6 +17,7 @@ mod ls;
 mod missing;
 mod pack;
 mod restore;
+mod rounds;
 pub mod run;
 mod show;
 pub mod sizes;

@@ -5,60 +5,129 @@ use super::exit::Status;
 use super::face::Face;
 use super::json::{emit, out};
 use super::run::Refusal;
-use super::show;
 use super::sizes::parse_size;
+use super::{rounds, show};
 use crate::entropy::System;
 use crate::keys::recipients::{KeyError, Recipients};
 use crate::packer::Checkpoint;
 use crate::plan::place::PlaceError;
 use crate::plan::room::{Geometry, RoomError};
 use crate::plan::survive::Survive;
-use crate::verbs::pack::{self as verb, PackJobError, PackOptions};
+use crate::verbs::pack::{self as verb, GoOn, PackJobError, PackOptions, Prepared};
 use std::path::PathBuf;
 
 /// Packs.
 pub fn pack(args: PackArgs, face: &Face) -> Result<Status, Refusal> {
-    let options = meant(args)?;
-    let prepared = verb::prepare(options, &System, face.monitor()).map_err(refusal)?;
+    let yes = args.yes;
+    let prepared = if let Some(shipment) = args.go_on.clone() {
+        match verb::go_on(going_on(args, shipment)?, &System, face.monitor()).map_err(refusal)? {
+            Some(prepared) => prepared,
+            None => return Ok(nothing_left(face)),
+        }
+    } else {
+        let prepared = verb::prepare(meant(args)?, &System, face.monitor()).map_err(refusal)?;
+        if prepared.plan.missing_bytes > 0 && !yes {
+            return ask_for_more(prepared, face);
+        }
+        prepared
+    };
+    sets(prepared, face)
+}
+
+/// Packs a set, and those that follow as drives are attached.
+fn sets(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
+    let mut prepared = prepared;
+    let mut status = Status::Done;
+    loop {
+        show_plan(&prepared, face);
+        let facts = show::PlanFacts::of(&prepared);
+        let outcome = prepared.run(face.monitor()).map_err(refusal)?;
+        face.finish();
+        face.print_problems();
+        if face.is_json() {
+            emit(&show::packed_json(&outcome));
+        } else {
+            out(&show::packed(&facts, &outcome));
+        }
+        let lost = outcome.verdict.as_ref().is_some_and(|v| !v.restorable());
+        status = status.merge(match () {
+            () if lost || outcome.packed.stopped => Status::Failed,
+            () if !face.problems().is_empty() || !outcome.is_proven() => Status::Problems,
+            () => Status::Done,
+        });
+        if outcome.left_bytes == 0 {
+            return Ok(status);
+        }
+        let Some(drives) = rounds::next_drives(face) else {
+            return Ok(status.merge(Status::Waiting));
+        };
+        let shipment = Some(outcome.shipment);
+        let next = GoOn { shipment, drives, recipients: None, survive: None };
+        prepared = match verb::go_on(next, &System, face.monitor()).map_err(refusal)? {
+            Some(prepared) => prepared,
+            None => return Ok(status),
+        };
+    }
+}
+
+fn show_plan(prepared: &Prepared, face: &Face) {
     face.finish();
     if face.is_json() {
-        emit(&show::plan_json(&prepared));
+        emit(&show::plan_json(prepared));
     } else {
-        out(&show::plan(&prepared));
+        out(&show::plan(prepared));
     }
-    let facts = show::PlanFacts::of(&prepared);
-    let outcome = prepared.run(face.monitor()).map_err(refusal)?;
+}
+
+fn nothing_left(face: &Face) -> Status {
     face.finish();
-    face.print_problems();
     if face.is_json() {
-        emit(&show::packed_json(&outcome));
+        emit(&serde_json::json!({"event": "nothing-left"}));
     } else {
-        out(&show::packed(&facts, &outcome));
+        out("Nothing is left to do: no shipment is in progress on this machine.\n");
     }
-    let lost = outcome.verdict.as_ref().is_some_and(|v| !v.restorable());
-    Ok(match () {
-        () if lost || outcome.packed.stopped => Status::Failed,
-        () if !face.problems().is_empty() || !outcome.is_proven() => Status::Problems,
-        () => Status::Done,
-    })
+    Status::Done
+}
+
+/// The drives cannot hold the dataset: goes on with a part of it if a person agrees.
+fn ask_for_more(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
+    face.finish();
+    let (missing, holds) = (prepared.plan.missing_bytes, prepared.plan.holds_bytes);
+    if !face.is_json() && rounds::can_ask() {
+        show_plan(&prepared, face);
+        if rounds::agrees("Pack what fits, and the rest on further sets?") {
+            return sets(prepared, face);
+        }
+        prepared.discard().map_err(refusal)?;
+        return Ok(Status::Done);
+    }
+    let survive = prepared.plan.survive;
+    prepared.discard().map_err(refusal)?;
+    Err(Refusal::usage(
+        format!(
+            "the dataset may need more room than there is: under the rule {survive} the drives hold \
+             {holds} bytes, and {missing} bytes are missing"
+        ),
+        "add drives or larger ones, pack less (--exclude), ask for less with --survive, or add \
+         --yes: what fits is packed now, and the rest on further sets",
+    ))
+}
+
+/// With what to go on.
+fn going_on(args: PackArgs, shipment: Option<String>) -> Result<GoOn, Refusal> {
+    let wrong = |text| Refusal::usage(text, "write --continue SHIPMENT as pack has printed it");
+    let shipment = shipment.map(|id| id.parse()).transpose().map_err(wrong)?;
+    let drives = args.drives.iter().map(|d| drive(d)).collect::<Result<_, _>>()?;
+    let none = args.recipients.is_empty() && args.recipient_files.is_empty();
+    let recipients = if none { None } else { Some(recipients(&args)?) };
+    Ok(GoOn { shipment, drives, recipients, survive: survive(&args)? })
 }
 
 /// What the arguments mean.
 fn meant(args: PackArgs) -> Result<PackOptions, Refusal> {
     let drives = args.drives.iter().map(|d| drive(d)).collect::<Result<_, _>>()?;
-    let recipients = Recipients::read(&args.recipients, &args.recipient_files);
-    let recipients = recipients.map_err(|e| {
-        let hint = match e {
-            KeyError::NoRecipient => "add -r RECIPIENT; holdall keygen makes one",
-            KeyError::Recipient { .. } => "a recipient begins with age1: holdall keygen prints it",
-            _ => "name a file with one recipient a line",
-        };
-        Refusal::failed(e).hint(hint).status(Status::Usage)
-    })?;
-    let survive = args.survive.as_deref().map(str::parse::<Survive>).transpose().map_err(|e| {
-        let hint = "write --survive cases=1, drives=1, cases=1,drives=1 or none";
-        Refusal::failed(e).hint(hint).status(Status::Usage)
-    })?;
+    let recipients = recipients(&args)?;
+    let survive = survive(&args)?;
     let checkpoint = match args.checkpoint.as_deref().map(parse_size) {
         None => Checkpoint::default(),
         Some(Ok(bytes)) => Checkpoint { bytes, seconds: 0 },
@@ -66,7 +135,7 @@ fn meant(args: PackArgs) -> Result<PackOptions, Refusal> {
     };
     let geometry = args.geometry.as_deref().map(geometry).transpose()?;
     Ok(PackOptions {
-        source: args.source,
+        source: args.source.unwrap_or_default(),
         drives,
         recipients,
         survive,
@@ -78,6 +147,24 @@ fn meant(args: PackArgs) -> Result<PackOptions, Refusal> {
         checkpoint,
         read_back: !args.no_read_back,
         geometry,
+    })
+}
+
+fn recipients(args: &PackArgs) -> Result<Recipients, Refusal> {
+    Recipients::read(&args.recipients, &args.recipient_files).map_err(|e| {
+        let hint = match e {
+            KeyError::NoRecipient => "add -r RECIPIENT; holdall keygen makes one",
+            KeyError::Recipient { .. } => "a recipient begins with age1: holdall keygen prints it",
+            _ => "name a file with one recipient a line",
+        };
+        Refusal::failed(e).hint(hint).status(Status::Usage)
+    })
+}
+
+fn survive(args: &PackArgs) -> Result<Option<Survive>, Refusal> {
+    args.survive.as_deref().map(str::parse::<Survive>).transpose().map_err(|e| {
+        let hint = "write --survive cases=1, drives=1, cases=1,drives=1 or none";
+        Refusal::failed(e).hint(hint).status(Status::Usage)
     })
 }
 
@@ -118,13 +205,14 @@ pub fn refusal(error: PackJobError) -> Refusal {
             "add drives or cases, or ask for less with --survive; --survive none keeps no parity",
             Status::Usage,
         ),
-        PackJobError::Plan { source: RoomError::TooLittle { .. }, .. } => (
-            "add drives or larger ones, pack less (--exclude), or ask for less with --survive",
-            Status::Failed,
-        ),
+        PackJobError::Plan { source: RoomError::TooLittle { .. }, .. } => {
+            ("add drives or larger ones, or ask for less with --survive", Status::Failed)
+        }
+        PackJobError::Which { .. } => ("write --continue SHIPMENT, one of them", Status::Usage),
         PackJobError::Scan(_) => ("name a folder or file that exists", Status::Failed),
         PackJobError::Pack(_) => (
-            "what was committed stays on the drives; free or replace the drives and pack again",
+            "what was committed stays on the drives: free or replace the drives, then holdall pack \
+             --continue",
             Status::Failed,
         ),
         _ => ("", Status::Failed),

@@ -46,7 +46,8 @@ pub fn status(outcome: &RestoreOutcome) -> Status {
     let r = &outcome.restored;
     match () {
         () if r.lost > 0 || outcome.gaps || r.stopped => Status::Failed,
-        () if r.waiting > 0 => Status::Waiting,
+        () if !outcome.awaited.is_empty() && outcome.given_up => Status::Failed,
+        () if r.waiting > 0 || !outcome.awaited.is_empty() => Status::Waiting,
         () if r.rebuilt_blocks + r.metadata_problems + r.packed_badly > 0 || r.from_lists => {
             Status::Problems
         }

@@ -48,6 +48,17 @@ impl PlanFacts {
         }
     }
 
+    /// What to type to go on: with the same drives, or with others.
+    fn go_on_command(&self, outcome: &PackOutcome, same: bool) -> String {
+        let mut text = format!("holdall pack --continue {}", outcome.shipment);
+        for (case, drive) in &self.names {
+            let drive =
+                if same { shlex::try_quote(drive).unwrap_or_default() } else { "PATH".into() };
+            let _ = write!(text, " --drive {case}={drive}");
+        }
+        text
+    }
+
     fn table(&self, bytes: &[u64]) -> String {
         let row = |(i, (case, drive)): (usize, &(String, String))| DriveRow {
             case: case.clone(),
@@ -63,7 +74,7 @@ impl PlanFacts {
 /// The plan, before anything is written.
 pub fn plan(prepared: &Prepared) -> String {
     let facts = PlanFacts::of(prepared);
-    let (plan, totals) = (&prepared.plan, &prepared.totals);
+    let (plan, totals) = (&prepared.plan, prepared.totals());
     let mut cases: Vec<&str> = facts.names.iter().map(|(case, _)| case.as_str()).collect();
     cases.sort_unstable();
     cases.dedup();
@@ -72,8 +83,9 @@ pub fn plan(prepared: &Prepared) -> String {
     let mut t = String::new();
     let _ = writeln!(
         t,
-        "Plan for shipment {}: {} in {}.\n{}{}",
-        prepared.shipment,
+        "Plan for set {} of shipment {}: {} in {}.\n{}{}",
+        prepared.set,
+        prepared.shipment(),
         some(facts.names.len() as u64, "drive"),
         some(cases.len() as u64, "case"),
         guarantee(plan.survive),
@@ -91,6 +103,13 @@ pub fn plan(prepared: &Prepared) -> String {
         shown_bytes(totals.data_bytes),
         shown_bytes(plan.holds_bytes),
     );
+    if plan.missing_bytes > 0 {
+        let _ = writeln!(
+            t,
+            "They cannot hold all of it: {} may be left for further sets.",
+            shown_bytes(plan.missing_bytes),
+        );
+    }
     let _ = writeln!(
         t,
         "The cost: {} of {} shards are parity ({} %). At most, if nothing compresses:\n",
@@ -106,12 +125,14 @@ pub fn plan(prepared: &Prepared) -> String {
 pub fn plan_json(prepared: &Prepared) -> Value {
     json!({
         "event": "plan",
-        "shipment": prepared.shipment.to_string(),
+        "set": prepared.set,
+        "missing_bytes": prepared.plan.missing_bytes,
+        "shipment": prepared.shipment().to_string(),
         "survive": prepared.plan.survive.to_string(),
         "survive_is_default": prepared.survive_is_default,
-        "entries": prepared.totals.entries,
-        "files": prepared.totals.files,
-        "data_bytes": prepared.totals.data_bytes,
+        "entries": prepared.totals().entries,
+        "files": prepared.totals().files,
+        "data_bytes": prepared.totals().data_bytes,
         "holds_bytes": prepared.plan.holds_bytes,
         "drives": prepared.drive_names().iter().enumerate().map(|(i, (case, drive))| json!({
             "slot": i + 1,
@@ -131,12 +152,12 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome) -> String {
     if p.stopped {
         let _ = writeln!(
             t,
-            "\nStopped as asked: {} with {} are committed, the set {}-001 is not closed.\n\
-             What is there can be restored; to pack anew, remove holdall/{}-001 from the drives.",
+            "\nStopped as asked: {} with {} are committed, set {} is not closed.\n\
+             To go on: {}",
             some(p.stripes, "stripe"),
             some(p.entries, "entry").replace("entrys", "entries"),
-            outcome.shipment,
-            outcome.shipment,
+            outcome.set,
+            facts.go_on_command(outcome, true),
         );
         return t;
     }
@@ -181,6 +202,15 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome) -> String {
     let root = blake3::Hash::from_bytes(p.root).to_hex();
     let _ = writeln!(t, "The set's root (b3sum set.txt): {root}");
     t.push_str("The drives are synced: unmount them, and they are safe to unplug.\n");
+    if outcome.left_bytes > 0 {
+        let _ = writeln!(
+            t,
+            "\nSet {} is full: {} wait for further sets. Take its drives out, attach others, then:\n{}",
+            outcome.set,
+            shown_bytes(outcome.left_bytes),
+            facts.go_on_command(outcome, false),
+        );
+    }
     t
 }
 
@@ -190,6 +220,8 @@ pub fn packed_json(outcome: &PackOutcome) -> Value {
     json!({
         "event": "packed",
         "shipment": outcome.shipment.to_string(),
+        "set": outcome.set,
+        "left_bytes": outcome.left_bytes,
         "root": blake3::Hash::from_bytes(p.root).to_hex().to_string(),
         "entries": p.entries,
         "files": p.files,
@@ -424,6 +456,18 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
     if outcome.gaps {
         t.push_str("Records are missing: there may be more that nothing here names.\n");
     }
+    if !outcome.awaited.is_empty() {
+        let _ = writeln!(
+            t,
+            "Of this shipment set {} {}.",
+            outcome.awaited.join(", "),
+            if outcome.given_up {
+                "was given up"
+            } else {
+                "waits: attach its drives and run the same command again"
+            },
+        );
+    }
     if r.waiting > 0 {
         let _ = writeln!(
             t,
@@ -445,7 +489,7 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
     }
     if r.stopped {
         t.push_str("Stopped as asked: run the same command again to go on from here.\n");
-    } else if r.is_complete() && !outcome.gaps {
+    } else if r.is_complete() && !outcome.gaps && outcome.awaited.is_empty() {
         t.push_str("Every file is complete and verified.\n");
     }
     t
@@ -469,6 +513,7 @@ pub fn restored_json(outcome: &RestoreOutcome) -> Value {
             "set": set, "slot": slot, "case": case,
         })).collect::<Vec<_>>(),
         "stopped": r.stopped,
-        "complete": r.is_complete() && !outcome.gaps,
+        "awaited_sets": outcome.awaited,
+        "complete": r.is_complete() && !outcome.gaps && outcome.awaited.is_empty(),
     })
 }

@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 
 use rustix::fs::{AtFlags, FileType, StatxFlags};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use crate::format::list::{Entry, Kind};
 
@@ -17,7 +18,7 @@ const STAT_BLOCK_BYTES: u64 = 512;
 
 /// Tells one state of one inode from every other: a write, a rename or a change of metadata moves
 /// the change time on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
     /// the device's number
     pub device: u64,

@@ -7,6 +7,7 @@
 //!   reached by folder handles, so a path may have any length, and no symlink below SOURCE is
 //!   followed; (3) a path, once a name was read from a folder, is bytes and need not be UTF-8.
 
+pub mod cursor;
 pub mod filter;
 pub mod scan;
 pub mod source;

@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use super::attributes::{Attributes, Listed, Place};
 use super::beneath::open_beneath;
@@ -78,7 +79,7 @@ pub struct ScanOptions {
 }
 
 /// What a scan found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanTotals {
     /// all entries
     pub entries: u64,

@@ -8,7 +8,8 @@
 //!   C; (4) a file that changes while it is read is noticed, and is to be packed again, looked at
 //!   anew; if it never holds still it is taken as it is.
 
-use super::{ScannedEntry, Source, SourceError, SourceFile};
+use super::cursor::OpenFile;
+use super::{Identity, ScannedEntry, Source, SourceError, SourceFile};
 use crate::drives::buffer::{Pool, Pooled};
 use crate::format::list::{Entry, Hash, Kind, Method, entry_len};
 use crate::stages::compress::Compressor;
@@ -27,7 +28,7 @@ pub const HASHED_HOLE_BYTES: u64 = 16 << 30;
 pub struct LargeFile {
     /// the entry, its holes filled in
     pub entry: Arc<Entry>,
-    scanned: ScannedEntry,
+    pub(super) scanned: ScannedEntry,
     file: SourceFile,
     hash_holes: bool,
 }
@@ -63,6 +64,21 @@ impl<'a, E, I: Iterator<Item = Result<ScannedEntry, E>>> Cutter<'a, I> {
         let list_bytes = list_bytes.min(GROUP_LIST_BYTES);
         let chunk_bytes = chunk_bytes.into();
         Self { entries: entries.peekable(), source, chunk_bytes, list_bytes, large: None }
+    }
+
+    /// Begins with the rest of a large file; false if it is not the file any more that it was.
+    pub fn resume(&mut self, open: &OpenFile) -> bool {
+        let Ok(file) = self.source.open_file(&open.entry.path) else { return false };
+        if !matches!(file.identity(), Ok(identity) if identity == open.identity) {
+            return false;
+        }
+        let entry = open.entry.clone();
+        let scanned =
+            ScannedEntry { entry: (*entry).clone(), identity: open.identity, sparse: false };
+        let hash_holes = hashes_holes(&entry);
+        let large = LargeFile { entry, scanned, file, hash_holes };
+        self.large = Some((Arc::new(large), open.pieces));
+        true
     }
 
     /// The next piece of work; none at the end.
@@ -125,10 +141,14 @@ fn open_large(source: &Source, scanned: &ScannedEntry) -> Result<LargeFile, Sour
     if scanned.sparse {
         entry.holes = file.holes(entry.size)?;
     }
-    let hole_bytes: u64 = entry.holes.iter().map(|(_, len)| len).sum();
     file.advise_sequential();
-    let hash_holes = hole_bytes <= HASHED_HOLE_BYTES;
+    let hash_holes = hashes_holes(&entry);
     Ok(LargeFile { entry: Arc::new(entry), scanned, file, hash_holes })
+}
+
+/// Are the zeros of its holes few enough to be hashed?
+fn hashes_holes(entry: &Entry) -> bool {
+    entry.holes.iter().map(|(_, len)| len).sum::<u64>() <= HASHED_HOLE_BYTES
 }
 
 /// What was scanned, or if the file has changed since then, what it is now.
@@ -202,7 +222,9 @@ pub enum Done {
         last: bool,
         /// what became of it
         outcome: PieceOutcome,
-        /// the file is not as it was when it was scanned; said with the last piece
+        /// tells whether the file is the same when packing goes on
+        identity: Identity,
+        /// the file is not as it was when it was opened; said with the last piece
         changed: bool,
     },
     /// a file that cannot be opened
@@ -374,7 +396,8 @@ impl<'a> Worker<'a> {
                 Err(e) => outcome = PieceOutcome::Unreadable(e),
             }
         }
-        Done::Piece { entry: entry.clone(), number, last, outcome, changed }
+        let identity = file.scanned.identity;
+        Done::Piece { entry: entry.clone(), number, last, outcome, identity, changed }
     }
 
     fn piece_bytes(&self, file: &LargeFile, offset: u64, len: usize) -> PieceOutcome {

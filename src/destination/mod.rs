@@ -50,6 +50,8 @@ const WORK: &str = ".holdall";
 const CLAIM: &str = "restore.json";
 /// Files that are not whole, in the working folder.
 const PARTS: &str = "parts";
+/// The folder of large files that are not whole yet, in the working folder.
+const SHARED: &str = "files";
 /// On FUSE a file that is closed and removed lives on for a moment, under a hidden name: how often
 /// the working folder is tried again for that, and after how long.
 const HIDDEN_TRIES: u32 = 40;
@@ -74,7 +76,10 @@ pub struct Destination {
     dir: PathBuf,
     folders: Folders,
     work: Dir,
+    /// of this process alone
     parts: Arc<Dir>,
+    /// of all that restore into DIR
+    shared: Arc<Dir>,
     next_part: AtomicU64,
     saving: Mutex<()>,
     rights: Rights,
@@ -91,17 +96,26 @@ impl Destination {
         let root = claim::open_dir(dir)?;
         let (work, opened) = claim::claim(&root, dir, shipment)?;
         let failed = |error| DestinationError::io("open", &work_path(PARTS))(error);
-        make_folder_at(&work, PARTS.as_bytes()).map_err(failed)?;
-        let parts = open_folder_at(&work, PARTS.as_bytes()).map_err(failed)?;
+        let open_work = |folder: &Dir, name: &str| {
+            make_folder_at(folder, name.as_bytes())?;
+            open_folder_at(folder, name.as_bytes())
+        };
+        // Others may be restoring into DIR as well, from other machines too.
+        let own = getrandom::u64().map_err(|error| failed(error.into()))?;
+        let parts = open_work(&work, PARTS).map_err(failed)?;
+        let parts = open_work(&parts, &format!("{own:016x}")).map_err(failed)?;
+        let shared = open_work(&work, SHARED).map_err(failed)?;
         let work_id = file_id(&work).map_err(failed)?;
         let ignores_case = work.symlink_metadata(CLAIM.to_ascii_uppercase()).is_ok();
         metadata::end_inheritance(&parts);
+        metadata::end_inheritance(&shared);
         let rights = Rights::of_process();
         let destination = Self {
             dir: absolute,
             folders: Folders::new(root, work_id, rights.is_root),
             work,
             parts: Arc::new(parts),
+            shared: Arc::new(shared),
             next_part: AtomicU64::new(0),
             saving: Mutex::new(()),
             rights,
@@ -173,13 +187,7 @@ impl Destination {
             }
         }
         removed.map_err(failed)?;
-        let times = Timestamps {
-            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-            last_modification: Timespec {
-                tv_sec: before.st_mtime,
-                tv_nsec: before.st_mtime_nsec.cast_signed(),
-            },
-        };
+        let times = mtime(before.st_mtime, before.st_mtime_nsec);
         // Refused only where it was refused before, and reported then.
         let _ = rustix::fs::fchmod(root, Mode::from_raw_mode(before.st_mode & 0o7777));
         let _ = rustix::fs::futimens(root, &times);
@@ -189,7 +197,6 @@ impl Destination {
     /// Removes the working folder. The claim goes last, so that a DIR whose completion is cut short
     /// can be opened again.
     fn remove_work(&self) -> io::Result<()> {
-        empty_folder(&self.parts, None)?;
         empty_folder(&self.work, Some(CLAIM))?;
         empty_folder(&self.work, None)?;
         let root = self.folders.root();
@@ -215,6 +222,14 @@ fn checked(path: &[u8], ignores_case: bool) -> Result<&[u8], DestinationError> {
         return Err(DestinationError::Reserved { path: path.to_vec() });
     }
     Ok(path)
+}
+
+/// A modification time to be set; the time of access is left alone.
+fn mtime(seconds: i64, nanos: u64) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec: seconds, tv_nsec: nanos.cast_signed() },
+    }
 }
 
 /// Path from DIR of something in the working folder, for errors.

@@ -1,9 +1,10 @@
-//! Part files: what is not whole yet lies in `DIR/.holdall/parts` under a short name.
+//! Part files: what is not whole yet lies in `DIR/.holdall/parts` under a short name, or in
+//! `DIR/.holdall/files` under one that others who restore into DIR know too.
 //!
 //! - Enters: runs of bytes, in any order, from many threads.
 //! - Leaves: a file that can be renamed to its final name in one step.
 //! - Always holds: (1) a name is used by one part only; (2) a part that is dropped before it has
-//!   its final name is removed; (3) bytes that were never written are a hole.
+//!   its final name is removed, unless it is shared; (3) bytes that were never written are a hole.
 
 use std::fs::File;
 use std::io;
@@ -15,27 +16,30 @@ use cap_std::fs::Dir;
 use rustix::fs::OFlags;
 
 use super::error::DestinationError;
-use super::folders::{as_path, empty_folder, open_at};
-use super::{Destination, PARTS, work_path};
+use super::folders::{as_path, open_at};
+use super::{Destination, PARTS, SHARED, work_path};
 
 /// A name in the parts folder; what has it is removed unless it was moved away.
 pub(super) struct Part {
     pub(super) folder: Arc<Dir>,
     pub(super) name: String,
-    pub(super) moved: bool,
+    /// where the folder lies in the working folder
+    place: &'static str,
+    /// it is not removed: it was moved away, or belongs to others too
+    pub(super) stays: bool,
 }
 
 impl Part {
     /// The part's path from DIR, for errors.
     pub(super) fn path(&self) -> Vec<u8> {
-        work_path(&format!("{PARTS}/{}", self.name))
+        work_path(&format!("{}/{}", self.place, self.name))
     }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
-        if !self.moved {
-            // What cannot be removed now goes with `clear_parts` or `complete`.
+        if !self.stays {
+            // What cannot be removed now goes with `complete`.
             let _ = self.folder.remove_file(as_path(self.name.as_bytes()));
         }
     }
@@ -77,9 +81,20 @@ impl Destination {
         Ok(PartFile { file, part })
     }
 
-    /// Removes the parts that an interrupted run left. Nothing else may be restoring into DIR.
-    pub fn clear_parts(&self) -> Result<(), DestinationError> {
-        empty_folder(&self.parts, None).map_err(DestinationError::io("clear", &work_path(PARTS)))
+    /// Opens or makes the file of this name in `DIR/.holdall/files`, which others may be writing to
+    /// at other places.
+    pub fn share_file(&self, name: &str) -> Result<PartFile, DestinationError> {
+        let path = work_path(&format!("{SHARED}/{name}"));
+        let flags = OFlags::RDWR | OFlags::CREATE;
+        let file = open_at(&self.shared, name.as_bytes(), flags, 0o600)
+            .map_err(DestinationError::io("open", &path))?;
+        let part = Part {
+            folder: Arc::clone(&self.shared),
+            place: SHARED,
+            name: name.into(),
+            stays: true,
+        };
+        Ok(PartFile { file, part })
     }
 
     /// Makes something under a short name that nothing has; `make` must not replace.
@@ -94,10 +109,8 @@ impl Destination {
             let made = make(&self.parts, name.as_bytes());
             match made {
                 Ok(made) => {
-                    return Ok((
-                        made,
-                        Part { folder: Arc::clone(&self.parts), name, moved: false },
-                    ));
+                    let folder = Arc::clone(&self.parts);
+                    return Ok((made, Part { folder, place: PARTS, name, stays: false }));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {

@@ -12,11 +12,11 @@ use cap_std::fs::{Dir, MetadataExt};
 use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
 use rustix::io::Errno;
 
-use super::Destination;
 use super::error::DestinationError;
 use super::folders::{as_path, split};
 use super::metadata::{MetadataProblem, disarm, set_on_handle, set_on_part};
 use super::part::{Part, PartFile};
+use super::{Destination, mtime};
 use crate::format::list::{Entry, Kind};
 
 /// Bytes that a name may have.
@@ -128,6 +128,19 @@ impl Destination {
         linked.map_err(placing("link", path))
     }
 
+    /// Makes a hard link in a folder that is finished, which stays as it is.
+    pub fn add_hard_link(&self, entry: &Entry) -> Result<(), DestinationError> {
+        let path = self.path_of(entry, &[Kind::HardLink])?;
+        let shown = split(path).0;
+        let folder = self.folders.open_or_make(shown)?;
+        let before = rustix::fs::fstat(&*folder).map_err(DestinationError::io("look at", shown))?;
+        let made = self.make_hard_link(entry, true);
+        // Refused only where it was refused before, and reported then.
+        let _ = rustix::fs::fchmod(&*folder, Mode::from_raw_mode(before.st_mode & 0o7777));
+        let _ = rustix::fs::futimens(&*folder, &mtime(before.st_mtime, before.st_mtime_nsec));
+        made
+    }
+
     /// Gives a folder its own owner, attributes, mode and times; with the empty path, DIR. To be done when
     /// nothing more is put into it, and for the folders in it first; after a resume, for every
     /// folder again.
@@ -159,7 +172,7 @@ impl Destination {
             renamed = self.folders.within(&folder, rename);
         }
         renamed.map_err(placing("rename to", path))?;
-        part.moved = true;
+        part.stays = true;
         Ok(())
     }
 

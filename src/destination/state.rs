@@ -12,7 +12,7 @@ use cap_std::fs::Dir;
 use rustix::fs::OFlags;
 
 use super::folders::{as_path, open_at};
-use super::{CLAIM, Destination, DestinationError, PARTS, work_path};
+use super::{CLAIM, Destination, DestinationError, PARTS, SHARED, work_path};
 
 /// What a file is called until it is whole.
 const UNFINISHED: &str = ".new";
@@ -60,6 +60,23 @@ impl Destination {
         read_file(&self.work, name).map_err(DestinationError::io("load", &work_path(name)))
     }
 
+    /// The names of the states that begin so, sorted.
+    pub fn state_names(&self, beginning: &str) -> Result<Vec<String>, DestinationError> {
+        let list = || -> io::Result<Vec<String>> {
+            let mut names = Vec::new();
+            for entry in self.work.entries()? {
+                let name = entry?.file_name().into_string();
+                names.extend(
+                    name.ok()
+                        .filter(|name| name.starts_with(beginning) && !name.ends_with(UNFINISHED)),
+                );
+            }
+            names.sort_unstable();
+            Ok(names)
+        };
+        list().map_err(DestinationError::io("list", super::WORK.as_bytes()))
+    }
+
     /// Removes a state file; one that is not there is fine.
     pub fn remove_state(&self, name: &str) -> Result<(), DestinationError> {
         state_name(name)?;
@@ -81,7 +98,7 @@ impl Destination {
 fn state_name(name: &str) -> Result<(), DestinationError> {
     let bad = name.is_empty()
         || name.contains(['/', '\0'])
-        || [".", "..", CLAIM, PARTS].contains(&name)
+        || [".", "..", CLAIM, PARTS, SHARED].contains(&name)
         || name.ends_with(UNFINISHED);
     if bad { Err(DestinationError::Reserved { path: work_path(name) }) } else { Ok(()) }
 }

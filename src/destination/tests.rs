@@ -338,17 +338,19 @@ fn parts_do_not_stay() {
     lost.write_at(0, b"x").unwrap();
     assert_eq!(parts_left(&dir), 1);
     drop(lost);
-    // What a run that was killed leaves, under names that the next may want too.
-    for number in 0..40 {
-        let name = format!(".holdall/parts/{:x}-{number:x}", std::process::id());
-        fs::write(dir.join(name), "x").unwrap();
-    }
+    // Another process that restores into DIR uses names of its own.
     let (again, _) = Destination::open(&scratch.path().join("out"), SHIPMENT).unwrap();
-    let part = again.begin_file().unwrap();
-    assert_eq!(parts_left(&dir), 41);
-    again.finish_file(part, &entry("file", Kind::File), false).unwrap();
-    again.clear_parts().unwrap();
+    let (mine, other) = (destination.begin_file().unwrap(), again.begin_file().unwrap());
+    assert_eq!(parts_left(&dir), 2);
+    again.finish_file(other, &entry("file", Kind::File), false).unwrap();
+    drop(mine);
     assert_eq!(parts_left(&dir), 0);
+    // A shared file is one for all, and stays until it is whole.
+    destination.share_file("a").unwrap().write_at(0, b"x").unwrap();
+    let shared = again.share_file("a").unwrap();
+    shared.write_at(1, b"y").unwrap();
+    again.finish_file(shared, &entry("shared", Kind::File), false).unwrap();
+    assert_eq!(fs::read(dir.join("shared")).unwrap(), b"xy");
     assert!(again.free_bytes().unwrap() > 0);
     again.sync().unwrap();
 }

@@ -315,6 +315,16 @@ impl Drive for LocalDrive {
         committed.map_err(|source| self.error("commit", path, source))
     }
 
+    fn remove(&self, path: &str) -> Result<(), DriveError> {
+        let removed = match self.place(path) {
+            Ok((folder, name)) => filesystem::remove(folder, name).map(|_| ()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        };
+        self.unsynced(|unsynced| unsynced.files.remove(path));
+        removed.map_err(|source| self.error("remove", path, source))
+    }
+
     fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
         if mode == ReadMode::Medium {
             self.reach_medium()?;

@@ -294,6 +294,16 @@ impl Drive for MemoryDrive {
         self.0.put("commit", path, bytes)
     }
 
+    fn remove(&self, path: &str) -> Result<(), DriveError> {
+        self.0.attempt("remove", path, |state| {
+            check_file(path)?;
+            if let Some(file) = state.files.remove(path) {
+                state.used_bytes -= room_of(file.len());
+            }
+            Ok(())
+        })
+    }
+
     fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
         let len = self.0.attempt("open", path, |state| {
             check_file(path)?;

@@ -6,6 +6,7 @@
 //!   drives' files; (3) paths are made of `[0-9a-z.-]` names and `/`, relative to the folder that
 //!   the drive was given as, so a drive may be a mount point or any directory.
 
+mod absent;
 pub mod buffer;
 pub mod detect;
 mod device;
@@ -17,6 +18,7 @@ pub mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use absent::AbsentDrive;
 pub use local::LocalDrive;
 pub use memory::MemoryDrive;
 
@@ -134,6 +136,8 @@ pub trait Drive: Send + Sync {
     /// Writes a file under a temporary name, syncs it, renames it and syncs its folder: after a
     /// crash it is there whole or not at all.
     fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError>;
+    /// Removes a file; one that is not there is fine.
+    fn remove(&self, path: &str) -> Result<(), DriveError>;
     /// Opens a file for reading.
     fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError>;
     /// How far [`ReadMode::Medium`] can be trusted on this drive.

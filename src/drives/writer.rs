@@ -136,6 +136,17 @@ impl<'scope> Writers<'scope> {
         self.state.failures.iter().map(|failure| failure.get().cloned()).collect()
     }
 
+    /// Leaves a drive out from the start, as if it had failed.
+    pub fn leave_out(&self, drive: usize) {
+        let source = io::Error::other("the drive is left out");
+        fail(&self.state.failures[drive], DriveError::new(&self.names[drive], "use", "", source));
+    }
+
+    /// How many drives have failed so far.
+    pub fn failures(&self) -> usize {
+        self.state.failures.iter().filter(|failure| failure.get().is_some()).count()
+    }
+
     /// Waits for everything queued and ends the threads; returns what [`Writers::failed`] does.
     /// Nothing is synced.
     pub fn finish(mut self) -> Vec<Option<Arc<DriveError>>> {

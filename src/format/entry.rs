@@ -2,6 +2,7 @@
 
 use super::FormatError;
 use super::wire::{Fields, Put};
+use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
 /// The longest name in a path. Most file systems take 255 bytes; exFAT and NTFS take 255 units of
@@ -9,7 +10,7 @@ use std::fmt::Write as _;
 pub const NAME_BYTES: usize = 1_020;
 
 /// What an entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Kind {
     /// a directory
@@ -48,7 +49,7 @@ impl Kind {
 }
 
 /// One path of the dataset with its metadata.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// relative to SOURCE, `/` between names, no leading or trailing `/`; empty for SOURCE itself
     pub path: Vec<u8>,

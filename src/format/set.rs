@@ -5,6 +5,7 @@ use super::ids::{RunId, SetNumber, ShipmentId, Slot};
 use super::label::checked_case;
 use super::list::Hash;
 use super::{FORMAT_VERSION, FormatError};
+use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
 /// The longest set.txt that is read.
@@ -22,7 +23,7 @@ pub struct SlotLine {
 }
 
 /// A run of the set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunLine {
     /// its id
     pub run: RunId,

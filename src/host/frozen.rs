@@ -134,7 +134,7 @@ impl FrozenWriter {
     }
 }
 
-fn sync_folder_of(path: &Path) -> Result<(), HostError> {
+pub(super) fn sync_folder_of(path: &Path) -> Result<(), HostError> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -202,6 +202,15 @@ impl FrozenList {
         }
     }
 
+    /// The entries after the first `count`.
+    pub fn iter_from(&self, count: u64) -> Result<Entries<'_>, HostError> {
+        let mut entries = self.iter();
+        while entries.seen < count {
+            entries.skip_next()?;
+        }
+        Ok(entries)
+    }
+
     /// Removes the file.
     pub fn remove(self) -> Result<(), HostError> {
         std::fs::remove_file(&self.path)
@@ -261,7 +270,8 @@ impl Entries<'_> {
         HostError::Damaged { path: self.list.path.clone(), at: self.at, what }
     }
 
-    fn read_next(&mut self) -> Result<Option<ScannedEntry>, HostError> {
+    /// Makes the next record lie at `used`; its bytes, none at the end.
+    fn begin_record(&mut self) -> Result<Option<usize>, HostError> {
         let begin = self.at;
         self.fill(LEN_BYTES)?;
         let len = number(&self.buffer[self.used..self.used + LEN_BYTES]);
@@ -278,6 +288,23 @@ impl Entries<'_> {
             return Err(self.damaged("a record has an impossible length"));
         }
         self.fill(len)?;
+        Ok(Some(len))
+    }
+
+    fn skip_next(&mut self) -> Result<(), HostError> {
+        match self.begin_record()? {
+            Some(len) => {
+                self.skip(len);
+                self.seen += 1;
+                Ok(())
+            }
+            None => Err(self.damaged("it has fewer records than were packed")),
+        }
+    }
+
+    fn read_next(&mut self) -> Result<Option<ScannedEntry>, HostError> {
+        let begin = self.at;
+        let Some(len) = self.begin_record()? else { return Ok(None) };
         let scanned = decode(&self.buffer[self.used..self.used + len]).map_err(|source| {
             HostError::Record { path: self.list.path.clone(), at: begin, source }
         })?;

@@ -14,8 +14,10 @@ use std::path::{Path, PathBuf};
 use crate::format::FormatError;
 
 pub mod frozen;
+pub mod state;
 
 pub use frozen::{Entries, FrozenList, FrozenWriter};
+pub use state::{State, StateFolder};
 
 /// What went wrong with the host's state.
 #[derive(Debug, thiserror::Error)]

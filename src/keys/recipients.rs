@@ -92,6 +92,11 @@ impl Recipients {
         if all.is_empty() { Err(KeyError::NoRecipient) } else { Ok(Self(all)) }
     }
 
+    /// As text, one word each.
+    pub fn words(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.0.len()

@@ -46,6 +46,7 @@ pub fn label(job: &SetJob, number: usize) -> Vec<u8> {
 pub fn close(
     job: &SetJob,
     mut committer: Committer,
+    last: bool,
     monitor: &dyn Monitor,
 ) -> Result<Packed, PackError> {
     committer.commit_index()?;
@@ -61,11 +62,11 @@ pub fn close(
         closed: job.entropy.now(),
         survive: job.plan.survive.to_string(),
         slots: job.drives.iter().enumerate().map(slot).collect(),
-        runs: vec![committer.run_line()],
+        runs: committer.run_lines(),
         parts: committer.parts.clone(),
-        before: None,
+        before: job.begin.before,
         base: None,
-        last: true,
+        last,
     };
     let set_txt: Arc<[u8]> = text.encode().into();
     committer.commit_file("set.txt", set_txt.clone())?;
@@ -75,7 +76,7 @@ pub fn close(
     write_papers(job, &mut committer)?;
     let outcomes = committer.writers.sync();
     committer.note_failures(&outcomes)?;
-    Ok(committer.packed(text.root(), false))
+    Ok(committer.packed(text.root()))
 }
 
 /// The labels as they were written at the start; a failed drive's is made again.

@@ -2,9 +2,10 @@
 //! at checkpoints the catalog so far and the records are written to every drive.
 
 use super::fill::FilledStripe;
-use super::{PackError, Packed, SUITE, SetJob};
+use super::{PackError, Packed, SUITE, SetJob, Step};
 use crate::catalog::CatalogWriter;
 use crate::catalog::writer::PART_BYTES;
+use crate::dataset::cursor::Cursor;
 use crate::drives::buffer::{Pool, Pooled};
 use crate::drives::writer::{Outcome, Shared, Writers};
 use crate::format::catalog::INDEX_PART;
@@ -51,6 +52,10 @@ pub struct Committer<'a> {
     /// record and catalog files so far: path and BLAKE3
     pub(super) files: Vec<(String, Hash)>,
     pub(super) parts: Vec<PartLine>,
+    /// the runs before
+    earlier: Vec<RunLine>,
+    /// what the stripes so far have packed
+    cursor: Cursor,
     /// drives whose failure was reported
     pub(super) failed: Vec<bool>,
 }
@@ -72,6 +77,9 @@ impl<'a> Committer<'a> {
         catalog: CatalogWriter,
         monitor: &'a dyn Monitor,
     ) -> Result<Self, PackError> {
+        let earlier = job.begin.earlier.clone().unwrap_or_default();
+        let mut failed = vec![false; job.drives.len()];
+        job.begin.left_out.iter().for_each(|drive| failed[*drive] = true);
         let mut committer = Self {
             job,
             writers,
@@ -80,7 +88,7 @@ impl<'a> Committer<'a> {
             pool: Pool::keeping(FREE_BUFFERS),
             codes: HashMap::new(),
             commitment: job.key.commitment(),
-            previous: [0; 32],
+            previous: earlier.runs.last().map_or([0; 32], |run| run.last),
             waiting: Vec::new(),
             waiting_bytes: 0,
             last_commit: job.entropy.seconds(),
@@ -88,11 +96,14 @@ impl<'a> Committer<'a> {
             stripes: 0,
             stored_bytes: 0,
             drive_bytes: vec![0; job.drives.len()],
-            files: Vec::new(),
-            parts: Vec::new(),
-            failed: vec![false; job.drives.len()],
+            files: earlier.files,
+            parts: earlier.parts,
+            earlier: earlier.runs,
+            cursor: job.begin.cursor.clone(),
+            failed,
         };
-        for drive in 0..job.drives.len() {
+        let begun = job.begin.earlier.is_some();
+        for drive in (0..job.drives.len()).filter(|_| !begun) {
             let label: Arc<[u8]> = super::close::label(job, drive).into();
             let path = format!("{}/label.json", job.folder());
             let _ = committer.writers.commit_one(drive, &path, label);
@@ -141,7 +152,7 @@ impl<'a> Committer<'a> {
 
     /// Seals a stripe, hands its shards to the drives and keeps its record.
     pub fn stripe(&mut self, stripe: FilledStripe) -> Result<(), PackError> {
-        let FilledStripe { filled, place } = stripe;
+        let FilledStripe { filled, place, reason, cursor } = stripe;
         let blocks = filled.blocks;
         let (k, m) = (place.k as u8, place.m as u8);
         let shape = StripeShape { id: filled.id, suite: SUITE, k, m, blocks };
@@ -158,8 +169,9 @@ impl<'a> Committer<'a> {
         let hashes = seal_stripe(self.job.key, &shape, &salts, &payloads, code, &mut buffer);
         drop(payloads);
         self.write_shards(&shape, &place, buffer);
-        self.keep_record(&shape, &place, &salts, hashes);
+        self.keep_record(&shape, &place, reason, &salts, hashes);
         self.stripes += 1;
+        self.cursor = cursor;
         self.stored_bytes += filled.stored_bytes();
         self.waiting_bytes += blocks.file_bytes() as u64;
         self.catalog.push(filled.items)?;
@@ -185,6 +197,7 @@ impl<'a> Committer<'a> {
         &mut self,
         shape: &StripeShape,
         place: &StripePlace,
+        reason: Reason,
         salts: &[Salt],
         hashes: Vec<Hash>,
     ) {
@@ -197,7 +210,7 @@ impl<'a> Committer<'a> {
             set: self.job.set,
             id: shape.id,
             kind: StripeKind::Across,
-            reason: Reason::Planned,
+            reason,
             suite: shape.suite,
             k: shape.k,
             m: shape.m,
@@ -272,11 +285,13 @@ impl<'a> Committer<'a> {
         };
         let file = record::encode_file(&header, &self.waiting);
         let path = record_path(self.job.run, self.record_files);
+        self.record_files += 1;
+        let step = Step { cursor: &self.cursor, run: self.run_line(), index: self.catalog.index() };
+        (self.job.journal)(&step)?;
         self.files.push((path.clone(), *blake3::hash(&file).as_bytes()));
         self.commit_file(&path, file.into())?;
         self.waiting.clear();
         self.waiting_bytes = 0;
-        self.record_files += 1;
         self.last_commit = self.job.entropy.seconds();
         Ok(())
     }
@@ -288,7 +303,7 @@ impl<'a> Committer<'a> {
     }
 
     /// What was packed so far.
-    pub(super) fn packed(&self, root: Hash, stopped: bool) -> Packed {
+    pub(super) fn packed(&self, root: Hash) -> Packed {
         let index = self.catalog.index();
         Packed {
             entries: index.entries,
@@ -299,13 +314,20 @@ impl<'a> Committer<'a> {
             drive_bytes: self.drive_bytes.clone(),
             failed: (0..self.failed.len()).filter(|i| self.failed[*i]).collect(),
             root,
-            stopped,
+            cursor: self.cursor.clone(),
             ..Packed::default()
         }
     }
 
+    /// The runs' lines in set.txt.
+    pub(super) fn run_lines(&self) -> Vec<RunLine> {
+        let mut lines = self.earlier.clone();
+        lines.push(self.run_line());
+        lines
+    }
+
     /// This run's line in set.txt.
-    pub(super) fn run_line(&self) -> RunLine {
+    fn run_line(&self) -> RunLine {
         RunLine {
             run: self.job.run,
             commitment: self.commitment,

@@ -2,16 +2,17 @@
 //! to their roots, and fills stripe after stripe.
 
 use super::PackError;
+use crate::dataset::cursor::{Cursor, OpenFile};
 use crate::dataset::work::{Done, Outcome, PieceOutcome};
 use crate::format::ids::{RunId, StripeId, StripeNumber};
 use crate::format::list::{End, Entry, Hash, State, shown_path};
+use crate::format::record::Reason;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::plan::place::{Placement, StripePlace};
 use crate::plan::room::Geometry;
 use crate::sets::open::chain;
 use crate::stages::dedup::{Dedup, Known};
 use crate::stages::fill::{Bundle, Draft, DraftItem, Filled, NewChunk};
-use crate::stages::hash::Merge;
 use crossbeam_channel::Sender;
 use std::sync::Arc;
 
@@ -21,6 +22,10 @@ pub struct FilledStripe {
     pub filled: Filled,
     /// its drives
     pub place: StripePlace,
+    /// what made the place differ from the plan
+    pub reason: Reason,
+    /// what is packed with it
+    pub cursor: Cursor,
 }
 
 /// What the filling leaves.
@@ -30,8 +35,26 @@ pub struct FillOutcome {
     pub duplicate_bytes: u64,
     /// extents the dedup table forgot
     pub forgotten: u64,
-    /// the dataset did not come to its end
+    /// it was stopped
     pub stopped: bool,
+    /// the drives were full before the dataset came to its end
+    pub full: bool,
+    /// the dataset came to its end
+    pub ended: bool,
+}
+
+/// Where filling begins.
+pub struct Start {
+    /// the run
+    pub run: RunId,
+    /// sizes
+    pub geometry: Geometry,
+    /// on which drives
+    pub placement: Placement,
+    /// what is packed already
+    pub cursor: Cursor,
+    /// by an earlier set, so that folders and files are named again
+    pub new_set: bool,
 }
 
 /// What is said of a file that would not hold still.
@@ -47,14 +70,6 @@ enum Ending {
     Again,
 }
 
-/// A large file in progress.
-struct OpenFile {
-    entry: Arc<Entry>,
-    merge: Merge,
-    has_root: bool,
-    void: bool,
-}
-
 /// Fills stripes.
 pub struct Filler<'a> {
     run: RunId,
@@ -62,35 +77,70 @@ pub struct Filler<'a> {
     placement: Placement,
     next_number: u32,
     draft: Option<(Draft, StripePlace)>,
+    reason: Reason,
     dedup: Dedup,
+    /// the large file in progress
     open: Option<OpenFile>,
+    /// the set's lists do not name it yet
+    unnamed: bool,
+    /// what was placed so far
+    cursor: Cursor,
     out: Sender<FilledStripe>,
     outcome: FillOutcome,
     monitor: &'a dyn Monitor,
 }
 
 impl<'a> Filler<'a> {
-    /// Fills stripes of `run` and sends them to `out`.
+    /// Fills stripes and sends them to `out`.
     pub fn new(
-        run: RunId,
-        geometry: Geometry,
-        placement: Placement,
+        start: Start,
         dedup: Dedup,
         out: Sender<FilledStripe>,
         monitor: &'a dyn Monitor,
     ) -> Self {
         Self {
-            run,
-            geometry,
-            placement,
+            run: start.run,
+            geometry: start.geometry,
+            placement: start.placement,
             next_number: 0,
             draft: None,
+            reason: Reason::Planned,
             dedup,
-            open: None,
+            open: start.cursor.open.clone(),
+            unnamed: start.new_set,
+            cursor: start.cursor,
             out,
             outcome: FillOutcome::default(),
             monitor,
         }
+    }
+
+    /// Names the folders that the next entry lies in, if this is a new set.
+    pub fn name_folders(&mut self) -> Result<(), PackError> {
+        let folders = self.cursor.folders.clone();
+        let Some(first) = folders.first().filter(|_| self.unnamed) else { return Ok(()) };
+        let build = |_: &Dedup, _| (folders.iter().cloned().map(DraftItem::Entry).collect(), false);
+        self.add(None, None, first, build).map(|_| ())
+    }
+
+    /// The large file in progress is not as it was, or could not be read: ends it as void. Says
+    /// which file is to be packed again.
+    pub fn void_open_file(&mut self) -> Result<Option<Arc<Entry>>, PackError> {
+        let Some(open) = self.open.take() else { return Ok(None) };
+        let end = End { state: State::Void, root: None, size: open.entry.size };
+        let mut items = vec![DraftItem::End(end)];
+        let named = !std::mem::replace(&mut self.unnamed, false);
+        if !named {
+            items.insert(0, DraftItem::Entry(open.entry.clone()));
+        }
+        let entry = open.entry.clone();
+        self.add(named.then_some(&entry), None, &entry, |_, _| (items.clone(), false))?;
+        self.cursor.open = None;
+        if open.void {
+            self.cursor.pass(&entry);
+            return Ok(None);
+        }
+        Ok(Some(entry))
     }
 
     /// Takes the next piece of work; gives back the entry of a file that is to be packed again,
@@ -98,7 +148,11 @@ impl<'a> Filler<'a> {
     pub fn take(&mut self, done: Done, as_it_is: bool) -> Result<Option<Arc<Entry>>, PackError> {
         match done {
             Done::Group { entries, chunk } => self.group(&entries, chunk).map(|()| None),
-            Done::Piece { entry, number, last, outcome, changed } => {
+            Done::Piece { entry, number, last, outcome, identity, changed } => {
+                if number == 0 {
+                    self.open = Some(OpenFile::new(entry.clone(), identity));
+                    self.unnamed = true;
+                }
                 let again = changed && !as_it_is && self.open_is_sound(number);
                 let end = last.then_some(if again {
                     Ending::Again
@@ -114,6 +168,7 @@ impl<'a> Filler<'a> {
                 self.problem(ProblemKind::SourceUnreadable, &entry, chain(&e));
                 let items = void_items(&entry);
                 self.add(None, None, &entry, |_, _| (items.clone(), false))?;
+                self.cursor.pass(&entry);
                 Ok(None)
             }
             Done::Again(entry) => Ok(Some(entry)),
@@ -125,10 +180,19 @@ impl<'a> Filler<'a> {
         number == 0 || self.open.as_ref().is_some_and(|open| !open.void)
     }
 
-    /// Ends the last stripe.
-    pub fn finish(mut self, stopped: bool) -> Result<FillOutcome, PackError> {
+    /// Ends the last stripe. `result` is how filling ended: full drives are no failure.
+    pub fn finish(
+        mut self,
+        result: Result<(), PackError>,
+        stopped: bool,
+    ) -> Result<FillOutcome, PackError> {
+        match result {
+            Err(PackError::Full) => self.outcome.full = true,
+            result => result?,
+        }
         self.close_stripe()?;
         self.outcome.stopped = stopped;
+        self.outcome.ended = !stopped && !self.outcome.full;
         self.outcome.forgotten = self.dedup.forgotten();
         Ok(self.outcome)
     }
@@ -155,7 +219,12 @@ impl<'a> Filler<'a> {
         }
         let Some((first, _)) = entries.first() else { return Ok(()) };
         let build = |dedup: &Dedup, bundle| group_items(entries, dedup, bundle);
-        if !self.add(None, chunk, first, build)? {
+        let added = self.add(None, chunk, first, build)?;
+        for (entry, _) in entries {
+            self.cursor.bytes += entry.size;
+            self.cursor.pass(entry);
+        }
+        if !added {
             return Ok(());
         }
         let bundle = self.draft.as_ref().map_or(0, |(d, _)| d.next_bundle().saturating_sub(1));
@@ -185,18 +254,15 @@ impl<'a> Filler<'a> {
         outcome: PieceOutcome,
         ending: Option<Ending>,
     ) -> Result<(), PackError> {
-        if number == 0 {
-            let (merge, has_root) = (Merge::default(), true);
-            self.open = Some(OpenFile { entry: entry.clone(), merge, has_root, void: false });
-        }
         let mut items = Vec::new();
-        if number == 0 {
+        let named = !self.unnamed;
+        if !named {
             items.push(DraftItem::Entry(entry.clone()));
         }
         let file_offset = number * self.geometry.chunk_bytes as u64;
         let (extent, chunk) = self.follow(entry, outcome);
         let end = ending.and_then(|ending| self.end_of(entry, ending));
-        let open = (number > 0).then_some(entry);
+        let open = named.then_some(entry);
         if items.is_empty() && extent.is_none() && end.is_none() {
             return Ok(());
         }
@@ -212,11 +278,30 @@ impl<'a> Filler<'a> {
             items.extend(end.map(DraftItem::End));
             (items, new)
         })?;
+        self.unnamed = false;
         if let Some((id, len)) = extent.filter(|_| added) {
             let bundle = self.draft.as_ref().map_or(0, |(d, _)| d.next_bundle().saturating_sub(1));
             self.learn(id, len, bundle, 0);
         }
+        self.advance_in(entry, number, ending);
         Ok(())
+    }
+
+    /// Moves the cursor past a piece.
+    fn advance_in(&mut self, entry: &Arc<Entry>, number: u64, ending: Option<Ending>) {
+        match ending {
+            None => {
+                self.cursor.open.clone_from(&self.open);
+                if let Some(open) = &mut self.cursor.open {
+                    open.pieces = number + 1;
+                }
+            }
+            Some(Ending::Again) => self.cursor.open = None,
+            Some(_) => {
+                self.cursor.bytes += entry.size;
+                self.cursor.pass(entry);
+            }
+        }
     }
 
     /// Follows the open file over one piece: the extent and chunk to store.
@@ -299,11 +384,33 @@ impl<'a> Filler<'a> {
         }
     }
 
+    /// Leaves drives out of all stripes to come. If the rule cannot be kept without them, they
+    /// keep their places, which `repair` can fill.
+    pub fn leave_out(&mut self, lost: &dyn Fn(u16) -> bool, reason: Reason) {
+        let left: Vec<_> =
+            self.placement.room_left().into_iter().filter(|room| !lost(room.slot)).collect();
+        if let Ok(placement) = Placement::plan(&left, self.placement.survive(), None) {
+            self.placement = placement;
+            self.reason = reason;
+        }
+    }
+
     fn next_draft(&mut self) -> Result<(Draft, StripePlace), PackError> {
-        let place = self.placement.next_stripe().ok_or(PackError::Full)?;
+        let place = self.next_place().ok_or(PackError::Full)?;
         let id = StripeId { run: self.run, number: StripeNumber(self.next_number) };
         self.next_number += 1;
         Ok((Draft::new(id, place.k, self.geometry.blocks), place))
+    }
+
+    /// The next place; of a dataset that is larger than planned, on what room is left.
+    fn next_place(&mut self) -> Option<StripePlace> {
+        if let Some(place) = self.placement.next_stripe() {
+            return Some(place);
+        }
+        let (left, survive) = (self.placement.room_left(), self.placement.survive());
+        self.placement = Placement::plan(&left, survive, None).ok()?;
+        self.reason = Reason::MoreData;
+        self.placement.next_stripe()
     }
 
     fn close_stripe(&mut self) -> Result<(), PackError> {
@@ -314,7 +421,10 @@ impl<'a> Filler<'a> {
         for (id, known) in &filled.learned {
             self.dedup.update(id, *known);
         }
-        self.out.send(FilledStripe { filled, place }).map_err(|_| PackError::Stopped)
+        let (reason, cursor) = (self.reason, self.cursor.clone());
+        self.out
+            .send(FilledStripe { filled, place, reason, cursor })
+            .map_err(|_| PackError::Stopped)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - Enters: the frozen list, the source, a plan, the drives, recipients' wrapped key.
 //! - Leaves: a closed set on every drive, and what was written.
+//! - Goes on from where an earlier run, or the set before, has left off ([`Begin`]).
 //! - Always holds: (1) a stripe counts when a record file that names it is whole on one drive, and
 //!   record files are written only after all their shards are synced; (2) no file is changed once
 //!   written; (3) places are given out in entry order by one thread ([`fill`]), so the bytes do not
@@ -14,14 +15,18 @@ pub mod commit;
 pub mod fill;
 
 use crate::catalog::CatalogWriter;
-use crate::dataset::ScannedEntry;
+use crate::dataset::Source;
+use crate::dataset::cursor::Cursor;
 use crate::dataset::work::{Cutter, Worker};
 use crate::drives::Drive;
 use crate::drives::writer::Writers;
 use crate::entropy::Entropy;
+use crate::format::catalog::Index;
 use crate::format::ids::{RunId, SetNumber, ShipmentId, set_folder};
 use crate::format::list::Hash;
-use crate::host::HostError;
+use crate::format::record::Reason;
+use crate::format::set::{PartLine, RunLine};
+use crate::host::{FrozenList, HostError};
 use crate::keys::RunKey;
 use crate::monitor::Monitor;
 use crate::pipeline;
@@ -60,6 +65,46 @@ impl Default for Checkpoint {
     }
 }
 
+/// What there is of the set and the shipment already.
+#[derive(Clone, Debug, Default)]
+pub struct Begin {
+    /// what is packed
+    pub cursor: Cursor,
+    /// what earlier runs have put on the set's drives; none for a set that is begun
+    pub earlier: Option<Earlier>,
+    /// root of the set before
+    pub before: Option<Hash>,
+    /// drives of the set that are left out, by slot from 0
+    pub left_out: Vec<usize>,
+}
+
+/// What earlier runs have put on the drives of an unclosed set.
+#[derive(Clone, Debug, Default)]
+pub struct Earlier {
+    /// the runs, in order
+    pub runs: Vec<RunLine>,
+    /// their catalog parts
+    pub parts: Vec<PartLine>,
+    /// the index over these
+    pub index: Index,
+    /// record and catalog files: path and BLAKE3
+    pub files: Vec<(String, Hash)>,
+}
+
+/// What a commit makes count, told to the journal before.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// what is packed
+    pub cursor: &'a Cursor,
+    /// the run so far
+    pub run: RunLine,
+    /// the catalog's index so far
+    pub index: &'a Index,
+}
+
+/// Keeps a [`Step`] where a crash does not reach it.
+pub type Journal<'a> = &'a (dyn Fn(&Step) -> Result<(), HostError> + Sync);
+
 /// Everything about the set but its content.
 pub struct SetJob<'a> {
     /// the shipment
@@ -84,6 +129,10 @@ pub struct SetJob<'a> {
     pub name: String,
     /// whom to ask
     pub contact: String,
+    /// where to begin
+    pub begin: Begin,
+    /// is told of every commit before it is made
+    pub journal: Journal<'a>,
     /// randomness and time
     pub entropy: &'a dyn Entropy,
 }
@@ -112,9 +161,12 @@ pub enum PackError {
         /// the rule
         rule: String,
     },
-    /// The drives are full before the dataset ends: it grew since it was scanned.
-    #[error("the drives are full: the dataset is larger than it was when it was scanned")]
+    /// The drives are full. Filling ends with it, and the set is closed.
+    #[error("the drives are full")]
     Full,
+    /// The drives cannot hold even the next piece of work.
+    #[error("the drives have no room for any of the dataset")]
+    NoRoom,
     /// Sealing ended early; its own error says why.
     #[error("sealing has stopped")]
     Stopped,
@@ -148,13 +200,17 @@ pub struct Packed {
     pub root: Hash,
     /// it was stopped before its end: what was committed is an unclosed set
     pub stopped: bool,
+    /// the drives were full before the dataset came to its end
+    pub full: bool,
+    /// what is packed, in this set and those before
+    pub cursor: Cursor,
 }
 
-/// Packs the entries onto the drives and closes the set.
+/// Packs the entries after the cursor onto the drives and closes the set.
 pub fn pack(
     job: &SetJob,
-    entries: impl Iterator<Item = Result<ScannedEntry, HostError>>,
-    source: &crate::dataset::Source,
+    list: &FrozenList,
+    source: &Source,
     monitor: &dyn Monitor,
 ) -> Result<Packed, PackError> {
     let drives: Vec<Arc<dyn Drive>> = job.drives.iter().map(|d| d.drive.clone()).collect();
@@ -164,14 +220,22 @@ pub fn pack(
     }
     thread::scope(|scope| {
         let writers = Writers::start(scope, &drives, 1, &progress);
-        let committer =
-            commit::Committer::new(job, &writers, CatalogWriter::create(job.run)?, monitor)?;
-        let (committer, filled) = run_pipeline(job, committer, entries, source, monitor)?;
+        job.begin.left_out.iter().for_each(|drive| writers.leave_out(*drive));
+        let earlier = job.begin.earlier.clone().unwrap_or_default();
+        let open = job.begin.cursor.open.as_ref().filter(|_| job.begin.earlier.is_some());
+        let open = open.map(|open| (*open.entry).clone());
+        let catalog = CatalogWriter::create(job.run, earlier.index, open)?;
+        let committer = commit::Committer::new(job, &writers, catalog, monitor)?;
+        let (committer, filled) = run_pipeline(job, committer, &writers, list, source, monitor)?;
+        if filled.full && committer.stripes == 0 && job.begin.earlier.is_none() {
+            return Err(PackError::NoRoom);
+        }
         let mut packed = if filled.stopped {
-            committer.packed(Hash::default(), true)
+            committer.packed(Hash::default())
         } else {
-            close::close(job, committer, monitor)?
+            close::close(job, committer, filled.ended, monitor)?
         };
+        (packed.stopped, packed.full) = (filled.stopped, filled.full);
         packed.duplicate_bytes = filled.duplicate_bytes;
         packed.forgotten = filled.forgotten;
         writers.finish();
@@ -183,15 +247,11 @@ pub fn pack(
 fn run_pipeline<'a>(
     job: &'a SetJob,
     mut committer: commit::Committer<'a>,
-    entries: impl Iterator<Item = Result<ScannedEntry, HostError>>,
-    source: &crate::dataset::Source,
+    writers: &Writers,
+    list: &FrozenList,
+    source: &Source,
     monitor: &dyn Monitor,
 ) -> Result<(commit::Committer<'a>, fill::FillOutcome), PackError> {
-    let geometry = job.plan.geometry;
-    let depth = 2 * rayon::current_num_threads() + 2;
-    let worker = Worker::new(source, geometry.chunk_bytes, job.level, depth);
-    let list_bytes = geometry.blocks.payload_bytes() / 4;
-    let mut cutter = Cutter::new(entries, source, geometry.chunk_bytes, list_bytes);
     thread::scope(|scope| {
         // No stripe waits between filling and sealing: memory is counted in stripes.
         let (sender, receiver) = bounded::<fill::FilledStripe>(0);
@@ -202,31 +262,17 @@ fn run_pipeline<'a>(
             committer.commit()?;
             Ok(committer)
         });
-        let placement = job.plan.placement.clone();
-        let dedup = Dedup::new(DEFAULT_ENTRIES);
-        let mut filler = fill::Filler::new(job.run, geometry, placement, dedup, sender, monitor);
-        let again = again::Again { source, worker: &worker, geometry, list_bytes, depth };
+        let start = fill::Start {
+            run: job.run,
+            geometry: job.plan.geometry,
+            placement: job.plan.placement.clone(),
+            cursor: job.begin.cursor.clone(),
+            new_set: job.begin.earlier.is_none(),
+        };
+        let mut filler = fill::Filler::new(start, Dedup::new(DEFAULT_ENTRIES), sender, monitor);
         let mut stopped = false;
-        let result = pipeline::ordered(
-            depth,
-            || {
-                if monitor.should_stop() {
-                    stopped = true;
-                    return Ok(None);
-                }
-                Ok(cutter.next_work()?)
-            },
-            |work| worker.work(work, false),
-            |done| {
-                for done in done {
-                    if let Some(entry) = filler.take(done, false)? {
-                        again.pack(&mut filler, &entry)?;
-                    }
-                }
-                Ok(())
-            },
-        );
-        let filled = result.and_then(|()| filler.finish(stopped));
+        let result = fill(job, &mut filler, writers, list, source, &mut stopped, monitor);
+        let filled = filler.finish(result, stopped);
         let committer = sealing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         // What stopped the sealing is the cause; the filler only saw its channel closed.
         match (committer, filled) {
@@ -234,4 +280,57 @@ fn run_pipeline<'a>(
             (Err(e), _) | (Ok(_), Err(e)) => Err(e),
         }
     })
+}
+
+/// Reads, hashes and compresses what comes after the cursor, and fills stripes with it.
+fn fill(
+    job: &SetJob,
+    filler: &mut fill::Filler,
+    writers: &Writers,
+    list: &FrozenList,
+    source: &Source,
+    stopped: &mut bool,
+    monitor: &dyn Monitor,
+) -> Result<(), PackError> {
+    let (geometry, cursor) = (job.plan.geometry, &job.begin.cursor);
+    let depth = 2 * rayon::current_num_threads() + 2;
+    let worker = Worker::new(source, geometry.chunk_bytes, job.level, depth);
+    let list_bytes = geometry.blocks.payload_bytes() / 4;
+    let again = again::Again { source, worker: &worker, geometry, list_bytes, depth };
+    let entries = list.iter_from(cursor.entries + u64::from(cursor.open.is_some()))?;
+    let mut cutter = Cutter::new(entries, source, geometry.chunk_bytes, list_bytes);
+    filler.name_folders()?;
+    if let Some(open) = &cursor.open
+        && (open.void || !cutter.resume(open))
+        && let Some(entry) = filler.void_open_file()?
+    {
+        again.pack(filler, &entry)?;
+    }
+    let mut failures = job.begin.left_out.len();
+    pipeline::ordered(
+        depth,
+        || {
+            if monitor.should_stop() {
+                *stopped = true;
+                return Ok(None);
+            }
+            Ok(cutter.next_work()?)
+        },
+        |work| worker.work(work, false),
+        |done| {
+            if writers.failures() > failures {
+                let failed = writers.failed();
+                failures = failed.iter().flatten().count();
+                let full = failed.iter().flatten().all(|e| e.is_full());
+                let reason = if full { Reason::DriveFull } else { Reason::DriveLost };
+                filler.leave_out(&|slot| failed[slot as usize - 1].is_some(), reason);
+            }
+            for done in done {
+                if let Some(entry) = filler.take(done, false)? {
+                    again.pack(filler, &entry)?;
+                }
+            }
+            Ok(())
+        },
+    )
 }

@@ -241,6 +241,12 @@ impl Placement {
         Some(StripePlace { slots, k, m })
     }
 
+    /// The rule it keeps.
+    #[must_use]
+    pub fn survive(&self) -> Survive {
+        self.survive
+    }
+
     /// Room of the drives at planning time less what was given out, in slot order: for planning
     /// again when drives are lost or full.
     #[must_use]

@@ -110,7 +110,7 @@ pub enum RoomError {
     },
 }
 
-/// A plan that fits.
+/// A plan for what fits.
 #[derive(Clone, Debug)]
 pub struct SetPlan {
     /// sizes
@@ -121,35 +121,39 @@ pub struct SetPlan {
     pub placement: Placement,
     /// bytes of data the set could hold in all, beside parity and lists
     pub holds_bytes: u64,
+    /// bytes that may need further sets; 0 if all of the dataset fits
+    pub missing_bytes: u64,
     /// bytes on each drive if nothing compresses, by slot from 1
     pub drive_bytes: Vec<u64>,
 }
 
-/// Plans a set.
+/// Plans a set, for the whole dataset or as much as fits.
 pub fn plan(
     drives: &[DriveRoom],
     survive: Survive,
     geometry: Geometry,
     need: &Need,
 ) -> Result<SetPlan, RoomError> {
-    let rooms: Vec<Room> = drives.iter().map(|d| room(d, drives.len(), geometry, need)).collect();
+    let lists = list_bytes(drives, geometry, need);
+    let rooms: Vec<Room> = drives.iter().map(|d| room(d, drives.len(), geometry, lists)).collect();
     let most = Placement::plan(&rooms, survive, None)?;
     let shard_bytes = useful_bytes(&most, geometry);
     let holds_bytes = most.data_shards() * shard_bytes;
     let needed = need.payload_bytes(geometry);
     // One stripe more, since its last one may hold little.
     let shards = needed.div_ceil(shard_bytes.max(1)) + 1;
-    if needed > holds_bytes || most.stripes() == 0 {
+    if most.stripes() == 0 {
         let missing = needed.max(1).saturating_sub(holds_bytes).max(1);
         return Err(RoomError::TooLittle { needed, holds: holds_bytes, missing });
     }
+    let missing_bytes = needed.saturating_sub(holds_bytes);
     let placement = Placement::plan(&rooms, survive, Some(shards.min(most.data_shards())))?;
     let file_bytes = geometry.blocks.file_bytes() as u64;
     let mut drive_bytes = vec![0; drives.len()];
     for (slot, shards) in placement.shares() {
         drive_bytes[slot as usize - 1] = shards * file_bytes;
     }
-    Ok(SetPlan { geometry, survive, placement, holds_bytes, drive_bytes })
+    Ok(SetPlan { geometry, survive, placement, holds_bytes, missing_bytes, drive_bytes })
 }
 
 /// Payload bytes that a data shard is sure to hold: a stripe ends when the next chunk does not fit.
@@ -159,13 +163,21 @@ fn useful_bytes(placement: &Placement, geometry: Geometry) -> u64 {
     payload - (geometry.chunk_bytes as u64 + (64 << 10)).min(payload / 2) / width
 }
 
+/// Bytes of the set's lists: of the whole dataset, or of the part that can fit.
+fn list_bytes(drives: &[DriveRoom], geometry: Geometry, need: &Need) -> u64 {
+    let free: u128 = drives.iter().map(|d| u128::from(d.free_bytes)).sum();
+    let payload = u128::from(need.payload_bytes(geometry)).max(1);
+    let part = u128::from(need.list_bytes(geometry)) * free.min(payload) / payload;
+    part as u64 // at most what it is a part of
+}
+
 /// How many shards a drive can hold beside everything else.
-fn room(drive: &DriveRoom, drives: usize, geometry: Geometry, need: &Need) -> Room {
+fn room(drive: &DriveRoom, drives: usize, geometry: Geometry, list_bytes: u64) -> Room {
     let file = (geometry.blocks.file_bytes() as u64).next_multiple_of(drive.unit_bytes.max(1));
     let copies = if drives < crate::format::SECOND_COPY_DRIVES { 2 } else { 1 };
     let hashes = (drives * geometry.blocks.count() * HASH_BYTES) as u64;
     let record = copies * (hashes + drives as u64 * 34 + 160);
-    let lists = copies * need.list_bytes(geometry);
+    let lists = copies * list_bytes;
     let kept = FIXED_BYTES.min(drive.free_bytes / 4) + lists + drive.free_bytes / 100;
     let shards = drive.free_bytes.saturating_sub(kept) / (file + record + CHECKLIST_BYTES);
     Room { slot: drive.slot, case: drive.case, shards }
@@ -201,10 +213,14 @@ mod tests {
     fn too_little_room_says_how_much_is_missing() {
         let need = Need { data_bytes: 7 * GB, entries: 10, entry_bytes: 500 };
         let survive = Survive { cases: 1, drives: 0 };
-        let refused = super::plan(&drives(&[2 * GB; 4]), survive, Geometry::for_drives(4), &need);
-        let Err(RoomError::TooLittle { needed, holds, missing }) = refused else { panic!() };
-        assert_eq!(missing, needed - holds);
+        let plan =
+            |free: u64| super::plan(&drives(&[free; 4]), survive, Geometry::for_drives(4), &need);
+        let missing = plan(2 * GB).unwrap().missing_bytes;
         assert!(missing > GB && missing < 2 * GB);
+        let Err(RoomError::TooLittle { needed, holds: 0, missing }) = plan(1 << 20) else {
+            panic!()
+        };
+        assert_eq!(missing, needed);
     }
 
     #[test]

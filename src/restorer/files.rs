@@ -1,15 +1,16 @@
 //! Writing a batch: whole files in parallel, larger ones extent by extent, in order.
 
 use super::batch::{Batch, Step};
+use super::crossing::{self, Crossing, Mark};
 use super::decode::{Absent, Chunks, Pools};
+use super::open_file::OpenFile;
 use super::write::{Outcome, Target, do_step};
 use super::{OpenSet, RestoreError, RestoreOptions, Restored};
-use crate::destination::{Destination, DestinationError, MetadataProblem};
-use crate::format::list::{End, Entry, Extent, Hash, Kind, State, shown_path};
-use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::destination::{Destination, DestinationError, MetadataProblem, PartFile};
+use crate::format::list::{End, Entry, Extent, Kind, State, shown_path};
+use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use crate::sets::fetch::{Fetcher, RawStripe};
 use crate::sets::open::chain;
-use crate::stages::hash::{Merge, piece};
 use rayon::prelude::*;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -20,21 +21,6 @@ use std::time::{Duration, Instant};
 const CHECKPOINT: Duration = Duration::from_secs(10);
 /// What is said of a file that would not hold still.
 const MIXTURE: &str = "it changed while it was packed; its bytes are a mixture";
-/// A longer hole is not hashed on the way; if its file has a root, the file is read again.
-const HASHED_HOLE_BYTES: u64 = 1 << 30;
-
-/// A larger file in progress, as the serial part sees it.
-struct OpenFile {
-    target: Arc<Target>,
-    merge: Merge,
-    /// where the next extent should begin
-    next: u64,
-    /// runs of bytes that are not there
-    missing: Vec<(u64, u64)>,
-    absent: Option<Absent>,
-    /// the zeros of its holes were too many to be hashed on the way
-    unhashed: bool,
-}
 
 /// Restores batches, in order.
 pub struct Files<'a> {
@@ -50,6 +36,8 @@ pub struct Files<'a> {
     /// the same from the run before
     cursor: Option<Vec<u8>>,
     last_checkpoint: Instant,
+    /// the set's last file may run on into another set
+    runs_on: bool,
     /// a file that is void, unless an entry of the same path follows
     void: Option<Arc<Entry>>,
     pools: Pools,
@@ -65,7 +53,6 @@ impl<'a> Files<'a> {
         monitor: &'a dyn Monitor,
     ) -> Result<Self, RestoreError> {
         let cursor = destination.load_state(&cursor_name(open))?.filter(|_| options.resumed);
-        destination.clear_parts()?;
         Ok(Self {
             open,
             destination,
@@ -77,6 +64,7 @@ impl<'a> Files<'a> {
             settled: Vec::new(),
             cursor,
             last_checkpoint: Instant::now(),
+            runs_on: open.set.set_text(&Recording::default()).is_some_and(|text| !text.last),
             void: None,
             pools: Pools::default(),
         })
@@ -86,11 +74,15 @@ impl<'a> Files<'a> {
     pub fn skipper(&self) -> impl Fn(&Entry) -> bool + Send + use<'a> {
         let (cursor, destination) = (self.cursor.clone(), self.destination);
         let already = self.already.clone();
+        let set = self.open.set.set;
         move |entry: &Entry| {
             let before = cursor.as_ref().is_some_and(|c| entry.sort_key() <= *c);
             let there = before
                 && !matches!(entry.kind, Kind::Folder | Kind::HardLink)
-                && matches!(destination.exists(&entry.path), Ok(Some(_)));
+                && (matches!(destination.exists(&entry.path), Ok(Some(_)))
+                    || entry.kind == Kind::File
+                        && !entry.whole
+                        && crossing::is_marked(destination, &crossing::shared_name(entry), set));
             already.fetch_add(there.into(), Ordering::Relaxed);
             there
         }
@@ -129,7 +121,7 @@ impl<'a> Files<'a> {
         for step in &batch.steps {
             match step {
                 Step::Begin(entry) => {
-                    let part = self.destination.begin_file()?;
+                    let part = self.destination.share_file(&crossing::shared_name(entry))?;
                     current = Some(Arc::new(Target { entry: entry.clone(), part }));
                     targets.push(current.clone());
                 }
@@ -187,6 +179,9 @@ impl<'a> Files<'a> {
     fn settle_extent(&mut self, extent: &Extent, outcome: &Outcome) {
         let chunk_bytes = self.open.set.label().chunk_bytes as u64;
         let Some(file) = &mut self.file else { return };
+        if self.open.set.set.0 > 1 {
+            file.begin_at(extent.file_offset, chunk_bytes);
+        }
         file.skip_to(extent.file_offset, chunk_bytes);
         file.next = extent.file_offset + extent.len as u64;
         match outcome {
@@ -223,8 +218,16 @@ impl<'a> Files<'a> {
         let entry = file.target.entry.clone();
         self.settled = entry.sort_key();
         if end.is_some_and(|e| e.state == State::Void) {
+            file.target.part.set_len(0)?;
+            if self.open.set.set.0 > 1 {
+                self.cross(&file, end)?;
+            }
             self.void = Some(entry);
             return Ok(());
+        }
+        let runs_on = end.is_none() && self.runs_on;
+        if (file.begins > 0 || runs_on) && file.missing.is_empty() {
+            return self.end_part(file, end, chunk_bytes);
         }
         let size = end.map_or(entry.size, |e| e.size);
         file.skip_to(size, chunk_bytes);
@@ -237,17 +240,8 @@ impl<'a> Files<'a> {
             file.absent = Some(Absent::Lost);
         }
         let Some(Target { part, .. }) = Arc::into_inner(file.target) else { return Ok(()) };
-        if file.missing.is_empty() && end.is_some() {
-            if end.is_some_and(|e| e.state == State::Changed) {
-                self.packed_badly(&entry, ProblemKind::SourceChanged, MIXTURE);
-            }
-            return match self.destination.finish_file(part, &entry, self.options.resumed) {
-                Ok(problems) => {
-                    self.placed(&entry, &problems);
-                    Ok(())
-                }
-                Err(e) => self.not_placed(&entry, e),
-            };
+        if let Some(end) = end.filter(|_| file.missing.is_empty()) {
+            return self.finish_file(part, &entry, end);
         }
         let absent = file.absent.unwrap_or(Absent::Lost);
         let mut detail = shown_ranges(&file.missing);
@@ -257,6 +251,53 @@ impl<'a> Files<'a> {
         }
         self.report_absent(&entry, &detail, absent);
         Ok(())
+    }
+
+    /// Ends this set's part of a file that crosses sets.
+    fn end_part(
+        &mut self,
+        mut file: OpenFile,
+        end: Option<End>,
+        chunk_bytes: u64,
+    ) -> Result<(), RestoreError> {
+        if let Some(end) = end {
+            file.skip_to(end.size, chunk_bytes);
+            file.target.part.set_len(end.size)?;
+        }
+        let Crossing::Whole { root, end } = self.cross(&file, end)? else { return Ok(()) };
+        let entry = file.target.entry.clone();
+        let root = root.map_or_else(|| file.read_root(end.size), Ok)?;
+        crossing::forget(self.destination, &crossing::shared_name(&entry))?;
+        if end.root.is_some_and(|wanted| wanted != root) {
+            self.report_absent(&entry, "its sets do not fit together", Absent::Lost);
+            return Ok(());
+        }
+        let Some(Target { part, .. }) = Arc::into_inner(file.target) else { return Ok(()) };
+        self.finish_file(part, &entry, end)
+    }
+
+    /// Marks what this set holds of a file that crosses sets.
+    fn cross(&self, file: &OpenFile, end: Option<End>) -> Result<Crossing, RestoreError> {
+        let entry = &file.target.entry;
+        let chunk_bytes = self.open.set.label().chunk_bytes as u64;
+        let start = file.begins / chunk_bytes;
+        let mark = Mark::new(entry, &file.merge, start, !file.unhashed, end);
+        let name = crossing::shared_name(entry);
+        Ok(crossing::settle(self.destination, &name, self.open.set.set, &mark)?)
+    }
+
+    /// Gives a whole and verified file its final name.
+    fn finish_file(&mut self, part: PartFile, entry: &Entry, end: End) -> Result<(), RestoreError> {
+        if end.state == State::Changed {
+            self.packed_badly(entry, ProblemKind::SourceChanged, MIXTURE);
+        }
+        match self.destination.finish_file(part, entry, self.options.resumed) {
+            Ok(problems) => {
+                self.placed(entry, &problems);
+                Ok(())
+            }
+            Err(e) => self.not_placed(entry, e),
+        }
     }
 
     fn placed(&mut self, entry: &Entry, problems: &[MetadataProblem]) {
@@ -327,6 +368,14 @@ impl<'a> Files<'a> {
             self.void = None;
         }
         self.leave(None)?;
+        if !stopped {
+            let set = self.open.set.set;
+            for mark in crossing::waiting(self.destination, set)? {
+                let detail = "the rest of it lies in other sets";
+                let path = shown_path(mark.path());
+                self.monitor.problem(Problem::new(ProblemKind::Waiting, path, detail));
+            }
+        }
         self.checkpoint()?;
         self.restored.already = self.already.load(Ordering::Relaxed);
         Ok(())
@@ -347,69 +396,6 @@ pub fn report_metadata(
     for p in problems {
         let problem = Problem::new(ProblemKind::Metadata, shown_path(&p.path), chain(p));
         monitor.problem(problem);
-    }
-}
-
-impl OpenFile {
-    fn new(target: Arc<Target>) -> Self {
-        Self {
-            target,
-            merge: Merge::default(),
-            next: 0,
-            missing: Vec::new(),
-            absent: None,
-            unhashed: false,
-        }
-    }
-
-    /// Goes on to `offset`: what lies between is a hole, or missing.
-    fn skip_to(&mut self, offset: u64, chunk_bytes: u64) {
-        if offset <= self.next {
-            return;
-        }
-        let (from, to) = (self.next, offset);
-        self.next = offset;
-        let holes = &self.target.entry.holes;
-        if !holes.iter().any(|(start, len)| *start <= from && start + len >= to) {
-            self.miss(from, to - from);
-            return;
-        }
-        // The zeros of a hole are part of the root.
-        if to - from > HASHED_HOLE_BYTES {
-            self.unhashed = true;
-            return;
-        }
-        let zeros = vec![0; chunk_bytes.min(to - from) as usize];
-        let mut at = from;
-        while at < to {
-            let len = chunk_bytes.min(to - at);
-            self.merge.push(piece(&zeros[..len as usize], at, false));
-            at += len;
-        }
-    }
-
-    /// The root of what was written: from the pieces, or by reading it again.
-    fn root(&self, size: u64) -> Result<Hash, DestinationError> {
-        if !self.unhashed {
-            return Ok(self.merge.root());
-        }
-        let mut hasher = blake3::Hasher::new();
-        let mut buffer = vec![0; 1 << 20];
-        let mut at = 0;
-        while at < size {
-            let len = (size - at).min(buffer.len() as u64) as usize;
-            self.target.part.read_at(at, &mut buffer[..len])?;
-            hasher.update(&buffer[..len]);
-            at += len as u64;
-        }
-        Ok(*hasher.finalize().as_bytes())
-    }
-
-    fn miss(&mut self, offset: u64, len: u64) {
-        match self.missing.last_mut() {
-            Some((start, known)) if *start + *known == offset => *known += len,
-            _ => self.missing.push((offset, len)),
-        }
     }
 }
 

@@ -5,7 +5,8 @@ use super::files::report_metadata;
 use super::items::Items;
 use super::{RestoreError, RestoreOptions, Restored};
 use crate::destination::{Destination, DestinationError};
-use crate::format::list::{Entry, Item, Kind};
+use crate::format::ids::SetNumber;
+use crate::format::list::{self, Entry, Item, Kind};
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::sets::open::chain;
 
@@ -13,13 +14,14 @@ use crate::sets::open::chain;
 /// run can go on.
 pub fn finish(
     items: &mut dyn Items,
+    set: SetNumber,
     destination: &Destination,
     options: RestoreOptions,
     restored: &mut Restored,
     monitor: &dyn Monitor,
 ) -> Result<(), RestoreError> {
     monitor.phase(Phase::Finish, 0);
-    let mut links = Finisher { destination, options, restored, monitor };
+    let mut links = Finisher { destination, options, restored, monitor, waiting: Vec::new() };
     let mut folders: Vec<Entry> = Vec::new();
     while let Some(list) = items.next_list() {
         for item in list {
@@ -37,7 +39,46 @@ pub fn finish(
     while let Some(folder) = folders.pop() {
         links.folder(&folder)?;
     }
-    Ok(())
+    let waiting = std::mem::take(&mut links.waiting);
+    save_links(destination, set, &waiting)
+}
+
+/// The hard links of a set whose files lie in other sets.
+fn links_name(set: SetNumber) -> String {
+    format!("links-{set}")
+}
+
+fn save_links(
+    destination: &Destination,
+    set: SetNumber,
+    links: &[Entry],
+) -> Result<(), RestoreError> {
+    if links.is_empty() {
+        return Ok(destination.remove_state(&links_name(set))?);
+    }
+    let mut bytes = Vec::new();
+    for link in links {
+        Item::Entry { entry: link.clone(), continued: false }.encode(&mut bytes);
+    }
+    Ok(destination.save_state(&links_name(set), &bytes)?)
+}
+
+/// Makes the hard links of a set that waited for other sets. Says which still wait.
+pub fn waiting_links(
+    destination: &Destination,
+    set: SetNumber,
+) -> Result<Vec<Entry>, RestoreError> {
+    let Some(bytes) = destination.load_state(&links_name(set))? else { return Ok(Vec::new()) };
+    let items = list::decode(&bytes).unwrap_or_default();
+    let mut waiting = Vec::new();
+    for item in items {
+        let Item::Entry { entry, .. } = item else { continue };
+        if destination.add_hard_link(&entry).is_err() {
+            waiting.push(entry);
+        }
+    }
+    save_links(destination, set, &waiting)?;
+    Ok(waiting)
 }
 
 fn is_below(path: &[u8], folder: &[u8]) -> bool {
@@ -49,6 +90,8 @@ struct Finisher<'a> {
     options: RestoreOptions,
     restored: &'a mut Restored,
     monitor: &'a dyn Monitor,
+    /// links to files of other sets
+    waiting: Vec<Entry>,
 }
 
 impl Finisher<'_> {
@@ -56,6 +99,9 @@ impl Finisher<'_> {
         match self.destination.make_hard_link(entry, self.options.resumed) {
             Ok(()) => self.restored.entries += 1,
             Err(e) if e.is_full() => return Err(e.into()),
+            Err(DestinationError::NoTarget { .. }) if self.options.more_sets => {
+                self.waiting.push(entry.clone());
+            }
             Err(e) => {
                 let waits = matches!(e, DestinationError::NoTarget { .. })
                     && self.restored.waiting > 0

@@ -10,14 +10,16 @@
 //! [`items`] gives the items in order (from the catalog, or from the shards' own lists);
 //! [`batch`] cuts them where enough stripes are named; a thread reads the batches' blocks ahead;
 //! [`decode`] checks, rebuilds, opens and decompresses; [`write`] writes in parallel; [`files`]
-//! follows large files to their roots, in order; [`finish`] makes hard links and sets the folders'
+//! follows large files to their roots, in order; [`crossing`] those that run on into other sets; [`finish`] makes hard links and sets the folders'
 //! metadata.
 
 pub mod batch;
+pub mod crossing;
 pub mod decode;
 pub mod files;
 pub mod finish;
 pub mod items;
+mod open_file;
 pub mod write;
 
 use crate::destination::{Destination, DestinationError};
@@ -51,6 +53,8 @@ pub struct RestoreOptions {
     pub salvage: bool,
     /// this goes on with an earlier restore
     pub resumed: bool,
+    /// the shipment has other sets that are not restored yet
+    pub more_sets: bool,
 }
 
 /// Why a restore stopped.
@@ -131,7 +135,7 @@ pub fn restore(
         if !from_catalog.is_damaged() {
             let mut again = items::CatalogItems::open(open, monitor);
             if let Some(again) = &mut again {
-                finish::finish(again, destination, options, &mut restored, monitor)?;
+                finish::finish(again, open.set.set, destination, options, &mut restored, monitor)?;
             }
             return Ok(restored);
         }
@@ -154,7 +158,7 @@ pub fn restore(
         restored.lost += from_lists.lost_lists();
     }
     let mut again = items::ListItems::new(open, monitor);
-    finish::finish(&mut again, destination, options, &mut restored, monitor)?;
+    finish::finish(&mut again, open.set.set, destination, options, &mut restored, monitor)?;
     Ok(restored)
 }
 

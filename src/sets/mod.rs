@@ -13,6 +13,7 @@ pub mod damage;
 pub mod fetch;
 pub mod open;
 pub mod papers;
+pub mod tidy;
 
 pub use book::Book;
 pub use open::{FoundDrive, FoundSet};

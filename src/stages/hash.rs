@@ -7,6 +7,7 @@
 
 use crate::format::list::Hash;
 use blake3::hazmat::{HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
+use serde::{Deserialize, Serialize};
 
 /// The value of a piece of a file: its root if it is `whole`, else its chaining value at
 /// `offset`, which must be a multiple of the piece size (a power of two, at least 1,024).
@@ -26,39 +27,68 @@ pub fn block_hash(block: &[u8], number: usize, count: usize) -> Hash {
     piece(block, (number * block.len()) as u64, count == 1)
 }
 
-/// Joins the values of a file's pieces, given in order, to its root.
-#[derive(Clone, Debug, Default)]
+/// A run of pieces that is a subtree: how many, a power of two but for the last, and its value.
+pub type Subtree = (u64, Hash);
+
+/// Joins the values of a file's pieces, given in order, to its root; or those of a run of them, to
+/// few values that go on to be joined with what lies around them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Merge {
-    /// values of complete subtrees to the left, largest first
-    stack: Vec<Hash>,
+    /// the number of the first piece
+    start: u64,
+    /// complete subtrees to the left
+    stack: Vec<Subtree>,
     /// pieces joined into the stack
     joined: u64,
-    /// the newest piece, kept apart because the last one decides the root
-    newest: Option<Hash>,
+    /// the newest, kept apart because the last one decides the root
+    newest: Option<Subtree>,
 }
 
 impl Merge {
-    /// Adds the next piece. All but the last are of the same size.
-    pub fn push(&mut self, value: Hash) {
-        if let Some(mut value) = self.newest.replace(value) {
-            self.joined += 1;
-            let mut count = self.joined;
-            while count & 1 == 0 {
-                let left = self.stack.pop().expect("an even count has a left sibling on the stack");
-                value = merge_subtrees_non_root(&left, &value, Mode::Hash);
-                count >>= 1;
-            }
-            self.stack.push(value);
-        }
+    /// For the pieces from number `start` on.
+    pub fn from(start: u64) -> Self {
+        Self { start, ..Self::default() }
     }
 
-    /// The root; of no pieces, the root of the empty file. A single piece's value must have been
-    /// its root already.
+    /// Adds the next piece. All but the last are of the same size.
+    pub fn push(&mut self, value: Hash) {
+        self.push_subtree((1, value));
+    }
+
+    /// Adds what [`Merge::subtrees`] gave for the next pieces.
+    pub fn push_subtree(&mut self, next: Subtree) {
+        let Some((mut size, mut value)) = self.newest.replace(next) else { return };
+        let mut at = self.start + self.joined;
+        self.joined += size;
+        while let Some((left_size, left)) = self.stack.last()
+            && *left_size == size
+            && (at - size).is_multiple_of(2 * size)
+        {
+            value = merge_subtrees_non_root(left, &value, Mode::Hash);
+            self.stack.pop();
+            at -= size;
+            size *= 2;
+        }
+        self.stack.push((size, value));
+    }
+
+    /// The number of the piece after the last.
+    pub fn end(&self) -> u64 {
+        self.start + self.joined + self.newest.map_or(0, |(size, _)| size)
+    }
+
+    /// All of it as few subtrees, in order.
+    pub fn subtrees(&self) -> impl Iterator<Item = Subtree> + '_ {
+        self.stack.iter().copied().chain(self.newest)
+    }
+
+    /// The root of a file that was joined from its beginning; of no pieces, the root of the empty
+    /// file. A single piece's value must have been its root already.
     pub fn root(&self) -> Hash {
-        let Some(mut value) = self.newest else {
+        let Some((_, mut value)) = self.newest else {
             return *blake3::hash(b"").as_bytes();
         };
-        for (i, left) in self.stack.iter().enumerate().rev() {
+        for (i, (_, left)) in self.stack.iter().enumerate().rev() {
             value = if i == 0 {
                 *merge_subtrees_root(left, &value, Mode::Hash).as_bytes()
             } else {
@@ -107,6 +137,26 @@ mod tests {
                 let data = bytes(len);
                 assert_eq!(by_pieces(&data, size), *blake3::hash(&data).as_bytes(), "{len}/{size}");
             }
+        }
+    }
+
+    #[test]
+    fn runs_of_pieces_join_to_the_same_root() {
+        let data = bytes(37 * 1024 + 5);
+        let pieces: Vec<Hash> =
+            data.chunks(1024).enumerate().map(|(i, c)| piece(c, i as u64 * 1024, false)).collect();
+        for (a, b) in
+            [(0, 0), (1, 1), (1, 2), (3, 9), (16, 32), (31, 33), (5, 38), (37, 38), (38, 38)]
+        {
+            let mut whole = Merge::default();
+            for (from, to) in [(0, a), (a, b), (b, pieces.len())] {
+                let mut run = Merge::from(from as u64);
+                pieces[from..to].iter().for_each(|value| run.push(*value));
+                assert_eq!(run.end(), to as u64);
+                assert!(run.subtrees().count() <= 12);
+                run.subtrees().for_each(|subtree| whole.push_subtree(subtree));
+            }
+            assert_eq!(whole.root(), *blake3::hash(&data).as_bytes(), "cut at {a} and {b}");
         }
     }
 

@@ -1,29 +1,31 @@
-//! `pack`: scan, plan, pack, close, read back.
+//! `pack`: scan, plan, pack, close, read back; and going on with further sets, or after a crash.
+
+mod drives;
+mod go_on;
+mod read_back;
 
 use crate::dataset::SourceError;
 use crate::dataset::{self, Filter, FilterError, ScanError, ScanOptions, ScanTotals, Source};
-use crate::drives::{self, Drive, DriveError, Level, LocalDrive, ReadMode, Room, detect};
+use crate::drives::{DriveError, Level};
 use crate::entropy::{Entropy, random_id};
 use crate::format::entry::entry_len;
 use crate::format::ids::{RunId, SetNumber, ShipmentId};
-use crate::format::label::{Label, checked_case};
-use crate::host::frozen::{FrozenList, FrozenWriter};
-use crate::host::{HostError, state_folder};
+use crate::host::state::{Asked, Mark, State, StateFolder, UnclosedSet};
+use crate::host::{FrozenList, FrozenWriter, HostError};
 use crate::keys::RunKey;
 use crate::keys::recipients::{KeyError, Recipients};
-use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
-use crate::packer::{self, Checkpoint, PackError, Packed, SetDrive, SetJob, close};
-use crate::plan::room::{self, DriveRoom, Geometry, Need, RoomError, SetPlan};
+use crate::monitor::{Monitor, Phase};
+use crate::packer::{self, Begin, Checkpoint, PackError, Packed, SetDrive, SetJob, Step};
+use crate::plan::room::{Geometry, Need, RoomError, SetPlan};
 use crate::plan::survive::Survive;
-use crate::sets::check::{DriveReport, check_drive};
-use crate::sets::damage::{Damage, Verdict};
-use crate::sets::open::HOLDALL;
-use crate::sets::papers::check_papers;
-use crate::sets::{Book, FoundSet};
+use crate::sets::check::DriveReport;
+use crate::sets::damage::Verdict;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
+
+pub use go_on::{GoOn, go_on};
 
 /// What to pack and how.
 pub struct PackOptions {
@@ -64,6 +66,26 @@ pub enum PackJobError {
         /// what the system said
         #[source]
         source: DriveError,
+    },
+    /// Nothing is in progress, or several shipments are.
+    #[error("{}", if *count == 0 {
+        format!("no shipment {names} is in progress on this machine")
+    } else {
+        format!("{count} shipments are in progress on this machine: {names}")
+    })]
+    Which {
+        /// how many
+        count: usize,
+        /// their ids, or the one that was asked for
+        names: String,
+    },
+    /// The set that is not closed cannot be gone on with.
+    #[error("set {set} cannot be gone on with: {why}")]
+    Resume {
+        /// the set
+        set: String,
+        /// why
+        why: String,
     },
     /// A drive was named twice.
     #[error("{} was given twice", path.display())]
@@ -119,21 +141,22 @@ pub enum PackJobError {
 
 /// A plan that is ready to be carried out.
 pub struct Prepared<'a> {
-    options: PackOptions,
     entropy: &'a dyn Entropy,
+    recipients: Recipients,
+    folder: StateFolder,
+    state: State,
     list: FrozenList,
     source: Source,
     drives: Vec<SetDrive>,
+    begin: Begin,
+    /// the set
+    pub set: SetNumber,
     /// the plan
     pub plan: SetPlan,
-    /// what the scan found
-    pub totals: ScanTotals,
     /// was the rule the default
     pub survive_is_default: bool,
     /// bytes each drive has free, by slot from 1
     pub free_bytes: Vec<u64>,
-    /// the shipment's id
-    pub shipment: ShipmentId,
 }
 
 /// What was packed, and what the read-back says.
@@ -146,6 +169,10 @@ pub struct PackOutcome {
     pub reports: Vec<Option<DriveReport>>,
     /// does every stripe keep what it needs
     pub verdict: Option<Verdict>,
+    /// the set
+    pub set: SetNumber,
+    /// bytes of the dataset that wait for further sets
+    pub left_bytes: u64,
 }
 
 impl PackOutcome {
@@ -164,12 +191,27 @@ pub fn prepare<'a>(
     entropy: &'a dyn Entropy,
     monitor: &dyn Monitor,
 ) -> Result<Prepared<'a>, PackJobError> {
-    let drives = open_drives(&options, monitor)?;
-    check_apart(&options)?;
+    let opened = drives::open_drives(&options.drives, monitor)?;
+    drives::check_apart(&options.source, &options.drives)?;
     let filter = Filter::new(&options.exclude)?;
-    let shipment = ShipmentId(random_id(entropy)?);
+    let folder = StateFolder::of(ShipmentId(random_id(entropy)?))?;
+    let prepared = scan_and_plan(options, filter, opened, &folder, entropy, monitor);
+    if prepared.is_err() {
+        folder.remove()?;
+    }
+    prepared
+}
+
+fn scan_and_plan<'a>(
+    options: PackOptions,
+    filter: Filter,
+    opened: Vec<SetDrive>,
+    folder: &StateFolder,
+    entropy: &'a dyn Entropy,
+    monitor: &dyn Monitor,
+) -> Result<Prepared<'a>, PackJobError> {
     monitor.phase(Phase::Scan, 0);
-    let mut writer = FrozenWriter::create(&state_folder()?.join(format!("{shipment}.list")))?;
+    let mut writer = FrozenWriter::create(&folder.list_path())?;
     let mut entry_bytes = 0;
     let scan_options = ScanOptions { filter, one_file_system: options.one_file_system };
     let totals = dataset::scan(&options.source, &scan_options, monitor, &mut |scanned| {
@@ -178,256 +220,145 @@ pub fn prepare<'a>(
     })?;
     let list = writer.finish()?;
     let need = Need { data_bytes: totals.data_bytes, entries: totals.entries, entry_bytes };
-    let planned = plan(&options, &drives, &need, monitor);
-    let (plan, free_bytes) = match planned {
-        Ok(planned) => planned,
-        Err(e) => {
-            list.remove()?;
-            return Err(e);
-        }
+    let wanted = drives::Asked {
+        survive: options.survive,
+        geometry: options.geometry,
+        left_out: Vec::new(),
     };
+    let (plan, free_bytes) = drives::plan(&wanted, &opened, &need, monitor)?;
     let source = Source::open(&options.source)?;
-    let survive_is_default = options.survive.is_none();
+    let state = State::new(folder.shipment(), asked(&options)?, totals, entry_bytes);
     Ok(Prepared {
-        options,
         entropy,
+        recipients: options.recipients,
+        folder: folder.clone(),
+        state,
         list,
         source,
-        drives,
+        drives: opened,
+        begin: Begin::default(),
+        set: SetNumber(1),
         plan,
-        totals,
-        survive_is_default,
+        survive_is_default: options.survive.is_none(),
         free_bytes,
-        shipment,
     })
 }
 
-fn open_drives(
-    options: &PackOptions,
-    monitor: &dyn Monitor,
-) -> Result<Vec<SetDrive>, PackJobError> {
-    let mut opened = Vec::new();
-    let mut seen: Vec<PathBuf> = Vec::new();
-    for (case, path) in &options.drives {
-        checked_case(case).map_err(|_| PackJobError::Case { case: case.clone() })?;
-        let failed = |source| PackJobError::Drive { path: path.clone(), source };
-        let drive = LocalDrive::open(path).map_err(failed)?;
-        drive.check_writable().map_err(failed)?;
-        let canonical = path.canonicalize().unwrap_or_else(|_| path.clone());
-        if seen.contains(&canonical) {
-            return Err(PackJobError::DriveTwice { path: path.clone() });
-        }
-        seen.push(canonical);
-        let sets = drive.list(HOLDALL).map_err(failed)?;
-        for set in sets.iter().filter(|s| s.contains('-')) {
-            monitor.note(&format!("{} already carries set {set}; it stays", path.display()));
-        }
-        opened.push(SetDrive { drive: Arc::new(drive), case: case.clone() });
-    }
-    Ok(opened)
-}
-
-/// The source must not lie on a drive, nor a drive in the source.
-fn check_apart(options: &PackOptions) -> Result<(), PackJobError> {
-    let inside = |inner: &Path, outer: &Path| {
-        if detect::inside(inner, outer).unwrap_or(false) {
-            return Err(PackJobError::Inside { inner: inner.into(), outer: outer.into() });
-        }
-        Ok(())
-    };
-    for (_, path) in &options.drives {
-        inside(&options.source, path)?;
-        inside(path, &options.source)?;
-    }
-    Ok(())
-}
-
-/// The plan, and the bytes each drive has free.
-fn plan(
-    options: &PackOptions,
-    drives: &[SetDrive],
-    need: &Need,
-    monitor: &dyn Monitor,
-) -> Result<(SetPlan, Vec<u64>), PackJobError> {
-    let mut rooms = Vec::new();
-    for (d, (_, path)) in drives.iter().zip(&options.drives) {
-        let failed = |source| PackJobError::Drive { path: path.clone(), source };
-        rooms.push(d.drive.room().map_err(failed)?);
-    }
-    let mut cases: Vec<&str> = drives.iter().map(|d| d.case.as_str()).collect();
-    cases.sort_unstable();
-    cases.dedup();
-    let mut drive_rooms = Vec::new();
-    for (i, (drive, room)) in drives.iter().zip(&rooms).enumerate() {
-        let sharing = rooms.iter().filter(|r| r.device == room.device).count() as u64;
-        let case = cases.iter().position(|c| *c == drive.case).unwrap_or(0);
-        drive_rooms.push(DriveRoom {
-            slot: i as u16 + 1,
-            case,
-            free_bytes: room.free_bytes / sharing,
-            unit_bytes: room.unit_bytes,
-        });
-    }
-    let per_case: Vec<usize> =
-        (0..cases.len()).map(|c| drive_rooms.iter().filter(|d| d.case == c).count()).collect();
-    let survive = options.survive.unwrap_or_else(|| Survive::default_for(&per_case));
-    let geometry = options.geometry.unwrap_or_else(|| Geometry::for_drives(drives.len()));
-    let plan = room::plan(&drive_rooms, survive, geometry, need)
-        .map_err(|source| PackJobError::Plan { survive, source })?;
-    note_shared_devices(drives, &rooms, monitor);
-    Ok((plan, drive_rooms.iter().map(|d| d.free_bytes).collect()))
-}
-
-/// Two drives on one device are one drive where losses are concerned: that is said, once a device.
-fn note_shared_devices(drives: &[SetDrive], rooms: &[Room], monitor: &dyn Monitor) {
-    let mut devices: Vec<u64> = rooms.iter().map(|r| r.device).collect();
-    devices.sort_unstable();
-    devices.dedup();
-    for device in devices {
-        let on_it = drives.iter().zip(rooms).filter(|(_, r)| r.device == device);
-        let names: Vec<&str> = on_it.map(|(d, _)| d.drive.name()).collect();
-        if names.len() > 1 {
-            monitor.note(&format!(
-                "{} are on one device: if it is lost, all of them are; its room is counted once",
-                names.join(", ")
-            ));
-        }
-    }
+/// What the state keeps of the options.
+fn asked(options: &PackOptions) -> Result<Asked, PackJobError> {
+    let sizes = |g: &Geometry| (g.chunk_bytes, g.blocks.bytes() as u32, g.blocks.count() as u32);
+    Ok(Asked {
+        source: std::path::absolute(&options.source)?.into(),
+        recipients: options.recipients.words(),
+        survive: options.survive.map(|rule| rule.to_string()),
+        level: options.level,
+        name: options.name.clone(),
+        contact: options.contact.clone(),
+        checkpoint: (options.checkpoint.bytes, options.checkpoint.seconds),
+        read_back: options.read_back,
+        geometry: options.geometry.as_ref().map(sizes),
+    })
 }
 
 impl Prepared<'_> {
+    /// The shipment's id.
+    pub fn shipment(&self) -> ShipmentId {
+        self.state.shipment
+    }
+
+    /// What the scan found.
+    pub fn totals(&self) -> &ScanTotals {
+        &self.state.totals
+    }
+
     /// Case and name of each drive, by slot from 1.
     pub fn drive_names(&self) -> Vec<(String, String)> {
         self.drives.iter().map(|d| (d.case.clone(), d.drive.name().to_string())).collect()
     }
 
-    /// Carries the plan out.
-    pub fn run(self, monitor: &dyn Monitor) -> Result<PackOutcome, PackJobError> {
-        let set = SetNumber(1);
+    /// Does nothing of it: of a shipment that was only prepared, nothing stays.
+    pub fn discard(self) -> Result<(), PackJobError> {
+        if self.state.sets == 0 && self.state.unclosed.is_none() {
+            self.folder.remove()?;
+        }
+        Ok(())
+    }
+
+    /// Carries the plan out: packs one set.
+    pub fn run(mut self, monitor: &dyn Monitor) -> Result<PackOutcome, PackJobError> {
         let run = RunId(random_id(self.entropy)?);
         let mut secret = Zeroizing::new([0; 32]);
         self.entropy.fill(&mut *secret)?;
-        let key = RunKey::new(*secret, self.shipment, set, run);
-        let key_file = self.options.recipients.wrap(&key)?;
+        let key = RunKey::new(*secret, self.shipment(), self.set, run);
+        let key_file = self.recipients.wrap(&key)?;
+        self.state.unclosed = Some(self.unclosed(run));
+        self.folder.save(&self.state)?;
+        let state = Mutex::new(self.state);
+        let keep = |step: &Step| {
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(set) = &mut state.unclosed {
+                // The commit before was made, or this one would not be about to.
+                set.committed = set.pending.take().unwrap_or_else(|| set.committed.clone());
+                set.pending = Some(Mark::new(step.cursor, step.run.clone(), step.index));
+            }
+            self.folder.save_index(step.index)?;
+            self.folder.save(&state)
+        };
+        let (asked, total, shipment) = {
+            let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            (state.asked.clone(), state.totals.data_bytes, state.shipment)
+        };
         let job = SetJob {
-            shipment: self.shipment,
-            set,
+            shipment,
+            set: self.set,
             run,
             key: &key,
             key_file,
             plan: &self.plan,
             drives: self.drives.clone(),
-            level: self.options.level,
-            checkpoint: self.options.checkpoint,
-            name: self.options.name.clone(),
-            contact: self.options.contact.clone(),
+            level: asked.level,
+            checkpoint: Checkpoint { bytes: asked.checkpoint.0, seconds: asked.checkpoint.1 },
+            name: asked.name,
+            contact: asked.contact,
+            begin: self.begin,
+            journal: &keep,
             entropy: self.entropy,
         };
-        monitor.phase(Phase::Pack, self.totals.data_bytes);
-        let packed = packer::pack(&job, self.list.iter(), &self.source, monitor);
-        let packed = match packed {
-            Ok(packed) => packed,
-            Err(e) => {
-                self.list.remove()?;
-                return Err(e.into());
-            }
-        };
-        let (reports, verdict) = if self.options.read_back && !packed.stopped {
-            let (reports, verdict) = read_back(&job, &packed, monitor);
+        monitor.phase(Phase::Pack, total.saturating_sub(job.begin.cursor.bytes));
+        let packed = packer::pack(&job, &self.list, &self.source, monitor)?;
+        let (reports, verdict) = if asked.read_back && !packed.stopped {
+            let (reports, verdict) = read_back::read_back(&job, &packed, monitor);
             (reports, Some(verdict))
         } else {
             (Vec::new(), None)
         };
-        self.list.remove()?;
-        Ok(PackOutcome { shipment: self.shipment, packed, reports, verdict })
+        let left_bytes =
+            if packed.full { total.saturating_sub(packed.cursor.bytes).max(1) } else { 0 };
+        let mut state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if packed.full {
+            state.closed(&packed.cursor, packed.root);
+            self.folder.save(&state)?;
+        } else if !packed.stopped {
+            self.folder.remove()?;
+        }
+        let set = self.set;
+        Ok(PackOutcome { shipment, packed, reports, verdict, set, left_bytes })
     }
-}
 
-/// Reads every shard back from the medium, and notes on each drive how that went.
-fn read_back(
-    job: &SetJob,
-    packed: &Packed,
-    monitor: &dyn Monitor,
-) -> (Vec<Option<DriveReport>>, Verdict) {
-    monitor.phase(Phase::ReadBack, packed.drive_bytes.iter().sum());
-    let set = as_found(job, packed);
-    let book = Book::open(&set, None, monitor);
-    let text = set.set_text(monitor);
-    for found in &set.drives {
-        let drive = found.label.slot.0 as usize - 1;
-        let name = format!("{} {}", found.label.case, found.drive.name());
-        monitor.drive(drive, &name, packed.drive_bytes[drive]);
-    }
-    let reports = drives::on_each(set.drives.len(), |i| {
-        let found = &set.drives[i];
-        let slot = found.label.slot.0 as usize - 1;
-        let progress = |bytes| {
-            monitor.advance(bytes);
-            monitor.drive_advance(slot, bytes);
-        };
-        let mode = ReadMode::Medium;
-        let mut report = check_drive(found, &set.folder, &book, mode, monitor, &progress);
-        if !report.vanished && !report.stopped {
-            report.bad_papers = check_papers(found, &set, &book, text.as_ref(), monitor);
-        }
-        report
-    });
-    let mut by_slot: Vec<Option<DriveReport>> = vec![None; job.drives.len()];
-    let mut damage =
-        Damage { lost: set.missing_slots().into_iter().collect(), ..Damage::default() };
-    for (found, report) in set.drives.iter().zip(reports) {
-        for (stripe, index, bad) in &report.bad {
-            damage.add(*stripe, *index, bad.clone());
-        }
-        if report.vanished {
-            damage.lost.insert(found.label.slot);
-        }
-        if report.is_whole() && report.level < Level::Dropped {
-            let detail = "the read-back may have come from a cache: re-plug the drive and run \
-                          holdall verify";
-            monitor.problem(Problem::new(ProblemKind::ReadBack, found.drive.name(), detail));
-        }
-        write_custody(job, found.drive.as_ref(), &report, monitor);
-        by_slot[found.label.slot.0 as usize - 1] = Some(report);
-    }
-    let verdict = damage.judge(&book, monitor);
-    (by_slot, verdict)
-}
-
-fn as_found(job: &SetJob, packed: &Packed) -> FoundSet {
-    let failed: Vec<bool> = (0..job.drives.len()).map(|i| packed.failed.contains(&i)).collect();
-    let path = format!("{}/label.json", job.folder());
-    let read = |d: &SetDrive| d.drive.read(&path, crate::format::label::MAX_LABEL_BYTES);
-    let labels: Vec<Vec<u8>> = job
-        .drives
-        .iter()
-        .enumerate()
-        .map(|(i, d)| {
-            let on_drive = read(d).ok().filter(|bytes| Label::decode(bytes).is_ok());
-            on_drive.unwrap_or_else(|| close::label(job, i))
-        })
-        .collect();
-    close::found_set(job, &labels, &failed)
-}
-
-/// A note beside the set, outside its checklist and root: how its read-back went.
-fn write_custody(job: &SetJob, drive: &dyn Drive, report: &DriveReport, monitor: &dyn Monitor) {
-    let note = serde_json::json!({
-        "what": "read-back",
-        "time": job.entropy.now(),
-        "level": report.level.name(),
-        "shards": report.shards,
-        "bytes": report.bytes,
-        "bad_blocks": report.bad_blocks,
-        "missing_shards": report.missing_shards,
-        "bad_papers": report.bad_papers,
-        "whole": report.is_whole(),
-    });
-    let folder = format!("{}/custody", job.folder());
-    let path = format!("{folder}/read-back-{}.json", job.run);
-    let made = drive.make_folder(&folder);
-    if let Err(e) = made.and_then(|()| drive.commit(&path, format!("{note}\n").as_bytes())) {
-        let detail = crate::sets::open::chain(&e);
-        monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), detail));
+    /// The state of the set when this run begins.
+    fn unclosed(&self, run: RunId) -> UnclosedSet {
+        let blocks = self.plan.geometry.blocks;
+        let mut set = self.state.unclosed.clone().unwrap_or_else(|| UnclosedSet {
+            number: self.set,
+            survive: self.plan.survive.to_string(),
+            blocks: (blocks.bytes() as u32, blocks.count() as u32),
+            cases: self.drives.iter().map(|d| d.case.clone()).collect(),
+            runs: Vec::new(),
+            begun: Vec::new(),
+            committed: Mark { cursor: self.begin.cursor.clone(), ..Mark::default() },
+            pending: None,
+        });
+        set.begun.push(run);
+        set
     }
 }

@@ -2,9 +2,14 @@
 
 use super::open::{self, OpenError};
 use crate::destination::{Destination, DestinationError, Opened};
+use crate::format::ids::SetNumber;
+use crate::format::list::shown_path;
 use crate::keys::recipients::Identities;
-use crate::monitor::{Monitor, Phase};
+use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use crate::restorer::{self, OpenSet, RestoreError, RestoreOptions, Restored};
+use crate::sets::{Book, FoundSet};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What to restore, from where and how.
@@ -50,12 +55,52 @@ pub struct RestoreOutcome {
     pub missing: Vec<(String, u16, Option<String>)>,
     /// records of some set are missing or contradict each other
     pub gaps: bool,
+    /// sets that are not restored yet, by number
+    pub awaited: Vec<String>,
+    /// they were given up
+    pub given_up: bool,
     /// owners were not set, since we are not root
     pub owners_left: bool,
     /// extended attributes that were not set, since we are not root
     pub attributes_left: u64,
     /// it went on with an earlier restore
     pub resumed: bool,
+}
+
+/// What is kept of a set that is restored.
+#[derive(Serialize, Deserialize)]
+struct Done {
+    /// it is the shipment's last
+    last: bool,
+    entries: u64,
+}
+
+fn done_name(set: SetNumber) -> String {
+    format!("done-{set}")
+}
+
+/// The sets that are restored, by number.
+fn done(destination: &Destination) -> Result<BTreeMap<u32, Done>, DestinationError> {
+    let mut done = BTreeMap::new();
+    for name in destination.state_names("done-")? {
+        let number = name.strip_prefix("done-").and_then(|n| n.parse().ok());
+        let bytes = destination.load_state(&name)?;
+        let facts = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        done.extend(number.zip(facts));
+    }
+    Ok(done)
+}
+
+/// The sets that are not restored yet. None after the last that is known, if that is not the
+/// shipment's last: then there are more.
+fn awaited(done: &BTreeMap<u32, Done>, here: &[SetNumber]) -> Vec<String> {
+    let known = done.keys().copied().chain(here.iter().map(|set| set.0)).max().unwrap_or(0);
+    let mut awaited: Vec<String> =
+        (1..=known).filter(|set| !done.contains_key(set)).map(|set| set.to_string()).collect();
+    if done.get(&known).is_some_and(|set| !set.last) {
+        awaited.push(format!("{} and perhaps more", known + 1));
+    }
+    awaited
 }
 
 /// Restores all sets on the drives, one after the other.
@@ -73,29 +118,86 @@ pub fn restore(job: &RestoreJob, monitor: &dyn Monitor) -> Result<RestoreOutcome
     let shipment = sets[0].shipment.to_string();
     let (destination, how) = Destination::open(&job.to, &shipment).map_err(destination_error)?;
     let resumed = how == Opened::Resumed;
-    let mut outcome =
-        RestoreOutcome { owners_left: !destination.sets_owners(), resumed, ..Default::default() };
-    let options = RestoreOptions { give_up: job.give_up, salvage: job.salvage, resumed };
+    let mut outcome = RestoreOutcome {
+        owners_left: !destination.sets_owners(),
+        resumed,
+        given_up: job.give_up,
+        ..Default::default()
+    };
+    let here: Vec<SetNumber> = sets.iter().map(|set| set.set).collect();
     for (set, keys, book) in &opened {
-        let cases = set.set_text(monitor).map(|t| t.slots).unwrap_or_default();
-        for slot in set.missing_slots() {
-            let case = cases.iter().find(|s| s.slot == slot).map(|s| s.case.clone());
-            outcome.missing.push((set.name(), slot.0, case));
+        let before = done(&destination).map_err(destination_error)?;
+        if let Some(before) = before.get(&set.set.0) {
+            outcome.restored.already += before.entries;
+            continue;
         }
-        outcome.gaps |= book.gaps;
-        monitor.phase(Phase::Restore, 0);
-        for d in &set.drives {
-            let name = format!("{} {}", d.label.case, d.drive.name());
-            monitor.drive(d.label.slot.0 as usize, &name, 0);
+        note_missing(set, book, &mut outcome, monitor);
+        let open_set = OpenSet { set, book, keys };
+        let text = set.set_text(&Recording::default());
+        let last = text.is_none_or(|text| text.last);
+        let others: Vec<_> = awaited(&before, &here)
+            .into_iter()
+            .filter(|awaited| *awaited != set.set.to_string())
+            .collect();
+        let options = RestoreOptions {
+            give_up: job.give_up,
+            salvage: job.salvage,
+            resumed,
+            more_sets: !others.is_empty() || !last,
+        };
+        let restored = restorer::restore(&open_set, &destination, options, monitor)?;
+        if restored.is_complete() {
+            let entries = restored.entries + restored.already;
+            let bytes = serde_json::to_vec(&Done { last, entries }).unwrap_or_default();
+            destination.save_state(&done_name(set.set), &bytes).map_err(destination_error)?;
         }
-        let opened = OpenSet { set, book, keys };
-        let restored = restorer::restore(&opened, &destination, options, monitor)?;
         outcome.restored.add(&restored);
+        if restored.stopped {
+            break;
+        }
     }
+    complete(job, destination, &here, &mut outcome, monitor)?;
+    Ok(outcome)
+}
+
+/// Notes what of a set is not here.
+fn note_missing(set: &FoundSet, book: &Book, outcome: &mut RestoreOutcome, monitor: &dyn Monitor) {
+    let cases = set.set_text(monitor).map(|t| t.slots).unwrap_or_default();
+    for slot in set.missing_slots() {
+        let case = cases.iter().find(|s| s.slot == slot).map(|s| s.case.clone());
+        outcome.missing.push((set.name(), slot.0, case));
+    }
+    outcome.gaps |= book.gaps;
+    monitor.phase(Phase::Restore, 0);
+    for d in &set.drives {
+        let name = format!("{} {}", d.label.case, d.drive.name());
+        monitor.drive(d.label.slot.0 as usize, &name, 0);
+    }
+}
+
+/// What can only be done when all sets are there: links across them, and the end.
+fn complete(
+    job: &RestoreJob,
+    destination: Destination,
+    here: &[SetNumber],
+    outcome: &mut RestoreOutcome,
+    monitor: &dyn Monitor,
+) -> Result<(), RestoreJobError> {
+    let destination_error = |source| RestoreJobError::Destination { path: job.to.clone(), source };
     outcome.attributes_left = destination.attributes_left_out();
+    let done = done(&destination).map_err(destination_error)?;
+    outcome.awaited = awaited(&done, here);
+    for set in done.keys() {
+        for link in restorer::finish::waiting_links(&destination, SetNumber(*set))? {
+            outcome.restored.waiting += 1;
+            let detail = format!("it is a hard link to {}", shown_path(&link.target));
+            monitor.problem(Problem::new(ProblemKind::Waiting, link.shown(), detail));
+        }
+    }
     let r = &outcome.restored;
-    if !r.stopped && r.waiting == 0 && (r.lost == 0 || job.give_up) {
+    let all = r.waiting == 0 && r.lost == 0 && outcome.awaited.is_empty();
+    if !r.stopped && (all || job.give_up) {
         destination.complete().map_err(destination_error)?;
     }
-    Ok(outcome)
+    Ok(())
 }

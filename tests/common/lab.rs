@@ -12,7 +12,7 @@ use holdall::host::FrozenWriter;
 use holdall::keys::RunKey;
 use holdall::keys::recipients::Identities;
 use holdall::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
-use holdall::packer::{self, Checkpoint, PackError, Packed, SetDrive, SetJob};
+use holdall::packer::{self, Begin, Checkpoint, PackError, Packed, SetDrive, SetJob};
 use holdall::plan::room::{self, DriveRoom, Geometry, Need};
 use holdall::restorer::{self, OpenSet, RestoreOptions, Restored};
 use holdall::sets::open;
@@ -129,9 +129,11 @@ impl Lab {
             checkpoint: Checkpoint { bytes: 256 << 10, seconds: 0 },
             name: "lab".into(),
             contact: String::new(),
+            begin: Begin::default(),
+            journal: &|_| Ok(()),
             entropy: &entropy,
         };
-        packer::pack(&job, list.iter(), &Source::open(source).unwrap(), monitor)
+        packer::pack(&job, &list, &Source::open(source).unwrap(), monitor)
     }
 
     /// Packs `source`, which must go well.
@@ -273,6 +275,10 @@ impl Drive for Flaky {
 
     fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
         self.inner.commit(path, bytes)
+    }
+
+    fn remove(&self, path: &str) -> Result<(), DriveError> {
+        self.inner.remove(path)
     }
 
     fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {

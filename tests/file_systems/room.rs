@@ -40,7 +40,7 @@ fn too_much_is_refused_and_what_fits_fits(
     let at = pack.iter().position(|a| a == tree::GEOMETRY).unwrap();
     pack[at] = OsString::from("262144,65536,16");
 
-    let refused = shipment.run(&pack).expect(1);
+    let refused = shipment.run(&pack).expect(2);
     let error = refused.event("error");
     let text = error["text"].as_str().unwrap();
     assert!(text.contains("bytes are missing"), "{text}");

@@ -29,7 +29,8 @@ fn read_back(lab: &Lab, packed: Packed, mode: ReadMode, monitor: &dyn Monitor) -
     // That a cache is no proof is another test's.
     reports.iter_mut().for_each(|report| report.level = Level::Direct);
     let reports = reports.into_iter().map(Some).collect();
-    PackOutcome { shipment: sets[0].shipment, packed, reports, verdict: Some(verdict) }
+    let (shipment, set) = (sets[0].shipment, sets[0].set);
+    PackOutcome { shipment, packed, reports, verdict: Some(verdict), set, left_bytes: 0 }
 }
 
 #[test]

@@ -73,8 +73,6 @@ fn what_was_committed_stays(#[case] signal: Signal) {
         let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
         assert_eq!((&last["event"], &last["stopped"]), (&"packed".into(), &true.into()));
         assert!(last["entries"].as_u64().unwrap() < FILES as u64, "it was stopped midway");
-        let state = tree::walk(&shipment.state());
-        assert!(!state.iter().any(|p| p.is_file()), "the host's state is removed");
     }
     // The set was never closed: said, and never taken for whole.
     let verified = shipment.verify(&shipment.paths()).expect(3).event("verified");

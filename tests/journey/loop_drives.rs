@@ -139,7 +139,7 @@ fn too_little_room_is_refused_before_a_byte_is_written() {
     let made = drives.holdall(&words(&["keygen"])).expect(0);
     let recipient = made.stdout.lines().find_map(|l| l.strip_prefix("# public key: ")).unwrap();
     let pack = pack_arguments(&drives, &source, recipient, "drives=1");
-    let refused = drives.holdall(&pack).expect(1);
+    let refused = drives.holdall(&pack).expect(2);
     let words: Vec<&str> = refused.stderr.split_whitespace().collect();
     let at = words.windows(2).position(|w| w == ["bytes", "are"]).expect("says what is missing");
     let missing: u64 = words[at - 1].parse().unwrap();

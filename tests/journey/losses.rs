@@ -15,8 +15,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use tempfile::TempDir;
 
-const GIVE_UP: RestoreOptions = RestoreOptions { give_up: true, salvage: false, resumed: false };
-const SALVAGE: RestoreOptions = RestoreOptions { give_up: true, salvage: true, resumed: false };
+const GIVE_UP: RestoreOptions =
+    RestoreOptions { give_up: true, salvage: false, resumed: false, more_sets: false };
+const SALVAGE: RestoreOptions =
+    RestoreOptions { give_up: true, salvage: true, resumed: false, more_sets: false };
 const CAPACITY: u64 = 64 << 20;
 
 /// A packed set, what was packed, and what its records and lists say.

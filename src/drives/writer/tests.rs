@@ -52,6 +52,9 @@ impl Drive for Noting {
         self.note(format!("commit {path}"));
         self.inside.commit(path, bytes)
     }
+    fn remove(&self, path: &str) -> Result<(), DriveError> {
+        Drive::remove(&self.inside, path)
+    }
     fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
         self.inside.open(path, mode)
     }

@@ -1,0 +1,97 @@
+//! How far a dataset is packed, so that packing can go on from there, on other drives or after a
+//! crash.
+//!
+//! - Enters: each entry, when it is packed.
+//! - Leaves: where to begin again, in the frozen list and within a large file.
+//! - Always holds: memory is the folders that the next entry lies in, and one file's state.
+
+use super::Identity;
+use crate::format::list::{Entry, Kind};
+use crate::stages::hash::Merge;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Everything before it is packed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// entries of the frozen list that are packed
+    pub entries: u64,
+    /// their plain bytes, and those of the file in progress
+    pub bytes: u64,
+    /// the folders that the last entry lies in, or is, outermost first
+    pub folders: Vec<Arc<Entry>>,
+    /// the entry after those, if a part of it is packed
+    pub open: Option<OpenFile>,
+}
+
+/// A large file in progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenFile {
+    /// its entry, as it is packed
+    pub entry: Arc<Entry>,
+    /// tells whether it is still the same
+    pub identity: Identity,
+    /// pieces of C bytes that are packed
+    pub pieces: u64,
+    /// their values
+    pub merge: Merge,
+    /// false if a hole was too long to be hashed
+    pub has_root: bool,
+    /// it could not be read
+    pub void: bool,
+}
+
+impl OpenFile {
+    /// Before its first piece.
+    pub fn new(entry: Arc<Entry>, identity: Identity) -> Self {
+        Self { entry, identity, pieces: 0, merge: Merge::default(), has_root: true, void: false }
+    }
+}
+
+impl Cursor {
+    /// The next entry is packed.
+    pub fn pass(&mut self, entry: &Arc<Entry>) {
+        self.entries += 1;
+        self.open = None;
+        while self.folders.last().is_some_and(|f| !is_below(&entry.path, &f.path)) {
+            self.folders.pop();
+        }
+        if entry.kind == Kind::Folder {
+            self.folders.push(entry.clone());
+        }
+    }
+}
+
+/// Does `path` lie in a folder?
+fn is_below(path: &[u8], folder: &[u8]) -> bool {
+    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.first() == Some(&b'/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folders_of_the_next_entry_are_known() {
+        let mut cursor = Cursor::default();
+        let folders =
+            |cursor: &Cursor| -> Vec<String> { cursor.folders.iter().map(|f| f.shown()).collect() };
+        let steps: [(&str, Kind, &[&str]); 6] = [
+            ("", Kind::Folder, &["."]),
+            ("a", Kind::Folder, &[".", "a"]),
+            ("a/b", Kind::Folder, &[".", "a", "a/b"]),
+            ("a/b/file", Kind::File, &[".", "a", "a/b"]),
+            ("a/bc", Kind::File, &[".", "a"]),
+            ("b", Kind::Folder, &[".", "b"]),
+        ];
+        for (number, (path, kind, want)) in steps.into_iter().enumerate() {
+            cursor.pass(&Arc::new(Entry::new(path, kind)));
+            assert_eq!(
+                (cursor.entries, folders(&cursor)),
+                (number as u64 + 1, want.iter().map(ToString::to_string).collect())
+            );
+        }
+        let text = serde_json::to_string(&cursor).unwrap();
+        assert_eq!(serde_json::from_str::<Cursor>(&text).unwrap(), cursor);
+    }
+}

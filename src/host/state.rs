@@ -1,0 +1,315 @@
+//! What the packing machine remembers of a shipment in progress: enough to go on with other drives,
+//! or after a crash.
+//!
+//! - Enters: what was asked for; each commit, before it is made; each set that is closed.
+//! - Leaves: the same, read again.
+//! - Always holds: (1) `state.json` is replaced whole, and synced before a commit that it tells of
+//!   is made, so one of its two marks is what the drives have; (2) the index lies beside it and is
+//!   at least as long as the marks say; (3) everything is removed when the shipment is complete.
+//!
+//! One folder a shipment: `list` (see [`super::frozen`]), `state.json`, `index`.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::frozen::sync_folder_of;
+use super::{FrozenList, HostError, state_folder};
+use crate::dataset::ScanTotals;
+use crate::dataset::cursor::Cursor;
+use crate::format::catalog::Index;
+use crate::format::ids::{RunId, SetNumber, ShipmentId};
+use crate::format::list::Hash;
+use crate::format::set::RunLine;
+
+const STATE: &str = "state.json";
+const INDEX: &str = "index";
+const LIST: &str = "list";
+/// The version of `state.json`.
+const VERSION: u32 = 1;
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// the dataset, an absolute path
+    pub source: OsString,
+    /// recipients, as text
+    pub recipients: Vec<String>,
+    /// the rule; none: the default that the drives can keep
+    pub survive: Option<String>,
+    /// zstd level
+    pub level: i32,
+    /// the dataset's name
+    pub name: String,
+    /// whom to ask about a drive
+    pub contact: String,
+    /// bytes and seconds of a checkpoint
+    pub checkpoint: (u64, u64),
+    /// read everything back at the end
+    pub read_back: bool,
+    /// C, B and n, if they were given
+    pub geometry: Option<(u32, u32, u32)>,
+}
+
+/// How far a set is: what a commit has made count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// what is packed
+    pub cursor: Cursor,
+    /// the run as far as it is committed; none before its first commit
+    pub run: Option<RunLine>,
+    /// rows of the index
+    pub rows: usize,
+    /// entries, files and their bytes in the set
+    pub counts: (u64, u64, u64),
+}
+
+impl Mark {
+    /// What a commit makes count.
+    pub fn new(cursor: &Cursor, run: RunLine, index: &Index) -> Self {
+        let counts = (index.entries, index.files, index.file_bytes);
+        Self { cursor: cursor.clone(), run: Some(run), rows: index.frames.len(), counts }
+    }
+}
+
+/// A set that is not closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnclosedSet {
+    /// its number
+    pub number: SetNumber,
+    /// the rule
+    pub survive: String,
+    /// B and n
+    pub blocks: (u32, u32),
+    /// the cases of its drives, by slot from 1
+    pub cases: Vec<String>,
+    /// runs that ended before the present one
+    pub runs: Vec<RunLine>,
+    /// all runs that were begun, the present one last: what they left and no record names is litter
+    pub begun: Vec<RunId>,
+    /// what is committed
+    pub committed: Mark,
+    /// what the next commit makes count, if it was made
+    pub pending: Option<Mark>,
+}
+
+/// A shipment in progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    version: u32,
+    /// its id
+    pub shipment: ShipmentId,
+    /// what was asked for
+    pub asked: Asked,
+    /// what the scan found
+    pub totals: ScanTotals,
+    /// bytes of all entries, as lists hold them
+    pub entry_bytes: u64,
+    /// closed sets
+    pub sets: u32,
+    /// root of the last of them
+    pub before: Option<Hash>,
+    /// what they have packed
+    pub cursor: Cursor,
+    /// the set that is being packed
+    pub unclosed: Option<UnclosedSet>,
+}
+
+impl State {
+    /// Of a shipment that is begun.
+    pub fn new(shipment: ShipmentId, asked: Asked, totals: ScanTotals, entry_bytes: u64) -> Self {
+        Self {
+            version: VERSION,
+            shipment,
+            asked,
+            totals,
+            entry_bytes,
+            sets: 0,
+            before: None,
+            cursor: Cursor::default(),
+            unclosed: None,
+        }
+    }
+
+    /// The set that was packed is closed.
+    pub fn closed(&mut self, cursor: &Cursor, root: Hash) {
+        self.sets += 1;
+        self.before = Some(root);
+        self.cursor = cursor.clone();
+        self.unclosed = None;
+    }
+}
+
+/// The folder of one shipment's state.
+#[derive(Clone, Debug)]
+pub struct StateFolder {
+    shipment: ShipmentId,
+    path: PathBuf,
+}
+
+impl StateFolder {
+    /// Of this user's shipment; made if it is not there.
+    pub fn of(shipment: ShipmentId) -> Result<Self, HostError> {
+        let path = state_folder()?.join(shipment.to_string());
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .map_err(|source| HostError::io("create", &path, source))?;
+        Ok(Self { shipment, path })
+    }
+
+    /// The shipment.
+    pub fn shipment(&self) -> ShipmentId {
+        self.shipment
+    }
+
+    /// The shipments in progress.
+    pub fn all() -> Result<Vec<ShipmentId>, HostError> {
+        let folder = state_folder()?;
+        let entries =
+            std::fs::read_dir(&folder).map_err(|source| HostError::io("list", &folder, source))?;
+        let with_state = |entry: std::fs::DirEntry| {
+            let id = entry.file_name().to_str()?.parse::<ShipmentId>().ok()?;
+            entry.path().join(STATE).is_file().then_some(id)
+        };
+        let mut found: Vec<_> = entries.filter_map(Result::ok).filter_map(with_state).collect();
+        found.sort();
+        Ok(found)
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the frozen list lies.
+    pub fn list_path(&self) -> PathBuf {
+        self.path.join(LIST)
+    }
+
+    /// The frozen list.
+    pub fn list(&self) -> Result<FrozenList, HostError> {
+        FrozenList::open(&self.list_path())
+    }
+
+    /// Replaces the state.
+    pub fn save(&self, state: &State) -> Result<(), HostError> {
+        let bytes = serde_json::to_vec(state)
+            .map_err(|e| HostError::io("write", &self.path.join(STATE), e.into()))?;
+        self.replace(STATE, &bytes)
+    }
+
+    /// Replaces the index; to be done before a state that tells of its rows is saved.
+    pub fn save_index(&self, index: &Index) -> Result<(), HostError> {
+        self.replace(INDEX, &index.encode())
+    }
+
+    /// The state.
+    pub fn load(&self) -> Result<State, HostError> {
+        let path = self.path.join(STATE);
+        let bytes = read(&path)?;
+        let state: State = serde_json::from_slice(&bytes).map_err(|_| HostError::Damaged {
+            path: path.clone(),
+            at: 0,
+            what: "it is not what this version writes",
+        })?;
+        if state.version != VERSION {
+            return Err(HostError::Damaged { path, at: 0, what: "it is of another version" });
+        }
+        Ok(state)
+    }
+
+    /// The index as far as a mark says.
+    pub fn load_index(&self, mark: &Mark) -> Result<Index, HostError> {
+        if mark.rows == 0 {
+            return Ok(Index::default());
+        }
+        let path = self.path.join(INDEX);
+        let damaged = |what| HostError::Damaged { path: path.clone(), at: 0, what };
+        let mut index = Index::decode(&read(&path)?).map_err(|_| damaged("it is not an index"))?;
+        if index.frames.len() < mark.rows {
+            return Err(damaged("it is shorter than the state says"));
+        }
+        index.frames.truncate(mark.rows);
+        (index.entries, index.files, index.file_bytes) = mark.counts;
+        Ok(index)
+    }
+
+    /// Removes everything: the shipment is complete, or was never begun.
+    pub fn remove(self) -> Result<(), HostError> {
+        std::fs::remove_dir_all(&self.path)
+            .map_err(|source| HostError::io("remove", &self.path, source))
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), HostError> {
+        let path = self.path.join(name);
+        let part = self.path.join(format!("{name}.part"));
+        let write = || {
+            let mut options = std::fs::OpenOptions::new();
+            let mut file =
+                options.write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&part, &path)
+        };
+        write().map_err(|source| HostError::io("write", &path, source))?;
+        sync_folder_of(&path)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, HostError> {
+    std::fs::read(path).map_err(|source| HostError::io("read", path, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::catalog::FrameRow;
+
+    fn state() -> State {
+        let asked = Asked {
+            source: "/data".into(),
+            recipients: vec!["age1x".into()],
+            survive: None,
+            level: 3,
+            name: String::new(),
+            contact: String::new(),
+            checkpoint: (1, 0),
+            read_back: true,
+            geometry: None,
+        };
+        State::new(ShipmentId(7), asked, ScanTotals::default(), 10)
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = StateFolder { shipment: ShipmentId(7), path: dir.path().into() };
+        let mut state = state();
+        folder.save(&state).unwrap();
+        assert_eq!(folder.load().unwrap(), state);
+        let row = |n: u8| FrameRow {
+            first: vec![n],
+            run: RunId(1),
+            part: 0,
+            offset: 0,
+            stored: 1,
+            plain: 1,
+        };
+        let index = Index { entries: 9, files: 8, file_bytes: 7, frames: vec![row(1), row(2)] };
+        folder.save_index(&index).unwrap();
+        let mark = Mark { rows: 1, counts: (4, 3, 2), ..Mark::default() };
+        let loaded = folder.load_index(&mark).unwrap();
+        assert_eq!((loaded.entries, loaded.frames), (4, vec![row(1)]));
+        assert!(folder.load_index(&Mark { rows: 3, ..Mark::default() }).is_err());
+        state.version = 2;
+        folder.save(&state).unwrap();
+        assert!(matches!(folder.load(), Err(HostError::Damaged { .. })));
+        std::fs::write(dir.path().join(STATE), b"{").unwrap();
+        assert!(matches!(folder.load(), Err(HostError::Damaged { .. })));
+    }
+}

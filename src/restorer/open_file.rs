@@ -1,0 +1,107 @@
+//! A larger file in progress, as the serial part sees it: followed extent by extent, in order, to
+//! its root and to what is missing of it.
+
+use super::decode::Absent;
+use super::write::Target;
+use crate::destination::DestinationError;
+use crate::format::list::Hash;
+use crate::stages::hash::{Merge, piece};
+use std::sync::Arc;
+
+/// A longer hole is not hashed on the way; if its file has a root, the file is read again.
+const HASHED_HOLE_BYTES: u64 = 1 << 30;
+
+/// A larger file in progress, as the serial part sees it.
+pub struct OpenFile {
+    pub target: Arc<Target>,
+    pub merge: Merge,
+    /// where this set's part of it begins
+    pub begins: u64,
+    /// where the next extent should begin
+    pub next: u64,
+    /// runs of bytes that are not there
+    pub missing: Vec<(u64, u64)>,
+    pub absent: Option<Absent>,
+    /// the zeros of its holes were too many to be hashed on the way
+    pub unhashed: bool,
+}
+
+impl OpenFile {
+    /// Before its first extent.
+    pub fn new(target: Arc<Target>) -> Self {
+        Self {
+            target,
+            merge: Merge::default(),
+            begins: 0,
+            next: 0,
+            missing: Vec::new(),
+            absent: None,
+            unhashed: false,
+        }
+    }
+
+    /// The first extent that this set has; what lies before it lies in earlier sets.
+    pub fn begin_at(&mut self, offset: u64, chunk_bytes: u64) {
+        if self.next == 0 && offset > 0 && !self.is_hole(0, offset) {
+            (self.begins, self.next) = (offset, offset);
+            self.merge = Merge::from(offset / chunk_bytes);
+        }
+    }
+
+    fn is_hole(&self, from: u64, to: u64) -> bool {
+        let holes = &self.target.entry.holes;
+        holes.iter().any(|(start, len)| *start <= from && start + len >= to)
+    }
+
+    /// Goes on to `offset`: what lies between is a hole, or missing.
+    pub fn skip_to(&mut self, offset: u64, chunk_bytes: u64) {
+        if offset <= self.next {
+            return;
+        }
+        let (from, to) = (self.next, offset);
+        self.next = offset;
+        if !self.is_hole(from, to) {
+            self.miss(from, to - from);
+            return;
+        }
+        // The zeros of a hole are part of the root.
+        if to - from > HASHED_HOLE_BYTES {
+            self.unhashed = true;
+            return;
+        }
+        let zeros = vec![0; chunk_bytes.min(to - from) as usize];
+        let mut at = from;
+        while at < to {
+            let len = chunk_bytes.min(to - at);
+            self.merge.push(piece(&zeros[..len as usize], at, false));
+            at += len;
+        }
+    }
+
+    /// The root of what was written: from the pieces, or by reading it again.
+    pub fn root(&self, size: u64) -> Result<Hash, DestinationError> {
+        if self.unhashed { self.read_root(size) } else { Ok(self.merge.root()) }
+    }
+
+    /// The root, by reading it again.
+    pub fn read_root(&self, size: u64) -> Result<Hash, DestinationError> {
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; 1 << 20];
+        let mut at = 0;
+        while at < size {
+            let len = (size - at).min(buffer.len() as u64) as usize;
+            self.target.part.read_at(at, &mut buffer[..len])?;
+            hasher.update(&buffer[..len]);
+            at += len as u64;
+        }
+        Ok(*hasher.finalize().as_bytes())
+    }
+
+    /// Notes that bytes are not there.
+    pub fn miss(&mut self, offset: u64, len: u64) {
+        match self.missing.last_mut() {
+            Some((start, known)) if *start + *known == offset => *known += len,
+            _ => self.missing.push((offset, len)),
+        }
+    }
+}

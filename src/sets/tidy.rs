@@ -1,0 +1,170 @@
+//! Making the drives of an unclosed set ready to be gone on with.
+//!
+//! - Enters: the set as it is found, its records, the runs that this machine began.
+//! - Leaves: drives that all carry the same records and catalog parts, and no litter.
+//! - Always holds: a file is removed only if its name is one that holdall gives, its run is one of
+//!   those given, and no record on any drive names it.
+
+use super::book::Book;
+use super::open::{FoundDrive, FoundSet, chain};
+use crate::drives::DriveError;
+use crate::format::ids::{RunId, Slot, StripeId, StripeNumber, key_path, part_path, record_path};
+use crate::format::list::Hash;
+use crate::monitor::{Monitor, Problem, ProblemKind};
+use std::collections::HashSet;
+
+/// Removes what a run that was broken off has left and no record names.
+pub fn remove_litter(set: &FoundSet, book: &Book, begun: &[RunId], monitor: &dyn Monitor) {
+    let stripes: HashSet<StripeId> = book.stripes().iter().copied().collect();
+    let parts: HashSet<String> = book.parts().map(|(run, p)| part_path(run, p.number)).collect();
+    for found in set.all_drives() {
+        let removed =
+            remove_shards(set, found, &|id| begun.contains(&id.run) && !stripes.contains(&id))
+                .and_then(|shards| Ok(shards + remove_files(set, found, begun, &parts)?));
+        match removed {
+            Ok(0) => {}
+            Ok(count) => monitor.note(&format!(
+                "{}: {count} files of the run that was broken off were removed",
+                found.drive.name()
+            )),
+            Err(e) => report(found, &e, monitor),
+        }
+    }
+}
+
+fn report(found: &FoundDrive, e: &DriveError, monitor: &dyn Monitor) {
+    monitor.problem(Problem::new(ProblemKind::Drive, found.drive.name(), chain(e)));
+}
+
+fn remove_shards(
+    set: &FoundSet,
+    found: &FoundDrive,
+    is_litter: &dyn Fn(StripeId) -> bool,
+) -> Result<u64, DriveError> {
+    let mut removed = 0;
+    let shards = format!("{}/shards", set.folder);
+    for group in found.drive.list(&shards)? {
+        for name in found.drive.list(&format!("{shards}/{group}"))? {
+            if stripe_of(&name).is_some_and(is_litter) {
+                found.drive.remove(&format!("{shards}/{group}/{name}"))?;
+                removed += 1;
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// The stripe that a shard's name tells.
+fn stripe_of(name: &str) -> Option<StripeId> {
+    let mut words = name.split('-');
+    let (run, number, index) = (words.next()?, words.next()?, words.next()?);
+    let lower = |text: &str, len: usize| {
+        text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    if words.next().is_some() || !lower(number, 8) || !lower(index, 2) {
+        return None;
+    }
+    let number = StripeNumber(u32::from_str_radix(number, 16).ok()?);
+    Some(StripeId { run: run.parse().ok()?, number })
+}
+
+/// Catalog parts that no record names, and what was written under a temporary name.
+fn remove_files(
+    set: &FoundSet,
+    found: &FoundDrive,
+    begun: &[RunId],
+    parts: &HashSet<String>,
+) -> Result<u64, DriveError> {
+    let mut removed = 0;
+    let of_run = |name: &str| begun.iter().any(|run| name.starts_with(&run.to_string()));
+    for folder in ["records", "catalog"] {
+        for name in found.drive.list(&format!("{}/{folder}", set.folder))? {
+            let path = format!("{folder}/{name}");
+            let unnamed = name.ends_with(".cat") && !parts.contains(&path);
+            if of_run(&name) && (unnamed || name.ends_with(".tmp")) {
+                found.drive.remove(&format!("{}/{path}", set.folder))?;
+                removed += 1;
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// Removes labels and keys of a set of which nothing counts, so that it can be begun anew.
+pub fn remove_beginnings(set: &FoundSet, begun: &[RunId], monitor: &dyn Monitor) {
+    for found in set.all_drives() {
+        let keys = begun.iter().flat_map(|run| {
+            let key = key_path(*run);
+            [key.replace(".age", ".b3"), key]
+        });
+        for name in keys.chain(["label.json".into()]) {
+            if let Err(e) = found.drive.remove(&format!("{}/{name}", set.folder)) {
+                report(found, &e, monitor);
+            }
+        }
+    }
+}
+
+/// Gives every drive the records and catalog parts that it lacks. The slots whose drives now carry
+/// them all; a drive that says otherwise, or cannot be written to, is not among them.
+pub fn level(set: &FoundSet, book: &Book, monitor: &dyn Monitor) -> Vec<Slot> {
+    let records = book.files().map(|(h, root)| (record_path(h.run, h.number), *root));
+    let parts = book.parts().map(|(run, part)| (part_path(run, part.number), part.root));
+    let wanted: Vec<(String, Hash)> = records.chain(parts).collect();
+    let agrees = |found: &&FoundDrive| {
+        wanted.iter().all(|(path, root)| match give(set, found, path, root) {
+            Ok(()) => true,
+            Err(detail) => {
+                let detail = format!("{detail}; it is left out from here on");
+                monitor.problem(Problem::new(ProblemKind::Drive, found.drive.name(), detail));
+                false
+            }
+        })
+    };
+    set.drives.iter().filter(agrees).map(|found| found.label.slot).collect()
+}
+
+/// Copies a file to a drive that lacks it.
+fn give(set: &FoundSet, found: &FoundDrive, path: &str, root: &Hash) -> Result<(), String> {
+    let is_it = |bytes: &[u8]| blake3::hash(bytes).as_bytes() == root;
+    let place = format!("{}/{path}", set.folder);
+    match found.drive.read(&place, u64::MAX) {
+        Ok(bytes) if is_it(&bytes) => return Ok(()),
+        Ok(_) => return Err(format!("{path} is not what the other drives have")),
+        Err(e) if e.is_missing() => {}
+        Err(e) => return Err(chain(&e)),
+    }
+    let copies = set.copies(path, u64::MAX);
+    let sound = copies.filter_map(|(_, _, bytes)| bytes.ok()).find(|bytes| is_it(bytes));
+    // A part of which no copy is left is told by verify; the shards' lists stand in for it.
+    let Some(bytes) = sound else { return Ok(()) };
+    let folder = place.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let given = found.drive.make_folder(folder).and_then(|()| found.drive.commit(&place, &bytes));
+    given.map_err(|e| chain(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_holdall_gives_are_shards() {
+        let run = RunId(0xab);
+        let id = StripeId { run, number: StripeNumber(0x1f) };
+        let path = crate::format::ids::shard_path(id, 3);
+        assert_eq!(stripe_of(path.rsplit_once('/').unwrap().1), Some(id));
+        let good = "00000000000000ab-0000001f-03";
+        assert_eq!(stripe_of(good), Some(id));
+        for bad in [
+            "",
+            "a-b-c",
+            &good[1..],
+            &format!("{good}-00"),
+            &good.replace('f', "F"),
+            "00000000000000ab-0000001f-0x",
+            "00000000000000ab-+000001f-03",
+        ] {
+            assert_eq!(stripe_of(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The drives of a set that is to be packed: opened, apart from the source, their room planned.
+
+use super::PackJobError;
+use crate::drives::{Drive, LocalDrive, Room, detect};
+use crate::format::label::checked_case;
+use crate::monitor::Monitor;
+use crate::packer::SetDrive;
+use crate::plan::room::{self, DriveRoom, Geometry, Need, SetPlan};
+use crate::plan::survive::Survive;
+use crate::sets::open::HOLDALL;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Opens the drives, by case and path.
+pub(super) fn open_drives(
+    drives: &[(String, PathBuf)],
+    monitor: &dyn Monitor,
+) -> Result<Vec<SetDrive>, PackJobError> {
+    let mut opened = Vec::new();
+    let mut seen: Vec<PathBuf> = Vec::new();
+    for (case, path) in drives {
+        checked_case(case).map_err(|_| PackJobError::Case { case: case.clone() })?;
+        let failed = |source| PackJobError::Drive { path: path.clone(), source };
+        let drive = LocalDrive::open(path).map_err(failed)?;
+        drive.check_writable().map_err(failed)?;
+        let canonical = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if seen.contains(&canonical) {
+            return Err(PackJobError::DriveTwice { path: path.clone() });
+        }
+        seen.push(canonical);
+        let sets = drive.list(HOLDALL).map_err(failed)?;
+        for set in sets.iter().filter(|s| s.contains('-')) {
+            monitor.note(&format!("{} already carries set {set}; it stays", path.display()));
+        }
+        opened.push(SetDrive { drive: Arc::new(drive), case: case.clone() });
+    }
+    Ok(opened)
+}
+
+/// The source must not lie on a drive, nor a drive in the source.
+pub(super) fn check_apart(source: &Path, drives: &[(String, PathBuf)]) -> Result<(), PackJobError> {
+    let inside = |inner: &Path, outer: &Path| {
+        if detect::inside(inner, outer).unwrap_or(false) {
+            return Err(PackJobError::Inside { inner: inner.into(), outer: outer.into() });
+        }
+        Ok(())
+    };
+    for (_, path) in drives {
+        inside(source, path)?;
+        inside(path, source)?;
+    }
+    Ok(())
+}
+
+/// What is asked of the plan of a set.
+pub(super) struct Asked {
+    /// the rule; none: the default that the drives can keep
+    pub survive: Option<Survive>,
+    /// sizes; none: what fits the number of drives
+    pub geometry: Option<Geometry>,
+    /// drives that are left out, by slot from 0
+    pub left_out: Vec<usize>,
+}
+
+/// The plan, and the bytes each drive has free.
+pub(super) fn plan(
+    asked: &Asked,
+    drives: &[SetDrive],
+    need: &Need,
+    monitor: &dyn Monitor,
+) -> Result<(SetPlan, Vec<u64>), PackJobError> {
+    let mut rooms = Vec::new();
+    for (number, d) in drives.iter().enumerate() {
+        let failed = |source| PackJobError::Drive { path: d.drive.name().into(), source };
+        let left_out = asked.left_out.contains(&number);
+        rooms.push(if left_out { None } else { Some(d.drive.room().map_err(failed)?) });
+    }
+    let mut cases: Vec<&str> = drives.iter().map(|d| d.case.as_str()).collect();
+    cases.sort_unstable();
+    cases.dedup();
+    let mut drive_rooms = Vec::new();
+    for (i, (drive, room)) in drives.iter().zip(&rooms).enumerate() {
+        let Some(room) = room else { continue };
+        let sharing = rooms.iter().flatten().filter(|r| r.device == room.device).count() as u64;
+        let case = cases.iter().position(|c| *c == drive.case).unwrap_or(0);
+        drive_rooms.push(DriveRoom {
+            slot: i as u16 + 1,
+            case,
+            free_bytes: room.free_bytes / sharing,
+            unit_bytes: room.unit_bytes,
+        });
+    }
+    let per_case: Vec<usize> =
+        (0..cases.len()).map(|c| drive_rooms.iter().filter(|d| d.case == c).count()).collect();
+    let survive = asked.survive.unwrap_or_else(|| Survive::default_for(&per_case));
+    let geometry = asked.geometry.unwrap_or_else(|| Geometry::for_drives(drives.len()));
+    let plan = room::plan(&drive_rooms, survive, geometry, need)
+        .map_err(|source| PackJobError::Plan { survive, source })?;
+    note_shared_devices(drives, &rooms, monitor);
+    let mut free_bytes = vec![0; drives.len()];
+    drive_rooms.iter().for_each(|d| free_bytes[d.slot as usize - 1] = d.free_bytes);
+    Ok((plan, free_bytes))
+}
+
+/// Two drives on one device are one drive where losses are concerned: that is said, once a device.
+fn note_shared_devices(drives: &[SetDrive], rooms: &[Option<Room>], monitor: &dyn Monitor) {
+    let mut devices: Vec<u64> = rooms.iter().flatten().map(|r| r.device).collect();
+    devices.sort_unstable();
+    devices.dedup();
+    for device in devices {
+        let on_it = drives.iter().zip(rooms).filter(|(_, r)| r.is_some_and(|r| r.device == device));
+        let names: Vec<&str> = on_it.map(|(d, _)| d.drive.name()).collect();
+        if names.len() > 1 {
+            monitor.note(&format!(
+                "{} are on one device: if it is lost, all of them are; its room is counted once",
+                names.join(", ")
+            ));
+        }
+    }
+}

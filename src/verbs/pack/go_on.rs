@@ -1,0 +1,257 @@
+//! `pack --continue`: the next set of a shipment in progress, or the rest of a set whose packing was
+//! broken off.
+//!
+//! - Enters: the state that this machine kept, the drives.
+//! - Leaves: a plan for what is left, to be carried out like that of a first set.
+//! - Always holds: (1) what the drives' records say counts; the state only says what belongs to
+//!   them, and one of its two marks must be it; (2) a set that is gone on with gets a new run with a
+//!   new key; (3) a file is removed from a drive only if this machine's state knows its run, its
+//!   name is one of ours and no record names it.
+
+use super::{PackJobError, Prepared, drives};
+use crate::dataset::Source;
+use crate::drives::AbsentDrive;
+use crate::entropy::Entropy;
+use crate::format::ids::{RunId, SetNumber, ShipmentId, Slot, part_path, record_path, set_folder};
+use crate::format::list::Hash;
+use crate::format::record::PartRecord;
+use crate::format::set::PartLine;
+use crate::host::state::{Mark, State, StateFolder, UnclosedSet};
+use crate::keys::recipients::Recipients;
+use crate::monitor::Monitor;
+use crate::packer::{Begin, Earlier, SetDrive};
+use crate::plan::room::{Geometry, Need};
+use crate::plan::survive::Survive;
+use crate::sets::open;
+use crate::sets::{Book, FoundSet, tidy};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// With what to go on.
+pub struct GoOn {
+    /// which shipment; none if only one is in progress
+    pub shipment: Option<ShipmentId>,
+    /// case and path of each drive
+    pub drives: Vec<(String, PathBuf)>,
+    /// public keys; none: those that were given at first
+    pub recipients: Option<Recipients>,
+    /// the rule of a new set; none: what was asked for at first
+    pub survive: Option<Survive>,
+}
+
+/// Plans what is left; none if nothing is.
+pub fn go_on<'a>(
+    options: GoOn,
+    entropy: &'a dyn Entropy,
+    monitor: &dyn Monitor,
+) -> Result<Option<Prepared<'a>>, PackJobError> {
+    let Some(folder) = folder_of(options.shipment)? else { return Ok(None) };
+    let mut state = folder.load()?;
+    let list = folder.list()?;
+    let source_path = PathBuf::from(&state.asked.source);
+    drives::check_apart(&source_path, &options.drives)?;
+    let opened = drives::open_drives(&options.drives, monitor)?;
+    let found = found_sets(&opened, &state, monitor);
+    let begun = match state.unclosed.clone() {
+        Some(unclosed) => resume(&mut state, &unclosed, &found, monitor)?,
+        None => None,
+    };
+    if list.count() == state.cursor.entries && state.unclosed.is_none() {
+        folder.remove()?;
+        return Ok(None);
+    }
+    let asked_rule = options.survive.map(|rule| rule.to_string());
+    let (set_drives, begin, rule, geometry) = match begun {
+        Some(begun) => {
+            let (rule, blocks) = (begun.set.survive.clone(), begun.set.blocks);
+            let chunk = state.asked.geometry.map_or(1 << 20, |(chunk, _, _)| chunk);
+            let geometry = Some((chunk, blocks.0, blocks.1));
+            (begun.drives, begun.begin, Some(rule), geometry)
+        }
+        None => {
+            refuse_carriers(&found)?;
+            let begin =
+                Begin { cursor: state.cursor.clone(), before: state.before, ..Begin::default() };
+            let rule = asked_rule.or_else(|| state.asked.survive.clone());
+            (opened, begin, rule, state.asked.geometry)
+        }
+    };
+    let set = state.unclosed.as_ref().map_or(SetNumber(state.sets + 1), |set| set.number);
+    let wrong = |_| PackJobError::Resume { set: set.to_string(), why: WRONG_STATE.into() };
+    let wanted = drives::Asked {
+        survive: rule.as_deref().map(str::parse).transpose().map_err(wrong)?,
+        geometry: geometry.and_then(|(c, b, n)| Geometry::new(c, b, n).ok()),
+        left_out: begin.left_out.clone(),
+    };
+    let (plan, free_bytes) =
+        drives::plan(&wanted, &set_drives, &need_after(&state, &begin), monitor)?;
+    let recipients = match options.recipients {
+        Some(recipients) => recipients,
+        None => Recipients::read(&state.asked.recipients, &[])?,
+    };
+    Ok(Some(Prepared {
+        entropy,
+        recipients,
+        folder,
+        list,
+        source: Source::open(&source_path)?,
+        drives: set_drives,
+        begin,
+        set,
+        plan,
+        survive_is_default: wanted.survive.is_none(),
+        free_bytes,
+        state,
+    }))
+}
+
+const WRONG_STATE: &str = "this machine's state of it is damaged";
+
+/// The state's folder; none if no shipment is in progress and none was named.
+fn folder_of(shipment: Option<ShipmentId>) -> Result<Option<StateFolder>, PackJobError> {
+    let all = StateFolder::all()?;
+    let names = || all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match (shipment, &all[..]) {
+        (Some(id), _) if all.contains(&id) => Ok(Some(StateFolder::of(id)?)),
+        (Some(id), _) => Err(PackJobError::Which { count: 0, names: id.to_string() }),
+        (None, []) => Ok(None),
+        (None, [id]) => Ok(Some(StateFolder::of(*id)?)),
+        (None, _) => Err(PackJobError::Which { count: all.len(), names: names() }),
+    }
+}
+
+/// The sets of the shipment on these drives.
+fn found_sets(opened: &[SetDrive], state: &State, monitor: &dyn Monitor) -> Vec<FoundSet> {
+    let drives: Vec<_> = opened.iter().map(|d| d.drive.clone()).collect();
+    let mut found = open::find(&drives, monitor);
+    found.retain(|set| set.shipment == state.shipment);
+    found
+}
+
+/// A new set is not put on drives that carry another one of the same shipment.
+fn refuse_carriers(found: &[FoundSet]) -> Result<(), PackJobError> {
+    let Some(set) = found.first() else { return Ok(()) };
+    let names: Vec<_> = set.all_drives().map(|d| d.drive.name()).collect();
+    let why = format!("{} carries it already: go on with other drives", names.join(", "));
+    Err(PackJobError::Resume { set: set.name(), why })
+}
+
+/// What of the dataset is left, at most.
+fn need_after(state: &State, begin: &Begin) -> Need {
+    let entries = state.totals.entries.saturating_sub(begin.cursor.entries);
+    let part = u128::from(state.entry_bytes) * u128::from(entries)
+        / u128::from(state.totals.entries.max(1));
+    Need {
+        data_bytes: state.totals.data_bytes.saturating_sub(begin.cursor.bytes),
+        entries,
+        entry_bytes: part as u64, // at most what it is a part of
+    }
+}
+
+/// A set that is gone on with.
+struct Begun {
+    set: UnclosedSet,
+    drives: Vec<SetDrive>,
+    begin: Begin,
+}
+
+/// Finds out how far the unclosed set is, and makes its drives ready. None if it is closed after
+/// all, or has nothing that counts and is begun anew.
+fn resume(
+    state: &mut State,
+    unclosed: &UnclosedSet,
+    found: &[FoundSet],
+    monitor: &dyn Monitor,
+) -> Result<Option<Begun>, PackJobError> {
+    let name = set_folder(state.shipment, unclosed.number);
+    let refuse = |why: String| PackJobError::Resume { set: name.clone(), why };
+    let Some(set) = found.iter().find(|s| s.set == unclosed.number) else {
+        if unclosed.runs.is_empty() && unclosed.pending.is_none() {
+            state.unclosed = None; // nothing of it counts
+            return Ok(None);
+        }
+        return Err(refuse("none of these drives carries it: attach its drives".into()));
+    };
+    let book = Book::open(set, None, monitor);
+    let mark = mark_of(unclosed, &book).ok_or_else(|| {
+        refuse("its records on the drives are not those that this machine wrote last".into())
+    })?;
+    if let Some(text) = set.set_text(monitor) {
+        state.closed(&mark.cursor, text.root());
+        return if text.last || mark.cursor.entries == state.totals.entries {
+            Ok(None)
+        } else {
+            Err(refuse("it is closed: go on with other drives".into()))
+        };
+    }
+    tidy::remove_litter(set, &book, &unclosed.begun, monitor);
+    if book.stripes().is_empty() {
+        tidy::remove_beginnings(set, &unclosed.begun, monitor);
+        state.unclosed = None;
+        return Ok(None);
+    }
+    let agreeing = tidy::level(set, &book, monitor);
+    let mut runs = unclosed.runs.clone();
+    runs.extend(mark.run.clone());
+    let resumed = UnclosedSet {
+        runs: runs.clone(),
+        committed: Mark { run: None, ..mark.clone() },
+        pending: None,
+        ..unclosed.clone()
+    };
+    let (drives, left_out) = slots(set, &resumed, &agreeing);
+    let index = StateFolder::of(state.shipment)?.load_index(&mark)?;
+    let earlier = Earlier { runs, parts: parts(&book), index, files: files(&book) };
+    let begin =
+        Begin { cursor: mark.cursor, earlier: Some(earlier), before: state.before, left_out };
+    state.unclosed = Some(resumed.clone());
+    Ok(Some(Begun { set: resumed, drives, begin }))
+}
+
+/// The mark that the records on the drives agree with.
+fn mark_of(unclosed: &UnclosedSet, book: &Book) -> Option<Mark> {
+    let last = book.runs().last().map(|run| (run.run, run.last));
+    let says = |mark: &Mark| {
+        let run = mark.run.as_ref().or(unclosed.runs.last());
+        run.map(|run| (run.run, run.last)) == last
+    };
+    let pending = unclosed.pending.as_ref().filter(|mark| says(mark));
+    pending.or(Some(&unclosed.committed).filter(|mark| says(mark))).cloned()
+}
+
+/// The drive of each slot, and which are left out: not here, or not in agreement with the others.
+fn slots(set: &FoundSet, unclosed: &UnclosedSet, agreeing: &[Slot]) -> (Vec<SetDrive>, Vec<usize>) {
+    let mut left_out = Vec::new();
+    let drive = |(number, case): (usize, &String)| {
+        let slot = Slot(number as u16 + 1);
+        let found = set.drive(slot).filter(|_| agreeing.contains(&slot));
+        let drive = found.map_or_else(
+            || {
+                left_out.push(number);
+                Arc::new(AbsentDrive::new(format!("slot {slot} (case {case})"))) as _
+            },
+            |found| found.drive.clone(),
+        );
+        SetDrive { drive, case: case.clone() }
+    };
+    let drives = unclosed.cases.iter().enumerate().map(drive).collect();
+    (drives, left_out)
+}
+
+/// The catalog parts that the records name.
+fn parts(book: &Book) -> Vec<PartLine> {
+    let line = |(run, part): (RunId, &PartRecord)| PartLine {
+        run,
+        part: part.number,
+        bytes: part.blocks.file_bytes() as u64,
+        root: part.root,
+    };
+    book.parts().map(line).collect()
+}
+
+/// Record files and catalog parts for the checklist: path and BLAKE3.
+fn files(book: &Book) -> Vec<(String, Hash)> {
+    let records = book.files().map(|(h, root)| (record_path(h.run, h.number), *root));
+    let parts = book.parts().map(|(run, part)| (part_path(run, part.number), part.root));
+    records.chain(parts).collect()
+}

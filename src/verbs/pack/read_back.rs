@@ -1,0 +1,99 @@
+//! The read-back: every shard and paper of a closed set from the medium, drives in parallel.
+
+use crate::drives::{self, Drive, Level, ReadMode};
+use crate::format::label::Label;
+use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
+use crate::packer::{Packed, SetDrive, SetJob, close};
+use crate::sets::check::{DriveReport, check_drive};
+use crate::sets::damage::{Damage, Verdict};
+use crate::sets::papers::check_papers;
+use crate::sets::{Book, FoundSet};
+
+/// Reads every shard back from the medium, and notes on each drive how that went.
+pub(super) fn read_back(
+    job: &SetJob,
+    packed: &Packed,
+    monitor: &dyn Monitor,
+) -> (Vec<Option<DriveReport>>, Verdict) {
+    monitor.phase(Phase::ReadBack, packed.drive_bytes.iter().sum());
+    let set = as_found(job, packed);
+    let book = Book::open(&set, None, monitor);
+    let text = set.set_text(monitor);
+    for found in &set.drives {
+        let drive = found.label.slot.0 as usize - 1;
+        let name = format!("{} {}", found.label.case, found.drive.name());
+        monitor.drive(drive, &name, packed.drive_bytes[drive]);
+    }
+    let reports = drives::on_each(set.drives.len(), |i| {
+        let found = &set.drives[i];
+        let slot = found.label.slot.0 as usize - 1;
+        let progress = |bytes| {
+            monitor.advance(bytes);
+            monitor.drive_advance(slot, bytes);
+        };
+        let mode = ReadMode::Medium;
+        let mut report = check_drive(found, &set.folder, &book, mode, monitor, &progress);
+        if !report.vanished && !report.stopped {
+            report.bad_papers = check_papers(found, &set, &book, text.as_ref(), monitor);
+        }
+        report
+    });
+    let mut by_slot: Vec<Option<DriveReport>> = vec![None; job.drives.len()];
+    let mut damage =
+        Damage { lost: set.missing_slots().into_iter().collect(), ..Damage::default() };
+    for (found, report) in set.drives.iter().zip(reports) {
+        for (stripe, index, bad) in &report.bad {
+            damage.add(*stripe, *index, bad.clone());
+        }
+        if report.vanished {
+            damage.lost.insert(found.label.slot);
+        }
+        if report.is_whole() && report.level < Level::Dropped {
+            let detail = "the read-back may have come from a cache: re-plug the drive and run \
+                          holdall verify";
+            monitor.problem(Problem::new(ProblemKind::ReadBack, found.drive.name(), detail));
+        }
+        write_custody(job, found.drive.as_ref(), &report, monitor);
+        by_slot[found.label.slot.0 as usize - 1] = Some(report);
+    }
+    let verdict = damage.judge(&book, monitor);
+    (by_slot, verdict)
+}
+
+fn as_found(job: &SetJob, packed: &Packed) -> FoundSet {
+    let failed: Vec<bool> = (0..job.drives.len()).map(|i| packed.failed.contains(&i)).collect();
+    let path = format!("{}/label.json", job.folder());
+    let read = |d: &SetDrive| d.drive.read(&path, crate::format::label::MAX_LABEL_BYTES);
+    let labels: Vec<Vec<u8>> = job
+        .drives
+        .iter()
+        .enumerate()
+        .map(|(i, d)| {
+            let on_drive = read(d).ok().filter(|bytes| Label::decode(bytes).is_ok());
+            on_drive.unwrap_or_else(|| close::label(job, i))
+        })
+        .collect();
+    close::found_set(job, &labels, &failed)
+}
+
+/// A note beside the set, outside its checklist and root: how its read-back went.
+fn write_custody(job: &SetJob, drive: &dyn Drive, report: &DriveReport, monitor: &dyn Monitor) {
+    let note = serde_json::json!({
+        "what": "read-back",
+        "time": job.entropy.now(),
+        "level": report.level.name(),
+        "shards": report.shards,
+        "bytes": report.bytes,
+        "bad_blocks": report.bad_blocks,
+        "missing_shards": report.missing_shards,
+        "bad_papers": report.bad_papers,
+        "whole": report.is_whole(),
+    });
+    let folder = format!("{}/custody", job.folder());
+    let path = format!("{folder}/read-back-{}.json", job.run);
+    let made = drive.make_folder(&folder);
+    if let Err(e) = made.and_then(|()| drive.commit(&path, format!("{note}\n").as_bytes())) {
+        let detail = crate::sets::open::chain(&e);
+        monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), detail));
+    }
+}

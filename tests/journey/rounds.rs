@@ -1,0 +1,286 @@
+//! Datasets that need several sets: packed round by round, interrupted and gone on with, restored
+//! in any order.
+
+use crate::common::mounted::Memory;
+use crate::common::random::Random;
+use crate::common::shipment::Shipment;
+use crate::common::snapshot::Snapshot;
+use crate::common::{Run, program, tree};
+use rstest::rstest;
+use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+const ROUNDS: usize = 3;
+const CASES: usize = 4;
+/// A drive's memory; three such rounds hold the dataset, two do not.
+const DRIVE_MIB: u64 = 8;
+
+/// A dataset and the drives of three rounds, one a case in each.
+struct Rounds {
+    /// unmounted before their folders are removed
+    _drives: Vec<Memory>,
+    shipment: Shipment,
+}
+
+impl Rounds {
+    #[track_caller]
+    fn new(seed: &str) -> Option<Self> {
+        let shipment = Shipment::new(&[ROUNDS; CASES]);
+        let mount = |(_, point): &(String, PathBuf)| Memory::new(point, DRIVE_MIB);
+        let drives = shipment.drives.iter().map(mount).collect::<Option<Vec<_>>>()?;
+        let source = &shipment.source;
+        let mut random = Random::new(seed);
+        tree::rich(&source.join("rich"), seed);
+        tree::write(&source.join("large"), &random.bytes(24 << 20));
+        for number in 0..200 {
+            let path = source.join(format!("small/{:02}/{number:03}", number % 7));
+            tree::write(&path, &random.bytes(50_000 + number));
+        }
+        // Links whose files lie in other sets, and folders that nobody may write to.
+        fs::hard_link(source.join("small/03/010"), source.join("zz first in another set")).unwrap();
+        tree::write(&source.join("small/shut/last"), &random.bytes(100_000));
+        fs::set_permissions(source.join("small/shut"), fs::Permissions::from_mode(0o555)).unwrap();
+        Some(Self { _drives: drives, shipment })
+    }
+
+    /// The drives of a round, from 0.
+    fn drives(&self, round: usize) -> Vec<(String, PathBuf)> {
+        let of_case = self.shipment.drives.chunks(ROUNDS);
+        of_case.map(|drives| drives[round].clone()).collect()
+    }
+
+    fn paths(&self, round: usize) -> Vec<PathBuf> {
+        self.drives(round).into_iter().map(|(_, path)| path).collect()
+    }
+
+    fn with_drives(&self, words: &[&str], round: usize) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+        for (case, path) in self.drives(round) {
+            arguments.extend(["--drive".into(), format!("{case}={}", path.display()).into()]);
+        }
+        arguments
+    }
+
+    fn first(&self) -> Vec<OsString> {
+        let source = self.shipment.source.to_str().unwrap();
+        let words = [
+            "pack",
+            source,
+            "--json",
+            "--yes",
+            "-r",
+            &self.shipment.recipient,
+            "--survive",
+            "cases=1",
+            "--geometry",
+            tree::GEOMETRY,
+            "--checkpoint",
+            "256KiB",
+        ];
+        self.with_drives(&words, 0)
+    }
+
+    fn next(&self, round: usize) -> Vec<OsString> {
+        self.with_drives(&["pack", "--json", "--continue"], round)
+    }
+
+    fn run(&self, arguments: Vec<OsString>) -> Run {
+        self.shipment.run(arguments)
+    }
+
+    /// Packs all rounds that are not packed yet.
+    fn pack_from(&self, round: usize) {
+        for round in round..ROUNDS {
+            let arguments = if round == 0 { self.first() } else { self.next(round) };
+            let run = self.run(arguments).expect(if round + 1 < ROUNDS { 4 } else { 0 });
+            let packed = run.event("packed");
+            assert_eq!((&packed["set"], &packed["proven"]), (&(round + 1).into(), &true.into()));
+        }
+        let state = tree::walk(&self.shipment.state());
+        assert!(!state.iter().any(|p| p.is_file()), "the state is removed in the end: {state:?}");
+    }
+
+    fn verify_all(&self) {
+        for round in 0..ROUNDS {
+            let verified = self.shipment.verify(&self.paths(round)).expect(0).event("verified");
+            assert_eq!(verified["whole"], true, "round {round}");
+        }
+    }
+
+    fn restore(&self, rounds: &[usize], to: &Path) -> Run {
+        let paths: Vec<PathBuf> = rounds.iter().flat_map(|round| self.paths(*round)).collect();
+        self.shipment.restore(&paths, to, &[])
+    }
+
+    #[track_caller]
+    fn must_be_equal(&self, to: &Path) {
+        Snapshot::of(&self.shipment.source).assert_equal(&Snapshot::of(to));
+        assert!(!to.join(".holdall").exists());
+    }
+}
+
+#[test]
+fn three_rounds_restore_in_any_order() {
+    let Some(rounds) = Rounds::new("any order") else { return };
+    rounds.pack_from(0);
+    let nothing = rounds.run(rounds.next(2)).expect(0);
+    nothing.event("nothing-left");
+    rounds.verify_all();
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]] {
+        let to = rounds.shipment.new_destination();
+        for (step, round) in order.into_iter().enumerate() {
+            let run = rounds.restore(&[round], &to).expect(if step < 2 { 4 } else { 0 });
+            assert_eq!(run.event("restored")["complete"], step == 2, "{order:?}");
+        }
+        rounds.must_be_equal(&to);
+        fs::remove_dir_all(to).unwrap();
+    }
+    let to = rounds.shipment.new_destination();
+    rounds.restore(&[0, 1, 2], &to).expect(0);
+    rounds.must_be_equal(&to);
+}
+
+#[test]
+fn sets_may_be_restored_at_the_same_time() {
+    let Some(rounds) = Rounds::new("same time") else { return };
+    rounds.pack_from(0);
+    let to = rounds.shipment.new_destination();
+    // The claim is made by one; the others come while it works.
+    fs::create_dir(&to).unwrap();
+    let begin = |round: usize| {
+        let mut command = program(&rounds.shipment.state());
+        command.args(rounds.shipment.restore_arguments(&rounds.paths(round), &to, &[]));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let mut children: Vec<_> = (0..ROUNDS).map(begin).collect();
+    let codes: Vec<_> = children.iter_mut().map(|child| child.wait().unwrap().code()).collect();
+    assert!(codes.iter().all(|code| matches!(code, Some(0 | 4))), "{codes:?}");
+    if !codes.contains(&Some(0)) {
+        // Each saw another one unfinished when it ended.
+        rounds.restore(&[0], &to).expect(0);
+    }
+    rounds.must_be_equal(&to);
+}
+
+#[test]
+fn a_case_of_every_round_may_be_lost() {
+    let Some(rounds) = Rounds::new("case lost") else { return };
+    rounds.pack_from(0);
+    let to = rounds.shipment.new_destination();
+    for (round, status) in [(1, 4), (0, 4), (2, 3)] {
+        let left: Vec<PathBuf> = rounds.paths(round).into_iter().skip(1).collect();
+        rounds.shipment.restore(&left, &to, &[]).expect(status);
+    }
+    rounds.must_be_equal(&to);
+}
+
+/// Kills or stops a pack once a drive has so many record files, or when it ends before.
+fn signal_after(
+    rounds: &Rounds,
+    arguments: Vec<OsString>,
+    round: usize,
+    records: usize,
+    signal: Signal,
+) {
+    let mut command = program(&rounds.shipment.state());
+    let mut child =
+        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let drive = rounds.paths(round).pop().unwrap();
+    let count = || {
+        let set = fs::read_dir(drive.join("holdall")).ok()?.find_map(|e| {
+            let path = e.ok()?.path();
+            path.is_dir().then_some(path)
+        })?;
+        Some(fs::read_dir(set.join("records")).ok()?.count())
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while count().unwrap_or(0) < records && child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "no record was written in a minute");
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    let _ = kill_process(Pid::from_child(&child), signal);
+    child.wait().unwrap();
+}
+
+/// Broken off in the second round, at several places, more than once.
+#[rstest]
+#[case::killed(Signal::KILL, &[1, 4])]
+#[case::killed_at_once(Signal::KILL, &[0])]
+#[case::killed_late(Signal::KILL, &[9])]
+#[case::stopped(Signal::INT, &[3])]
+fn a_pack_that_is_broken_off_goes_on(#[case] signal: Signal, #[case] records: &[usize]) {
+    let Some(rounds) = Rounds::new("broken off") else { return };
+    rounds.run(rounds.first()).expect(4);
+    for count in records {
+        signal_after(&rounds, rounds.next(1), 1, *count, signal);
+    }
+    rounds.pack_from(1);
+    rounds.verify_all();
+    must_have_no_litter(&rounds);
+    let to = rounds.shipment.new_destination();
+    for (round, status) in [(2, 4), (0, 4), (1, 0)] {
+        rounds.restore(&[round], &to).expect(status);
+    }
+    rounds.must_be_equal(&to);
+}
+
+/// Every shard on a drive stands in its checklist, which verify has compared with the records.
+fn must_have_no_litter(rounds: &Rounds) {
+    for drive in (0..ROUNDS).flat_map(|round| rounds.paths(round)) {
+        let set = fs::read_dir(drive.join("holdall")).unwrap().map(|e| e.unwrap().path());
+        for set in set.filter(|path| path.is_dir()) {
+            let list = fs::read_to_string(set.join("checklist.b3")).unwrap();
+            for path in tree::walk(&set).into_iter().filter(|path| path.is_file()) {
+                let name = path.strip_prefix(&set).unwrap().to_str().unwrap();
+                let own = ["shards/", "records/", "catalog/"].iter().any(|f| name.starts_with(f));
+                assert!(!own || list.contains(name), "litter: {}", path.display());
+            }
+        }
+    }
+}
+
+/// The large file in progress is written to between two rounds: the later version wins.
+#[test]
+fn a_file_that_changed_between_rounds_is_packed_again_whole() {
+    let Some(rounds) = Rounds::new("changed") else { return };
+    rounds.run(rounds.first()).expect(4);
+    let large = rounds.shipment.source.join("large");
+    let mut bytes = fs::read(&large).unwrap();
+    bytes[77] ^= 1;
+    fs::write(&large, bytes).unwrap();
+    let mut round = 1;
+    // It needs more room than before.
+    while rounds.run(rounds.next(round)).status == 4 && round + 1 < ROUNDS {
+        round += 1;
+    }
+    let run = rounds.shipment.run(rounds.next(2));
+    assert_eq!(run.status, 0, "{}", run.shown());
+    for order in [[0, 1, 2], [2, 1, 0]] {
+        let to = rounds.shipment.new_destination();
+        for round in order {
+            rounds.restore(&[round], &to);
+        }
+        rounds.must_be_equal(&to);
+    }
+}
+
+#[test]
+fn what_cannot_be_gone_on_with_is_said() {
+    let Some(rounds) = Rounds::new("said") else { return };
+    rounds.run(rounds.first()).expect(4);
+    let run = rounds.run(rounds.next(0)).expect(1);
+    assert!(run.stderr.contains("carries it already: go on with other drives"), "{}", run.shown());
+    signal_after(&rounds, rounds.next(1), 1, 2, Signal::KILL);
+    let run = rounds.run(rounds.next(2)).expect(1);
+    assert!(run.stderr.contains("attach its drives"), "{}", run.shown());
+    let wrong = rounds.with_drives(&["pack", "--continue", "0123456789abcdef"], 1);
+    let run = rounds.run(wrong).expect(2);
+    assert!(run.stderr.contains("is in progress on this machine"), "{}", run.shown());
+    rounds.pack_from(1);
+    rounds.verify_all();
+}
