@@ -2,9 +2,10 @@
 
 use super::batch::{Batch, Step};
 use super::decode::{Absent, Chunks, Pools};
+use super::output::Output;
 use super::write::{Outcome, Target, do_step};
 use super::{OpenSet, RestoreError, RestoreOptions, Restored};
-use crate::destination::{Destination, DestinationError, MetadataProblem};
+use crate::destination::{DestinationError, MetadataProblem};
 use crate::format::list::{End, Entry, Extent, Hash, Kind, State, shown_path};
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::sets::fetch::{Fetcher, RawStripe};
@@ -37,7 +38,7 @@ struct OpenFile {
 /// Restores batches, in order.
 pub struct Files<'a> {
     open: &'a OpenSet<'a>,
-    destination: &'a Destination,
+    output: Output<'a>,
     options: RestoreOptions,
     restored: &'a mut Restored,
     monitor: &'a dyn Monitor,
@@ -55,16 +56,16 @@ impl<'a> Files<'a> {
     /// Begins, or goes on after the entry that an earlier run had settled durably.
     pub fn new(
         open: &'a OpenSet<'a>,
-        destination: &'a Destination,
+        output: Output<'a>,
         options: RestoreOptions,
         restored: &'a mut Restored,
         monitor: &'a dyn Monitor,
     ) -> Result<Self, RestoreError> {
-        let cursor = destination.load_state(&cursor_name(open))?.filter(|_| options.resumed);
-        destination.clear_parts()?;
+        let cursor = output.load_state(&cursor_name(open))?.filter(|_| options.resumed);
+        output.clear_parts()?;
         Ok(Self {
             open,
-            destination,
+            output,
             options,
             restored,
             monitor,
@@ -79,13 +80,13 @@ impl<'a> Files<'a> {
 
     /// Says which entries are in place already: up to the cursor, if they have their final name.
     pub fn skipper(&self) -> impl Fn(&Entry) -> bool + Send + use<'a> {
-        let (cursor, destination) = (self.cursor.clone(), self.destination);
+        let (cursor, output) = (self.cursor.clone(), self.output);
         let already = self.already.clone();
         move |entry: &Entry| {
             let before = cursor.as_ref().is_some_and(|c| entry.sort_key() <= *c);
             let there = before
                 && !matches!(entry.kind, Kind::Folder | Kind::HardLink)
-                && matches!(destination.exists(&entry.path), Ok(Some(_)));
+                && matches!(output.exists(&entry.path), Ok(Some(_)));
             already.fetch_add(there.into(), Ordering::Relaxed);
             there
         }
@@ -101,12 +102,12 @@ impl<'a> Files<'a> {
         let chunks = Chunks::decode(self.open, &batch, raw, fetcher, &self.pools)?;
         self.restored.rebuilt_blocks += chunks.rebuilt_blocks;
         let targets = self.targets(&batch)?;
-        let (destination, replace) = (self.destination, self.options.resumed);
+        let (output, replace) = (self.output, self.options.resumed);
         let outcomes: Vec<Outcome> = batch
             .steps
             .par_iter()
             .zip(&targets)
-            .map(|(step, target)| do_step(destination, step, target.as_deref(), &chunks, replace))
+            .map(|(step, target)| do_step(output, step, target.as_deref(), &chunks, replace))
             .collect();
         for ((step, outcome), target) in batch.steps.into_iter().zip(outcomes).zip(targets) {
             self.settle(step, outcome, target)?;
@@ -124,7 +125,7 @@ impl<'a> Files<'a> {
         for step in &batch.steps {
             match step {
                 Step::Begin(entry) => {
-                    let part = self.destination.begin_file()?;
+                    let part = self.output.begin_file()?;
                     current = Some(Arc::new(Target { entry: entry.clone(), part }));
                     targets.push(current.clone());
                 }
@@ -217,7 +218,7 @@ impl<'a> Files<'a> {
         file.target.part.set_len(size)?;
         if file.missing.is_empty()
             && let Some(root) = end.and_then(|e| e.root)
-            && root != file.root(size)?
+            && file.root(size)?.is_some_and(|found| found != root)
         {
             file.missing.push((0, size));
             file.absent = Some(Absent::Lost);
@@ -228,7 +229,7 @@ impl<'a> Files<'a> {
                 let detail = "it changed while it was packed; its bytes are a mixture";
                 self.packed_badly(&entry, ProblemKind::SourceChanged, detail);
             }
-            return match self.destination.finish_file(part, &entry, self.options.resumed) {
+            return match self.output.finish_file(part, &entry, self.options.resumed) {
                 Ok(problems) => {
                     self.placed(&entry, &problems);
                     Ok(())
@@ -238,8 +239,10 @@ impl<'a> Files<'a> {
         }
         let absent = file.absent.unwrap_or(Absent::Lost);
         let mut detail = shown_ranges(&file.missing);
-        if self.options.salvage && (self.options.give_up || absent == Absent::Lost) {
-            let path = self.destination.finish_incomplete(part, &entry)?;
+        if self.options.salvage
+            && (self.options.give_up || absent == Absent::Lost)
+            && let Some(path) = self.output.finish_incomplete(part, &entry)?
+        {
             let _ = write!(detail, "; what there is lies in {}", shown_path(&path));
         }
         self.report_absent(&entry, &detail, absent);
@@ -296,8 +299,7 @@ impl<'a> Files<'a> {
     }
 
     fn checkpoint(&mut self) -> Result<(), RestoreError> {
-        self.destination.sync()?;
-        self.destination.save_state(&cursor_name(self.open), &self.settled)?;
+        self.output.checkpoint(&cursor_name(self.open), &self.settled)?;
         self.last_checkpoint = Instant::now();
         Ok(())
     }
@@ -358,7 +360,8 @@ impl OpenFile {
             return;
         }
         // The zeros of a hole are part of the root.
-        if to - from > HASHED_HOLE_BYTES {
+        // C is unknown where no label could be read.
+        if to - from > HASHED_HOLE_BYTES || chunk_bytes == 0 {
             self.unhashed = true;
             return;
         }
@@ -371,21 +374,24 @@ impl OpenFile {
         }
     }
 
-    /// The root of what was written: from the pieces, or by reading it again.
-    fn root(&self, size: u64) -> Result<Hash, DestinationError> {
+    /// The root of what was written: from the pieces, or by reading it again; none if it went
+    /// nowhere and has holes too long to be hashed.
+    fn root(&self, size: u64) -> Result<Option<Hash>, DestinationError> {
         if !self.unhashed {
-            return Ok(self.merge.root());
+            return Ok(Some(self.merge.root()));
         }
         let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; 1 << 20];
         let mut at = 0;
         while at < size {
             let len = (size - at).min(buffer.len() as u64) as usize;
-            self.target.part.read_at(at, &mut buffer[..len])?;
+            if !self.target.part.read_at(at, &mut buffer[..len])? {
+                return Ok(None);
+            }
             hasher.update(&buffer[..len]);
             at += len as u64;
         }
-        Ok(*hasher.finalize().as_bytes())
+        Ok(Some(*hasher.finalize().as_bytes()))
     }
 
     fn miss(&mut self, offset: u64, len: u64) {

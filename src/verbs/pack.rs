@@ -18,7 +18,7 @@ use crate::plan::survive::Survive;
 use crate::sets::check::{DriveReport, check_drive};
 use crate::sets::damage::{Damage, Verdict};
 use crate::sets::open::HOLDALL;
-use crate::sets::papers::check_papers;
+use crate::sets::papers::{check_papers, key_files};
 use crate::sets::{Book, FoundSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -353,6 +353,7 @@ fn read_back(
     let set = as_found(job, packed);
     let book = Book::open(&set, None, monitor);
     let text = set.set_text(monitor);
+    let keys = key_files(&set);
     for found in &set.drives {
         let drive = found.label.slot.0 as usize - 1;
         let name = format!("{} {}", found.label.case, found.drive.name());
@@ -368,7 +369,7 @@ fn read_back(
         let mode = ReadMode::Medium;
         let mut report = check_drive(found, &set.folder, &book, mode, monitor, &progress);
         if !report.vanished && !report.stopped {
-            report.bad_papers = check_papers(found, &set, &book, text.as_ref(), monitor);
+            report.bad_papers = check_papers(found, &set, &book, text.as_ref(), &keys, monitor);
         }
         report
     });

@@ -1,13 +1,20 @@
-//! `verify`: every block of every shard of every drive, with no key.
+//! `verify`: every block of every shard of every drive, with no key; with one, everything that a
+//! restore would open besides, decoded to nowhere.
 
 use super::open::{self, OpenError};
 use crate::drives::{self, ReadMode};
-use crate::format::ids::Slot;
-use crate::monitor::{Monitor, Phase};
+use crate::format::ids::{RunId, Slot};
+use crate::keys::RunKey;
+use crate::keys::recipients::Identities;
+use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
+use crate::restorer::OpenSet;
+use crate::restorer::check::{self, Decoded};
 use crate::sets::check::{DriveReport, check_drive};
 use crate::sets::damage::{Damage, Verdict};
-use crate::sets::papers::check_papers;
+use crate::sets::open::chain;
+use crate::sets::papers::{check_papers, key_files};
 use crate::sets::{Book, FoundSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// What was found on one drive.
@@ -18,6 +25,8 @@ pub struct DriveOutcome {
     pub slot: Slot,
     /// its name
     pub name: String,
+    /// another drive of its slot is here: both are sources of the same shards
+    pub double: bool,
     /// its shards
     pub report: DriveReport,
     /// files other than shards that are damaged or missing
@@ -40,6 +49,8 @@ pub struct SetOutcome {
     pub verdict: Verdict,
     /// BLAKE3 of set.txt in hexadecimal, if the set was closed
     pub root: Option<String>,
+    /// what decoding everything showed, if there was a key
+    pub decoded: Option<Decoded>,
 }
 
 impl SetOutcome {
@@ -47,23 +58,99 @@ impl SetOutcome {
     /// tell it from a shortened one.
     pub fn is_whole(&self) -> bool {
         let whole = |d: &DriveOutcome| d.report.is_whole() && d.bad_papers == 0;
+        let decoded = |d: &Decoded| d.is_complete() && d.catalog_agrees == Some(true);
         self.root.is_some()
             && self.missing.is_empty()
-            && self.verdict.restorable()
+            && self.is_restorable()
             && self.drives.iter().all(whole)
+            && self.decoded.as_ref().is_none_or(decoded)
+    }
+
+    /// Can everything be restored from the drives that are here? Not known, and so no, if it was
+    /// stopped.
+    pub fn is_restorable(&self) -> bool {
+        self.verdict.restorable()
+            && !self.drives.iter().any(|d| d.report.stopped)
+            && self.decoded.as_ref().is_none_or(Decoded::is_complete)
     }
 }
 
-/// Verifies all sets on these drives.
-pub fn verify(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<SetOutcome>, OpenError> {
-    let sets = open::sets(paths, monitor)?;
-    Ok(sets.iter().map(|set| verify_set(set, monitor)).collect())
+/// Verifies all sets on these drives; with identities, decodes them too.
+pub fn verify(
+    paths: &[PathBuf],
+    identities: Option<&Identities>,
+    monitor: &dyn Monitor,
+) -> Result<Vec<SetOutcome>, OpenError> {
+    verify_sets(&open::sets(paths, monitor)?, identities, monitor)
 }
 
-fn verify_set(set: &FoundSet, monitor: &dyn Monitor) -> SetOutcome {
-    let book = Book::open(set, None, monitor);
+/// Verifies sets that were found.
+pub fn verify_sets(
+    sets: &[FoundSet],
+    identities: Option<&Identities>,
+    monitor: &dyn Monitor,
+) -> Result<Vec<SetOutcome>, OpenError> {
+    let shipments: BTreeSet<_> = sets.iter().map(|s| s.shipment.to_string()).collect();
+    if shipments.len() > 1 {
+        let names: Vec<_> = shipments.into_iter().collect();
+        monitor.note(&format!(
+            "drives of {} shipments are mixed here, each is verified for itself: {}",
+            names.len(),
+            names.join(", ")
+        ));
+    }
+    // A wrong identity shows at once, not after the first set.
+    let keys = |set| identities.map(|i| open::keys(set, i, monitor)).transpose();
+    let keys = sets.iter().map(keys).collect::<Result<Vec<_>, _>>()?;
+    Ok(sets.iter().zip(&keys).map(|(set, keys)| verify_set(set, keys.as_ref(), monitor)).collect())
+}
+
+fn verify_set(
+    set: &FoundSet,
+    keys: Option<&BTreeMap<RunId, RunKey>>,
+    monitor: &dyn Monitor,
+) -> SetOutcome {
+    let book = match keys {
+        Some(keys) => open::book(set, keys, monitor),
+        None => Book::open(set, None, monitor),
+    };
     let text = set.set_text(monitor);
+    let drives = check_drives(set, &book, monitor);
+    let missing = set.missing_slots();
+    let mut damage = Damage { lost: missing.iter().copied().collect(), ..Damage::default() };
+    let slots: BTreeSet<Slot> = drives.iter().map(|d| d.slot).collect();
+    for slot in slots {
+        let of_slot = drives.iter().filter(|d| d.slot == slot);
+        damage.add_slot(slot, of_slot.map(|d| &d.report));
+    }
+    let verdict = damage.judge(&book, monitor);
+    let stopped = drives.iter().any(|d| d.report.stopped);
+    let decoded = keys.filter(|_| !stopped).map(|keys| {
+        let opened = OpenSet { set, book: &book, keys };
+        check::check(&opened, monitor).unwrap_or_else(|e| {
+            let problem = Problem::new(ProblemKind::Lost, format!("set {}", set.name()), chain(&e));
+            monitor.problem(problem);
+            let mut decoded = Decoded::default();
+            decoded.restored.stopped = true;
+            decoded
+        })
+    });
+    SetOutcome {
+        name: set.name(),
+        survive: set.label().survive.clone(),
+        drive_count: set.drive_count(),
+        drives,
+        missing,
+        verdict,
+        root: text.map(|t| blake3::Hash::from_bytes(t.root()).to_hex().to_string()),
+        decoded,
+    }
+}
+
+/// Reads and checks all drives of a set at the same time.
+fn check_drives(set: &FoundSet, book: &Book, monitor: &dyn Monitor) -> Vec<DriveOutcome> {
     let found: Vec<_> = set.all_drives().cloned().collect();
+    let text = set.set_text(&crate::monitor::Recording::default());
     let mut expected = vec![0; set.drive_count() as usize + 1];
     book.walk(monitor, |record| {
         for shard in &record.shards {
@@ -79,44 +166,25 @@ fn verify_set(set: &FoundSet, monitor: &dyn Monitor) -> SetOutcome {
         let name = format!("{} {}", d.label.case, d.drive.name());
         monitor.drive(i, &name, bytes(d.label.slot));
     }
+    let keys = key_files(set);
     let checked = drives::on_each(found.len(), |i| {
-        let bad_papers = check_papers(&found[i], set, &book, text.as_ref(), monitor);
+        let bad_papers = check_papers(&found[i], set, book, text.as_ref(), &keys, monitor);
         let progress = |bytes: u64| {
             monitor.advance(bytes);
             monitor.drive_advance(i, bytes);
         };
         let report =
-            check_drive(&found[i], &set.folder, &book, ReadMode::Medium, monitor, &progress);
+            check_drive(&found[i], &set.folder, book, ReadMode::Medium, monitor, &progress);
         (report, bad_papers)
     });
-    let missing = set.missing_slots();
-    let mut damage = Damage { lost: missing.iter().copied().collect(), ..Damage::default() };
-    let mut outcomes = Vec::new();
-    for (i, (found, (report, bad_papers))) in found.iter().zip(checked).enumerate() {
-        // A double is an alternate source: what it lacks, the first of its slot may have.
-        if i < set.drives.len() {
-            if report.vanished {
-                damage.lost.insert(found.label.slot);
-            }
-            for (stripe, index, bad) in &report.bad {
-                damage.add(*stripe, *index, bad.clone());
-            }
-        }
-        outcomes.push(DriveOutcome {
-            case: found.label.case.clone(),
-            slot: found.label.slot,
-            name: found.drive.name().into(),
-            report,
-            bad_papers,
-        });
-    }
-    SetOutcome {
-        name: set.name(),
-        survive: set.label().survive.clone(),
-        drive_count: set.drive_count(),
-        drives: outcomes,
-        missing,
-        verdict: damage.judge(&book, monitor),
-        root: text.map(|t| blake3::Hash::from_bytes(t.root()).to_hex().to_string()),
-    }
+    let slot = |i: usize| found[i].label.slot;
+    let outcome = |(i, (report, bad_papers)): (usize, (DriveReport, u64))| DriveOutcome {
+        case: found[i].label.case.clone(),
+        slot: slot(i),
+        name: found[i].drive.name().into(),
+        double: (0..found.len()).any(|other| other != i && slot(other) == slot(i)),
+        report,
+        bad_papers,
+    };
+    checked.into_iter().enumerate().map(outcome).collect()
 }
