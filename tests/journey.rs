@@ -12,8 +12,10 @@ mod journey {
     mod interrupted;
     mod loop_drives;
     mod losses;
+    mod matrix;
     mod papers;
     mod resume;
     mod roundtrip;
+    mod verify;
     mod writing;
 }
