@@ -17,12 +17,11 @@ use std::fmt::Write as _;
 
 /// Verifies.
 pub fn verify(args: &VerifyArgs, face: &Face) -> Result<Status, Refusal> {
-    let identities = match &args.identities[..] {
-        [] => None,
-        files => Some(identities(files)?),
+    let sets = match &args.identities[..] {
+        [] => verbs::verify::verify(&args.paths, face.monitor()),
+        files => verbs::decode::decode(&args.paths, &identities(files)?, face.monitor()),
     };
-    let sets = verbs::verify::verify(&args.paths, identities.as_ref(), face.monitor())
-        .map_err(open_refusal)?;
+    let sets = sets.map_err(open_refusal)?;
     face.finish();
     face.print_problems();
     let mut status = Status::Done;

@@ -134,7 +134,7 @@ pub fn demo(
     tell(Told::Step(
         "verify: without any key, every block of the six drives that are left.".into(),
     ));
-    let verified = verify::verify(&left, None, monitor)?;
+    let verified = verify::verify(&left, monitor)?;
 
     tell(Told::Step("restore: from those six drives, with the key.".into()));
     let to = dir.join("restored");

@@ -1,20 +1,17 @@
-//! `verify`: every block of every shard of every drive, with no key; with one, everything that a
-//! restore would open besides, decoded to nowhere.
+//! `verify`: every block of every shard of every drive, with no key. (With one, see
+//! [`super::decode`].)
 
 use super::open::{self, OpenError};
 use crate::drives::{self, ReadMode};
-use crate::format::ids::{RunId, Slot};
-use crate::keys::RunKey;
-use crate::keys::recipients::Identities;
-use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
-use crate::restorer::OpenSet;
-use crate::restorer::check::{self, Decoded};
+use crate::format::ids::Slot;
+use crate::format::set::SetText;
+use crate::monitor::{Monitor, Phase};
+use crate::restorer::check::Decoded;
 use crate::sets::check::{DriveReport, check_drive};
 use crate::sets::damage::{Damage, Verdict};
-use crate::sets::open::chain;
 use crate::sets::papers::{check_papers, key_files};
 use crate::sets::{Book, FoundSet};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// What was found on one drive.
@@ -75,21 +72,20 @@ impl SetOutcome {
     }
 }
 
-/// Verifies all sets on these drives; with identities, decodes them too.
-pub fn verify(
-    paths: &[PathBuf],
-    identities: Option<&Identities>,
-    monitor: &dyn Monitor,
-) -> Result<Vec<SetOutcome>, OpenError> {
-    verify_sets(&open::sets(paths, monitor)?, identities, monitor)
+/// Verifies all sets on these drives.
+pub fn verify(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<SetOutcome>, OpenError> {
+    Ok(verify_sets(&open::sets(paths, monitor)?, monitor))
 }
 
 /// Verifies sets that were found.
-pub fn verify_sets(
-    sets: &[FoundSet],
-    identities: Option<&Identities>,
-    monitor: &dyn Monitor,
-) -> Result<Vec<SetOutcome>, OpenError> {
+pub fn verify_sets(sets: &[FoundSet], monitor: &dyn Monitor) -> Vec<SetOutcome> {
+    note_shipments(sets, monitor);
+    let verify = |set| verify_set(set, &Book::open(set, None, monitor), monitor);
+    sets.iter().map(verify).collect()
+}
+
+/// Says so if the drives are of several shipments.
+pub fn note_shipments(sets: &[FoundSet], monitor: &dyn Monitor) {
     let shipments: BTreeSet<_> = sets.iter().map(|s| s.shipment.to_string()).collect();
     if shipments.len() > 1 {
         let names: Vec<_> = shipments.into_iter().collect();
@@ -99,23 +95,12 @@ pub fn verify_sets(
             names.join(", ")
         ));
     }
-    // A wrong identity shows at once, not after the first set.
-    let keys = |set| identities.map(|i| open::keys(set, i, monitor)).transpose();
-    let keys = sets.iter().map(keys).collect::<Result<Vec<_>, _>>()?;
-    Ok(sets.iter().zip(&keys).map(|(set, keys)| verify_set(set, keys.as_ref(), monitor)).collect())
 }
 
-fn verify_set(
-    set: &FoundSet,
-    keys: Option<&BTreeMap<RunId, RunKey>>,
-    monitor: &dyn Monitor,
-) -> SetOutcome {
-    let book = match keys {
-        Some(keys) => open::book(set, keys, monitor),
-        None => Book::open(set, None, monitor),
-    };
+/// Verifies one set by its records.
+pub fn verify_set(set: &FoundSet, book: &Book, monitor: &dyn Monitor) -> SetOutcome {
     let text = set.set_text(monitor);
-    let drives = check_drives(set, &book, monitor);
+    let drives = check_drives(set, book, text.as_ref(), monitor);
     let missing = set.missing_slots();
     let mut damage = Damage { lost: missing.iter().copied().collect(), ..Damage::default() };
     let slots: BTreeSet<Slot> = drives.iter().map(|d| d.slot).collect();
@@ -123,34 +108,26 @@ fn verify_set(
         let of_slot = drives.iter().filter(|d| d.slot == slot);
         damage.add_slot(slot, of_slot.map(|d| &d.report));
     }
-    let verdict = damage.judge(&book, monitor);
-    let stopped = drives.iter().any(|d| d.report.stopped);
-    let decoded = keys.filter(|_| !stopped).map(|keys| {
-        let opened = OpenSet { set, book: &book, keys };
-        check::check(&opened, monitor).unwrap_or_else(|e| {
-            let problem = Problem::new(ProblemKind::Lost, format!("set {}", set.name()), chain(&e));
-            monitor.problem(problem);
-            let mut decoded = Decoded::default();
-            decoded.restored.stopped = true;
-            decoded
-        })
-    });
     SetOutcome {
         name: set.name(),
         survive: set.label().survive.clone(),
         drive_count: set.drive_count(),
         drives,
         missing,
-        verdict,
+        verdict: damage.judge(book, monitor),
         root: text.map(|t| blake3::Hash::from_bytes(t.root()).to_hex().to_string()),
-        decoded,
+        decoded: None,
     }
 }
 
 /// Reads and checks all drives of a set at the same time.
-fn check_drives(set: &FoundSet, book: &Book, monitor: &dyn Monitor) -> Vec<DriveOutcome> {
+fn check_drives(
+    set: &FoundSet,
+    book: &Book,
+    text: Option<&SetText>,
+    monitor: &dyn Monitor,
+) -> Vec<DriveOutcome> {
     let found: Vec<_> = set.all_drives().cloned().collect();
-    let text = set.set_text(&crate::monitor::Recording::default());
     let mut expected = vec![0; set.drive_count() as usize + 1];
     book.walk(monitor, |record| {
         for shard in &record.shards {
@@ -168,7 +145,7 @@ fn check_drives(set: &FoundSet, book: &Book, monitor: &dyn Monitor) -> Vec<Drive
     }
     let keys = key_files(set);
     let checked = drives::on_each(found.len(), |i| {
-        let bad_papers = check_papers(&found[i], set, book, text.as_ref(), &keys, monitor);
+        let bad_papers = check_papers(&found[i], set, book, text, &keys, monitor);
         let progress = |bytes: u64| {
             monitor.advance(bytes);
             monitor.drive_advance(i, bytes);

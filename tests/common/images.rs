@@ -9,6 +9,7 @@ use holdall::drives::{Drive, MemoryDrive};
 use holdall::monitor::{Problem, Recording};
 use holdall::restorer::RestoreOptions;
 use holdall::sets::open;
+use holdall::verbs::decode::decode_sets;
 use holdall::verbs::verify::{SetOutcome, verify_sets};
 use std::collections::BTreeMap;
 use std::fs;
@@ -113,9 +114,12 @@ impl Packed {
     /// Verifies; with a key if it is said.
     pub fn verify(&self, drives: &[Arc<dyn Drive>], with_key: bool) -> Verified {
         let monitor = Recording::default();
-        let identities = with_key.then(|| self.lab.identities());
         let found = open::find(drives, &monitor);
-        let sets = verify_sets(&found, identities.as_ref(), &monitor).unwrap();
+        let sets = if with_key {
+            decode_sets(&found, &self.lab.identities(), &monitor).unwrap()
+        } else {
+            verify_sets(&found, &monitor)
+        };
         let problems = monitor.problems();
         let status = match () {
             () if !sets.iter().all(SetOutcome::is_restorable) => 1,
