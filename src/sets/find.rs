@@ -97,7 +97,8 @@ fn set_folders(
     folders
 }
 
-/// Reads the labels in a folder; fails if one is of a newer format.
+/// Reads the labels in a folder; fails if they are of a newer format. (If only one of them is, its
+/// number is damaged.)
 fn claim(drive: &Arc<dyn Drive>, folder: &str) -> Result<Claim, LabelError> {
     let read = |path: String| -> Result<(Label, Hash), LabelError> {
         let bytes = drive.read(&path, MAX_LABEL_BYTES)?;
@@ -112,13 +113,17 @@ fn claim(drive: &Arc<dyn Drive>, folder: &str) -> Result<Claim, LabelError> {
     for path in [format!("{folder}/label.json"), format!("{folder}/{COPY}/label.json")] {
         match read(path) {
             Ok(label) => claim.labels.push(label),
-            Err(newer @ LabelError::Format(FormatError::Newer { .. })) => return Err(newer),
             Err(problem) => {
                 claim.problem.get_or_insert(problem);
             }
         }
     }
-    Ok(claim)
+    match claim.problem.take() {
+        Some(newer @ LabelError::Format(FormatError::Newer { .. })) if claim.labels.is_empty() => {
+            Err(newer)
+        }
+        problem => Ok(Claim { problem, ..claim }),
+    }
 }
 
 /// All folders of one set.

@@ -191,15 +191,20 @@ impl Matrix {
     /// A byte of each structural field flipped, and some at random.
     fn flips(&self, place: &Place, path: &str, random: &mut Random) -> Vec<Cell> {
         let sound = &self.mine.images[DAMAGED][path];
-        let mut places: Vec<usize> =
-            (place.fields)(sound).into_iter().map(|f| f.start + random.below(f.len())).collect();
-        places.extend((0..3).map(|_| random.below(sound.len())));
-        let bit = 1 << random.below(7);
-        let flip = |at: usize| {
+        let mut flips: Vec<(usize, u8)> = Vec::new();
+        for field in (place.fields)(sound) {
+            // Of a short number every low bit: each gives another number.
+            let bits = if field.len() > 2 { vec![random.below(7)] } else { vec![0, 1, 2] };
+            let at =
+                if field.len() > 2 { field.start + random.below(field.len()) } else { field.start };
+            flips.extend(bits.into_iter().map(|bit| (at, 1 << bit)));
+        }
+        flips.extend((0..3).map(|_| (random.below(sound.len()), 1 << random.below(8))));
+        let flip = |(at, bit): (usize, u8)| {
             let what = format!("byte {at} of {} flipped by {bit}", place.name);
             self.cell(what, |image| image.get_mut(path).unwrap()[at] ^= bit)
         };
-        places.into_iter().map(flip).collect()
+        flips.into_iter().map(flip).collect()
     }
 
     /// Everything else that can be done to a file.

@@ -3,6 +3,7 @@
 
 use crate::common::images::{Image, Packed, Verified, drive_of};
 use crate::common::shipment::Shipment;
+use crate::common::snapshot::Snapshot;
 use crate::common::tree;
 use holdall::drives::Drive;
 use holdall::format::ids::Slot;
@@ -60,6 +61,8 @@ fn the_only_drive_of_a_set_needs_no_label(#[case] cases: &[usize], #[case] survi
     assert_eq!(verified.status, 3, "{:?}", verified.problems);
     let set = &verified.sets[0];
     assert_eq!((set.drive_count as usize, set.missing.len()), (cases.len(), cases.len() - 1));
+    let decoded = set.decoded.as_ref().unwrap();
+    assert_eq!((decoded.is_complete(), decoded.catalog_agrees), (true, Some(true)));
     packed.must_be_restored(&drives, "alone");
     // Nor a set.txt; then the records say what there is to know of the set.
     image.retain(|path, _| !path.ends_with("/set.txt"));
@@ -228,4 +231,28 @@ fn the_program_decodes_with_a_key_and_knows_a_drive_of_nothing() {
     let other = Shipment::new(&[1]);
     words[3] = other.key.to_str().unwrap();
     shipment.run(&words).expect(1);
+}
+
+/// C stands in labels only: without any, the roots of files with holes come from what is restored.
+#[test]
+fn the_program_restores_from_a_drive_without_labels() {
+    let shipment = Shipment::new(&[1]);
+    tree::rich(&shipment.source, "no labels at all");
+    shipment.pack("none").expect(0);
+    for path in ["label.json", "copy/label.json"] {
+        fs::remove_file(shipment.set_folder(0).join(path)).unwrap();
+    }
+    let key = shipment.key.to_str().unwrap();
+    let drive = shipment.paths()[0].to_str().unwrap().to_owned();
+    let status = shipment.run(["status", "--json", &drive]).expect(3).event("status");
+    assert_eq!(
+        (&status["drives"][0]["slot"], &status["drives"][0]["case"]),
+        (&1.into(), &"a".into())
+    );
+    let verified =
+        shipment.run(["verify", "--json", "-i", key, &drive]).expect(3).event("verified");
+    assert_eq!(verified["decoded"]["complete"], true);
+    let to = shipment.new_destination();
+    shipment.restore(&shipment.paths(), &to, &[]).expect(0);
+    Snapshot::of(&shipment.source).assert_equal(&Snapshot::of(&to));
 }
