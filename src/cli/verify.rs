@@ -11,7 +11,7 @@ use super::sizes::shown_bytes;
 use crate::format::ids::Slot;
 use crate::restorer::check::Decoded;
 use crate::verbs;
-use crate::verbs::verify::SetOutcome;
+use crate::verbs::verify::{DriveOutcome, SetOutcome};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -40,6 +40,31 @@ pub fn verify(args: &VerifyArgs, face: &Face) -> Result<Status, Refusal> {
     Ok(if face.problems().is_empty() { status } else { status.merge(Status::Problems) })
 }
 
+/// A drive's state in a few words.
+fn drive_state(d: &DriveOutcome) -> String {
+    let r = &d.report;
+    if r.vanished {
+        return "it stopped answering".into();
+    }
+    if r.stopped {
+        return "not read to its end".into();
+    }
+    let mut words = Vec::new();
+    if r.missing_shards > 0 {
+        words.push(format!("{} missing", some(r.missing_shards, "shard")));
+    }
+    if r.bad_blocks > 0 {
+        words.push(format!("{} damaged", some(r.bad_blocks, "block")));
+    }
+    if r.long_shards > 0 {
+        words.push(format!("{} too long", some(r.long_shards, "shard")));
+    }
+    if d.bad_papers > 0 {
+        words.push(format!("{} damaged", some(d.bad_papers, "other file")));
+    }
+    if words.is_empty() { "whole".into() } else { words.join(", ") }
+}
+
 /// What verify found of a set.
 pub fn verified(set: &SetOutcome) -> String {
     let mut t = String::new();
@@ -54,30 +79,9 @@ pub fn verified(set: &SetOutcome) -> String {
     );
     for d in &set.drives {
         let r = &d.report;
-        let state = match () {
-            () if r.vanished => "it stopped answering".into(),
-            () if r.stopped => "not read to its end".into(),
-            () if r.is_whole() && d.bad_papers == 0 => "whole".to_string(),
-            () => {
-                let mut words = Vec::new();
-                if r.missing_shards > 0 {
-                    words.push(format!("{} missing", some(r.missing_shards, "shard")));
-                }
-                if r.bad_blocks > 0 {
-                    words.push(format!("{} damaged", some(r.bad_blocks, "block")));
-                }
-                if r.long_shards > 0 {
-                    words.push(format!("{} too long", some(r.long_shards, "shard")));
-                }
-                if d.bad_papers > 0 {
-                    words.push(format!("{} damaged", some(d.bad_papers, "other file")));
-                }
-                words.join(", ")
-            }
-        };
         let _ = writeln!(
             t,
-            "  slot {:>3}  case {}  {}{}: {} in {}, read {}: {state}",
+            "  slot {:>3}  case {}  {}{}: {} in {}, read {}: {}",
             slot_name(d.slot),
             d.case,
             d.name,
@@ -85,6 +89,7 @@ pub fn verified(set: &SetOutcome) -> String {
             shown_bytes(r.bytes),
             some(r.shards, "shard"),
             r.level.name(),
+            drive_state(d),
         );
     }
     if !set.missing.is_empty() {

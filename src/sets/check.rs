@@ -135,14 +135,11 @@ pub fn check_drive(
                     report.bad.push((record.id, index as u8, Bad::Blocks(checked.bad)));
                 }
             }
+            Err(_) if has_vanished(drive, monitor) => {
+                report.vanished = true;
+                return false;
+            }
             Err(reason) => {
-                if drive.list("").is_err() {
-                    report.vanished = true;
-                    let problem =
-                        Problem::new(ProblemKind::Drive, drive.name(), "it no longer answers");
-                    monitor.problem(problem);
-                    return false;
-                }
                 report.missing_shards += 1;
                 match reason {
                     Some(reason) => monitor.problem(problem(reason)),
@@ -165,6 +162,16 @@ pub fn check_drive(
         report.level = drive.level();
     }
     report
+}
+
+/// Does the drive no longer answer? Then it is told.
+fn has_vanished(drive: &dyn Drive, monitor: &dyn Monitor) -> bool {
+    let vanished = drive.list("").is_err();
+    if vanished {
+        let detail = "it no longer answers";
+        monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), detail));
+    }
+    vanished
 }
 
 /// `blocks 3, 5-9 are damaged`
