@@ -213,6 +213,9 @@ impl Claims {
         if let Some(text) = &self.text {
             common.drives = text.slots.len() as u16;
             common.survive.clone_from(&text.survive);
+            if common.created.is_empty() {
+                common.created.clone_from(&text.closed);
+            }
         }
         common.slot = Slot(0);
         common.case = "?".into();
