@@ -19,6 +19,8 @@ pub enum Phase {
     ReadBack,
     /// checking every block
     Verify,
+    /// opening and decoding everything, to nowhere
+    Decode,
     /// putting files back
     Restore,
     /// setting what only the end can set: hard links, folder times
@@ -33,6 +35,7 @@ impl Phase {
             Self::Pack => "pack",
             Self::ReadBack => "read back",
             Self::Verify => "verify",
+            Self::Decode => "decode",
             Self::Restore => "restore",
             Self::Finish => "finish",
         }

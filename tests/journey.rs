@@ -12,9 +12,11 @@ mod journey {
     mod interrupted;
     mod loop_drives;
     mod losses;
+    mod matrix;
     mod papers;
     mod resume;
     mod rounds;
     mod roundtrip;
+    mod verify;
     mod writing;
 }

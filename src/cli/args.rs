@@ -39,8 +39,9 @@ pub enum Command {
     Pack(PackArgs),
     /// Check every block of every shard on drives; needs no key
     #[command(after_help = "Example:
-  holdall verify /media/usb1 /media/usb2     without paths: all mounted drives")]
-    Verify(PathsArgs),
+  holdall verify /media/usb1 /media/usb2     without paths: all mounted drives
+  holdall verify -i me.key                   opens and decodes every file besides")]
+    Verify(VerifyArgs),
     /// Restore a dataset from whatever drives are here
     #[command(after_help = "Example:
   holdall restore /media/usb1 /media/usb2 -i me.key --to photos-again")]
@@ -119,7 +120,17 @@ pub struct PackArgs {
     pub geometry: Option<String>,
 }
 
-/// verify, status
+/// verify
+#[derive(Args)]
+pub struct VerifyArgs {
+    /// Drives: mount points, or folders in them; without any, all mounted drives
+    pub paths: Vec<PathBuf>,
+    /// Your identity (repeatable): opens and decodes everything, and writes nothing
+    #[arg(short, long = "identity", value_name = "FILE")]
+    pub identities: Vec<PathBuf>,
+}
+
+/// status
 #[derive(Args)]
 pub struct PathsArgs {
     /// Drives: mount points, or folders in them; without any, all mounted drives

@@ -41,7 +41,7 @@ pub fn demo(args: DemoArgs, face: &Face) -> Result<Status, Refusal> {
         return Ok(Status::Done);
     }
     for set in &outcome.verified {
-        out(&format!("\nWhat verify said:\n{}", show::verified(set)));
+        out(&format!("\nWhat verify said:\n{}", super::verify::verified(set)));
     }
     let restored = show::restored(&outcome.restored, "restored".as_ref());
     out(&format!("\nWhat restore said:\n{restored}"));

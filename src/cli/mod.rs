@@ -24,6 +24,7 @@ pub mod sizes;
 mod stop;
 pub mod table;
 pub mod terminal;
+mod verify;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

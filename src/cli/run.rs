@@ -57,7 +57,7 @@ pub fn run() -> Status {
     let result = match cli.command {
         Command::Keygen(args) => keygen(&args, &face),
         Command::Pack(args) => pack::pack(args, &face),
-        Command::Verify(args) => verify(&args, &face),
+        Command::Verify(args) => super::verify::verify(&args, &face),
         Command::Restore(args) => restore::restore(args, &face),
         Command::Ls(args) => ls::ls(args, &face),
         Command::Status(args) => status(&args, &face),
@@ -108,27 +108,6 @@ fn keygen(args: &KeygenArgs, face: &Face) -> Result<Status, Refusal> {
         }
     }
     Ok(Status::Done)
-}
-
-fn verify(args: &PathsArgs, face: &Face) -> Result<Status, Refusal> {
-    let sets = verbs::verify::verify(&args.paths, face.monitor()).map_err(open_refusal)?;
-    face.finish();
-    face.print_problems();
-    let mut status = Status::Done;
-    for set in &sets {
-        if face.is_json() {
-            emit(&show::verify_json(set));
-        } else {
-            out(&show::verified(set));
-        }
-        let stopped = set.drives.iter().any(|d| d.report.stopped);
-        status = status.merge(match () {
-            () if stopped || !set.verdict.restorable() => Status::Failed,
-            () if !set.is_whole() => Status::Problems,
-            () => Status::Done,
-        });
-    }
-    Ok(if face.problems().is_empty() { status } else { status.merge(Status::Problems) })
 }
 
 fn status(args: &PathsArgs, face: &Face) -> Result<Status, Refusal> {

@@ -9,13 +9,12 @@ use crate::sets::damage::Verdict;
 use crate::verbs::pack::{PackOutcome, Prepared};
 use crate::verbs::restore::RestoreOutcome;
 use crate::verbs::status::SetStatus;
-use crate::verbs::verify::SetOutcome;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::Path;
 
 /// Counts with the right ending: `1 drive`, `2 drives`.
-fn some(count: u64, noun: &str) -> String {
+pub fn some(count: u64, noun: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
     format!("{} {noun}{ending}", shown_count(count))
 }
@@ -240,7 +239,7 @@ pub fn packed_json(outcome: &PackOutcome) -> Value {
 }
 
 /// The verdict in a sentence or two.
-fn verdict(v: &Verdict) -> String {
+pub fn verdict(v: &Verdict) -> String {
     let mut t = String::new();
     if v.restorable() {
         let spare = match v.least_spare {
@@ -276,64 +275,8 @@ fn verdict(v: &Verdict) -> String {
     t
 }
 
-/// What verify found of a set.
-pub fn verified(set: &SetOutcome) -> String {
-    let mut t = String::new();
-    let here = set.drives.len() as u64;
-    let _ = writeln!(
-        t,
-        "Set {} ({}): {} of {} here.",
-        set.name,
-        set.survive,
-        some(here, "drive"),
-        set.drive_count
-    );
-    for d in &set.drives {
-        let r = &d.report;
-        let state = match () {
-            () if r.vanished => "it stopped answering".into(),
-            () if r.stopped => "not read to its end".into(),
-            () if r.is_whole() && d.bad_papers == 0 => "whole".to_string(),
-            () => {
-                let mut words = Vec::new();
-                if r.missing_shards > 0 {
-                    words.push(format!("{} missing", some(r.missing_shards, "shard")));
-                }
-                if r.bad_blocks > 0 {
-                    words.push(format!("{} damaged", some(r.bad_blocks, "block")));
-                }
-                if d.bad_papers > 0 {
-                    words.push(format!("{} damaged", some(d.bad_papers, "other file")));
-                }
-                words.join(", ")
-            }
-        };
-        let _ = writeln!(
-            t,
-            "  slot {:>3}  case {}  {}: {} in {}, read {}: {state}",
-            d.slot.to_string(),
-            d.case,
-            d.name,
-            shown_bytes(r.bytes),
-            some(r.shards, "shard"),
-            r.level.name(),
-        );
-    }
-    if !set.missing.is_empty() {
-        let slots: Vec<_> = set.missing.iter().map(ToString::to_string).collect();
-        let _ = writeln!(t, "  not here: slot {}", slots.join(", "));
-    }
-    match &set.root {
-        Some(root) => {
-            let _ = writeln!(t, "Root (b3sum set.txt): {root}");
-        }
-        None => t.push_str("The set was never closed: it cannot be told from a shortened one.\n"),
-    }
-    t.push_str(&verdict(&set.verdict));
-    t
-}
-
-fn verdict_json(v: &Verdict) -> Value {
+/// The same for programs.
+pub fn verdict_json(v: &Verdict) -> Value {
     json!({
         "restorable": v.restorable(),
         "stripes": v.stripes,
@@ -344,33 +287,9 @@ fn verdict_json(v: &Verdict) -> Value {
     })
 }
 
-fn slots_json(slots: &[Slot]) -> Vec<u16> {
-    slots.iter().map(|s| s.0).collect()
-}
-
-/// The same for programs.
-pub fn verify_json(set: &SetOutcome) -> Value {
-    json!({
-        "event": "verified",
-        "set": set.name,
-        "survive": set.survive,
-        "root": set.root,
-        "whole": set.is_whole(),
-        "missing": slots_json(&set.missing),
-        "drives": set.drives.iter().map(|d| json!({
-            "slot": d.slot.0,
-            "case": d.case,
-            "drive": d.name,
-            "shards": d.report.shards,
-            "bytes": d.report.bytes,
-            "level": d.report.level.name(),
-            "missing_shards": d.report.missing_shards,
-            "bad_blocks": d.report.bad_blocks,
-            "bad_files": d.bad_papers,
-            "vanished": d.report.vanished,
-        })).collect::<Vec<_>>(),
-        "verdict": verdict_json(&set.verdict),
-    })
+/// A slot's number, if it is known.
+pub fn slot_name(slot: Slot) -> String {
+    if slot.0 == 0 { "?".into() } else { slot.to_string() }
 }
 
 /// What is here of a set.
@@ -387,7 +306,7 @@ pub fn status(set: &SetStatus) -> String {
         set.survive,
     );
     for (slot, case, path) in &set.drives {
-        let _ = writeln!(t, "  slot {:>3}  case {case}  {path}", slot.to_string());
+        let _ = writeln!(t, "  slot {:>3}  case {case}  {path}", slot_name(*slot));
     }
     for (slot, case) in &set.missing {
         let case = case.as_deref().unwrap_or("?");

@@ -7,6 +7,7 @@ use crate::format::ids::{Slot, key_path, shard_path};
 use crate::format::label::{Label, WHAT};
 use crate::format::set::{SetText, SlotLine};
 use crate::format::{FORMAT_VERSION, SECOND_COPY_DRIVES};
+use crate::keys::recipients::MAX_KEY_BYTES;
 use crate::monitor::Monitor;
 use crate::sets::Book;
 use crate::sets::open::{COPY, FoundDrive, FoundSet, HOLDALL};
@@ -147,8 +148,15 @@ fn write_copies(
         let path = format!("{}/{COPY}/label.json", job.folder());
         let _ = committer.writers.commit_one(drive, &path, label.clone().into());
     }
-    let key: Arc<[u8]> = job.key_file.clone().into();
-    committer.commit_file(&format!("{COPY}/{}", key_path(job.run)), key)?;
+    for run in committer.run_lines() {
+        let path = key_path(run.run);
+        let from = format!("{}/{path}", job.folder());
+        let own = (run.run == job.run).then(|| job.key_file.clone());
+        let read = || job.drives.iter().find_map(|d| d.drive.read(&from, MAX_KEY_BYTES).ok());
+        if let Some(key) = own.or_else(read) {
+            committer.commit_file(&format!("{COPY}/{path}"), key.into())?;
+        }
+    }
     committer.commit_file(&format!("{COPY}/set.txt"), set_txt.clone())?;
     if job.drives.len() >= SECOND_COPY_DRIVES {
         return Ok(());

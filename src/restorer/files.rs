@@ -1,12 +1,13 @@
 //! Writing a batch: whole files in parallel, larger ones extent by extent, in order.
 
 use super::batch::{Batch, Step};
-use super::crossing::{self, Crossing, Mark};
+use super::crossing::{Crossing, Mark};
 use super::decode::{Absent, Chunks, Pools};
 use super::open_file::OpenFile;
+use super::output::{Output, Part};
 use super::write::{Outcome, Target, do_step};
 use super::{OpenSet, RestoreError, RestoreOptions, Restored};
-use crate::destination::{Destination, DestinationError, MetadataProblem, PartFile};
+use crate::destination::{DestinationError, MetadataProblem};
 use crate::format::list::{End, Entry, Extent, Kind, State, shown_path};
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use crate::sets::fetch::{Fetcher, RawStripe};
@@ -25,7 +26,7 @@ const MIXTURE: &str = "it changed while it was packed; its bytes are a mixture";
 /// Restores batches, in order.
 pub struct Files<'a> {
     open: &'a OpenSet<'a>,
-    destination: &'a Destination,
+    output: Output<'a>,
     options: RestoreOptions,
     restored: &'a mut Restored,
     monitor: &'a dyn Monitor,
@@ -47,15 +48,15 @@ impl<'a> Files<'a> {
     /// Begins, or goes on after the entry that an earlier run had settled durably.
     pub fn new(
         open: &'a OpenSet<'a>,
-        destination: &'a Destination,
+        output: Output<'a>,
         options: RestoreOptions,
         restored: &'a mut Restored,
         monitor: &'a dyn Monitor,
     ) -> Result<Self, RestoreError> {
-        let cursor = destination.load_state(&cursor_name(open))?.filter(|_| options.resumed);
+        let cursor = output.load_state(&cursor_name(open))?.filter(|_| options.resumed);
         Ok(Self {
             open,
-            destination,
+            output,
             options,
             restored,
             monitor,
@@ -72,17 +73,15 @@ impl<'a> Files<'a> {
 
     /// Says which entries are in place already: up to the cursor, if they have their final name.
     pub fn skipper(&self) -> impl Fn(&Entry) -> bool + Send + use<'a> {
-        let (cursor, destination) = (self.cursor.clone(), self.destination);
+        let (cursor, output) = (self.cursor.clone(), self.output);
         let already = self.already.clone();
         let set = self.open.set.set;
         move |entry: &Entry| {
             let before = cursor.as_ref().is_some_and(|c| entry.sort_key() <= *c);
             let there = before
                 && !matches!(entry.kind, Kind::Folder | Kind::HardLink)
-                && (matches!(destination.exists(&entry.path), Ok(Some(_)))
-                    || entry.kind == Kind::File
-                        && !entry.whole
-                        && crossing::is_marked(destination, &crossing::shared_name(entry), set));
+                && (matches!(output.exists(&entry.path), Ok(Some(_)))
+                    || entry.kind == Kind::File && !entry.whole && output.is_marked(entry, set));
             already.fetch_add(there.into(), Ordering::Relaxed);
             there
         }
@@ -98,12 +97,12 @@ impl<'a> Files<'a> {
         let chunks = Chunks::decode(self.open, &batch, raw, fetcher, &self.pools)?;
         self.restored.rebuilt_blocks += chunks.rebuilt_blocks;
         let targets = self.targets(&batch)?;
-        let (destination, replace) = (self.destination, self.options.resumed);
+        let (output, replace) = (self.output, self.options.resumed);
         let outcomes: Vec<Outcome> = batch
             .steps
             .par_iter()
             .zip(&targets)
-            .map(|(step, target)| do_step(destination, step, target.as_deref(), &chunks, replace))
+            .map(|(step, target)| do_step(output, step, target.as_deref(), &chunks, replace))
             .collect();
         for ((step, outcome), target) in batch.steps.into_iter().zip(outcomes).zip(targets) {
             self.settle(step, outcome, target)?;
@@ -121,7 +120,7 @@ impl<'a> Files<'a> {
         for step in &batch.steps {
             match step {
                 Step::Begin(entry) => {
-                    let part = self.destination.share_file(&crossing::shared_name(entry))?;
+                    let part = self.output.share_file(entry)?;
                     current = Some(Arc::new(Target { entry: entry.clone(), part }));
                     targets.push(current.clone());
                 }
@@ -234,7 +233,7 @@ impl<'a> Files<'a> {
         file.target.part.set_len(size)?;
         if file.missing.is_empty()
             && let Some(root) = end.and_then(|e| e.root)
-            && root != file.root(size)?
+            && file.root(size)?.is_some_and(|found| found != root)
         {
             file.missing.push((0, size));
             file.absent = Some(Absent::Lost);
@@ -245,8 +244,10 @@ impl<'a> Files<'a> {
         }
         let absent = file.absent.unwrap_or(Absent::Lost);
         let mut detail = shown_ranges(&file.missing);
-        if self.options.salvage && (self.options.give_up || absent == Absent::Lost) {
-            let path = self.destination.finish_incomplete(part, &entry)?;
+        if self.options.salvage
+            && (self.options.give_up || absent == Absent::Lost)
+            && let Some(path) = self.output.finish_incomplete(part, &entry)?
+        {
             let _ = write!(detail, "; what there is lies in {}", shown_path(&path));
         }
         self.report_absent(&entry, &detail, absent);
@@ -266,9 +267,9 @@ impl<'a> Files<'a> {
         }
         let Crossing::Whole { root, end } = self.cross(&file, end)? else { return Ok(()) };
         let entry = file.target.entry.clone();
-        let root = root.map_or_else(|| file.read_root(end.size), Ok)?;
-        crossing::forget(self.destination, &crossing::shared_name(&entry))?;
-        if end.root.is_some_and(|wanted| wanted != root) {
+        let root = root.map_or_else(|| file.read_root(end.size), |root| Ok(Some(root)))?;
+        self.output.forget_marks(&entry)?;
+        if end.root.is_some_and(|wanted| root.is_some_and(|root| wanted != root)) {
             self.report_absent(&entry, "its sets do not fit together", Absent::Lost);
             return Ok(());
         }
@@ -282,16 +283,15 @@ impl<'a> Files<'a> {
         let chunk_bytes = self.open.set.label().chunk_bytes as u64;
         let start = file.begins / chunk_bytes;
         let mark = Mark::new(entry, &file.merge, start, !file.unhashed, end);
-        let name = crossing::shared_name(entry);
-        Ok(crossing::settle(self.destination, &name, self.open.set.set, &mark)?)
+        Ok(self.output.settle(entry, self.open.set.set, &mark)?)
     }
 
     /// Gives a whole and verified file its final name.
-    fn finish_file(&mut self, part: PartFile, entry: &Entry, end: End) -> Result<(), RestoreError> {
+    fn finish_file(&mut self, part: Part, entry: &Entry, end: End) -> Result<(), RestoreError> {
         if end.state == State::Changed {
             self.packed_badly(entry, ProblemKind::SourceChanged, MIXTURE);
         }
-        match self.destination.finish_file(part, entry, self.options.resumed) {
+        match self.output.finish_file(part, entry, self.options.resumed) {
             Ok(problems) => {
                 self.placed(entry, &problems);
                 Ok(())
@@ -353,8 +353,7 @@ impl<'a> Files<'a> {
     }
 
     fn checkpoint(&mut self) -> Result<(), RestoreError> {
-        self.destination.sync()?;
-        self.destination.save_state(&cursor_name(self.open), &self.settled)?;
+        self.output.checkpoint(&cursor_name(self.open), &self.settled)?;
         self.last_checkpoint = Instant::now();
         Ok(())
     }
@@ -370,7 +369,7 @@ impl<'a> Files<'a> {
         self.leave(None)?;
         if !stopped {
             let set = self.open.set.set;
-            for mark in crossing::waiting(self.destination, set)? {
+            for mark in self.output.waiting(set)? {
                 let detail = "the rest of it lies in other sets";
                 let path = shown_path(mark.path());
                 self.monitor.problem(Problem::new(ProblemKind::Waiting, path, detail));

@@ -6,7 +6,7 @@ use crate::catalog::CatalogReader;
 use crate::format::ids::{Slot, StripeId};
 use crate::format::list::{self, Item};
 use crate::format::record::StripeRecord;
-use crate::format::shard::{TRAILER_BYTES, Trailer};
+use crate::format::shard::{Blocks, TRAILER_BYTES, Trailer};
 use crate::keys::run::StripeShape;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::sets::book::BookReader;
@@ -153,6 +153,20 @@ fn read_list(
     let plain = plain_from(open, &fetch(first), index, first)?;
     let origin = blocks.payload_range(first).start;
     list::decode(&plain[start - origin..end - origin]).ok()
+}
+
+/// The list in a shard's payload, if the blocks that hold it are open.
+pub fn list_in(
+    blocks: Blocks,
+    payload: &[u8],
+    is_open: impl Fn(usize) -> bool,
+) -> Option<Vec<Item>> {
+    let last = blocks.count() - 1;
+    let end = payload.len().checked_sub(TRAILER_BYTES).filter(|_| is_open(last))?;
+    let trailer = Trailer::decode(payload[end..].try_into().ok()?, payload.len()).ok()?;
+    let start = end - trailer.list_bytes as usize;
+    let all_open = (blocks.block_of(start)..=last).all(is_open);
+    if all_open { list::decode(&payload[start..end]).ok() } else { None }
 }
 
 /// The payload bytes of a shard from block `first` to its end.

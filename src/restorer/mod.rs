@@ -10,16 +10,19 @@
 //! [`items`] gives the items in order (from the catalog, or from the shards' own lists);
 //! [`batch`] cuts them where enough stripes are named; a thread reads the batches' blocks ahead;
 //! [`decode`] checks, rebuilds, opens and decompresses; [`write`] writes in parallel; [`files`]
-//! follows large files to their roots, in order; [`crossing`] those that run on into other sets; [`finish`] makes hard links and sets the folders'
-//! metadata.
+//! follows large files to their roots, in order; [`crossing`] those that run on into other sets;
+//! [`finish`] makes hard links and sets the folders' metadata. [`check`] goes the same way with an
+//! [`output`] that forgets everything.
 
 pub mod batch;
+pub mod check;
 pub mod crossing;
 pub mod decode;
 pub mod files;
 pub mod finish;
 pub mod items;
 mod open_file;
+pub mod output;
 pub mod write;
 
 use crate::destination::{Destination, DestinationError};
@@ -31,6 +34,7 @@ use crate::sets::{Book, FoundSet};
 use batch::{Batch, Batcher};
 use crossbeam_channel::bounded;
 use files::Files;
+use output::Output;
 use std::collections::BTreeMap;
 use std::thread;
 
@@ -126,9 +130,10 @@ pub fn restore(
 ) -> Result<Restored, RestoreError> {
     let mut restored = Restored::default();
     let mut options = options;
+    let output = Output::Folder(destination);
     if let Some(mut from_catalog) = items::CatalogItems::open(open, monitor) {
         monitor.retotal(from_catalog.file_bytes());
-        pass(open, &mut from_catalog, destination, options, &mut restored, monitor)?;
+        pass(open, &mut from_catalog, output, options, &mut restored, monitor)?;
         if restored.stopped {
             return Ok(restored);
         }
@@ -150,7 +155,7 @@ pub fn restore(
         "the set was never closed, so there may have been more; going by the lists in the shards"
     });
     let mut from_lists = items::ListItems::new(open, monitor);
-    pass(open, &mut from_lists, destination, options, &mut restored, monitor)?;
+    pass(open, &mut from_lists, output, options, &mut restored, monitor)?;
     if restored.stopped {
         return Ok(restored);
     }
@@ -172,14 +177,14 @@ struct ReadBatch {
 fn pass(
     open: &OpenSet,
     items: &mut (dyn items::Items + Send),
-    destination: &Destination,
+    output: Output,
     options: RestoreOptions,
     restored: &mut Restored,
     monitor: &dyn Monitor,
 ) -> Result<(), RestoreError> {
     let progress = |slot: Slot, bytes: u64| monitor.drive_advance(slot.0 as usize, bytes);
     let fetcher = Fetcher::new(open.set, &progress);
-    let mut files = Files::new(open, destination, options, restored, monitor)?;
+    let mut files = Files::new(open, output, options, restored, monitor)?;
     thread::scope(|scope| {
         let (sender, receiver) = bounded::<ReadBatch>(0);
         let fetcher = &fetcher;

@@ -65,7 +65,8 @@ impl OpenFile {
             return;
         }
         // The zeros of a hole are part of the root.
-        if to - from > HASHED_HOLE_BYTES {
+        // C is unknown where no label could be read.
+        if to - from > HASHED_HOLE_BYTES || chunk_bytes == 0 {
             self.unhashed = true;
             return;
         }
@@ -78,23 +79,26 @@ impl OpenFile {
         }
     }
 
-    /// The root of what was written: from the pieces, or by reading it again.
-    pub fn root(&self, size: u64) -> Result<Hash, DestinationError> {
-        if self.unhashed { self.read_root(size) } else { Ok(self.merge.root()) }
+    /// The root of what was written: from the pieces, or by reading it again; none if it went
+    /// nowhere and has holes too long to be hashed.
+    pub fn root(&self, size: u64) -> Result<Option<Hash>, DestinationError> {
+        if self.unhashed { self.read_root(size) } else { Ok(Some(self.merge.root())) }
     }
 
     /// The root, by reading it again.
-    pub fn read_root(&self, size: u64) -> Result<Hash, DestinationError> {
+    pub fn read_root(&self, size: u64) -> Result<Option<Hash>, DestinationError> {
         let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; 1 << 20];
         let mut at = 0;
         while at < size {
             let len = (size - at).min(buffer.len() as u64) as usize;
-            self.target.part.read_at(at, &mut buffer[..len])?;
+            if !self.target.part.read_at(at, &mut buffer[..len])? {
+                return Ok(None);
+            }
             hasher.update(&buffer[..len]);
             at += len as u64;
         }
-        Ok(*hasher.finalize().as_bytes())
+        Ok(Some(*hasher.finalize().as_bytes()))
     }
 
     /// Notes that bytes are not there.

@@ -3,7 +3,8 @@
 
 use super::batch::Step;
 use super::decode::{Absent, Chunks};
-use crate::destination::{Destination, DestinationError, MetadataProblem, PartFile};
+use super::output::{Output, Part};
+use crate::destination::{DestinationError, MetadataProblem};
 use crate::format::list::{Entry, Extent, Hash, Kind};
 use crate::stages::hash::piece;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ pub struct Target {
     /// its entry
     pub entry: Arc<Entry>,
     /// where its bytes go
-    pub part: PartFile,
+    pub part: Part,
 }
 
 /// What became of one step in the parallel part.
@@ -32,7 +33,7 @@ pub enum Outcome {
 
 /// Does one step.
 pub fn do_step(
-    destination: &Destination,
+    output: Output,
     step: &Step,
     target: Option<&Target>,
     chunks: &Chunks,
@@ -43,16 +44,16 @@ pub fn do_step(
         Err(e) => Outcome::Failed(e),
     };
     match (step, target) {
-        (Step::Folder(entry), _) => match destination.make_folder(&entry.path) {
+        (Step::Folder(entry), _) => match output.make_folder(&entry.path) {
             Ok(()) => Outcome::Nothing,
             Err(e) => Outcome::Failed(e),
         },
         (Step::Bare(entry), _) if entry.kind == Kind::Symlink => {
-            placed(destination.make_symlink(entry, replace))
+            placed(output.make_symlink(entry, replace))
         }
-        (Step::Bare(entry), _) => placed(destination.make_special(entry, replace)),
+        (Step::Bare(entry), _) => placed(output.make_special(entry, replace)),
         (Step::Whole(entry, extent), _) => match whole_bytes(entry, extent.as_ref(), chunks) {
-            Ok(bytes) => placed(write_whole(destination, entry, bytes, replace)),
+            Ok(bytes) => placed(write_whole(output, entry, bytes, replace)),
             Err(absent) => Outcome::Absent(absent),
         },
         (Step::Extent(extent), Some(target)) => match chunks.extent(extent) {
@@ -86,22 +87,22 @@ fn whole_bytes<'a>(
 }
 
 fn write_whole(
-    destination: &Destination,
+    output: Output,
     entry: &Entry,
     bytes: &[u8],
     replace: bool,
 ) -> Result<Vec<MetadataProblem>, DestinationError> {
-    let part = destination.begin_file()?;
+    let part = output.begin_file()?;
     write_around_holes(&part, entry, 0, bytes)?;
     if !entry.holes.is_empty() {
         part.set_len(entry.size)?;
     }
-    destination.finish_file(part, entry, replace)
+    output.finish_file(part, entry, replace)
 }
 
 /// Writes bytes at an offset, but not where the file has holes.
 fn write_around_holes(
-    part: &PartFile,
+    part: &Part,
     entry: &Entry,
     offset: u64,
     bytes: &[u8],

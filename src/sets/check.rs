@@ -20,6 +20,8 @@ pub struct DriveReport {
     pub missing_shards: u64,
     /// blocks that are bad in shards that are there
     pub bad_blocks: u64,
+    /// shards with bytes too many, whose blocks are all good
+    pub long_shards: u64,
     /// what is bad
     pub bad: Vec<(StripeId, u8, Bad)>,
     /// it stopped answering
@@ -35,7 +37,64 @@ pub struct DriveReport {
 impl DriveReport {
     /// Is everything on the drive as its records say?
     pub fn is_whole(&self) -> bool {
-        self.bad.is_empty() && self.bad_papers == 0 && !self.vanished && !self.stopped
+        self.bad.is_empty()
+            && self.long_shards == 0
+            && self.bad_papers == 0
+            && !self.vanished
+            && !self.stopped
+    }
+
+    fn new() -> Self {
+        Self {
+            shards: 0,
+            bytes: 0,
+            missing_shards: 0,
+            bad_blocks: 0,
+            long_shards: 0,
+            bad: Vec::new(),
+            vanished: false,
+            stopped: false,
+            bad_papers: 0,
+            level: Level::Cached,
+        }
+    }
+}
+
+/// Missing shards of a drive that are told one by one; more of them are told by their number.
+const TOLD_SHARDS: u64 = 8;
+
+/// The shards that are not there at all: a few are told each, many together, as when a folder was
+/// copied in part.
+#[derive(Default)]
+struct NotThere {
+    count: u64,
+    first: Vec<Problem>,
+    /// the last shard of the drive is among them
+    last: bool,
+}
+
+impl NotThere {
+    fn add(&mut self, problem: Problem) {
+        self.count += 1;
+        if self.count <= TOLD_SHARDS {
+            self.first.push(problem);
+        }
+    }
+
+    fn tell(self, drive: &dyn Drive, shards: u64, monitor: &dyn Monitor) {
+        let Some(first) = self.first.first() else { return };
+        if self.count <= TOLD_SHARDS {
+            return self.first.into_iter().for_each(|problem| monitor.problem(problem));
+        }
+        let cause = match (self.count == shards, self.last) {
+            (true, _) => "; was it emptied, or only the other files copied?",
+            (false, true) => "; if this is a copy, it was broken off",
+            (false, false) => "",
+        };
+        let path = first.subject.rsplit_once(": ").map_or("", |(_, path)| path);
+        let detail =
+            format!("{} of {shards} shards are not there, from {path} on{cause}", self.count);
+        monitor.problem(Problem::new(ProblemKind::Damage, drive.name(), detail));
     }
 }
 
@@ -50,17 +109,8 @@ pub fn check_drive(
     progress: &dyn Fn(u64),
 ) -> DriveReport {
     let drive = found.drive.as_ref();
-    let mut report = DriveReport {
-        shards: 0,
-        bytes: 0,
-        missing_shards: 0,
-        bad_blocks: 0,
-        bad: Vec::new(),
-        vanished: false,
-        stopped: false,
-        bad_papers: 0,
-        level: Level::Cached,
-    };
+    let mut report = DriveReport::new();
+    let mut not_there = NotThere::default();
     let mut buffer = Vec::new();
     book.walk(monitor, |record| {
         if monitor.should_stop() {
@@ -70,27 +120,34 @@ pub fn check_drive(
         let here = record.shards.iter().position(|s| s.slot == found.label.slot);
         let Some(index) = here else { return true };
         report.shards += 1;
+        not_there.last = false;
         let path = format!("{folder}/{}", shard_path(record.id, index as u8));
+        let subject = format!("{}: {path}", drive.name());
+        let problem = |detail: String| Problem::new(ProblemKind::Damage, &subject, detail);
         match check_shard(drive, &path, record, index, mode, &mut buffer) {
-            Ok(bad_blocks) if bad_blocks.is_empty() => {}
-            Ok(bad_blocks) => {
-                report.bad_blocks += bad_blocks.len() as u64;
-                let subject = format!("{}: {path}", drive.name());
-                let problem = Problem::new(ProblemKind::Damage, subject, shown_blocks(&bad_blocks));
-                monitor.problem(problem);
-                report.bad.push((record.id, index as u8, Bad::Blocks(bad_blocks)));
+            Ok(checked) => {
+                report.long_shards += u64::from(checked.extra_bytes > 0);
+                if let Some(detail) = checked.shown() {
+                    monitor.problem(problem(detail));
+                }
+                if !checked.bad.is_empty() {
+                    report.bad_blocks += checked.bad.len() as u64;
+                    report.bad.push((record.id, index as u8, Bad::Blocks(checked.bad)));
+                }
+            }
+            Err(_) if has_vanished(drive, monitor) => {
+                report.vanished = true;
+                return false;
             }
             Err(reason) => {
-                if drive.list("").is_err() {
-                    report.vanished = true;
-                    let problem =
-                        Problem::new(ProblemKind::Drive, drive.name(), "it no longer answers");
-                    monitor.problem(problem);
-                    return false;
-                }
                 report.missing_shards += 1;
-                let subject = format!("{}: {path}", drive.name());
-                monitor.problem(Problem::new(ProblemKind::Damage, subject, reason));
+                match reason {
+                    Some(reason) => monitor.problem(problem(reason)),
+                    None => {
+                        not_there.add(problem("is missing".into()));
+                        not_there.last = true;
+                    }
+                }
                 report.bad.push((record.id, index as u8, Bad::Missing));
             }
         }
@@ -99,11 +156,22 @@ pub fn check_drive(
         progress(bytes);
         true
     });
+    not_there.tell(drive, report.shards, monitor);
     // Not before: what a drive refuses, it refuses while it is read.
     if mode == ReadMode::Medium {
         report.level = drive.level();
     }
     report
+}
+
+/// Does the drive no longer answer? Then it is told.
+fn has_vanished(drive: &dyn Drive, monitor: &dyn Monitor) -> bool {
+    let vanished = drive.list("").is_err();
+    if vanished {
+        let detail = "it no longer answers";
+        monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), detail));
+    }
+    vanished
 }
 
 /// `blocks 3, 5-9 are damaged`
@@ -121,7 +189,24 @@ fn shown_blocks(blocks: &[u32]) -> String {
     format!("{noun} {} {verb} damaged", words.join(", "))
 }
 
-/// The bad blocks of a shard; an error in words if there is no reading it at all.
+/// A shard that could be opened.
+struct CheckedShard {
+    bad: Vec<u32>,
+    extra_bytes: u64,
+}
+
+impl CheckedShard {
+    fn shown(&self) -> Option<String> {
+        let extra = (self.extra_bytes > 0)
+            .then(|| format!("has {} bytes too many behind its blocks", self.extra_bytes));
+        let bad = (!self.bad.is_empty()).then(|| shown_blocks(&self.bad));
+        let words: Vec<_> = bad.into_iter().chain(extra).collect();
+        (!words.is_empty()).then(|| words.join("; "))
+    }
+}
+
+/// Checks the blocks of a shard; what lies behind them does them no harm. Fails with the reason if
+/// there is no reading it at all, with none if it is not there.
 fn check_shard(
     drive: &dyn Drive,
     path: &str,
@@ -129,10 +214,8 @@ fn check_shard(
     index: usize,
     mode: ReadMode,
     buffer: &mut Vec<u8>,
-) -> Result<Vec<u32>, String> {
-    let mut file = drive
-        .open(path, mode)
-        .map_err(|e| if e.is_missing() { "is missing".to_string() } else { chain(&e) })?;
+) -> Result<CheckedShard, Option<String>> {
+    let mut file = drive.open(path, mode).map_err(|e| (!e.is_missing()).then(|| chain(&e)))?;
     let blocks = record.blocks;
     buffer.resize(blocks.file_bytes(), 0);
     let read = read_blocks(file.as_mut(), buffer, blocks.bytes(), 0);
@@ -146,10 +229,7 @@ fn check_shard(
         .filter(|b| !good(*b))
         .map(|(number, _)| number as u32)
         .collect();
-    if bad.is_empty() && file.len() != blocks.file_bytes() as u64 {
-        return Err(format!("has {} bytes too many", file.len() - blocks.file_bytes() as u64));
-    }
-    Ok(bad)
+    Ok(CheckedShard { bad, extra_bytes: file.len().saturating_sub(blocks.file_bytes() as u64) })
 }
 
 /// Fills `buffer` with blocks from number `first` on, in one read if all goes well, else block by

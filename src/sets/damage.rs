@@ -1,6 +1,7 @@
 //! The damage map of a set: what is missing or bad, and whether the rest is enough.
 
 use super::book::Book;
+use super::check::DriveReport;
 use super::open::FoundSet;
 use crate::format::ids::{Slot, StripeId};
 use crate::format::record::StripeRecord;
@@ -16,6 +17,20 @@ pub enum Bad {
     Blocks(Vec<u32>),
 }
 
+impl Bad {
+    /// What is bad in two copies of a shard alike; none if they have every block between them.
+    fn and(self, other: &Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Missing, other) => Some(other.clone()),
+            (bad, Self::Missing) => Some(bad),
+            (Self::Blocks(a), Self::Blocks(b)) => {
+                let both: Vec<u32> = a.into_iter().filter(|n| b.contains(n)).collect();
+                (!both.is_empty()).then_some(Self::Blocks(both))
+            }
+        }
+    }
+}
+
 /// Everything wrong in a set, by stripe and shard index.
 #[derive(Clone, Debug, Default)]
 pub struct Damage {
@@ -29,6 +44,30 @@ impl Damage {
     /// Notes a bad shard.
     pub fn add(&mut self, stripe: StripeId, index: u8, bad: Bad) {
         self.shards.entry(stripe).or_default().insert(index, bad);
+    }
+
+    /// Notes what was found on the drives of one slot, which are sources of the same shards: what
+    /// is bad on all of them is bad. A drive that vanished is no source.
+    pub fn add_slot<'a>(&mut self, slot: Slot, reports: impl IntoIterator<Item = &'a DriveReport>) {
+        let mut sources = reports.into_iter().filter(|report| !report.vanished);
+        let Some(first) = sources.next() else {
+            self.lost.insert(slot);
+            return;
+        };
+        let shards = |report: &'a DriveReport| {
+            report.bad.iter().map(|(stripe, index, bad)| ((*stripe, *index), bad))
+        };
+        let mut bad: BTreeMap<_, Bad> = shards(first).map(|(s, bad)| (s, bad.clone())).collect();
+        for other in sources {
+            let other: BTreeMap<_, &Bad> = shards(other).collect();
+            bad = bad
+                .into_iter()
+                .filter_map(|(s, bad)| Some((s, bad.and(other.get(&s)?)?)))
+                .collect();
+        }
+        for ((stripe, index), bad) in bad {
+            self.add(stripe, index, bad);
+        }
     }
 
     /// Is nothing wrong?

@@ -7,8 +7,8 @@
 
 use super::check::read_blocks;
 use super::open::FoundSet;
-use crate::drives::ReadMode;
 use crate::drives::buffer::{Pool, Pooled};
+use crate::drives::{DriveFile, ReadMode};
 use crate::format::ids::{Slot, shard_path};
 use crate::format::record::StripeRecord;
 use crate::stages::hash::block_hash;
@@ -123,7 +123,7 @@ impl<'a> Fetcher<'a> {
         raw
     }
 
-    /// Reads a shard's blocks; none if no drive that is here has any of them.
+    /// Reads a shard's blocks from the first drive that has any of them; none if none has.
     fn read_shard(
         &self,
         record: &StripeRecord,
@@ -131,14 +131,47 @@ impl<'a> Fetcher<'a> {
         range: &Range<usize>,
     ) -> Option<ShardBlocks> {
         let slot = record.shards[index as usize].slot;
-        let path = format!("{}/{}", self.set.folder, shard_path(record.id, index));
-        let mut drives = self.set.all_drives().filter(|d| d.label.slot == slot);
-        let mut file = drives.find_map(|d| d.drive.open(&path, ReadMode::Cached).ok())?;
         let mut blocks = ShardBlocks::empty(range, record.blocks.bytes(), &self.pool);
-        blocks.good =
-            read_blocks(file.as_mut(), &mut blocks.bytes, record.blocks.bytes(), range.start);
-        (self.progress)(slot, blocks.bytes.len() as u64);
-        blocks.good.contains(&true).then_some(blocks)
+        for mut file in self.sources(record, index) {
+            blocks.good =
+                read_blocks(file.as_mut(), &mut blocks.bytes, record.blocks.bytes(), range.start);
+            if blocks.good.contains(&true) {
+                (self.progress)(slot, blocks.bytes.len() as u64);
+                return Some(blocks);
+            }
+        }
+        None
+    }
+
+    /// A shard on the drives of its slot that have it.
+    fn sources<'b>(
+        &'b self,
+        record: &StripeRecord,
+        index: u8,
+    ) -> impl Iterator<Item = Box<dyn DriveFile>> + use<'a, 'b> {
+        let slot = record.shards[index as usize].slot;
+        let path = format!("{}/{}", self.set.folder, shard_path(record.id, index));
+        let drives = self.set.all_drives().filter(move |d| d.label.slot == slot);
+        drives.filter_map(move |d| d.drive.open(&path, ReadMode::Cached).ok())
+    }
+
+    /// Marks as bad what does not match the record and is no better on another drive of the slot.
+    fn check(&self, record: &StripeRecord, index: u8, shard: &mut ShardBlocks) {
+        shard.check(record, index);
+        if self.set.doubles.is_empty() || !shard.good.contains(&false) {
+            return;
+        }
+        let hashes = record.shard_hashes(index as usize);
+        let bytes = record.blocks.bytes();
+        for mut file in self.sources(record, index) {
+            for at in 0..shard.good.len() {
+                let number = shard.first + at;
+                let block = &mut shard.bytes[at * bytes..(at + 1) * bytes];
+                shard.good[at] = shard.good[at]
+                    || (read_blocks(file.as_mut(), block, bytes, number)[0]
+                        && block_hash(block, number, record.blocks.count()) == hashes[number]);
+            }
+        }
     }
 
     fn code(&self, k: u8, m: u8) -> Arc<Code> {
@@ -151,7 +184,7 @@ impl<'a> Fetcher<'a> {
     /// Checks what was read and rebuilds what is bad.
     pub fn complete(&self, mut raw: RawStripe) -> Stripe {
         let record = raw.request.record.clone();
-        raw.shards.iter_mut().for_each(|(index, shard)| shard.check(&record, *index));
+        raw.shards.iter_mut().for_each(|(index, shard)| self.check(&record, *index, shard));
         let columns = raw.bad_columns();
         let mut rebuilt_blocks = 0;
         if !columns.is_empty() {
@@ -185,7 +218,7 @@ impl<'a> Fetcher<'a> {
                 range = range.start.min(wanted.start)..range.end.max(wanted.end);
             }
             if let Some(mut read) = self.read_shard(&record, index, &range) {
-                read.check(&record, index);
+                self.check(&record, index, &mut read);
                 raw.shards.insert(index, read);
             }
         }

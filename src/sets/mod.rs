@@ -11,6 +11,7 @@ pub mod book;
 pub mod check;
 pub mod damage;
 pub mod fetch;
+pub mod find;
 pub mod open;
 pub mod papers;
 pub mod tidy;

@@ -1,9 +1,8 @@
-//! Finding sets: the drives that carry one, by their labels.
+//! The drives that were found of a set, and the files on them of which there are several copies.
 
 use crate::drives::{Drive, DriveError, ReadMode};
-use crate::format::FormatError;
 use crate::format::ids::{RunId, SetNumber, ShipmentId, Slot, key_path, record_path, set_folder};
-use crate::format::label::{Label, MAX_LABEL_BYTES};
+use crate::format::label::Label;
 use crate::format::list::Hash;
 use crate::format::record;
 use crate::format::set::{MAX_SET_BYTES, SetText};
@@ -11,17 +10,21 @@ use crate::monitor::{Monitor, Problem, ProblemKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use super::find::find;
+
 /// The folder on a drive under which everything lies.
 pub const HOLDALL: &str = "holdall";
 /// The folder of second copies within a set's folder.
 pub const COPY: &str = "copy";
+/// The longest key file that is read.
+pub(super) const MAX_KEY_BYTES: u64 = 1 << 20;
 
 /// A drive with one set's folder on it.
 #[derive(Clone)]
 pub struct FoundDrive {
     /// the drive
     pub drive: Arc<dyn Drive>,
-    /// its label in this set
+    /// its label in this set; slot 0 if nothing tells its slot
     pub label: Label,
 }
 
@@ -40,58 +43,6 @@ pub struct FoundSet {
     pub doubles: Vec<FoundDrive>,
 }
 
-/// Finds all sets on these drives, in order of shipment and set. A folder whose label cannot be
-/// read is a problem.
-pub fn find(drives: &[Arc<dyn Drive>], monitor: &dyn Monitor) -> Vec<FoundSet> {
-    let mut sets: BTreeMap<(ShipmentId, SetNumber), FoundSet> = BTreeMap::new();
-    for drive in drives {
-        for folder in set_folders(drive, monitor) {
-            let label = match read_label(drive, &folder) {
-                Ok(label) => label,
-                Err(e) => {
-                    let place = format!("{}: {folder}/label.json", drive.name());
-                    monitor.problem(Problem::new(ProblemKind::Damage, place, e));
-                    continue;
-                }
-            };
-            let key = (label.shipment, label.set);
-            let set = sets.entry(key).or_insert_with(|| FoundSet {
-                shipment: key.0,
-                set: key.1,
-                folder: format!("{HOLDALL}/{}", set_folder(key.0, key.1)),
-                drives: Vec::new(),
-                doubles: Vec::new(),
-            });
-            let found = FoundDrive { drive: drive.clone(), label };
-            if set.drives.iter().any(|d| d.label.slot == found.label.slot) {
-                set.doubles.push(found);
-            } else {
-                set.drives.push(found);
-            }
-        }
-    }
-    let mut sets: Vec<_> = sets.into_values().collect();
-    sets.iter_mut().for_each(|s| s.drives.sort_by_key(|d| d.label.slot));
-    sets
-}
-
-/// The folders of sets on a drive.
-fn set_folders(drive: &Arc<dyn Drive>, monitor: &dyn Monitor) -> Vec<String> {
-    match drive.list(HOLDALL) {
-        Ok(names) => {
-            let is_set = |n: &String| {
-                let id = n.get(..16).map(str::parse::<ShipmentId>);
-                matches!(id, Some(Ok(_))) && n[16..].starts_with('-')
-            };
-            names.into_iter().filter(is_set).map(|n| format!("{HOLDALL}/{n}")).collect()
-        }
-        Err(e) => {
-            monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), chain(&e)));
-            Vec::new()
-        }
-    }
-}
-
 /// An error and its causes in one line.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -102,33 +53,6 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = c.source();
     }
     text
-}
-
-/// Why a label could not be had.
-#[derive(Debug, thiserror::Error)]
-pub enum LabelError {
-    /// Neither copy could be read.
-    #[error(transparent)]
-    Drive(#[from] DriveError),
-    /// What was read is no label.
-    #[error(transparent)]
-    Format(#[from] FormatError),
-    /// The label belongs to another folder.
-    #[error("the label is of set {found}, but lies in this folder")]
-    Misplaced {
-        /// the set it names
-        found: String,
-    },
-}
-
-fn read_label(drive: &Arc<dyn Drive>, folder: &str) -> Result<Label, LabelError> {
-    let read = |path: String| -> Result<Label, LabelError> {
-        let label = Label::decode(&drive.read(&path, MAX_LABEL_BYTES)?)?;
-        let found = set_folder(label.shipment, label.set);
-        if folder.ends_with(&found) { Ok(label) } else { Err(LabelError::Misplaced { found }) }
-    };
-    read(format!("{folder}/label.json"))
-        .or_else(|first| read(format!("{folder}/{COPY}/label.json")).map_err(|_| first))
 }
 
 impl FoundSet {
@@ -217,7 +141,7 @@ impl FoundSet {
     pub fn key_files(&self, run: RunId) -> Vec<Vec<u8>> {
         let path = key_path(run);
         let mut files: Vec<Vec<u8>> =
-            self.copies(&path, 1 << 20).filter_map(|(_, _, bytes)| bytes.ok()).collect();
+            self.copies(&path, MAX_KEY_BYTES).filter_map(|(_, _, bytes)| bytes.ok()).collect();
         files.sort();
         files.dedup();
         files

@@ -2,19 +2,36 @@
 //! set.txt and the records; the checklist is derived again and compared.
 
 use super::book::Book;
-use super::open::{COPY, FoundDrive, FoundSet, chain};
+use super::open::{COPY, FoundDrive, FoundSet, MAX_KEY_BYTES, chain};
 use crate::drives::ReadMode;
 use crate::format::SECOND_COPY_DRIVES;
-use crate::format::ids::{key_path, part_path, record_path, shard_path};
+use crate::format::ids::{RunId, key_path, part_path, record_path, shard_path};
 use crate::format::list::Hash;
 use crate::format::record::RecordFileHeader;
 use crate::format::set::SetText;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::stages::hash::root_of;
+use std::collections::BTreeMap;
 
 /// One line of a checklist, as `b3sum` writes it.
 pub fn checklist_line(root: &Hash, path: &str) -> String {
     format!("{}  {path}\n", blake3::Hash::from_bytes(*root).to_hex())
+}
+
+/// The runs whose wrapped keys lie on the drives, with the BLAKE3 that most copies have.
+pub type KeyFiles = BTreeMap<RunId, Option<Hash>>;
+
+/// The key files of a set.
+pub fn key_files(set: &FoundSet) -> KeyFiles {
+    let usual = |run: RunId| {
+        let mut counts: BTreeMap<Hash, usize> = BTreeMap::new();
+        for (_, _, bytes) in set.copies(&key_path(run), MAX_KEY_BYTES) {
+            let Ok(bytes) = bytes else { continue };
+            *counts.entry(*blake3::hash(&bytes).as_bytes()).or_default() += 1;
+        }
+        counts.into_iter().max_by_key(|(_, count)| *count).map(|(root, _)| root)
+    };
+    set.runs().into_iter().map(|run| (run, usual(run))).collect()
 }
 
 /// Checks the papers of a drive. Says how many are damaged or missing; each is a problem.
@@ -23,6 +40,7 @@ pub fn check_papers(
     set: &FoundSet,
     book: &Book,
     text: Option<&SetText>,
+    keys: &KeyFiles,
     monitor: &dyn Monitor,
 ) -> u64 {
     let mut papers = Papers { found, set, monitor, bad: 0 };
@@ -38,8 +56,8 @@ pub fn check_papers(
     for (path, root) in expected.iter().filter(|(path, _)| copied(path)) {
         papers.check(&format!("{COPY}/{path}"), root);
     }
-    for run in set.runs() {
-        papers.check_key(&key_path(run), text.is_some());
+    for (run, usual) in keys {
+        papers.check_key(&key_path(*run), usual.as_ref(), text.is_some());
     }
     if text.is_some() {
         papers.check_checklist(&expected, book);
@@ -103,16 +121,21 @@ impl Papers<'_> {
         }
     }
 
-    /// A key file against its `.b3`, and against its second copy once the set is closed.
-    fn check_key(&mut self, path: &str, closed: bool) {
+    /// A key file against its `.b3` and what most drives have, and its second copy, once the set
+    /// is closed, against the same.
+    fn check_key(&mut self, path: &str, usual: Option<&Hash>, closed: bool) {
         let line_path = path.replace(".age", ".b3");
         let (Some(key), Some(line)) = (self.read(path), self.read(&line_path)) else { return };
         let root = blake3::hash(&key);
         if line != checklist_line(root.as_bytes(), path).into_bytes() {
             self.report(path, format!("does not match {line_path}"));
         }
+        let usual = usual.unwrap_or(root.as_bytes());
+        if root.as_bytes() != usual {
+            self.report(path, "differs from most copies of this key on the drives");
+        }
         if closed {
-            self.check(&format!("{COPY}/{path}"), root.as_bytes());
+            self.check(&format!("{COPY}/{path}"), usual);
         }
     }
 

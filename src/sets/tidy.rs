@@ -17,7 +17,10 @@ use std::collections::HashSet;
 pub fn remove_litter(set: &FoundSet, book: &Book, begun: &[RunId], monitor: &dyn Monitor) {
     let stripes: HashSet<StripeId> = book.stripes().iter().copied().collect();
     let parts: HashSet<String> = book.parts().map(|(run, p)| part_path(run, p.number)).collect();
+    let idle: Vec<RunId> =
+        begun.iter().filter(|id| book.runs().iter().all(|r| r.run != **id)).copied().collect();
     for found in set.all_drives() {
+        remove_keys(set, found, &idle, monitor);
         let removed =
             remove_shards(set, found, &|id| begun.contains(&id.run) && !stripes.contains(&id))
                 .and_then(|shards| Ok(shards + remove_files(set, found, begun, &parts)?));
@@ -93,11 +96,17 @@ fn remove_files(
 /// Removes labels and keys of a set of which nothing counts, so that it can be begun anew.
 pub fn remove_beginnings(set: &FoundSet, begun: &[RunId], monitor: &dyn Monitor) {
     for found in set.all_drives() {
-        let keys = begun.iter().flat_map(|run| {
-            let key = key_path(*run);
-            [key.replace(".age", ".b3"), key]
-        });
-        for name in keys.chain(["label.json".into()]) {
+        remove_keys(set, found, begun, monitor);
+        if let Err(e) = found.drive.remove(&format!("{}/label.json", set.folder)) {
+            report(found, &e, monitor);
+        }
+    }
+}
+
+/// Removes the keys of runs that have nothing that counts.
+fn remove_keys(set: &FoundSet, found: &FoundDrive, runs: &[RunId], monitor: &dyn Monitor) {
+    for key in runs.iter().map(|run| key_path(*run)) {
+        for name in [key.replace(".age", ".b3"), key] {
             if let Err(e) = found.drive.remove(&format!("{}/{name}", set.folder)) {
                 report(found, &e, monitor);
             }

@@ -1,5 +1,6 @@
 //! One user verb each: they wire the parts and hold no algorithm.
 
+pub mod decode;
 pub mod demo;
 pub mod keygen;
 pub mod ls;

@@ -85,12 +85,20 @@ pub fn drives(paths: &[PathBuf]) -> Result<Vec<Arc<dyn Drive>>, OpenError> {
 
 /// The sets on these drives; at least one.
 pub fn sets(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FoundSet>, OpenError> {
-    let found = open::find(&drives(paths)?, monitor);
+    let drives = drives(paths)?;
+    let found = open::find(&drives, monitor);
     if found.is_empty() {
         let named: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
         let searched =
             if named.is_empty() { "any mounted file system".into() } else { named.join(", ") };
         return Err(OpenError::NoSet { searched });
+    }
+    for drive in drives {
+        let carries = |set: &FoundSet| set.all_drives().any(|d| Arc::ptr_eq(&d.drive, &drive));
+        if !found.iter().any(carries) {
+            let detail = "it was named, but carries no set: is it another drive?";
+            monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), detail));
+        }
     }
     Ok(found)
 }

@@ -13,6 +13,7 @@ use holdall::monitor::{ProblemKind, Recording};
 use holdall::packer::PackError;
 use holdall::restorer::RestoreOptions;
 use holdall::sets::check::check_drive;
+use holdall::sets::papers::{check_papers, key_files};
 use holdall::sets::{Book, open};
 use rstest::rstest;
 use std::path::Path;
@@ -102,7 +103,7 @@ fn must_be_closed(lab: &Lab, what: &str) {
         let report = check_drive(found, &sets[0].folder, &book, mode, &monitor, &|_| ());
         assert!(report.is_whole() && report.shards > 0, "{what}: {report:?}");
         let papers =
-            holdall::sets::papers::check_papers(found, &sets[0], &book, Some(&text), &monitor);
+            check_papers(found, &sets[0], &book, Some(&text), &key_files(&sets[0]), &monitor);
         assert_eq!(papers, 0, "{what}: {:?}", monitor.problems());
     }
     assert_eq!(monitor.problems(), [], "{what}");

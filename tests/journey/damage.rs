@@ -1,5 +1,6 @@
-//! Damage anywhere on one drive: verify reports it, restore heals it, nothing panics. Damage beyond
-//! the rule: exactly the files it hit are named.
+//! Damage of whole drives and of many places at once: verify reports it, restore heals it, nothing
+//! panics. Damage beyond the rule: exactly the files it hit are named. (One damage at a time, of
+//! every kind and place: see the matrix.)
 
 use crate::common::oracle::Oracle;
 use crate::common::random::Random;
@@ -8,7 +9,6 @@ use crate::common::snapshot::Snapshot;
 use crate::common::{Run, tree};
 use holdall::format::ids::shard_path;
 use holdall::keys::recipients::Identities;
-use rstest::rstest;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -46,91 +46,6 @@ impl Packed {
         self.source.assert_equal(&Snapshot::of(&to));
         fs::remove_dir_all(&to).unwrap();
         restored
-    }
-}
-
-/// Every kind of file in a set's folder, by the beginning of its path there.
-#[rstest]
-#[case::shards("shards/")]
-#[case::records("records/")]
-#[case::catalog("catalog/")]
-#[case::set_txt("set.txt")]
-#[case::label("label.json")]
-#[case::keys("key-")]
-#[case::checklist("checklist.b3")]
-#[case::copies("copy/")]
-fn damage_of_one_file_is_found_and_healed(#[case] beginning: &str) {
-    let packed = Packed::new(beginning);
-    let mut random = Random::new(beginning);
-    let drive = random.below(4);
-    let files = packed.shipment.files(drive, beginning);
-    assert!(!files.is_empty(), "{beginning}");
-    // A few of many, all of few.
-    let chosen: Vec<PathBuf> =
-        random.choose(files.len().min(6), files.len()).iter().map(|i| files[*i].clone()).collect();
-    for file in chosen {
-        let sound = fs::read(&file).unwrap();
-        for _ in 0..3 {
-            let mut bytes = sound.clone();
-            let at = random.below(bytes.len());
-            bytes[at] ^= 1 << random.below(8);
-            fs::write(&file, &bytes).unwrap();
-            packed.must_be_found_and_healed(&file, &format!("bit flipped in byte {at} of"));
-        }
-        let cut = random.below(sound.len());
-        fs::write(&file, &sound[..cut]).unwrap();
-        packed.must_be_found_and_healed(&file, &format!("cut to {cut} bytes:"));
-        fs::write(&file, [&sound[..], &random.bytes(5000)].concat()).unwrap();
-        packed.must_be_found_and_healed(&file, "appended to:");
-        fs::write(&file, b"").unwrap();
-        packed.must_be_found_and_healed(&file, "emptied:");
-        fs::remove_file(&file).unwrap();
-        packed.must_be_found_and_healed(&file, "removed:");
-        fs::create_dir(&file).unwrap();
-        packed.must_be_found_and_healed(&file, "a folder in place of");
-        fs::remove_dir(&file).unwrap();
-        fs::write(&file, &sound).unwrap();
-    }
-    packed.shipment.verify(&packed.shipment.paths()).expect(0);
-}
-
-#[test]
-fn swapped_and_foreign_shards_are_found_and_healed() {
-    let packed = Packed::new("swapped");
-    let other = Packed::new("foreign");
-    let mut random = Random::new("swapped");
-    let shards = packed.shipment.files(1, "shards/");
-    let foreign = other.shipment.files(1, "shards/");
-    for _ in 0..5 {
-        let pair = random.choose(2, shards.len());
-        let (a, b) = (&shards[pair[0]], &shards[pair[1]]);
-        let (bytes_a, bytes_b) = (fs::read(a).unwrap(), fs::read(b).unwrap());
-        fs::write(a, &bytes_b).unwrap();
-        fs::write(b, &bytes_a).unwrap();
-        packed.must_be_found_and_healed(a, "swapped");
-        fs::write(b, &bytes_b).unwrap();
-        fs::copy(&foreign[random.below(foreign.len())], a).unwrap();
-        packed.must_be_found_and_healed(a, "of another shipment:");
-        fs::write(a, &bytes_a).unwrap();
-    }
-}
-
-/// The files of one drive that another shipment has under the same name, or nearly.
-#[rstest]
-#[case("set.txt")]
-#[case("label.json")]
-#[case("records/")]
-#[case("catalog/")]
-fn files_of_another_shipment_are_found_and_healed(#[case] beginning: &str) {
-    let packed = Packed::new(beginning);
-    let other = Packed::new("other");
-    let mine = packed.shipment.files(2, beginning);
-    let theirs = other.shipment.files(2, beginning);
-    for (a, b) in mine.iter().zip(&theirs) {
-        let sound = fs::read(a).unwrap();
-        fs::copy(b, a).unwrap();
-        packed.must_be_found_and_healed(a, "of another shipment:");
-        fs::write(a, sound).unwrap();
     }
 }
 

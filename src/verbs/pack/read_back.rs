@@ -6,7 +6,7 @@ use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::packer::{Packed, SetDrive, SetJob, close};
 use crate::sets::check::{DriveReport, check_drive};
 use crate::sets::damage::{Damage, Verdict};
-use crate::sets::papers::check_papers;
+use crate::sets::papers::{check_papers, key_files};
 use crate::sets::{Book, FoundSet};
 
 /// Reads every shard back from the medium, and notes on each drive how that went.
@@ -19,6 +19,7 @@ pub(super) fn read_back(
     let set = as_found(job, packed);
     let book = Book::open(&set, None, monitor);
     let text = set.set_text(monitor);
+    let keys = key_files(&set);
     for found in &set.drives {
         let drive = found.label.slot.0 as usize - 1;
         let name = format!("{} {}", found.label.case, found.drive.name());
@@ -34,7 +35,7 @@ pub(super) fn read_back(
         let mode = ReadMode::Medium;
         let mut report = check_drive(found, &set.folder, &book, mode, monitor, &progress);
         if !report.vanished && !report.stopped {
-            report.bad_papers = check_papers(found, &set, &book, text.as_ref(), monitor);
+            report.bad_papers = check_papers(found, &set, &book, text.as_ref(), &keys, monitor);
         }
         report
     });

@@ -1,0 +1,185 @@
+//! `verify` on the command line.
+
+use super::args::VerifyArgs;
+use super::exit::Status;
+use super::face::Face;
+use super::json::{emit, out};
+use super::restore::identities;
+use super::run::{Refusal, open_refusal};
+use super::show::{slot_name, some, verdict, verdict_json};
+use super::sizes::shown_bytes;
+use crate::format::ids::Slot;
+use crate::restorer::check::Decoded;
+use crate::verbs;
+use crate::verbs::verify::{DriveOutcome, SetOutcome};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// Verifies.
+pub fn verify(args: &VerifyArgs, face: &Face) -> Result<Status, Refusal> {
+    let sets = match &args.identities[..] {
+        [] => verbs::verify::verify(&args.paths, face.monitor()),
+        files => verbs::decode::decode(&args.paths, &identities(files)?, face.monitor()),
+    };
+    let sets = sets.map_err(open_refusal)?;
+    face.finish();
+    face.print_problems();
+    let mut status = Status::Done;
+    for set in &sets {
+        if face.is_json() {
+            emit(&verify_json(set));
+        } else {
+            out(&verified(set));
+        }
+        status = status.merge(match () {
+            () if !set.is_restorable() => Status::Failed,
+            () if !set.is_whole() => Status::Problems,
+            () => Status::Done,
+        });
+    }
+    Ok(if face.problems().is_empty() { status } else { status.merge(Status::Problems) })
+}
+
+/// A drive's state in a few words.
+fn drive_state(d: &DriveOutcome) -> String {
+    let r = &d.report;
+    if r.vanished {
+        return "it stopped answering".into();
+    }
+    if r.stopped {
+        return "not read to its end".into();
+    }
+    let mut words = Vec::new();
+    if r.missing_shards > 0 {
+        words.push(format!("{} missing", some(r.missing_shards, "shard")));
+    }
+    if r.bad_blocks > 0 {
+        words.push(format!("{} damaged", some(r.bad_blocks, "block")));
+    }
+    if r.long_shards > 0 {
+        words.push(format!("{} too long", some(r.long_shards, "shard")));
+    }
+    if d.bad_papers > 0 {
+        words.push(format!("{} damaged", some(d.bad_papers, "other file")));
+    }
+    if words.is_empty() { "whole".into() } else { words.join(", ") }
+}
+
+/// What verify found of a set.
+pub fn verified(set: &SetOutcome) -> String {
+    let mut t = String::new();
+    let here = u64::from(set.drive_count) - set.missing.len() as u64;
+    let _ = writeln!(
+        t,
+        "Set {} ({}): {} of {} here.",
+        set.name,
+        set.survive,
+        some(here, "drive"),
+        set.drive_count
+    );
+    for d in &set.drives {
+        let r = &d.report;
+        let _ = writeln!(
+            t,
+            "  slot {:>3}  case {}  {}{}: {} in {}, read {}: {}",
+            slot_name(d.slot),
+            d.case,
+            d.name,
+            if d.double { " (one of several copies)" } else { "" },
+            shown_bytes(r.bytes),
+            some(r.shards, "shard"),
+            r.level.name(),
+            drive_state(d),
+        );
+    }
+    if !set.missing.is_empty() {
+        let slots: Vec<_> = set.missing.iter().map(ToString::to_string).collect();
+        let _ = writeln!(t, "  not here: slot {}", slots.join(", "));
+    }
+    match &set.root {
+        Some(root) => {
+            let _ = writeln!(t, "Root (b3sum set.txt): {root}");
+        }
+        None => t.push_str("The set was never closed: it cannot be told from a shortened one.\n"),
+    }
+    t.push_str(&verdict(&set.verdict));
+    if let Some(decoded) = &set.decoded {
+        t.push_str(&decoded_text(decoded));
+    }
+    t
+}
+
+/// What decoding everything showed.
+fn decoded_text(d: &Decoded) -> String {
+    let r = &d.restored;
+    let mut t = format!(
+        "Opened {} and decoded {}, {}",
+        some(d.blocks, "block"),
+        some(r.files, "file"),
+        shown_bytes(r.file_bytes),
+    );
+    t.push_str(match () {
+        () if r.stopped => "; stopped before the end.\n",
+        () if d.is_complete() => ": every one matches its root.\n",
+        () => "; not all: see the problems above.\n",
+    });
+    if r.lost > 0 {
+        let _ = writeln!(t, "{} cannot be had.", some(r.lost, "file or list"));
+    }
+    if r.waiting > 0 {
+        let waiting = some(r.waiting, "file or list");
+        let _ = writeln!(t, "{waiting} could not be checked without the drives not here.");
+    }
+    t.push_str(match d.catalog_agrees {
+        Some(true) => "The catalog says the same as the lists in the shards.\n",
+        Some(false) => "The catalog is damaged, or says other than the lists in the shards.\n",
+        None => "The catalog was not compared with the lists in the shards.\n",
+    });
+    t
+}
+
+fn decoded_json(d: &Decoded) -> Value {
+    json!({
+        "files": d.restored.files,
+        "file_bytes": d.restored.file_bytes,
+        "entries": d.restored.entries,
+        "blocks": d.blocks,
+        "unopened_blocks": d.unopened_blocks,
+        "lost": d.restored.lost,
+        "waiting": d.restored.waiting,
+        "catalog_agrees": d.catalog_agrees,
+        "complete": d.is_complete(),
+    })
+}
+
+/// The same for programs.
+fn verify_json(set: &SetOutcome) -> Value {
+    json!({
+        "event": "verified",
+        "set": set.name,
+        "survive": set.survive,
+        "root": set.root,
+        "whole": set.is_whole(),
+        "missing": slots_json(&set.missing),
+        "drives": set.drives.iter().map(|d| json!({
+            "slot": d.slot.0,
+            "case": d.case,
+            "drive": d.name,
+            "shards": d.report.shards,
+            "bytes": d.report.bytes,
+            "level": d.report.level.name(),
+            "missing_shards": d.report.missing_shards,
+            "bad_blocks": d.report.bad_blocks,
+            "long_shards": d.report.long_shards,
+            "double": d.double,
+            "bad_files": d.bad_papers,
+            "vanished": d.report.vanished,
+        })).collect::<Vec<_>>(),
+        "verdict": verdict_json(&set.verdict),
+        "decoded": set.decoded.as_ref().map(decoded_json),
+    })
+}
+
+fn slots_json(slots: &[Slot]) -> Vec<u16> {
+    slots.iter().map(|s| s.0).collect()
+}

@@ -1,0 +1,179 @@
+//! Where a walk over the items puts what it decoded: a folder, or nowhere, when it is only to be
+//! shown that everything can be had.
+
+use super::crossing::{self, Crossing, Mark};
+use crate::destination::{Destination, DestinationError, FoundKind, MetadataProblem, PartFile};
+use crate::format::ids::SetNumber;
+use crate::format::list::Entry;
+
+type Placed = Result<Vec<MetadataProblem>, DestinationError>;
+
+/// Takes what was decoded and verified.
+#[derive(Clone, Copy)]
+pub enum Output<'a> {
+    /// writes it
+    Folder(&'a Destination),
+    /// forgets it
+    Nowhere,
+}
+
+/// A file in progress.
+pub enum Part {
+    /// written
+    File(PartFile),
+    /// forgotten
+    Nowhere,
+}
+
+impl Output<'_> {
+    /// Begins a file.
+    pub fn begin_file(&self) -> Result<Part, DestinationError> {
+        Ok(match self {
+            Self::Folder(folder) => Part::File(folder.begin_file()?),
+            Self::Nowhere => Part::Nowhere,
+        })
+    }
+
+    /// Begins a larger file, or goes on with it where another set has begun it.
+    pub fn share_file(&self, entry: &Entry) -> Result<Part, DestinationError> {
+        Ok(match self {
+            Self::Folder(folder) => Part::File(folder.share_file(&crossing::shared_name(entry))?),
+            Self::Nowhere => Part::Nowhere,
+        })
+    }
+
+    /// Does this set's part of a file that crosses sets stand already?
+    pub fn is_marked(&self, entry: &Entry, set: SetNumber) -> bool {
+        match self {
+            Self::Folder(folder) => crossing::is_marked(folder, &crossing::shared_name(entry), set),
+            Self::Nowhere => false,
+        }
+    }
+
+    /// Marks what a set holds of a file that crosses sets, and says what is known of it now.
+    pub fn settle(
+        &self,
+        entry: &Entry,
+        set: SetNumber,
+        mark: &Mark,
+    ) -> Result<Crossing, DestinationError> {
+        match self {
+            Self::Folder(folder) => {
+                crossing::settle(folder, &crossing::shared_name(entry), set, mark)
+            }
+            Self::Nowhere => Ok(Crossing::Waits),
+        }
+    }
+
+    /// A file that crosses sets is complete.
+    pub fn forget_marks(&self, entry: &Entry) -> Result<(), DestinationError> {
+        match self {
+            Self::Folder(folder) => crossing::forget(folder, &crossing::shared_name(entry)),
+            Self::Nowhere => Ok(()),
+        }
+    }
+
+    /// The files of which this set holds a part and others are awaited.
+    pub fn waiting(&self, set: SetNumber) -> Result<Vec<Mark>, DestinationError> {
+        match self {
+            Self::Folder(folder) => crossing::waiting(folder, set),
+            Self::Nowhere => Ok(Vec::new()),
+        }
+    }
+
+    /// What is there under a path.
+    pub fn exists(&self, path: &[u8]) -> Result<Option<FoundKind>, DestinationError> {
+        match self {
+            Self::Folder(folder) => folder.exists(path),
+            Self::Nowhere => Ok(None),
+        }
+    }
+
+    /// Makes a folder.
+    pub fn make_folder(&self, path: &[u8]) -> Result<(), DestinationError> {
+        match self {
+            Self::Folder(folder) => folder.make_folder(path),
+            Self::Nowhere => Ok(()),
+        }
+    }
+
+    /// Makes a symbolic link.
+    pub fn make_symlink(&self, entry: &Entry, replace: bool) -> Placed {
+        match self {
+            Self::Folder(folder) => folder.make_symlink(entry, replace),
+            Self::Nowhere => Ok(Vec::new()),
+        }
+    }
+
+    /// Makes a pipe, socket or device.
+    pub fn make_special(&self, entry: &Entry, replace: bool) -> Placed {
+        match self {
+            Self::Folder(folder) => folder.make_special(entry, replace),
+            Self::Nowhere => Ok(Vec::new()),
+        }
+    }
+
+    /// Gives a complete file its name.
+    pub fn finish_file(&self, part: Part, entry: &Entry, replace: bool) -> Placed {
+        match (self, part) {
+            (Self::Folder(folder), Part::File(part)) => folder.finish_file(part, entry, replace),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Leaves an incomplete file under another name, which is given back.
+    pub fn finish_incomplete(
+        &self,
+        part: Part,
+        entry: &Entry,
+    ) -> Result<Option<Vec<u8>>, DestinationError> {
+        match (self, part) {
+            (Self::Folder(folder), Part::File(part)) => {
+                folder.finish_incomplete(part, entry).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Makes what was written durable, and notes how far it goes.
+    pub fn checkpoint(&self, name: &str, state: &[u8]) -> Result<(), DestinationError> {
+        match self {
+            Self::Folder(folder) => folder.sync().and_then(|()| folder.save_state(name, state)),
+            Self::Nowhere => Ok(()),
+        }
+    }
+
+    /// What the last checkpoint of an earlier run noted.
+    pub fn load_state(&self, name: &str) -> Result<Option<Vec<u8>>, DestinationError> {
+        match self {
+            Self::Folder(folder) => folder.load_state(name),
+            Self::Nowhere => Ok(None),
+        }
+    }
+}
+
+impl Part {
+    /// Writes bytes at an offset.
+    pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DestinationError> {
+        match self {
+            Self::File(part) => part.write_at(offset, bytes),
+            Self::Nowhere => Ok(()),
+        }
+    }
+
+    /// Cuts or lengthens it.
+    pub fn set_len(&self, len: u64) -> Result<(), DestinationError> {
+        match self {
+            Self::File(part) => part.set_len(len),
+            Self::Nowhere => Ok(()),
+        }
+    }
+
+    /// Reads back what was written; false if that is nowhere.
+    pub fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<bool, DestinationError> {
+        match self {
+            Self::File(part) => part.read_at(offset, bytes).map(|()| true),
+            Self::Nowhere => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What verify makes of drives that were relabelled, copied or mixed up, and what it decodes with
+//! a key.
+
+use crate::common::images::{Image, Packed, Verified, drive_of};
+use crate::common::shipment::Shipment;
+use crate::common::snapshot::Snapshot;
+use crate::common::tree;
+use holdall::drives::Drive;
+use holdall::format::ids::Slot;
+use rstest::rstest;
+use std::fs;
+use std::sync::Arc;
+
+/// Both labels of a drive.
+fn labels(packed: &Packed) -> [String; 2] {
+    let folder = packed.set_folder();
+    [format!("{folder}/label.json"), format!("{folder}/copy/label.json")]
+}
+
+fn drives_of(images: &[Image]) -> Vec<Arc<dyn Drive>> {
+    images.iter().enumerate().map(|(i, image)| drive_of(&format!("drive {i}"), image)).collect()
+}
+
+fn says(verified: &Verified, words: &str) -> bool {
+    verified.problems.iter().any(|p| p.to_string().contains(words))
+}
+
+/// Shards of a drive, sorted.
+fn shards(image: &Image) -> Vec<String> {
+    image.keys().filter(|path| path.contains("/shards/")).cloned().collect()
+}
+
+#[test]
+fn a_drive_without_labels_is_used() {
+    let packed = Packed::new(&[1, 1, 1], "cases=1", "no labels");
+    let mut images = packed.images.clone();
+    labels(&packed).iter().for_each(|path| assert!(images[1].remove(path).is_some()));
+    // With both others; and with one less, when every shard of it is needed.
+    for lost in [None, Some(2), Some(0)] {
+        let mut drives = drives_of(&images);
+        if let Some(lost) = lost {
+            drives.remove(lost);
+        }
+        let verified = packed.verify(&drives, true);
+        assert_eq!(verified.status, 3, "{:?}", verified.problems);
+        assert!(says(&verified, "this is slot 2"), "{:?}", verified.problems);
+        assert!(verified.sets[0].drives.iter().any(|d| d.slot == Slot(2) && d.case == "case-1"));
+        packed.must_be_restored(&drives, "no labels");
+    }
+}
+
+#[rstest]
+#[case(&[1], "none")]
+#[case(&[1, 1], "cases=1")]
+fn the_only_drive_of_a_set_needs_no_label(#[case] cases: &[usize], #[case] survive: &str) {
+    let packed = Packed::new(cases, survive, "alone");
+    let mut image = packed.images[0].clone();
+    labels(&packed).iter().for_each(|path| assert!(image.remove(path).is_some()));
+    let drives = [drive_of("alone", &image)];
+    let verified = packed.verify(&drives, true);
+    assert_eq!(verified.status, 3, "{:?}", verified.problems);
+    let set = &verified.sets[0];
+    assert_eq!((set.drive_count as usize, set.missing.len()), (cases.len(), cases.len() - 1));
+    let decoded = set.decoded.as_ref().unwrap();
+    assert_eq!((decoded.is_complete(), decoded.catalog_agrees), (true, Some(true)));
+    packed.must_be_restored(&drives, "alone");
+    // Nor a set.txt; then the records say what there is to know of the set.
+    image.retain(|path, _| !path.ends_with("/set.txt"));
+    let drives = [drive_of("alone", &image)];
+    assert_eq!(packed.verify(&drives, true).status, 3);
+    packed.must_be_restored(&drives, "alone, without set.txt");
+}
+
+#[test]
+fn exchanged_labels_are_told_and_do_no_harm() {
+    let packed = Packed::new(&[1, 1, 1], "none", "exchanged");
+    let mut images = packed.images.clone();
+    for path in labels(&packed) {
+        let (first, second) = (images[0][&path].clone(), images[1][&path].clone());
+        images[0].insert(path.clone(), second);
+        images[1].insert(path, first);
+    }
+    let verified = packed.verify(&drives_of(&images), true);
+    assert_eq!(verified.status, 3, "{:?}", verified.problems);
+    assert!(says(&verified, "it says slot 2, but slot 1's shards are here"));
+    packed.must_be_restored(&drives_of(&images), "exchanged labels");
+}
+
+#[test]
+fn two_drives_of_one_slot_are_two_sources() {
+    let packed = Packed::new(&[1, 1], "none", "doubles");
+    let mut images = packed.images.clone();
+    images.push(images[1].clone());
+    let verified = packed.verify(&drives_of(&images), true);
+    assert_eq!((verified.status, verified.problems.len()), (0, 0), "{:?}", verified.problems);
+    assert_eq!(verified.sets[0].drives.iter().filter(|d| d.double).count(), 2);
+    // Each lacks something else: a shard, and single blocks of one.
+    let names = shards(&images[1]);
+    assert!(names.len() > 3);
+    images[1].remove(&names[0]);
+    images[2].remove(&names[1]);
+    for (image, at) in [(1, 5000), (2, 50_000)] {
+        images[image].get_mut(&names[2]).unwrap()[at] ^= 1;
+    }
+    let verified = packed.verify(&drives_of(&images), true);
+    assert_eq!(verified.status, 3, "{:?}", verified.problems);
+    assert_eq!((verified.problems.len(), verified.sets[0].verdict.degraded), (4, 0));
+    packed.must_be_restored(&drives_of(&images), "doubles");
+    // The same block of both: there is no third.
+    images[2].get_mut(&names[2]).unwrap()[5000] ^= 1;
+    assert_eq!(packed.verify(&drives_of(&images), true).status, 1);
+}
+
+#[test]
+fn a_drive_copied_in_part_is_told_in_a_line() {
+    let packed = Packed::new(&[1, 1], "drives=1", "in part");
+    let mut images = packed.images.clone();
+    let names = shards(&images[0]);
+    let kept = names.len() - 9;
+    names[kept..].iter().for_each(|path| assert!(images[0].remove(path).is_some()));
+    let verified = packed.verify(&drives_of(&images), false);
+    assert_eq!(verified.status, 3);
+    let words = format!("9 of {} shards are not there, from {}", names.len(), names[kept]);
+    assert!(says(&verified, &words), "{:?}", verified.problems);
+    assert!(says(&verified, "broken off"), "{:?}", verified.problems);
+    assert!(!says(&verified, "is missing"), "{:?}", verified.problems);
+    packed.must_be_restored(&drives_of(&images), "in part");
+}
+
+#[test]
+fn shards_too_long_serve() {
+    let packed = Packed::new(&[1, 1], "none", "too long");
+    let mut images = packed.images.clone();
+    for image in &mut images {
+        for path in shards(image) {
+            image.get_mut(&path).unwrap().extend([7; 100]);
+        }
+    }
+    let verified = packed.verify(&drives_of(&images), true);
+    assert_eq!(verified.status, 3, "{:?}", verified.problems);
+    assert!(says(&verified, "100 bytes too many"));
+    let report = &verified.sets[0].drives[0].report;
+    assert_eq!((report.long_shards, report.missing_shards), (report.shards, 0));
+    packed.must_be_restored(&drives_of(&images), "too long");
+}
+
+/// A key file and its line that fit each other are no sign that the key is the set's.
+#[test]
+fn a_key_file_unlike_those_of_the_other_drives_is_told() {
+    let packed = Packed::new(&[1, 1, 1], "cases=1", "keys");
+    let mut images = packed.images.clone();
+    let own = format!("{}/key-", packed.set_folder());
+    let keys: Vec<String> = images[0].keys().filter(|p| p.starts_with(&own)).cloned().collect();
+    let [key, line] = &keys[..] else { panic!("{keys:?}") };
+    images[0].get_mut(key).unwrap()[50] ^= 1;
+    let name = key.rsplit_once('/').unwrap().1;
+    let text = format!("{}  {name}\n", blake3::hash(&images[0][key]));
+    images[0].insert(line.clone(), text.into_bytes());
+    let verified = packed.verify(&drives_of(&images), false);
+    assert_eq!(verified.status, 3);
+    assert!(says(&verified, "differs from most copies"), "{:?}", verified.problems);
+}
+
+#[test]
+fn with_a_key_all_is_decoded() {
+    let packed = Packed::new(&[1, 1, 1, 1], "cases=1", "decoded");
+    let bytes = packed.source_bytes();
+    for lost in [None, Some(1)] {
+        let mut drives = packed.drives();
+        if let Some(lost) = lost {
+            drives.remove(lost);
+        }
+        let verified = packed.verify(&drives, true);
+        assert_eq!((verified.status, verified.problems.len()), (3 * i32::from(lost.is_some()), 0));
+        let decoded = verified.sets[0].decoded.as_ref().unwrap();
+        assert!(decoded.is_complete() && decoded.blocks > 100);
+        assert_eq!(decoded.catalog_agrees, Some(true));
+        assert_eq!((decoded.restored.files, decoded.restored.file_bytes), (7, bytes));
+    }
+    // Beyond the rule it says what could not be checked.
+    let verified = packed.verify(&packed.drives()[..2], true);
+    assert_eq!(verified.status, 1);
+    let decoded = verified.sets[0].decoded.as_ref().unwrap();
+    assert!(decoded.restored.waiting > 0 && decoded.restored.files < 7);
+    assert_eq!((decoded.restored.lost, decoded.catalog_agrees), (0, None));
+}
+
+/// The fixed randomness of the tests gives two packings the same ids and keys: so the catalog of
+/// one opens in the other.
+#[test]
+fn a_catalog_that_says_other_than_the_shards_is_told() {
+    let packed = Packed::new(&[1, 1], "drives=1", "one catalog");
+    let other = Packed::with_lab_seed(&[1, 1], "drives=1", "another catalog", packed.seed);
+    let verified = packed.verify(&packed.drives(), true);
+    assert_eq!(verified.sets[0].decoded.as_ref().unwrap().catalog_agrees, Some(true));
+    let mut images = packed.images.clone();
+    for (image, theirs) in images.iter_mut().zip(&other.images) {
+        for (path, bytes) in theirs.iter().filter(|(path, _)| path.contains("/catalog/")) {
+            assert!(image.insert(path.clone(), bytes.clone()).is_some(), "{path}");
+        }
+    }
+    let verified = packed.verify(&drives_of(&images), true);
+    assert_eq!(verified.status, 3, "{:?}", verified.problems);
+    assert!(says(&verified, "it does not say what the lists in the shards say"));
+    let decoded = verified.sets[0].decoded.as_ref().unwrap();
+    assert_eq!((decoded.catalog_agrees, decoded.is_complete()), (Some(false), true));
+}
+
+#[test]
+fn the_program_decodes_with_a_key_and_knows_a_drive_of_nothing() {
+    let shipment = Shipment::new(&[1, 1]);
+    tree::rich(&shipment.source, "verify with a key");
+    shipment.pack("cases=1").expect(0);
+    let key = shipment.key.to_str().unwrap();
+    let mut words = vec!["verify", "--json", "-i", key];
+    let paths = shipment.paths();
+    words.extend(paths.iter().map(|p| p.to_str().unwrap()));
+    let verified = shipment.run(&words).expect(0).event("verified");
+    let decoded = &verified["decoded"];
+    assert_eq!((&decoded["complete"], &decoded["catalog_agrees"]), (&true.into(), &true.into()));
+    assert!(decoded["files"].as_u64().unwrap() > 50, "{decoded}");
+    let text = shipment.run(words.iter().filter(|w| **w != "--json")).expect(0);
+    assert!(text.stdout.contains("every one matches its root"), "{}", text.shown());
+    assert!(shipment.verify(&paths).expect(0).event("verified")["decoded"].is_null());
+    // A folder that is no drive, and another's identity.
+    let nothing = shipment.path().join("nothing");
+    fs::create_dir(&nothing).unwrap();
+    words.push(nothing.to_str().unwrap());
+    let run = shipment.run(&words).expect(3);
+    assert!(run.problems().iter().any(|(_, detail)| detail.contains("carries no set")));
+    let other = Shipment::new(&[1]);
+    words[3] = other.key.to_str().unwrap();
+    shipment.run(&words).expect(1);
+}
+
+/// C stands in labels only: without any, the roots of files with holes come from what is restored.
+#[test]
+fn the_program_restores_from_a_drive_without_labels() {
+    let shipment = Shipment::new(&[1]);
+    tree::rich(&shipment.source, "no labels at all");
+    shipment.pack("none").expect(0);
+    for path in ["label.json", "copy/label.json"] {
+        fs::remove_file(shipment.set_folder(0).join(path)).unwrap();
+    }
+    let key = shipment.key.to_str().unwrap();
+    let drive = shipment.paths()[0].to_str().unwrap().to_owned();
+    let status = shipment.run(["status", "--json", &drive]).expect(3).event("status");
+    assert_eq!(
+        (&status["drives"][0]["slot"], &status["drives"][0]["case"]),
+        (&1.into(), &"a".into())
+    );
+    let verified =
+        shipment.run(["verify", "--json", "-i", key, &drive]).expect(3).event("verified");
+    assert_eq!(verified["decoded"]["complete"], true);
+    let to = shipment.new_destination();
+    shipment.restore(&shipment.paths(), &to, &[]).expect(0);
+    Snapshot::of(&shipment.source).assert_equal(&Snapshot::of(&to));
+}
