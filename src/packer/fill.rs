@@ -30,6 +30,10 @@ pub struct FillOutcome {
     pub duplicate_bytes: u64,
     /// extents the dedup table forgot
     pub forgotten: u64,
+    /// files that are named but could not be read
+    pub left_out: u64,
+    /// bytes of these files, as the scan saw them
+    pub left_out_bytes: u64,
     /// the dataset did not come to its end
     pub stopped: bool,
 }
@@ -90,6 +94,7 @@ impl<'a> Filler<'a> {
             Done::Unreadable(entry, e) => {
                 self.problem(ProblemKind::SourceUnreadable, &entry, chain(&e));
                 let items = void_items(&entry);
+                self.leave_out(&entry);
                 self.add(None, None, &entry, |_, _| (items.clone(), false)).map(|_| ())
             }
         }
@@ -101,6 +106,11 @@ impl<'a> Filler<'a> {
         self.outcome.stopped = stopped;
         self.outcome.forgotten = self.dedup.forgotten();
         Ok(self.outcome)
+    }
+
+    fn leave_out(&mut self, entry: &Entry) {
+        self.outcome.left_out += 1;
+        self.outcome.left_out_bytes += entry.size;
     }
 
     fn problem(&self, kind: ProblemKind, entry: &Entry, detail: impl std::fmt::Display) {
@@ -116,8 +126,10 @@ impl<'a> Filler<'a> {
             match outcome {
                 Outcome::Unreadable(e) => {
                     self.problem(ProblemKind::SourceUnreadable, entry, chain(e));
+                    self.leave_out(entry);
                 }
                 Outcome::Changed => {
+                    self.leave_out(entry);
                     let detail = "it changes faster than it can be read; it was left out";
                     self.problem(ProblemKind::SourceChanged, entry, detail);
                 }
@@ -225,6 +237,7 @@ impl<'a> Filler<'a> {
         let open = self.open.take()?;
         debug_assert!(open.entry.path == entry.path, "pieces of one file follow each other");
         if open.void {
+            self.leave_out(entry);
             return Some(End { state: State::Void, root: None, size: entry.size });
         }
         if changed {

@@ -75,6 +75,21 @@ pub fn find(drives: &[Arc<dyn Drive>], monitor: &dyn Monitor) -> Vec<FoundSet> {
     sets
 }
 
+/// The first label that a newer program wrote: its place and format.
+pub fn newer_label(drives: &[Arc<dyn Drive>]) -> Option<(String, u64)> {
+    let silent = crate::monitor::Recording::default();
+    drives.iter().find_map(|drive| {
+        set_folders(drive, &silent).into_iter().find_map(|folder| {
+            match read_label(drive, &folder) {
+                Err(LabelError::Format(FormatError::Newer { found, .. })) => {
+                    Some((format!("{}: {folder}/label.json", drive.name()), found))
+                }
+                _ => None,
+            }
+        })
+    })
+}
+
 /// The folders of sets on a drive.
 fn set_folders(drive: &Arc<dyn Drive>, monitor: &dyn Monitor) -> Vec<String> {
     match drive.list(HOLDALL) {

@@ -37,8 +37,14 @@ pub enum RestoreJobError {
         source: DestinationError,
     },
     /// It stopped on the way.
-    #[error("restoring stopped")]
-    Restore(#[from] RestoreError),
+    #[error("restoring to {} stopped", path.display())]
+    Restore {
+        /// the folder
+        path: PathBuf,
+        /// why
+        #[source]
+        source: RestoreError,
+    },
 }
 
 /// What was restored.
@@ -89,7 +95,8 @@ pub fn restore(job: &RestoreJob, monitor: &dyn Monitor) -> Result<RestoreOutcome
             monitor.drive(d.label.slot.0 as usize, &name, 0);
         }
         let opened = OpenSet { set, book, keys };
-        let restored = restorer::restore(&opened, &destination, options, monitor)?;
+        let restored = restorer::restore(&opened, &destination, options, monitor)
+            .map_err(|source| RestoreJobError::Restore { path: job.to.clone(), source })?;
         outcome.restored.add(&restored);
     }
     outcome.attributes_left = destination.attributes_left_out();
