@@ -17,7 +17,7 @@ use crate::plan::room::{self, DriveRoom, Geometry, Need, RoomError, SetPlan};
 use crate::plan::survive::Survive;
 use crate::sets::check::{DriveReport, check_drive};
 use crate::sets::damage::{Damage, Verdict};
-use crate::sets::open::HOLDALL;
+use crate::sets::open::{FoundDrive, HOLDALL};
 use crate::sets::papers::check_papers;
 use crate::sets::{Book, FoundSet};
 use std::io;
@@ -349,8 +349,9 @@ fn read_back(
     packed: &Packed,
     monitor: &dyn Monitor,
 ) -> (Vec<Option<DriveReport>>, Verdict) {
-    monitor.phase(Phase::ReadBack, packed.drive_bytes.iter().sum());
     let set = as_found(job, packed);
+    let bytes = |found: &FoundDrive| packed.drive_bytes[found.label.slot.0 as usize - 1];
+    monitor.phase(Phase::ReadBack, set.drives.iter().map(bytes).sum());
     let book = Book::open(&set, None, monitor);
     let text = set.set_text(monitor);
     for found in &set.drives {
