@@ -354,7 +354,9 @@ mod keys {
 
 mod command_line {
     mod drives;
+    mod events;
     mod output;
+    mod readme;
     mod room;
 }
 

@@ -39,11 +39,10 @@ pub fn restore(args: RestoreArgs, face: &Face) -> Result<Status, Refusal> {
     } else {
         out(&show::restored(&outcome, &args.to));
     }
-    let problems = if face.problems().is_empty() { Status::Done } else { Status::Problems };
-    Ok(status(&outcome).merge(problems))
+    Ok(status(&outcome))
 }
 
-/// 0 all there; 3 all there but healed or lacking metadata (or with problems that were told); 4 files wait; 1 files are lost.
+/// 0 all there; 3 all there but healed or lacking metadata; 4 files wait; 1 files are lost.
 pub fn status(outcome: &RestoreOutcome) -> Status {
     let r = &outcome.restored;
     match () {

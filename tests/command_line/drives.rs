@@ -4,7 +4,7 @@
 use crate::common::mounted::{FileSystem, Mounted};
 use crate::common::random::Random;
 use crate::common::shipment::Shipment;
-use crate::common::{Run, is_root, skip, tree};
+use crate::common::{Run, is_root, skip, tool, tree};
 use crate::{assert_refused, holdall, small};
 use std::ffi::OsString;
 use std::fs;
@@ -19,7 +19,8 @@ const NOBODY: u32 = 65534;
 /// we are not root.
 fn as_nobody(shipment: &Shipment, arguments: &[OsString]) -> Run {
     let program = shipment.path().join("program");
-    fs::copy(env!("CARGO_BIN_EXE_holdall"), &program).unwrap();
+    // By another process: nobody who forks meanwhile keeps it open for writing.
+    tool("cp", [Path::new(env!("CARGO_BIN_EXE_holdall")), &program]);
     let mut command = Command::new(&program);
     command.args(arguments).env("XDG_STATE_HOME", shipment.state()).uid(NOBODY).gid(NOBODY);
     let output = command.output().unwrap();
@@ -126,7 +127,7 @@ fn a_folder_of_somebody_else_is_no_drive_and_no_destination() {
 /// Mounts again what is mounted, with these options.
 fn remount(point: &Path, options: &str) {
     let words = ["-o", &format!("remount,{options}")];
-    crate::common::tool(
+    tool(
         "mount",
         words
             .map(Into::into)
@@ -170,10 +171,10 @@ fn one_drive_by_two_names_is_one_drive() {
     }
     let bound = shipment.path().join("bound");
     fs::create_dir(&bound).unwrap();
-    crate::common::tool("mount", ["--bind".as_ref(), first.as_os_str(), bound.as_os_str()]);
+    tool("mount", ["--bind".as_ref(), first.as_os_str(), bound.as_os_str()]);
     shipment.drives.push(("c".into(), bound.clone()));
     let run = shipment.run(shipment.pack_arguments("none", &[]));
-    crate::common::tool("umount", [&bound]);
+    tool("umount", [&bound]);
     assert_said(run, 2, &["/bound was given twice", "hint: name each drive once"]);
 }
 
@@ -238,7 +239,7 @@ fn a_newer_format_asks_for_a_newer_holdall() {
     let words = ["label is of format 2", "a newer holdall is needed", "Every file is complete"];
     let mut restore = shipment.restore_arguments(&shipment.paths(), to.as_ref(), &[]);
     restore.retain(|word| word != "--json");
-    assert_said(shipment.run(restore), 3, &words);
+    assert_said(shipment.run(restore), 0, &words);
 }
 
 #[test]
