@@ -88,7 +88,7 @@ fn peaks(fill: impl FnOnce(&Path)) -> Option<Peaks> {
     );
     let pack = peak_of(&shipment, &pack, 0);
     fs::remove_dir_all(&shipment.source).unwrap();
-    let mut restore = |drives: &[std::path::PathBuf], status| {
+    let restore = |drives: &[std::path::PathBuf], status| {
         let to = shipment.new_destination();
         let peak = peak_of(&shipment, &shipment.restore_arguments(drives, &to, &[]), status);
         fs::remove_dir_all(to).unwrap();
