@@ -29,7 +29,10 @@ const MAY_IMPORT: [(&str, &str); 18] = [
         "verbs",
         "dataset destination drives entropy format host keys monitor packer plan restorer sets",
     ),
-    ("cli", "destination drives entropy format keys monitor packer plan restorer sets verbs"),
+    (
+        "cli",
+        "dataset destination drives entropy format keys monitor packer plan restorer sets verbs",
+    ),
     ("main", "cli"),
 ];
 

@@ -2,7 +2,7 @@
 
 use crate::format::catalog::{FRAME_BYTES, FrameRow, Index, encode_frame_head};
 use crate::format::ids::RunId;
-use crate::format::list::{Entry, Item, Kind};
+use crate::format::list::{Entry, Item, Kind, State};
 use std::io;
 
 /// Stored bytes after which a part should be closed, so that it stays small in memory.
@@ -81,7 +81,15 @@ impl CatalogWriter {
                 }
             }
             Item::Extent(_) => {}
-            Item::End(_) => self.open = None,
+            Item::End(end) => {
+                // What is void is packed again, or only named.
+                let void = self.open.take().filter(|_| end.state == State::Void);
+                if let Some(entry) = void {
+                    self.index.entries -= 1;
+                    self.index.files -= 1;
+                    self.index.file_bytes -= entry.size;
+                }
+            }
         }
     }
 

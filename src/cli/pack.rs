@@ -7,6 +7,8 @@ use super::json::{emit, out};
 use super::run::Refusal;
 use super::sizes::parse_size;
 use super::{rounds, show};
+use crate::dataset::ScanError;
+use crate::drives::DriveError;
 use crate::entropy::System;
 use crate::keys::recipients::{KeyError, Recipients};
 use crate::packer::Checkpoint;
@@ -14,6 +16,7 @@ use crate::plan::place::PlaceError;
 use crate::plan::room::{Geometry, RoomError};
 use crate::plan::survive::Survive;
 use crate::verbs::pack::{self as verb, GoOn, PackJobError, PackOptions, Prepared};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// Packs.
@@ -181,19 +184,33 @@ fn drive(text: &str) -> Result<(String, PathBuf), Refusal> {
 }
 
 fn geometry(text: &str) -> Result<Geometry, Refusal> {
+    let hint = "write C,B,N: C and B powers of two in bytes, N blocks a shard, 2·C no more than \
+                a shard holds; such as 16384,4096,16";
     let numbers: Vec<u32> = text.split(',').filter_map(|n| n.parse().ok()).collect();
     let [chunk, block, count] = numbers[..] else {
-        return Err(Refusal::usage("--geometry needs three numbers", "write C,B,N in bytes"));
+        return Err(Refusal::usage("--geometry needs three numbers", hint));
     };
-    Geometry::new(chunk, block, count).map_err(|e| Refusal::failed(e).status(Status::Usage))
+    Geometry::new(chunk, block, count).map_err(|_| {
+        Refusal::usage(format!("--geometry {text} gives no chunk size and shards that fit"), hint)
+    })
+}
+
+/// What to do about a drive that cannot be used.
+fn drive_hint(error: &DriveError) -> &'static str {
+    match error.source.kind() {
+        ErrorKind::ReadOnlyFilesystem => {
+            "it is mounted read-only: look for a write-protect switch, or mount it writable"
+        }
+        ErrorKind::PermissionDenied => "name a folder on the drive that you may write to",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on it, or use another",
+        _ => "name the folder where the drive is mounted",
+    }
 }
 
 /// What to do when a pack is refused.
 pub fn refusal(error: PackJobError) -> Refusal {
     let (hint, status) = match &error {
-        PackJobError::Drive { .. } => {
-            ("name the folder where the drive is mounted, writable", Status::Usage)
-        }
+        PackJobError::Drive { source, .. } => (drive_hint(source), Status::Usage),
         PackJobError::DriveTwice { .. } => ("name each drive once", Status::Usage),
         PackJobError::Case { .. } | PackJobError::Filter(_) => ("", Status::Usage),
         PackJobError::Inside { .. } => {
@@ -209,12 +226,14 @@ pub fn refusal(error: PackJobError) -> Refusal {
             ("add drives or larger ones, or ask for less with --survive", Status::Failed)
         }
         PackJobError::Which { .. } => ("write --continue SHIPMENT, one of them", Status::Usage),
-        PackJobError::Scan(_) => ("name a folder or file that exists", Status::Failed),
-        PackJobError::Pack(_) => (
-            "what was committed stays on the drives: free or replace the drives, then holdall pack \
-             --continue",
+        PackJobError::Scan(ScanError::Sink { .. }) | PackJobError::Host(_) => (
+            "the list of entries needs about 150 bytes an entry: make room, or set XDG_STATE_HOME \
+             to a folder that can be written and has it",
             Status::Failed,
         ),
+        PackJobError::Scan(_) => {
+            ("name a folder or file that exists and can be read", Status::Failed)
+        }
         _ => ("", Status::Failed),
     };
     let refusal = Refusal::failed(error).status(status);

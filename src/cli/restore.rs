@@ -9,6 +9,7 @@ use super::run::{Refusal, open_refusal};
 use super::show;
 use crate::destination::DestinationError;
 use crate::keys::recipients::Identities;
+use crate::restorer::RestoreError;
 use crate::verbs::restore::{self as verb, RestoreJob, RestoreJobError, RestoreOutcome};
 
 /// Restores.
@@ -62,14 +63,23 @@ pub fn identities(files: &[std::path::PathBuf]) -> Result<Identities, Refusal> {
     })
 }
 
+/// What to do about a destination that is full.
+const FULL: &str = "make room there, then run the same command again to go on from here";
+
 fn refusal(error: RestoreJobError) -> Refusal {
     let hint = match error {
         RestoreJobError::Open(e) => return open_refusal(e),
         RestoreJobError::Destination { source: DestinationError::NotEmpty { .. }, .. } => {
             "restore into a folder that is missing or empty"
         }
+        RestoreJobError::Destination { ref source, .. } if source.is_full() => FULL,
         RestoreJobError::Destination { .. } => "name a folder that can be written",
-        RestoreJobError::Restore(_) => "run the same command again to go on from here",
+        RestoreJobError::Restore { source: RestoreError::Destination(ref e), .. }
+            if e.is_full() =>
+        {
+            FULL
+        }
+        RestoreJobError::Restore { .. } => "run the same command again to go on from here",
     };
     Refusal::failed(error).hint(hint)
 }

@@ -139,7 +139,11 @@ pub fn open_refusal(error: verbs::open::OpenError) -> Refusal {
             "a drive of a set has a folder named holdall: mount the drives and name their mount \
              points"
         }
-        OpenError::SeveralShipments { .. } => "name the drives of one shipment",
+        OpenError::Newer { .. } => "a newer holdall is needed for these drives",
+        OpenError::SeveralShipments { .. } => {
+            "name the drives of one shipment (holdall status says which is which), or its folder \
+             on one of them: DRIVE/holdall/SHIPMENT-001"
+        }
         OpenError::Key { .. } => "name the identity that belongs to a recipient of this shipment",
         OpenError::NoKeyFile { .. } => "attach another drive of the set: each carries the keys",
     };

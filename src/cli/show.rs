@@ -1,5 +1,9 @@
 //! Results in words and in JSON.
 
+mod restored;
+
+pub use restored::{restored, restored_json};
+
 use super::sizes::{shown_bytes, shown_count};
 use super::table::{DriveRow, bytes_table};
 use crate::drives::Level;
@@ -7,11 +11,9 @@ use crate::format::ids::Slot;
 use crate::plan::survive::Survive;
 use crate::sets::damage::Verdict;
 use crate::verbs::pack::{PackOutcome, Prepared};
-use crate::verbs::restore::RestoreOutcome;
 use crate::verbs::status::SetStatus;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::path::Path;
 
 /// Counts with the right ending: `1 drive`, `2 drives`.
 pub fn some(count: u64, noun: &str) -> String {
@@ -169,6 +171,10 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome) -> String {
         shown_bytes(p.stored_bytes),
         some(p.stripes, "stripe"),
     );
+    if p.left_out > 0 {
+        let left_out = some(p.left_out, "file");
+        let _ = writeln!(t, "{left_out} could not be read and lack their bytes: see above.");
+    }
     if p.duplicate_bytes > 0 {
         let _ = writeln!(t, "{} were there already and lie once.", shown_bytes(p.duplicate_bytes));
     }
@@ -225,6 +231,7 @@ pub fn packed_json(outcome: &PackOutcome) -> Value {
         "entries": p.entries,
         "files": p.files,
         "file_bytes": p.file_bytes,
+        "left_out": p.left_out,
         "duplicate_bytes": p.duplicate_bytes,
         "stored_bytes": p.stored_bytes,
         "stripes": p.stripes,
@@ -241,6 +248,9 @@ pub fn packed_json(outcome: &PackOutcome) -> Value {
 /// The verdict in a sentence or two.
 pub fn verdict(v: &Verdict) -> String {
     let mut t = String::new();
+    if v.restorable() && v.stripes == 0 {
+        return "Nothing was committed to it: there is nothing to restore.\n".into();
+    }
     if v.restorable() {
         let spare = match v.least_spare {
             None | Some(0) => "nothing more may be lost of the stripes hit worst".into(),
@@ -340,99 +350,5 @@ pub fn status_json(set: &SetStatus) -> Value {
         "closed": set.closed.is_some(),
         "last": set.closed,
         "verdict": verdict_json(&set.verdict),
-    })
-}
-
-/// What was restored.
-pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
-    let r = &outcome.restored;
-    let mut t = String::new();
-    let _ = writeln!(
-        t,
-        "Restored {} to {}: {}, {}.",
-        some(r.entries, "entry").replace("entrys", "entries"),
-        super::shown_text(&to.display().to_string()),
-        some(r.files, "file"),
-        shown_bytes(r.file_bytes),
-    );
-    if r.already > 0 {
-        let _ = writeln!(
-            t,
-            "{} were in place already.",
-            some(r.already, "entry").replace("entrys", "entries")
-        );
-    }
-    if r.rebuilt_blocks > 0 {
-        let _ = writeln!(t, "{} were rebuilt from parity.", some(r.rebuilt_blocks, "block"));
-    }
-    if outcome.owners_left {
-        t.push_str("Owners were not set: only root may.\n");
-    }
-    if outcome.attributes_left > 0 {
-        let left = some(outcome.attributes_left, "extended attribute");
-        let _ = writeln!(t, "{left} of the system were not set: only root may.");
-    }
-    if outcome.gaps {
-        t.push_str("Records are missing: there may be more that nothing here names.\n");
-    }
-    if !outcome.awaited.is_empty() {
-        let _ = writeln!(
-            t,
-            "Of this shipment set {} {}.",
-            outcome.awaited.join(", "),
-            if outcome.given_up {
-                "was given up"
-            } else {
-                "waits: attach its drives and run the same command again"
-            },
-        );
-    }
-    if r.waiting > 0 {
-        let _ = writeln!(
-            t,
-            "{} wait for drives that are not here. Attach them and run the same command again, or \
-             add --give-up.",
-            some(r.waiting, "file")
-        );
-        for (set, slot, case) in &outcome.missing {
-            let case = case.as_deref().unwrap_or("?");
-            let _ = writeln!(t, "  set {set}  slot {slot:>3}  case {case}");
-        }
-    }
-    if r.lost > 0 {
-        let _ = writeln!(
-            t,
-            "{} cannot be restored; the first are listed above, all with --missing FILE.",
-            some(r.lost, "file")
-        );
-    }
-    if r.stopped {
-        t.push_str("Stopped as asked: run the same command again to go on from here.\n");
-    } else if r.is_complete() && !outcome.gaps && outcome.awaited.is_empty() {
-        t.push_str("Every file is complete and verified.\n");
-    }
-    t
-}
-
-/// The same for programs.
-pub fn restored_json(outcome: &RestoreOutcome) -> Value {
-    let r = &outcome.restored;
-    json!({
-        "event": "restored",
-        "entries": r.entries,
-        "files": r.files,
-        "file_bytes": r.file_bytes,
-        "already": r.already,
-        "rebuilt_blocks": r.rebuilt_blocks,
-        "lost": r.lost,
-        "waiting": r.waiting,
-        "metadata_problems": r.metadata_problems,
-        "from_lists": r.from_lists,
-        "missing": outcome.missing.iter().map(|(set, slot, case)| json!({
-            "set": set, "slot": slot, "case": case,
-        })).collect::<Vec<_>>(),
-        "stopped": r.stopped,
-        "awaited_sets": outcome.awaited,
-        "complete": r.is_complete() && !outcome.gaps && outcome.awaited.is_empty(),
     })
 }

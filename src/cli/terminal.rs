@@ -20,6 +20,7 @@ pub use problems::{KindProblems, Problems};
 use super::{say, shown_text};
 use crate::monitor::{Monitor, Phase, Problem};
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Problems of one kind shown as they come.
@@ -65,6 +66,8 @@ trait Face: Send + Sync {
 pub struct Terminal {
     face: Box<dyn Face>,
     problems: Mutex<Problems>,
+    /// that the job comes to its end was said
+    stopping: AtomicBool,
 }
 
 impl Terminal {
@@ -75,7 +78,7 @@ impl Terminal {
             Mode::Plain => Box::new(plain::Plain::default()),
             Mode::Quiet => Box::new(Silence),
         };
-        Self { face, problems: Mutex::default() }
+        Self { face, problems: Mutex::default(), stopping: AtomicBool::new(false) }
     }
 
     /// Ends the present phase and clears the bars; call it before anything else is printed.
@@ -142,7 +145,11 @@ impl Monitor for Terminal {
     }
 
     fn should_stop(&self) -> bool {
-        super::stop::asked()
+        let asked = super::stop::asked();
+        if asked && !self.stopping.swap(true, Ordering::Relaxed) {
+            self.note("stopping: what is begun comes to a safe end; Ctrl-C again stops at once");
+        }
+        asked
     }
 }
 
@@ -194,7 +201,7 @@ mod tests {
     fn kept() -> (Terminal, Arc<Mutex<Vec<String>>>) {
         let lines = Arc::default();
         let face = Box::new(Kept(Arc::clone(&lines)));
-        (Terminal { face, problems: Mutex::default() }, lines)
+        (Terminal { face, problems: Mutex::default(), stopping: AtomicBool::default() }, lines)
     }
 
     #[test]

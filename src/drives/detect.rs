@@ -81,6 +81,11 @@ pub fn same_device(paths: &[PathBuf]) -> Vec<(usize, usize)> {
     pairs
 }
 
+/// Device and number of a folder, the same by whatever path, link or mount it is reached.
+pub fn folder_id(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
 /// Is `inner` the folder `outer`, or anywhere inside it? Links are followed; neither must exist.
 pub fn inside(inner: &Path, outer: &Path) -> io::Result<bool> {
     Ok(canonical(inner)?.starts_with(canonical(outer)?))

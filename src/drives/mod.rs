@@ -26,13 +26,13 @@ use std::io;
 
 /// What a drive did not do.
 #[derive(Debug, thiserror::Error)]
-#[error("{action} {path} on {drive}")]
+#[error("{action} {}{drive}", if path.is_empty() { String::new() } else { format!("{path} on ") })]
 pub struct DriveError {
     /// the drive's name for people: its path as it was given
     pub drive: String,
     /// what was tried: `read`, `write`, `sync`, …
     pub action: &'static str,
-    /// the file, relative to the drive
+    /// the file, relative to the drive; empty for the drive itself
     pub path: String,
     /// what the system said
     #[source]
@@ -41,8 +41,6 @@ pub struct DriveError {
 
 impl DriveError {
     fn new(drive: &str, action: &'static str, path: &str, source: impl Into<io::Error>) -> Self {
-        // The drive's own folder has no name of its own.
-        let path = if path.is_empty() { "." } else { path };
         Self { drive: drive.into(), action, path: path.into(), source: source.into() }
     }
 

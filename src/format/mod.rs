@@ -57,7 +57,9 @@ pub enum FormatError {
         value: String,
     },
     /// The structure is of a newer format.
-    #[error("{what} is of format {found}; this program reads format 1")]
+    #[error(
+        "{what} is of format {found}, and this program reads format 1: a newer holdall is needed"
+    )]
     Newer {
         /// the structure being read
         what: &'static str,

@@ -35,6 +35,8 @@ pub struct FillOutcome {
     pub duplicate_bytes: u64,
     /// extents the dedup table forgot
     pub forgotten: u64,
+    /// files that are named but could not be read
+    pub left_out: u64,
     /// it was stopped
     pub stopped: bool,
     /// the drives were full before the dataset came to its end
@@ -167,6 +169,7 @@ impl<'a> Filler<'a> {
             Done::Unreadable(entry, e) => {
                 self.problem(ProblemKind::SourceUnreadable, &entry, chain(&e));
                 let items = void_items(&entry);
+                self.outcome.left_out += 1;
                 self.add(None, None, &entry, |_, _| (items.clone(), false))?;
                 self.cursor.pass(&entry);
                 Ok(None)
@@ -210,6 +213,7 @@ impl<'a> Filler<'a> {
             match outcome {
                 Outcome::Unreadable(e) => {
                     self.problem(ProblemKind::SourceUnreadable, entry, chain(e));
+                    self.outcome.left_out += 1;
                 }
                 Outcome::NoBytes | Outcome::Bytes { .. } if entry.changed => {
                     self.problem(ProblemKind::SourceChanged, entry, MIXTURE);
@@ -338,6 +342,7 @@ impl<'a> Filler<'a> {
         let open = self.open.take()?;
         debug_assert!(open.entry.path == entry.path, "pieces of one file follow each other");
         if open.void || ending == Ending::Again {
+            self.outcome.left_out += u64::from(ending != Ending::Again);
             return Some(End { state: State::Void, root: None, size: entry.size });
         }
         let state = if ending == Ending::Changed {

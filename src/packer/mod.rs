@@ -154,7 +154,7 @@ pub enum PackError {
     #[error("no drive is left that can be written to")]
     NoDriveLeft(#[source] Option<Arc<crate::drives::DriveError>>),
     /// More drives failed than the rule allows for.
-    #[error("{failed} drives failed, more than the rule {rule} allows for")]
+    #[error("drives that failed: {failed}, more than the rule {rule} allows for")]
     TooManyFailed {
         /// drives that failed
         failed: usize,
@@ -180,8 +180,10 @@ pub enum PackError {
 pub struct Packed {
     /// entries in the catalog
     pub entries: u64,
-    /// files among them
+    /// files among them whose bytes were packed
     pub files: u64,
+    /// files that are only named, since they could not be read
+    pub left_out: u64,
     /// bytes of these files
     pub file_bytes: u64,
     /// bytes that were not stored because they were packed before
@@ -238,6 +240,7 @@ pub fn pack(
         (packed.stopped, packed.full) = (filled.stopped, filled.full);
         packed.duplicate_bytes = filled.duplicate_bytes;
         packed.forgotten = filled.forgotten;
+        packed.left_out = filled.left_out;
         writers.finish();
         Ok(packed)
     })

@@ -68,6 +68,20 @@ pub fn find(drives: &[Arc<dyn Drive>], monitor: &dyn Monitor) -> Vec<FoundSet> {
     sets.into_iter().filter_map(resolve).collect()
 }
 
+/// The first label that a newer program wrote: its place and format.
+pub fn newer_label(drives: &[Arc<dyn Drive>]) -> Option<(String, u64)> {
+    let newer = |drive: &Arc<dyn Drive>, folder: String| match claim(drive, &folder) {
+        Err(LabelError::Format(FormatError::Newer { found, .. })) => {
+            Some((format!("{}: {folder}/label.json", drive.name()), found))
+        }
+        _ => None,
+    };
+    drives.iter().find_map(|drive| {
+        let folders = set_folders(drive, &Recording::default());
+        folders.into_iter().find_map(|(_, _, folder)| newer(drive, folder))
+    })
+}
+
 /// The folders of sets on a drive.
 fn set_folders(
     drive: &Arc<dyn Drive>,

@@ -10,7 +10,7 @@ use crate::monitor::{Monitor, Problem, ProblemKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use super::find::find;
+pub use super::find::{find, newer_label};
 
 /// The folder on a drive under which everything lies.
 pub const HOLDALL: &str = "holdall";

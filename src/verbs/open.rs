@@ -2,14 +2,15 @@
 //! sets on them, and the keys.
 
 use crate::drives::{Drive, DriveError, LocalDrive, detect};
-use crate::format::ids::{RunId, key_path};
+use crate::format::FORMAT_VERSION;
+use crate::format::ids::{RunId, ShipmentId, key_path};
 use crate::format::record::RecordIn;
 use crate::keys::RunKey;
 use crate::keys::recipients::{Identities, KeyError};
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::sets::open::{self, HOLDALL};
 use crate::sets::{Book, FoundSet};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,6 +31,14 @@ pub enum OpenError {
     NoSet {
         /// where it was looked for
         searched: String,
+    },
+    /// What lies on the drives is of a newer format.
+    #[error("{place} is of format {found}, and this program reads format {FORMAT_VERSION}")]
+    Newer {
+        /// drive and label
+        place: String,
+        /// its format
+        found: u64,
     },
     /// The drives are of several shipments.
     #[error("the drives carry {count} shipments: {names}")]
@@ -75,7 +84,9 @@ pub fn drives(paths: &[PathBuf]) -> Result<Vec<Arc<dyn Drive>>, OpenError> {
         return Ok(opened.map(|d| Arc::new(d) as Arc<dyn Drive>).collect());
     }
     let mut roots: Vec<PathBuf> = paths.iter().map(|p| drive_root(p)).collect();
-    roots.dedup();
+    // A drive that was named twice, by whatever path, is one drive.
+    let mut seen = BTreeSet::new();
+    roots.retain(|root| detect::folder_id(root).is_none_or(|id| seen.insert(id)));
     let open = |path: PathBuf| match LocalDrive::open(&path) {
         Ok(drive) => Ok(Arc::new(drive) as Arc<dyn Drive>),
         Err(source) => Err(OpenError::Drive { path, source }),
@@ -83,11 +94,29 @@ pub fn drives(paths: &[PathBuf]) -> Result<Vec<Arc<dyn Drive>>, OpenError> {
     roots.into_iter().map(open).collect()
 }
 
-/// The sets on these drives; at least one.
+/// The shipments whose set folders the paths lead into: where drives carry several, this is how one
+/// is meant.
+fn named_shipments(paths: &[PathBuf]) -> BTreeSet<ShipmentId> {
+    let shipment = |path: &PathBuf| {
+        let mut names = path.components().map(|c| c.as_os_str().to_str());
+        names.find(|name| *name == Some(HOLDALL))?;
+        names.next()??.get(..16)?.parse().ok()
+    };
+    paths.iter().filter_map(shipment).collect()
+}
+
+/// The sets on these drives; at least one. If paths lead into sets' folders, those shipments only.
 pub fn sets(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FoundSet>, OpenError> {
     let drives = drives(paths)?;
-    let found = open::find(&drives, monitor);
+    let mut found = open::find(&drives, monitor);
+    let named = named_shipments(paths);
+    if !named.is_empty() {
+        found.retain(|set| named.contains(&set.shipment));
+    }
     if found.is_empty() {
+        if let Some((place, found)) = open::newer_label(&drives) {
+            return Err(OpenError::Newer { place, found });
+        }
         let named: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
         let searched =
             if named.is_empty() { "any mounted file system".into() } else { named.join(", ") };

@@ -42,8 +42,14 @@ pub enum RestoreJobError {
         source: DestinationError,
     },
     /// It stopped on the way.
-    #[error("restoring stopped")]
-    Restore(#[from] RestoreError),
+    #[error("restoring to {} stopped", path.display())]
+    Restore {
+        /// the folder
+        path: PathBuf,
+        /// why
+        #[source]
+        source: RestoreError,
+    },
 }
 
 /// What was restored.
@@ -145,7 +151,8 @@ pub fn restore(job: &RestoreJob, monitor: &dyn Monitor) -> Result<RestoreOutcome
             resumed,
             more_sets: !others.is_empty() || !last,
         };
-        let restored = restorer::restore(&open_set, &destination, options, monitor)?;
+        let restored = restorer::restore(&open_set, &destination, options, monitor)
+            .map_err(|source| RestoreJobError::Restore { path: job.to.clone(), source })?;
         if restored.is_complete() {
             let entries = restored.entries + restored.already;
             let bytes = serde_json::to_vec(&Done { last, entries }).unwrap_or_default();
@@ -188,7 +195,9 @@ fn complete(
     let done = done(&destination).map_err(destination_error)?;
     outcome.awaited = awaited(&done, here);
     for set in done.keys() {
-        for link in restorer::finish::waiting_links(&destination, SetNumber(*set))? {
+        for link in restorer::finish::waiting_links(&destination, SetNumber(*set))
+            .map_err(|source| RestoreJobError::Restore { path: job.to.clone(), source })?
+        {
             outcome.restored.waiting += 1;
             let detail = format!("it is a hard link to {}", shown_path(&link.target));
             monitor.problem(Problem::new(ProblemKind::Waiting, link.shown(), detail));

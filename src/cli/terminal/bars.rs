@@ -26,6 +26,9 @@ const TICK: Duration = Duration::from_millis(200);
 const DRAWS: u8 = 10;
 /// Rows kept free of drives: the total, and room for what stands above.
 const OTHER_ROWS: usize = 4;
+/// Columns kept free: the terminal echoes Ctrl-C as `^C` where the cursor stands, and a line that
+/// it makes wrap would stay on the screen.
+const ECHO: usize = 3;
 
 /// The face of [`super::Mode::Bars`].
 pub(super) struct Bars {
@@ -177,7 +180,7 @@ fn line_style(
         "line",
         move |state: &ProgressState, text: &mut dyn fmt::Write| {
             let (_, width) = window();
-            let _ = text.write_str(&line(state, width));
+            let _ = text.write_str(&line(state, width.saturating_sub(ECHO)));
         },
     )
 }

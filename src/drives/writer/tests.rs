@@ -132,7 +132,7 @@ fn one_drive_fails_and_the_others_go_on() {
         inside[2].vanish();
         let synced = writers.sync();
         assert!(synced[0].is_ok() && Arc::ptr_eq(synced[1].as_ref().unwrap_err(), &error));
-        assert_eq!(synced[2].as_ref().unwrap_err().to_string(), "sync . on m2");
+        assert_eq!(synced[2].as_ref().unwrap_err().to_string(), "sync m2");
         let failed = writers.failed();
         assert_eq!(failed.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true, true]);
         writers.finish();
@@ -190,7 +190,7 @@ fn a_panic_ends_in_an_error_and_then_in_a_panic() {
             (0..10).for_each(|_| writers.write(0, "panic".into(), bytes(1)));
             // Queued before the panic, and never answered.
             let synced = writers.sync();
-            assert_eq!(synced[0].as_ref().unwrap_err().to_string(), "write . on m");
+            assert_eq!(synced[0].as_ref().unwrap_err().to_string(), "write m");
             assert!(synced[1].is_ok() && writers.failed()[0].is_some());
             writers.finish();
         });

@@ -17,17 +17,17 @@ pub(super) fn open_drives(
     monitor: &dyn Monitor,
 ) -> Result<Vec<SetDrive>, PackJobError> {
     let mut opened = Vec::new();
-    let mut seen: Vec<PathBuf> = Vec::new();
+    let mut seen = Vec::new();
     for (case, path) in drives {
         checked_case(case).map_err(|_| PackJobError::Case { case: case.clone() })?;
         let failed = |source| PackJobError::Drive { path: path.clone(), source };
         let drive = LocalDrive::open(path).map_err(failed)?;
         drive.check_writable().map_err(failed)?;
-        let canonical = path.canonicalize().unwrap_or_else(|_| path.clone());
-        if seen.contains(&canonical) {
+        let id = detect::folder_id(path);
+        if id.is_some() && seen.contains(&id) {
             return Err(PackJobError::DriveTwice { path: path.clone() });
         }
-        seen.push(canonical);
+        seen.push(id);
         let sets = drive.list(HOLDALL).map_err(failed)?;
         for set in sets.iter().filter(|s| s.contains('-')) {
             monitor.note(&format!("{} already carries set {set}; it stays", path.display()));

@@ -6,6 +6,7 @@ use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::packer::{Packed, SetDrive, SetJob, close};
 use crate::sets::check::{DriveReport, check_drive};
 use crate::sets::damage::{Damage, Verdict};
+use crate::sets::open::FoundDrive;
 use crate::sets::papers::{check_papers, key_files};
 use crate::sets::{Book, FoundSet};
 
@@ -15,8 +16,9 @@ pub(super) fn read_back(
     packed: &Packed,
     monitor: &dyn Monitor,
 ) -> (Vec<Option<DriveReport>>, Verdict) {
-    monitor.phase(Phase::ReadBack, packed.drive_bytes.iter().sum());
     let set = as_found(job, packed);
+    let bytes = |found: &FoundDrive| packed.drive_bytes[found.label.slot.0 as usize - 1];
+    monitor.phase(Phase::ReadBack, set.drives.iter().map(bytes).sum());
     let book = Book::open(&set, None, monitor);
     let text = set.set_text(monitor);
     let keys = key_files(&set);

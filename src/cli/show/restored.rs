@@ -1,0 +1,121 @@
+//! What a restore says at its end.
+
+use super::some;
+use crate::cli::shown_text;
+use crate::cli::sizes::shown_bytes;
+use crate::restorer::Restored;
+use crate::verbs::restore::RestoreOutcome;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// What may be said of the files when none is lost and none waits.
+fn complete(r: &Restored) -> String {
+    let mut t = String::new();
+    if r.packed_badly > 0 {
+        let _ = writeln!(
+            t,
+            "{} could not be read, or changed, while the dataset was packed: listed above.\n\
+             Every other file is complete and verified.",
+            some(r.packed_badly, "file")
+        );
+    } else {
+        t.push_str("Every file is complete and verified.\n");
+    }
+    if r.metadata_problems > 0 {
+        let count = some(r.metadata_problems, "entry").replace("entrys", "entries");
+        let _ = writeln!(t, "Not all metadata could be set: {count}, listed above.");
+    }
+    t
+}
+
+/// What was restored.
+pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
+    let r = &outcome.restored;
+    let mut t = String::new();
+    let _ = writeln!(
+        t,
+        "Restored {} to {}: {}, {}.",
+        some(r.entries, "entry").replace("entrys", "entries"),
+        shown_text(&to.display().to_string()),
+        some(r.files, "file"),
+        shown_bytes(r.file_bytes),
+    );
+    if r.already > 0 {
+        let _ = writeln!(
+            t,
+            "{} were in place already.",
+            some(r.already, "entry").replace("entrys", "entries")
+        );
+    }
+    if r.rebuilt_blocks > 0 {
+        let _ = writeln!(t, "{} were rebuilt from parity.", some(r.rebuilt_blocks, "block"));
+    }
+    if outcome.owners_left {
+        t.push_str("Owners were not set: only root may.\n");
+    }
+    if outcome.attributes_left > 0 {
+        let left = some(outcome.attributes_left, "extended attribute");
+        let _ = writeln!(t, "{left} of the system were not set: only root may.");
+    }
+    if outcome.gaps {
+        t.push_str("Records are missing: there may be more that nothing here names.\n");
+    }
+    if !outcome.awaited.is_empty() {
+        let what = if outcome.given_up {
+            "was given up"
+        } else {
+            "waits: attach its drives and run the same command again"
+        };
+        let _ = writeln!(t, "Of this shipment set {} {what}.", outcome.awaited.join(", "));
+    }
+    if r.waiting > 0 {
+        let _ = writeln!(
+            t,
+            "{} wait for drives that are not here. Attach them and run the same command again, or \
+             add --give-up.",
+            some(r.waiting, "file")
+        );
+        for (set, slot, case) in &outcome.missing {
+            let case = case.as_deref().unwrap_or("?");
+            let _ = writeln!(t, "  set {set}  slot {slot:>3}  case {case}");
+        }
+    }
+    if r.lost > 0 {
+        let _ = writeln!(
+            t,
+            "{} cannot be restored; the first are listed above, all with --missing FILE.",
+            some(r.lost, "file")
+        );
+    }
+    if r.stopped {
+        t.push_str("Stopped as asked: run the same command again to go on from here.\n");
+    } else if r.is_complete() && !outcome.gaps && outcome.awaited.is_empty() {
+        t.push_str(&complete(r));
+    }
+    t
+}
+
+/// The same for programs.
+pub fn restored_json(outcome: &RestoreOutcome) -> Value {
+    let r = &outcome.restored;
+    json!({
+        "event": "restored",
+        "entries": r.entries,
+        "files": r.files,
+        "file_bytes": r.file_bytes,
+        "already": r.already,
+        "rebuilt_blocks": r.rebuilt_blocks,
+        "lost": r.lost,
+        "waiting": r.waiting,
+        "metadata_problems": r.metadata_problems,
+        "packed_badly": r.packed_badly,
+        "from_lists": r.from_lists,
+        "missing": outcome.missing.iter().map(|(set, slot, case)| json!({
+            "set": set, "slot": slot, "case": case,
+        })).collect::<Vec<_>>(),
+        "stopped": r.stopped,
+        "awaited_sets": outcome.awaited,
+        "complete": r.is_complete() && !outcome.gaps && outcome.awaited.is_empty(),
+    })
+}

@@ -1,0 +1,272 @@
+//! Drives, sources and destinations that are not what they should be: each refusal names the thing,
+//! the place and the remedy, and nothing is written where it is refused.
+
+use crate::common::mounted::{FileSystem, Mounted};
+use crate::common::random::Random;
+use crate::common::shipment::Shipment;
+use crate::common::{Run, is_root, skip, tool, tree};
+use crate::{assert_refused, holdall, small};
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const NOBODY: u32 = 65534;
+
+/// Runs the program as a user who owns nothing but what is given away to him; none, and a skip, if
+/// we are not root.
+fn as_nobody(shipment: &Shipment, arguments: &[OsString]) -> Run {
+    let program = shipment.path().join("program");
+    // By another process: nobody who forks meanwhile keeps it open for writing.
+    tool("cp", [Path::new(env!("CARGO_BIN_EXE_holdall")), &program]);
+    let mut command = Command::new(&program);
+    command.args(arguments).env("XDG_STATE_HOME", shipment.state()).uid(NOBODY).gid(NOBODY);
+    let output = command.output().unwrap();
+    Run {
+        status: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Gives everything below a folder to that user.
+fn give_away(root: &Path) {
+    for path in tree::walk(root) {
+        std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+}
+
+/// A shipment that belongs to somebody who is not root.
+fn nobodys() -> Option<Shipment> {
+    if !is_root() {
+        skip("only root can run a program as somebody else");
+        return None;
+    }
+    let shipment = small();
+    fs::set_permissions(shipment.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir_all(shipment.state()).unwrap();
+    give_away(shipment.path());
+    Some(shipment)
+}
+
+/// Fails unless it was refused with this status, in these words.
+#[track_caller]
+fn assert_said(run: Run, status: i32, words: &[&str]) -> Run {
+    let run = run.expect(status);
+    for word in words {
+        let told = run.stderr.contains(word) || run.stdout.contains(word);
+        assert!(told, "{word:?} is not in\n{}", run.shown());
+    }
+    run
+}
+
+#[test]
+fn what_may_not_be_read_is_left_out_and_said() {
+    let Some(shipment) = nobodys() else { return };
+    for (name, len) in [("secret", 10), ("large secret", 5 * tree::CHUNK)] {
+        tree::write(&shipment.source.join(name), &vec![1; len]);
+    }
+    tree::write(&shipment.source.join("closed/file"), b"not to be seen");
+    for (name, mode) in [("secret", 0o600), ("large secret", 0o600), ("closed", 0o700)] {
+        let permissions = fs::Permissions::from_mode(mode);
+        fs::set_permissions(shipment.source.join(name), permissions).unwrap();
+    }
+    let words = [
+        "problem: secret: cannot open secret: Permission denied",
+        "problem: large secret: cannot open large secret: Permission denied",
+        "problem: closed: cannot open the folder: Permission denied",
+        "49.2 kB in 2 files",
+        "2 files could not be read and lack their bytes",
+        "could not be read: 3",
+    ];
+    assert_said(as_nobody(&shipment, &shipment.pack_arguments("drives=1", &[])), 3, &words);
+    let to = shipment.new_destination();
+    let mut restore = shipment.restore_arguments(&shipment.paths(), &to, &[]);
+    restore.retain(|word| word != "--json");
+    let words = [
+        "secret: it could not be read when the dataset was packed",
+        "2 files could not be read, or changed, while the dataset was packed",
+        "Every other file is complete and verified.",
+    ];
+    let run = assert_said(shipment.run(restore), 3, &words);
+    assert!(!run.stdout.contains("Every file"), "{}", run.shown());
+    assert!(to.join("folder/file").exists() && !to.join("secret").exists());
+}
+
+#[test]
+fn a_source_that_may_not_be_read_is_refused() {
+    let Some(shipment) = nobodys() else { return };
+    chown(&shipment.source, Some(0), Some(0)).unwrap();
+    fs::set_permissions(&shipment.source, fs::Permissions::from_mode(0o700)).unwrap();
+    let run = as_nobody(&shipment, &shipment.pack_arguments("drives=1", &[]));
+    let words =
+        ["error: scan the source: cannot open ", "/source: Permission denied", "can be read"];
+    assert_said(run, 1, &words);
+}
+
+#[test]
+fn a_folder_of_somebody_else_is_no_drive_and_no_destination() {
+    let Some(shipment) = nobodys() else { return };
+    shipment.pack("drives=1").expect(0);
+    let others = shipment.path().join("others");
+    fs::create_dir(&others).unwrap();
+    let mut pack = shipment.pack_arguments("none", &[]);
+    pack.extend(["--drive".into(), format!("c={}", others.display()).into()]);
+    let words = ["/others cannot be used as a drive: write ", "Permission denied", "you may write"];
+    assert_said(as_nobody(&shipment, &pack), 2, &words);
+    for to in [others.clone(), others.join("new")] {
+        let run = as_nobody(&shipment, &shipment.restore_arguments(&shipment.paths(), &to, &[]));
+        let words = ["error: restore to ", "/others", "Permission denied", "can be written"];
+        assert_said(run, 1, &words);
+    }
+    assert_eq!(fs::read_dir(&others).unwrap().count(), 0);
+}
+
+/// Mounts again what is mounted, with these options.
+fn remount(point: &Path, options: &str) {
+    let words = ["-o", &format!("remount,{options}")];
+    tool(
+        "mount",
+        words
+            .map(Into::into)
+            .into_iter()
+            .chain([point.as_os_str().into()])
+            .collect::<Vec<OsString>>(),
+    );
+}
+
+#[test]
+fn what_is_mounted_read_only_is_no_drive_and_no_destination() {
+    let shipment = small();
+    let point = shipment.drives[0].1.clone();
+    let Some(_mounted) = Mounted::over(&point, FileSystem::Ext4, 32) else { return };
+    remount(&point, "ro");
+    let words = ["/a-1 cannot be used as a drive", "Read-only file system", "mounted read-only"];
+    assert_said(shipment.run(shipment.pack_arguments("none", &[])), 2, &words);
+    remount(&point, "rw");
+    shipment.pack("drives=1").expect(0);
+    remount(&point, "ro");
+    shipment.verify(&shipment.paths()).expect(0);
+    let to = point.join("new");
+    let words = ["error: restore to ", "/a-1/new", "Read-only file system", "can be written"];
+    assert_said(shipment.run(shipment.restore_arguments(&shipment.paths(), &to, &[])), 1, &words);
+}
+
+#[test]
+fn one_drive_by_two_names_is_one_drive() {
+    let mut shipment = small();
+    shipment.pack("drives=1").expect(0);
+    let first = shipment.paths()[0].clone();
+    let link = shipment.path().join("link");
+    std::os::unix::fs::symlink(&first, &link).unwrap();
+    let mut paths = shipment.paths();
+    paths.extend([link.clone(), first.join("../a-1"), first.join("holdall")]);
+    let verified = shipment.verify(&paths).expect(0).event("verified");
+    assert_eq!(verified["drives"].as_array().unwrap().len(), 4);
+
+    if !is_root() {
+        return skip("only root can mount a folder twice");
+    }
+    let bound = shipment.path().join("bound");
+    fs::create_dir(&bound).unwrap();
+    tool("mount", ["--bind".as_ref(), first.as_os_str(), bound.as_os_str()]);
+    shipment.drives.push(("c".into(), bound.clone()));
+    let run = shipment.run(shipment.pack_arguments("none", &[]));
+    tool("umount", [&bound]);
+    assert_said(run, 2, &["/bound was given twice", "hint: name each drive once"]);
+}
+
+#[test]
+fn drives_on_one_device_share_its_room() {
+    let shipment = small();
+    let words = ["are on one device: if it is lost, all of them are; its room is counted once"];
+    let run = assert_said(shipment.run(shipment.pack_arguments("none", &["--json"])), 0, &words);
+    let plan = run.event("plan");
+    let free: Vec<u64> = plan["drives"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| d["free_bytes"].as_u64().unwrap())
+        .collect();
+    let stat = rustix::fs::statvfs(shipment.path()).unwrap();
+    let all = (stat.f_bavail * stat.f_frsize) as f64;
+    let ratio = free.iter().sum::<u64>() as f64 / all;
+    assert!((0.5..1.5).contains(&ratio), "{free:?} of {all}");
+}
+
+#[test]
+fn drives_of_two_shipments_are_told_apart() {
+    let (shipment, other) = (small(), small());
+    shipment.pack("drives=1").expect(0);
+    other.pack("drives=1").expect(0);
+    let mut paths = shipment.paths();
+    paths.push(other.paths()[0].clone());
+    let to = shipment.new_destination();
+    let run = shipment.run(shipment.restore_arguments(&paths, &to, &[]));
+    assert_said(run, 1, &["the drives carry 2 shipments", "holdall status", "DRIVE/holdall/"]);
+    assert!(!to.exists());
+    assert_eq!(shipment.verify(&paths).expect(1).events_of("verified").len(), 2);
+    // The folder of one shipment says which is meant.
+    paths.push(shipment.set_folder(0));
+    shipment.restore(&paths, &to, &[]).expect(0);
+    assert_eq!(shipment.verify(&paths).expect(0).events_of("verified").len(), 1);
+}
+
+#[test]
+fn a_newer_format_asks_for_a_newer_holdall() {
+    let shipment = small();
+    shipment.pack("drives=1").expect(0);
+    let renew = |drive: usize| {
+        for path in shipment.files(drive, "").into_iter().filter(|p| p.ends_with("label.json")) {
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(&path, text.replace("\"format\": 1", "\"format\": 2")).unwrap();
+        }
+    };
+    renew(0);
+    let key = shipment.key.display().to_string();
+    let to = shipment.new_destination().display().to_string();
+    let verbs: [&[&str]; 4] =
+        [&["verify"], &["status"], &["ls", "-i", &key], &["restore", "-i", &key, "--to", &to]];
+    for words in verbs {
+        let mut command = holdall(shipment.path());
+        command.args(words).arg(&shipment.paths()[0]);
+        let words = ["label.json is of format 2", "hint: a newer holdall is needed"];
+        assert_refused(&mut command, 1, &words);
+    }
+    // The other drives are enough.
+    let words = ["label is of format 2", "a newer holdall is needed", "Every file is complete"];
+    let mut restore = shipment.restore_arguments(&shipment.paths(), to.as_ref(), &[]);
+    restore.retain(|word| word != "--json");
+    assert_said(shipment.run(restore), 0, &words);
+}
+
+#[test]
+fn papers_that_are_cut_short_are_damage_and_no_panic() {
+    let shipment = small();
+    tree::write(&shipment.source.join("noise"), &Random::new("cut").bytes(40 * tree::CHUNK));
+    shipment.pack("drives=1").expect(0);
+    // Shards are no papers, and custody notes are outside of what is checked.
+    let is_paper = |p: &PathBuf| {
+        !p.iter().any(|name| ["shards", "custody"].iter().any(|folder| name == *folder))
+    };
+    let papers: Vec<_> = shipment.files(0, "").into_iter().filter(is_paper).collect();
+    assert!(papers.len() > 8);
+    for path in papers {
+        let bytes = fs::read(&path).unwrap();
+        for len in [0, 1, bytes.len() / 2, bytes.len() - 1] {
+            fs::write(&path, &bytes[..len]).unwrap();
+            let run = shipment.verify(&shipment.paths());
+            assert_eq!(run.status, 3, "{} {len}: {}", path.display(), run.shown());
+            let name = path.file_name().unwrap().to_str().unwrap();
+            assert!(run.stdout.contains(name), "{name} {len}: {}", run.shown());
+        }
+        let to = shipment.new_destination();
+        let run = shipment.restore(&shipment.paths(), &to, &[]);
+        assert!([0, 3].contains(&run.status), "{}: {}", path.display(), run.shown());
+        assert_eq!(fs::read(to.join("folder/file")).unwrap(), b"some bytes");
+        fs::write(&path, &bytes).unwrap();
+    }
+    shipment.verify(&shipment.paths()).expect(0);
+}

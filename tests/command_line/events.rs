@@ -1,0 +1,113 @@
+//! What `--json` prints is what README.md says: every event, with exactly its fields.
+
+use crate::common::shipment::Shipment;
+use crate::common::{Run, tree};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+
+type Fields = BTreeSet<String>;
+
+/// The events in the README's table and their fields.
+fn documented() -> BTreeMap<String, Fields> {
+    let readme = include_str!("../../README.md");
+    let (_, table) = readme.split_once("| event | field | meaning |").unwrap();
+    let mut events: BTreeMap<String, Fields> = BTreeMap::new();
+    for row in table.lines().take_while(|line| !line.starts_with('#')) {
+        let cells: Vec<&str> = row.split('|').map(|c| c.trim().trim_matches('`')).collect();
+        if let [_, event, field, meaning, _] = cells[..]
+            && row.starts_with("| `")
+        {
+            assert!(!meaning.is_empty(), "{row}");
+            assert!(events.entry(event.into()).or_default().insert(field.into()), "{row}");
+        }
+    }
+    events
+}
+
+/// The fields of a value, `a[].b` for lists of objects and `a.b` for objects. A list without
+/// objects is a field with `[]` whose content cannot be told.
+fn fields(prefix: &str, value: &Value, found: &mut Fields) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                let dot = if prefix.is_empty() { "" } else { "." };
+                fields(&format!("{prefix}{dot}{name}"), value, found);
+            }
+        }
+        Value::Array(list) if list.iter().any(Value::is_object) => {
+            list.iter().filter(|v| v.is_object()).for_each(|v| {
+                fields(&format!("{prefix}[]"), v, found);
+            });
+        }
+        _ => {
+            found.insert(prefix.into());
+        }
+    }
+}
+
+/// Fails unless each event of a run is documented, with exactly these fields.
+#[track_caller]
+fn check(run: &Run, documented: &BTreeMap<String, Fields>, seen: &mut Fields) {
+    for event in run.events() {
+        let name = event["event"].as_str().unwrap();
+        let known = documented.get(name).unwrap_or_else(|| panic!("{name} is not in README.md"));
+        let mut found = Fields::new();
+        fields("", &event, &mut found);
+        found.remove("event");
+        // An empty list shows no fields.
+        let empty = |field: &String| {
+            let list = field.split("[]").next().unwrap();
+            field.contains("[]")
+                && event[list].as_array().is_some_and(|l| !l.iter().any(Value::is_object))
+        };
+        let lists: Fields = known.iter().filter(|f| empty(f)).cloned().collect();
+        for list in &lists {
+            found.remove(list.split("[]").next().unwrap());
+        }
+        let expected: Fields = known.difference(&lists).cloned().collect();
+        assert_eq!(found, expected, "{event}");
+        seen.insert(name.into());
+    }
+}
+
+#[test]
+fn every_event_is_documented_with_all_its_fields() {
+    let shipment = Shipment::new(&[1, 1]);
+    tree::rich(&shipment.source, "events");
+    let documented = documented();
+    let mut seen = Fields::new();
+    let mut run = |words: Vec<OsString>| {
+        let run = shipment.run(words);
+        check(&run, &documented, &mut seen);
+        run
+    };
+    run(shipment.pack_arguments("cases=1", &["--json"])).expect(0);
+    let paths: Vec<OsString> = shipment.paths().into_iter().map(Into::into).collect();
+    let with = |words: &[&str], paths: &[OsString]| -> Vec<OsString> {
+        words.iter().map(OsString::from).chain(paths.iter().cloned()).collect()
+    };
+    let key = shipment.key.to_str().unwrap();
+    run(with(&["verify", "--json"], &paths)).expect(0);
+    run(with(&["status", "--json"], &paths[1..])).expect(3);
+    run(with(&["ls", "--json", "-i", key], &paths)).expect(0);
+    let to = shipment.new_destination();
+    run(shipment.restore_arguments(&shipment.paths()[1..], &to, &[])).expect(3);
+    run(shipment.restore_arguments(&shipment.paths(), &to, &[])).expect(1);
+    // With damage there are problems, and drives to wait for.
+    for shard in shipment.files(1, "shards/") {
+        fs::remove_file(shard).unwrap();
+    }
+    run(with(&["verify", "--json"], &paths)).expect(3);
+    run(with(&["verify", "--json"], &paths[1..])).expect(1);
+    let to = shipment.new_destination();
+    run(shipment.restore_arguments(&shipment.paths()[1..], &to, &[])).expect(4);
+    let other = shipment.path().join("other.key");
+    run(with(&["keygen", "--json", "-o", other.to_str().unwrap()], &[])).expect(0);
+    run(with(&["keygen", "--json"], &[])).expect(0);
+    let demo = shipment.path().join("demo");
+    run(with(&["demo", "--json", demo.to_str().unwrap()], &[])).expect(0);
+    let all: Fields = documented.keys().cloned().collect();
+    assert_eq!(seen, all, "every documented event is printed");
+}

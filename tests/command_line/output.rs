@@ -1,0 +1,147 @@
+//! What is printed: JSON lines, names, summaries, and what happens when nobody can read them.
+
+use crate::common::{program, shipment::Shipment, tree};
+use crate::{assert_refused, holdall};
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+fn packed() -> Shipment {
+    let shipment = Shipment::new(&[1, 1]);
+    tree::rich(&shipment.source, "output");
+    shipment.pack("cases=1").expect(0);
+    shipment
+}
+
+#[test]
+fn json_lines_all_parse_and_end_in_the_result() {
+    let shipment = packed();
+    let key: &OsStr = shipment.key.as_ref();
+    let to = shipment.new_destination();
+    let commands: [(&str, Vec<&OsStr>, i32); 6] = [
+        ("verified", vec!["verify".as_ref()], 0),
+        ("status", vec!["status".as_ref()], 0),
+        ("entry", vec!["ls".as_ref(), "-i".as_ref(), key], 0),
+        ("restored", vec!["restore".as_ref(), "-i".as_ref(), key, "--to".as_ref(), to.as_ref()], 0),
+        // The folder is full now.
+        ("error", vec!["restore".as_ref(), "-i".as_ref(), key, "--to".as_ref(), to.as_ref()], 1),
+        ("error", vec!["ls".as_ref(), "-i".as_ref(), "/nowhere".as_ref()], 1),
+    ];
+    let paths = shipment.paths();
+    for (last, mut words, status) in commands {
+        words.extend(paths.iter().map(|p| p.as_os_str()));
+        words.push("--json".as_ref());
+        let run = shipment.run(words).expect(status);
+        let events = run.events();
+        assert!(events.iter().all(|e| e["event"].is_string()), "{}", run.shown());
+        assert_eq!(events.last().unwrap()["event"], last, "{}", run.shown());
+    }
+    let keygen = shipment.run(["keygen", "--json", "-o", to.join("k").to_str().unwrap()]).expect(0);
+    assert!(keygen.event("keygen")["recipient"].as_str().unwrap().starts_with("age1"));
+    let packed = shipment.run(shipment.pack_arguments("none", &["--json"])).expect(0);
+    let names: Vec<_> = packed.events().iter().map(|e| e["event"].clone()).collect();
+    assert!(names.iter().position(|n| n == "plan") < names.iter().position(|n| n == "packed"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let shipment = Shipment::new(&[1]);
+    for i in 0..5000 {
+        tree::write(&shipment.source.join(format!("{i:0>200}")), b"");
+    }
+    shipment.pack("none").expect(0);
+    let mut command = program(&shipment.state());
+    command.arg("ls").arg(&shipment.paths()[0]).arg("-i").arg(&shipment.key);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut some = [0; 100];
+    child.stdout.take().unwrap().read_exact(&mut some).unwrap();
+    // The pipe is closed here.
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn a_full_disk_at_standard_output_is_a_failure() {
+    let shipment = packed();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = program(&shipment.state());
+    command.arg("verify").args(shipment.paths()).stdout(full).stderr(Stdio::piped());
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("error: cannot write to standard output"), "{stderr}");
+}
+
+#[test]
+fn names_are_escaped_for_the_terminal_and_one_a_line() {
+    let shipment = packed();
+    let words = [OsStr::new("ls"), "-i".as_ref(), shipment.key.as_ref()];
+    let listed = shipment.run(words.into_iter().chain([shipment.paths()[0].as_os_str()])).expect(0);
+    assert!(!listed.stdout.chars().any(|c| c.is_control() && c != '\n'));
+    for shown in [
+        "names/not UTF-8 \\xff\\xfe",
+        "names/two\\nlines",
+        "names/\\u{1b}[31mred",
+        "names/été 日本 🧳",
+        "links/dangling -> not/there",
+        "links/folder/a again = links/a",
+    ] {
+        assert!(listed.stdout.contains(shown), "{shown} is not in\n{}", listed.stdout);
+    }
+    let entries = tree::walk(&shipment.source).len();
+    assert_eq!(listed.stdout.lines().count(), entries, "one line an entry");
+}
+
+#[test]
+fn ls_lists_a_folder_alone() {
+    let shipment = packed();
+    let listed = |folder: &OsStr| {
+        let mut words = vec![OsStr::new("ls"), "-i".as_ref(), shipment.key.as_ref()];
+        let path = shipment.paths()[1].clone();
+        words.extend(["--in".as_ref(), folder, "--json".as_ref(), path.as_ref()]);
+        shipment.run(words).expect(0).events_of("entry").len()
+    };
+    let count = |folder: &str| tree::walk(&shipment.source.join(folder)).len();
+    assert_eq!(listed("nested".as_ref()), count("nested"));
+    assert_eq!(listed("nested/many/".as_ref()), count("nested/many"));
+    let odd = OsStr::from_bytes(b"names/not UTF-8 \xff\xfe");
+    assert_eq!(listed(odd), 2);
+    assert_eq!(listed("nes".as_ref()), 0, "a folder's name is not a beginning");
+    assert_eq!(listed("not there".as_ref()), 0);
+}
+
+#[test]
+fn quiet_says_only_the_summary() {
+    let shipment = packed();
+    let words = [OsStr::new("verify"), "--quiet".as_ref()];
+    let paths = shipment.paths();
+    let run = shipment.run(words.into_iter().chain(paths.iter().map(|p| p.as_os_str()))).expect(0);
+    assert_eq!(run.stderr, "");
+    assert!(run.stdout.contains("Everything can be restored"), "{}", run.stdout);
+}
+
+#[test]
+fn where_there_is_no_set_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    for verb in ["verify", "status"] {
+        let mut command = holdall(folder.path());
+        let words = ["no set was found on", "hint:"];
+        assert_refused(command.arg(verb).arg(folder.path()), 1, &words);
+        let mut command = holdall(folder.path());
+        assert_refused(command.args([verb, "/nowhere"]), 1, &["/nowhere", "hint:"]);
+    }
+}
+
+#[test]
+fn a_folder_inside_a_drive_names_the_drive() {
+    let shipment = packed();
+    let inside: Vec<PathBuf> = (0..2).map(|drive| shipment.set_folder(drive)).collect();
+    let verified = shipment.verify(&inside).expect(0).event("verified");
+    assert_eq!(verified["drives"].as_array().unwrap().len(), 2);
+    let status = shipment.run(["status".as_ref(), "--json".as_ref(), inside[0].as_os_str()]);
+    assert_eq!(status.expect(3).event("status")["missing"][0]["case"], "b");
+}

@@ -1,0 +1,153 @@
+//! Goal: memory is a constant, set by buffer sizes and the number of drives, never by the size of
+//! the dataset or the number of its files.
+//!
+//! What is measured is the largest resident size that the kernel saw of the program as a process of
+//! its own, with four drives at default settings.
+#![allow(clippy::unwrap_used, clippy::type_complexity, clippy::format_push_string)]
+#![allow(missing_docs, reason = "tests")]
+
+mod common;
+
+use common::random::Random;
+use common::shipment::Shipment;
+use common::{has_programs, program, skip};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+/// What no command may reach with four drives.
+const MOST_KIB: u64 = 450 << 10;
+/// What a dataset three times as large may take more, in hundredths, beside stripes in flight.
+const GROWTH_PERCENT: u64 = 15;
+/// How many of the three stripes in flight (64 MiB each) are there at once depends on how fast the
+/// drives are at that moment.
+const IN_FLIGHT_KIB: u64 = 3 * (64 << 10);
+/// One at a time: they need the disk.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// The largest resident sizes, in KiB.
+struct Peaks {
+    pack: u64,
+    restore: u64,
+    /// with one drive lost
+    rebuild: u64,
+}
+
+impl Peaks {
+    #[track_caller]
+    fn assert_bounded(&self) {
+        for (name, peak) in self.named() {
+            println!("{name}: {} MiB", peak >> 10);
+            assert!(peak < MOST_KIB, "{name} took {} MiB", peak >> 10);
+        }
+    }
+
+    fn named(&self) -> [(&'static str, u64); 3] {
+        [("pack", self.pack), ("restore", self.restore), ("restore after a loss", self.rebuild)]
+    }
+}
+
+/// Runs the program to its end under `time`; the largest resident size in KiB.
+#[track_caller]
+fn peak_of(shipment: &Shipment, arguments: &[OsString], status: i32) -> u64 {
+    let program = program(&shipment.state());
+    let report = shipment.path().join("time");
+    let mut timed = Command::new("/usr/bin/time");
+    timed.args(["-f", "%M", "-o"]).arg(&report).arg(program.get_program()).args(arguments);
+    timed.env("XDG_STATE_HOME", shipment.state()).stdin(Stdio::null());
+    let output = timed.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{stderr}");
+    // With another status than 0, time says so in a line before.
+    let text = fs::read_to_string(report).unwrap();
+    text.lines().last().unwrap().trim().parse().unwrap()
+}
+
+/// Packs and restores what `fill` makes: at most one copy of the dataset lies beside the drives.
+fn peaks(fill: impl FnOnce(&Path)) -> Option<Peaks> {
+    if !has_programs(&["time"]) {
+        return None;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let shipment = Shipment::new(&[2, 2]);
+    let free = rustix::fs::statvfs(shipment.path()).unwrap();
+    if free.f_bavail * free.f_frsize < 10_000_000_000 {
+        skip("the temporary folder has less than 10 GB free");
+        return None;
+    }
+    fill(&shipment.source);
+    let mut pack: Vec<OsString> = vec!["pack".into(), shipment.source.clone().into()];
+    for (case, path) in &shipment.drives {
+        pack.extend(["--drive".into(), format!("{case}={}", path.display()).into()]);
+    }
+    pack.extend(
+        ["--survive", "drives=1", "--no-read-back", "-r", &shipment.recipient].map(OsString::from),
+    );
+    let pack = peak_of(&shipment, &pack, 0);
+    fs::remove_dir_all(&shipment.source).unwrap();
+    let restore = |drives: &[std::path::PathBuf], status| {
+        let to = shipment.new_destination();
+        let peak = peak_of(&shipment, &shipment.restore_arguments(drives, &to, &[]), status);
+        fs::remove_dir_all(to).unwrap();
+        peak
+    };
+    let drives = shipment.paths();
+    Some(Peaks { pack, restore: restore(&drives, 0), rebuild: restore(&drives[1..], 3) })
+}
+
+/// Files of 50 MB, noise and text by turns.
+fn large_files(root: &Path, bytes: usize) {
+    const FILE: usize = 50_000_000;
+    let mut random = Random::new("memory");
+    let text = random.text(4 << 20);
+    for number in 0..bytes / FILE {
+        let mut file = File::create(root.join(format!("{number:03}"))).unwrap();
+        let mut left = FILE;
+        while left > 0 {
+            let noise = if number % 2 == 0 { random.bytes(1 << 20) } else { Vec::new() };
+            // Text begins with its place, so that no chunk is like another.
+            let place = format!("{number} {left}\n");
+            let from = random.below(3 << 20);
+            let text = [place.as_bytes(), &text[from..from + (1 << 20)]].concat();
+            let piece = if noise.is_empty() { &text } else { &noise };
+            let len = piece.len().min(left);
+            file.write_all(&piece[..len]).unwrap();
+            left -= len;
+        }
+    }
+}
+
+#[test]
+fn does_not_grow_with_the_bytes() {
+    let Some(small) = peaks(|root| large_files(root, 1_000_000_000)) else { return };
+    small.assert_bounded();
+    let Some(large) = peaks(|root| large_files(root, 3_000_000_000)) else { return };
+    large.assert_bounded();
+    for ((name, small), (_, large)) in small.named().into_iter().zip(large.named()) {
+        let most = small + small * GROWTH_PERCENT / 100 + IN_FLIGHT_KIB;
+        assert!(large <= most, "{name}: {} MiB, then {} MiB", small >> 10, large >> 10);
+    }
+}
+
+#[test]
+fn does_not_grow_with_the_files() {
+    const FILES: usize = 200_000;
+    let fill = |root: &Path| {
+        let mut random = Random::new("tiny");
+        let noise = random.bytes(1 << 20);
+        for number in 0..FILES {
+            let folder = root.join(format!("{:03}", number / 500));
+            if number % 500 == 0 {
+                fs::create_dir(&folder).unwrap();
+            }
+            let from = random.below((1 << 20) - 2000);
+            let len = random.below(2000);
+            fs::write(folder.join(number.to_string()), &noise[from..from + len]).unwrap();
+        }
+    };
+    let Some(peaks) = peaks(fill) else { return };
+    peaks.assert_bounded();
+}
