@@ -10,6 +10,7 @@ use super::{rounds, show};
 use crate::dataset::ScanError;
 use crate::drives::DriveError;
 use crate::entropy::System;
+use crate::format::ids::set_folder;
 use crate::keys::recipients::{KeyError, Recipients};
 use crate::packer::Checkpoint;
 use crate::plan::place::PlaceError;
@@ -23,7 +24,7 @@ use std::path::PathBuf;
 pub fn pack(args: PackArgs, face: &Face) -> Result<Status, Refusal> {
     let yes = args.yes;
     let prepared = if let Some(shipment) = args.go_on.clone() {
-        match verb::go_on(going_on(args, shipment)?, &System, face.monitor()).map_err(refusal)? {
+        match verb::go_on(going_on(&args, shipment)?, &System, face.monitor()).map_err(refusal)? {
             Some(prepared) => prepared,
             None => return Ok(nothing_left(face)),
         }
@@ -44,7 +45,15 @@ fn sets(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
     loop {
         show_plan(&prepared, face);
         let facts = show::PlanFacts::of(&prepared);
-        let outcome = prepared.run(face.monitor()).map_err(refusal)?;
+        let (shipment, set) = (prepared.shipment(), prepared.set);
+        let outcome = prepared.run(face.monitor()).map_err(|e| match e {
+            PackJobError::Pack(_) => Refusal::failed(e).hint(format!(
+                "set {} was left unfinished, and holdall verify says what it holds; make room, or \
+                 replace what failed, then holdall pack --continue {shipment} with its drives",
+                set_folder(shipment, set),
+            )),
+            e => refusal(e),
+        })?;
         face.finish();
         face.print_problems();
         if face.is_json() {
@@ -85,7 +94,7 @@ fn show_plan(prepared: &Prepared, face: &Face) {
 fn nothing_left(face: &Face) -> Status {
     face.finish();
     if face.is_json() {
-        emit(&serde_json::json!({"event": "nothing-left"}));
+        emit(&serde_json::json!({"event": "nothing-left", "shipment": null}));
     } else {
         out("Nothing is left to do: no shipment is in progress on this machine.\n");
     }
@@ -117,13 +126,13 @@ fn ask_for_more(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
 }
 
 /// With what to go on.
-fn going_on(args: PackArgs, shipment: Option<String>) -> Result<GoOn, Refusal> {
+fn going_on(args: &PackArgs, shipment: Option<String>) -> Result<GoOn, Refusal> {
     let wrong = |text| Refusal::usage(text, "write --continue SHIPMENT as pack has printed it");
     let shipment = shipment.map(|id| id.parse()).transpose().map_err(wrong)?;
     let drives = args.drives.iter().map(|d| drive(d)).collect::<Result<_, _>>()?;
     let none = args.recipients.is_empty() && args.recipient_files.is_empty();
-    let recipients = if none { None } else { Some(recipients(&args)?) };
-    Ok(GoOn { shipment, drives, recipients, survive: survive(&args)? })
+    let recipients = if none { None } else { Some(recipients(args)?) };
+    Ok(GoOn { shipment, drives, recipients, survive: survive(args)? })
 }
 
 /// What the arguments mean.
