@@ -5,14 +5,14 @@ use crate::common::mounted::Memory;
 use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::snapshot::Snapshot;
-use crate::common::{Run, program, tree};
+use crate::common::{Run, program, skip, tree};
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Rounds that the dataset needs.
@@ -126,6 +126,25 @@ impl Rounds {
         self.shipment.restore(&paths, to, &[])
     }
 
+    /// The second reader restores all sets at once.
+    #[track_caller]
+    fn must_be_read_by_python(&self) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+        let python = root.join(".venv/bin/python");
+        if !python.is_file() {
+            skip("tests/.venv is not here: tests/run makes it");
+            return;
+        }
+        let to = self.shipment.new_destination();
+        let mut command = Command::new(python);
+        command.arg(root.join("reference_reader.py")).arg("restore");
+        command.args(self.shipment.paths()).arg("-i").arg(&self.shipment.key);
+        let output = command.arg("--to").arg(&to).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        Snapshot::of(&self.shipment.source).assert_equal(&Snapshot::of(&to));
+    }
+
     #[track_caller]
     fn must_be_equal(&self, to: &Path) {
         Snapshot::of(&self.shipment.source).assert_equal(&Snapshot::of(to));
@@ -152,6 +171,7 @@ fn three_rounds_restore_in_any_order() {
     let to = rounds.shipment.new_destination();
     rounds.restore(&[0, 1, 2], &to).expect(0);
     rounds.must_be_equal(&to);
+    rounds.must_be_read_by_python();
 }
 
 #[test]
@@ -238,6 +258,7 @@ fn a_pack_that_is_broken_off_goes_on(#[case] signal: Signal, #[case] records: &[
     rounds.pack_from(1);
     rounds.verify_all();
     must_have_no_litter(&rounds);
+    rounds.must_be_read_by_python();
     let to = rounds.shipment.new_destination();
     for (round, status) in [(2, 4), (0, 4), (1, 0)] {
         rounds.restore(&[round], &to).expect(status);
