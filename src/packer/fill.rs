@@ -72,13 +72,21 @@ enum Ending {
     Again,
 }
 
+/// A stripe that is being filled.
+struct Drafted {
+    draft: Draft,
+    place: StripePlace,
+    reason: Reason,
+}
+
 /// Fills stripes.
 pub struct Filler<'a> {
     run: RunId,
     geometry: Geometry,
     placement: Placement,
     next_number: u32,
-    draft: Option<(Draft, StripePlace)>,
+    draft: Option<Drafted>,
+    /// of the places to come
     reason: Reason,
     dedup: Dedup,
     /// the large file in progress
@@ -231,7 +239,7 @@ impl<'a> Filler<'a> {
         if !added {
             return Ok(());
         }
-        let bundle = self.draft.as_ref().map_or(0, |(d, _)| d.next_bundle().saturating_sub(1));
+        let bundle = self.draft.as_ref().map_or(0, |d| d.draft.next_bundle().saturating_sub(1));
         let mut bytes = 0;
         for (_, outcome) in entries {
             let Outcome::Bytes { chunk_offset, len, id } = *outcome else { continue };
@@ -284,7 +292,7 @@ impl<'a> Filler<'a> {
         })?;
         self.unnamed = false;
         if let Some((id, len)) = extent.filter(|_| added) {
-            let bundle = self.draft.as_ref().map_or(0, |(d, _)| d.next_bundle().saturating_sub(1));
+            let bundle = self.draft.as_ref().map_or(0, |d| d.draft.next_bundle().saturating_sub(1));
             self.learn(id, len, bundle, 0);
         }
         self.advance_in(entry, number, ending);
@@ -365,7 +373,7 @@ impl<'a> Filler<'a> {
         build: impl Fn(&Dedup, usize) -> (Vec<DraftItem>, bool),
     ) -> Result<bool, PackError> {
         loop {
-            let (draft, _) = match &mut self.draft {
+            let Drafted { draft, .. } = match &mut self.draft {
                 Some(draft) => draft,
                 None => {
                     let draft = self.next_draft()?;
@@ -400,11 +408,12 @@ impl<'a> Filler<'a> {
         }
     }
 
-    fn next_draft(&mut self) -> Result<(Draft, StripePlace), PackError> {
+    fn next_draft(&mut self) -> Result<Drafted, PackError> {
         let place = self.next_place().ok_or(PackError::Full)?;
         let id = StripeId { run: self.run, number: StripeNumber(self.next_number) };
         self.next_number += 1;
-        Ok((Draft::new(id, place.k, self.geometry.blocks), place))
+        let draft = Draft::new(id, place.k, self.geometry.blocks);
+        Ok(Drafted { draft, place, reason: self.reason })
     }
 
     /// The next place; of a dataset that is larger than planned, on what room is left.
@@ -419,14 +428,15 @@ impl<'a> Filler<'a> {
     }
 
     fn close_stripe(&mut self) -> Result<(), PackError> {
-        let Some((draft, place)) = self.draft.take().filter(|(d, _)| !d.is_empty()) else {
+        let drafted = self.draft.take().filter(|d| !d.draft.is_empty());
+        let Some(Drafted { draft, place, reason }) = drafted else {
             return Ok(());
         };
         let filled = draft.close();
         for (id, known) in &filled.learned {
             self.dedup.update(id, *known);
         }
-        let (reason, cursor) = (self.reason, self.cursor.clone());
+        let cursor = self.cursor.clone();
         self.out
             .send(FilledStripe { filled, place, reason, cursor })
             .map_err(|_| PackError::Stopped)

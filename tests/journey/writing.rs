@@ -5,10 +5,11 @@ use crate::common::snapshot::Snapshot;
 use crate::common::{random::Random, tree};
 use holdall::destination::Destination;
 use holdall::drives::Drive;
+use holdall::format::record::Reason;
 use holdall::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use holdall::packer::PackError;
 use holdall::restorer::{self, OpenSet, RestoreOptions};
-use holdall::sets::open;
+use holdall::sets::{Book, open};
 use holdall::verbs::open as verb;
 use rstest::rstest;
 use std::fs;
@@ -74,11 +75,30 @@ fn a_drive_that_vanishes_midway_is_left_out_and_packing_goes_on() {
         let packed = lab.pack_after(folder.path(), "cases=1", |_| (), &monitor).unwrap();
         assert!(monitor.has_vanished());
         assert_eq!(packed.failed, [3]);
+        must_be_planned_anew(&lab, bytes == 200_000);
         let to = tempfile::tempdir().unwrap();
         let run = lab.restore(&[3], to.path(), RestoreOptions::default());
         assert!(run.restored.is_complete(), "{:?}", run.problems);
         snapshot.assert_equal(&Snapshot::of(to.path()));
     }
+}
+
+/// Stripes that were placed after the loss keep the rule without the drive, and say why.
+fn must_be_planned_anew(lab: &Lab, early: bool) {
+    let monitor = Recording::default();
+    let sets = open::find(&lab.drives_but(&[3]), &monitor);
+    let mut anew = 0;
+    Book::open(&sets[0], None, &monitor).walk(&monitor, |record| {
+        let names_it = record.shards.iter().any(|shard| shard.slot.0 == 4);
+        if record.reason == Reason::DriveLost {
+            assert!(!names_it && record.m == 1 && record.k == 2, "{record:?}");
+            anew += 1;
+        } else {
+            assert!(anew == 0 && names_it, "nothing is placed on it later");
+        }
+        true
+    });
+    assert!(anew > 0 || !early);
 }
 
 #[test]
