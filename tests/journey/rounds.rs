@@ -235,6 +235,13 @@ fn signal_after(
         Some(fs::read_dir(set.join("records")).ok()?.count())
     };
     let deadline = Instant::now() + Duration::from_secs(60);
+    let labelled = || {
+        let mut sets = fs::read_dir(drive.join("holdall")).into_iter().flatten().flatten();
+        sets.any(|set| set.path().join("label.json").exists())
+    };
+    while !labelled() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_micros(300));
+    }
     while count().unwrap_or(0) < records && child.try_wait().unwrap().is_none() {
         assert!(Instant::now() < deadline, "no record was written in a minute");
         std::thread::sleep(Duration::from_micros(300));

@@ -51,9 +51,14 @@ pub fn go_on<'a>(
     let source_path = PathBuf::from(&state.asked.source);
     drives::check_apart(&source_path, &options.drives)?;
     let opened = drives::open_drives(&options.drives, monitor)?;
-    let found = found_sets(&opened, &state, monitor);
+    let mut found = found_sets(&opened, &state, monitor);
     let begun = match state.unclosed.clone() {
-        Some(unclosed) => resume(&mut state, &unclosed, &found, monitor)?,
+        Some(unclosed) => {
+            let begun = resume(&mut state, &unclosed, &found, monitor)?;
+            // What is begun anew is not carried.
+            found.retain(|set| begun.is_some() || set.set != unclosed.number);
+            begun
+        }
         None => None,
     };
     if list.count() == state.cursor.entries && state.unclosed.is_none() {
