@@ -202,9 +202,15 @@ fn complete(
         for link in restorer::finish::waiting_links(destination, SetNumber(*set))
             .map_err(|source| RestoreJobError::Restore { path: job.to.clone(), source })?
         {
-            outcome.restored.waiting += 1;
+            // While sets are awaited, the file may lie in one of them.
+            let kind = if outcome.awaited.is_empty() {
+                outcome.restored.lost += 1;
+                ProblemKind::Lost
+            } else {
+                ProblemKind::Waiting
+            };
             let detail = format!("it is a hard link to {}", shown_path(&link.target));
-            monitor.problem(Problem::new(ProblemKind::Waiting, link.shown(), detail));
+            monitor.problem(Problem::new(kind, link.shown(), detail));
         }
     }
     let r = &outcome.restored;
