@@ -153,7 +153,12 @@ pub struct StateFolder {
 impl StateFolder {
     /// Of this user's shipment; made if it is not there.
     pub fn of(shipment: ShipmentId) -> Result<Self, HostError> {
-        let path = state_folder()?.join(shipment.to_string());
+        Self::within(&state_folder()?, shipment)
+    }
+
+    /// The same in another place than the user's.
+    pub fn within(folder: &Path, shipment: ShipmentId) -> Result<Self, HostError> {
+        let path = folder.join(shipment.to_string());
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)

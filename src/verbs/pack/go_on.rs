@@ -24,36 +24,45 @@ use crate::plan::room::{Geometry, Need};
 use crate::plan::survive::Survive;
 use crate::sets::open;
 use crate::sets::{Book, FoundSet, tidy};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// With what to go on.
 pub struct GoOn {
-    /// which shipment; none if only one is in progress
-    pub shipment: Option<ShipmentId>,
-    /// case and path of each drive
-    pub drives: Vec<(String, PathBuf)>,
     /// public keys; none: those that were given at first
     pub recipients: Option<Recipients>,
     /// the rule of a new set; none: what was asked for at first
     pub survive: Option<Survive>,
 }
 
-/// Plans what is left; none if nothing is.
+/// Plans what is left of a shipment, with these drives by case and path; none if nothing is left.
+/// The shipment need not be named if only one is in progress.
 pub fn go_on<'a>(
+    shipment: Option<ShipmentId>,
+    drives: &[(String, PathBuf)],
     options: GoOn,
     entropy: &'a dyn Entropy,
     monitor: &dyn Monitor,
 ) -> Result<Option<Prepared<'a>>, PackJobError> {
-    let Some(folder) = folder_of(options.shipment)? else { return Ok(None) };
+    let Some(folder) = folder_of(shipment)? else { return Ok(None) };
+    drives::check_apart(Path::new(&folder.load()?.asked.source), drives)?;
+    let opened = drives::open_drives(drives, monitor)?;
+    go_on_with(opened, folder, options, entropy, monitor)
+}
+
+/// The same with drives that are open, and the state in this folder.
+pub fn go_on_with<'a>(
+    opened: Vec<SetDrive>,
+    folder: StateFolder,
+    options: GoOn,
+    entropy: &'a dyn Entropy,
+    monitor: &dyn Monitor,
+) -> Result<Option<Prepared<'a>>, PackJobError> {
     let mut state = folder.load()?;
     let list = folder.list()?;
-    let source_path = PathBuf::from(&state.asked.source);
-    drives::check_apart(&source_path, &options.drives)?;
-    let opened = drives::open_drives(&options.drives, monitor)?;
     let found = found_sets(&opened, &state, monitor);
     let begun = match state.unclosed.clone() {
-        Some(unclosed) => resume(&mut state, &unclosed, &found, monitor)?,
+        Some(unclosed) => resume(&folder, &mut state, &unclosed, &found, monitor)?,
         None => None,
     };
     if list.count() == state.cursor.entries && state.unclosed.is_none() {
@@ -83,6 +92,7 @@ pub fn go_on<'a>(
         geometry: geometry.and_then(|(c, b, n)| Geometry::new(c, b, n).ok()),
         left_out: begin.left_out.clone(),
     };
+    let source = Source::open(Path::new(&state.asked.source))?;
     let (plan, free_bytes) =
         drives::plan(&wanted, &set_drives, &need_after(&state, &begin), monitor)?;
     let recipients = match options.recipients {
@@ -94,7 +104,7 @@ pub fn go_on<'a>(
         recipients,
         folder,
         list,
-        source: Source::open(&source_path)?,
+        source,
         drives: set_drives,
         begin,
         set,
@@ -158,6 +168,7 @@ struct Begun {
 /// Finds out how far the unclosed set is, and makes its drives ready. None if it is closed after
 /// all, or has nothing that counts and is begun anew.
 fn resume(
+    folder: &StateFolder,
     state: &mut State,
     unclosed: &UnclosedSet,
     found: &[FoundSet],
@@ -200,7 +211,7 @@ fn resume(
         ..unclosed.clone()
     };
     let (drives, left_out) = slots(set, &resumed, &agreeing);
-    let index = StateFolder::of(state.shipment)?.load_index(&mark)?;
+    let index = folder.load_index(&mark)?;
     let earlier = Earlier { runs, parts: parts(&book), index, files: files(&book) };
     let begin =
         Begin { cursor: mark.cursor, earlier: Some(earlier), before: state.before, left_out };
