@@ -124,11 +124,10 @@ fn large_files(root: &Path, bytes: usize) {
         let mask = if number % 8 == 7 { 0x0707_0707_0707_0707 } else { u64::MAX };
         let mut file = File::create(root.join(format!("{number:03}"))).unwrap();
         for piece in noise.chunks(1 << 20) {
-            let word = |word: &[u8]| {
-                let word = u64::from_le_bytes(word.try_into().unwrap());
-                ((word ^ change) & mask).to_le_bytes()
-            };
-            let piece: Vec<u8> = piece.chunks(8).flat_map(word).collect();
+            let mut piece = piece.to_vec();
+            for bytes in piece.as_chunks_mut().0 {
+                *bytes = ((u64::from_le_bytes(*bytes) ^ change) & mask).to_le_bytes();
+            }
             file.write_all(&piece).unwrap();
         }
     }

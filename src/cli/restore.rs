@@ -13,7 +13,7 @@ use crate::restorer::RestoreError;
 use crate::verbs::restore::{self as verb, RestoreJob, RestoreJobError, RestoreOutcome};
 
 /// Restores.
-pub fn restore(args: RestoreArgs, face: &Face) -> Result<Status, Refusal> {
+pub fn restore(args: &RestoreArgs, face: &Face) -> Result<Status, Refusal> {
     let identities = identities(&args.identities)?;
     let job = RestoreJob {
         identities,

@@ -234,6 +234,7 @@ fn scan_and_plan<'a>(
         survive: options.survive,
         geometry: options.geometry,
         left_out: Vec::new(),
+        earlier_bytes: None,
     };
     let (plan, free_bytes) = drives::plan(&wanted, &opened, &need, monitor)?;
     let source = Source::open(&options.source)?;

@@ -70,13 +70,13 @@ impl Fuse {
             }
             last();
         }
-        let _at_work = self.at_work.read().unwrap();
+        let at_work = self.at_work.read().unwrap();
         if !self.is_blown() {
             return job();
         }
         if self.panics {
             // The others must be able to go on to their own panic.
-            drop(_at_work);
+            drop(at_work);
             std::panic::resume_unwind(Box::new(POWER_OFF));
         }
         let (drive, path) = (String::new(), String::new());
