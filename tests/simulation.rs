@@ -83,6 +83,29 @@ fn pack_goes_on_from_every_crash_point() {
     });
 }
 
+/// What was found to go wrong: set.txt on one drive made the set closed, and its key, label or
+/// first record alone made it another set's drive.
+#[test]
+fn pack_goes_on_when_it_was_broken_off_at_a_file() {
+    let names = [
+        "label.json",
+        ".age",
+        ".b3",
+        ".cat",
+        "00000000.rec",
+        "ffffffff.cat",
+        "set.txt",
+        "checklist.b3",
+        "copy/label.json",
+        "copy/set.txt",
+    ];
+    let seeds = 4;
+    make_all(names.len() as u64 * seeds, |number| {
+        let pack_crash_on = Some(names[number as usize % names.len()]);
+        (number / names.len() as u64, Forced { calm: true, pack_crash_on, ..Forced::default() })
+    });
+}
+
 #[test]
 fn restore_goes_on_from_every_crash_point() {
     let calm = Forced { calm: true, ..Forced::default() };

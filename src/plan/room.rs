@@ -238,6 +238,18 @@ mod tests {
     }
 
     #[test]
+    fn the_rest_of_a_set_may_lack_its_last_slots_and_any_room() {
+        let survive = Survive { cases: 1, drives: 0 };
+        let need = Need { data_bytes: GB, entries: 10, entry_bytes: 500 };
+        let without_first = &drives(&[50 * GB; 4])[1..];
+        let geometry = Geometry::for_drives(4);
+        let plan = super::plan_rest(without_first, survive, geometry, &need).unwrap();
+        assert!(plan.drive_bytes[0] == 0 && plan.drive_bytes[3] > 0);
+        let plan = super::plan_rest(&drives(&[0; 4]), survive, geometry, &need).unwrap();
+        assert_eq!(plan.placement.stripes(), 0);
+    }
+
+    #[test]
     fn shards_shrink_where_drives_are_many() {
         for count in 1..=255 {
             let g = Geometry::for_drives(count);

@@ -16,6 +16,8 @@ pub const POWER_OFF: &str = "power off";
 pub struct Fuse {
     calls: AtomicU64,
     blows_at: u64,
+    /// or at the first file that is committed under such a name
+    blows_on: Option<&'static str>,
     /// a call that is at work is not cut by the blowing
     at_work: RwLock<()>,
     blown: AtomicBool,
@@ -36,14 +38,32 @@ impl Fuse {
         Self::new(call, false, Some((host.0.into(), host.1.into())))
     }
 
+    /// Blows when a file is committed whose path ends so.
+    pub fn on(name: &'static str, host: (&Path, &Path)) -> Arc<Self> {
+        let host = Some((host.0.into(), host.1.into()));
+        Arc::new(Self { blows_on: Some(name), ..Self::of(u64::MAX, false, host) })
+    }
+
     /// Panics at this call.
     pub fn panicking_at(call: u64) -> Arc<Self> {
         Self::new(call, true, None)
     }
 
     fn new(blows_at: u64, panics: bool, host: Option<(PathBuf, PathBuf)>) -> Arc<Self> {
+        Arc::new(Self::of(blows_at, panics, host))
+    }
+
+    fn of(blows_at: u64, panics: bool, host: Option<(PathBuf, PathBuf)>) -> Self {
         let (calls, blown) = (AtomicU64::new(0), AtomicBool::new(false));
-        Arc::new(Self { calls, blows_at, at_work: RwLock::new(()), blown, panics, host })
+        let at_work = RwLock::new(());
+        Self { calls, blows_at, blows_on: None, at_work, blown, panics, host }
+    }
+
+    /// The next call's number; the one that blows if the name says so.
+    fn number(&self, path: &str) -> u64 {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        let named = self.blows_on.is_some_and(|name| path.ends_with(name));
+        if named && !self.is_blown() { self.blows_at } else { number }
     }
 
     /// Has it blown?
@@ -62,14 +82,24 @@ impl Fuse {
         job: impl FnOnce() -> Result<R, DriveError>,
         last: impl FnOnce(),
     ) -> Result<R, DriveError> {
-        if self.calls.fetch_add(1, Ordering::SeqCst) == self.blows_at {
-            let _alone = self.at_work.write().unwrap();
+        self.numbered(self.number(""), job, last)
+    }
+
+    fn numbered<R>(
+        &self,
+        number: u64,
+        job: impl FnOnce() -> Result<R, DriveError>,
+        last: impl FnOnce(),
+    ) -> Result<R, DriveError> {
+        let alone = self.at_work.write().unwrap();
+        if number == self.blows_at && !self.is_blown() {
             self.blown.store(true, Ordering::SeqCst);
             if let Some((from, to)) = &self.host {
                 copy_folder(from, to);
             }
             last();
         }
+        drop(alone);
         let at_work = self.at_work.read().unwrap();
         if !self.is_blown() {
             return job();
@@ -187,7 +217,8 @@ impl Drive for Fused {
             self.inner.remove(&format!("{path}.tmp"));
             self.inner.commit(path, bytes)
         };
-        self.fuse.call(commit, || self.half(path, bytes, true))
+        let number = self.fuse.number(path);
+        self.fuse.numbered(number, commit, || self.half(path, bytes, true))
     }
 
     fn remove(&self, path: &str) -> Result<(), DriveError> {

@@ -138,7 +138,8 @@ fn found_sets(opened: &[SetDrive], state: &State, monitor: &dyn Monitor) -> Vec<
     let drives: Vec<_> = opened.iter().map(|d| d.drive.clone()).collect();
     // Of a set of which nothing counts yet, a drive may lack everything: that is no damage.
     let unclosed = state.unclosed.as_ref();
-    let nothing_counts = unclosed.is_some_and(|set| set.runs.is_empty() && set.pending.is_none());
+    let nothing_counts =
+        unclosed.is_some_and(|set| set.runs.is_empty() && set.committed.run.is_none());
     let silent = Recording::default();
     let mut found = open::find(&drives, if nothing_counts { &silent } else { monitor });
     found.retain(|set| set.shipment == state.shipment);
