@@ -10,7 +10,7 @@ use super::{rounds, show};
 use crate::dataset::ScanError;
 use crate::drives::DriveError;
 use crate::entropy::System;
-use crate::format::ids::set_folder;
+use crate::format::ids::{ShipmentId, set_folder};
 use crate::keys::recipients::{KeyError, Recipients};
 use crate::packer::Checkpoint;
 use crate::plan::place::PlaceError;
@@ -24,12 +24,17 @@ use std::path::PathBuf;
 pub fn pack(args: PackArgs, face: &Face) -> Result<Status, Refusal> {
     let yes = args.yes;
     let prepared = if let Some(shipment) = args.go_on.clone() {
-        match verb::go_on(going_on(&args, shipment)?, &System, face.monitor()).map_err(refusal)? {
+        let shipment = shipment_id(shipment)?;
+        let (drives, options) = (drives(&args)?, going_on(&args)?);
+        let rest = verb::go_on(shipment, &drives, options, &System, face.monitor());
+        match rest.map_err(refusal)? {
             Some(prepared) => prepared,
             None => return Ok(nothing_left(face)),
         }
     } else {
-        let prepared = verb::prepare(meant(args)?, &System, face.monitor()).map_err(refusal)?;
+        let drives = drives(&args)?;
+        let prepared =
+            verb::prepare(&drives, meant(args)?, &System, face.monitor()).map_err(refusal)?;
         if prepared.plan.missing_bytes > 0 && !yes {
             return ask_for_more(prepared, face);
         }
@@ -73,9 +78,9 @@ fn sets(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
         let Some(drives) = rounds::next_drives(face) else {
             return Ok(status.merge(Status::Waiting));
         };
-        let shipment = Some(outcome.shipment);
-        let next = GoOn { shipment, drives, recipients: None, survive: None };
-        prepared = match verb::go_on(next, &System, face.monitor()).map_err(refusal)? {
+        let options = GoOn { recipients: None, survive: None };
+        let rest = verb::go_on(Some(outcome.shipment), &drives, options, &System, face.monitor());
+        prepared = match rest.map_err(refusal)? {
             Some(prepared) => prepared,
             None => return Ok(status),
         };
@@ -126,18 +131,25 @@ fn ask_for_more(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
 }
 
 /// With what to go on.
-fn going_on(args: &PackArgs, shipment: Option<String>) -> Result<GoOn, Refusal> {
-    let wrong = |text| Refusal::usage(text, "write --continue SHIPMENT as pack has printed it");
-    let shipment = shipment.map(|id| id.parse()).transpose().map_err(wrong)?;
-    let drives = args.drives.iter().map(|d| drive(d)).collect::<Result<_, _>>()?;
+fn going_on(args: &PackArgs) -> Result<GoOn, Refusal> {
     let none = args.recipients.is_empty() && args.recipient_files.is_empty();
     let recipients = if none { None } else { Some(recipients(args)?) };
-    Ok(GoOn { shipment, drives, recipients, survive: survive(args)? })
+    Ok(GoOn { recipients, survive: survive(args)? })
+}
+
+/// The shipment that was named, if one was.
+fn shipment_id(text: Option<String>) -> Result<Option<ShipmentId>, Refusal> {
+    let wrong = |text| Refusal::usage(text, "write --continue SHIPMENT as pack has printed it");
+    text.map(|id| id.parse()).transpose().map_err(wrong)
+}
+
+/// Case and path of each drive.
+fn drives(args: &PackArgs) -> Result<Vec<(String, PathBuf)>, Refusal> {
+    args.drives.iter().map(|d| drive(d)).collect()
 }
 
 /// What the arguments mean.
 fn meant(args: PackArgs) -> Result<PackOptions, Refusal> {
-    let drives = args.drives.iter().map(|d| drive(d)).collect::<Result<_, _>>()?;
     let recipients = recipients(&args)?;
     let survive = survive(&args)?;
     let checkpoint = match args.checkpoint.as_deref().map(parse_size) {
@@ -148,7 +160,6 @@ fn meant(args: PackArgs) -> Result<PackOptions, Refusal> {
     let geometry = args.geometry.as_deref().map(geometry).transpose()?;
     Ok(PackOptions {
         source: args.source.unwrap_or_default(),
-        drives,
         recipients,
         survive,
         level: args.level,

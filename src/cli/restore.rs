@@ -13,21 +13,20 @@ use crate::restorer::RestoreError;
 use crate::verbs::restore::{self as verb, RestoreJob, RestoreJobError, RestoreOutcome};
 
 /// Restores.
-pub fn restore(args: RestoreArgs, face: &Face) -> Result<Status, Refusal> {
+pub fn restore(args: &RestoreArgs, face: &Face) -> Result<Status, Refusal> {
     let identities = identities(&args.identities)?;
     let job = RestoreJob {
-        paths: args.paths,
         identities,
         to: args.to.clone(),
         give_up: args.give_up,
         salvage: args.salvage,
     };
     let outcome = match &args.missing {
-        None => verb::restore(&job, face.monitor()).map_err(refusal)?,
+        None => verb::restore(&args.paths, &job, face.monitor()).map_err(refusal)?,
         Some(path) => {
             let failed = |e| Refusal::failed(e).hint("--missing names a file that can be written");
             let list = MissingList::create(path, face.monitor()).map_err(failed)?;
-            let outcome = verb::restore(&job, &list).map_err(refusal)?;
+            let outcome = verb::restore(&args.paths, &job, &list).map_err(refusal)?;
             list.finish().map_err(failed)?;
             outcome
         }

@@ -58,7 +58,7 @@ pub fn run() -> Status {
         Command::Keygen(args) => keygen(&args, &face),
         Command::Pack(args) => pack::pack(args, &face),
         Command::Verify(args) => super::verify::verify(&args, &face),
-        Command::Restore(args) => restore::restore(args, &face),
+        Command::Restore(args) => restore::restore(&args, &face),
         Command::Ls(args) => ls::ls(args, &face),
         Command::Status(args) => status(&args, &face),
         Command::Demo(args) => super::demo::demo(args, &face),

@@ -153,7 +153,12 @@ pub struct StateFolder {
 impl StateFolder {
     /// Of this user's shipment; made if it is not there.
     pub fn of(shipment: ShipmentId) -> Result<Self, HostError> {
-        let path = state_folder()?.join(shipment.to_string());
+        Self::within(&state_folder()?, shipment)
+    }
+
+    /// The same in another place than the user's.
+    pub fn within(folder: &Path, shipment: ShipmentId) -> Result<Self, HostError> {
+        let path = folder.join(shipment.to_string());
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -241,8 +246,12 @@ impl StateFolder {
 
     /// Removes everything: the shipment is complete, or was never begun.
     pub fn remove(self) -> Result<(), HostError> {
-        std::fs::remove_dir_all(&self.path)
-            .map_err(|source| HostError::io("remove", &self.path, source))
+        // The state first: what a crash leaves without it is of no shipment in progress.
+        match std::fs::remove_file(self.path.join(STATE)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+            _ => std::fs::remove_dir_all(&self.path),
+        }
+        .map_err(|source| HostError::io("remove", &self.path, source))
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), HostError> {

@@ -134,6 +134,22 @@ pub fn plan(
     geometry: Geometry,
     need: &Need,
 ) -> Result<SetPlan, RoomError> {
+    let plan = plan_rest(drives, survive, geometry, need)?;
+    if plan.placement.stripes() == 0 {
+        let (needed, holds) = (need.payload_bytes(geometry), plan.holds_bytes);
+        let missing = needed.max(1).saturating_sub(holds).max(1);
+        return Err(RoomError::TooLittle { needed, holds, missing });
+    }
+    Ok(plan)
+}
+
+/// The same for a set that is begun: if nothing more fits, it can still be closed.
+pub fn plan_rest(
+    drives: &[DriveRoom],
+    survive: Survive,
+    geometry: Geometry,
+    need: &Need,
+) -> Result<SetPlan, RoomError> {
     let lists = list_bytes(drives, geometry, need);
     let rooms: Vec<Room> = drives.iter().map(|d| room(d, drives.len(), geometry, lists)).collect();
     let most = Placement::plan(&rooms, survive, None)?;
@@ -142,14 +158,12 @@ pub fn plan(
     let needed = need.payload_bytes(geometry);
     // One stripe more, since its last one may hold little.
     let shards = needed.div_ceil(shard_bytes.max(1)) + 1;
-    if most.stripes() == 0 {
-        let missing = needed.max(1).saturating_sub(holds_bytes).max(1);
-        return Err(RoomError::TooLittle { needed, holds: holds_bytes, missing });
-    }
     let missing_bytes = needed.saturating_sub(holds_bytes);
     let placement = Placement::plan(&rooms, survive, Some(shards.min(most.data_shards())))?;
     let file_bytes = geometry.blocks.file_bytes() as u64;
-    let mut drive_bytes = vec![0; drives.len()];
+    // Slots may be left out.
+    let slots = drives.iter().map(|d| d.slot as usize).max().unwrap_or(0);
+    let mut drive_bytes = vec![0; slots];
     for (slot, shards) in placement.shares() {
         drive_bytes[slot as usize - 1] = shards * file_bytes;
     }
@@ -221,6 +235,18 @@ mod tests {
             panic!()
         };
         assert_eq!(missing, needed);
+    }
+
+    #[test]
+    fn the_rest_of_a_set_may_lack_its_last_slots_and_any_room() {
+        let survive = Survive { cases: 1, drives: 0 };
+        let need = Need { data_bytes: GB, entries: 10, entry_bytes: 500 };
+        let without_first = &drives(&[50 * GB; 4])[1..];
+        let geometry = Geometry::for_drives(4);
+        let plan = super::plan_rest(without_first, survive, geometry, &need).unwrap();
+        assert!(plan.drive_bytes[0] == 0 && plan.drive_bytes[3] > 0);
+        let plan = super::plan_rest(&drives(&[0; 4]), survive, geometry, &need).unwrap();
+        assert_eq!(plan.placement.stripes(), 0);
     }
 
     #[test]

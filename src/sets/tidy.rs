@@ -6,12 +6,18 @@
 //!   those given, and no record on any drive names it.
 
 use super::book::Book;
-use super::open::{FoundDrive, FoundSet, chain};
-use crate::drives::DriveError;
+use super::open::{COPY, FoundDrive, FoundSet, chain};
+use crate::drives::{DriveError, ReadMode};
+use crate::format::SECOND_COPY_DRIVES;
 use crate::format::ids::{RunId, Slot, StripeId, StripeNumber, key_path, part_path, record_path};
 use crate::format::list::Hash;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use std::collections::HashSet;
+
+/// A shard's line in the checklist, at most.
+const CHECKLIST_LINE_BYTES: u64 = 128;
+/// What file systems round a small file up to.
+const UNIT_BYTES: u64 = 4096;
 
 /// Removes what a run that was broken off has left and no record names.
 pub fn remove_litter(set: &FoundSet, book: &Book, begun: &[RunId], monitor: &dyn Monitor) {
@@ -71,7 +77,7 @@ fn stripe_of(name: &str) -> Option<StripeId> {
     Some(StripeId { run: run.parse().ok()?, number })
 }
 
-/// Catalog parts that no record names, and what was written under a temporary name.
+/// Catalog parts that no record names, and what was written there under a temporary name.
 fn remove_files(
     set: &FoundSet,
     found: &FoundDrive,
@@ -83,8 +89,8 @@ fn remove_files(
     for folder in ["records", "catalog"] {
         for name in found.drive.list(&format!("{}/{folder}", set.folder))? {
             let path = format!("{folder}/{name}");
-            let unnamed = name.strip_suffix(".cat").is_some() && !parts.contains(&path);
-            if of_run(&name) && (unnamed || name.strip_suffix(".tmp").is_some()) {
+            let unnamed = has_ending(&name, "cat") && !parts.contains(&path);
+            if of_run(&name) && (unnamed || is_temporary(&name)) {
                 found.drive.remove(&format!("{}/{path}", set.folder))?;
                 removed += 1;
             }
@@ -95,12 +101,73 @@ fn remove_files(
 
 /// Removes labels and keys of a set of which nothing counts, so that it can be begun anew.
 pub fn remove_beginnings(set: &FoundSet, begun: &[RunId], monitor: &dyn Monitor) {
+    reopen(set, monitor);
     for found in set.all_drives() {
         remove_keys(set, found, begun, monitor);
         if let Err(e) = found.drive.remove(&format!("{}/label.json", set.folder)) {
             report(found, &e, monitor);
         }
     }
+}
+
+/// Says of a file's name whether it is to be removed.
+type IsMeant<'a> = &'a dyn Fn(&str) -> bool;
+
+/// Removes what closing writes, from a set whose closing was broken off: it is closed anew. And
+/// what was written beside it under a temporary name.
+pub fn reopen(set: &FoundSet, monitor: &dyn Monitor) {
+    let second = |below: &str| format!("{}/{COPY}{below}", set.folder);
+    let own = |name: &str| is_temporary(name) || ["checklist.b3", "set.txt"].contains(&name);
+    let is_any = |_: &str| true;
+    let folders: [(String, IsMeant); 5] = [
+        (second(""), &is_any),
+        (second("/records"), &is_any),
+        (second("/catalog"), &is_any),
+        (format!("{}/custody", set.folder), &is_temporary),
+        (set.folder.clone(), &own),
+    ];
+    for found in set.all_drives() {
+        let removed =
+            folders.iter().try_for_each(|(folder, is_meant)| remove_all(found, folder, is_meant));
+        if let Err(e) = removed {
+            report(found, &e, monitor);
+        }
+    }
+}
+
+fn is_temporary(name: &str) -> bool {
+    has_ending(name, "tmp")
+}
+
+fn has_ending(name: &str, ending: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, found)| found == ending)
+}
+
+/// Removes the files of these names in a folder. Folders in it are left.
+fn remove_all(found: &FoundDrive, folder: &str, is_meant: IsMeant) -> Result<(), DriveError> {
+    for name in found.drive.list(folder)?.iter().filter(|name| is_meant(name)) {
+        let path = format!("{folder}/{name}");
+        if found.drive.open(&path, ReadMode::Cached).is_ok() {
+            found.drive.remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that closing the set takes on a drive for what is there already: lines of the checklist,
+/// and second copies in a small set.
+pub fn closing_bytes(set: &FoundSet, book: &Book, drives: usize) -> u64 {
+    let lines = book.stripes().len() as u64 * CHECKLIST_LINE_BYTES;
+    if drives >= SECOND_COPY_DRIVES {
+        return lines;
+    }
+    let records = book.files().map(|(h, _)| record_path(h.run, h.number));
+    let parts = book.parts().map(|(run, part)| part_path(run, part.number));
+    let len = |path: String| {
+        let copies = set.open_copies(&path);
+        copies.first().map_or(0, |file| file.len()).next_multiple_of(UNIT_BYTES)
+    };
+    lines + records.chain(parts).map(len).sum::<u64>()
 }
 
 /// Removes the keys of runs that have nothing that counts.

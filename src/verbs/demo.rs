@@ -139,9 +139,8 @@ pub fn demo(
     tell(Told::Step("restore: from those six drives, with the key.".into()));
     let to = dir.join("restored");
     let identities = Identities::read(&[identity])?;
-    let job =
-        RestoreJob { paths: left, identities, to: to.clone(), give_up: false, salvage: false };
-    let restored = restore::restore(&job, monitor)?;
+    let job = RestoreJob { identities, to: to.clone(), give_up: false, salvage: false };
+    let restored = restore::restore(&left, &job, monitor)?;
 
     tell(Told::Step("compare: every entry, its metadata and its bytes, with the original.".into()));
     let compared = compare(&source, &to, monitor)?;
@@ -157,7 +156,6 @@ fn pack_it(
 ) -> Result<(), DemoError> {
     let options = PackOptions {
         source: source.into(),
-        drives: drives.to_vec(),
         recipients: Recipients::read(&[recipient.into()], &[])?,
         survive: Some(Survive { cases: 1, drives: 1 }),
         level: 3,
@@ -170,7 +168,7 @@ fn pack_it(
         // Small shards, so that a little data makes several stripes.
         geometry: Geometry::new(256 << 10, 64 << 10, 16).ok(),
     };
-    let packed = pack::prepare(options, &System, monitor)?.run(monitor)?.packed;
+    let packed = pack::prepare(drives, options, &System, monitor)?.run(monitor)?.packed;
     tell(Told::Result(format!(
         "{} entries, {} bytes of files, stored as {} bytes and parity in {} stripes",
         packed.entries, packed.file_bytes, packed.stored_bytes, packed.stripes

@@ -25,14 +25,12 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
-pub use go_on::{GoOn, go_on};
+pub use go_on::{GoOn, go_on, go_on_with};
 
 /// What to pack and how.
 pub struct PackOptions {
     /// the dataset
     pub source: PathBuf,
-    /// case and path of each drive; slots are given in this order
-    pub drives: Vec<(String, PathBuf)>,
     /// public keys
     pub recipients: Recipients,
     /// the rule; none: the default that the drives can keep
@@ -185,17 +183,29 @@ impl PackOutcome {
     }
 }
 
-/// Opens the drives, scans the source and plans; writes nothing to any drive.
+/// Opens the drives, by case and path, scans the source and plans; writes nothing to any drive.
+/// Slots are given in the drives' order.
 pub fn prepare<'a>(
+    drives: &[(String, PathBuf)],
     options: PackOptions,
     entropy: &'a dyn Entropy,
     monitor: &dyn Monitor,
 ) -> Result<Prepared<'a>, PackJobError> {
-    let opened = drives::open_drives(&options.drives, monitor)?;
-    drives::check_apart(&options.source, &options.drives)?;
-    let filter = Filter::new(&options.exclude)?;
+    let opened = drives::open_drives(drives, monitor)?;
+    drives::check_apart(&options.source, drives)?;
     let folder = StateFolder::of(ShipmentId(random_id(entropy)?))?;
-    let prepared = scan_and_plan(options, filter, opened, &folder, entropy, monitor);
+    prepare_on(opened, folder, options, entropy, monitor)
+}
+
+/// The same with drives that are open, and the state in this folder.
+pub fn prepare_on<'a>(
+    opened: Vec<SetDrive>,
+    folder: StateFolder,
+    options: PackOptions,
+    entropy: &'a dyn Entropy,
+    monitor: &dyn Monitor,
+) -> Result<Prepared<'a>, PackJobError> {
+    let prepared = scan_and_plan(options, opened, &folder, entropy, monitor);
     if prepared.is_err() {
         folder.remove()?;
     }
@@ -204,12 +214,12 @@ pub fn prepare<'a>(
 
 fn scan_and_plan<'a>(
     options: PackOptions,
-    filter: Filter,
     opened: Vec<SetDrive>,
     folder: &StateFolder,
     entropy: &'a dyn Entropy,
     monitor: &dyn Monitor,
 ) -> Result<Prepared<'a>, PackJobError> {
+    let filter = Filter::new(&options.exclude)?;
     monitor.phase(Phase::Scan, 0);
     let mut writer = FrozenWriter::create(&folder.list_path())?;
     let mut entry_bytes = 0;
@@ -224,6 +234,7 @@ fn scan_and_plan<'a>(
         survive: options.survive,
         geometry: options.geometry,
         left_out: Vec::new(),
+        earlier_bytes: None,
     };
     let (plan, free_bytes) = drives::plan(&wanted, &opened, &need, monitor)?;
     let source = Source::open(&options.source)?;

@@ -12,10 +12,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What to restore, from where and how.
+/// How to restore, and where to.
 pub struct RestoreJob {
-    /// the drives
-    pub paths: Vec<PathBuf>,
     /// secret keys
     pub identities: Identities,
     /// the folder
@@ -110,9 +108,21 @@ fn awaited(done: &BTreeMap<u32, Done>, here: &[SetNumber]) -> Vec<String> {
     awaited
 }
 
-/// Restores all sets on the drives, one after the other.
-pub fn restore(job: &RestoreJob, monitor: &dyn Monitor) -> Result<RestoreOutcome, RestoreJobError> {
-    let sets = open::one_shipment(&job.paths, monitor)?;
+/// Restores all sets on these drives, one after the other.
+pub fn restore(
+    paths: &[PathBuf],
+    job: &RestoreJob,
+    monitor: &dyn Monitor,
+) -> Result<RestoreOutcome, RestoreJobError> {
+    restore_sets(&open::one_shipment(paths, monitor)?, job, monitor)
+}
+
+/// Restores sets that were found, at least one, all of one shipment.
+pub fn restore_sets(
+    sets: &[FoundSet],
+    job: &RestoreJob,
+    monitor: &dyn Monitor,
+) -> Result<RestoreOutcome, RestoreJobError> {
     let opened: Vec<_> = sets
         .iter()
         .map(|set| {

@@ -38,7 +38,7 @@ pub struct Oracle {
     /// its files
     pub files: Vec<FileFacts>,
     /// path and target of the hard links
-    links: Vec<(Vec<u8>, Vec<u8>)>,
+    pub links: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// What cannot be had.

@@ -25,7 +25,12 @@ pub struct Shipment {
 impl Shipment {
     /// Folders for a journey: a drive for each of `cases`' drives, and a new identity.
     pub fn new(cases: &[usize]) -> Self {
-        let root = tempfile::Builder::new().prefix("holdall-test-").tempdir().unwrap();
+        Self::within(&std::env::temp_dir(), cases)
+    }
+
+    /// The same within a folder.
+    pub fn within(folder: &Path, cases: &[usize]) -> Self {
+        let root = tempfile::Builder::new().prefix("holdall-test-").tempdir_in(folder).unwrap();
         let mut drives = Vec::new();
         for (case, count) in ('a'..).zip(cases) {
             for number in 1..=*count {

@@ -60,6 +60,9 @@ pub(super) struct Asked {
     pub geometry: Option<Geometry>,
     /// drives that are left out, by slot from 0
     pub left_out: Vec<usize>,
+    /// bytes that closing the set takes on each drive for what earlier runs have put there; none:
+    /// the set is not begun
+    pub earlier_bytes: Option<u64>,
 }
 
 /// The plan, and the bytes each drive has free.
@@ -86,7 +89,8 @@ pub(super) fn plan(
         drive_rooms.push(DriveRoom {
             slot: i as u16 + 1,
             case,
-            free_bytes: room.free_bytes / sharing,
+            free_bytes: (room.free_bytes / sharing)
+                .saturating_sub(asked.earlier_bytes.unwrap_or(0)),
             unit_bytes: room.unit_bytes,
         });
     }
@@ -94,8 +98,10 @@ pub(super) fn plan(
         (0..cases.len()).map(|c| drive_rooms.iter().filter(|d| d.case == c).count()).collect();
     let survive = asked.survive.unwrap_or_else(|| Survive::default_for(&per_case));
     let geometry = asked.geometry.unwrap_or_else(|| Geometry::for_drives(drives.len()));
-    let plan = room::plan(&drive_rooms, survive, geometry, need)
+    let plan = if asked.earlier_bytes.is_some() { room::plan_rest } else { room::plan };
+    let mut plan = plan(&drive_rooms, survive, geometry, need)
         .map_err(|source| PackJobError::Plan { survive, source })?;
+    plan.drive_bytes.resize(drives.len(), 0);
     note_shared_devices(drives, &rooms, monitor);
     let mut free_bytes = vec![0; drives.len()];
     drive_rooms.iter().for_each(|d| free_bytes[d.slot as usize - 1] = d.free_bytes);

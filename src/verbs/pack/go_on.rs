@@ -6,7 +6,8 @@
 //! - Always holds: (1) what the drives' records say counts; the state only says what belongs to
 //!   them, and one of its two marks must be it; (2) a set that is gone on with gets a new run with a
 //!   new key; (3) a file is removed from a drive only if this machine's state knows its run, its
-//!   name is one of ours and no record names it.
+//!   name is one of ours and no record names it; (4) a set is closed when the state says so, which
+//!   is after its read-back: what a closing that was broken off has written is written anew.
 
 use super::{PackJobError, Prepared, drives};
 use crate::dataset::Source;
@@ -18,47 +19,51 @@ use crate::format::record::PartRecord;
 use crate::format::set::PartLine;
 use crate::host::state::{Mark, State, StateFolder, UnclosedSet};
 use crate::keys::recipients::Recipients;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Recording};
 use crate::packer::{Begin, Earlier, SetDrive};
 use crate::plan::room::{Geometry, Need};
 use crate::plan::survive::Survive;
 use crate::sets::open;
 use crate::sets::{Book, FoundSet, tidy};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// With what to go on.
 pub struct GoOn {
-    /// which shipment; none if only one is in progress
-    pub shipment: Option<ShipmentId>,
-    /// case and path of each drive
-    pub drives: Vec<(String, PathBuf)>,
     /// public keys; none: those that were given at first
     pub recipients: Option<Recipients>,
     /// the rule of a new set; none: what was asked for at first
     pub survive: Option<Survive>,
 }
 
-/// Plans what is left; none if nothing is.
+/// Plans what is left of a shipment, with these drives by case and path; none if nothing is left.
+/// The shipment need not be named if only one is in progress.
 pub fn go_on<'a>(
+    shipment: Option<ShipmentId>,
+    drives: &[(String, PathBuf)],
     options: GoOn,
     entropy: &'a dyn Entropy,
     monitor: &dyn Monitor,
 ) -> Result<Option<Prepared<'a>>, PackJobError> {
-    let Some(folder) = folder_of(options.shipment)? else { return Ok(None) };
+    let Some(folder) = folder_of(shipment)? else { return Ok(None) };
+    drives::check_apart(Path::new(&folder.load()?.asked.source), drives)?;
+    let opened = drives::open_drives(drives, monitor)?;
+    go_on_with(opened, folder, options, entropy, monitor)
+}
+
+/// The same with drives that are open, and the state in this folder.
+pub fn go_on_with<'a>(
+    opened: Vec<SetDrive>,
+    folder: StateFolder,
+    options: GoOn,
+    entropy: &'a dyn Entropy,
+    monitor: &dyn Monitor,
+) -> Result<Option<Prepared<'a>>, PackJobError> {
     let mut state = folder.load()?;
     let list = folder.list()?;
-    let source_path = PathBuf::from(&state.asked.source);
-    drives::check_apart(&source_path, &options.drives)?;
-    let opened = drives::open_drives(&options.drives, monitor)?;
-    let mut found = found_sets(&opened, &state, monitor);
+    let found = found_sets(&opened, &state, monitor);
     let begun = match state.unclosed.clone() {
-        Some(unclosed) => {
-            let begun = resume(&mut state, &unclosed, &found, monitor)?;
-            // What is begun anew is not carried.
-            found.retain(|set| begun.is_some() || set.set != unclosed.number);
-            begun
-        }
+        Some(unclosed) => resume(&folder, &mut state, &unclosed, &found, monitor)?,
         None => None,
     };
     if list.count() == state.cursor.entries && state.unclosed.is_none() {
@@ -66,6 +71,7 @@ pub fn go_on<'a>(
         return Ok(None);
     }
     let asked_rule = options.survive.map(|rule| rule.to_string());
+    let earlier_bytes = begun.as_ref().map(|begun| begun.closing_bytes);
     let (set_drives, begin, rule, geometry) = match begun {
         Some(begun) => {
             let (rule, blocks) = (begun.set.survive.clone(), begun.set.blocks);
@@ -74,7 +80,7 @@ pub fn go_on<'a>(
             (begun.drives, begun.begin, Some(rule), geometry)
         }
         None => {
-            refuse_carriers(&found)?;
+            refuse_carriers(&found, state.sets)?;
             let begin =
                 Begin { cursor: state.cursor.clone(), before: state.before, ..Begin::default() };
             let rule = asked_rule.or_else(|| state.asked.survive.clone());
@@ -87,7 +93,9 @@ pub fn go_on<'a>(
         survive: rule.as_deref().map(str::parse).transpose().map_err(wrong)?,
         geometry: geometry.and_then(|(c, b, n)| Geometry::new(c, b, n).ok()),
         left_out: begin.left_out.clone(),
+        earlier_bytes,
     };
+    let source = Source::open(Path::new(&state.asked.source))?;
     let (plan, free_bytes) =
         drives::plan(&wanted, &set_drives, &need_after(&state, &begin), monitor)?;
     let recipients = match options.recipients {
@@ -99,7 +107,7 @@ pub fn go_on<'a>(
         recipients,
         folder,
         list,
-        source: Source::open(&source_path)?,
+        source,
         drives: set_drives,
         begin,
         set,
@@ -128,14 +136,19 @@ fn folder_of(shipment: Option<ShipmentId>) -> Result<Option<StateFolder>, PackJo
 /// The sets of the shipment on these drives.
 fn found_sets(opened: &[SetDrive], state: &State, monitor: &dyn Monitor) -> Vec<FoundSet> {
     let drives: Vec<_> = opened.iter().map(|d| d.drive.clone()).collect();
-    let mut found = open::find(&drives, monitor);
+    // Of a set of which nothing counts yet, a drive may lack everything: that is no damage.
+    let unclosed = state.unclosed.as_ref();
+    let nothing_counts =
+        unclosed.is_some_and(|set| set.runs.is_empty() && set.committed.run.is_none());
+    let silent = Recording::default();
+    let mut found = open::find(&drives, if nothing_counts { &silent } else { monitor });
     found.retain(|set| set.shipment == state.shipment);
     found
 }
 
-/// A new set is not put on drives that carry another one of the same shipment.
-fn refuse_carriers(found: &[FoundSet]) -> Result<(), PackJobError> {
-    let Some(set) = found.first() else { return Ok(()) };
+/// A new set is not put on drives that carry a closed one of the same shipment.
+fn refuse_carriers(found: &[FoundSet], closed: u32) -> Result<(), PackJobError> {
+    let Some(set) = found.iter().find(|set| set.set.0 <= closed) else { return Ok(()) };
     let names: Vec<_> = set.all_drives().map(|d| d.drive.name()).collect();
     let why = format!("{} carries it already: go on with other drives", names.join(", "));
     Err(PackJobError::Resume { set: set.name(), why })
@@ -158,11 +171,14 @@ struct Begun {
     set: UnclosedSet,
     drives: Vec<SetDrive>,
     begin: Begin,
+    /// bytes that closing it takes on each drive for what is there
+    closing_bytes: u64,
 }
 
-/// Finds out how far the unclosed set is, and makes its drives ready. None if it is closed after
-/// all, or has nothing that counts and is begun anew.
+/// Finds out how far the unclosed set is, and makes its drives ready. None if it has nothing that
+/// counts and is begun anew.
 fn resume(
+    folder: &StateFolder,
     state: &mut State,
     unclosed: &UnclosedSet,
     found: &[FoundSet],
@@ -177,17 +193,19 @@ fn resume(
         }
         return Err(refuse("none of these drives carries it: attach its drives".into()));
     };
-    let book = Book::open(set, None, monitor);
+    // A crash leaves the last files on some drives only: what is lacking is given to the others, and
+    // who cannot be given it is told then.
+    let told = Recording::default();
+    let book = Book::open(set, None, &told);
+    if book.gaps {
+        told.problems().into_iter().for_each(|problem| monitor.problem(problem));
+    }
     let mark = mark_of(unclosed, &book).ok_or_else(|| {
         refuse("its records on the drives are not those that this machine wrote last".into())
     })?;
-    if let Some(text) = set.set_text(monitor) {
-        state.closed(&mark.cursor, text.root());
-        return if text.last || mark.cursor.entries == state.totals.entries {
-            Ok(None)
-        } else {
-            Err(refuse("it is closed: go on with other drives".into()))
-        };
+    let text = set.set_text(monitor);
+    if text.is_some_and(|text| !text.runs.iter().all(|run| unclosed.begun.contains(&run.run))) {
+        return Err(refuse("it was closed by another machine".into()));
     }
     tidy::remove_litter(set, &book, &unclosed.begun, monitor);
     if book.stripes().is_empty() {
@@ -196,6 +214,8 @@ fn resume(
         return Ok(None);
     }
     let agreeing = tidy::level(set, &book, monitor);
+    tidy::reopen(set, monitor);
+    let closing_bytes = tidy::closing_bytes(set, &book, unclosed.cases.len());
     let mut runs = unclosed.runs.clone();
     runs.extend(mark.run.clone());
     let resumed = UnclosedSet {
@@ -205,12 +225,12 @@ fn resume(
         ..unclosed.clone()
     };
     let (drives, left_out) = slots(set, &resumed, &agreeing);
-    let index = StateFolder::of(state.shipment)?.load_index(&mark)?;
+    let index = folder.load_index(&mark)?;
     let earlier = Earlier { runs, parts: parts(&book), index, files: files(&book) };
     let begin =
         Begin { cursor: mark.cursor, earlier: Some(earlier), before: state.before, left_out };
     state.unclosed = Some(resumed.clone());
-    Ok(Some(Begun { set: resumed, drives, begin }))
+    Ok(Some(Begun { set: resumed, drives, begin, closing_bytes }))
 }
 
 /// The mark that the records on the drives agree with.
