@@ -277,6 +277,18 @@ impl Drive for Flaky {
         self.inner.commit(path, bytes)
     }
 
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.inner.replace(path, bytes)
+    }
+
+    fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
+        self.inner.rewrite(path, pieces)
+    }
+
+    fn remove_folder(&self, path: &str) -> Result<(), DriveError> {
+        self.inner.remove_folder(path)
+    }
+
     fn remove(&self, path: &str) -> Result<(), DriveError> {
         self.inner.remove(path)
     }
