@@ -23,7 +23,7 @@ use std::path::PathBuf;
 pub fn pack(args: PackArgs, face: &Face) -> Result<Status, Refusal> {
     let yes = args.yes;
     let prepared = if let Some(shipment) = args.go_on.clone() {
-        match verb::go_on(going_on(args, shipment)?, &System, face.monitor()).map_err(refusal)? {
+        match verb::go_on(going_on(&args, shipment)?, &System, face.monitor()).map_err(refusal)? {
             Some(prepared) => prepared,
             None => return Ok(nothing_left(face)),
         }
@@ -117,13 +117,13 @@ fn ask_for_more(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
 }
 
 /// With what to go on.
-fn going_on(args: PackArgs, shipment: Option<String>) -> Result<GoOn, Refusal> {
+fn going_on(args: &PackArgs, shipment: Option<String>) -> Result<GoOn, Refusal> {
     let wrong = |text| Refusal::usage(text, "write --continue SHIPMENT as pack has printed it");
     let shipment = shipment.map(|id| id.parse()).transpose().map_err(wrong)?;
     let drives = args.drives.iter().map(|d| drive(d)).collect::<Result<_, _>>()?;
     let none = args.recipients.is_empty() && args.recipient_files.is_empty();
-    let recipients = if none { None } else { Some(recipients(&args)?) };
-    Ok(GoOn { shipment, drives, recipients, survive: survive(&args)? })
+    let recipients = if none { None } else { Some(recipients(args)?) };
+    Ok(GoOn { shipment, drives, recipients, survive: survive(args)? })
 }
 
 /// What the arguments mean.
@@ -196,7 +196,7 @@ fn geometry(text: &str) -> Result<Geometry, Refusal> {
 }
 
 /// What to do about a drive that cannot be used.
-fn drive_hint(error: &DriveError) -> &'static str {
+pub fn drive_hint(error: &DriveError) -> &'static str {
     match error.source.kind() {
         ErrorKind::ReadOnlyFilesystem => {
             "it is mounted read-only: look for a write-protect switch, or mount it writable"

@@ -72,6 +72,7 @@ fn stripe_of(name: &str) -> Option<StripeId> {
 }
 
 /// Catalog parts that no record names, and what was written under a temporary name.
+#[allow(clippy::case_sensitive_file_extension_comparisons, reason = "names as holdall gives them")]
 fn remove_files(
     set: &FoundSet,
     found: &FoundDrive,

@@ -53,6 +53,7 @@ pub enum RestoreJobError {
 }
 
 /// What was restored.
+#[allow(clippy::struct_excessive_bools, reason = "each says something of its own")]
 #[derive(Default)]
 pub struct RestoreOutcome {
     /// all sets together
