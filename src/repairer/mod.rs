@@ -229,6 +229,7 @@ fn finish(
         }
         check_papers(found, job.set, job.book, job.text, keys, monitor)
     });
+    targets.iter().for_each(Target::probe);
     let unread: Vec<&Hurt> = left.values().flatten().collect();
     let skipped = repaired.beyond.len() + repaired.waiting.len();
     for (target, left_files) in targets.iter().zip(bad_papers) {

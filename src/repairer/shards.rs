@@ -226,6 +226,7 @@ impl Shards<'_> {
 
     /// Too little is left of a stripe: it is skipped, and told.
     fn tell_lacking(&self, record: &StripeRecord, stripe: &Stripe, healed: &Mutex<Healed>) {
+        self.targets.iter().for_each(Target::probe);
         let absent = |slot| !self.targets.iter().any(|t| t.found.label.slot == slot && !t.is_out());
         let would_help: Vec<String> = record
             .shards

@@ -53,6 +53,17 @@ impl<'a> Target<'a> {
         self.out.store(true, Ordering::SeqCst);
     }
 
+    /// Looks if it still answers; one that does not is told and left out.
+    pub fn probe(&self) {
+        if !self.is_out()
+            && self.drive().list("").is_err()
+            && !self.out.swap(true, Ordering::SeqCst)
+        {
+            let name = self.drive().name();
+            self.monitor.problem(Problem::new(ProblemKind::Drive, name, "it no longer answers"));
+        }
+    }
+
     /// Was anything written to it?
     pub fn is_written(&self) -> bool {
         let counts = [&self.blocks, &self.shards, &self.papers];
