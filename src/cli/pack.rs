@@ -10,6 +10,7 @@ use super::{rounds, show};
 use crate::dataset::ScanError;
 use crate::drives::DriveError;
 use crate::entropy::System;
+use crate::format::ids::set_folder;
 use crate::keys::recipients::{KeyError, Recipients};
 use crate::packer::Checkpoint;
 use crate::plan::place::PlaceError;
@@ -44,7 +45,15 @@ fn sets(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
     loop {
         show_plan(&prepared, face);
         let facts = show::PlanFacts::of(&prepared);
-        let outcome = prepared.run(face.monitor()).map_err(refusal)?;
+        let (shipment, set) = (prepared.shipment(), prepared.set);
+        let outcome = prepared.run(face.monitor()).map_err(|e| match e {
+            PackJobError::Pack(_) => Refusal::failed(e).hint(format!(
+                "set {} was left unfinished, and holdall verify says what it holds; make room, or \
+                 replace what failed, then holdall pack --continue {shipment} with its drives",
+                set_folder(shipment, set),
+            )),
+            e => refusal(e),
+        })?;
         face.finish();
         face.print_problems();
         if face.is_json() {
@@ -85,7 +94,7 @@ fn show_plan(prepared: &Prepared, face: &Face) {
 fn nothing_left(face: &Face) -> Status {
     face.finish();
     if face.is_json() {
-        emit(&serde_json::json!({"event": "nothing-left"}));
+        emit(&serde_json::json!({"event": "nothing-left", "shipment": null}));
     } else {
         out("Nothing is left to do: no shipment is in progress on this machine.\n");
     }

@@ -28,6 +28,9 @@ pub fn verify(args: &VerifyArgs, face: &Face) -> Result<Status, Refusal> {
     for set in &sets {
         if face.is_json() {
             emit(&verify_json(set));
+            if let Some(decoded) = &set.decoded {
+                emit(&decoded_json(set, decoded));
+            }
         } else {
             out(&verified(set));
         }
@@ -138,8 +141,10 @@ fn decoded_text(d: &Decoded) -> String {
     t
 }
 
-fn decoded_json(d: &Decoded) -> Value {
+fn decoded_json(set: &SetOutcome, d: &Decoded) -> Value {
     json!({
+        "event": "decoded",
+        "set": set.name,
         "files": d.restored.files,
         "file_bytes": d.restored.file_bytes,
         "entries": d.restored.entries,
@@ -176,7 +181,6 @@ fn verify_json(set: &SetOutcome) -> Value {
             "vanished": d.report.vanished,
         })).collect::<Vec<_>>(),
         "verdict": verdict_json(&set.verdict),
-        "decoded": set.decoded.as_ref().map(decoded_json),
     })
 }
 

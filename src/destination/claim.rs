@@ -87,7 +87,12 @@ pub(super) fn claim(
             let alone = holds_only(root, |name| name == WORK.as_bytes()).map_err(look)?
                 && holds_only(&work, |name| is_unfinished(name, CLAIM)).map_err(look)?;
             if !alone {
-                return Err(not_empty());
+                // Unless another process has claimed it meanwhile.
+                let Some(bytes) = read_file(&work, CLAIM).map_err(look)? else {
+                    return Err(not_empty());
+                };
+                check(&bytes, dir, shipment)?;
+                return Ok((work, Opened::Resumed));
             }
         }
         Err(error) if is_not_a_folder(&error) => return Err(not_empty()),

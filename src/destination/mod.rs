@@ -171,7 +171,7 @@ impl Destination {
 
     /// Ends the restore: syncs, and removes `DIR/.holdall`. DIR keeps the mode and times that
     /// [`Self::finish_folder`] gave it.
-    pub fn complete(self) -> Result<(), DestinationError> {
+    pub fn complete(&self) -> Result<(), DestinationError> {
         self.sync()?;
         let failed = |error| DestinationError::io("remove", WORK.as_bytes())(error);
         let root = self.folders.root();
@@ -192,6 +192,11 @@ impl Destination {
         let _ = rustix::fs::fchmod(root, Mode::from_raw_mode(before.st_mode & 0o7777));
         let _ = rustix::fs::futimens(root, &times);
         rustix::fs::fsync(root).map_err(DestinationError::io("sync", self.shown_dir()))
+    }
+
+    /// Has another process, which restored other sets into DIR, ended the restore?
+    pub fn was_completed(&self) -> bool {
+        matches!(state::read_file(&self.work, CLAIM), Ok(None))
     }
 
     /// Removes the working folder. The claim goes last, so that a DIR whose completion is cut short

@@ -19,7 +19,8 @@ const UNFINISHED: &str = ".new";
 
 /// Writes `name` in `folder` under another name, syncs, renames, syncs the folder.
 pub(super) fn replace_file(folder: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = format!("{name}{UNFINISHED}");
+    // Another process may be saving the same.
+    let unfinished = format!("{name}.{:016x}{UNFINISHED}", getrandom::u64()?);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
     let mut file = open_at(folder, unfinished.as_bytes(), flags, 0o600)?;
     file.write_all(bytes)?;
@@ -41,7 +42,8 @@ pub(super) fn read_file(folder: &Dir, name: &str) -> io::Result<Option<Vec<u8>>>
 
 /// Whether `name` is what a save of `file` leaves when it is cut short.
 pub(super) fn is_unfinished(name: &[u8], file: &str) -> bool {
-    name.strip_suffix(UNFINISHED.as_bytes()) == Some(file.as_bytes())
+    let beginning = name.strip_suffix(UNFINISHED.as_bytes());
+    beginning.is_some_and(|beginning| beginning.starts_with(file.as_bytes()))
 }
 
 impl Destination {

@@ -78,7 +78,9 @@ fn assert_metadata(path: &Path, entry: &Entry) {
 }
 
 fn parts_left(dir: &Path) -> usize {
-    fs::read_dir(dir.join(".holdall/parts")).unwrap().count()
+    let parts = |process: fs::DirEntry| fs::read_dir(process.path()).unwrap().count();
+    let processes = fs::read_dir(dir.join(".holdall/parts")).unwrap();
+    processes.map(|process| parts(process.unwrap())).sum()
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub struct OpenSet<'a> {
 }
 
 /// How to restore.
-#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RestoreOptions {
     /// drives that are not here never come: what they hold is lost

@@ -72,7 +72,6 @@ fn stripe_of(name: &str) -> Option<StripeId> {
 }
 
 /// Catalog parts that no record names, and what was written under a temporary name.
-#[allow(clippy::case_sensitive_file_extension_comparisons, reason = "names as holdall gives them")]
 fn remove_files(
     set: &FoundSet,
     found: &FoundDrive,
@@ -84,8 +83,8 @@ fn remove_files(
     for folder in ["records", "catalog"] {
         for name in found.drive.list(&format!("{}/{folder}", set.folder))? {
             let path = format!("{folder}/{name}");
-            let unnamed = name.ends_with(".cat") && !parts.contains(&path);
-            if of_run(&name) && (unnamed || name.ends_with(".tmp")) {
+            let unnamed = name.strip_suffix(".cat").is_some() && !parts.contains(&path);
+            if of_run(&name) && (unnamed || name.strip_suffix(".tmp").is_some()) {
                 found.drive.remove(&format!("{}/{path}", set.folder))?;
                 removed += 1;
             }

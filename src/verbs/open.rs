@@ -109,6 +109,13 @@ fn named_shipments(paths: &[PathBuf]) -> BTreeSet<ShipmentId> {
 pub fn sets(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FoundSet>, OpenError> {
     let drives = drives(paths)?;
     let mut found = open::find(&drives, monitor);
+    for drive in &drives {
+        let carries = |set: &FoundSet| set.all_drives().any(|d| Arc::ptr_eq(&d.drive, drive));
+        if !found.is_empty() && !found.iter().any(carries) {
+            let detail = "it was named, but carries no set: is it another drive?";
+            monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), detail));
+        }
+    }
     let named = named_shipments(paths);
     if !named.is_empty() {
         found.retain(|set| named.contains(&set.shipment));
@@ -121,13 +128,6 @@ pub fn sets(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FoundSet>, O
         let searched =
             if named.is_empty() { "any mounted file system".into() } else { named.join(", ") };
         return Err(OpenError::NoSet { searched });
-    }
-    for drive in drives {
-        let carries = |set: &FoundSet| set.all_drives().any(|d| Arc::ptr_eq(&d.drive, &drive));
-        if !found.iter().any(carries) {
-            let detail = "it was named, but carries no set: is it another drive?";
-            monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), detail));
-        }
     }
     Ok(found)
 }

@@ -53,7 +53,7 @@ pub enum RestoreJobError {
 }
 
 /// What was restored.
-#[allow(clippy::struct_excessive_bools, reason = "each says something of its own")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 #[derive(Default)]
 pub struct RestoreOutcome {
     /// all sets together
@@ -164,7 +164,10 @@ pub fn restore(job: &RestoreJob, monitor: &dyn Monitor) -> Result<RestoreOutcome
             break;
         }
     }
-    complete(job, destination, &here, &mut outcome, monitor)?;
+    match complete(job, &destination, &here, &mut outcome, monitor) {
+        Err(_) if destination.was_completed() => outcome.awaited.clear(),
+        result => result?,
+    }
     Ok(outcome)
 }
 
@@ -186,17 +189,17 @@ fn note_missing(set: &FoundSet, book: &Book, outcome: &mut RestoreOutcome, monit
 /// What can only be done when all sets are there: links across them, and the end.
 fn complete(
     job: &RestoreJob,
-    destination: Destination,
+    destination: &Destination,
     here: &[SetNumber],
     outcome: &mut RestoreOutcome,
     monitor: &dyn Monitor,
 ) -> Result<(), RestoreJobError> {
     let destination_error = |source| RestoreJobError::Destination { path: job.to.clone(), source };
     outcome.attributes_left = destination.attributes_left_out();
-    let done = done(&destination).map_err(destination_error)?;
+    let done = done(destination).map_err(destination_error)?;
     outcome.awaited = awaited(&done, here);
     for set in done.keys() {
-        for link in restorer::finish::waiting_links(&destination, SetNumber(*set))
+        for link in restorer::finish::waiting_links(destination, SetNumber(*set))
             .map_err(|source| RestoreJobError::Restore { path: job.to.clone(), source })?
         {
             outcome.restored.waiting += 1;

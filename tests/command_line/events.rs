@@ -89,7 +89,8 @@ fn every_event_is_documented_with_all_its_fields() {
         words.iter().map(OsString::from).chain(paths.iter().cloned()).collect()
     };
     let key = shipment.key.to_str().unwrap();
-    run(with(&["verify", "--json"], &paths)).expect(0);
+    run(with(&["verify", "--json", "-i", key], &paths)).expect(0);
+    run(with(&["pack", "--json", "--continue", "--drive", "a=."], &[])).expect(0);
     run(with(&["status", "--json"], &paths[1..])).expect(3);
     run(with(&["ls", "--json", "-i", key], &paths)).expect(0);
     let to = shipment.new_destination();

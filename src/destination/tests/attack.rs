@@ -293,7 +293,7 @@ fn a_working_folder_that_leads_out() {
     fs::remove_file(dir.join(".holdall")).unwrap();
 
     drop(Destination::open(&dir, "a").unwrap());
-    fs::remove_dir(dir.join(".holdall/parts")).unwrap();
+    fs::remove_dir_all(dir.join(".holdall/parts")).unwrap();
     symlink(&outside, dir.join(".holdall/parts")).unwrap();
     assert!(Destination::open(&dir, "a").is_err());
     fs::remove_file(dir.join(".holdall/parts")).unwrap();
@@ -359,7 +359,7 @@ proptest! {
         }
         scene.assert_untouched();
         prop_assert_eq!(parts_left(&scene.dir), 0);
-        prop_assert_eq!(fs::read_dir(scene.dir.join(".holdall")).unwrap().count(), 2);
+        prop_assert_eq!(fs::read_dir(scene.dir.join(".holdall")).unwrap().count(), 3);
         scene.destination.complete().unwrap();
     }
 }
