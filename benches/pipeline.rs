@@ -55,6 +55,15 @@ impl Drive for NullDrive {
     fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
         self.0.commit(path, bytes)
     }
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.0.replace(path, bytes)
+    }
+    fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
+        self.0.rewrite(path, pieces)
+    }
+    fn remove_folder(&self, path: &str) -> Result<(), DriveError> {
+        self.0.remove_folder(path)
+    }
     fn remove(&self, path: &str) -> Result<(), DriveError> {
         Drive::remove(&self.0, path)
     }

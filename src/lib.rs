@@ -16,6 +16,7 @@
 //!            drives      mounted file systems or memory, a writer thread each
 //!               ┆        (four suitcases on the way)
 //!             sets       what is found at the far end: records, damage, rebuilt blocks
+//!               │  └─ repairer   made whole again where it lies, or on new drives
 //!               │
 //!           catalog      the entries, sealed, the same on every drive
 //!               │
@@ -44,6 +45,8 @@ pub mod packer;
 
 pub mod catalog;
 pub mod sets;
+
+pub mod repairer;
 
 pub mod destination;
 pub mod restorer;

@@ -19,6 +19,8 @@ pub enum Phase {
     ReadBack,
     /// checking every block
     Verify,
+    /// making damaged and lost files whole again
+    Repair,
     /// opening and decoding everything, to nowhere
     Decode,
     /// putting files back
@@ -35,6 +37,7 @@ impl Phase {
             Self::Pack => "pack",
             Self::ReadBack => "read back",
             Self::Verify => "verify",
+            Self::Repair => "repair",
             Self::Decode => "decode",
             Self::Restore => "restore",
             Self::Finish => "finish",

@@ -18,7 +18,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-const COMMANDS: [&str; 7] = ["keygen", "pack", "verify", "restore", "ls", "status", "demo"];
+const COMMANDS: [&str; 9] =
+    ["keygen", "pack", "verify", "repair", "restore", "ls", "status", "erase", "demo"];
 
 /// The program, with its state and its temporary files in `folder`.
 fn holdall(folder: &Path) -> Command {
@@ -354,6 +355,7 @@ mod keys {
 
 mod command_line {
     mod drives;
+    mod erase;
     mod events;
     mod output;
     mod readme;

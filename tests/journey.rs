@@ -14,6 +14,8 @@ mod journey {
     mod losses;
     mod matrix;
     mod papers;
+    mod repair;
+    mod repair_onto;
     mod resume;
     mod rounds;
     mod roundtrip;

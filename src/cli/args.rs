@@ -42,6 +42,11 @@ pub enum Command {
   holdall verify /media/usb1 /media/usb2     without paths: all mounted drives
   holdall verify -i me.key                   opens and decodes every file besides")]
     Verify(VerifyArgs),
+    /// Make drives whole again, in place or on new drives for lost ones; needs no key
+    #[command(after_help = "Example:
+  holdall repair /media/usb1 /media/usb2 /media/usb3
+  holdall repair /media/usb1 /media/usb2 --onto c=/media/new")]
+    Repair(RepairArgs),
     /// Restore a dataset from whatever drives are here
     #[command(after_help = "Example:
   holdall restore /media/usb1 /media/usb2 -i me.key --to photos-again")]
@@ -54,6 +59,11 @@ pub enum Command {
     #[command(after_help = "Example:
   holdall status                             all mounted drives")]
     Status(PathsArgs),
+    /// Remove a set from drives, by its name, and nothing else
+    #[command(after_help = "Example:
+  holdall status /media/usb1                 says which sets lie there
+  holdall erase /media/usb1 /media/usb2 --set 0123456789abcdef-001")]
+    Erase(EraseArgs),
     /// Show the whole journey on small data: pack, lose a case, verify, restore
     #[command(after_help = "Example:
   holdall demo                               in a temporary folder, removed afterwards
@@ -128,6 +138,36 @@ pub struct VerifyArgs {
     /// Your identity (repeatable): opens and decodes everything, and writes nothing
     #[arg(short, long = "identity", value_name = "FILE")]
     pub identities: Vec<PathBuf>,
+}
+
+/// repair
+#[derive(Args)]
+pub struct RepairArgs {
+    /// Drives: mount points, or folders in them; without any, all mounted drives
+    pub paths: Vec<PathBuf>,
+    /// Rebuild a lost drive on this new one: the case it goes into, and its path (repeatable)
+    #[arg(long, value_name = "CASE=PATH")]
+    pub onto: Vec<String>,
+    /// The slot that the new drive takes [default: the lowest missing one of its case]
+    #[arg(long, value_name = "N", requires = "onto")]
+    pub slot: Option<u16>,
+    /// Where copies differ, the set whose root (b3sum set.txt) is ROOT is the right one
+    #[arg(long, value_name = "ROOT")]
+    pub expect: Option<String>,
+}
+
+/// erase
+#[derive(Args)]
+pub struct EraseArgs {
+    /// Drives: mount points, or folders in them
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// The set, as its folder is called, or its shipment if the drives have one set of it
+    #[arg(long = "set", value_name = "ID")]
+    pub set: String,
+    /// Ask nothing
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// status

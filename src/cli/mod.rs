@@ -10,12 +10,14 @@
 
 pub mod args;
 mod demo;
+mod erase;
 pub mod exit;
 pub mod face;
 pub mod json;
 mod ls;
 mod missing;
 mod pack;
+mod repair;
 mod restore;
 mod rounds;
 pub mod run;

@@ -216,7 +216,7 @@ fn geometry(text: &str) -> Result<Geometry, Refusal> {
 }
 
 /// What to do about a drive that cannot be used.
-fn drive_hint(error: &DriveError) -> &'static str {
+pub fn drive_hint(error: &DriveError) -> &'static str {
     match error.source.kind() {
         ErrorKind::ReadOnlyFilesystem => {
             "it is mounted read-only: look for a write-protect switch, or mount it writable"

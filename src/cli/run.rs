@@ -58,9 +58,11 @@ pub fn run() -> Status {
         Command::Keygen(args) => keygen(&args, &face),
         Command::Pack(args) => pack::pack(args, &face),
         Command::Verify(args) => super::verify::verify(&args, &face),
+        Command::Repair(args) => super::repair::repair(&args, &face),
         Command::Restore(args) => restore::restore(&args, &face),
         Command::Ls(args) => ls::ls(args, &face),
         Command::Status(args) => status(&args, &face),
+        Command::Erase(args) => super::erase::erase(&args, &face),
         Command::Demo(args) => super::demo::demo(args, &face),
     };
     face.finish();

@@ -47,6 +47,18 @@ impl Drive for AbsentDrive {
         self.no("commit", path)
     }
 
+    fn replace(&self, path: &str, _bytes: &[u8]) -> Result<(), DriveError> {
+        self.no("replace", path)
+    }
+
+    fn rewrite(&self, path: &str, _pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
+        self.no("rewrite", path)
+    }
+
+    fn remove_folder(&self, path: &str) -> Result<(), DriveError> {
+        self.no("remove folder", path)
+    }
+
     fn remove(&self, path: &str) -> Result<(), DriveError> {
         self.no("remove", path)
     }

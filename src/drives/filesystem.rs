@@ -157,6 +157,48 @@ pub(super) fn rename(folder: impl AsFd, old: &str, new: &str) -> io::Result<()> 
     }
 }
 
+/// Renames within a folder; what has the new name is replaced, if it is no folder that holds
+/// something.
+pub(super) fn rename_over(folder: impl AsFd, old: &str, new: &str) -> io::Result<()> {
+    let folder = folder.as_fd();
+    match retry_on_intr(|| fs::renameat(folder, old, folder, new)) {
+        Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
+            remove_folder(folder, new)?;
+            Ok(retry_on_intr(|| fs::renameat(folder, old, folder, new))?)
+        }
+        result => Ok(result?),
+    }
+}
+
+/// Removes an empty folder; `false` if there is none.
+pub(super) fn remove_folder(folder: impl AsFd, name: &str) -> io::Result<bool> {
+    match retry_on_intr(|| fs::unlinkat(&folder, name, AtFlags::REMOVEDIR)) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes over a part of a file that is there, and syncs it.
+pub(super) fn rewrite(folder: impl AsFd, name: &str, pieces: &[(u64, &[u8])]) -> io::Result<()> {
+    let (_, len) = open_file(&folder, name)?;
+    if pieces.iter().any(|(offset, piece)| offset + piece.len() as u64 > len) {
+        return Err(Errno::INVAL.into());
+    }
+    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = retry_on_intr(|| fs::openat(&folder, name, flags, Mode::empty()))?;
+    for (offset, piece) in pieces {
+        let mut done = 0;
+        while done < piece.len() {
+            match retry_on_intr(|| pwrite(&file, &piece[done..], offset + done as u64))? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => done += written,
+            }
+        }
+    }
+    sync_file(file)
+}
+
 /// Makes a file's bytes durable.
 pub(super) fn sync_file(file: impl AsFd) -> io::Result<()> {
     Ok(retry_on_intr(|| fs::fsync(&file))?)

@@ -3,8 +3,8 @@
 //! - Enters: paths below the folder, whole files, ranges to read.
 //! - Leaves: files, durable after [`Drive::sync`] or [`Drive::commit`]; bytes, read past the page
 //!   cache where the file system lets us.
-//! - Always holds: (1) what is there is never written to: files are made anew, and a failed write
-//!   removes its own file only; (2) every path is walked from the open folder without following
+//! - Always holds: (1) what is there is never written to, but by [`Drive::rewrite`]: files are made
+//!   anew, and a failed write removes its own file only; (2) every path is walked from the open folder without following
 //!   links, so a drive cannot lead a reader or writer out of itself, nor can it change its identity
 //!   by being mounted elsewhere; (3) [`Level::Direct`] is said only as long as no direct read was
 //!   refused; (4) [`Level::Dropped`] is said only if, since the last write, the page cache of the
@@ -193,13 +193,17 @@ impl LocalDrive {
         }
     }
 
-    fn try_commit(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+    fn try_commit(
+        &self,
+        path: &str,
+        bytes: &[u8],
+        rename: impl FnOnce(&OwnedFd, &str, &str) -> io::Result<()>,
+    ) -> io::Result<()> {
         let (folder, name) = self.place(path)?;
         let temporary = format!("{name}.tmp");
         filesystem::remove(&folder, &temporary)?; // litter of an earlier crash
         let file = self.write_file(&folder, &temporary, bytes)?;
-        let renamed = filesystem::sync_file(&file)
-            .and_then(|()| filesystem::rename(&folder, &temporary, name));
+        let renamed = filesystem::sync_file(&file).and_then(|()| rename(&folder, &temporary, name));
         if let Err(error) = renamed {
             drop(file);
             filesystem::remove(&folder, &temporary).ok();
@@ -310,9 +314,35 @@ impl Drive for LocalDrive {
     }
 
     fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        let committed = self.try_commit(path, bytes);
+        let rename = |folder: &OwnedFd, old: &str, new: &str| filesystem::rename(folder, old, new);
+        let committed = self.try_commit(path, bytes, rename);
         *self.device_cache() = DeviceCache::Stale;
         committed.map_err(|source| self.error("commit", path, source))
+    }
+
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        let rename =
+            |folder: &OwnedFd, old: &str, new: &str| filesystem::rename_over(folder, old, new);
+        let replaced = self.try_commit(path, bytes, rename);
+        *self.device_cache() = DeviceCache::Stale;
+        replaced.map_err(|source| self.error("replace", path, source))
+    }
+
+    fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
+        let place = self.place(path);
+        let written = place.and_then(|(folder, name)| filesystem::rewrite(&folder, name, pieces));
+        *self.device_cache() = DeviceCache::Stale;
+        written.map_err(|source| self.error("rewrite", path, source))
+    }
+
+    fn remove_folder(&self, path: &str) -> Result<(), DriveError> {
+        let removed = match self.place(path) {
+            Ok((folder, name)) => filesystem::remove_folder(folder, name).map(|_| ()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        };
+        self.unsynced(|unsynced| unsynced.folders.remove(path));
+        removed.map_err(|source| self.error("remove folder", path, source))
     }
 
     fn remove(&self, path: &str) -> Result<(), DriveError> {

@@ -159,20 +159,32 @@ impl Shared {
             .map_err(|source| DriveError::new(&self.name, action, path, source))
     }
 
-    fn put(&self, action: &'static str, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+    fn put(
+        &self,
+        action: &'static str,
+        path: &str,
+        bytes: &[u8],
+        replaces: bool,
+    ) -> Result<(), DriveError> {
         let file = Arc::new(bytes.to_vec());
         self.attempt(action, path, |state| {
             state.wear(file.len() as u64)?;
             check_file(path)?;
             state.find_folder(folder_and_name(path).0)?;
-            if state.files.contains_key(path) || state.folders.contains(path) {
+            let there = state.files.contains_key(path) || state.folders.contains(path);
+            if there && !replaces {
                 return Err(Errno::EXIST.into());
             }
-            let used_bytes = state.used_bytes + room_of(file.len());
-            if used_bytes > self.capacity_bytes {
+            // Old and new lie there together for a moment.
+            if state.used_bytes + room_of(file.len()) > self.capacity_bytes {
                 return Err(Errno::NOSPC.into());
             }
-            state.used_bytes = used_bytes;
+            if there {
+                state.remove_folder(path)?;
+                state.bad.retain(|(bad, _)| bad != path);
+                state.used_bytes -= state.files.get(path).map_or(0, |old| room_of(old.len()));
+            }
+            state.used_bytes += room_of(file.len());
             if let Some(fake) = &mut state.fake {
                 fake.put(path, &file);
             }
@@ -245,6 +257,28 @@ impl State {
         Ok(())
     }
 
+    fn remove_folder(&mut self, path: &str) -> io::Result<()> {
+        if !self.list(path).unwrap_or_default().is_empty() {
+            return Err(Errno::NOTEMPTY.into());
+        }
+        self.folders.remove(path);
+        Ok(())
+    }
+
+    fn rewrite(&mut self, path: &str, pieces: &[(u64, &[u8])]) -> io::Result<()> {
+        self.wear(pieces.iter().map(|(_, piece)| piece.len() as u64).sum())?;
+        self.find_file(path)?;
+        let file = Arc::make_mut(self.files.get_mut(path).ok_or(Errno::NOENT)?);
+        for (offset, piece) in pieces {
+            let range = *offset as usize..*offset as usize + piece.len();
+            file.get_mut(range.clone()).ok_or(Errno::INVAL)?.copy_from_slice(piece);
+            // A drive gives a bad sector that is written another place.
+            let (from, to) = (range.start as u64, range.end as u64);
+            self.bad.retain(|(bad, r)| bad != path || r.start < from || r.end > to);
+        }
+        Ok(())
+    }
+
     fn list(&self, path: &str) -> io::Result<Vec<String>> {
         match self.find_folder(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -283,7 +317,7 @@ impl Drive for MemoryDrive {
     }
 
     fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.0.put("write", path, bytes)
+        self.0.put("write", path, bytes, false)
     }
 
     fn sync(&self) -> Result<(), DriveError> {
@@ -291,7 +325,19 @@ impl Drive for MemoryDrive {
     }
 
     fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.0.put("commit", path, bytes)
+        self.0.put("commit", path, bytes, false)
+    }
+
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.0.put("replace", path, bytes, true)
+    }
+
+    fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
+        self.0.attempt("rewrite", path, |state| state.rewrite(path, pieces))
+    }
+
+    fn remove_folder(&self, path: &str) -> Result<(), DriveError> {
+        self.0.attempt("remove folder", path, |state| state.remove_folder(path))
     }
 
     fn remove(&self, path: &str) -> Result<(), DriveError> {

@@ -2,7 +2,8 @@
 //!
 //! - Enters: whole files under relative paths; reads of any range.
 //! - Leaves: bytes, or an error that names drive, path and action.
-//! - Always holds: (1) a file is written once and never changed; (2) only this folder touches the
+//! - Always holds: (1) a file is written once and never changed, but by `repair`, which calls
+//!   [`Drive::rewrite`] and [`Drive::replace`] where bytes are not what they should be; (2) only this folder touches the
 //!   drives' files; (3) paths are made of `[0-9a-z.-]` names and `/`, relative to the folder that
 //!   the drive was given as, so a drive may be a mount point or any directory.
 
@@ -134,6 +135,14 @@ pub trait Drive: Send + Sync {
     /// Writes a file under a temporary name, syncs it, renames it and syncs its folder: after a
     /// crash it is there whole or not at all.
     fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError>;
+    /// As [`Drive::commit`], but takes the place of a file of that name, or of an empty folder:
+    /// after a crash the old file is there or the new one whole.
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError>;
+    /// Writes pieces of an existing file over what is there, each at its offset and inside the
+    /// file, and makes them durable.
+    fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError>;
+    /// Removes an empty folder; one that is not there is fine.
+    fn remove_folder(&self, path: &str) -> Result<(), DriveError>;
     /// Removes a file; one that is not there is fine.
     fn remove(&self, path: &str) -> Result<(), DriveError>;
     /// Opens a file for reading.

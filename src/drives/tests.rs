@@ -168,6 +168,38 @@ fn commit_replaces_litter() {
 }
 
 #[test]
+fn repair_alone_changes_what_is_there() {
+    for (drive, _kept) in drives() {
+        drive.make_folder("a/full").unwrap();
+        drive.make_folder("a/empty").unwrap();
+        drive.write("a/full/file", b"x").unwrap();
+        drive.write("a/file", &noise(3 * 4096, 1)).unwrap();
+        let other = noise(4096, 2);
+        drive.rewrite("a/file", &[(4096, &other), (0, b"first")]).unwrap();
+        let mut expected = noise(3 * 4096, 1).to_vec();
+        expected[..5].copy_from_slice(b"first");
+        expected[4096..8192].copy_from_slice(&other);
+        assert!(read_all(&*drive, "a/file", ReadMode::Medium) == expected);
+        // Never longer than it was, and never a new file.
+        assert!(drive.rewrite("a/file", &[(3 * 4096 - 1, b"ab")]).is_err());
+        assert!(drive.rewrite("a/none", &[(0, b"")]).unwrap_err().is_missing());
+        assert!(read_all(&*drive, "a/file", ReadMode::Cached) == expected);
+        for path in ["a/file", "a/new", "a/empty"] {
+            drive.replace(path, b"whole").unwrap();
+            assert_eq!(read_all(&*drive, path, ReadMode::Medium), b"whole", "{path}");
+        }
+        assert!(drive.replace("a/full", b"whole").is_err());
+        assert_eq!(drive.list("a").unwrap(), ["empty", "file", "full", "new"]);
+        assert!(drive.remove_folder("a/full").is_err());
+        drive.remove("a/full/file").unwrap();
+        drive.remove_folder("a/full").unwrap();
+        drive.remove_folder("a/full").unwrap();
+        drive.remove_folder("b/none").unwrap();
+        assert_eq!(drive.list("a").unwrap(), ["empty", "file", "new"]);
+    }
+}
+
+#[test]
 fn folders_are_made_and_listed() {
     for (drive, _kept) in drives() {
         drive.make_folder("x/y/z").unwrap();

@@ -4,25 +4,26 @@
 use super::commit::Committer;
 use super::{PackError, Packed, SUITE, SetJob};
 use crate::format::ids::{Slot, key_path, shard_path};
-use crate::format::label::{Label, WHAT};
+use crate::format::label::{Label, MAX_LABEL_BYTES, WHAT};
 use crate::format::set::{SetText, SlotLine};
 use crate::format::{FORMAT_VERSION, SECOND_COPY_DRIVES};
 use crate::keys::recipients::MAX_KEY_BYTES;
 use crate::monitor::Monitor;
 use crate::sets::Book;
+use crate::sets::explain::beside_sets;
 use crate::sets::open::{COPY, FoundDrive, FoundSet, HOLDALL};
 use crate::sets::papers::checklist_line;
 use crate::stages::hash::root_of;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// The specification, as it lies on every drive.
-const FORMAT_MD: &str = include_str!("../format/format.md");
-/// The reader in Python, as it lies on every drive.
-const READER_PY: &str = include_str!("../../tests/reference_reader.py");
+/// The labels of all drives. They differ in slot and case only, so that a lost one can be made
+/// again from another.
+pub fn labels(job: &SetJob) -> Vec<Label> {
+    let created = job.entropy.now();
+    (0..job.drives.len()).map(|number| label(job, number, &created)).collect()
+}
 
-/// The label of drive `number` (from 0).
-pub fn label(job: &SetJob, number: usize) -> Vec<u8> {
+fn label(job: &SetJob, number: usize, created: &str) -> Label {
     Label {
         what: WHAT.into(),
         format: FORMAT_VERSION.into(),
@@ -36,11 +37,10 @@ pub fn label(job: &SetJob, number: usize) -> Vec<u8> {
         suite: SUITE,
         chunk_bytes: job.plan.geometry.chunk_bytes,
         block_bytes: job.plan.geometry.blocks.bytes() as u32,
-        created: job.entropy.now(),
+        created: created.into(),
         name: job.name.clone(),
         contact: job.contact.clone(),
     }
-    .encode()
 }
 
 /// Closes the set.
@@ -80,14 +80,20 @@ pub fn close(
     Ok(committer.packed(text.root()))
 }
 
-/// The labels as they were written at the start; a failed drive's is made again.
+/// The labels as they were written at the start; a failed drive's is made again from another.
 fn written_labels(job: &SetJob, committer: &Committer) -> Vec<Vec<u8>> {
     let path = format!("{}/label.json", job.folder());
     let read = |i: usize| {
-        let on_drive = job.drives[i].drive.read(&path, crate::format::label::MAX_LABEL_BYTES);
-        on_drive.ok().filter(|_| !committer.failed[i]).unwrap_or_else(|| label(job, i))
+        let on_drive = job.drives[i].drive.read(&path, MAX_LABEL_BYTES);
+        on_drive.ok().filter(|_| !committer.failed[i])
     };
-    (0..job.drives.len()).map(read).collect()
+    let read: Vec<Option<Vec<u8>>> = (0..job.drives.len()).map(read).collect();
+    let written = read.iter().flatten().find_map(|bytes| Label::decode(bytes).ok());
+    let made = labels(job).into_iter().map(|own| match &written {
+        Some(other) => Label { slot: own.slot, case: own.case, ..other.clone() }.encode(),
+        None => own.encode(),
+    });
+    read.into_iter().zip(made).map(|(read, made)| read.unwrap_or(made)).collect()
 }
 
 /// The set as the drives now show it, for walking its records.
@@ -180,12 +186,7 @@ fn write_copies(
 /// README.txt, the specification and the Python reader; those of another set on the same drive
 /// are left as they are.
 fn write_papers(job: &SetJob, committer: &mut Committer) -> Result<(), PackError> {
-    let papers = [
-        ("README.txt", readme(job)),
-        ("format.md", FORMAT_MD.into()),
-        ("reader.py", READER_PY.into()),
-    ];
-    for (name, text) in papers {
+    for (name, text) in beside_sets(job.shipment, &job.name, &job.contact) {
         let text: Arc<[u8]> = text.into_bytes().into();
         let path = format!("{HOLDALL}/{name}");
         let write = |(i, d): (usize, &super::SetDrive)| {
@@ -196,27 +197,4 @@ fn write_papers(job: &SetJob, committer: &mut Committer) -> Result<(), PackError
         committer.note_failures(&outcomes)?;
     }
     Ok(())
-}
-
-/// What a person reads who finds the drive.
-fn readme(job: &SetJob) -> String {
-    let mut t = String::from(
-        "This drive was packed by holdall, a tool that moves datasets on drives.\n\
-         It carries a part of a dataset, encrypted. It hides nothing else.\n\n",
-    );
-    // Writing to a String cannot fail.
-    let _ = writeln!(t, "Dataset:  {}", if job.name.is_empty() { "(no name)" } else { &job.name });
-    let contact = if job.contact.is_empty() { "(nobody was named)" } else { &job.contact };
-    let _ = writeln!(t, "Contact:  {contact}");
-    let _ = writeln!(t, "Shipment: {}\n", job.shipment);
-    t.push_str(
-        "If you found this drive, please ask the contact above.\n\
-         To check it, no key is needed: holdall verify, or with b3sum alone:\n\
-         \x20   cd holdall/<folder of the set> && b3sum --check checklist.b3\n\
-         To restore it you need the other drives and the recipient's key:\n\
-         \x20   holdall restore DRIVE ... -i KEY --to FOLDER\n\
-         Without holdall: format.md beside this file specifies every byte, and reader.py\n\
-         restores with Python alone.\n",
-    );
-    t
 }

@@ -103,10 +103,10 @@ impl<'a> Committer<'a> {
             failed,
         };
         let begun = job.begin.earlier.is_some();
-        for drive in (0..job.drives.len()).filter(|_| !begun) {
-            let label: Arc<[u8]> = super::close::label(job, drive).into();
+        let labels = if begun { Vec::new() } else { super::close::labels(job) };
+        for (drive, label) in labels.into_iter().enumerate() {
             let path = format!("{}/label.json", job.folder());
-            let _ = committer.writers.commit_one(drive, &path, label);
+            let _ = committer.writers.commit_one(drive, &path, label.encode().into());
         }
         let line = format!("{}  {}\n", blake3::hash(&job.key_file), key_path(job.run));
         committer.commit_file(&key_path(job.run), job.key_file.clone().into())?;

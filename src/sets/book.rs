@@ -11,8 +11,9 @@ use crate::format::list::Hash;
 use crate::format::record::{
     self, PartRecord, RecordFileHeader, RecordIn, StripeKind, StripeRecord,
 };
+use crate::format::set::{PartLine, SetText};
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The longest record file that is read.
@@ -20,6 +21,15 @@ pub(super) const MAX_RECORD_FILE_BYTES: u64 = 4 << 30;
 
 /// Says whether a record is authentic.
 pub type Authentic<'a> = &'a dyn Fn(&RecordIn) -> bool;
+
+/// Which records count, besides being sound.
+#[derive(Clone, Copy, Default)]
+pub struct Trust<'a> {
+    /// with a key: those with a right MAC
+    pub authentic: Option<Authentic<'a>>,
+    /// with a root: those in files of these BLAKE3s; see [`vouched_files`]
+    pub files: Option<&'a HashSet<Hash>>,
+}
 
 /// One record file whose bytes are known to be sound.
 struct SoundFile {
@@ -83,11 +93,16 @@ impl Book {
     /// Reads all record files of a set. What is damaged in a copy, missing or contradictory is
     /// reported as a problem; `authentic` (with a key) leaves out records that are not ours.
     pub fn open(set: &FoundSet, authentic: Option<Authentic>, monitor: &dyn Monitor) -> Self {
+        Self::open_trusted(set, &Trust { authentic, files: None }, monitor)
+    }
+
+    /// As [`Book::open`]; `trust` says which records and files are ours.
+    pub fn open_trusted(set: &FoundSet, trust: &Trust, monitor: &dyn Monitor) -> Self {
         let mut by_run: BTreeMap<RunId, Vec<(SoundFile, Vec<RecordFacts>)>> = BTreeMap::new();
         let mut gaps = false;
         for name in set.names("records") {
             let Some((run, number)) = parse_name(&name) else { continue };
-            match sound_copy(set, run, number, authentic, monitor) {
+            match sound_copy(set, run, number, trust, monitor) {
                 Some(found) => by_run.entry(run).or_default().push(found),
                 None => {
                     gaps = true;
@@ -271,7 +286,7 @@ fn sound_copy(
     set: &FoundSet,
     run: RunId,
     number: u32,
-    authentic: Option<Authentic>,
+    trust: &Trust,
     monitor: &dyn Monitor,
 ) -> Option<(SoundFile, Vec<RecordFacts>)> {
     let path = record_path(run, number);
@@ -281,7 +296,7 @@ fn sound_copy(
         let problem = match bytes {
             Err(e) if e.is_missing() && second_copy => continue,
             Err(e) => chain(&e),
-            Ok(bytes) => match decode(set, run, number, &bytes, authentic) {
+            Ok(bytes) => match decode(set, run, number, &bytes, trust) {
                 Ok((header, facts)) => {
                     let digest = *blake3::hash(&bytes).as_bytes();
                     let copy = (drive.drive.clone(), at.clone());
@@ -315,7 +330,7 @@ fn decode(
     run: RunId,
     number: u32,
     bytes: &[u8],
-    authentic: Option<Authentic>,
+    trust: &Trust,
 ) -> Result<(RecordFileHeader, Vec<RecordFacts>), String> {
     let header = record::decode_file(bytes).map_err(|e| e.to_string())?;
     if (header.shipment, header.set, header.run, header.number)
@@ -323,10 +338,13 @@ fn decode(
     {
         return Err("belongs elsewhere: its shipment, set, run or number is another".into());
     }
+    if trust.files.is_some_and(|files| !files.contains(blake3::hash(bytes).as_bytes())) {
+        return Err("is not what the expected root vouches for".into());
+    }
     let mut facts = Vec::new();
     for record in record::records(&header, bytes) {
         let record = record.map_err(|e| e.to_string())?;
-        if authentic.is_some_and(|is| !is(&record)) {
+        if trust.authentic.is_some_and(|is| !is(&record)) {
             return Err(format!("the record of stripe {} is not authentic", record.record.id));
         }
         facts.push(RecordFacts {
@@ -338,6 +356,64 @@ fn decode(
         });
     }
     Ok((header, facts))
+}
+
+/// The record files of which sound copies differ: without a key or a root nothing says which is
+/// ours.
+pub fn conflicts(set: &FoundSet) -> Vec<String> {
+    let differ = |name: &String| {
+        let Some((run, number)) = parse_name(name) else { return false };
+        sound_copies(set, run, number).len() > 1
+    };
+    set.names("records").into_iter().filter(differ).collect()
+}
+
+/// The different sound copies of a record file, by BLAKE3.
+fn sound_copies(
+    set: &FoundSet,
+    run: RunId,
+    number: u32,
+) -> BTreeMap<Hash, (RecordFileHeader, Vec<RecordFacts>)> {
+    let mut sound = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for (_, _, bytes) in set.copies(&record_path(run, number), MAX_RECORD_FILE_BYTES) {
+        let Ok(bytes) = bytes else { continue };
+        let digest = *blake3::hash(&bytes).as_bytes();
+        if seen.insert(digest)
+            && let Ok(found) = decode(set, run, number, &bytes, &Trust::default())
+        {
+            sound.insert(digest, found);
+        }
+    }
+    sound
+}
+
+/// The BLAKE3s of the record files that a set.txt vouches for: it names the last record of each
+/// run, each record names the one before, and set.txt names the catalog parts.
+pub fn vouched_files(set: &FoundSet, text: &SetText) -> HashSet<Hash> {
+    let mut vouched = HashSet::new();
+    for line in &text.runs {
+        let mut last = line.last;
+        for number in (0..line.files).rev() {
+            let ours = |(header, facts): &(RecordFileHeader, Vec<RecordFacts>)| {
+                let chained = facts.windows(2).all(|two| two[1].previous == two[0].digest);
+                let has_part = |part: &PartRecord| {
+                    let same = |p: &PartLine| (p.part, p.root) == (part.number, part.root);
+                    text.parts.iter().any(|p| p.run == line.run && same(p))
+                };
+                chained
+                    && facts.last().is_some_and(|record| record.digest == last)
+                    && header.part.as_ref().is_none_or(has_part)
+            };
+            let copies = sound_copies(set, line.run, number);
+            let Some((digest, (_, facts))) = copies.iter().find(|(_, found)| ours(found)) else {
+                break;
+            };
+            vouched.insert(*digest);
+            last = facts.first().map_or(last, |record| record.previous);
+        }
+    }
+    vouched
 }
 
 /// Runs in the order of the chain: each begins with the digest that the one before ended with.

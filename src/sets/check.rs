@@ -2,7 +2,7 @@
 
 use super::book::Book;
 use super::damage::Bad;
-use super::open::{FoundDrive, chain};
+use super::open::{FoundDrive, FoundSet, chain};
 use crate::drives::{Drive, DriveFile, Level, ReadMode};
 use crate::format::ids::{StripeId, shard_path};
 use crate::format::record::StripeRecord;
@@ -20,8 +20,10 @@ pub struct DriveReport {
     pub missing_shards: u64,
     /// blocks that are bad in shards that are there
     pub bad_blocks: u64,
-    /// shards with bytes too many, whose blocks are all good
+    /// shards with bytes too many, some of whose blocks may be bad besides
     pub long_shards: u64,
+    /// which those are
+    pub long: Vec<(StripeId, u8)>,
     /// what is bad
     pub bad: Vec<(StripeId, u8, Bad)>,
     /// it stopped answering
@@ -51,6 +53,7 @@ impl DriveReport {
             missing_shards: 0,
             bad_blocks: 0,
             long_shards: 0,
+            long: Vec::new(),
             bad: Vec::new(),
             vanished: false,
             stopped: false,
@@ -98,6 +101,20 @@ impl NotThere {
     }
 }
 
+/// Bytes of shards that the records place in each slot; by slot number, 0 unused.
+pub fn shard_bytes(set: &FoundSet, book: &Book, monitor: &dyn Monitor) -> Vec<u64> {
+    let mut expected = vec![0; set.drive_count() as usize + 1];
+    book.walk(monitor, |record| {
+        for shard in &record.shards {
+            if let Some(bytes) = expected.get_mut(shard.slot.0 as usize) {
+                *bytes += record.blocks.file_bytes() as u64;
+            }
+        }
+        true
+    });
+    expected
+}
+
 /// Reads and checks every shard of a drive. `folder` is the set's folder on it. Every bad shard is
 /// reported as a problem with its blocks.
 pub fn check_drive(
@@ -126,7 +143,10 @@ pub fn check_drive(
         let problem = |detail: String| Problem::new(ProblemKind::Damage, &subject, detail);
         match check_shard(drive, &path, record, index, mode, &mut buffer) {
             Ok(checked) => {
-                report.long_shards += u64::from(checked.extra_bytes > 0);
+                if checked.extra_bytes > 0 {
+                    report.long_shards += 1;
+                    report.long.push((record.id, index as u8));
+                }
                 if let Some(detail) = checked.shown() {
                     monitor.problem(problem(detail));
                 }
@@ -190,12 +210,19 @@ fn shown_blocks(blocks: &[u32]) -> String {
 }
 
 /// A shard that could be opened.
-struct CheckedShard {
-    bad: Vec<u32>,
-    extra_bytes: u64,
+pub struct CheckedShard {
+    /// blocks that are bad; ascending
+    pub bad: Vec<u32>,
+    /// bytes behind the last block
+    pub extra_bytes: u64,
 }
 
 impl CheckedShard {
+    /// Is it as its record says?
+    pub fn is_whole(&self) -> bool {
+        self.bad.is_empty() && self.extra_bytes == 0
+    }
+
     fn shown(&self) -> Option<String> {
         let extra = (self.extra_bytes > 0)
             .then(|| format!("has {} bytes too many behind its blocks", self.extra_bytes));
@@ -207,7 +234,7 @@ impl CheckedShard {
 
 /// Checks the blocks of a shard; what lies behind them does them no harm. Fails with the reason if
 /// there is no reading it at all, with none if it is not there.
-fn check_shard(
+pub fn check_shard(
     drive: &dyn Drive,
     path: &str,
     record: &StripeRecord,

@@ -10,6 +10,7 @@
 pub mod book;
 pub mod check;
 pub mod damage;
+pub mod explain;
 pub mod fetch;
 pub mod find;
 pub mod open;

@@ -5,33 +5,113 @@ use super::book::Book;
 use super::open::{COPY, FoundDrive, FoundSet, MAX_KEY_BYTES, chain};
 use crate::drives::ReadMode;
 use crate::format::SECOND_COPY_DRIVES;
-use crate::format::ids::{RunId, key_path, part_path, record_path, shard_path};
+use crate::format::ids::{RunId, Slot, key_path, part_path, record_path, shard_path};
 use crate::format::list::Hash;
-use crate::format::record::RecordFileHeader;
 use crate::format::set::SetText;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::stages::hash::root_of;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One line of a checklist, as `b3sum` writes it.
 pub fn checklist_line(root: &Hash, path: &str) -> String {
     format!("{}  {path}\n", blake3::Hash::from_bytes(*root).to_hex())
 }
 
-/// The runs whose wrapped keys lie on the drives, with the BLAKE3 that most copies have.
+/// The runs whose wrapped keys lie on the drives, with the BLAKE3 that most copies have; none if
+/// there is no saying which.
 pub type KeyFiles = BTreeMap<RunId, Option<Hash>>;
 
-/// The key files of a set.
+/// The key files of a set. A line in a `.b3` counts as a copy of the file that it names.
 pub fn key_files(set: &FoundSet) -> KeyFiles {
     let usual = |run: RunId| {
-        let mut counts: BTreeMap<Hash, usize> = BTreeMap::new();
-        for (_, _, bytes) in set.copies(&key_path(run), MAX_KEY_BYTES) {
+        let path = key_path(run);
+        let mut counts: BTreeMap<Hash, (bool, usize)> = BTreeMap::new();
+        for (_, _, bytes) in set.copies(&path, MAX_KEY_BYTES) {
             let Ok(bytes) = bytes else { continue };
-            *counts.entry(*blake3::hash(&bytes).as_bytes()).or_default() += 1;
+            let count = counts.entry(*blake3::hash(&bytes).as_bytes()).or_default();
+            *count = (true, count.1 + 1);
         }
-        counts.into_iter().max_by_key(|(_, count)| *count).map(|(root, _)| root)
+        for (_, _, bytes) in set.copies(&key_line_path(run), MAX_KEY_BYTES) {
+            let line = bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            let hex = line.as_deref().and_then(|line| line.get(..64));
+            if let Some(root) = hex.and_then(|hex| blake3::Hash::from_hex(hex).ok()) {
+                counts.entry(*root.as_bytes()).or_default().1 += 1;
+            }
+        }
+        counts.retain(|_, (is_there, _)| *is_there);
+        let most = counts.values().map(|(_, count)| *count).max()?;
+        let mut with_most = counts.iter().filter(|(_, (_, count))| *count == most);
+        let first = with_most.next().map(|(root, _)| *root);
+        first.filter(|_| with_most.next().is_none())
     };
     set.runs().into_iter().map(|run| (run, usual(run))).collect()
+}
+
+/// The path of the line beside a run's wrapped key.
+pub fn key_line_path(run: RunId) -> String {
+    key_path(run).replace(".age", ".b3")
+}
+
+/// Catalog parts and record files in the order in which they were committed: path and BLAKE3.
+pub fn committed_files(book: &Book) -> Vec<(String, Hash)> {
+    let mut files = Vec::new();
+    for (header, root) in book.files() {
+        let part = header.part.as_ref();
+        files.extend(part.map(|part| (part_path(header.run, part.number), part.root)));
+        files.push((record_path(header.run, header.number), *root));
+    }
+    files
+}
+
+/// The papers of which set.txt or the records say what they are, second copies left out: path and
+/// BLAKE3, in the checklist's order.
+pub fn expected(slot: Slot, book: &Book, text: Option<&SetText>) -> Vec<(String, Hash)> {
+    let mut expected: Vec<(String, Hash)> = Vec::new();
+    let line = text.and_then(|text| text.slots.iter().find(|s| s.slot == slot));
+    expected.extend(line.map(|line| ("label.json".into(), line.label)));
+    expected.extend(committed_files(book));
+    if let Some(text) = text {
+        let named: BTreeSet<String> = expected.iter().map(|(path, _)| path.clone()).collect();
+        let parts = text.parts.iter().map(|p| (part_path(p.run, p.part), p.root));
+        // The index, and parts whose records are missing.
+        expected.extend(parts.filter(|(path, _)| !named.contains(path)));
+        expected.push(("set.txt".into(), text.root()));
+    }
+    expected
+}
+
+/// Does this paper have a second copy on its drive, once the set of so many drives is closed?
+pub fn is_copied(path: &str, drive_count: u16) -> bool {
+    let whole_set = path.starts_with("records/") || path.starts_with("catalog/");
+    !whole_set || (drive_count as usize) < SECOND_COPY_DRIVES
+}
+
+/// The lines of a slot's checklist: its papers, then its shards.
+pub fn checklist(
+    slot: Slot,
+    expected: &[(String, Hash)],
+    book: &Book,
+    monitor: &dyn Monitor,
+) -> Vec<String> {
+    let mut lines: Vec<String> =
+        expected.iter().map(|(path, root)| checklist_line(root, path)).collect();
+    book.walk(monitor, |record| {
+        for (index, _) in record.shards.iter().enumerate().filter(|(_, s)| s.slot == slot) {
+            let root = root_of(record.shard_hashes(index));
+            lines.push(checklist_line(&root, &shard_path(record.id, index as u8)));
+        }
+        true
+    });
+    lines
+}
+
+/// Has a checklist these lines, in any order?
+pub fn has_lines(bytes: &[u8], mut lines: Vec<String>) -> bool {
+    lines.sort_unstable();
+    let found = String::from_utf8_lossy(bytes);
+    let mut found: Vec<&str> = found.split_inclusive('\n').collect();
+    found.sort_unstable();
+    lines == found
 }
 
 /// Checks the papers of a drive. Says how many are damaged or missing; each is a problem.
@@ -44,15 +124,11 @@ pub fn check_papers(
     monitor: &dyn Monitor,
 ) -> u64 {
     let mut papers = Papers { found, set, monitor, bad: 0 };
-    let expected = expected(found, book, text);
+    let expected = expected(found.label.slot, book, text);
     for (path, root) in &expected {
         papers.check(path, root);
     }
-    let few = (set.drive_count() as usize) < SECOND_COPY_DRIVES;
-    let copied = |path: &str| {
-        let whole_set = path.starts_with("records/") || path.starts_with("catalog/");
-        text.is_some() && (few || !whole_set)
-    };
+    let copied = |path: &str| text.is_some() && is_copied(path, set.drive_count());
     for (path, root) in expected.iter().filter(|(path, _)| copied(path)) {
         papers.check(&format!("{COPY}/{path}"), root);
     }
@@ -63,24 +139,6 @@ pub fn check_papers(
         papers.check_checklist(&expected, book);
     }
     papers.bad
-}
-
-/// The papers of which set.txt or the records say what they are: path and BLAKE3.
-fn expected(found: &FoundDrive, book: &Book, text: Option<&SetText>) -> Vec<(String, Hash)> {
-    let mut expected: Vec<(String, Hash)> = Vec::new();
-    if let Some(text) = text {
-        expected.push(("set.txt".into(), text.root()));
-        let slot = text.slots.iter().find(|s| s.slot == found.label.slot);
-        expected.extend(slot.map(|s| ("label.json".into(), s.label)));
-        expected.extend(text.parts.iter().map(|p| (part_path(p.run, p.part), p.root)));
-    } else {
-        expected.extend(book.parts().map(|(run, p)| (part_path(run, p.number), p.root)));
-    }
-    let record_file = |(header, root): (&RecordFileHeader, &Hash)| {
-        (record_path(header.run, header.number), *root)
-    };
-    expected.extend(book.files().map(record_file));
-    expected
 }
 
 struct Papers<'a> {
@@ -130,7 +188,9 @@ impl Papers<'_> {
         if line != checklist_line(root.as_bytes(), path).into_bytes() {
             self.report(path, format!("does not match {line_path}"));
         }
-        let usual = usual.unwrap_or(root.as_bytes());
+        let Some(usual) = usual else {
+            return self.report(path, "copies of this key differ, and nothing says which is right");
+        };
         if root.as_bytes() != usual {
             self.report(path, "differs from most copies of this key on the drives");
         }
@@ -143,21 +203,8 @@ impl Papers<'_> {
     fn check_checklist(&mut self, expected: &[(String, Hash)], book: &Book) {
         const PATH: &str = "checklist.b3";
         let Some(bytes) = self.read(PATH) else { return };
-        let mut lines: Vec<String> =
-            expected.iter().map(|(path, root)| checklist_line(root, path)).collect();
-        let slot = self.found.label.slot;
-        book.walk(self.monitor, |record| {
-            for (index, _) in record.shards.iter().enumerate().filter(|(_, s)| s.slot == slot) {
-                let root = root_of(record.shard_hashes(index));
-                lines.push(checklist_line(&root, &shard_path(record.id, index as u8)));
-            }
-            true
-        });
-        lines.sort_unstable();
-        let found = String::from_utf8_lossy(&bytes);
-        let mut found: Vec<&str> = found.split_inclusive('\n').collect();
-        found.sort_unstable();
-        if lines != found {
+        let lines = checklist(self.found.label.slot, expected, book, self.monitor);
+        if !has_lines(&bytes, lines) {
             self.report(PATH, "does not say what set.txt and the records say");
         }
     }

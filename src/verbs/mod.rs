@@ -2,10 +2,12 @@
 
 pub mod decode;
 pub mod demo;
+pub mod erase;
 pub mod keygen;
 pub mod ls;
 pub mod open;
 pub mod pack;
+pub mod repair;
 pub mod restore;
 pub mod status;
 pub mod verify;

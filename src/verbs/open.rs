@@ -67,7 +67,7 @@ pub enum OpenError {
 
 /// The folder that a path names as a drive: the one that has `holdall` in it, even if the path
 /// leads into that.
-fn drive_root(path: &Path) -> PathBuf {
+pub(super) fn drive_root(path: &Path) -> PathBuf {
     let full = std::path::absolute(path).unwrap_or_else(|_| path.into());
     let above = full.ancestors().find(|a| a.file_name().is_some_and(|n| n == HOLDALL));
     match above.and_then(Path::parent) {

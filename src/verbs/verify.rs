@@ -7,7 +7,7 @@ use crate::format::ids::Slot;
 use crate::format::set::SetText;
 use crate::monitor::{Monitor, Phase};
 use crate::restorer::check::Decoded;
-use crate::sets::check::{DriveReport, check_drive};
+use crate::sets::check::{DriveReport, check_drive, shard_bytes};
 use crate::sets::damage::{Damage, Verdict};
 use crate::sets::papers::{check_papers, key_files};
 use crate::sets::{Book, FoundSet};
@@ -128,15 +128,7 @@ fn check_drives(
     monitor: &dyn Monitor,
 ) -> Vec<DriveOutcome> {
     let found: Vec<_> = set.all_drives().cloned().collect();
-    let mut expected = vec![0; set.drive_count() as usize + 1];
-    book.walk(monitor, |record| {
-        for shard in &record.shards {
-            if let Some(bytes) = expected.get_mut(shard.slot.0 as usize) {
-                *bytes += record.blocks.file_bytes() as u64;
-            }
-        }
-        true
-    });
+    let expected = shard_bytes(set, book, monitor);
     let bytes = |slot: Slot| expected.get(slot.0 as usize).copied().unwrap_or(0);
     monitor.phase(Phase::Verify, found.iter().map(|d| bytes(d.label.slot)).sum());
     for (i, d) in found.iter().enumerate() {

@@ -104,11 +104,14 @@ fn every_event_is_documented_with_all_its_fields() {
     run(with(&["verify", "--json"], &paths[1..])).expect(1);
     let to = shipment.new_destination();
     run(shipment.restore_arguments(&shipment.paths()[1..], &to, &[])).expect(4);
+    run(with(&["repair", "--json"], &paths)).expect(0);
     let other = shipment.path().join("other.key");
     run(with(&["keygen", "--json", "-o", other.to_str().unwrap()], &[])).expect(0);
     run(with(&["keygen", "--json"], &[])).expect(0);
     let demo = shipment.path().join("demo");
     run(with(&["demo", "--json", demo.to_str().unwrap()], &[])).expect(0);
+    let set = shipment.set_folder(0).file_name().unwrap().to_str().unwrap().to_owned();
+    run(with(&["erase", "--json", "--yes", "--set", &set], &paths)).expect(0);
     let all: Fields = documented.keys().cloned().collect();
     assert_eq!(seen, all, "every documented event is printed");
 }

@@ -47,12 +47,23 @@ pub struct Verified {
 
 /// A drive with these files.
 pub fn drive_of(name: &str, image: &Image) -> Arc<dyn Drive> {
+    Arc::new(memory_of(name, image))
+}
+
+/// The files of a drive.
+pub fn image_of(drive: &MemoryDrive) -> Image {
+    let paths = drive.paths().into_iter();
+    paths.map(|path| (path.clone(), drive.read(&path, u64::MAX).unwrap())).collect()
+}
+
+/// The same as [`drive_of`], to be looked at later.
+pub fn memory_of(name: &str, image: &Image) -> MemoryDrive {
     let drive = MemoryDrive::new(name, 1 << 30);
     for (path, bytes) in image {
         drive.make_folder(path.rsplit_once('/').unwrap().0).unwrap();
         drive.write(path, bytes).unwrap();
     }
-    Arc::new(drive)
+    drive
 }
 
 impl Packed {
@@ -78,11 +89,7 @@ impl Packed {
         symlink("noise", source.join("link")).unwrap();
         let mut lab = Lab::new(cases, 64 << 20, lab_seed);
         lab.pack(&source, survive);
-        let image = |drive: &MemoryDrive| {
-            let paths = drive.paths().into_iter();
-            paths.map(|path| (path.clone(), drive.read(&path, u64::MAX).unwrap())).collect()
-        };
-        let images = lab.drives.iter().map(image).collect();
+        let images = lab.drives.iter().map(image_of).collect();
         Self {
             source: Snapshot::of(&source),
             folder,

@@ -277,6 +277,18 @@ impl Drive for Flaky {
         self.inner.commit(path, bytes)
     }
 
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.inner.replace(path, bytes)
+    }
+
+    fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
+        self.inner.rewrite(path, pieces)
+    }
+
+    fn remove_folder(&self, path: &str) -> Result<(), DriveError> {
+        self.inner.remove_folder(path)
+    }
+
     fn remove(&self, path: &str) -> Result<(), DriveError> {
         self.inner.remove(path)
     }
@@ -307,6 +319,121 @@ impl DriveFile for FlakyFile {
             let source = std::io::Error::from_raw_os_error(5);
             return Err(DriveError { drive, action: "read", path, source });
         }
+        self.inner.read_at(offset, buf)
+    }
+
+    fn len(&self) -> u64 {
+        self.inner.len()
+    }
+}
+
+/// A drive that does so many calls more, on all drives that share the count; then it is as if the
+/// program had been killed: what is being written over is torn, and nothing more is done.
+pub struct Crashing {
+    inner: Arc<dyn Drive>,
+    left: Arc<AtomicI64>,
+}
+
+impl Crashing {
+    /// Over a drive.
+    pub fn over(inner: Arc<dyn Drive>, left: Arc<AtomicI64>) -> Arc<dyn Drive> {
+        Arc::new(Self { inner, left })
+    }
+
+    fn step(&self, path: &str) -> Result<(), DriveError> {
+        step(&self.left, self.inner.name(), path)
+    }
+}
+
+fn step(left: &AtomicI64, name: &str, path: &str) -> Result<(), DriveError> {
+    if left.fetch_sub(1, Ordering::SeqCst) > 0 {
+        return Ok(());
+    }
+    let source = std::io::Error::other("the program was killed");
+    Err(DriveError { drive: name.into(), action: "use", path: path.into(), source })
+}
+
+impl Drive for Crashing {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn room(&self) -> Result<Room, DriveError> {
+        self.inner.room()
+    }
+
+    fn make_folder(&self, path: &str) -> Result<(), DriveError> {
+        self.step(path)?;
+        self.inner.make_folder(path)
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>, DriveError> {
+        self.step(path)?;
+        self.inner.list(path)
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.step(path)?;
+        self.inner.write(path, bytes)
+    }
+
+    fn sync(&self) -> Result<(), DriveError> {
+        self.step("")?;
+        self.inner.sync()
+    }
+
+    fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.step(path)?;
+        self.inner.commit(path, bytes)
+    }
+
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.step(path)?;
+        self.inner.replace(path, bytes)
+    }
+
+    fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
+        if self.left.load(Ordering::SeqCst) == 1 {
+            let torn: Vec<(u64, &[u8])> =
+                pieces.iter().map(|(at, piece)| (*at, &piece[..piece.len() / 3])).collect();
+            self.inner.rewrite(path, &torn)?;
+            self.left.store(0, Ordering::SeqCst);
+        }
+        self.step(path)?;
+        self.inner.rewrite(path, pieces)
+    }
+
+    fn remove_folder(&self, path: &str) -> Result<(), DriveError> {
+        self.step(path)?;
+        self.inner.remove_folder(path)
+    }
+
+    fn remove(&self, path: &str) -> Result<(), DriveError> {
+        self.step(path)?;
+        self.inner.remove(path)
+    }
+
+    fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
+        self.step(path)?;
+        let inner = self.inner.open(path, mode)?;
+        let (left, name) = (self.left.clone(), self.inner.name().to_owned());
+        Ok(Box::new(CrashingFile { inner, left, name }))
+    }
+
+    fn level(&self) -> Level {
+        self.inner.level()
+    }
+}
+
+struct CrashingFile {
+    inner: Box<dyn DriveFile>,
+    left: Arc<AtomicI64>,
+    name: String,
+}
+
+impl DriveFile for CrashingFile {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
+        step(&self.left, &self.name, "")?;
         self.inner.read_at(offset, buf)
     }
 

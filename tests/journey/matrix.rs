@@ -17,10 +17,10 @@ const SURVIVE: &str = "cases=1,drives=1";
 /// Data shards of every stripe.
 const K: u8 = 2;
 /// The drive that is damaged, and another.
-const DAMAGED: usize = 1;
-const OTHER: usize = 2;
+pub(super) const DAMAGED: usize = 1;
+pub(super) const OTHER: usize = 2;
 /// The drive that is not here in the second column of the matrix.
-const LOST: usize = 3;
+pub(super) const LOST: usize = 3;
 const BLOCK: usize = 4096;
 
 /// A kind of file on a drive: its name here, and which paths in the set's folder are of it.
@@ -152,23 +152,23 @@ fn blocks(bytes: &[u8]) -> Vec<Range<usize>> {
 }
 
 /// What is done to the files of the damaged drive, of its neighbour, and said of it.
-struct Cell {
-    what: String,
-    damaged: Image,
-    other: Option<Image>,
-    folder: Option<String>,
+pub(super) struct Cell {
+    pub(super) what: String,
+    pub(super) damaged: Image,
+    pub(super) other: Option<Image>,
+    pub(super) folder: Option<String>,
 }
 
 /// Two packed sets: one that is damaged, and a foreign one.
-struct Matrix {
-    mine: Packed,
+pub(super) struct Matrix {
+    pub(super) mine: Packed,
     foreign: Packed,
     /// the other drives, as they were packed
     sound: Vec<Arc<dyn Drive>>,
 }
 
 impl Matrix {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mine = Packed::new(&[1, 1, 1, 1], SURVIVE, "matrix");
         let foreign = Packed::new(&[1, 1, 1, 1], SURVIVE, "foreign");
         let sound = mine.drives();
@@ -258,6 +258,20 @@ impl Matrix {
         cells
     }
 
+    /// Every action on a file of every kind.
+    pub(super) fn cells(&self) -> Vec<Cell> {
+        let mut random = Random::new("matrix");
+        let mut cells = Vec::new();
+        for place in &PLACES {
+            let paths = Matrix::paths(&self.mine, DAMAGED, place);
+            let path = random.pick(&paths).clone();
+            cells.extend(self.flips(place, &path, &mut random));
+            cells.extend(self.actions(place, &path, &mut random));
+        }
+        assert!(cells.len() > 400, "{} cells", cells.len());
+        cells
+    }
+
     /// Verify must report the cell, and restore must heal it, with all other drives and with one
     /// less.
     fn check(&self, cell: &Cell) {
@@ -302,15 +316,7 @@ fn every_damage_of_every_place_is_found_and_healed() {
         let whole = drives.len() == matrix.sound.len();
         assert_eq!((verified.status, verified.problems), (if whole { 0 } else { 3 }, vec![]));
     }
-    let mut random = Random::new("matrix");
-    let mut cells = Vec::new();
-    for place in &PLACES {
-        let paths = Matrix::paths(&matrix.mine, DAMAGED, place);
-        let path = random.pick(&paths).clone();
-        cells.extend(matrix.flips(place, &path, &mut random));
-        cells.extend(matrix.actions(place, &path, &mut random));
-    }
-    assert!(cells.len() > 400, "{} cells", cells.len());
+    let cells = matrix.cells();
     let (next, threads) = (AtomicUsize::new(0), std::thread::available_parallelism().unwrap());
     std::thread::scope(|scope| {
         for _ in 0..threads.get() {

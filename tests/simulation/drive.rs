@@ -221,6 +221,18 @@ impl Drive for Fused {
         self.fuse.numbered(number, commit, || self.half(path, bytes, true))
     }
 
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.fuse.call(|| self.inner.replace(path, bytes), || ())
+    }
+
+    fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
+        self.fuse.call(|| self.inner.rewrite(path, pieces), || ())
+    }
+
+    fn remove_folder(&self, path: &str) -> Result<(), DriveError> {
+        self.fuse.call(|| self.inner.remove_folder(path), || ())
+    }
+
     fn remove(&self, path: &str) -> Result<(), DriveError> {
         self.fuse.call(|| Drive::remove(&self.inner, path), || ())
     }

@@ -34,9 +34,12 @@ impl Unit {
     pub(super) fn of(phase: Phase) -> Self {
         match phase {
             Phase::Scan | Phase::Finish => Self::Entries,
-            Phase::Pack | Phase::ReadBack | Phase::Verify | Phase::Decode | Phase::Restore => {
-                Self::Bytes
-            }
+            Phase::Pack
+            | Phase::ReadBack
+            | Phase::Verify
+            | Phase::Repair
+            | Phase::Decode
+            | Phase::Restore => Self::Bytes,
         }
     }
 

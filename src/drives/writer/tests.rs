@@ -52,6 +52,15 @@ impl Drive for Noting {
         self.note(format!("commit {path}"));
         self.inside.commit(path, bytes)
     }
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        self.inside.replace(path, bytes)
+    }
+    fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
+        self.inside.rewrite(path, pieces)
+    }
+    fn remove_folder(&self, path: &str) -> Result<(), DriveError> {
+        self.inside.remove_folder(path)
+    }
     fn remove(&self, path: &str) -> Result<(), DriveError> {
         Drive::remove(&self.inside, path)
     }

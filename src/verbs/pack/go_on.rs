@@ -13,8 +13,7 @@ use super::{PackJobError, Prepared, drives};
 use crate::dataset::Source;
 use crate::drives::AbsentDrive;
 use crate::entropy::Entropy;
-use crate::format::ids::{RunId, SetNumber, ShipmentId, Slot, part_path, record_path, set_folder};
-use crate::format::list::Hash;
+use crate::format::ids::{RunId, SetNumber, ShipmentId, Slot, set_folder};
 use crate::format::record::PartRecord;
 use crate::format::set::PartLine;
 use crate::host::state::{Mark, State, StateFolder, UnclosedSet};
@@ -24,6 +23,7 @@ use crate::packer::{Begin, Earlier, SetDrive};
 use crate::plan::room::{Geometry, Need};
 use crate::plan::survive::Survive;
 use crate::sets::open;
+use crate::sets::papers::committed_files;
 use crate::sets::{Book, FoundSet, tidy};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -226,7 +226,7 @@ fn resume(
     };
     let (drives, left_out) = slots(set, &resumed, &agreeing);
     let index = folder.load_index(&mark)?;
-    let earlier = Earlier { runs, parts: parts(&book), index, files: files(&book) };
+    let earlier = Earlier { runs, parts: parts(&book), index, files: committed_files(&book) };
     let begin =
         Begin { cursor: mark.cursor, earlier: Some(earlier), before: state.before, left_out };
     state.unclosed = Some(resumed.clone());
@@ -272,11 +272,4 @@ fn parts(book: &Book) -> Vec<PartLine> {
         root: part.root,
     };
     book.parts().map(line).collect()
-}
-
-/// Record files and catalog parts for the checklist: path and BLAKE3.
-fn files(book: &Book) -> Vec<(String, Hash)> {
-    let records = book.files().map(|(h, root)| (record_path(h.run, h.number), *root));
-    let parts = book.parts().map(|(run, part)| (part_path(run, part.number), part.root));
-    records.chain(parts).collect()
 }

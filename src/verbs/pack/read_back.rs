@@ -67,13 +67,14 @@ fn as_found(job: &SetJob, packed: &Packed) -> FoundSet {
     let failed: Vec<bool> = (0..job.drives.len()).map(|i| packed.failed.contains(&i)).collect();
     let path = format!("{}/label.json", job.folder());
     let read = |d: &SetDrive| d.drive.read(&path, crate::format::label::MAX_LABEL_BYTES);
+    let made = close::labels(job);
     let labels: Vec<Vec<u8>> = job
         .drives
         .iter()
         .enumerate()
         .map(|(i, d)| {
             let on_drive = read(d).ok().filter(|bytes| Label::decode(bytes).is_ok());
-            on_drive.unwrap_or_else(|| close::label(job, i))
+            on_drive.unwrap_or_else(|| made[i].encode())
         })
         .collect();
     close::found_set(job, &labels, &failed)

@@ -1,0 +1,62 @@
+//! `erase` on the command line.
+
+use super::args::EraseArgs;
+use super::exit::Status;
+use super::face::Face;
+use super::json::{emit, out};
+use super::rounds;
+use super::run::Refusal;
+use super::show::some;
+use crate::verbs::erase::{EraseError, Erasure};
+use serde_json::json;
+
+/// Erases.
+pub fn erase(args: &EraseArgs, face: &Face) -> Result<Status, Refusal> {
+    let erasure = Erasure::find(&args.paths, &args.set).map_err(refusal)?;
+    let carriers: Vec<String> =
+        erasure.carriers().map(|(drive, set)| format!("set {set} on {drive}")).collect();
+    if !args.yes {
+        let what = carriers.join(", ");
+        if face.is_json() || !rounds::can_ask() {
+            let text = format!("{what} would be erased, and there is nobody to ask");
+            return Err(Refusal::usage(text, "add --yes to erase it"));
+        }
+        out(&format!("To be erased: {}\n", carriers.join("\n              ")));
+        if !rounds::agrees("Erase it for good?") {
+            return Ok(Status::Done);
+        }
+    }
+    let erased = erasure.run(face.monitor());
+    face.finish();
+    face.print_problems();
+    for drive in &erased {
+        if face.is_json() {
+            emit(&json!({
+                "event": "erased",
+                "set": drive.set,
+                "drive": drive.drive,
+                "files": drive.files,
+                "done": drive.done,
+            }));
+        } else if drive.done {
+            let files = some(drive.files, "file");
+            out(&format!("{}: set {} is erased, {files}.\n", drive.drive, drive.set));
+        } else {
+            out(&format!("{}: set {} is not erased to its end.\n", drive.drive, drive.set));
+        }
+    }
+    let all = erased.iter().all(|drive| drive.done);
+    Ok(if all { Status::Done } else { Status::Failed })
+}
+
+fn refusal(error: EraseError) -> Refusal {
+    let (hint, status) = match error {
+        EraseError::Drive { .. } => ("name folders where drives are mounted", Status::Usage),
+        EraseError::Name { .. } => {
+            ("a set is called as its folder in DRIVE/holdall: SHIPMENT-001", Status::Usage)
+        }
+        EraseError::Several { .. } => ("name one of them with --set", Status::Usage),
+        EraseError::NotHere { .. } => ("holdall status says which sets are here", Status::Failed),
+    };
+    Refusal::failed(error).hint(hint).status(status)
+}

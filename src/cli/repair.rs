@@ -1,0 +1,204 @@
+//! `repair` on the command line.
+
+use super::args::RepairArgs;
+use super::exit::Status;
+use super::face::Face;
+use super::json::{emit, out};
+use super::pack::drive_hint;
+use super::run::{Refusal, open_refusal};
+use super::show::{slot_name, some};
+use crate::format::ids::Slot;
+use crate::format::list::Hash;
+use crate::repairer::DriveRepair;
+use crate::repairer::onto::OntoError;
+use crate::repairer::origin::OriginError;
+use crate::verbs::repair::{self as verb, RepairError, RepairOptions, SetRepair};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// Repairs.
+pub fn repair(args: &RepairArgs, face: &Face) -> Result<Status, Refusal> {
+    let options = meant(args)?;
+    let sets = verb::repair(&options, face.monitor()).map_err(refusal)?;
+    face.finish();
+    face.print_problems();
+    let mut status = Status::Done;
+    for set in &sets {
+        if face.is_json() {
+            emit(&repaired_json(set));
+        } else {
+            out(&repaired(set));
+        }
+        status = status.merge(set_status(set));
+    }
+    Ok(if face.problems().is_empty() { status } else { status.merge(Status::Problems) })
+}
+
+/// 0 all that was given is whole; 3 some damage waits for drives; 1 beyond repair, or refused.
+fn set_status(set: &SetRepair) -> Status {
+    match () {
+        () if set.conflict.is_some() || set.repaired.stopped || set.is_beyond() => Status::Failed,
+        () if !set.is_whole() => Status::Problems,
+        () => Status::Done,
+    }
+}
+
+/// What the arguments mean.
+fn meant(args: &RepairArgs) -> Result<RepairOptions, Refusal> {
+    let onto = args.onto.iter().map(|text| new_drive(text)).collect::<Result<Vec<_>, _>>()?;
+    let expect = args.expect.as_deref().map(root).transpose()?;
+    if args.slot.is_some() && onto.len() != 1 {
+        let hint = "name one new drive with --onto, and its slot with --slot";
+        return Err(Refusal::usage("--slot belongs to one new drive", hint));
+    }
+    let (paths, slot) = (args.paths.clone(), args.slot.map(Slot));
+    Ok(RepairOptions { paths, onto, slot, expect })
+}
+
+fn new_drive(text: &str) -> Result<(String, PathBuf), Refusal> {
+    match text.split_once('=') {
+        Some((case, path)) if !case.is_empty() && !path.is_empty() => {
+            Ok((case.into(), PathBuf::from(path)))
+        }
+        _ => Err(Refusal::usage(
+            format!("--onto {text} does not say which case the drive belongs to"),
+            format!("write --onto CASE=PATH, such as --onto a={text}"),
+        )),
+    }
+}
+
+fn root(text: &str) -> Result<Hash, Refusal> {
+    let root = blake3::Hash::from_hex(text.trim());
+    root.map(|root| *root.as_bytes()).map_err(|_| {
+        let hint = "write the 64 hexadecimal digits that pack printed, or b3sum set.txt prints";
+        Refusal::usage(format!("--expect {text} is not a root"), hint)
+    })
+}
+
+/// What to do when nothing was repaired.
+fn refusal(error: RepairError) -> Refusal {
+    let (hint, status) = match error {
+        RepairError::Open(error) => return open_refusal(error),
+        RepairError::Drive { ref source, .. } => (drive_hint(source), Status::Usage),
+        RepairError::Case { .. } => ("write --onto CASE=PATH", Status::Usage),
+        RepairError::SeveralSets { .. } => {
+            ("name the drives of one set (holdall status says which is which)", Status::Usage)
+        }
+        RepairError::Root(_) => (
+            "compare it with the root that pack printed: these may be other drives",
+            Status::Failed,
+        ),
+        RepairError::Onto(OntoError::Carries { .. }) => (
+            "name it as a drive of the set, without --onto: it is repaired in place",
+            Status::Usage,
+        ),
+        RepairError::Onto(OntoError::Room { .. }) => {
+            ("make room on it, or use a larger drive", Status::Failed)
+        }
+        RepairError::Onto(OntoError::Drive(_)) => ("", Status::Failed),
+        RepairError::Onto(_) => ("holdall status says which slots are missing", Status::Usage),
+    };
+    let refusal = Refusal::failed(error).status(status);
+    if hint.is_empty() { refusal } else { refusal.hint(hint) }
+}
+
+/// What was done to a drive, in a few words.
+fn done(d: &DriveRepair) -> String {
+    let mut words = Vec::new();
+    let mut add = |count: u64, noun: &str, verb: &str| {
+        if count > 0 {
+            words.push(format!("{} {verb}", some(count, noun)));
+        }
+    };
+    add(d.blocks, "block", "rewritten");
+    add(d.shards, "shard", "written");
+    add(d.files, "other file", "written");
+    add(d.left_shards, "shard", "still bad");
+    add(d.left_files, "other file", "still bad");
+    if d.failed {
+        words.push("it failed".into());
+    }
+    match &words[..] {
+        [] => "nothing to do".into(),
+        _ => format!("{}; read back {}", words.join(", "), d.level.name()),
+    }
+}
+
+/// What was done to a set.
+fn repaired(set: &SetRepair) -> String {
+    let mut t = String::new();
+    if let Some(conflict) = &set.conflict {
+        let _ = writeln!(t, "Set {}: {conflict}. Nothing was written.", set.name);
+        if let OriginError::Conflict { roots, .. } = conflict {
+            for root in roots {
+                let root = blake3::Hash::from_bytes(*root).to_hex();
+                let _ = writeln!(t, "A set.txt here has the root {root}");
+            }
+        }
+        t.push_str("Which is right, only the root that pack printed decides: --expect ROOT\n");
+        return t;
+    }
+    let here = u64::from(set.drive_count) - set.missing.len() as u64;
+    let _ = writeln!(t, "Set {}: {} of {} here.", set.name, some(here, "drive"), set.drive_count);
+    for d in &set.repaired.drives {
+        let new = if d.new { " (rebuilt)" } else { "" };
+        let (slot, case) = (slot_name(d.slot), &d.case);
+        let _ = writeln!(t, "  slot {slot:>3}  case {case}  {}{new}: {}", d.name, done(d));
+    }
+    if !set.missing.is_empty() {
+        let slots: Vec<_> = set.missing.iter().map(ToString::to_string).collect();
+        let _ = writeln!(t, "  not here: slot {}", slots.join(", "));
+    }
+    let r = &set.repaired;
+    if !r.waiting.is_empty() {
+        let waiting = some(r.waiting.len() as u64, "stripe");
+        let _ = writeln!(t, "{waiting} wait for drives that are not here.");
+    }
+    if !r.beyond.is_empty() {
+        let beyond = some(r.beyond.len() as u64, "stripe");
+        let _ = writeln!(t, "{beyond} lack too much on every drive of the set.");
+    }
+    if set.gaps {
+        t.push_str("Records are missing on all these drives: some stripes are not known.\n");
+    }
+    t.push_str(match () {
+        () if r.stopped => "Stopped before the end: run it again to go on.\n",
+        () if set.is_whole() => "Every drive that was given is whole.\n",
+        () => "Not everything is whole: see the problems above.\n",
+    });
+    t
+}
+
+/// The same for programs.
+fn repaired_json(set: &SetRepair) -> Value {
+    let names = |ids: &std::collections::BTreeSet<crate::format::ids::StripeId>| {
+        ids.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let r = &set.repaired;
+    json!({
+        "event": "repaired",
+        "set": set.name,
+        "root": set.root,
+        "whole": set.is_whole(),
+        "conflict": set.conflict.as_ref().map(ToString::to_string),
+        "missing": set.missing.iter().map(|slot| slot.0).collect::<Vec<_>>(),
+        "gaps": set.gaps,
+        "beyond": names(&r.beyond),
+        "waiting": names(&r.waiting),
+        "stopped": r.stopped,
+        "drives": r.drives.iter().map(|d| json!({
+            "slot": d.slot.0,
+            "case": d.case,
+            "drive": d.name,
+            "new": d.new,
+            "blocks": d.blocks,
+            "shards": d.shards,
+            "files": d.files,
+            "left_shards": d.left_shards,
+            "left_files": d.left_files,
+            "failed": d.failed,
+            "level": d.level.name(),
+        })).collect::<Vec<_>>(),
+    })
+}

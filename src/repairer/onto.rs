@@ -1,0 +1,137 @@
+//! A lost drive is rebuilt on a new one: which slot it takes.
+//!
+//! A new drive gets [`REBUILDING`] first and its label next, before anything else: so a repair that
+//! was broken off finds it in its slot, also as a plain drive of the set. The mark goes when the
+//! drive is whole.
+
+use super::papers::made_labels;
+use crate::drives::{Drive, DriveError};
+use crate::format::ids::Slot;
+use crate::format::label::{Label, MAX_LABEL_BYTES};
+use crate::format::set::SetText;
+use crate::monitor::Monitor;
+use crate::sets::{FoundDrive, FoundSet};
+use std::sync::Arc;
+
+/// The mark in a set's folder on a drive that is not whole yet.
+pub const REBUILDING: &str = "rebuilding.txt";
+/// What the mark says to people.
+pub const REBUILDING_TEXT: &str =
+    "This drive is being rebuilt: holdall repair goes on with it when it is run again.\n";
+
+/// A new drive, and the case it goes into.
+pub struct NewDrive {
+    /// the case
+    pub case: String,
+    /// the drive
+    pub drive: Arc<dyn Drive>,
+}
+
+/// Why a lost drive cannot be rebuilt on this one.
+#[derive(Debug, thiserror::Error)]
+pub enum OntoError {
+    /// It carries the set already.
+    #[error("{drive} carries set {set} already, as slot {slot}")]
+    Carries {
+        /// the drive
+        drive: String,
+        /// the set
+        set: String,
+        /// the slot that its label names
+        slot: Slot,
+    },
+    /// Every drive of the set is here.
+    #[error("no drive of set {set} is missing: there is nothing to rebuild on {drive}")]
+    NothingMissing {
+        /// the set
+        set: String,
+        /// the drive
+        drive: String,
+    },
+    /// The slot that was asked for is not free.
+    #[error("slot {slot} of set {set} is not missing")]
+    NotMissing {
+        /// the set
+        set: String,
+        /// the slot
+        slot: Slot,
+    },
+    /// The drive cannot be used.
+    #[error(transparent)]
+    Drive(#[from] DriveError),
+    /// It has too little room.
+    #[error("{drive} has room for {free} bytes, and {needed} are needed")]
+    Room {
+        /// the drive
+        drive: String,
+        /// what is free
+        free: u64,
+        /// what is needed
+        needed: u64,
+    },
+}
+
+/// The slots that new drives take, and their labels.
+pub fn place(
+    set: &FoundSet,
+    text: Option<&SetText>,
+    new: &[NewDrive],
+    asked: Option<Slot>,
+    monitor: &dyn Monitor,
+) -> Result<Vec<FoundDrive>, OntoError> {
+    let mut missing = set.missing_slots();
+    if let Some(slot) = asked.filter(|slot| !missing.contains(slot)) {
+        return Err(OntoError::NotMissing { set: set.name(), slot });
+    }
+    let mut placed = Vec::new();
+    for new in new {
+        let begun = begun_slot(set, new)?;
+        if let Some(slot) = begun.filter(|slot| !missing.contains(slot)) {
+            return Err(OntoError::NotMissing { set: set.name(), slot });
+        }
+        let case_of = |slot: Slot| {
+            let line = text.and_then(|text| text.slots.iter().find(|s| s.slot == slot));
+            line.map(|line| line.case.clone())
+        };
+        let same_case = |slot: &&Slot| case_of(**slot).is_none_or(|case| case == new.case);
+        let slot =
+            begun.or(asked).or_else(|| missing.iter().find(same_case).or(missing.first()).copied());
+        let Some(slot) = slot else {
+            let drive = new.drive.name().into();
+            return Err(OntoError::NothingMissing { set: set.name(), drive });
+        };
+        missing.retain(|other| *other != slot);
+        let case = case_of(slot).unwrap_or_else(|| new.case.clone());
+        if case != new.case {
+            monitor.note(&format!(
+                "{}: slot {slot} belongs to case {case}; in case {} the rule is weakened, as more \
+                 of a stripe may be lost with that case",
+                new.drive.name(),
+                new.case,
+            ));
+        }
+        let own = || Label { slot, case: case.clone(), ..set.label().clone() };
+        let label = made_labels(set, slot, &case, text).into_iter().next().unwrap_or_else(own);
+        placed.push(FoundDrive { drive: new.drive.clone(), label });
+    }
+    Ok(placed)
+}
+
+/// The slot that a broken-off repair gave the drive; none if nothing of the set lies on it, or
+/// nothing that tells a slot.
+fn begun_slot(set: &FoundSet, new: &NewDrive) -> Result<Option<Slot>, OntoError> {
+    let drive = new.drive.as_ref();
+    let names = drive.list(&set.folder)?;
+    let label = drive.read(&format!("{}/label.json", set.folder), MAX_LABEL_BYTES);
+    let label = label.ok().and_then(|bytes| Label::decode(&bytes).ok());
+    let begun = names.iter().any(|name| name == REBUILDING);
+    let has_shards = !drive.list(&format!("{}/shards", set.folder))?.is_empty();
+    match label {
+        Some(label) if begun => Ok(Some(label.slot)),
+        None if begun || !has_shards => Ok(None),
+        label => {
+            let slot = label.map_or(Slot(0), |label| label.slot);
+            Err(OntoError::Carries { drive: drive.name().into(), set: set.name(), slot })
+        }
+    }
+}

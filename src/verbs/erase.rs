@@ -1,0 +1,164 @@
+//! `erase`: removes a set from drives, by name, and nothing else.
+
+use super::open::drive_root;
+use crate::drives::{Drive, DriveError, LocalDrive, ReadMode};
+use crate::format::ids::ShipmentId;
+use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::sets::explain::BESIDE_SETS;
+use crate::sets::open::{HOLDALL, chain};
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+/// Why nothing was erased.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// A path is no drive.
+    #[error("{} cannot be opened as a drive", path.display())]
+    Drive {
+        /// the path
+        path: PathBuf,
+        /// what the system said
+        #[source]
+        source: DriveError,
+    },
+    /// What was named is no set.
+    #[error("{name:?} is not the name of a set")]
+    Name {
+        /// what was typed
+        name: String,
+    },
+    /// A drive has several sets of the shipment.
+    #[error("{drive} carries {count} sets of shipment {shipment}: {names}")]
+    Several {
+        /// the drive
+        drive: String,
+        /// the shipment
+        shipment: String,
+        /// how many
+        count: usize,
+        /// their names
+        names: String,
+    },
+    /// No drive carries the set.
+    #[error("set {name} is on none of these drives")]
+    NotHere {
+        /// its name
+        name: String,
+    },
+}
+
+/// A set on drives, found and not yet erased.
+pub struct Erasure {
+    drives: Vec<(LocalDrive, Option<String>)>,
+}
+
+/// What was erased from a drive.
+pub struct ErasedDrive {
+    /// its name
+    pub drive: String,
+    /// the set's folder was called so
+    pub set: String,
+    /// files that were removed
+    pub files: u64,
+    /// nothing of the set is left on it
+    pub done: bool,
+}
+
+impl Erasure {
+    /// Looks for a set, by its folder's name or its shipment's id, on these drives.
+    pub fn find(paths: &[PathBuf], name: &str) -> Result<Self, EraseError> {
+        let is_shipment = name.parse::<ShipmentId>().is_ok();
+        if !is_shipment && !is_set(name) {
+            return Err(EraseError::Name { name: name.into() });
+        }
+        let mut drives = Vec::new();
+        for path in paths {
+            let failed = |source| EraseError::Drive { path: path.clone(), source };
+            let drive = LocalDrive::open(&drive_root(path)).map_err(failed)?;
+            let of_shipment = |set: &str| is_shipment && is_set(set) && set.starts_with(name);
+            let means = |set: &String| set == name || of_shipment(set);
+            let names = drive.list(HOLDALL).map_err(failed)?;
+            let mut sets: Vec<String> = names.into_iter().filter(means).collect();
+            if sets.len() > 1 {
+                return Err(EraseError::Several {
+                    drive: drive.name().into(),
+                    shipment: name.into(),
+                    count: sets.len(),
+                    names: sets.join(", "),
+                });
+            }
+            drives.push((drive, sets.pop()));
+        }
+        if drives.iter().all(|(_, set)| set.is_none()) {
+            return Err(EraseError::NotHere { name: name.into() });
+        }
+        Ok(Self { drives })
+    }
+
+    /// The drives that carry it: name and set.
+    pub fn carriers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.drives.iter().filter_map(|(drive, set)| Some((drive.name(), set.as_deref()?)))
+    }
+
+    /// Erases it. A drive that refuses is a problem, and the others are erased all the same.
+    pub fn run(self, monitor: &dyn Monitor) -> Vec<ErasedDrive> {
+        let mut erased = Vec::new();
+        for (drive, set) in &self.drives {
+            let mut files = 0;
+            // What a broken-off erasing left beside the sets goes too.
+            let done = match set {
+                Some(set) => erase(drive, &format!("{HOLDALL}/{set}"), &mut files),
+                None => Ok(()),
+            };
+            let done = done.and_then(|()| remove_beside(drive)).and_then(|()| drive.sync());
+            if let Err(e) = &done {
+                monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), chain(e)));
+            }
+            let (drive, done) = (drive.name().to_string(), done.is_ok());
+            match set {
+                Some(set) => erased.push(ErasedDrive { drive, set: set.clone(), files, done }),
+                None => monitor.note(&format!("{drive}: nothing of the set lies on it")),
+            }
+        }
+        erased
+    }
+}
+
+/// `1234…-001`
+fn is_set(name: &str) -> bool {
+    let Some((shipment, set)) = name.split_once('-') else { return false };
+    let digits = set.len() >= 3 && set.bytes().all(|b| b.is_ascii_digit());
+    shipment.parse::<ShipmentId>().is_ok() && digits
+}
+
+/// Removes a folder and what is in it: files first, so that what tells of the shards goes before
+/// they do, and the folder's own name last, so that a broken-off erasing can be run again.
+fn erase(drive: &dyn Drive, folder: &str, files: &mut u64) -> Result<(), DriveError> {
+    let mut folders = Vec::new();
+    for name in drive.list(folder)? {
+        let path = format!("{folder}/{name}");
+        match drive.open(&path, ReadMode::Cached) {
+            Err(e) if e.source.kind() == ErrorKind::IsADirectory => folders.push(path),
+            _ => {
+                drive.remove(&path)?;
+                *files += 1;
+            }
+        }
+    }
+    for path in folders {
+        erase(drive, &path, files)?;
+    }
+    drive.remove_folder(folder)
+}
+
+/// Removes what lies beside the sets once there is no set.
+fn remove_beside(drive: &dyn Drive) -> Result<(), DriveError> {
+    let names = drive.list(HOLDALL)?;
+    if names.iter().any(|name| !BESIDE_SETS.contains(&&name[..])) {
+        return Ok(());
+    }
+    for name in names {
+        drive.remove(&format!("{HOLDALL}/{name}"))?;
+    }
+    drive.remove_folder(HOLDALL)
+}

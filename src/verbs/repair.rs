@@ -1,0 +1,203 @@
+//! `repair`: makes drives whole again, in place or on new ones, with no key.
+
+use super::open::{self, OpenError};
+use crate::drives::{Drive, DriveError, LocalDrive, detect};
+use crate::format::ids::Slot;
+use crate::format::label::checked_case;
+use crate::format::list::Hash;
+use crate::monitor::Monitor;
+use crate::repairer::onto::{NewDrive, OntoError, place};
+use crate::repairer::origin::{Origin, OriginError};
+use crate::repairer::quiet::Quiet;
+use crate::repairer::{self, RepairJob, Repaired};
+use crate::sets::{Book, FoundSet, open as sets};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What is asked for.
+pub struct RepairOptions {
+    /// drives; none: all that are mounted
+    pub paths: Vec<PathBuf>,
+    /// case and path of each new drive
+    pub onto: Vec<(String, PathBuf)>,
+    /// the slot of the only new drive
+    pub slot: Option<Slot>,
+    /// the root that decides where copies differ
+    pub expect: Option<Hash>,
+}
+
+/// Why nothing was repaired.
+#[derive(Debug, thiserror::Error)]
+pub enum RepairError {
+    /// No set was found.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A new drive cannot be opened or written to.
+    #[error("{} cannot be used as a drive", path.display())]
+    Drive {
+        /// its path
+        path: PathBuf,
+        /// what the system said
+        #[source]
+        source: DriveError,
+    },
+    /// The name of a case is none.
+    #[error("{case:?} is not a name for a case: 1 to 32 letters, digits, '.', '_' or '-'")]
+    Case {
+        /// what was typed
+        case: String,
+    },
+    /// A new drive cannot take a lost one's place.
+    #[error(transparent)]
+    Onto(#[from] OntoError),
+    /// It is not clear of which set a lost drive is to be rebuilt.
+    #[error("drives of {count} sets are here: of which is a lost drive to be rebuilt?")]
+    SeveralSets {
+        /// how many
+        count: usize,
+    },
+    /// No set has the root that is expected.
+    #[error(transparent)]
+    Root(OriginError),
+}
+
+/// What was done to a set.
+pub struct SetRepair {
+    /// its name
+    pub name: String,
+    /// drives of the set in all
+    pub drive_count: u16,
+    /// BLAKE3 of set.txt in hexadecimal, if the set was closed
+    pub root: Option<String>,
+    /// slots that are not here
+    pub missing: Vec<Slot>,
+    /// why it was not touched
+    pub conflict: Option<OriginError>,
+    /// records are missing on all drives that are here
+    pub gaps: bool,
+    /// what was done
+    pub repaired: Repaired,
+}
+
+impl SetRepair {
+    /// Is everything that was given whole now?
+    pub fn is_whole(&self) -> bool {
+        let r = &self.repaired;
+        let drives = r.drives.iter().all(|d| d.is_whole() && d.slot != Slot(0));
+        let stripes = r.beyond.is_empty() && r.waiting.is_empty();
+        drives && stripes && !self.gaps && !r.stopped && self.conflict.is_none()
+    }
+
+    /// Is something left that no drive of the set can mend?
+    pub fn is_beyond(&self) -> bool {
+        let r = &self.repaired;
+        let left = |d: &repairer::DriveRepair| d.left_files > 0 && !d.failed;
+        let lacks = self.gaps || r.drives.iter().any(left);
+        !r.beyond.is_empty() || lacks && self.missing.is_empty()
+    }
+}
+
+/// Repairs all sets on these drives.
+pub fn repair(
+    options: &RepairOptions,
+    monitor: &dyn Monitor,
+) -> Result<Vec<SetRepair>, RepairError> {
+    let mut new = Vec::new();
+    let mut new_ids = Vec::new();
+    for (case, path) in &options.onto {
+        checked_case(case).map_err(|_| RepairError::Case { case: case.clone() })?;
+        let failed = |source| RepairError::Drive { path: path.clone(), source };
+        let drive = LocalDrive::open(path).map_err(failed)?;
+        drive.check_writable().map_err(failed)?;
+        new_ids.push(detect::folder_id(path));
+        new.push(NewDrive { case: case.clone(), drive: Arc::new(drive) });
+    }
+    let mut found = open::sets(&options.paths, &Quiet(monitor))?;
+    // A new drive that carries a part of the set already is not one that was found.
+    let is_new = |drive: &Arc<dyn Drive>| {
+        let id = detect::folder_id(Path::new(drive.name()));
+        id.is_some() && new_ids.contains(&id)
+    };
+    for set in &mut found {
+        set.drives.retain(|found| !is_new(&found.drive));
+        set.doubles.retain(|found| !is_new(&found.drive));
+    }
+    found.retain(|set| !set.drives.is_empty());
+    repair_sets(found, &new, options.slot, options.expect, monitor)
+}
+
+/// Repairs sets that were found.
+pub fn repair_sets(
+    found: Vec<FoundSet>,
+    new: &[NewDrive],
+    slot: Option<Slot>,
+    expect: Option<Hash>,
+    monitor: &dyn Monitor,
+) -> Result<Vec<SetRepair>, RepairError> {
+    let mut origins: Vec<(FoundSet, Result<Origin, OriginError>)> = Vec::new();
+    for set in found {
+        let origin = Origin::find(&set, expect);
+        origins.push((set, origin));
+    }
+    if expect.is_some() {
+        let others = origins.extract_if(.., |(_, origin)| origin.is_err());
+        let others: Vec<_> = others.map(|(set, _)| set.name()).collect();
+        if origins.is_empty() {
+            return Err(RepairError::Root(OriginError::NoSuchRoot));
+        }
+        for name in others {
+            monitor.note(&format!("set {name} has another root: it is left as it is"));
+        }
+    }
+    if !new.is_empty() && origins.len() > 1 {
+        return Err(RepairError::SeveralSets { count: origins.len() });
+    }
+    let repair = |(set, origin)| repair_set(set, origin, new, slot, monitor);
+    origins.into_iter().map(repair).collect()
+}
+
+fn repair_set(
+    mut set: FoundSet,
+    origin: Result<Origin, OriginError>,
+    new: &[NewDrive],
+    slot: Option<Slot>,
+    monitor: &dyn Monitor,
+) -> Result<SetRepair, RepairError> {
+    let mut outcome = SetRepair {
+        name: set.name(),
+        drive_count: set.drive_count(),
+        root: None,
+        missing: set.missing_slots(),
+        conflict: None,
+        gaps: false,
+        repaired: Repaired::default(),
+    };
+    let origin = match origin {
+        Ok(origin) => origin,
+        Err(conflict) => {
+            outcome.conflict = Some(conflict);
+            return Ok(outcome);
+        }
+    };
+    let text = origin.text.as_ref();
+    let hex = |root| blake3::Hash::from_bytes(root).to_hex().to_string();
+    outcome.root = text.map(|text| hex(text.root()));
+    let placed = place(&set, text, new, slot, monitor)?;
+    let new_slots = placed.iter().map(|found| found.label.slot).collect();
+    set.drives.extend(placed);
+    set.drives.sort_by_key(|d| (d.label.slot == Slot(0), d.label.slot));
+    outcome.missing = set.missing_slots();
+    let book = origin.book(&set, &Quiet(monitor));
+    let job = RepairJob { set: &set, book: &book, text, new: new_slots };
+    outcome.repaired = repairer::repair(&job, monitor)?;
+    outcome.gaps = book.gaps;
+    if !outcome.repaired.stopped {
+        // What is still wrong with labels and records is told now.
+        let drives: Vec<_> = set.all_drives().map(|found| found.drive.clone()).collect();
+        for after in sets::find(&drives, monitor).iter().filter(|s| s.name() == set.name()) {
+            outcome.gaps |= Book::open(after, None, monitor).gaps;
+            after.set_text(monitor);
+        }
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,90 @@
+//! A set is removed from drives by its name, when a person or `--yes` says so, and nothing else is.
+
+use crate::common::shipment::Shipment;
+use crate::common::tree;
+use crate::{assert_refused, holdall, small};
+use assert_cmd::Command;
+use std::ffi::OsString;
+use std::fs;
+
+fn erase(shipment: &Shipment, drives: &[usize], set: &str, more: &[&str]) -> Command {
+    let mut command = holdall(shipment.path());
+    command.arg("erase").args(drives.iter().map(|d| &shipment.drives[*d].1)).args(["--set", set]);
+    command.args(more);
+    command
+}
+
+/// A packed shipment of two cases, and its set's name.
+fn packed() -> (Shipment, String) {
+    let shipment = small();
+    shipment.pack("cases=1").expect(0);
+    let set = shipment.set_folder(0).file_name().unwrap().to_str().unwrap().to_owned();
+    (shipment, set)
+}
+
+#[test]
+fn a_set_goes_and_nothing_else() {
+    let (shipment, set) = packed();
+    let mine = shipment.paths()[0].join("my own file");
+    fs::write(&mine, b"stays").unwrap();
+    erase(&shipment, &[0, 1, 2], &set, &["--yes"]).assert().code(0);
+    assert_eq!(tree::walk(&shipment.paths()[0]), [shipment.paths()[0].clone(), mine]);
+    assert_eq!(tree::walk(&shipment.paths()[1]).len(), 1, "the drive is empty");
+    assert!(shipment.set_folder(3).join("label.json").exists(), "a drive that was not named");
+    // Again: one still has it, the others have nothing of it left.
+    erase(&shipment, &[0, 3], &set, &["--yes"]).assert().code(0);
+    assert!(!shipment.paths()[3].join("holdall").exists());
+    assert_refused(&mut erase(&shipment, &[0, 3], &set, &["--yes"]), 1, &["on none of", "hint:"]);
+}
+
+#[test]
+fn another_set_on_the_drive_stays_whole() {
+    let (shipment, first) = packed();
+    let before = tree::walk(&shipment.paths()[0]).len();
+    shipment.pack("cases=1").expect(0);
+    let folders = || {
+        let names = fs::read_dir(shipment.paths()[0].join("holdall")).unwrap();
+        let names = names.map(|n| n.unwrap().file_name().into_string().unwrap());
+        names.filter(|n| n.contains('-')).collect::<Vec<_>>()
+    };
+    let second = folders().into_iter().find(|name| *name != first).unwrap();
+    // By the shipment's id, of which the drives have one set.
+    erase(&shipment, &[0, 1, 2, 3], &second[..16], &["--yes"]).assert().code(0);
+    assert_eq!(folders(), [first]);
+    assert_eq!(tree::walk(&shipment.paths()[0]).len(), before);
+    shipment.verify(&shipment.paths()).expect(0);
+}
+
+#[test]
+fn a_broken_off_erasing_is_run_again() {
+    let (shipment, set) = packed();
+    let folder = shipment.set_folder(0);
+    for name in ["label.json", "set.txt", "checklist.b3"] {
+        fs::remove_file(folder.join(name)).unwrap();
+    }
+    fs::remove_dir_all(folder.join("records")).unwrap();
+    fs::remove_file(shipment.files(0, "shards/")[0].clone()).unwrap();
+    fs::write(folder.join("label.json.tmp"), b"litter").unwrap();
+    erase(&shipment, &[0], &set, &["--yes"]).assert().code(0);
+    assert_eq!(tree::walk(&shipment.paths()[0]).len(), 1);
+}
+
+#[test]
+fn nothing_goes_without_a_word() {
+    let (shipment, set) = packed();
+    let before = tree::walk(shipment.path());
+    let all = [0, 1, 2, 3];
+    for set in [&set[..], &set[..16]] {
+        let words = ["nobody to ask", "hint:", "--yes"];
+        assert_refused(&mut erase(&shipment, &all, set, &[]), 2, &words);
+    }
+    for name in ["", "..", "holdall", "README.txt", "../../source", &set[..15]] {
+        let words = ["is not the name of a set", "hint:"];
+        assert_refused(&mut erase(&shipment, &all, name, &["--yes"]), 2, &words);
+    }
+    let other = "0123456789abcdef-001";
+    assert_refused(&mut erase(&shipment, &all, other, &["--yes"]), 1, &["on none of these"]);
+    let words: [OsString; 4] = ["erase".into(), "--set".into(), set.into(), "--yes".into()];
+    holdall(shipment.path()).args(words).assert().code(2);
+    assert_eq!(tree::walk(shipment.path()), before, "nothing was touched");
+}

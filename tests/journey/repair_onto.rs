@@ -1,0 +1,303 @@
+//! A lost drive is rebuilt on a new one, byte for byte, also by a repair that was killed again and
+//! again; and the program says what it did by its status.
+
+use super::repair::{Bench, assert_healed, repair};
+use crate::common::images::{Image, Packed, image_of};
+use crate::common::random::Random;
+use crate::common::shipment::Shipment;
+use crate::common::{Run, has_programs, program, tree};
+use holdall::drives::MemoryDrive;
+use holdall::monitor::Recording;
+use holdall::repairer::onto::NewDrive;
+use holdall::sets::open;
+use holdall::verbs::repair::repair_sets;
+use rstest::rstest;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Rebuilds slots of a set on empty drives of memory; compares them with the lost ones.
+#[rstest]
+#[case(&[1, 1, 1], "cases=1", &[1])]
+#[case(&[1, 1], "cases=1", &[0])]
+#[case(&[2, 2, 2], "cases=1,drives=1", &[1, 2, 3])]
+fn a_lost_drive_is_rebuilt_byte_for_byte(
+    #[case] cases: &[usize],
+    #[case] survive: &str,
+    #[case] lost: &[usize],
+) {
+    let packed = Packed::new(cases, survive, "lost");
+    let kept: Vec<Image> = (0..packed.images.len())
+        .filter(|i| !lost.contains(i))
+        .map(|i| packed.images[i].clone())
+        .collect();
+    let bench = Bench::new(&kept);
+    let empty: Vec<MemoryDrive> =
+        lost.iter().map(|i| MemoryDrive::new(format!("new {i}"), 64 << 20)).collect();
+    let case_of = |slot: usize| {
+        let ends = cases.iter().scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        });
+        format!("case-{}", ends.take_while(|end| *end <= slot).count())
+    };
+    let new_drives = || {
+        let new = lost
+            .iter()
+            .zip(&empty)
+            .map(|(slot, drive)| NewDrive { case: case_of(*slot), drive: Arc::new(drive.clone()) });
+        new.collect::<Vec<_>>()
+    };
+    let monitor = Recording::default();
+    let done = repair(&bench.shared(), &new_drives(), None, &monitor);
+    assert!(done.is_whole(), "{:#?} {:#?}", done.repaired, monitor.problems());
+    assert_eq!((monitor.problems(), monitor.notes()), (vec![], vec![]));
+    for (slot, drive) in lost.iter().zip(&empty) {
+        let (rebuilt, original) = (image_of(drive), &packed.images[*slot]);
+        assert!(rebuilt.keys().eq(original.keys()), "slot {slot}: other files");
+        let other = rebuilt.iter().find(|(path, bytes)| original[*path] != **bytes);
+        assert_eq!(other.map(|(path, _)| path), None, "slot {slot}");
+    }
+    let all = [bench.shared(), new_drives().into_iter().map(|new| new.drive).collect()].concat();
+    assert_eq!(packed.verify(&all, true).status, 0);
+    assert_healed(&packed, &bench, &kept, "the others");
+    // It carries the set now.
+    let found = open::find(&bench.shared(), &Recording::default());
+    assert!(repair_sets(found, &new_drives(), None, None, &Recording::default()).is_err());
+}
+
+#[test]
+fn more_than_the_rule_cannot_be_rebuilt_but_all_that_is_known_is_there() {
+    let packed = Packed::new(&[1, 1, 1], "cases=1", "two lost");
+    let bench = Bench::new(&packed.images[..1]);
+    let drive = MemoryDrive::new("new", 64 << 20);
+    let new = || [NewDrive { case: "case-1".into(), drive: Arc::new(drive.clone()) }];
+    let done = repair(&bench.shared(), &new(), None, &Recording::default());
+    assert!(!done.is_whole() && !done.is_beyond());
+    assert!(!done.repaired.waiting.is_empty());
+    // The third comes: the same command goes on.
+    let bench = Bench::new(&[packed.images[0].clone(), packed.images[2].clone()]);
+    let done = repair(&bench.shared(), &new(), None, &Recording::default());
+    assert!(done.is_whole(), "{:#?}", done.repaired);
+    assert!(image_of(&drive) == packed.images[1]);
+}
+
+#[test]
+fn a_new_drive_without_room_is_refused_untouched() {
+    let packed = Packed::new(&[1, 1, 1], "cases=1", "no room");
+    let drive = MemoryDrive::new("new", 1 << 20);
+    let new = [NewDrive { case: "case-0".into(), drive: Arc::new(drive.clone()) }];
+    let bench = Bench::new(&packed.images[1..]);
+    let found = open::find(&bench.shared(), &Recording::default());
+    let refused = repair_sets(found, &new, None, None, &Recording::default());
+    assert!(refused.err().unwrap().to_string().contains("room for"), "says why");
+    assert_eq!(drive.paths(), Vec::<String>::new());
+}
+
+/// The arguments of a repair.
+fn words(paths: &[PathBuf], more: &[&str]) -> Vec<OsString> {
+    let first = ["repair", "--json"].iter().map(OsString::from);
+    first.chain(paths.iter().map(OsString::from)).chain(more.iter().map(OsString::from)).collect()
+}
+
+fn run(shipment: &Shipment, paths: &[PathBuf], more: &[&str]) -> Run {
+    shipment.run(words(paths, more))
+}
+
+/// All files of a drive but the notes made on the way.
+fn files(drive: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let all = tree::walk(drive).into_iter().filter(|p| p.is_file());
+    let below = |p: PathBuf| (p.strip_prefix(drive).unwrap().to_owned(), fs::read(p).unwrap());
+    all.filter(|p| !p.components().any(|c| c.as_os_str() == "custody")).map(below).collect()
+}
+
+#[track_caller]
+fn assert_equal(left: &BTreeMap<PathBuf, Vec<u8>>, right: &BTreeMap<PathBuf, Vec<u8>>) {
+    assert!(left.keys().eq(right.keys()), "{:?}\n{:?}", left.keys(), right.keys());
+    let other = left.iter().find(|(path, bytes)| right[*path] != **bytes);
+    assert_eq!(other.map(|(path, _)| path), None);
+}
+
+fn check_with_b3sum(set_folder: &Path) {
+    let mut command = Command::new("b3sum");
+    let checked = command.args(["--check", "checklist.b3"]).current_dir(set_folder).output();
+    let checked = checked.unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+}
+
+fn packed() -> Shipment {
+    let shipment = Shipment::new(&[1, 1, 1]);
+    tree::plain(&shipment.source, "repair by the program", 60);
+    shipment.pack("cases=1").expect(0);
+    shipment
+}
+
+#[test]
+fn the_program_mends_folders_and_b3sum_agrees() {
+    if !has_programs(&["b3sum"]) {
+        return;
+    }
+    let shipment = packed();
+    let before: Vec<_> = shipment.paths().iter().map(|path| files(path)).collect();
+    let shards = shipment.files(1, "shards/");
+    let change = |path: &Path, change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = fs::read(path).unwrap();
+        change(&mut bytes);
+        fs::write(path, bytes).unwrap();
+    };
+    change(&shards[0], &|bytes| bytes[5000] ^= 1);
+    change(&shards[1], &|bytes| bytes.truncate(9000));
+    change(&shards[2], &|bytes| bytes.extend([1, 2, 3]));
+    fs::remove_file(&shards[3]).unwrap();
+    fs::remove_file(&shards[4]).unwrap();
+    fs::create_dir(&shards[4]).unwrap();
+    std::os::unix::fs::symlink("elsewhere", shards[3].with_extension("tmp")).unwrap();
+    let folder = shipment.set_folder(1);
+    for name in ["label.json", "set.txt", "checklist.b3", "copy/label.json"] {
+        change(&folder.join(name), &|bytes| bytes.truncate(20));
+    }
+    for beginning in ["records/", "catalog/", "key-"] {
+        fs::remove_file(&shipment.files(1, beginning)[0]).unwrap();
+    }
+    fs::remove_file(shipment.paths()[1].join("holdall/format.md")).unwrap();
+    let done = run(&shipment, &shipment.paths(), &[]).expect(0).event("repaired");
+    assert_eq!((&done["whole"], &done["drives"][1]["blocks"]), (&true.into(), &1.into()));
+    assert_eq!(done["drives"][1]["shards"], 4);
+    assert!(shards[3].with_extension("tmp").symlink_metadata().is_err(), "litter goes");
+    shipment.verify(&shipment.paths()).expect(0);
+    for (drive, path) in shipment.paths().iter().enumerate() {
+        check_with_b3sum(&shipment.set_folder(drive));
+        assert_equal(&files(path), &before[drive]);
+    }
+    // Nothing to do is nothing done.
+    let again = run(&shipment, &shipment.paths(), &[]).expect(0).event("repaired");
+    let drives = again["drives"].as_array().unwrap();
+    assert!(drives.iter().all(|d| d["files"] == 0 && d["level"] == "none"), "{again}");
+}
+
+#[test]
+fn the_program_rebuilds_a_lost_drive_in_its_slot() {
+    let shipment = packed();
+    let (lost, kept) = (shipment.paths()[1].clone(), [0, 2].map(|i| shipment.paths()[i].clone()));
+    let new = shipment.path().join("new");
+    fs::create_dir(&new).unwrap();
+    let onto = |case: &str| format!("{case}={}", new.display());
+    // Usage: what cannot be is said before anything is written.
+    let refused = |more: &[&str], paths: &[PathBuf], words: &str| {
+        let run = run(&shipment, paths, more).expect(2);
+        assert!(run.stderr.contains(words), "{}", run.stderr);
+        assert_eq!(tree::walk(&new).len(), 1, "nothing was written");
+    };
+    refused(&["--onto", &onto("b")], &shipment.paths(), "no drive of set");
+    refused(&["--onto", &onto("b"), "--slot", "1"], &kept, "slot 1");
+    refused(&["--onto", new.to_str().unwrap()], &kept, "--onto CASE=PATH");
+    refused(&["--expect", "12"], &kept, "not a root");
+    let carrier = format!("b={}", lost.display());
+    refused(&["--onto", &carrier], &kept, "already, as slot 2");
+    // A drive that lost its case gets the slot all the same.
+    let first = run(&shipment, &kept, &["--onto", &onto("z")]).expect(0);
+    let notes = first.events_of("note");
+    assert!(notes.iter().any(|n| n["text"].as_str().unwrap().contains("weakened")), "{notes:?}");
+    assert_equal(&files(&new), &files(&lost));
+    let all = [kept[0].clone(), new.clone(), kept[1].clone()];
+    shipment.verify(&all).expect(0);
+    // Two lost are more than the rule: the rest waits.
+    let other = shipment.path().join("other");
+    fs::create_dir(&other).unwrap();
+    let waits = run(&shipment, &kept[..1], &["--onto", &format!("b={}", other.display())]);
+    assert!(!waits.expect(3).event("repaired")["waiting"].as_array().unwrap().is_empty());
+}
+
+/// Killed again and again, then left alone.
+#[test]
+fn a_killed_repair_goes_on_when_it_is_run_again() {
+    let shipment = Shipment::new(&[1, 1, 1]);
+    let mut random = Random::new("killed repair");
+    for i in 0..150 {
+        tree::write(&shipment.source.join(format!("{i:03}")), &random.bytes(50_000));
+    }
+    shipment.pack("cases=1").expect(0);
+    let (lost, kept) = (shipment.paths()[1].clone(), [0, 2].map(|i| shipment.paths()[i].clone()));
+    let before = files(&kept[0]);
+    let new = shipment.path().join("new");
+    fs::create_dir(&new).unwrap();
+    let onto = format!("b={}", new.display());
+    let mut killed = 0;
+    for attempt in 0..12 {
+        let mut command = program(&shipment.state());
+        command.args(words(&kept, &["--onto", &onto]));
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(5 + 12 * attempt));
+        child.kill().unwrap();
+        killed += usize::from(child.wait().unwrap().code().is_none());
+        if !new.join("holdall").exists() {
+            continue;
+        }
+        // Under their names files are whole.
+        for (path, bytes) in files(&new) {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let original = lost.join(&path);
+            if original.exists() {
+                assert!(bytes == fs::read(original).unwrap(), "{name}");
+            }
+        }
+    }
+    assert!(killed > 3, "{killed} were killed");
+    let last = run(&shipment, &kept, &["--onto", &onto]);
+    if last.status == 2 {
+        // It was done before the last was killed.
+        assert!(last.stderr.contains("already, as slot 2"), "{}", last.shown());
+    } else {
+        last.expect(0);
+    }
+    let mut rebuilt = files(&new);
+    rebuilt.retain(|path, _| path.extension().is_none_or(|e| e != "tmp"));
+    assert_equal(&rebuilt, &files(&lost));
+    assert_equal(&files(&kept[0]), &before);
+    shipment.verify(&[kept[0].clone(), new.clone(), kept[1].clone()]).expect(0);
+}
+
+/// A set that was never closed is mended too.
+#[test]
+fn an_unclosed_set_is_mended() {
+    let packed = Packed::new(&[1, 1, 1], "cases=1", "unclosed");
+    let folder = packed.set_folder();
+    let mut images = packed.images.clone();
+    for image in &mut images {
+        image.retain(|path, _| {
+            let closing = ["set.txt", "checklist.b3", "copy/", "-index.cat", "README", "format.md"];
+            !closing.iter().any(|word| path.contains(word)) && !path.ends_with("reader.py")
+        });
+    }
+    let original = images.clone();
+    let shards = super::repair::paths(&images[1], "/shards/");
+    images[1].get_mut(&shards[0]).unwrap()[9] ^= 1;
+    images[1].remove(&shards[1]).unwrap();
+    images[1].remove(&format!("{folder}/label.json")).unwrap();
+    images[1].retain(|path, _| !path.contains("/records/"));
+    let bench = Bench::new(&images);
+    let monitor = Recording::default();
+    let done = repair(&bench.shared(), &[], None, &monitor);
+    let told = monitor.problems();
+    // Nothing but set.txt tells the case of a drive without a label.
+    assert!(done.repaired.beyond.is_empty() && !told.is_empty(), "{told:?}");
+    assert!(told.iter().all(|p| p.to_string().contains("label.json")), "{told:?}");
+    for (path, bytes) in &original[1] {
+        let right = bench.images()[1].get(path) == Some(bytes);
+        assert!(right || path.ends_with("label.json"), "{path}");
+    }
+    // With its label there is nothing that is not known.
+    images[1].insert(
+        format!("{folder}/label.json"),
+        original[1][&format!("{folder}/label.json")].clone(),
+    );
+    let bench = Bench::new(&images);
+    let monitor = Recording::default();
+    let done = repair(&bench.shared(), &[], None, &monitor);
+    assert!(done.is_whole(), "{:#?} {:#?}", done.repaired, monitor.problems());
+    assert!(bench.images() == original);
+}
