@@ -20,11 +20,12 @@ use crate::host::state::{Mark, State, StateFolder, UnclosedSet};
 use crate::keys::recipients::Recipients;
 use crate::monitor::{Monitor, Recording};
 use crate::packer::{Begin, Earlier, SetDrive};
+use crate::plan::place::{Placement, Room};
 use crate::plan::room::{Geometry, Need};
 use crate::plan::survive::Survive;
 use crate::sets::open;
 use crate::sets::papers::committed_files;
-use crate::sets::{Book, FoundSet, tidy};
+use crate::sets::{Book, FoundDrive, FoundSet, tidy};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -207,6 +208,9 @@ fn resume(
     if text.is_some_and(|text| !text.runs.iter().all(|run| unclosed.begun.contains(&run.run))) {
         return Err(refuse("it was closed by another machine".into()));
     }
+    // Nothing is touched if it cannot be gone on with: what no record here names, one on a drive that
+    // is not here may.
+    check_rule(set, unclosed)?;
     tidy::remove_litter(set, &book, &unclosed.begun, monitor);
     if book.stripes().is_empty() {
         tidy::remove_beginnings(set, &unclosed.begun, monitor);
@@ -231,6 +235,22 @@ fn resume(
         Begin { cursor: mark.cursor, earlier: Some(earlier), before: state.before, left_out };
     state.unclosed = Some(resumed.clone());
     Ok(Some(Begun { set: resumed, drives, begin, closing_bytes }))
+}
+
+/// Can the set's rule be kept with the drives that are here?
+fn check_rule(set: &FoundSet, unclosed: &UnclosedSet) -> Result<(), PackJobError> {
+    let wrong =
+        |_| PackJobError::Resume { set: unclosed.number.to_string(), why: WRONG_STATE.into() };
+    let survive: Survive = unclosed.survive.parse().map_err(wrong)?;
+    let room = |found: &FoundDrive| {
+        let slot = found.label.slot.0;
+        let case = unclosed.cases.get((slot as usize).checked_sub(1)?)?;
+        let case = unclosed.cases.iter().position(|c| c == case)?;
+        Some(Room { slot, case, shards: 1 })
+    };
+    let rooms: Vec<Room> = set.drives.iter().filter_map(room).collect();
+    let planned = Placement::plan(&rooms, survive, None);
+    planned.map(|_| ()).map_err(|e| PackJobError::Plan { survive, source: e.into() })
 }
 
 /// The mark that the records on the drives agree with.
