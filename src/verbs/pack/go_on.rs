@@ -64,7 +64,7 @@ pub fn go_on_with<'a>(
     let list = folder.list()?;
     let found = found_sets(&opened, &state, monitor);
     let begun = match state.unclosed.clone() {
-        Some(unclosed) => resume(&folder, &mut state, &unclosed, &found, monitor)?,
+        Some(unclosed) => resume(&folder, &mut state, &unclosed, (&found, opened.len()), monitor)?,
         None => None,
     };
     if list.count() == state.cursor.entries && state.unclosed.is_none() {
@@ -177,12 +177,12 @@ struct Begun {
 }
 
 /// Finds out how far the unclosed set is, and makes its drives ready. None if it has nothing that
-/// counts and is begun anew.
+/// counts and is begun anew. `here` counts the drives that were given.
 fn resume(
     folder: &StateFolder,
     state: &mut State,
     unclosed: &UnclosedSet,
-    found: &[FoundSet],
+    (found, here): (&[FoundSet], usize),
     monitor: &dyn Monitor,
 ) -> Result<Option<Begun>, PackJobError> {
     let name = set_folder(state.shipment, unclosed.number);
@@ -210,7 +210,10 @@ fn resume(
     }
     // Nothing is touched if it cannot be gone on with: what no record here names, one on a drive that
     // is not here may.
-    check_rule(set, unclosed)?;
+    let absent = here < unclosed.cases.len();
+    if absent && (!book.stripes().is_empty() || unclosed.pending.is_some()) {
+        check_rule(set, unclosed)?;
+    }
     tidy::remove_litter(set, &book, &unclosed.begun, monitor);
     if book.stripes().is_empty() {
         tidy::remove_beginnings(set, &unclosed.begun, monitor);
