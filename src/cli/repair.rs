@@ -120,7 +120,7 @@ fn done(d: &DriveRepair) -> String {
         words.push("it failed".into());
     }
     match &words[..] {
-        [] => "nothing to do".into(),
+        [] => "nothing written".into(),
         _ => format!("{}; read back {}", words.join(", "), d.level.name()),
     }
 }
