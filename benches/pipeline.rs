@@ -127,7 +127,7 @@ fn sealing(geometry: Geometry, k: usize, m: usize) -> f64 {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread");
     pool.install(|| {
         cost(k * blocks.file_bytes(), || {
-            black_box(seal_stripe(&key, &shape, &salts, &payloads, &code, &mut buffer));
+            black_box(seal_stripe(&key, &shape, &salts, &payloads, &code, &mut buffer, Vec::new()));
         })
     })
 }
@@ -146,7 +146,7 @@ fn pack_once(source: &Path, list: &FrozenList, geometry: Geometry) -> f64 {
         |i: u16| DriveRoom { slot: i + 1, case: i.into(), free_bytes: 1 << 40, unit_bytes: 4096 };
     let rooms: Vec<_> = (0..4).map(room).collect();
     let need = Need { data_bytes: BYTES as u64, entries: 2, entry_bytes: 200 };
-    let survive = Survive { cases: 1, drives: 0 };
+    let survive = Survive { cases: 1, drives: 0, blocks: 0 };
     let plan = plan(&rooms, survive, geometry, &need).expect("there is room");
     let drive = |i: usize| SetDrive {
         drive: Arc::new(NullDrive(MemoryDrive::new(format!("memory {i}"), 1 << 40)))
@@ -187,7 +187,7 @@ fn main() {
     let mut writer = FrozenWriter::create(&folder.with_extension("list")).expect("it can be made");
     list.iter().for_each(|entry| writer.push(entry).expect("there is room"));
     let frozen = writer.finish().expect("there is room");
-    let geometry = Geometry::for_drives(4);
+    let geometry = Geometry::for_drives(4, Survive::NONE);
     let cores = rayon::current_num_threads() as f64;
     println!("pack, incompressible, 3+1, ChaCha20, {cores} cores, {BYTES} bytes");
     let (read, seal, hash) =

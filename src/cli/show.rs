@@ -24,11 +24,19 @@ pub fn some(count: u64, noun: &str) -> String {
 /// The guarantee as a sentence.
 fn guarantee(survive: Survive) -> String {
     let (cases, drives) = (u64::from(survive.cases), u64::from(survive.drives));
-    match (cases, drives) {
+    let lost = match (cases, drives) {
+        (0, 0) if survive.blocks > 0 => "No drive may be lost.".into(),
         (0, 0) => "Nothing may be lost: there is no parity.".into(),
         (c, 0) => format!("Any {} may be lost.", some(c, "case")),
         (0, d) => format!("Any {} may be lost.", some(d, "drive")),
         (c, d) => format!("Any {} and any {} more may be lost.", some(c, "case"), some(d, "drive")),
+    };
+    match survive.blocks {
+        0 => lost,
+        percent => format!(
+            "{lost} Bad sectors on the drives that are left are healed from {percent} % of parity \
+             along each drive."
+        ),
     }
 }
 
@@ -91,8 +99,7 @@ pub fn plan(prepared: &Prepared) -> String {
         some(cases.len() as u64, "case"),
         guarantee(plan.survive),
         if prepared.survive_is_default {
-            " (The default for these drives; --survive changes it.\nParity along a drive against \
-             bad sectors, blocks=P%, is not in this version.)"
+            " (The default for these drives; --survive changes it.)"
         } else {
             ""
         },

@@ -84,6 +84,11 @@ number! {
     Slot(u16)
 }
 
+impl StripeNumber {
+    /// The first number of a stripe along a drive; they are counted apart from those across.
+    pub const FIRST_ALONG: u32 = 1 << 31;
+}
+
 /// The stripes of a set are named by run and number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StripeId {

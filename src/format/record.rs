@@ -24,7 +24,7 @@ pub const MAC_BYTES: usize = 32;
 pub enum StripeKind {
     /// each shard on another drive
     Across = 0,
-    /// parity over shards of one drive (reserved; this version does not write it)
+    /// one parity shard over shards of the same drive, which are its members
     Along = 1,
 }
 
@@ -52,7 +52,7 @@ pub struct ShardRecord {
 }
 
 /// A shard that is protected by a stripe along its drive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Member {
     /// the stripe across that it belongs to
     pub stripe: StripeId,
@@ -75,11 +75,11 @@ pub struct StripeRecord {
     pub reason: Reason,
     /// cipher suite
     pub suite: u8,
-    /// data shards
+    /// data shards; 0 along a drive, where the members take their place
     pub k: u8,
-    /// parity shards
+    /// parity shards; 1 along a drive
     pub m: u8,
-    /// B and n
+    /// B and n; along a drive n is that of the longest member
     pub blocks: Blocks,
     /// commitment of the run key
     pub commitment: Hash,
@@ -160,7 +160,11 @@ impl StripeRecord {
         }
         let (k, m) = (fields.u8()?, fields.u8()?);
         let count = k as usize + m as usize;
-        if k == 0 || count > MAX_SHARDS {
+        let shape = match kind {
+            StripeKind::Across => k > 0 && count <= MAX_SHARDS,
+            StripeKind::Along => (k, m) == (0, 1),
+        };
+        if !shape {
             return Err(fields.invalid("k and m", format!("{k}+{m}")));
         }
         fields.zeros(1)?;

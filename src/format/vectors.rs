@@ -203,8 +203,15 @@ impl Set {
         let shape = StripeShape { id: STRIPE, suite: SUITE_CHACHA20, k: K, m: M, blocks };
         let mut buffer = vec![0; 3 * blocks.file_bytes()];
         let code = Code::new(K.into(), M.into()).unwrap();
-        let hashes =
-            seal_stripe(&run_key(), &shape, &salts(), &filled.payloads(), &code, &mut buffer);
+        let hashes = seal_stripe(
+            &run_key(),
+            &shape,
+            &salts(),
+            &filled.payloads(),
+            &code,
+            &mut buffer,
+            Vec::new(),
+        );
         let shards = buffer.chunks(blocks.file_bytes()).map(<[u8]>::to_vec).collect();
         let (frame, index) = catalog_contents(&list::encode(&filled.items));
         let part = Part::new(0, counting(0x60), frame);

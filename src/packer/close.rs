@@ -50,6 +50,7 @@ pub fn close(
     last: bool,
     monitor: &dyn Monitor,
 ) -> Result<Packed, PackError> {
+    committer.end_sums()?;
     committer.commit_index()?;
     let labels = written_labels(job, &committer);
     let slot = |(i, drive): (usize, &super::SetDrive)| SlotLine {
@@ -94,6 +95,11 @@ fn written_labels(job: &SetJob, committer: &Committer) -> Vec<Vec<u8>> {
         None => own.encode(),
     });
     read.into_iter().zip(made).map(|(read, made)| read.unwrap_or(made)).collect()
+}
+
+/// The set as the drives show it before it is closed.
+pub fn set_so_far(job: &SetJob, committer: &Committer) -> FoundSet {
+    found_set(job, &written_labels(job, committer), &committer.failed)
 }
 
 /// The set as the drives now show it, for walking its records.

@@ -1,6 +1,7 @@
 //! Sealing, writing and committing: each filled stripe becomes shards on the drives and a record;
 //! at checkpoints the catalog so far and the records are written to every drive.
 
+use super::along::{Along, Sum};
 use super::fill::FilledStripe;
 use super::{PackError, Packed, SUITE, SetJob, Step};
 use crate::catalog::CatalogWriter;
@@ -9,7 +10,7 @@ use crate::dataset::cursor::Cursor;
 use crate::drives::buffer::{Pool, Pooled};
 use crate::drives::writer::{Outcome, Shared, Writers};
 use crate::format::catalog::INDEX_PART;
-use crate::format::ids::{Slot, key_path, part_path, record_path, shard_path};
+use crate::format::ids::{Slot, StripeId, key_path, part_path, record_path, shard_path};
 use crate::format::list::Hash;
 use crate::format::record::{
     self, PartRecord, Reason, RecordFileHeader, ShardRecord, StripeKind, StripeRecord,
@@ -20,6 +21,7 @@ use crate::keys::run::StripeShape;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::plan::place::StripePlace;
 use crate::sets::open::chain;
+use crate::stages::hash::block_hashes;
 use crate::stages::parity::Code;
 use crate::stages::seal::{seal_content, seal_stripe};
 use std::collections::HashMap;
@@ -36,6 +38,7 @@ pub struct Committer<'a> {
     monitor: &'a dyn Monitor,
     pool: Pool,
     codes: HashMap<(usize, usize), Code>,
+    pub(super) along: Along,
     commitment: Hash,
     /// digest of the last record
     previous: Hash,
@@ -47,6 +50,8 @@ pub struct Committer<'a> {
     last_commit: u64,
     record_files: u32,
     pub(super) stripes: u64,
+    /// of stripes along, too
+    records: u32,
     pub(super) stored_bytes: u64,
     pub(super) drive_bytes: Vec<u64>,
     /// record and catalog files so far: path and BLAKE3
@@ -87,6 +92,7 @@ impl<'a> Committer<'a> {
             monitor,
             pool: Pool::keeping(FREE_BUFFERS),
             codes: HashMap::new(),
+            along: Along::new(job.plan.survive.members(), job.drives.len(), job.plan.geometry),
             commitment: job.key.commitment(),
             previous: earlier.runs.last().map_or([0; 32], |run| run.last),
             waiting: Vec::new(),
@@ -94,6 +100,7 @@ impl<'a> Committer<'a> {
             last_commit: job.entropy.seconds(),
             record_files: 0,
             stripes: 0,
+            records: 0,
             stored_bytes: 0,
             drive_bytes: vec![0; job.drives.len()],
             files: earlier.files,
@@ -166,10 +173,18 @@ impl<'a> Committer<'a> {
             Code::new(place.k, place.m).expect("the plan gives at most 255 shards a stripe")
         });
         let payloads = filled.payloads();
-        let hashes = seal_stripe(self.job.key, &shape, &salts, &payloads, code, &mut buffer);
+        let sums = self.along.sums(&place.slots, &self.failed);
+        let hashes = seal_stripe(self.job.key, &shape, &salts, &payloads, code, &mut buffer, sums);
         drop(payloads);
         self.write_shards(&shape, &place, buffer);
-        self.keep_record(&shape, &place, reason, &salts, hashes);
+        let shard = |(i, slot): (usize, &u16)| ShardRecord {
+            slot: Slot(*slot),
+            salt: salts.get(i).copied().unwrap_or_default(),
+        };
+        let shards = place.slots.iter().enumerate().map(shard).collect();
+        let record = self.record(&shape, StripeKind::Across, shards, hashes);
+        self.keep_record(&StripeRecord { reason, ..record });
+        self.note_added(shape.id, &place.slots, blocks);
         self.stripes += 1;
         self.cursor = cursor;
         self.stored_bytes += filled.stored_bytes();
@@ -193,39 +208,54 @@ impl<'a> Committer<'a> {
         }
     }
 
-    fn keep_record(
-        &mut self,
+    /// Writes a parity shard along a drive and keeps its record.
+    pub(super) fn write_sum(&mut self, drive: usize, sum: Sum) {
+        let Sum { number, bytes, members, blocks } = sum;
+        let id = StripeId { run: self.job.run, number };
+        let hashes = block_hashes(&bytes[..blocks.file_bytes()], blocks.bytes());
+        let shape = StripeShape { id, suite: SUITE, k: 0, m: 1, blocks };
+        let shards = vec![ShardRecord { slot: Slot(drive as u16 + 1), salt: Salt::default() }];
+        let record = self.record(&shape, StripeKind::Along, shards, hashes);
+        self.keep_record(&StripeRecord { members, ..record });
+        let bytes: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::new(StripeBuffer(bytes));
+        let path = format!("{}/{}", self.job.folder(), shard_path(id, 0));
+        let shard = Shared::new(bytes, 0..blocks.file_bytes());
+        self.drive_bytes[drive] += blocks.file_bytes() as u64;
+        self.writers.write(drive, path, shard);
+    }
+
+    fn record(
+        &self,
         shape: &StripeShape,
-        place: &StripePlace,
-        reason: Reason,
-        salts: &[Salt],
+        kind: StripeKind,
+        shards: Vec<ShardRecord>,
         hashes: Vec<Hash>,
-    ) {
-        let shard = |(i, slot): (usize, &u16)| ShardRecord {
-            slot: Slot(*slot),
-            salt: salts.get(i).copied().unwrap_or_default(),
-        };
-        let record = StripeRecord {
+    ) -> StripeRecord {
+        StripeRecord {
             shipment: self.job.shipment,
             set: self.job.set,
             id: shape.id,
-            kind: StripeKind::Across,
-            reason,
+            kind,
+            reason: Reason::Planned,
             suite: shape.suite,
             k: shape.k,
             m: shape.m,
             blocks: shape.blocks,
             commitment: self.commitment,
             previous: self.previous,
-            shards: place.slots.iter().enumerate().map(shard).collect(),
+            shards,
             members: Vec::new(),
             hashes,
-        };
+        }
+    }
+
+    fn keep_record(&mut self, record: &StripeRecord) {
         let mut bytes = record.encode();
         let mac = self.job.key.record_mac(&bytes);
         bytes.extend_from_slice(&mac);
         self.previous = *blake3::hash(&bytes).as_bytes();
         self.waiting.push(bytes);
+        self.records += 1;
     }
 
     fn is_due(&self) -> bool {
@@ -332,7 +362,7 @@ impl<'a> Committer<'a> {
             run: self.job.run,
             commitment: self.commitment,
             files: self.record_files,
-            stripes: self.stripes as u32,
+            stripes: self.records,
             last: self.previous,
         }
     }

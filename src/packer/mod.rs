@@ -10,6 +10,7 @@
 //!   sealed, and as many as the writers' queues hold.
 
 pub mod again;
+mod along;
 pub mod close;
 pub mod commit;
 pub mod fill;
@@ -227,7 +228,10 @@ pub fn pack(
         let open = job.begin.cursor.open.as_ref().filter(|_| job.begin.earlier.is_some());
         let open = open.map(|open| (*open.entry).clone());
         let catalog = CatalogWriter::create(job.run, earlier.index, open)?;
-        let committer = commit::Committer::new(job, &writers, catalog, monitor)?;
+        let mut committer = commit::Committer::new(job, &writers, catalog, monitor)?;
+        if job.begin.earlier.is_some() {
+            committer.take_up(job, &close::set_so_far(job, &committer), monitor);
+        }
         let (committer, filled) = run_pipeline(job, committer, &writers, list, source, monitor)?;
         if filled.full && committer.stripes == 0 && job.begin.earlier.is_none() {
             return Err(PackError::NoRoom);

@@ -20,6 +20,12 @@ pub struct Geometry {
 const FLIGHT_BYTES: usize = 768 << 20;
 /// Stripes in flight: being sealed, queued, written.
 const STRIPES_IN_FLIGHT: usize = 3;
+/// With parity along drives, shards of each besides: its sum, and one being written.
+const SUMS_IN_FLIGHT: usize = 2;
+/// Bytes of a stripe along in its record besides its hashes and members.
+const ALONG_RECORD_BYTES: u64 = 200;
+/// Bytes of a member there.
+const MEMBER_BYTES: u64 = 16;
 /// README, specification, reader, label, keys, folders, second copies: what a drive needs at least.
 const FIXED_BYTES: u64 = 2 << 20;
 /// Bytes of a shard's line in the checklist and of its folder's share.
@@ -32,9 +38,11 @@ const EXTENT_BYTES: u64 = 80;
 impl Geometry {
     /// The sizes that fit a set of so many drives: B = 256 KiB, 1 MiB above 24 drives; shards of
     /// 16 MiB, smaller where more drives would need too much memory.
-    pub fn for_drives(drives: usize) -> Self {
+    pub fn for_drives(drives: usize, survive: Survive) -> Self {
         let bytes: u32 = if drives > 24 { 1 << 20 } else { 256 << 10 };
-        let most = FLIGHT_BYTES / STRIPES_IN_FLIGHT / drives.max(1) / bytes as usize;
+        let along = if survive.members().is_some() { SUMS_IN_FLIGHT } else { 0 };
+        let in_flight = (STRIPES_IN_FLIGHT + along) * drives.max(1);
+        let most = FLIGHT_BYTES / in_flight / bytes as usize;
         let count = ((16 << 20) / bytes as usize).min(most).max(3);
         let blocks = Blocks::new(bytes, count as u32).expect("B and n are within the format");
         Self { chunk_bytes: 1 << 20, blocks }
@@ -151,7 +159,8 @@ pub fn plan_rest(
     need: &Need,
 ) -> Result<SetPlan, RoomError> {
     let lists = list_bytes(drives, geometry, need);
-    let rooms: Vec<Room> = drives.iter().map(|d| room(d, drives.len(), geometry, lists)).collect();
+    let others = Others { drives: drives.len(), members: survive.members(), list_bytes: lists };
+    let rooms: Vec<Room> = drives.iter().map(|d| room(d, &others, geometry)).collect();
     let most = Placement::plan(&rooms, survive, None)?;
     let shard_bytes = useful_bytes(&most, geometry);
     let holds_bytes = most.data_shards() * shard_bytes;
@@ -165,7 +174,8 @@ pub fn plan_rest(
     let slots = drives.iter().map(|d| d.slot as usize).max().unwrap_or(0);
     let mut drive_bytes = vec![0; slots];
     for (slot, shards) in placement.shares() {
-        drive_bytes[slot as usize - 1] = shards * file_bytes;
+        let sums = survive.members().map_or(0, |members| shards.div_ceil(members as u64));
+        drive_bytes[slot as usize - 1] = (shards + sums) * file_bytes;
     }
     Ok(SetPlan { geometry, survive, placement, holds_bytes, missing_bytes, drive_bytes })
 }
@@ -185,15 +195,35 @@ fn list_bytes(drives: &[DriveRoom], geometry: Geometry, need: &Need) -> u64 {
     part as u64 // at most what it is a part of
 }
 
+/// What lies on a drive besides its shards.
+struct Others {
+    /// drives of the set, whose records it holds
+    drives: usize,
+    /// shards to one of parity along a drive
+    members: Option<usize>,
+    /// bytes of the set's lists
+    list_bytes: u64,
+}
+
 /// How many shards a drive can hold beside everything else.
-fn room(drive: &DriveRoom, drives: usize, geometry: Geometry, list_bytes: u64) -> Room {
+fn room(drive: &DriveRoom, others: &Others, geometry: Geometry) -> Room {
     let file = (geometry.blocks.file_bytes() as u64).next_multiple_of(drive.unit_bytes.max(1));
-    let copies = if drives < crate::format::SECOND_COPY_DRIVES { 2 } else { 1 };
-    let hashes = (drives * geometry.blocks.count() * HASH_BYTES) as u64;
-    let record = copies * (hashes + drives as u64 * 34 + 160);
-    let lists = copies * list_bytes;
+    let drives = others.drives as u64;
+    let copies = if others.drives < crate::format::SECOND_COPY_DRIVES { 2 } else { 1 };
+    let hashes = (geometry.blocks.count() * HASH_BYTES) as u64;
+    let record = copies * (drives * (hashes + 34) + 160);
+    // Of each drive's parity along, every drive holds the records.
+    let along = |members: u64| {
+        file + CHECKLIST_BYTES
+            + copies * drives * (hashes + ALONG_RECORD_BYTES + members * MEMBER_BYTES)
+    };
+    let along = others.members.map(|members| (members as u64, along(members as u64)));
+    let lists = copies * others.list_bytes;
     let kept = FIXED_BYTES.min(drive.free_bytes / 4) + lists + drive.free_bytes / 100;
-    let shards = drive.free_bytes.saturating_sub(kept) / (file + record + CHECKLIST_BYTES);
+    let last_sum = along.map_or(0, |(_, bytes)| bytes);
+    let share = along.map_or(0, |(members, bytes)| bytes.div_ceil(members));
+    let shards = drive.free_bytes.saturating_sub(kept + last_sum)
+        / (file + record + CHECKLIST_BYTES + share);
     Room { slot: drive.slot, case: drive.case, shards }
 }
 
@@ -202,6 +232,7 @@ mod tests {
     use super::*;
 
     const GB: u64 = 1_000_000_000;
+    const NO_BLOCKS: Survive = Survive::NONE;
 
     fn drives(free: &[u64]) -> Vec<DriveRoom> {
         let drive = |(i, free_bytes): (usize, &u64)| DriveRoom {
@@ -215,9 +246,9 @@ mod tests {
 
     #[test]
     fn four_drives_of_two_terabytes_hold_three_quarters() {
-        let geometry = Geometry::for_drives(4);
+        let geometry = Geometry::for_drives(4, NO_BLOCKS);
         assert_eq!(geometry.blocks.file_bytes(), 16 << 20);
-        let survive = Survive { cases: 1, drives: 0 };
+        let survive = Survive { cases: 1, drives: 0, blocks: 0 };
         let need = Need { data_bytes: 5_700 * GB, entries: 1_000_000, entry_bytes: 105_000_000 };
         let plan = super::plan(&drives(&[2000 * GB; 4]), survive, geometry, &need).unwrap();
         assert!(plan.holds_bytes > 5_750 * GB && plan.holds_bytes < 6_000 * GB);
@@ -226,9 +257,10 @@ mod tests {
     #[test]
     fn too_little_room_says_how_much_is_missing() {
         let need = Need { data_bytes: 7 * GB, entries: 10, entry_bytes: 500 };
-        let survive = Survive { cases: 1, drives: 0 };
-        let plan =
-            |free: u64| super::plan(&drives(&[free; 4]), survive, Geometry::for_drives(4), &need);
+        let survive = Survive { cases: 1, drives: 0, blocks: 0 };
+        let plan = |free: u64| {
+            super::plan(&drives(&[free; 4]), survive, Geometry::for_drives(4, NO_BLOCKS), &need)
+        };
         let missing = plan(2 * GB).unwrap().missing_bytes;
         assert!(missing > GB && missing < 2 * GB);
         let Err(RoomError::TooLittle { needed, holds: 0, missing }) = plan(1 << 20) else {
@@ -239,10 +271,10 @@ mod tests {
 
     #[test]
     fn the_rest_of_a_set_may_lack_its_last_slots_and_any_room() {
-        let survive = Survive { cases: 1, drives: 0 };
+        let survive = Survive { cases: 1, drives: 0, blocks: 0 };
         let need = Need { data_bytes: GB, entries: 10, entry_bytes: 500 };
         let without_first = &drives(&[50 * GB; 4])[1..];
-        let geometry = Geometry::for_drives(4);
+        let geometry = Geometry::for_drives(4, NO_BLOCKS);
         let plan = super::plan_rest(without_first, survive, geometry, &need).unwrap();
         assert!(plan.drive_bytes[0] == 0 && plan.drive_bytes[3] > 0);
         let plan = super::plan_rest(&drives(&[0; 4]), survive, geometry, &need).unwrap();
@@ -252,10 +284,12 @@ mod tests {
     #[test]
     fn shards_shrink_where_drives_are_many() {
         for count in 1..=255 {
-            let g = Geometry::for_drives(count);
-            let flight = STRIPES_IN_FLIGHT * count * g.blocks.file_bytes();
-            assert!(flight <= FLIGHT_BYTES || g.blocks.count() == 3, "{count}");
-            assert!(g.chunk_bytes as usize * 2 <= g.blocks.payload_bytes(), "{count}");
+            for (blocks, in_flight) in [(0, 3), (1, 5)] {
+                let g = Geometry::for_drives(count, Survive { blocks, ..Survive::NONE });
+                let flight = in_flight * count * g.blocks.file_bytes();
+                assert!(flight <= FLIGHT_BYTES || g.blocks.count() == 3, "{count}");
+                assert!(g.chunk_bytes as usize * 2 <= g.blocks.payload_bytes(), "{count}");
+            }
         }
     }
 }

@@ -18,20 +18,24 @@ use std::str::FromStr;
 use thiserror::Error;
 
 /// What may be lost without losing data: any `cases` cases and any `drives` drives more (of each
-/// set).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// set), and bad sectors on the drives that are left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Survive {
     /// Whole cases that may be lost at once.
     pub cases: u32,
     /// Drives that may be lost beside these cases.
     pub drives: u32,
+    /// Parity along each drive, in percent of its shards, against bad sectors; at most 100.
+    pub blocks: u32,
 }
 
 /// Why a text is no rule.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SurviveError {
     /// There is no text at all.
-    #[error("nothing given; write none, cases=N, drives=N or cases=N,drives=N")]
+    #[error(
+        "nothing given; write none, or of cases=N, drives=N and blocks=P% what is wanted, with commas"
+    )]
     Empty,
     /// A comma has nothing before or after it.
     #[error("a part is missing beside a comma in {text:?}")]
@@ -40,7 +44,7 @@ pub enum SurviveError {
         text: String,
     },
     /// A part starts with a word that means nothing here.
-    #[error("unknown word {word:?}; the words are none, cases and drives")]
+    #[error("unknown word {word:?}; the words are none, cases, drives and blocks")]
     UnknownWord {
         /// The word, without its number.
         word: String,
@@ -52,7 +56,7 @@ pub enum SurviveError {
         word: String,
     },
     /// A word that takes a number has none.
-    #[error("{word:?} needs a number, as in {word}=1")]
+    #[error("{word:?} needs a number, as in {}", example(word))]
     MissingNumber {
         /// The word.
         word: String,
@@ -77,12 +81,12 @@ pub enum SurviveError {
         /// The whole text.
         text: String,
     },
-    /// `blocks` is given: parity along a drive.
-    #[error("{text:?} asks for parity along a drive, which is not available in this version")]
-    BlocksNotAvailable {
-        /// The whole text.
-        text: String,
-    },
+}
+
+/// What a word looks like with its number.
+fn example(word: &str) -> String {
+    let percent = if word == "blocks" { "%" } else { "" };
+    format!("{word}=1{percent}")
 }
 
 /// Parity shards that a stripe with these numbers of shards a case needs: the sum of the fullest
@@ -102,12 +106,18 @@ pub(super) fn index(count: u32) -> usize {
 
 impl Survive {
     /// Nothing may be lost.
-    pub const NONE: Self = Self { cases: 0, drives: 0 };
+    pub const NONE: Self = Self { cases: 0, drives: 0, blocks: 0 };
 
     /// Whether nothing may be lost.
     #[must_use]
     pub fn is_none(self) -> bool {
         self == Self::NONE
+    }
+
+    /// After how many shards of a drive one of parity along it follows; none without `blocks`.
+    #[must_use]
+    pub fn members(self) -> Option<usize> {
+        100_usize.checked_div(index(self.blocks)).map(|members| members.max(1))
     }
 
     /// Whether drives in these numbers can keep the rule, given room. A stripe over all of them
@@ -118,15 +128,17 @@ impl Survive {
     }
 
     /// The rule for a user who gave none: the strongest of `cases=1,drives=1` (offered only where
-    /// every case has two drives or more), `cases=1`, `drives=1` and `none` that the drives can
-    /// keep. Cases without drives do not count.
+    /// every case has two drives or more), `cases=1` and `drives=1` that the drives can keep. Where
+    /// the loss of a case, or of nothing, leaves no parity across, `blocks=1%` is beside it. Cases
+    /// without drives do not count.
     #[must_use]
     pub fn default_for(drives_per_case: &[usize]) -> Self {
-        let both = Self { cases: 1, drives: 1 };
-        let one_case = Self { cases: 1, drives: 0 };
-        let one_drive = Self { cases: 0, drives: 1 };
+        let both = Self { cases: 1, drives: 1, blocks: 0 };
+        let one_case = Self { cases: 1, drives: 0, blocks: 1 };
+        let one_drive = Self { cases: 0, drives: 1, blocks: 0 };
+        let alone = Self { cases: 0, drives: 0, blocks: 1 };
         let single = drives_per_case.contains(&1);
-        [both, one_case, one_drive]
+        [both, one_case, one_drive, alone]
             .into_iter()
             .skip(usize::from(single))
             .find(|rule| rule.can_be_kept(drives_per_case))
@@ -144,7 +156,7 @@ impl FromStr for Survive {
             "none" => return Ok(Self::NONE),
             _ => {}
         }
-        let (mut cases, mut drives) = (None, None);
+        let (mut cases, mut drives, mut blocks) = (None, None, None);
         for part in text.split(',') {
             let (word, number) = match part.split_once('=') {
                 Some((word, number)) => (word.trim(), number.trim()),
@@ -153,7 +165,7 @@ impl FromStr for Survive {
             let count = match word {
                 "cases" => &mut cases,
                 "drives" => &mut drives,
-                "blocks" => return Err(SurviveError::BlocksNotAvailable { text: text.into() }),
+                "blocks" => &mut blocks,
                 "none" => return Err(SurviveError::NoneNotAlone { text: text.into() }),
                 "" if number.is_empty() => {
                     return Err(SurviveError::MissingPart { text: text.into() });
@@ -165,7 +177,8 @@ impl FromStr for Survive {
                 return Err(SurviveError::RepeatedWord { word: word.into() });
             }
         }
-        let rule = Self { cases: cases.unwrap_or(0), drives: drives.unwrap_or(0) };
+        let or_none = |count: Option<u32>| count.unwrap_or(0);
+        let rule = Self { cases: or_none(cases), drives: or_none(drives), blocks: or_none(blocks) };
         if rule.is_none() {
             return Err(SurviveError::Zero { text: text.into() });
         }
@@ -173,27 +186,30 @@ impl FromStr for Survive {
     }
 }
 
-/// Digits only: `+1`, which Rust would take, is refused.
+/// Digits only: `+1`, which Rust would take, is refused. Percent stand with their sign.
 fn parse_number(word: &str, number: &str) -> Result<u32, SurviveError> {
     if number.is_empty() {
         return Err(SurviveError::MissingNumber { word: word.into() });
     }
-    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-    number
-        .parse()
-        .ok()
-        .filter(|_| digits)
+    let (digits, most) = match word {
+        "blocks" => (number.strip_suffix('%').map(str::trim_end), 100),
+        _ => (Some(number), u32::MAX),
+    };
+    digits
+        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|digits| digits.parse().ok())
+        .filter(|number| *number <= most)
         .ok_or_else(|| SurviveError::InvalidNumber { word: word.into(), number: number.into() })
 }
 
 impl fmt::Display for Survive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.cases, self.drives) {
-            (0, 0) => f.pad("none"),
-            (cases, 0) => f.pad(&format!("cases={cases}")),
-            (0, drives) => f.pad(&format!("drives={drives}")),
-            (cases, drives) => f.pad(&format!("cases={cases},drives={drives}")),
-        }
+        let words =
+            [("cases", self.cases, ""), ("drives", self.drives, ""), ("blocks", self.blocks, "%")];
+        let shown = words.iter().filter(|(_, count, _)| *count > 0);
+        let shown: Vec<_> =
+            shown.map(|(word, count, sign)| format!("{word}={count}{sign}")).collect();
+        f.pad(&if shown.is_empty() { "none".into() } else { shown.join(",") })
     }
 }
 

@@ -10,15 +10,15 @@
 use super::papers::put;
 use super::target::{Target, count};
 use crate::drives::{self, ReadMode};
-use crate::format::ids::{StripeId, shard_path};
-use crate::format::record::StripeRecord;
+use crate::format::ids::{StripeId, StripeNumber, shard_path};
+use crate::format::record::{StripeKind, StripeRecord};
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::sets::book::BookReader;
 use crate::sets::check::check_shard;
 use crate::sets::damage::Bad;
 use crate::sets::fetch::{Fetcher, Request, Stripe};
 use crate::sets::{Book, FoundSet};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -72,7 +72,7 @@ enum Way {
 
 /// The stripes that are still to be done, and their records.
 struct Queue<'a> {
-    stripes: std::collections::btree_map::Iter<'a, StripeId, Vec<Hurt>>,
+    stripes: VecDeque<(StripeId, &'a [Hurt])>,
     reader: BookReader<'a>,
 }
 
@@ -91,9 +91,14 @@ impl Shards<'_> {
 
     /// Heals what can be healed. Not yet read back.
     pub fn heal(&self, hurts: &Hurts) -> Healed {
-        let queue = Mutex::new(Queue { stripes: hurts.iter(), reader: self.book.reader() });
+        let mut stripes: Vec<(StripeId, &[Hurt])> =
+            hurts.iter().map(|(id, hurts)| (*id, &hurts[..])).collect();
+        // Parity along a drive is had from its members, once these are whole.
+        stripes.sort_by_key(|(id, _)| id.number.0 >= StripeNumber::FIRST_ALONG);
+        let queue = Queue { stripes: stripes.into(), reader: self.book.reader() };
+        let queue = Mutex::new(queue);
         let healed = Mutex::new(Healed::default());
-        let fetcher = Fetcher::new(self.set, &|_, _| ());
+        let fetcher = Fetcher::new(self.set, self.book, &|_, _| ());
         drives::on_each(WORKERS.min(hurts.len()).max(1), |_| {
             loop {
                 let Some((id, hurts, record)) = next(&queue) else { return };
@@ -236,14 +241,17 @@ impl Shards<'_> {
             .collect();
         let waits = stripe.waits || self.targets.iter().any(Target::is_out);
         let subject = format!("set {}: stripe {}", self.set.name(), record.id);
-        let k = record.k;
-        let (kind, detail) = if waits {
+        let needed = match record.kind {
+            StripeKind::Across => format!("{} sound shards are needed", record.k),
+            StripeKind::Along => "it needs all shards that it is the parity of".into(),
+        };
+        let (kind, detail) = if waits && would_help.is_empty() {
+            (ProblemKind::Waiting, format!("{needed}; the drives that are not here may help"))
+        } else if waits {
             let slots = would_help.join(", ");
-            let detail = format!("{k} sound shards are needed; slot {slots} would help");
-            (ProblemKind::Waiting, detail)
+            (ProblemKind::Waiting, format!("{needed}; slot {slots} would help"))
         } else {
-            let detail = format!("{k} sound shards are needed, and no drive has more: skipped");
-            (ProblemKind::Lost, detail)
+            (ProblemKind::Lost, format!("{needed}, and no drive has more: skipped"))
         };
         self.monitor.problem(Problem::new(kind, subject, detail));
         let mut healed = lock(healed);
@@ -302,8 +310,8 @@ type Next<'h> = (StripeId, &'h [Hurt], Option<Arc<StripeRecord>>);
 
 fn next<'h>(queue: &Mutex<Queue<'h>>) -> Option<Next<'h>> {
     let mut queue = lock(queue);
-    let (id, hurts) = queue.stripes.next()?;
-    Some((*id, hurts, queue.reader.find(*id)))
+    let (id, hurts) = queue.stripes.pop_front()?;
+    Some((id, hurts, queue.reader.find(id)))
 }
 
 fn hurt_bytes(record: &StripeRecord, hurt: &Hurt) -> u64 {

@@ -100,7 +100,7 @@ impl WholeItems<'_> {
         };
         let monitor = self.monitor;
         let progress = |slot: Slot, bytes: u64| monitor.drive_advance(slot.0 as usize, bytes);
-        let fetcher = Fetcher::new(self.open.set, &progress);
+        let fetcher = Fetcher::new(self.open.set, self.open.book, &progress);
         let shards = (0..record.k).map(|index| (index, 0..record.blocks.count())).collect();
         let stripe = fetcher.complete(fetcher.read(Request { record, shards }));
         for index in 0..stripe.request.record.k {

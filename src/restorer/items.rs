@@ -105,7 +105,7 @@ impl<'a> ListItems<'a> {
             self.lost += 1;
             return;
         };
-        let fetcher = Fetcher::new(self.open.set, &silent);
+        let fetcher = Fetcher::new(self.open.set, self.open.book, &silent);
         for index in 0..record.k {
             match read_list(self.open, &fetcher, &record, index) {
                 Some(items) => self.lists.push_back(items),

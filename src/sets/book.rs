@@ -6,11 +6,9 @@
 
 use super::open::{FoundSet, chain};
 use crate::drives::Drive;
-use crate::format::ids::{RunId, StripeId, record_path};
+use crate::format::ids::{RunId, Slot, StripeId, record_path};
 use crate::format::list::Hash;
-use crate::format::record::{
-    self, PartRecord, RecordFileHeader, RecordIn, StripeKind, StripeRecord,
-};
+use crate::format::record::{self, PartRecord, RecordFileHeader, RecordIn, StripeRecord};
 use crate::format::set::{PartLine, SetText};
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -60,6 +58,15 @@ impl SoundFile {
 struct Spot {
     file: usize,
     position: u32,
+    /// its place among the stripes across; of one along, what was there before it
+    order: u32,
+}
+
+/// A stripe along a drive, and which of the stripes across its members are of.
+struct AlongSpot {
+    first: u32,
+    last: u32,
+    id: StripeId,
 }
 
 /// A run, as its records tell it.
@@ -85,6 +92,8 @@ pub struct Book {
     runs: Vec<RunFacts>,
     stripes: HashMap<StripeId, Spot>,
     order: Vec<StripeId>,
+    /// stripes along, by slot, in order
+    along: BTreeMap<Slot, Vec<AlongSpot>>,
     /// some records are missing or contradict each other
     pub gaps: bool,
 }
@@ -117,6 +126,7 @@ impl Book {
             runs: Vec::new(),
             stripes: HashMap::new(),
             order: Vec::new(),
+            along: BTreeMap::new(),
             gaps,
         };
         for run in in_chain_order(by_run) {
@@ -171,9 +181,11 @@ impl Book {
                 }
                 run.last = r.digest;
                 run.stripes += 1;
-                if r.across {
-                    self.stripes.insert(r.id, Spot { file: at, position: position as u32 });
-                    self.order.push(r.id);
+                let order = self.order.len() as u32;
+                self.stripes.insert(r.id, Spot { file: at, position: position as u32, order });
+                match r.along {
+                    None => self.order.push(r.id),
+                    Some(along) => self.note_along(r.id, along),
                 }
             }
             if let Some(run) = &mut facts {
@@ -187,6 +199,14 @@ impl Book {
         self.runs.extend(facts);
     }
 
+    /// One whose members are not all here is of no use.
+    fn note_along(&mut self, id: StripeId, (slot, first, last): (Slot, StripeId, StripeId)) {
+        let order = |id: &StripeId| self.stripes.get(id).map(|spot| spot.order);
+        if let (Some(first), Some(last)) = (order(&first), order(&last)) {
+            self.along.entry(slot).or_default().push(AlongSpot { first, last, id });
+        }
+    }
+
     fn report_gap(&mut self, set: &FoundSet, id: StripeId, monitor: &dyn Monitor) {
         self.gaps = true;
         let subject = format!("set {}: record of stripe {id}", set.name());
@@ -194,7 +214,26 @@ impl Book {
         monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
     }
 
-    /// The stripes in order.
+    /// Is there a record of this stripe?
+    pub fn has(&self, stripe: StripeId) -> bool {
+        self.stripes.contains_key(&stripe)
+    }
+
+    /// How many records there are, of both kinds.
+    pub fn records(&self) -> usize {
+        self.stripes.len()
+    }
+
+    /// The stripe along a drive, if there is one, whose members the drive's shards of this stripe
+    /// are.
+    pub fn along(&self, stripe: StripeId, slot: Slot) -> Option<StripeId> {
+        let order = self.stripes.get(&stripe)?.order;
+        let of_slot = self.along.get(&slot)?;
+        let found = of_slot.get(of_slot.partition_point(|spot| spot.last < order))?;
+        (found.first <= order).then_some(found.id)
+    }
+
+    /// The stripes across in order.
     pub fn stripes(&self) -> &[StripeId] {
         &self.order
     }
@@ -214,7 +253,7 @@ impl Book {
         self.files.iter().filter_map(|f| f.header.part.as_ref().map(|p| (f.header.run, p)))
     }
 
-    /// Reads the records again, in order, one file in memory at a time. `each` ends the walk by
+    /// Reads the records again, of both kinds, in order, one file in memory at a time. `each` ends the walk by
     /// returning false. A file of which no copy can be read any more is a problem.
     pub fn walk(&self, monitor: &dyn Monitor, mut each: impl FnMut(&StripeRecord) -> bool) {
         for file in &self.files {
@@ -227,7 +266,7 @@ impl Book {
                 }
             };
             for record in record::records(&file.header, &bytes).flatten() {
-                if record.record.kind == StripeKind::Across && !each(&record.record) {
+                if !each(&record.record) {
                     return;
                 }
             }
@@ -264,8 +303,8 @@ impl BookReader<'_> {
 
 /// What the book remembers of a record.
 struct RecordFacts {
-    /// stripes along one drive are of a later version: their records keep the chain, no more
-    across: bool,
+    /// of a stripe along: its slot, the stripes of its first and its last member
+    along: Option<(Slot, StripeId, StripeId)>,
     id: StripeId,
     commitment: Hash,
     previous: Hash,
@@ -348,7 +387,7 @@ fn decode(
             return Err(format!("the record of stripe {} is not authentic", record.record.id));
         }
         facts.push(RecordFacts {
-            across: record.record.kind == StripeKind::Across,
+            along: along_facts(&record.record),
             id: record.record.id,
             commitment: record.record.commitment,
             previous: record.record.previous,
@@ -356,6 +395,11 @@ fn decode(
         });
     }
     Ok((header, facts))
+}
+
+fn along_facts(record: &StripeRecord) -> Option<(Slot, StripeId, StripeId)> {
+    let (first, last) = (record.members.first()?, record.members.last()?);
+    Some((record.shards.first()?.slot, first.stripe, last.stripe))
 }
 
 /// The record files of which sound copies differ: without a key or a root nothing says which is

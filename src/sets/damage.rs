@@ -3,10 +3,12 @@
 use super::book::Book;
 use super::check::DriveReport;
 use super::open::FoundSet;
+use super::peel::{Node, steps};
 use crate::format::ids::{Slot, StripeId};
-use crate::format::record::StripeRecord;
+use crate::format::record::{StripeKind, StripeRecord};
 use crate::monitor::Monitor;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What is wrong with one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,13 +99,60 @@ impl Damage {
         missing + columns.into_values().max().unwrap_or(0)
     }
 
+    /// Is the block of this number bad?
+    fn is_bad(&self, record: &StripeRecord, index: u8, column: usize) -> bool {
+        let slot = record.shards[index as usize].slot;
+        let bad = self.shards.get(&record.id).and_then(|bad| bad.get(&index));
+        self.lost.contains(&slot)
+            || match bad {
+                None => false,
+                Some(Bad::Missing) => true,
+                Some(Bad::Blocks(blocks)) => blocks.binary_search(&(column as u32)).is_ok(),
+            }
+    }
+
+    /// Do both codes in turn give what the stripe alone cannot?
+    fn can_be_mended(&self, book: &Book, record: &StripeRecord) -> bool {
+        let all_lost = |column: usize| {
+            let mut bad =
+                (0..record.shards.len()).filter(|i| self.is_bad(record, *i as u8, column));
+            bad.all(|i| self.lost.contains(&record.shards[i].slot))
+        };
+        (0..record.blocks.count()).all(|column| {
+            let shards = 0..record.shards.len() as u8;
+            let bad: Vec<Node> = shards
+                .filter(|index| self.is_bad(record, *index, column))
+                .map(|index| Node { stripe: record.id, index })
+                .collect();
+            if bad.len() <= record.m as usize {
+                return true;
+            }
+            if all_lost(column) {
+                return false;
+            }
+            let is_good =
+                &mut |r: &Arc<StripeRecord>, node: Node| !self.is_bad(r, node.index, column);
+            let steps = steps(book, column, &bad, is_good);
+            let given: usize = steps
+                .iter()
+                .flat_map(|step| &step.gives)
+                .filter(|node| node.stripe == record.id)
+                .count();
+            given == bad.len()
+        })
+    }
+
     /// Holds the map against the records: can every stripe be restored?
     pub fn judge(&self, book: &Book, monitor: &dyn Monitor) -> Verdict {
         let mut verdict = Verdict { gaps: book.gaps, ..Verdict::default() };
         book.walk(monitor, |record| {
+            // What parity along a drive is good for shows where a stripe across needs it.
+            if record.kind == StripeKind::Along {
+                return true;
+            }
             verdict.stripes += 1;
             let worst = self.worst_column(record);
-            if worst > record.m as usize {
+            if worst > record.m as usize && !self.can_be_mended(book, record) {
                 verdict.beyond.push(record.id);
                 for shard in record.shards.iter().filter(|s| self.lost.contains(&s.slot)) {
                     verdict.would_help.insert(shard.slot);

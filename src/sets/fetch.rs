@@ -5,12 +5,14 @@
 //! [`Fetcher::read`] reads; [`Fetcher::complete`] checks each block against its record, rebuilds
 //! what is bad column by column, and reads more only if a column still lacks blocks.
 
+use super::book::Book;
 use super::check::read_blocks;
+use super::mend::mend;
 use super::open::FoundSet;
 use crate::drives::buffer::{Pool, Pooled};
 use crate::drives::{DriveFile, ReadMode};
 use crate::format::ids::{Slot, shard_path};
-use crate::format::record::StripeRecord;
+use crate::format::record::{StripeKind, StripeRecord};
 use crate::stages::hash::block_hash;
 use crate::stages::parity::Code;
 use rayon::prelude::*;
@@ -28,7 +30,7 @@ pub struct Request {
 }
 
 /// A run of one shard's blocks.
-struct ShardBlocks {
+pub(super) struct ShardBlocks {
     first: usize,
     bytes: Pooled,
     /// read, and (after the check) as recorded or rebuilt
@@ -41,11 +43,13 @@ impl ShardBlocks {
         Self { first: range.start, bytes, good: vec![false; range.len()] }
     }
 
-    fn is_good(&self, number: usize) -> bool {
+    /// Was it read, and is it as recorded?
+    pub(super) fn is_good(&self, number: usize) -> bool {
         number.checked_sub(self.first).and_then(|at| self.good.get(at)).is_some_and(|good| *good)
     }
 
-    fn block(&self, number: usize) -> Option<&[u8]> {
+    /// A good block.
+    pub(super) fn block(&self, number: usize) -> Option<&[u8]> {
         let block_bytes = self.bytes.len() / self.good.len().max(1);
         let at = number.checked_sub(self.first)? * block_bytes;
         self.bytes.get(at..at + block_bytes).filter(|_| self.is_good(number))
@@ -91,17 +95,23 @@ impl Stripe {
 /// Reads stripes of one set.
 pub struct Fetcher<'a> {
     set: &'a FoundSet,
+    pub(super) book: &'a Book,
     codes: Mutex<HashMap<(u8, u8), Arc<Code>>>,
     progress: &'a (dyn Fn(Slot, u64) + Sync),
     pool: Pool,
 }
 
 impl<'a> Fetcher<'a> {
-    /// Reads from the drives of `set` that are here; `progress` hears of every read.
-    pub fn new(set: &'a FoundSet, progress: &'a (dyn Fn(Slot, u64) + Sync)) -> Self {
+    /// Reads from the drives of `set` that are here, whose records are in `book`; `progress` hears
+    /// of every read.
+    pub fn new(
+        set: &'a FoundSet,
+        book: &'a Book,
+        progress: &'a (dyn Fn(Slot, u64) + Sync),
+    ) -> Self {
         // One batch is read while another is worked on: a shard of each drive, twice.
         let pool = Pool::keeping(2 * set.drive_count() as usize);
-        Self { set, codes: Mutex::new(HashMap::new()), progress, pool }
+        Self { set, book, codes: Mutex::new(HashMap::new()), progress, pool }
     }
 
     /// Reads the wanted shards, each from its drive at the same time; where some cannot be read at
@@ -174,7 +184,8 @@ impl<'a> Fetcher<'a> {
         }
     }
 
-    fn code(&self, k: u8, m: u8) -> Arc<Code> {
+    /// The code of a stripe.
+    pub(super) fn code(&self, k: u8, m: u8) -> Arc<Code> {
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
         let make =
             || Arc::new(Code::new(k.into(), m.into()).expect("a record's k and m are valid"));
@@ -187,12 +198,31 @@ impl<'a> Fetcher<'a> {
         raw.shards.iter_mut().for_each(|(index, shard)| self.check(&record, *index, shard));
         let columns = raw.bad_columns();
         let mut rebuilt_blocks = 0;
-        if !columns.is_empty() {
+        if !columns.is_empty() && record.kind == StripeKind::Across {
             self.read_more(&mut raw, &columns);
             rebuilt_blocks = self.rebuild(&mut raw, &columns);
         }
-        let waits = !raw.bad_columns().is_empty() && self.could_help(&raw, &columns);
+        let bad = raw.bad_blocks();
+        if !bad.is_empty() {
+            let mended = mend(self, &record, &bad).into_iter();
+            rebuilt_blocks += mended
+                .filter(|((index, column), block)| raw.put(*index, *column, block, &self.pool))
+                .count() as u64;
+        }
+        let waits = !raw.bad_blocks().is_empty() && self.could_help(&raw, &columns);
         Stripe { request: raw.request, shards: raw.shards, rebuilt_blocks, waits }
+    }
+
+    /// Reads a run of a shard's blocks and marks as bad what does not match the record.
+    pub(super) fn read_checked(
+        &self,
+        record: &StripeRecord,
+        index: u8,
+        range: &Range<usize>,
+    ) -> Option<ShardBlocks> {
+        let mut read = self.read_shard(record, index, range)?;
+        self.check(record, index, &mut read);
+        Some(read)
     }
 
     /// Reads further shards while some bad column has fewer than k good blocks.
@@ -217,8 +247,7 @@ impl<'a> Fetcher<'a> {
             if let Some(wanted) = raw.request.shards.get(&index) {
                 range = range.start.min(wanted.start)..range.end.max(wanted.end);
             }
-            if let Some(mut read) = self.read_shard(&record, index, &range) {
-                self.check(&record, index, &mut read);
+            if let Some(read) = self.read_checked(&record, index, &range) {
                 raw.shards.insert(index, read);
             }
         }
@@ -254,6 +283,9 @@ impl<'a> Fetcher<'a> {
     /// Could the shards on drives that are not here complete the columns?
     fn could_help(&self, raw: &RawStripe, columns: &[usize]) -> bool {
         let record = &raw.request.record;
+        if record.kind == StripeKind::Along {
+            return !self.set.missing_slots().is_empty();
+        }
         let absent = record.shards.iter().filter(|s| self.set.drive(s.slot).is_none()).count();
         let worst = columns.iter().map(|c| raw.good_in(*c)).min().unwrap_or(0);
         worst + absent >= record.k as usize
@@ -279,13 +311,20 @@ impl RawStripe {
         self.shards.values().filter(|s| s.is_good(column)).count()
     }
 
-    /// Columns in which a wanted block is bad; ascending.
-    fn bad_columns(&self) -> Vec<usize> {
-        let mut columns = BTreeSet::new();
+    /// The wanted blocks that are bad, by index and number.
+    fn bad_blocks(&self) -> Vec<(u8, usize)> {
+        let mut bad = Vec::new();
         for (index, range) in &self.request.shards {
             let shard = self.shards.get(index);
-            columns.extend(range.clone().filter(|c| !shard.is_some_and(|s| s.is_good(*c))));
+            let columns = range.clone().filter(|c| !shard.is_some_and(|s| s.is_good(*c)));
+            bad.extend(columns.map(|column| (*index, column)));
         }
+        bad
+    }
+
+    /// Columns in which a wanted block is bad; ascending.
+    fn bad_columns(&self) -> Vec<usize> {
+        let columns: BTreeSet<usize> = self.bad_blocks().into_iter().map(|(_, c)| c).collect();
         columns.into_iter().collect()
     }
 

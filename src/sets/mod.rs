@@ -13,8 +13,10 @@ pub mod damage;
 pub mod explain;
 pub mod fetch;
 pub mod find;
+mod mend;
 pub mod open;
 pub mod papers;
+mod peel;
 pub mod tidy;
 
 pub use book::Book;

@@ -21,15 +21,13 @@ const UNIT_BYTES: u64 = 4096;
 
 /// Removes what a run that was broken off has left and no record names.
 pub fn remove_litter(set: &FoundSet, book: &Book, begun: &[RunId], monitor: &dyn Monitor) {
-    let stripes: HashSet<StripeId> = book.stripes().iter().copied().collect();
     let parts: HashSet<String> = book.parts().map(|(run, p)| part_path(run, p.number)).collect();
     let idle: Vec<RunId> =
         begun.iter().filter(|id| book.runs().iter().all(|r| r.run != **id)).copied().collect();
     for found in set.all_drives() {
         remove_keys(set, found, &idle, monitor);
-        let removed =
-            remove_shards(set, found, &|id| begun.contains(&id.run) && !stripes.contains(&id))
-                .and_then(|shards| Ok(shards + remove_files(set, found, begun, &parts)?));
+        let removed = remove_shards(set, found, &|id| begun.contains(&id.run) && !book.has(id))
+            .and_then(|shards| Ok(shards + remove_files(set, found, begun, &parts)?));
         match removed {
             Ok(0) => {}
             Ok(count) => monitor.note(&format!(
@@ -157,7 +155,7 @@ fn remove_all(found: &FoundDrive, folder: &str, is_meant: IsMeant) -> Result<(),
 /// Bytes that closing the set takes on a drive for what is there already: lines of the checklist,
 /// and second copies in a small set.
 pub fn closing_bytes(set: &FoundSet, book: &Book, drives: usize) -> u64 {
-    let lines = book.stripes().len() as u64 * CHECKLIST_LINE_BYTES;
+    let lines = book.records() as u64 * CHECKLIST_LINE_BYTES;
     if drives >= SECOND_COPY_DRIVES {
         return lines;
     }

@@ -7,6 +7,7 @@
 
 use crate::format::list::Hash;
 use blake3::hazmat::{HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// The value of a piece of a file: its root if it is `whole`, else its chaining value at
@@ -25,6 +26,13 @@ pub fn piece(bytes: &[u8], offset: u64, whole: bool) -> Hash {
 /// the shard's root if it is the only one.
 pub fn block_hash(block: &[u8], number: usize, count: usize) -> Hash {
     piece(block, (number * block.len()) as u64, count == 1)
+}
+
+/// The hashes of all blocks of a shard.
+pub fn block_hashes(shard: &[u8], block_bytes: usize) -> Vec<Hash> {
+    let blocks = shard.par_chunks_exact(block_bytes);
+    let count = shard.len() / block_bytes;
+    blocks.enumerate().map(|(number, block)| block_hash(block, number, count)).collect()
 }
 
 /// A run of pieces that is a subtree: how many, a power of two but for the last, and its value.

@@ -1,8 +1,14 @@
 //! The parity code: systematic Reed–Solomon over GF(2^8), polynomial 0x11d, parity row i (from k)
 //! of column j is 1 / (i xor j), the Cauchy matrix of ISA-L. It works on one column at a time: the
-//! k + m blocks of one number.
+//! k + m blocks of one number. Parity along a drive is the plain sum of blocks, [`add_to`].
 
 use rusty_erasure::{Coder, Matrix};
+
+/// Adds a block to a sum, byte by byte in GF(2^8): exclusive or. Where one is longer, what lies
+/// behind the other's end stays.
+pub fn add_to(sum: &mut [u8], block: &[u8]) {
+    sum.iter_mut().zip(block).for_each(|(sum, byte)| *sum ^= byte);
+}
 
 /// What the code cannot do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,7 +8,7 @@
 //!   plain byte leaves a block whose tag is wrong.
 
 use super::hash::block_hash;
-use super::parity::Code;
+use super::parity::{Code, add_to};
 use crate::format::list::Hash;
 use crate::format::shard::{Blocks, SALT_BYTES, Salt, TAG_BYTES, Trailer};
 use crate::keys::RunKey;
@@ -154,7 +154,7 @@ impl<'a> Payload<'a> {
 }
 
 /// Seals a stripe: `buffer` receives its shards one after the other (k data, then m parity), and
-/// the block hashes come back shard by shard.
+/// the block hashes come back shard by shard. Each shard is added to its sum, if it has one.
 pub fn seal_stripe(
     key: &RunKey,
     shape: &StripeShape,
@@ -162,6 +162,7 @@ pub fn seal_stripe(
     payloads: &[Payload],
     code: &Code,
     buffer: &mut [u8],
+    sums: Vec<Option<&mut [u8]>>,
 ) -> Vec<Hash> {
     let (k, n) = (payloads.len(), shape.blocks.count());
     let ciphers: Vec<_> = salts
@@ -172,14 +173,18 @@ pub fn seal_stripe(
     let shards = shape.k as usize + shape.m as usize;
     let hashes: Vec<Vec<Hash>> = columns(buffer, shape.blocks, shards)
         .into_par_iter()
+        .zip(sum_columns(sums, shape.blocks))
         .enumerate()
-        .map(|(number, mut column)| {
+        .map(|(number, (mut column, sums))| {
             for (s, block) in column[..k].iter_mut().enumerate() {
                 payloads[s].seal_block(&ciphers[s], &salts[s], shape.blocks, number, block);
             }
             let (data, parity) = column.split_at_mut(k);
             let data: Vec<&[u8]> = data.iter().map(|b| &**b).collect();
             code.encode(&data, parity);
+            for (shard, sum) in sums {
+                add_to(sum, column[shard]);
+            }
             column.iter().map(|block| block_hash(block, number, n)).collect()
         })
         .collect();
@@ -192,6 +197,20 @@ fn columns(buffer: &mut [u8], blocks: Blocks, shards: usize) -> Vec<Vec<&mut [u8
     let mut columns: Vec<Vec<&mut [u8]>> = (0..n).map(|_| Vec::with_capacity(shards)).collect();
     for (at, block) in buffer.chunks_exact_mut(blocks.bytes()).enumerate() {
         columns[at % n].push(block);
+    }
+    columns
+}
+
+/// The blocks of the sums by column, with the shard that is added to each.
+fn sum_columns(sums: Vec<Option<&mut [u8]>>, blocks: Blocks) -> Vec<Vec<(usize, &mut [u8])>> {
+    let mut columns: Vec<Vec<_>> = (0..blocks.count()).map(|_| Vec::new()).collect();
+    for (shard, sum) in sums.into_iter().enumerate() {
+        for (column, block) in columns
+            .iter_mut()
+            .zip(sum.into_iter().flat_map(|sum| sum.chunks_exact_mut(blocks.bytes())))
+        {
+            column.push((shard, block));
+        }
     }
     columns
 }
@@ -246,7 +265,13 @@ mod tests {
             let salts = [[1; 32], [2; 32]];
             let mut buffer = vec![0; 3 * blocks.file_bytes()];
             let code = Code::new(2, 1).unwrap();
-            let hashes = seal_stripe(&key(), &shape, &salts, &payloads, &code, &mut buffer);
+            let mut sums = vec![vec![0x5a; buffer.len() / 3]; 2];
+            let (first, rest) = sums.split_at_mut(1);
+            let asked = vec![None, Some(&mut first[0][..]), Some(&mut rest[0][..])];
+            let hashes = seal_stripe(&key(), &shape, &salts, &payloads, &code, &mut buffer, asked);
+            for (sum, shard) in sums.iter().zip(buffer.chunks_exact(buffer.len() / 3).skip(1)) {
+                assert!(sum.iter().zip(shard).all(|(sum, byte)| *sum == 0x5a ^ byte));
+            }
             for (s, shard) in buffer.chunks(blocks.file_bytes()).enumerate() {
                 let n = blocks.count();
                 assert_eq!(root_of(&hashes[s * n..][..n]), *blake3::hash(shard).as_bytes());

@@ -157,7 +157,7 @@ fn pack_it(
     let options = PackOptions {
         source: source.into(),
         recipients: Recipients::read(&[recipient.into()], &[])?,
-        survive: Some(Survive { cases: 1, drives: 1 }),
+        survive: Some(Survive { cases: 1, drives: 1, blocks: 0 }),
         level: 3,
         exclude: Vec::new(),
         one_file_system: false,

@@ -15,7 +15,7 @@ fn rooms(cases: &[&[u64]]) -> Vec<Room> {
 }
 
 fn rule(cases: u32, drives: u32) -> Survive {
-    Survive { cases, drives }
+    Survive { cases, drives, blocks: 0 }
 }
 
 fn rules() -> impl Iterator<Item = Survive> {

@@ -5,7 +5,11 @@ use proptest::prelude::*;
 use super::*;
 
 fn rule(cases: u32, drives: u32) -> Survive {
-    Survive { cases, drives }
+    Survive { cases, drives, blocks: 0 }
+}
+
+fn with(rule: Survive, blocks: u32) -> Survive {
+    Survive { blocks, ..rule }
 }
 
 #[test]
@@ -20,6 +24,9 @@ fn reads_every_form() {
         (" cases = 1 , drives = 1 ", rule(1, 1)),
         ("cases=1,drives=0", rule(1, 0)),
         ("cases=4294967295", rule(u32::MAX, 0)),
+        ("blocks=3%", with(Survive::NONE, 3)),
+        ("blocks = 100 %,drives=1", with(rule(0, 1), 100)),
+        ("cases=1,drives=1,blocks=1%", with(rule(1, 1), 1)),
     ] {
         assert_eq!(text.parse(), Ok(wanted), "{text:?}");
     }
@@ -53,8 +60,13 @@ fn names_what_is_wrong() {
         ("cases=0", Zero { text: word("cases=0") }),
         ("drives=00", Zero { text: word("drives=00") }),
         ("cases=0,drives=0", Zero { text: word("cases=0,drives=0") }),
-        ("blocks=3%", BlocksNotAvailable { text: word("blocks=3%") }),
-        ("cases=1,blocks", BlocksNotAvailable { text: word("cases=1,blocks") }),
+        ("cases=1,blocks", MissingNumber { word: word("blocks") }),
+        ("blocks=3", InvalidNumber { word: word("blocks"), number: word("3") }),
+        ("blocks=%", InvalidNumber { word: word("blocks"), number: word("%") }),
+        ("blocks=101%", InvalidNumber { word: word("blocks"), number: word("101%") }),
+        ("blocks=+1%", InvalidNumber { word: word("blocks"), number: word("+1%") }),
+        ("drives=1%", InvalidNumber { word: word("drives"), number: word("1%") }),
+        ("blocks=0%", Zero { text: word("blocks=0%") }),
     ] {
         assert_eq!(text.parse::<Survive>(), Err(wanted), "{text:?}");
     }
@@ -65,10 +77,7 @@ fn errors_say_what_to_write() {
     let says = |text: &str| text.parse::<Survive>().unwrap_err().to_string();
     assert_eq!(says("cases=0"), "\"cases=0\" keeps nothing; write none to say so");
     assert_eq!(says("drives"), "\"drives\" needs a number, as in drives=1");
-    assert_eq!(
-        says("blocks=1%"),
-        "\"blocks=1%\" asks for parity along a drive, which is not available in this version"
-    );
+    assert_eq!(says("blocks"), "\"blocks\" needs a number, as in blocks=1%");
 }
 
 #[test]
@@ -76,14 +85,14 @@ fn default_is_the_strongest_that_can_be_kept() {
     for (drives_per_case, wanted) in [
         (&[][..], Survive::NONE),
         (&[0, 0], Survive::NONE),
-        (&[1], Survive::NONE),
-        (&[0, 1], Survive::NONE),
+        (&[1], with(Survive::NONE, 1)),
+        (&[0, 1], with(Survive::NONE, 1)),
         (&[2], rule(0, 1)),
         (&[16], rule(0, 1)),
-        (&[1, 1], rule(1, 0)),
-        (&[1, 1, 1, 1], rule(1, 0)),
-        (&[4, 4, 4, 1], rule(1, 0)),
-        (&[1, 15], rule(1, 0)),
+        (&[1, 1], with(rule(1, 0), 1)),
+        (&[1, 1, 1, 1], with(rule(1, 0), 1)),
+        (&[4, 4, 4, 1], with(rule(1, 0), 1)),
+        (&[1, 15], with(rule(1, 0), 1)),
         (&[2, 2], rule(1, 1)),
         (&[2, 15], rule(1, 1)),
         (&[4, 4, 4, 4], rule(1, 1)),
@@ -105,10 +114,18 @@ fn parity_needed_is_the_fullest_cases_and_the_drives() {
 
 proptest! {
     #[test]
-    fn display_reads_back(cases: u32, drives: u32) {
-        for rule in [rule(cases, drives), rule(cases, 0), rule(0, drives), Survive::NONE] {
+    fn display_reads_back(cases: u32, drives: u32, blocks in 0_u32..=100) {
+        let rules = [rule(cases, drives), rule(cases, 0), rule(0, drives), Survive::NONE];
+        for rule in rules.into_iter().flat_map(|rule| [rule, with(rule, blocks)]) {
             prop_assert_eq!(rule.to_string().parse(), Ok(rule));
         }
+    }
+
+    #[test]
+    fn the_parity_along_is_what_was_asked_for_at_least(blocks in 1_u32..=100) {
+        let members = with(Survive::NONE, blocks).members().unwrap();
+        prop_assert!(100 >= members * blocks as usize);
+        prop_assert!(100 < (members + 1) * blocks as usize);
     }
 
     #[test]

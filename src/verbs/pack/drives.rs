@@ -97,7 +97,7 @@ pub(super) fn plan(
     let per_case: Vec<usize> =
         (0..cases.len()).map(|c| drive_rooms.iter().filter(|d| d.case == c).count()).collect();
     let survive = asked.survive.unwrap_or_else(|| Survive::default_for(&per_case));
-    let geometry = asked.geometry.unwrap_or_else(|| Geometry::for_drives(drives.len()));
+    let geometry = asked.geometry.unwrap_or_else(|| Geometry::for_drives(drives.len(), survive));
     let plan = if asked.earlier_bytes.is_some() { room::plan_rest } else { room::plan };
     let mut plan = plan(&drive_rooms, survive, geometry, need)
         .map_err(|source| PackJobError::Plan { survive, source })?;

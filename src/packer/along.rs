@@ -1,0 +1,194 @@
+//! Parity along each drive: the sums of its last shards.
+//!
+//! - Enters: the blocks of each sealed shard, as [`seal_stripe`] adds them to the sums.
+//! - Leaves: after every K shards of a drive, and at the end, one parity shard over them: a stripe
+//!   along, whose members they are.
+//! - Always holds: (1) a shard that counts is a member of one stripe along, as soon as its set is
+//!   closed; what a run before has left without is read again; (2) members of one stripe follow
+//!   each other on the drive, so a burst that is shorter than a shard hits a column once; (3)
+//!   memory: one shard a drive, and one more while it is written.
+//!
+//! [`seal_stripe`]: crate::stages::seal::seal_stripe
+
+use super::commit::Committer;
+use super::{PackError, SetJob};
+use crate::drives::ReadMode;
+use crate::drives::buffer::{Pool, Pooled};
+use crate::format::ids::{Slot, StripeId, StripeNumber, shard_path};
+use crate::format::record::{Member, StripeKind};
+use crate::format::shard::Blocks;
+use crate::monitor::{Monitor, Recording};
+use crate::plan::room::Geometry;
+use crate::sets::Book;
+use crate::sets::check::check_shard;
+use crate::sets::open::FoundSet;
+use crate::stages::parity::add_to;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The sums of all drives.
+pub struct Along {
+    /// K; none if the rule asks for no parity along
+    most: Option<usize>,
+    geometry: Geometry,
+    /// by drive
+    groups: Vec<Group>,
+    pool: Pool,
+    next_number: u32,
+}
+
+/// The shards of one drive that wait for their parity.
+struct Group {
+    sum: Pooled,
+    members: Vec<Member>,
+    /// blocks of the longest member
+    count: usize,
+}
+
+/// A parity shard along a drive.
+pub struct Sum {
+    /// its stripe's number
+    pub number: StripeNumber,
+    /// its blocks, and what may lie behind them
+    pub bytes: Pooled,
+    /// what it is the parity of
+    pub members: Vec<Member>,
+    /// B and n
+    pub blocks: Blocks,
+}
+
+impl Along {
+    /// No sums yet; `most` shards make one.
+    pub fn new(most: Option<usize>, drives: usize, geometry: Geometry) -> Self {
+        let pool = Pool::keeping(drives);
+        let groups = 0..if most.is_some() { drives } else { 0 };
+        let groups = groups.map(|_| Group::new(&pool, geometry)).collect();
+        Self { most, geometry, groups, pool, next_number: StripeNumber::FIRST_ALONG }
+    }
+
+    /// The sums to which the shards of a stripe on these slots are added; none for a drive that
+    /// has failed.
+    pub fn sums(&mut self, slots: &[u16], failed: &[bool]) -> Vec<Option<&mut [u8]>> {
+        let mut sums: BTreeMap<usize, &mut [u8]> = BTreeMap::new();
+        for (drive, group) in self.groups.iter_mut().enumerate().filter(|(i, _)| !failed[*i]) {
+            sums.insert(drive, &mut group.sum);
+        }
+        slots.iter().map(|slot| sums.remove(&(*slot as usize - 1))).collect()
+    }
+
+    /// Notes that a shard was added to its drive's sum; gives the sum if it is full.
+    pub fn add(&mut self, drive: usize, member: Member, blocks: Blocks) -> Option<Sum> {
+        let group = self.groups.get_mut(drive)?;
+        group.members.push(member);
+        group.count = group.count.max(blocks.count());
+        let full = Some(group.members.len()) >= self.most;
+        if full { self.take(drive) } else { None }
+    }
+
+    /// The sum of a drive, if anything was added to it.
+    pub fn take(&mut self, drive: usize) -> Option<Sum> {
+        let group = self.groups.get_mut(drive).filter(|group| !group.members.is_empty())?;
+        let Group { sum, members, count } =
+            std::mem::replace(group, Group::new(&self.pool, self.geometry));
+        let number = StripeNumber(self.next_number);
+        self.next_number += 1;
+        let block_bytes = self.geometry.blocks.bytes() as u32;
+        let blocks = Blocks::new(block_bytes, count as u32).expect("a member has these blocks");
+        Some(Sum { number, bytes: sum, members, blocks })
+    }
+
+    /// Forgets what was added for a drive.
+    fn forget(&mut self, drive: usize) {
+        drop(self.take(drive));
+    }
+}
+
+impl Group {
+    fn new(pool: &Pool, geometry: Geometry) -> Self {
+        let mut sum = pool.take(geometry.blocks.file_bytes());
+        sum.fill(0);
+        Self { sum, members: Vec::new(), count: 0 }
+    }
+}
+
+impl Committer<'_> {
+    /// Adds the shards that earlier runs have put on the drives without parity along, from the
+    /// drives. One that does not read as it was written stays without.
+    pub fn take_up(&mut self, job: &SetJob, set: &FoundSet, monitor: &dyn Monitor) {
+        if job.plan.survive.members().is_none() {
+            return;
+        }
+        let book = Book::open(set, None, &Recording::default());
+        let (mut reader, mut buffer) = (book.reader(), Vec::new());
+        for (slot, members) in uncovered(&book) {
+            let drive = slot.0 as usize - 1;
+            for member in members {
+                if monitor.should_stop() || self.failed.get(drive) != Some(&false) {
+                    break;
+                }
+                let Some(record) = reader.find(member.stripe) else { continue };
+                let shard = shard_path(member.stripe, member.index);
+                let path = format!("{}/{shard}", job.folder());
+                let (from, at) = (job.drives[drive].drive.as_ref(), member.index as usize);
+                let read = check_shard(from, &path, &record, at, ReadMode::Cached, &mut buffer);
+                if !read.is_ok_and(|shard| shard.bad.is_empty()) {
+                    continue;
+                }
+                for sum in self.along.sums(&[slot.0], &self.failed).into_iter().flatten() {
+                    add_to(sum, &buffer);
+                }
+                if let Some(sum) = self.along.add(drive, member, record.blocks) {
+                    self.write_sum(drive, sum);
+                }
+            }
+        }
+    }
+
+    /// Notes the shards of a stripe that were added to the sums, and writes those that are full.
+    pub(super) fn note_added(&mut self, stripe: StripeId, slots: &[u16], blocks: Blocks) {
+        for (index, slot) in slots.iter().enumerate() {
+            let drive = *slot as usize - 1;
+            if self.failed[drive] {
+                self.along.forget(drive);
+                continue;
+            }
+            let member = Member { stripe, index: index as u8 };
+            if let Some(sum) = self.along.add(drive, member, blocks) {
+                self.write_sum(drive, sum);
+            }
+        }
+    }
+
+    /// Writes the sums that are not full, and makes them count.
+    pub(super) fn end_sums(&mut self) -> Result<(), PackError> {
+        for drive in (0..self.failed.len()).filter(|i| !self.failed[*i]).collect::<Vec<_>>() {
+            if let Some(sum) = self.along.take(drive) {
+                self.write_sum(drive, sum);
+            }
+        }
+        self.commit()
+    }
+}
+
+/// Shards that are no member of a stripe along, by slot, in order.
+fn uncovered(book: &Book) -> BTreeMap<Slot, Vec<Member>> {
+    let mut uncovered: BTreeMap<Slot, Vec<Member>> = BTreeMap::new();
+    book.walk(&Recording::default(), |record| {
+        match record.kind {
+            StripeKind::Across => {
+                for (index, shard) in record.shards.iter().enumerate() {
+                    let member = Member { stripe: record.id, index: index as u8 };
+                    uncovered.entry(shard.slot).or_default().push(member);
+                }
+            }
+            StripeKind::Along => {
+                let covered: BTreeSet<Member> = record.members.iter().copied().collect();
+                for shard in &record.shards {
+                    let of_slot = uncovered.entry(shard.slot).or_default();
+                    of_slot.retain(|member| !covered.contains(member));
+                }
+            }
+        }
+        true
+    });
+    uncovered
+}
