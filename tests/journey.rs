@@ -6,6 +6,7 @@
 mod common;
 
 mod journey {
+    mod along;
     mod balance;
     mod damage;
     mod determinism;

@@ -493,7 +493,8 @@ class Record:
         if version > 1:
             raise Bad(f"a record is of a newer format, {version}")
         self.total = self.k + self.m
-        if (version == 0 or zero or self.kind > 1 or reason > 3 or self.k < 1 or self.total > 255
+        if (version == 0 or zero or self.kind > 1 or reason > 3 or self.total > 255
+                or (self.k < 1 if self.kind == 0 else (self.k, self.m) != (0, 1))
                 or not power_of_two(self.B, 4096, 4194304) or not 1 <= self.n <= 65536
                 or owner != [number, int(shipment, 16), int(run, 16)] or (members > 0) != (self.kind == 1)):
             raise Bad("a field of a record is out of range")
@@ -509,9 +510,12 @@ class Record:
             raise Bad("a record has a slot twice")
         if any(any(salt) for salt in self.salts[self.k:]):
             raise Bad("a record has a salt for parity")
-        for i in range(members):
-            if any(data[hashes - 16 * (i + 1) + 13:hashes - 16 * i]):
+        self.members = []
+        for at in range(hashes - 16 * members, hashes, 16):
+            run, stripe, index, zeros = struct.unpack_from("<QIB3s", data, at)
+            if any(zeros):
                 raise Bad("a member's zeros are none")
+            self.members.append((f"{run:016x}", stripe, index))
         self.body, self.mac = data[at:self.end - 32], bytes(data[self.end - 32:self.end])
         self.hashes = data[hashes:self.end - 32]
         self.digest = plain_hash(data[at:self.end])
@@ -894,7 +898,7 @@ class HoldallSet:
                 self.bad(f"run {run} is not in the chain of records")
                 order.append(run)
         self.files = [file for run in order for file in runs[run]]
-        self.stripes, digest = {}, bytes(32)
+        self.stripes, self.along, digest = {}, {}, bytes(32)
         for file in self.files:
             for record in file.records:
                 if record.previous != digest:
@@ -904,6 +908,7 @@ class HoldallSet:
                     self.bad(f"run {record.run} has stripe {record.stripe:08x} twice")
                 else:
                     self.stripes[record.run, record.stripe] = Stripe(self, record)
+                    self.along.update(dict.fromkeys(record.members, (record.run, record.stripe)))
         last = bytes(32)
         for run, promise, files, stripes, digest in self.text.runs if self.text else []:
             here = records.get(run, [])
@@ -913,6 +918,58 @@ class HoldallSet:
             if any(record.commitment != promise for record in here):
                 self.bad(f"the key of run {run} in set.txt is not that of its records")
             last = digest
+
+    def mend(self, stripe, wanted, column):
+        """Bad blocks of a stripe in a column, by both codes in turn until nothing more changes (section 9):
+        {index: {column: block}}, for as many of the wanted indices as can be had."""
+        record = stripe.record
+        bad, given, sums = [(record.run, record.stripe, index) for index in wanted], {}, {}
+        for node in bad:  # grows: all stripes that hang together by bad blocks
+            for key in {node[:2], self.along.get(node)}.difference(sums, {None}):
+                nodes = self.blocks_of(self.stripes[key], column, wanted)
+                sums[key] = nodes
+                bad += [node for node in nodes if node not in bad and not self.is_good(node, column)]
+        changed = True
+        while changed:
+            changed = False
+            for key, nodes in sums.items():
+                lacking = [node for node in nodes if node in bad and node not in given]
+                if lacking and len(lacking) <= self.stripes[key].record.m:
+                    here = [node for node in nodes if node not in lacking]
+                    blocks = {node: given.get(node) or self.block(node, column) for node in here}
+                    for node, block in self.stripes[key].solve(lacking, blocks).items():
+                        owner = self.stripes[node[:2]]
+                        data = bytearray(owner.size)
+                        data[column * owner.record.B:(column + 1) * owner.record.B] = block
+                        if owner.check_blocks(node[2], data, [column]):
+                            given[node] = block
+                            changed = True
+        own = {node[2]: {column: block} for node, block in given.items() if node[:2] == (record.run, record.stripe)}
+        return {index: own[index] for index in wanted if index in own}
+
+    def blocks_of(self, stripe, column, wanted):
+        """The blocks of a stripe in a column as (run, stripe, index); none if it cannot help."""
+        record = stripe.record
+        nodes = [(record.run, record.stripe, index) for index in range(record.total)]
+        if record.kind == 0:
+            return nodes
+        if not self.is_good(nodes[0], column):
+            return []
+        for member in record.members:
+            other = self.stripes.get(member[:2])
+            if other is None or member[2] >= other.record.total:
+                return []
+            if column < other.record.n:
+                nodes.append(member)
+        return nodes
+
+    def is_good(self, node, column):
+        return self.stripes[node[:2]].good(node[2])[column]
+
+    def block(self, node, column):
+        stripe = self.stripes[node[:2]]
+        B = stripe.record.B
+        return bytes(stripe.raw(node[2])[0][column * B:(column + 1) * B])
 
     def missing_slots(self):
         """The slots that are not here, as text."""
@@ -1184,6 +1241,19 @@ class Stripe:
                 rebuilt[column] = total.to_bytes(record.B, "little")
         return rebuilt
 
+    def solve(self, lacking, blocks):
+        """The lacking blocks of a column, by (run, stripe, index), from the others."""
+        record = self.record
+        if record.kind == 1:
+            total = bytes(record.B)
+            for block in blocks.values():
+                total = xor(total, block)
+            return {lacking[0]: total}
+        have = sorted(blocks, key=lambda node: node[2])[:record.k]
+        rows = invert(tuple(node[2] for node in have), record.k)
+        data = [combine(row, [blocks[node] for node in have]) for row in rows]
+        return {node: combine(matrix_row(node[2], record.k), data) for node in lacking}
+
     def sealed(self, index):
         """A data shard, rebuilt where it has to be: (its bytes, which blocks are good)."""
         record, B = self.record, self.record.B
@@ -1193,6 +1263,8 @@ class Stripe:
             return data, good
         data, good = bytearray(data or self.size), bytearray(good)
         rebuilt = self.rebuild(index, lacking)
+        for column in set(lacking).difference(rebuilt):
+            rebuilt.update(self.set.mend(self, [index], column).get(index, {}))
         for column, block in rebuilt.items():
             data[column * B:(column + 1) * B] = block
         if len(rebuilt) == len(lacking) and not self.set.all_blocks and plain_hash(data) == record.root(index):
@@ -1306,14 +1378,15 @@ def verify(drives, all_blocks=False, report=None):
 
 def verify_stripe(one, stripe):
     record = stripe.record
-    if record.kind != 0:
-        one.report.note(f"note: stripe {record.run}-{record.stripe:08x} runs along a drive; it is passed by")
-        return
     count = [0] * record.n
     for index in range(record.total):
         _, good = stripe.read(index, True)  # not kept: one shard at a time
         count = [a + b for a, b in zip(count, good)]
     lost = [column for column in range(record.n) if count[column] < record.k]
+    for column in list(lost):
+        bad = [index for index in range(record.total) if not stripe.known[index][column]]
+        if len(one.mend(stripe, bad, column)) == len(bad):
+            lost.remove(column)
     if lost:
         one.lost(f"stripe {record.run}-{record.stripe:08x}: fewer than {record.k} good blocks in column {ranges(lost)}")
 

@@ -59,6 +59,10 @@ pub struct Start {
     pub new_set: bool,
 }
 
+/// Where there is parity along the drives, no shard is shorter: 1 MiB of bad sectors in a row, in
+/// blocks of 256 KiB, then hits no column twice, though it reach over the end of a shard.
+const BURST_BLOCKS: usize = 4;
+
 /// What is said of a file that would not hold still.
 const MIXTURE: &str = "it changes faster than it can be read; what was packed is a mixture";
 
@@ -412,7 +416,9 @@ impl<'a> Filler<'a> {
         let place = self.next_place().ok_or(PackError::Full)?;
         let id = StripeId { run: self.run, number: StripeNumber(self.next_number) };
         self.next_number += 1;
-        let draft = Draft::new(id, place.k, self.geometry.blocks);
+        let along = self.placement.survive().members().is_some();
+        let least = if along { BURST_BLOCKS } else { 1 };
+        let draft = Draft::new(id, place.k, self.geometry.blocks).with_least(least);
         Ok(Drafted { draft, place, reason: self.reason })
     }
 

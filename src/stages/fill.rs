@@ -160,6 +160,7 @@ impl Fold {
 pub struct Draft {
     id: StripeId,
     max_blocks: Blocks,
+    least: usize,
     k: usize,
     bundles: Vec<Bundle>,
     fold: Fold,
@@ -176,7 +177,13 @@ pub struct DoesNotFit {
 impl Draft {
     /// An empty stripe of `k` data shards with at most `max_blocks`.
     pub fn new(id: StripeId, k: usize, max_blocks: Blocks) -> Self {
-        Self { id, max_blocks, k, bundles: Vec::new(), fold: Fold::new(k, max_blocks) }
+        Self { id, max_blocks, least: 1, k, bundles: Vec::new(), fold: Fold::new(k, max_blocks) }
+    }
+
+    /// The same with so many blocks a shard at least, or the most if those are fewer.
+    #[must_use]
+    pub fn with_least(self, blocks: usize) -> Self {
+        Self { least: blocks.min(self.max_blocks.count()), ..self }
     }
 
     /// The number that the next bundle gets, for [`Known::Here`].
@@ -205,13 +212,13 @@ impl Draft {
         self.bundles.iter().map(|b| fold.place(b.needs())).collect()
     }
 
-    /// The layout with the fewest blocks.
+    /// The layout with the fewest blocks that are allowed.
     fn smallest(&self) -> (Blocks, Vec<Spot>) {
         let blocks = |count: usize| {
             Blocks::new(self.max_blocks.bytes() as u32, count as u32)
                 .expect("a count from 1 to the largest is a valid count")
         };
-        let (mut low, mut high) = (1, self.max_blocks.count());
+        let (mut low, mut high) = (self.least, self.max_blocks.count());
         while low < high {
             let middle = usize::midpoint(low, high);
             if self.layout(blocks(middle)).is_some() { high = middle } else { low = middle + 1 }

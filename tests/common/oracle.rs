@@ -1,11 +1,12 @@
 //! What can be had after a loss, worked out from the records and lists of the whole set and the
-//! formula of the code: a block is lost if it is bad and its column lacks more than m blocks.
+//! formula of the codes: a block is lost if it is bad, its column lacks more than m blocks, and so
+//! does that of the stripe along its drive.
 
 use super::snapshot::Paths;
 use holdall::drives::{Drive, LocalDrive};
 use holdall::format::ids::StripeId;
 use holdall::format::list::{Extent, Hash, Item, Kind, shown_path};
-use holdall::format::record::StripeRecord;
+use holdall::format::record::{Member, StripeRecord};
 use holdall::keys::recipients::Identities;
 use holdall::monitor::Recording;
 use holdall::restorer::OpenSet;
@@ -15,6 +16,12 @@ use holdall::verbs::open as verb;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Shard and number of every block of a stripe.
+pub fn places(record: &StripeRecord) -> impl Iterator<Item = (usize, usize)> + use<> {
+    let count = record.blocks.count();
+    (0..record.shards.len()).flat_map(move |shard| (0..count).map(move |block| (shard, block)))
+}
 
 const SALT: u64 = 32;
 const TAG: u64 = 16;
@@ -113,16 +120,7 @@ impl Oracle {
 
     /// What is lost if these blocks are bad: `is_bad` is asked for shard and block of every stripe.
     pub fn lost(&self, is_bad: impl Fn(&StripeRecord, usize, usize) -> bool) -> Lost {
-        let mut blocks = BTreeSet::new();
-        for record in self.records.values() {
-            for column in 0..record.blocks.count() {
-                let shards = 0..record.shards.len();
-                let bad: Vec<usize> = shards.filter(|s| is_bad(record, *s, column)).collect();
-                if bad.len() > record.m as usize {
-                    blocks.extend(bad.into_iter().map(|shard| (record.id, shard, column)));
-                }
-            }
-        }
+        let blocks = self.lost_blocks(is_bad);
         let mut lost = Lost { ranges: BTreeMap::new(), paths: Paths::new() };
         for file in &self.files {
             let ranges = self.missing(file, &blocks);
@@ -137,6 +135,40 @@ impl Oracle {
             }
         }
         lost
+    }
+
+    /// The blocks that neither code gives, by stripe, shard and number: all bad ones, less those
+    /// that some stripe gives, again and again.
+    pub fn lost_blocks(
+        &self,
+        is_bad: impl Fn(&StripeRecord, usize, usize) -> bool,
+    ) -> BTreeSet<(StripeId, usize, usize)> {
+        let mut lost = BTreeSet::new();
+        for record in self.records.values() {
+            for (shard, column) in places(record) {
+                if is_bad(record, shard, column) {
+                    lost.insert((record.id, shard, column));
+                }
+            }
+        }
+        loop {
+            let before = lost.len();
+            for record in self.records.values() {
+                for column in 0..record.blocks.count() {
+                    let mut of_stripe: Vec<(StripeId, usize, usize)> =
+                        (0..record.shards.len()).map(|shard| (record.id, shard, column)).collect();
+                    let of_member = |m: &Member| (m.stripe, m.index as usize, column);
+                    of_stripe.extend(record.members.iter().map(of_member));
+                    of_stripe.retain(|block| lost.contains(block));
+                    if of_stripe.len() <= record.m as usize {
+                        of_stripe.iter().for_each(|block| assert!(lost.remove(block)));
+                    }
+                }
+            }
+            if lost.len() == before {
+                return lost;
+            }
+        }
     }
 
     /// What is lost with these slots.

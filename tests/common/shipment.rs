@@ -97,6 +97,16 @@ impl Shipment {
         run
     }
 
+    /// Goes on with packing on all drives, JSON output.
+    pub fn go_on(&self) -> Run {
+        let mut arguments: Vec<OsString> =
+            ["pack", "--json", "--continue"].iter().map(OsString::from).collect();
+        for (case, path) in &self.drives {
+            arguments.extend(["--drive".into(), format!("{case}={}", path.display()).into()]);
+        }
+        self.run(arguments)
+    }
+
     /// Verifies drives, JSON output.
     pub fn verify(&self, paths: &[PathBuf]) -> Run {
         let words = [OsString::from("verify"), "--json".into()];

@@ -32,8 +32,8 @@ fn has_records(drive: &Path, count: usize) -> bool {
 }
 
 /// Packs, and sends the signal once some records are committed.
-fn pack_and_signal(shipment: &Shipment, signal: Signal) -> Output {
-    let arguments = shipment.pack_arguments("cases=1", &["--json", "--checkpoint", "64KiB"]);
+fn pack_and_signal(shipment: &Shipment, survive: &str, signal: Signal) -> Output {
+    let arguments = shipment.pack_arguments(survive, &["--json", "--checkpoint", "64KiB"]);
     let mut command = program(&shipment.state());
     command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
@@ -44,6 +44,11 @@ fn pack_and_signal(shipment: &Shipment, signal: Signal) -> Output {
     }
     kill_process(Pid::from_child(&child), signal).unwrap();
     child.wait_with_output().unwrap()
+}
+
+/// Packs under a rule, and kills it once some records are committed.
+pub(super) fn pack_and_kill(shipment: &Shipment, survive: &str) {
+    assert_eq!(pack_and_signal(shipment, survive, Signal::KILL).status.code(), None);
 }
 
 /// Every file that came back is as it was; says how many did.
@@ -66,7 +71,7 @@ fn check_restored(shipment: &Shipment, drives: std::ops::Range<usize>) -> usize 
 #[case::killed(Signal::KILL)]
 fn what_was_committed_stays(#[case] signal: Signal) {
     let shipment = shipment();
-    let output = pack_and_signal(&shipment, signal);
+    let output = pack_and_signal(&shipment, "cases=1", signal);
     if signal != Signal::KILL {
         assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
         let text = String::from_utf8(output.stdout).unwrap();

@@ -90,6 +90,13 @@ fn content_takes_as_few_blocks_as_it_can() {
     let filled = draft.close();
     assert_eq!(filled.blocks.count(), 1);
     check(&filled, 3);
+    for (least, count) in [(1, 1), (4, 4), (64, 64), (65, 64)] {
+        let mut draft = Draft::new(id(), 3, Blocks::new(B as u32, 64).unwrap()).with_least(least);
+        file_bundles(&mut draft, "a", &[1000]).ok().unwrap();
+        let filled = draft.close();
+        assert_eq!(filled.blocks.count(), count);
+        check(&filled, 3);
+    }
 }
 
 #[test]
