@@ -151,7 +151,7 @@ mod usage {
     #[case::no_such_file(&["-R", "/nowhere/recipients"], &["/nowhere/recipients", "hint:"])]
     #[case::too_many_cases(&["--survive", "cases=2"], &["cannot survive cases=2", "--survive none"])]
     #[case::too_many_drives(&["--survive", "drives=4"], &["cannot survive drives=4", "add drives"])]
-    #[case::along(&["--survive", "blocks=1%"], &["not available in this version", "hint:"])]
+    #[case::along(&["--survive", "blocks=1"], &["\"1\" is not a number that", "hint:"])]
     #[case::no_rule(&["--survive", "case=1"], &["unknown word \"case\"", "hint: write --survive"])]
     #[case::nothing(&["--survive", "cases=0"], &["write none to say so"])]
     #[case::size(&["--checkpoint", "lots"], &["not a size", "hint: write --checkpoint"])]

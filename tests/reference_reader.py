@@ -511,8 +511,8 @@ class Record:
         if any(any(salt) for salt in self.salts[self.k:]):
             raise Bad("a record has a salt for parity")
         self.members = []
-        for at in range(hashes - 16 * members, hashes, 16):
-            run, stripe, index, zeros = struct.unpack_from("<QIB3s", data, at)
+        for place in range(hashes - 16 * members, hashes, 16):
+            run, stripe, index, zeros = struct.unpack_from("<QIB3s", data, place)
             if any(zeros):
                 raise Bad("a member's zeros are none")
             self.members.append((f"{run:016x}", stripe, index))

@@ -186,7 +186,7 @@ fn recipients(args: &PackArgs) -> Result<Recipients, Refusal> {
 
 fn survive(args: &PackArgs) -> Result<Option<Survive>, Refusal> {
     args.survive.as_deref().map(str::parse::<Survive>).transpose().map_err(|e| {
-        let hint = "write --survive cases=1, drives=1, cases=1,drives=1 or none";
+        let hint = "write --survive cases=1, drives=1, blocks=1%, several with commas, or none";
         Refusal::failed(e).hint(hint).status(Status::Usage)
     })
 }

@@ -8,6 +8,8 @@ use std::fs;
 
 #[rstest]
 #[case::one_drive(&[1], "none")]
+#[case::one_drive_along(&[1], "blocks=1%")]
+#[case::four_cases_along(&[1, 1, 1, 1], "cases=1,blocks=1%")]
 #[case::two_drives_none(&[2], "none")]
 #[case::two_drives(&[2], "drives=1")]
 #[case::two_cases(&[1, 1], "cases=1")]
