@@ -25,6 +25,8 @@ pub enum Phase {
     Decode,
     /// putting files back
     Restore,
+    /// keeping shards for a later run with other drives
+    Stage,
     /// setting what only the end can set: hard links, folder times
     Finish,
 }
@@ -40,6 +42,7 @@ impl Phase {
             Self::Repair => "repair",
             Self::Decode => "decode",
             Self::Restore => "restore",
+            Self::Stage => "stage",
             Self::Finish => "finish",
         }
     }

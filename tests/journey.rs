@@ -10,6 +10,7 @@ mod journey {
     mod balance;
     mod damage;
     mod determinism;
+    mod few_ports;
     mod interrupted;
     mod loop_drives;
     mod losses;

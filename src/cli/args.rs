@@ -194,6 +194,10 @@ pub struct RestoreArgs {
     /// Leave files that cannot be completed as NAME.incomplete, holes where bytes are missing
     #[arg(long)]
     pub salvage: bool,
+    /// With too few ports to rebuild lost drives: keep in DIR, from each drive in turn, the shards
+    /// that rebuilding needs (attach every drive once without this first)
+    #[arg(long, value_name = "DIR")]
+    pub stage: Option<PathBuf>,
     /// Write every file that is lost or waits to FILE, one a line
     #[arg(long, value_name = "FILE")]
     pub missing: Option<PathBuf>,

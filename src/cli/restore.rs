@@ -20,6 +20,7 @@ pub fn restore(args: &RestoreArgs, face: &Face) -> Result<Status, Refusal> {
         to: args.to.clone(),
         give_up: args.give_up,
         salvage: args.salvage,
+        stage: args.stage.clone(),
     };
     let outcome = match &args.missing {
         None => verb::restore(&args.paths, &job, face.monitor()).map_err(refusal)?,
@@ -71,6 +72,7 @@ fn refusal(error: RestoreJobError) -> Refusal {
         RestoreJobError::Destination { source: DestinationError::NotEmpty { .. }, .. } => {
             "restore into a folder that is missing or empty"
         }
+        RestoreJobError::Stage { .. } => "--stage names a folder that can be written",
         RestoreJobError::Destination { ref source, .. } if source.is_full() => FULL,
         RestoreJobError::Destination { .. } => "name a folder that can be written",
         RestoreJobError::Restore { source: RestoreError::Destination(ref e), .. }

@@ -97,6 +97,14 @@ impl Destination {
         Ok(PartFile { file, part })
     }
 
+    /// Opens the file of this name in `DIR/.holdall/files`, if it is there.
+    pub fn find_shared(&self, name: &str) -> Option<PartFile> {
+        let file = open_at(&self.shared, name.as_bytes(), OFlags::RDONLY, 0).ok()?;
+        let folder = Arc::clone(&self.shared);
+        let part = Part { folder, place: SHARED, name: name.into(), stays: true };
+        Some(PartFile { file, part })
+    }
+
     /// Makes something under a short name that nothing has; `make` must not replace.
     pub(super) fn make_part<T>(
         &self,

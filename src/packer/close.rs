@@ -114,6 +114,7 @@ pub fn found_set(job: &SetJob, labels: &[Vec<u8>], failed: &[bool]) -> FoundSet 
         folder: job.folder(),
         drives: job.drives.iter().enumerate().filter_map(found).collect(),
         doubles: Vec::new(),
+        stage: None,
     }
 }
 

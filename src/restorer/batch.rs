@@ -34,6 +34,17 @@ pub enum Step {
     End(End),
 }
 
+impl Step {
+    /// Whose bytes it is about.
+    pub fn extent(&self) -> Option<&Extent> {
+        match self {
+            Self::Whole(_, extent) => extent.as_ref(),
+            Self::Extent(extent) => Some(extent),
+            _ => None,
+        }
+    }
+}
+
 /// Steps and the blocks they need.
 #[derive(Default)]
 pub struct Batch {

@@ -60,7 +60,8 @@ pub fn check(open: &OpenSet, monitor: &dyn Monitor) -> Result<Decoded, RestoreEr
         catalog,
         decoded: Decoded::default(),
     };
-    pass(open, &mut items, Output::Nowhere, RestoreOptions::default(), &mut restored, monitor)?;
+    let options = RestoreOptions::default();
+    pass(open, &mut items, Output::Nowhere, options, &mut restored, monitor)?;
     let mut decoded = items.decoded;
     decoded.restored.add(&restored);
     decoded.catalog_agrees = items.catalog.agrees;

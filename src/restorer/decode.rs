@@ -1,7 +1,8 @@
 //! The CPU part of a batch: blocks are checked and rebuilt, opened, and chunks decompressed.
 
 use super::batch::{Batch, runs};
-use super::{OpenSet, RestoreError};
+use super::output::Output;
+use super::{OpenSet, RestoreError, pieces};
 use crate::drives::buffer::{Pool, Pooled};
 use crate::format::ids::StripeId;
 use crate::format::list::{Extent, Place};
@@ -11,6 +12,7 @@ use crate::sets::fetch::{Fetcher, RawStripe, Stripe};
 use crate::stages::compress::Decompressor;
 use crate::stages::seal::Cipher;
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
@@ -83,6 +85,7 @@ impl Chunks {
         raw: Vec<RawStripe>,
         fetcher: &Fetcher,
         pools: &Pools,
+        output: Output,
     ) -> Result<Self, RestoreError> {
         let mut rebuilt_blocks = 0;
         let mut stripes = HashMap::new();
@@ -100,7 +103,9 @@ impl Chunks {
                     Ok(d) => d,
                     Err(e) => return Err(std::io::Error::new(e.kind(), e.to_string())),
                 };
-                Ok((**place, chunk(&stripes, place, decompressor, &pools.chunks)))
+                let stored = stored(&stripes, place, output);
+                let plain = stored.and_then(|s| plain(&s, place, decompressor, &pools.chunks));
+                Ok((**place, plain))
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { plain, rebuilt_blocks })
@@ -164,27 +169,48 @@ fn open_shard(
     OpenShard { origin, bytes, good }
 }
 
+/// The stored bytes of a chunk: those of a shard that is not here from the run that had it. If they
+/// are not all there, and may still come, what there is of them is kept for a later run.
+fn stored<'a>(
+    stripes: &'a HashMap<StripeId, OpenStripe>,
+    place: &Place,
+    output: Output,
+) -> Result<Cow<'a, [u8]>, Absent> {
+    let stripe = stripes.get(&place.stripe).ok_or(Absent::Lost)?;
+    let runs = runs(place, &stripe.record).ok_or(Absent::Lost)?;
+    let here = |(index, run): &(u8, Range<usize>)| stripe.shards.get(index)?.get(run.clone());
+    let parts: Vec<Option<&[u8]>> = runs.iter().map(here).collect();
+    if let [Some(one)] = parts[..] {
+        return Ok(one.into());
+    }
+    let found = |((index, run), part): (&(u8, Range<usize>), Option<&'a [u8]>)| match part {
+        Some(part) => Some(Cow::Borrowed(part)),
+        None => pieces::find(output, place, *index, run).map(Cow::Owned),
+    };
+    let all: Option<Vec<Cow<[u8]>>> = match runs.len() {
+        1 => None,
+        _ => runs.iter().zip(parts.iter().copied()).map(found).collect(),
+    };
+    match all {
+        Some(all) => Ok(all.concat().into()),
+        None if stripe.waits => {
+            for ((index, _), part) in runs.iter().zip(&parts) {
+                part.iter().for_each(|part| pieces::keep(output, place, *index, part));
+            }
+            Err(Absent::Waits)
+        }
+        None => Err(Absent::Lost),
+    }
+}
+
 /// The plain bytes of a chunk.
-fn chunk(
-    stripes: &HashMap<StripeId, OpenStripe>,
+fn plain(
+    stored: &[u8],
     place: &Place,
     decompressor: &mut Decompressor,
     pool: &Pool,
 ) -> Result<Pooled, Absent> {
-    let stripe = stripes.get(&place.stripe).ok_or(Absent::Lost)?;
-    let absent = if stripe.waits { Absent::Waits } else { Absent::Lost };
-    let runs = runs(place, &stripe.record).ok_or(Absent::Lost)?;
-    let part = |(index, run): (u8, Range<usize>)| stripe.shards.get(&index)?.get(run);
-    let parts: Vec<&[u8]> = runs.into_iter().map(part).collect::<Option<_>>().ok_or(absent)?;
     let mut plain = pool.take(place.plain as usize);
-    let joined;
-    let stored = match parts[..] {
-        [one] => one,
-        _ => {
-            joined = parts.concat();
-            &joined[..]
-        }
-    };
     decompressor.decompress(place.method, stored, &mut plain).map_err(|_| Absent::Lost)?;
     Ok(plain)
 }

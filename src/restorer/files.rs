@@ -8,11 +8,13 @@ use super::output::{Output, Part};
 use super::write::{Outcome, Target, do_step};
 use super::{OpenSet, RestoreError, RestoreOptions, Restored};
 use crate::destination::{DestinationError, MetadataProblem};
+use crate::format::ids::StripeId;
 use crate::format::list::{End, Entry, Extent, Kind, State, shown_path};
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use crate::sets::fetch::{Fetcher, RawStripe};
 use crate::sets::open::chain;
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +44,8 @@ pub struct Files<'a> {
     /// a file that is void, unless an entry of the same path follows
     void: Option<Arc<Entry>>,
     pools: Pools,
+    /// stripes that lack blocks that are wanted
+    lacking: BTreeSet<StripeId>,
 }
 
 impl<'a> Files<'a> {
@@ -68,6 +72,7 @@ impl<'a> Files<'a> {
             runs_on: open.set.set_text(&Recording::default()).is_some_and(|text| !text.last),
             void: None,
             pools: Pools::default(),
+            lacking: BTreeSet::new(),
         })
     }
 
@@ -94,7 +99,7 @@ impl<'a> Files<'a> {
         raw: Vec<RawStripe>,
         fetcher: &Fetcher,
     ) -> Result<(), RestoreError> {
-        let chunks = Chunks::decode(self.open, &batch, raw, fetcher, &self.pools)?;
+        let chunks = Chunks::decode(self.open, &batch, raw, fetcher, &self.pools, self.output)?;
         self.restored.rebuilt_blocks += chunks.rebuilt_blocks;
         let targets = self.targets(&batch)?;
         let (output, replace) = (self.output, self.options.resumed);
@@ -144,6 +149,9 @@ impl<'a> Files<'a> {
     ) -> Result<(), RestoreError> {
         if let Outcome::Failed(e) = outcome {
             return self.failed(&step, e);
+        }
+        if let (Outcome::Absent(Absent::Waits), Some(extent)) = (&outcome, step.extent()) {
+            self.lacking.insert(extent.place.stripe);
         }
         match step {
             Step::Folder(entry) => {
@@ -352,14 +360,16 @@ impl<'a> Files<'a> {
         Ok(())
     }
 
+    /// The cursor never goes back: what an earlier run settled, with other drives, stays so.
     fn checkpoint(&mut self) -> Result<(), RestoreError> {
-        self.output.checkpoint(&cursor_name(self.open), &self.settled)?;
+        let settled = self.cursor.as_ref().map_or(&self.settled, |c| c.max(&self.settled));
+        self.output.checkpoint(&cursor_name(self.open), settled)?;
         self.last_checkpoint = Instant::now();
         Ok(())
     }
 
-    /// Ends the walk.
-    pub fn end(mut self, stopped: bool) -> Result<(), RestoreError> {
+    /// Ends the walk; gives the stripes that lack blocks.
+    pub fn end(mut self, stopped: bool) -> Result<BTreeSet<StripeId>, RestoreError> {
         self.restored.stopped = stopped;
         if stopped {
             // The file that is open is begun anew next time.
@@ -377,7 +387,7 @@ impl<'a> Files<'a> {
         }
         self.checkpoint()?;
         self.restored.already = self.already.load(Ordering::Relaxed);
-        Ok(())
+        Ok(self.lacking)
     }
 }
 

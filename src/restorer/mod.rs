@@ -12,7 +12,8 @@
 //! [`decode`] checks, rebuilds, opens and decompresses; [`write`] writes in parallel; [`files`]
 //! follows large files to their roots, in order; [`crossing`] those that run on into other sets;
 //! [`finish`] makes hard links and sets the folders' metadata. [`check`] goes the same way with an
-//! [`output`] that forgets everything.
+//! [`output`] that forgets everything. [`pieces`] and [`stage`] keep what one run with few drives leaves
+//! to the next.
 
 pub mod batch;
 pub mod check;
@@ -23,10 +24,12 @@ pub mod finish;
 pub mod items;
 mod open_file;
 pub mod output;
+mod pieces;
+pub mod stage;
 pub mod write;
 
 use crate::destination::{Destination, DestinationError};
-use crate::format::ids::{RunId, Slot};
+use crate::format::ids::{RunId, Slot, StripeId};
 use crate::keys::RunKey;
 use crate::monitor::Monitor;
 use crate::sets::fetch::{Fetcher, RawStripe};
@@ -35,7 +38,7 @@ use batch::{Batch, Batcher};
 use crossbeam_channel::bounded;
 use files::Files;
 use output::Output;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
 /// A set that is opened with its keys.
@@ -134,11 +137,12 @@ pub fn restore(
     let output = Output::Folder(destination);
     if let Some(mut from_catalog) = items::CatalogItems::open(open, monitor) {
         monitor.retotal(from_catalog.file_bytes());
-        pass(open, &mut from_catalog, output, options, &mut restored, monitor)?;
+        let lacking = pass(open, &mut from_catalog, output, options, &mut restored, monitor)?;
         if restored.stopped {
             return Ok(restored);
         }
         if !from_catalog.is_damaged() {
+            stage::keep(open.set, open.book, &lacking, monitor);
             let mut again = items::CatalogItems::open(open, monitor);
             if let Some(again) = &mut again {
                 finish::finish(again, open.set.set, destination, options, &mut restored, monitor)?;
@@ -156,10 +160,11 @@ pub fn restore(
         "the set was never closed, so there may have been more; going by the lists in the shards"
     });
     let mut from_lists = items::ListItems::new(open, monitor);
-    pass(open, &mut from_lists, output, options, &mut restored, monitor)?;
+    let lacking = pass(open, &mut from_lists, output, options, &mut restored, monitor)?;
     if restored.stopped {
         return Ok(restored);
     }
+    stage::keep(open.set, open.book, &lacking, monitor);
     if from_lists.lost_lists() > 0 {
         restored.lost += from_lists.lost_lists();
     }
@@ -182,7 +187,7 @@ fn pass(
     options: RestoreOptions,
     restored: &mut Restored,
     monitor: &dyn Monitor,
-) -> Result<(), RestoreError> {
+) -> Result<BTreeSet<StripeId>, RestoreError> {
     let progress = |slot: Slot, bytes: u64| monitor.drive_advance(slot.0 as usize, bytes);
     let fetcher = Fetcher::new(open.set, open.book, &progress);
     let mut files = Files::new(open, output, options, restored, monitor)?;

@@ -42,6 +42,21 @@ impl Output<'_> {
         })
     }
 
+    /// Keeps bytes for a later run, as far as that goes well.
+    pub fn keep_piece(&self, name: &str, bytes: &[u8]) {
+        if let Self::Folder(folder) = self {
+            let _ = folder.share_file(name).and_then(|file| file.write_at(0, bytes));
+        }
+    }
+
+    /// As many bytes as were kept under a name.
+    pub fn find_piece(&self, name: &str, len: usize) -> Option<Vec<u8>> {
+        let Self::Folder(folder) = self else { return None };
+        let mut bytes = vec![0; len];
+        folder.find_shared(name)?.read_at(0, &mut bytes).ok()?;
+        Some(bytes)
+    }
+
     /// Does this set's part of a file that crosses sets stand already?
     pub fn is_marked(&self, entry: &Entry, set: SetNumber) -> bool {
         match self {

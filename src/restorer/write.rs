@@ -64,10 +64,18 @@ pub fn do_step(
                 }
             }
             Ok(_) => Outcome::Absent(Absent::Lost),
+            Err(_) if replace && is_there(&target.part, extent) => Outcome::Wrote(extent.id),
             Err(absent) => Outcome::Absent(absent),
         },
         _ => Outcome::Nothing,
     }
+}
+
+/// Did an earlier run, with other drives, write this extent?
+fn is_there(part: &Part, extent: &Extent) -> bool {
+    let mut bytes = vec![0; extent.len as usize];
+    matches!(part.read_at(extent.file_offset, &mut bytes), Ok(true))
+        && piece(&bytes, extent.file_offset, false) == extent.id
 }
 
 /// The verified bytes of a whole file.

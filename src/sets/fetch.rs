@@ -153,7 +153,7 @@ impl<'a> Fetcher<'a> {
         None
     }
 
-    /// A shard on the drives of its slot that have it.
+    /// A shard on the drives of its slot that have it, and where it was kept.
     fn sources<'b>(
         &'b self,
         record: &StripeRecord,
@@ -162,13 +162,15 @@ impl<'a> Fetcher<'a> {
         let slot = record.shards[index as usize].slot;
         let path = format!("{}/{}", self.set.folder, shard_path(record.id, index));
         let drives = self.set.all_drives().filter(move |d| d.label.slot == slot);
-        drives.filter_map(move |d| d.drive.open(&path, ReadMode::Cached).ok())
+        let sources = drives.map(|d| &d.drive).chain(&self.set.stage);
+        sources.filter_map(move |drive| drive.open(&path, ReadMode::Cached).ok())
     }
 
     /// Marks as bad what does not match the record and is no better on another drive of the slot.
     fn check(&self, record: &StripeRecord, index: u8, shard: &mut ShardBlocks) {
         shard.check(record, index);
-        if self.set.doubles.is_empty() || !shard.good.contains(&false) {
+        let one_source = self.set.doubles.is_empty() && self.set.stage.is_none();
+        if one_source || !shard.good.contains(&false) {
             return;
         }
         let hashes = record.shard_hashes(index as usize);

@@ -162,6 +162,7 @@ impl Claims {
             folder: format!("{HOLDALL}/{}", set_folder(shipment, set)),
             drives: claims.iter().map(found).collect(),
             doubles: Vec::new(),
+            stage: None,
         };
         // Copies of set.txt that differ are reported where set.txt is the matter.
         let text = set.set_text(&Recording::default());

@@ -41,6 +41,8 @@ pub struct FoundSet {
     pub drives: Vec<FoundDrive>,
     /// further drives of a slot that was found already: an alternate source
     pub doubles: Vec<FoundDrive>,
+    /// where shards of drives that were here before are kept
+    pub stage: Option<Arc<dyn Drive>>,
 }
 
 /// An error and its causes in one line.

@@ -2,10 +2,12 @@
 
 use super::open::{self, OpenError};
 use crate::destination::{Destination, DestinationError, Opened};
+use crate::drives::DriveError;
 use crate::format::ids::SetNumber;
 use crate::format::list::shown_path;
 use crate::keys::recipients::Identities;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
+use crate::restorer::stage;
 use crate::restorer::{self, OpenSet, RestoreError, RestoreOptions, Restored};
 use crate::sets::{Book, FoundSet};
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,8 @@ pub struct RestoreJob {
     pub give_up: bool,
     /// leave incomplete files as NAME.incomplete
     pub salvage: bool,
+    /// where shards are kept for rebuilding with few ports
+    pub stage: Option<PathBuf>,
 }
 
 /// Why a restore could not be begun, or stopped.
@@ -30,6 +34,15 @@ pub enum RestoreJobError {
     /// No set, or no key.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The folder for shards cannot be used.
+    #[error("keep shards in {}", path.display())]
+    Stage {
+        /// the folder
+        path: PathBuf,
+        /// why
+        #[source]
+        source: DriveError,
+    },
     /// The destination cannot be used.
     #[error("restore to {}", path.display())]
     Destination {
@@ -123,6 +136,12 @@ pub fn restore_sets(
     job: &RestoreJob,
     monitor: &dyn Monitor,
 ) -> Result<RestoreOutcome, RestoreJobError> {
+    let mut sets = sets.to_vec();
+    if let Some(path) = &job.stage {
+        let failed = |source| RestoreJobError::Stage { path: path.clone(), source };
+        let stage = stage::open(path).map_err(failed)?;
+        sets.iter_mut().for_each(|set| set.stage = Some(stage.clone()));
+    }
     let opened: Vec<_> = sets
         .iter()
         .map(|set| {
@@ -168,6 +187,7 @@ pub fn restore_sets(
             let entries = restored.entries + restored.already;
             let bytes = serde_json::to_vec(&Done { last, entries }).unwrap_or_default();
             destination.save_state(&done_name(set.set), &bytes).map_err(destination_error)?;
+            stage::clear(set, monitor);
         }
         outcome.restored.add(&restored);
         if restored.stopped {

@@ -39,7 +39,8 @@ impl Unit {
             | Phase::Verify
             | Phase::Repair
             | Phase::Decode
-            | Phase::Restore => Self::Bytes,
+            | Phase::Restore
+            | Phase::Stage => Self::Bytes,
         }
     }
 

@@ -1,0 +1,88 @@
+//! Shards of drives that were here, kept until enough of a stripe's are there to rebuild the rest.
+//!
+//! - Enters: the stripes that lack shards, and the drives that are here.
+//! - Leaves: copies of these drives' shards of those stripes, in a folder, from which later runs
+//!   read as from a drive ([`FoundSet::stage`]).
+//! - Always holds: what lies there is checked against its record like everything else.
+
+use crate::drives::{Drive, DriveError, LocalDrive};
+use crate::format::ids::{StripeId, shard_path};
+use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
+use crate::sets::open::chain;
+use crate::sets::{Book, FoundSet};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Opens the folder, and makes it if it is missing.
+pub fn open(folder: &Path) -> Result<Arc<dyn Drive>, DriveError> {
+    let failed = |source| DriveError {
+        drive: folder.display().to_string(),
+        action: "make folder",
+        path: String::new(),
+        source,
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    Ok(Arc::new(LocalDrive::open(folder)?))
+}
+
+/// Copies the shards that the drives here have of these stripes; says how many bytes.
+pub fn keep(
+    set: &FoundSet,
+    book: &Book,
+    stripes: &BTreeSet<StripeId>,
+    monitor: &dyn Monitor,
+) -> u64 {
+    let Some(stage) = &set.stage else { return 0 };
+    monitor.phase(Phase::Stage, 0);
+    let mut reader = book.reader();
+    let mut bytes = 0;
+    let kept = stripes.iter().filter_map(|id| reader.find(*id)).try_for_each(|record| {
+        for (index, shard) in record.shards.iter().enumerate() {
+            let path = format!("{}/{}", set.folder, shard_path(record.id, index as u8));
+            let len = record.blocks.file_bytes() as u64;
+            let is_here = set.drive(shard.slot).is_some();
+            if !is_here || stage.open(&path, crate::drives::ReadMode::Cached).is_ok() {
+                continue;
+            }
+            let mut drives = set.all_drives().filter(|d| d.label.slot == shard.slot);
+            // One that cannot be read is told where it is restored from.
+            let Some(shard) = drives.find_map(|d| d.drive.read(&path, len).ok()) else {
+                continue;
+            };
+            stage.make_folder(path.rsplit_once('/').map_or("", |(folder, _)| folder))?;
+            stage.commit(&path, &shard)?;
+            bytes += shard.len() as u64;
+            monitor.advance(shard.len() as u64);
+            if monitor.should_stop() {
+                break;
+            }
+        }
+        Ok::<_, DriveError>(())
+    });
+    if let Err(e) = kept.and_then(|()| stage.sync()) {
+        monitor.problem(Problem::new(ProblemKind::Drive, stage.name(), chain(&e)));
+    }
+    bytes
+}
+
+/// Removes what was kept of a set.
+pub fn clear(set: &FoundSet, monitor: &dyn Monitor) {
+    let Some(stage) = &set.stage else { return };
+    if let Err(e) = remove_below(stage.as_ref(), &set.folder) {
+        monitor.problem(Problem::new(ProblemKind::Drive, stage.name(), chain(&e)));
+    }
+}
+
+fn remove_below(stage: &dyn Drive, folder: &str) -> Result<(), DriveError> {
+    let shards = format!("{folder}/shards");
+    for group in stage.list(&shards)? {
+        let group = format!("{shards}/{group}");
+        for name in stage.list(&group)? {
+            stage.remove(&format!("{group}/{name}"))?;
+        }
+        stage.remove_folder(&group)?;
+    }
+    stage.remove_folder(&shards)?;
+    stage.remove_folder(folder)
+}
