@@ -72,6 +72,14 @@ impl LocalDrive {
         Ok(Self { name, root, kind, refused, device, unsynced })
     }
 
+    /// The same; the folder is made if it is missing.
+    pub fn make(path: &Path) -> Result<Self, DriveError> {
+        let name = path.to_string_lossy();
+        std::fs::create_dir_all(path)
+            .map_err(|source| DriveError::new(&name, "make folder", "", source))?;
+        Self::open(path)
+    }
+
     /// Fails if files cannot be made in the folder: it is read-only, or another user's.
     pub fn check_writable(&self) -> Result<(), DriveError> {
         let access = Access::WRITE_OK | Access::EXEC_OK;

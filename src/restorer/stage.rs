@@ -5,26 +5,12 @@
 //!   read as from a drive ([`FoundSet::stage`]).
 //! - Always holds: what lies there is checked against its record like everything else.
 
-use crate::drives::{Drive, DriveError, LocalDrive};
+use crate::drives::{Drive, DriveError, ReadMode};
 use crate::format::ids::{StripeId, shard_path};
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::sets::open::chain;
 use crate::sets::{Book, FoundSet};
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::sync::Arc;
-
-/// Opens the folder, and makes it if it is missing.
-pub fn open(folder: &Path) -> Result<Arc<dyn Drive>, DriveError> {
-    let failed = |source| DriveError {
-        drive: folder.display().to_string(),
-        action: "make folder",
-        path: String::new(),
-        source,
-    };
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    Ok(Arc::new(LocalDrive::open(folder)?))
-}
 
 /// Copies the shards that the drives here have of these stripes; says how many bytes.
 pub fn keep(
@@ -42,7 +28,7 @@ pub fn keep(
             let path = format!("{}/{}", set.folder, shard_path(record.id, index as u8));
             let len = record.blocks.file_bytes() as u64;
             let is_here = set.drive(shard.slot).is_some();
-            if !is_here || stage.open(&path, crate::drives::ReadMode::Cached).is_ok() {
+            if !is_here || stage.open(&path, ReadMode::Cached).is_ok() {
                 continue;
             }
             let mut drives = set.all_drives().filter(|d| d.label.slot == shard.slot);

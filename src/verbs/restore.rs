@@ -2,7 +2,7 @@
 
 use super::open::{self, OpenError};
 use crate::destination::{Destination, DestinationError, Opened};
-use crate::drives::DriveError;
+use crate::drives::{Drive, DriveError, LocalDrive};
 use crate::format::ids::SetNumber;
 use crate::format::list::shown_path;
 use crate::keys::recipients::Identities;
@@ -13,6 +13,7 @@ use crate::sets::{Book, FoundSet};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// How to restore, and where to.
 pub struct RestoreJob {
@@ -139,7 +140,7 @@ pub fn restore_sets(
     let mut sets = sets.to_vec();
     if let Some(path) = &job.stage {
         let failed = |source| RestoreJobError::Stage { path: path.clone(), source };
-        let stage = stage::open(path).map_err(failed)?;
+        let stage: Arc<dyn Drive> = Arc::new(LocalDrive::make(path).map_err(failed)?);
         sets.iter_mut().for_each(|set| set.stage = Some(stage.clone()));
     }
     let opened: Vec<_> = sets
