@@ -7,6 +7,7 @@ mod common;
 
 mod journey {
     mod balance;
+    mod closing;
     mod damage;
     mod determinism;
     mod interrupted;

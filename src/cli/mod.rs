@@ -9,6 +9,7 @@
 //!   pipe or terminal never panics.
 
 pub mod args;
+mod close;
 mod demo;
 mod erase;
 pub mod exit;

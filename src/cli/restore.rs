@@ -48,7 +48,10 @@ pub fn status(outcome: &RestoreOutcome) -> Status {
         () if r.lost > 0 || outcome.gaps || r.stopped => Status::Failed,
         () if !outcome.awaited.is_empty() && outcome.given_up => Status::Failed,
         () if r.waiting > 0 || !outcome.awaited.is_empty() => Status::Waiting,
-        () if r.rebuilt_blocks + r.metadata_problems + r.packed_badly > 0 || r.from_lists => {
+        () if r.rebuilt_blocks + r.metadata_problems + r.packed_badly > 0
+            || r.from_lists
+            || r.end_unknown =>
+        {
             Status::Problems
         }
         () => Status::Done,

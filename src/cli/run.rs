@@ -6,6 +6,7 @@ use super::face::Face;
 use super::json::{emit, out};
 use super::{ls, pack, restore, say, show};
 use crate::verbs;
+use crate::verbs::status::End;
 use clap::Parser;
 use serde_json::json;
 
@@ -125,7 +126,7 @@ fn status(args: &PathsArgs, face: &Face) -> Result<Status, Refusal> {
         }
         status = status.merge(match () {
             () if !set.verdict.restorable() => Status::Failed,
-            () if !set.missing.is_empty() || set.closed.is_none() => Status::Problems,
+            () if !set.missing.is_empty() || set.end == End::Open => Status::Problems,
             () => Status::Done,
         });
     }

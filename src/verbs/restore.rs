@@ -4,6 +4,7 @@ use super::open::{self, OpenError};
 use crate::destination::{Destination, DestinationError, Opened};
 use crate::format::ids::SetNumber;
 use crate::format::list::shown_path;
+use crate::format::set::SlotLine;
 use crate::keys::recipients::Identities;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use crate::restorer::{self, OpenSet, RestoreError, RestoreOptions, Restored};
@@ -151,7 +152,7 @@ pub fn restore_sets(
         note_missing(set, book, &mut outcome, monitor);
         let open_set = OpenSet { set, book, keys };
         let text = set.set_text(&Recording::default());
-        let last = text.is_none_or(|text| text.last);
+        let last = text.and_then(|text| text.further_sets()) != Some(true);
         let others: Vec<_> = awaited(&before, &here)
             .into_iter()
             .filter(|awaited| *awaited != set.set.to_string())
@@ -161,6 +162,7 @@ pub fn restore_sets(
             salvage: job.salvage,
             resumed,
             more_sets: !others.is_empty() || !last,
+            later_sets: before.keys().chain(here.iter().map(|s| &s.0)).any(|s| *s > set.set.0),
         };
         let restored = restorer::restore(&open_set, &destination, options, monitor)
             .map_err(|source| RestoreJobError::Restore { path: job.to.clone(), source })?;
@@ -185,7 +187,7 @@ pub fn restore_sets(
 fn note_missing(set: &FoundSet, book: &Book, outcome: &mut RestoreOutcome, monitor: &dyn Monitor) {
     let cases = set.set_text(monitor).map(|t| t.slots).unwrap_or_default();
     for slot in set.missing_slots() {
-        let case = cases.iter().find(|s| s.slot == slot).map(|s| s.case.clone());
+        let case = cases.iter().find(|s| s.slot == slot).and_then(SlotLine::known_case);
         outcome.missing.push((set.name(), slot.0, case));
     }
     outcome.gaps |= book.gaps;

@@ -88,6 +88,11 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
             some(r.lost, "file")
         );
     }
+    if r.end_unknown {
+        t.push_str(
+            "Nothing tells whether more of the dataset was to follow: see the note above.\n",
+        );
+    }
     if r.stopped {
         t.push_str("Stopped as asked: run the same command again to go on from here.\n");
     } else if r.is_complete() && !outcome.gaps && outcome.awaited.is_empty() {
@@ -111,6 +116,7 @@ pub fn restored_json(outcome: &RestoreOutcome) -> Value {
         "metadata_problems": r.metadata_problems,
         "packed_badly": r.packed_badly,
         "from_lists": r.from_lists,
+        "end_unknown": r.end_unknown,
         "missing": outcome.missing.iter().map(|(set, slot, case)| json!({
             "set": set, "slot": slot, "case": case,
         })).collect::<Vec<_>>(),
