@@ -21,5 +21,6 @@ mod journey {
     mod rounds;
     mod roundtrip;
     mod verify;
+    mod waiting;
     mod writing;
 }

@@ -58,8 +58,9 @@ pub enum Command {
     Ls(LsArgs),
     /// Say which drives of which set are here, what is missing, and if it can be restored
     #[command(after_help = "Example:
-  holdall status                             all mounted drives")]
-    Status(PathsArgs),
+  holdall status                             all mounted drives
+  holdall status --to photos-again           a restore in progress: what it waits for")]
+    Status(StatusArgs),
     /// Remove a set from drives, by its name, and nothing else
     #[command(after_help = "Example:
   holdall status /media/usb1                 says which sets lie there
@@ -195,9 +196,12 @@ pub struct EraseArgs {
 
 /// status
 #[derive(Args)]
-pub struct PathsArgs {
+pub struct StatusArgs {
     /// Drives: mount points, or folders in them; without any, all mounted drives
     pub paths: Vec<PathBuf>,
+    /// Of the restore in progress in DIR: what is complete, and what waits for which drives
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
 }
 
 /// restore

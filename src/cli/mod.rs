@@ -24,6 +24,7 @@ mod rounds;
 pub mod run;
 mod show;
 pub mod sizes;
+mod status;
 mod stop;
 pub mod table;
 pub mod terminal;

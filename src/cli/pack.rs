@@ -5,7 +5,7 @@ use super::exit::Status;
 use super::face::Face;
 use super::json::{emit, out};
 use super::run::Refusal;
-use super::sizes::parse_size;
+use super::sizes::{parse_size, shown_bytes};
 use super::{rounds, show};
 use crate::dataset::ScanError;
 use crate::drives::DriveError;
@@ -144,12 +144,17 @@ fn ask_for_more(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
         prepared.discard().map_err(refusal)?;
         return Ok(Status::Done);
     }
+    if face.is_json() {
+        show_plan(&prepared, face); // the numbers, for programs
+    }
     let survive = prepared.plan.survive;
     prepared.discard().map_err(refusal)?;
     Err(Refusal::usage(
         format!(
             "the dataset may need more room than there is: under the rule {survive} the drives hold \
-             {holds} bytes, and {missing} bytes are missing"
+             {}, and {} are missing",
+            shown_bytes(holds),
+            shown_bytes(missing),
         ),
         "add drives or larger ones, pack less (--exclude), ask for less with --survive, or add \
          --yes: what fits is packed now, and the rest on further sets",
@@ -255,6 +260,17 @@ pub fn drive_hint(error: &DriveError) -> &'static str {
 
 /// What to do when a pack is refused.
 pub fn refusal(error: PackJobError) -> Refusal {
+    if let PackJobError::Plan { survive, source: RoomError::TooLittle { needed, holds, missing } } =
+        error
+    {
+        let [needed, holds, missing] = [needed, holds, missing].map(shown_bytes);
+        let text = format!(
+            "there is no plan that keeps the rule {survive}: the dataset may need {needed} of room, \
+             and under the rule the drives hold {holds}: {missing} are missing"
+        );
+        let hint = "add drives or larger ones, or ask for less with --survive";
+        return Refusal::usage(text, hint).status(Status::Failed);
+    }
     let (hint, status) = match &error {
         PackJobError::Drive { source, .. } => (drive_hint(source), Status::Usage),
         PackJobError::DriveTwice { .. } => ("name each drive once", Status::Usage),
@@ -268,10 +284,8 @@ pub fn refusal(error: PackJobError) -> Refusal {
             "add drives or cases, or ask for less with --survive; --survive none keeps no parity",
             Status::Usage,
         ),
-        PackJobError::Plan { source: RoomError::TooLittle { .. }, .. } => {
-            ("add drives or larger ones, or ask for less with --survive", Status::Failed)
-        }
         PackJobError::Which { .. } => ("write --continue SHIPMENT, one of them", Status::Usage),
+        e if e.is_busy() => ("wait until it has ended", Status::Failed),
         PackJobError::Scan(ScanError::Sink { .. }) | PackJobError::Host(_) => (
             "the list of entries needs about 150 bytes an entry: make room, or set XDG_STATE_HOME \
              to a folder that can be written and has it",

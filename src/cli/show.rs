@@ -316,6 +316,33 @@ pub fn slot_name(slot: Slot) -> String {
     if slot.0 == 0 { "?".into() } else { slot.to_string() }
 }
 
+/// Groups of drives that are listed one by one.
+const LISTED_GROUPS: usize = 4;
+
+/// Which drives have to be attached together.
+fn together(set: &SetStatus) -> String {
+    let mut t = String::new();
+    if set.together.is_empty() {
+        return t;
+    }
+    t.push_str(if set.missing.is_empty() {
+        "To restore every file, attach together"
+    } else {
+        "If what is not here is lost, attach together to restore every file"
+    });
+    if set.together.len() > LISTED_GROUPS {
+        t.push_str(" all the drives that there are.\n");
+        return t;
+    }
+    for (i, group) in set.together.iter().enumerate() {
+        let slots: Vec<_> = group.slots.iter().map(ToString::to_string).collect();
+        let and = if i == 0 { "" } else { ", and" };
+        let _ = write!(t, "{and} at least {} of slot {}", group.at_once, slots.join(", "));
+    }
+    t.push_str(".\n");
+    t
+}
+
 /// What is here of a set.
 pub fn status(set: &SetStatus) -> String {
     let mut t = String::new();
@@ -346,6 +373,7 @@ pub fn status(set: &SetStatus) -> String {
         End::Open => "It was never closed: it cannot be told from a shortened one.\n",
     });
     t.push_str(&verdict(&set.verdict));
+    t.push_str(&together(set));
     t.push_str("(From labels and records only: holdall verify reads every block.)\n");
     t
 }
@@ -371,6 +399,11 @@ pub fn status_json(set: &SetStatus) -> Value {
             End::Further => Some(false),
             End::Open | End::Unknown => None,
         },
+        "together": set.together.iter().map(|group| json!({
+            "slots": group.slots.iter().map(|slot| slot.0).collect::<Vec<_>>(),
+            "at_once": group.at_once,
+            "stripes": group.stripes,
+        })).collect::<Vec<_>>(),
         "verdict": verdict_json(&set.verdict),
     })
 }

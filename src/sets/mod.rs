@@ -16,6 +16,7 @@ pub mod find;
 pub mod open;
 pub mod papers;
 pub mod tidy;
+pub mod together;
 
 pub use book::Book;
 pub use open::{FoundDrive, FoundSet};

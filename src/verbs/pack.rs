@@ -139,6 +139,13 @@ pub enum PackJobError {
     Pack(#[from] PackError),
 }
 
+impl PackJobError {
+    /// Is another process at work on the shipment?
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Host(HostError::Busy { .. }))
+    }
+}
+
 /// A plan that is ready to be carried out.
 pub struct Prepared<'a> {
     entropy: &'a dyn Entropy,

@@ -1,6 +1,7 @@
 //! `restore`: from whatever drives are here to a folder.
 
 use super::open::{self, OpenError};
+use super::restoring::Seen;
 use crate::destination::{Destination, DestinationError, Opened};
 use crate::format::ids::SetNumber;
 use crate::format::list::shown_path;
@@ -75,10 +76,10 @@ pub struct RestoreOutcome {
 
 /// What is kept of a set that is restored.
 #[derive(Serialize, Deserialize)]
-struct Done {
+pub(super) struct Done {
     /// it is the shipment's last
-    last: bool,
-    entries: u64,
+    pub last: bool,
+    pub entries: u64,
 }
 
 fn done_name(set: SetNumber) -> String {
@@ -87,14 +88,21 @@ fn done_name(set: SetNumber) -> String {
 
 /// The sets that are restored, by number.
 fn done(destination: &Destination) -> Result<BTreeMap<u32, Done>, DestinationError> {
-    let mut done = BTreeMap::new();
+    let mut states = Vec::new();
     for name in destination.state_names("done-")? {
-        let number = name.strip_prefix("done-").and_then(|n| n.parse().ok());
         let bytes = destination.load_state(&name)?;
-        let facts = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        done.extend(number.zip(facts));
+        states.extend(bytes.map(|bytes| (name, bytes)));
     }
-    Ok(done)
+    Ok(decode_done(states))
+}
+
+/// The same from names and bytes of the states.
+pub(super) fn decode_done(states: Vec<(String, Vec<u8>)>) -> BTreeMap<u32, Done> {
+    let one = |(name, bytes): (String, Vec<u8>)| {
+        let number = name.strip_prefix("done-")?.parse().ok()?;
+        Some((number, serde_json::from_slice(&bytes).ok()?))
+    };
+    states.into_iter().filter_map(one).collect()
 }
 
 /// The sets that are not restored yet. None after the last that is known, if that is not the
@@ -164,8 +172,17 @@ pub fn restore_sets(
             more_sets: !others.is_empty() || !last,
             later_sets: before.keys().chain(here.iter().map(|s| &s.0)).any(|s| *s > set.set.0),
         };
+        let mut seen = Seen::begin(set, book);
+        seen.save(&destination, set.set).map_err(destination_error)?;
         let restored = restorer::restore(&open_set, &destination, options, monitor)
             .map_err(|source| RestoreJobError::Restore { path: job.to.clone(), source })?;
+        seen = Seen {
+            ended: !restored.stopped,
+            waiting: restored.waiting,
+            lost: restored.lost,
+            ..seen
+        };
+        seen.save(&destination, set.set).map_err(destination_error)?;
         if restored.is_complete() {
             let entries = restored.entries + restored.already;
             let bytes = serde_json::to_vec(&Done { last, entries }).unwrap_or_default();

@@ -6,6 +6,7 @@ use crate::format::ids::Slot;
 use crate::monitor::Monitor;
 use crate::sets::Book;
 use crate::sets::damage::{Verdict, absent};
+use crate::sets::together::{Together, together};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -42,6 +43,8 @@ pub struct SetStatus {
     pub end: End,
     /// can it be restored
     pub verdict: Verdict,
+    /// which drives have to be attached together
+    pub together: Vec<Together>,
     /// bytes of shards in the set
     pub bytes: u64,
 }
@@ -81,6 +84,7 @@ pub fn status(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<SetStatus>
                 Some(Some(false)) => End::Last,
             },
             verdict: absent(set).judge(&book, monitor),
+            together: together(&book, &absent(set).lost, monitor),
             bytes,
         });
     }

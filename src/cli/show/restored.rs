@@ -81,6 +81,12 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
             let _ = writeln!(t, "  set {set}  slot {slot:>3}  case {case}");
         }
     }
+    if r.waiting > 0 || !outcome.awaited.is_empty() && !outcome.given_up {
+        let to = to.display().to_string();
+        let quoted = shlex::try_quote(&to).unwrap_or_default();
+        let to = shown_text(&quoted);
+        let _ = writeln!(t, "holdall status --to {to} says at any time what waits for what.");
+    }
     if r.lost > 0 {
         let _ = writeln!(
             t,
