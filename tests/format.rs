@@ -13,7 +13,7 @@ use holdall::format::list::{self, End, Entry, Extent, Item, Kind, Method, Place,
 use holdall::format::record::{
     self, Member, PartRecord, Reason, RecordFileHeader, ShardRecord, StripeKind, StripeRecord,
 };
-use holdall::format::set::{PartLine, RunLine, SetText, SlotLine};
+use holdall::format::set::{PartLine, RunLine, SetText, SlotLine, UNKNOWN_CASE};
 use holdall::format::shard::{Blocks, TRAILER_BYTES, Trailer};
 use proptest::collection::vec;
 use proptest::option;
@@ -224,13 +224,16 @@ fn record_bytes(header: &RecordFileHeader, records: &[StripeRecord]) -> Vec<u8> 
 }
 
 fn set_text() -> impl Strategy<Value = SetText> {
-    let slots = vec(("[A-Za-z0-9._-]{1,32}", hash()), 1..6);
+    let slots = vec(option::of(("[A-Za-z0-9._-]{1,32}", hash())), 1..6);
     let runs = vec((run(), hash(), any::<u32>(), any::<u32>(), hash()), 0..4);
-    let parts = vec((run(), 0..INDEX_PART, any::<u64>(), hash()), 1..5);
+    let parts = vec((run(), 0..INDEX_PART, any::<u64>(), hash()), 0..5);
     let ids = (any::<u64>(), 1..=u32::MAX, "[ -~]{0,30}", "[ -~]{0,30}");
-    let rest = (option::of(hash()), option::of(any::<u64>()), any::<bool>());
+    let rest = (option::of(hash()), option::of(any::<u64>()), any::<bool>(), any::<bool>());
     (ids, slots, runs, parts, rest).prop_map(|(ids, slots, runs, parts, rest)| {
-        let slot = |(i, (case, label))| SlotLine { slot: Slot(i as u16 + 1), case, label };
+        let slot = |(i, known): (usize, Option<(String, [u8; 32])>)| {
+            let (case, label) = known.map_or((UNKNOWN_CASE.into(), None), |(c, l)| (c, Some(l)));
+            SlotLine { slot: Slot(i as u16 + 1), case, label }
+        };
         let run = |(run, commitment, files, stripes, last)| RunLine {
             run,
             commitment,
@@ -240,7 +243,9 @@ fn set_text() -> impl Strategy<Value = SetText> {
         };
         let part = |(run, part, bytes, root)| PartLine { run, part, bytes, root };
         let mut parts: Vec<PartLine> = parts.into_iter().map(part).collect();
-        parts.last_mut().unwrap().part = INDEX_PART;
+        if let Some(last) = parts.last_mut().filter(|_| rest.3) {
+            last.part = INDEX_PART;
+        }
         SetText {
             shipment: ShipmentId(ids.0),
             set: SetNumber(ids.1),

@@ -8,6 +8,7 @@ mod common;
 mod journey {
     mod along;
     mod balance;
+    mod closing;
     mod damage;
     mod determinism;
     mod few_ports;
@@ -22,5 +23,6 @@ mod journey {
     mod rounds;
     mod roundtrip;
     mod verify;
+    mod waiting;
     mod writing;
 }

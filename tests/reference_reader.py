@@ -451,7 +451,7 @@ class SetText:
             raise Bad("it belongs to another set")
         self.closed = self.one(r"closed (\S.*)")[0]
         self.survive = self.one(r"survive (\S.*)")[0]
-        slots = self.many(rf"slot {decimal} ([A-Za-z0-9._-]{{1,32}}) {hex64}")
+        slots = self.many(rf"slot {decimal} ([A-Za-z0-9._-]{{1,32}}(?= [0-9a-f])|\?(?= none$)) ([0-9a-f]{{64}}|none)")
         if not slots or [int(slot[0]) for slot in slots] != list(range(1, len(slots) + 1)):
             raise Bad("its slots are not numbered 1, 2, 3, ...")
         self.slots = {int(slot): (case, label) for slot, case, label in slots}
@@ -460,6 +460,9 @@ class SetText:
                      in self.many(f"run {hex16} {hex64} {decimal} {decimal} {hex64}")]
         self.parts = [(run, int(part), int(size), bytes.fromhex(digest))
                       for run, part, size, digest in self.many(f"part {hex16} {decimal} {decimal} {hex64}")]
+        self.index = self.parts[-1] if self.parts and self.parts[-1][1] == 0xFFFFFFFF else None
+        if sum(part == 0xFFFFFFFF for _, part, _, _ in self.parts) != (self.index is not None):
+            raise Bad("the index is not the last of its catalog files")
         self.one("before ([0-9a-f]{64}|none)")
         self.one("base ([0-9a-f]{16}|none)")
         self.last = self.one("last (yes|no)")[0] == "yes"
@@ -814,10 +817,12 @@ class HoldallSet:
                 try:
                     data = read_file(path, 65536)
                     label = parse_label(data, self.shipment, self.number)
-                    if self.text and self.text.slots.get(label["slot"]) != (label["case"], plain_hash(data).hex()):
+                    known = self.text and self.text.slots.get(label["slot"])
+                    if self.text and known not in ((label["case"], plain_hash(data).hex()), ("?", "none")):
                         raise Bad("it is not the label that set.txt names for its slot")
                 except Bad as why:
-                    if self.text or lexists(path):  # copies are made when a set is closed
+                    unknown = self.text and self.text.slots.get(folder.slot) == ("?", "none")
+                    if self.text and not unknown or lexists(path):  # copies are made when a set is closed
                         self.report.bad(f"{path}: {why}")
                     continue
                 folder.slot = folder.slot or label["slot"]
@@ -834,6 +839,9 @@ class HoldallSet:
                 names.update(os.listdir(join(folder.path, place)))
         for name in sorted(name for name in names if re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]{8}\.rec", name)):
             run, number = name[:16], int(name[17:25], 16)
+            if self.text and not self.text.index and number >= sum(line[2] for line in self.text.runs if line[0] == run):
+                self.report.note(f"note: set {self.name} was closed without records/{name}; it is left aside")
+                continue
             files = self.found.setdefault(run, {}).setdefault(number, [])
             for _, file in self.copies("records/" + name, missing=True, parse=lambda data: RecordFile(
                     data, self.shipment, self.number, run, number)):
@@ -1014,14 +1022,12 @@ class HoldallSet:
     def catalog_lists(self):
         """The lists in the catalog's frames, in order, and if all of them could be had."""
         lists, parts, whole = [], {}, True
-        if not self.text or not self.text.parts or not self.label:
+        if not self.text or not self.text.index or not self.label:
             return [], False
         *names, (run, number, size, _) = self.text.parts
         sizes = {(run, number): size for run, number, size, _ in names}
         suite, B = self.label["suite"], self.label["block_bytes"]
         try:
-            if number != 0xFFFFFFFF:
-                raise Bad("set.txt does not name the catalog's index last")
             rows = parse_index(self.catalog_file(run, number, size, suite, B))
         except Bad as why:
             self.bad(f"{why}; the lists in the shards are taken")
@@ -1340,11 +1346,15 @@ def find_sets(drives, report, all_blocks=False, only=None):
     return found
 
 
-def missing_sets(sets):
+def missing_sets(sets, report):
     """Says which sets of a shipment are known to exist but are not here."""
     for shipment in sorted({one.shipment for one in sets}):
         here = {one.number: one.text for one in sets if one.shipment == shipment}
-        known = range(1, max(here) + (2 if here[max(here)] and not here[max(here)].last else 1))
+        final = here[max(here)]
+        if final and not final.last and not final.index:
+            report.note(f"note: set {shipment}-{max(here):03d} was closed from its drives alone: "
+                        "it cannot tell whether more of the dataset was to follow")
+        known = range(1, max(here) + (2 if final and not final.last and final.index else 1))
         absent = [number for number in known if number not in here]
         if absent:
             yield f"of shipment {shipment}, set {ranges(absent)} is not here"
@@ -1370,7 +1380,7 @@ def verify(drives, all_blocks=False, report=None):
             verify_checklist(one, folder)
         root = "root " + one.text.root.hex() if one.text else "not closed"
         print(f"set {one.name}: {len(one.stripes)} stripes, {len(one.folders)} drives here, {len(absent)} not; {root}")
-    for text in missing_sets(sets):
+    for text in missing_sets(sets, report):
         report.note("note: " + text)
     print(("whole", "restorable, but damaged or incomplete", "NOT RESTORABLE from these drives")[report.worst])
     return report.exit_code()
@@ -1445,7 +1455,9 @@ def verify_checklist(one, folder):
                 raise Bad("it does not match the checklist")
         except Bad as why:
             one.report.bad(f"{folder.path}/{name}: {why}")
-    for name in sorted({"label.json", "set.txt"}.union(folder.hashes) - named):
+    unknown = one.text and one.text.slots.get(folder.slot) == ("?", "none")
+    expected = {"set.txt"} if unknown else {"label.json", "set.txt"}
+    for name in sorted(expected.union(folder.hashes) - named):
         if lexists(join(folder.path, name)):
             one.report.bad(f"{path}: it does not name {name}")
 
@@ -1475,7 +1487,7 @@ def read_dataset(drives, identities, report, shipment=None, from_lists=False, al
             dataset[path] = entry
     if not any(one.keys for one in sets):
         raise Bad("no key can be opened with this identity")
-    for text in missing_sets(sets):
+    for text in missing_sets(sets, report):
         report.lost(text)
     for path in [path for path, entry in dataset.items() if entry.void()]:
         report.bad("not in the dataset, could not be read when it was packed: " + show(path))

@@ -142,7 +142,7 @@ fn open_first(
         .then_some((cipher, blocks, plain))
 }
 
-/// The catalog of a closed set.
+/// The catalog of a set.
 pub struct CatalogReader<'a> {
     set: &'a FoundSet,
     keys: &'a BTreeMap<RunId, RunKey>,
@@ -162,6 +162,30 @@ impl<'a> CatalogReader<'a> {
         let content = file.read(0, file.content_bytes as usize)?;
         let index = Index::decode(&content)
             .map_err(|source| CatalogError::Format { path: file.path.clone(), source })?;
+        Ok(Self { set, keys, index, part: None })
+    }
+
+    /// Opens the parts themselves, in order: where there is no index. Sort keys of frames and counts
+    /// of entries are not known then.
+    pub fn without_index(
+        set: &'a FoundSet,
+        keys: &'a BTreeMap<RunId, RunKey>,
+        parts: impl Iterator<Item = (RunId, u32)>,
+    ) -> Result<Self, CatalogError> {
+        let mut index = Index::default();
+        for (run, part) in parts {
+            let key = keys.get(&run).ok_or(CatalogError::NoKey { run })?;
+            let mut file = SealedReader::open(set, key, part)?;
+            let mut offset = 0;
+            while offset < file.content_bytes {
+                let head = file.read(offset, FRAME_HEAD_BYTES)?;
+                let (stored, plain) = decode_frame_head(&head)
+                    .map_err(|source| CatalogError::Format { path: file.path.clone(), source })?;
+                let first = Vec::new();
+                index.frames.push(FrameRow { first, run, part, offset, stored, plain });
+                offset += (FRAME_HEAD_BYTES as u64) + u64::from(stored);
+            }
+        }
         Ok(Self { set, keys, index, part: None })
     }
 

@@ -35,7 +35,8 @@ pub enum Command {
     #[command(after_help = "Example:
   holdall pack photos --drive a=/media/usb1 --drive a=/media/usb2 \\
       --drive b=/media/usb3 --drive b=/media/usb4 --survive cases=1 -r age1...
-  holdall pack --continue --drive a=/media/usb5 --drive b=/media/usb6")]
+  holdall pack --continue --drive a=/media/usb5 --drive b=/media/usb6
+  holdall pack --close /media/usb5 /media/usb6      ends there, without a key")]
     Pack(PackArgs),
     /// Check every block of every shard on drives; needs no key
     #[command(after_help = "Example:
@@ -57,8 +58,9 @@ pub enum Command {
     Ls(LsArgs),
     /// Say which drives of which set are here, what is missing, and if it can be restored
     #[command(after_help = "Example:
-  holdall status                             all mounted drives")]
-    Status(PathsArgs),
+  holdall status                             all mounted drives
+  holdall status --to photos-again           a restore in progress: what it waits for")]
+    Status(StatusArgs),
     /// Remove a set from drives, by its name, and nothing else
     #[command(after_help = "Example:
   holdall status /media/usb1                 says which sets lie there
@@ -79,18 +81,39 @@ pub struct KeygenArgs {
     pub output: Option<PathBuf>,
 }
 
+/// What says nothing when a set is closed as it is.
+const NOT_WITH_CLOSE: [&str; 14] = [
+    "source",
+    "go_on",
+    "drives",
+    "recipients",
+    "recipient_files",
+    "survive",
+    "level",
+    "exclude",
+    "one_file_system",
+    "name",
+    "contact",
+    "checkpoint",
+    "no_read_back",
+    "geometry",
+];
+
 /// pack
 #[derive(Args)]
 pub struct PackArgs {
     /// The folder (or file) to pack
-    #[arg(required_unless_present = "go_on", conflicts_with = "go_on")]
+    #[arg(required_unless_present_any = ["go_on", "close"], conflicts_with = "go_on")]
     pub source: Option<PathBuf>,
     /// Go on with a shipment in progress: the next set, or the rest after a crash
     #[arg(long = "continue", value_name = "SHIPMENT", id = "go_on")]
     #[allow(clippy::option_option, reason = "clap's way to say that the value may be left out")]
     pub go_on: Option<Option<String>>,
+    /// Close a set early, with what is in it, by the drives at PATH or all mounted drives; no key
+    #[arg(long, value_name = "PATH", num_args = 0.., conflicts_with_all = NOT_WITH_CLOSE)]
+    pub close: Option<Vec<PathBuf>>,
     /// A drive: the name of its case, and the path where it is mounted (repeatable)
-    #[arg(long = "drive", value_name = "CASE=PATH", required = true)]
+    #[arg(long = "drive", value_name = "CASE=PATH", required_unless_present = "close")]
     pub drives: Vec<String>,
     /// Encrypt to this recipient (repeatable)
     #[arg(short, long = "recipient", value_name = "RECIPIENT")]
@@ -122,7 +145,8 @@ pub struct PackArgs {
     /// Do not read everything back at the end
     #[arg(long)]
     pub no_read_back: bool,
-    /// Ask nothing: pack what fits now, and the rest on further sets
+    /// Ask nothing: pack what fits now, and the rest on further sets; close without the drives that
+    /// are not here
     #[arg(long)]
     pub yes: bool,
     /// Sizes of chunk, block, and blocks a shard, for tests
@@ -172,9 +196,12 @@ pub struct EraseArgs {
 
 /// status
 #[derive(Args)]
-pub struct PathsArgs {
+pub struct StatusArgs {
     /// Drives: mount points, or folders in them; without any, all mounted drives
     pub paths: Vec<PathBuf>,
+    /// Of the restore in progress in DIR: what is complete, and what waits for which drives
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
 }
 
 /// restore

@@ -9,6 +9,7 @@
 //!   pipe or terminal never panics.
 
 pub mod args;
+mod close;
 mod demo;
 mod erase;
 pub mod exit;
@@ -23,6 +24,7 @@ mod rounds;
 pub mod run;
 mod show;
 pub mod sizes;
+mod status;
 mod stop;
 pub mod table;
 pub mod terminal;

@@ -5,7 +5,7 @@ use super::exit::Status;
 use super::face::Face;
 use super::json::{emit, out};
 use super::run::Refusal;
-use super::sizes::parse_size;
+use super::sizes::{parse_size, shown_bytes};
 use super::{rounds, show};
 use crate::dataset::ScanError;
 use crate::drives::DriveError;
@@ -16,20 +16,27 @@ use crate::packer::Checkpoint;
 use crate::plan::place::PlaceError;
 use crate::plan::room::{Geometry, RoomError};
 use crate::plan::survive::Survive;
-use crate::verbs::pack::{self as verb, GoOn, PackJobError, PackOptions, Prepared};
+use crate::verbs::pack::{
+    self as verb, CloseOptions, GoOn, PackJobError, PackOptions, PackOutcome, Prepared, Rest,
+    Unproven,
+};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// Packs.
 pub fn pack(args: PackArgs, face: &Face) -> Result<Status, Refusal> {
     let yes = args.yes;
+    if let Some(paths) = args.close {
+        return super::close::close(&CloseOptions { paths, without: yes }, face);
+    }
     let prepared = if let Some(shipment) = args.go_on.clone() {
         let shipment = shipment_id(shipment)?;
         let (drives, options) = (drives(&args)?, going_on(&args)?);
         let rest = verb::go_on(shipment, &drives, options, &System, face.monitor());
         match rest.map_err(refusal)? {
-            Some(prepared) => prepared,
-            None => return Ok(nothing_left(face)),
+            Rest::Pack(prepared) => *prepared,
+            Rest::Prove(unproven) => return Ok(prove(*unproven, face)),
+            Rest::Nothing => return Ok(nothing_left(face)),
         }
     } else {
         let drives = drives(&args)?;
@@ -49,42 +56,61 @@ fn sets(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
     let mut status = Status::Done;
     loop {
         show_plan(&prepared, face);
-        let facts = show::PlanFacts::of(&prepared);
-        let (shipment, set) = (prepared.shipment(), prepared.set);
-        let outcome = prepared.run(face.monitor()).map_err(|e| match e {
-            PackJobError::Pack(_) => Refusal::failed(e).hint(format!(
-                "set {} was left unfinished, and holdall verify says what it holds; make room, or \
-                 replace what failed, then holdall pack --continue {shipment} with its drives",
-                set_folder(shipment, set),
-            )),
-            e => refusal(e),
-        })?;
-        face.finish();
-        face.print_problems();
-        if face.is_json() {
-            emit(&show::packed_json(&outcome));
-        } else {
-            out(&show::packed(&facts, &outcome));
-        }
-        let lost = outcome.verdict.as_ref().is_some_and(|v| !v.restorable());
-        status = status.merge(match () {
-            () if lost || outcome.packed.stopped => Status::Failed,
-            () if !face.problems().is_empty() || !outcome.is_proven() => Status::Problems,
-            () => Status::Done,
-        });
+        let (packed, outcome) = one_set(prepared, face)?;
+        status = status.merge(packed);
         if outcome.left_bytes == 0 {
             return Ok(status);
         }
         let Some(drives) = rounds::next_drives(face) else {
             return Ok(status.merge(Status::Waiting));
         };
-        let options = GoOn { recipients: None, survive: None };
+        let options = GoOn { recipients: None, survive: None, close: false };
         let rest = verb::go_on(Some(outcome.shipment), &drives, options, &System, face.monitor());
         prepared = match rest.map_err(refusal)? {
-            Some(prepared) => prepared,
-            None => return Ok(status),
+            Rest::Pack(prepared) => *prepared,
+            Rest::Prove(unproven) => return Ok(status.merge(prove(*unproven, face))),
+            Rest::Nothing => return Ok(status),
         };
     }
+}
+
+/// Packs one set, and says what came of it.
+pub fn one_set(prepared: Prepared, face: &Face) -> Result<(Status, PackOutcome), Refusal> {
+    let facts = show::PlanFacts::of(&prepared);
+    let (shipment, set) = (prepared.shipment(), prepared.set);
+    let outcome = prepared.run(face.monitor()).map_err(|e| match e {
+        PackJobError::Pack(_) => Refusal::failed(e).hint(format!(
+            "set {} was left unfinished, and holdall verify says what it holds; make room, or \
+                 replace what failed, then holdall pack --continue {shipment} with its drives",
+            set_folder(shipment, set),
+        )),
+        e => refusal(e),
+    })?;
+    face.finish();
+    face.print_problems();
+    if face.is_json() {
+        emit(&show::packed_json(&outcome));
+    } else {
+        out(&show::packed(&facts, &outcome));
+    }
+    let lost = outcome.verdict.as_ref().is_some_and(|v| !v.restorable());
+    let status = match () {
+        () if lost || outcome.packed.stopped => Status::Failed,
+        () if !face.problems().is_empty() || !outcome.is_proven() => Status::Problems,
+        () => Status::Done,
+    };
+    Ok((status, outcome))
+}
+
+/// Reads a closed set back whose read-back was stopped.
+fn prove(unproven: Unproven, face: &Face) -> Status {
+    let name = unproven.name();
+    face.monitor().note(&format!("set {name} is closed, and its read-back was stopped: once more"));
+    let proof = unproven.run(face.monitor());
+    face.finish();
+    face.print_problems();
+    super::verify::say(&proof, face);
+    super::close::proof_status(&proof, face)
 }
 
 fn show_plan(prepared: &Prepared, face: &Face) {
@@ -118,12 +144,17 @@ fn ask_for_more(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
         prepared.discard().map_err(refusal)?;
         return Ok(Status::Done);
     }
+    if face.is_json() {
+        show_plan(&prepared, face); // the numbers, for programs
+    }
     let survive = prepared.plan.survive;
     prepared.discard().map_err(refusal)?;
     Err(Refusal::usage(
         format!(
             "the dataset may need more room than there is: under the rule {survive} the drives hold \
-             {holds} bytes, and {missing} bytes are missing"
+             {}, and {} are missing",
+            shown_bytes(holds),
+            shown_bytes(missing),
         ),
         "add drives or larger ones, pack less (--exclude), ask for less with --survive, or add \
          --yes: what fits is packed now, and the rest on further sets",
@@ -134,7 +165,7 @@ fn ask_for_more(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
 fn going_on(args: &PackArgs) -> Result<GoOn, Refusal> {
     let none = args.recipients.is_empty() && args.recipient_files.is_empty();
     let recipients = if none { None } else { Some(recipients(args)?) };
-    Ok(GoOn { recipients, survive: survive(args)? })
+    Ok(GoOn { recipients, survive: survive(args)?, close: false })
 }
 
 /// The shipment that was named, if one was.
@@ -229,6 +260,17 @@ pub fn drive_hint(error: &DriveError) -> &'static str {
 
 /// What to do when a pack is refused.
 pub fn refusal(error: PackJobError) -> Refusal {
+    if let PackJobError::Plan { survive, source: RoomError::TooLittle { needed, holds, missing } } =
+        error
+    {
+        let [needed, holds, missing] = [needed, holds, missing].map(shown_bytes);
+        let text = format!(
+            "there is no plan that keeps the rule {survive}: the dataset may need {needed} of room, \
+             and under the rule the drives hold {holds}: {missing} are missing"
+        );
+        let hint = "add drives or larger ones, or ask for less with --survive";
+        return Refusal::usage(text, hint).status(Status::Failed);
+    }
     let (hint, status) = match &error {
         PackJobError::Drive { source, .. } => (drive_hint(source), Status::Usage),
         PackJobError::DriveTwice { .. } => ("name each drive once", Status::Usage),
@@ -242,10 +284,8 @@ pub fn refusal(error: PackJobError) -> Refusal {
             "add drives or cases, or ask for less with --survive; --survive none keeps no parity",
             Status::Usage,
         ),
-        PackJobError::Plan { source: RoomError::TooLittle { .. }, .. } => {
-            ("add drives or larger ones, or ask for less with --survive", Status::Failed)
-        }
         PackJobError::Which { .. } => ("write --continue SHIPMENT, one of them", Status::Usage),
+        e if e.is_busy() => ("wait until it has ended", Status::Failed),
         PackJobError::Scan(ScanError::Sink { .. }) | PackJobError::Host(_) => (
             "the list of entries needs about 150 bytes an entry: make room, or set XDG_STATE_HOME \
              to a folder that can be written and has it",

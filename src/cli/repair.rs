@@ -7,6 +7,7 @@ use super::json::{emit, out};
 use super::pack::drive_hint;
 use super::run::{Refusal, open_refusal};
 use super::show::{slot_name, some};
+use super::sizes::shown_bytes;
 use crate::format::ids::Slot;
 use crate::format::list::Hash;
 use crate::repairer::DriveRepair;
@@ -93,8 +94,11 @@ fn refusal(error: RepairError) -> Refusal {
             "name it as a drive of the set, without --onto: it is repaired in place",
             Status::Usage,
         ),
-        RepairError::Onto(OntoError::Room { .. }) => {
-            ("make room on it, or use a larger drive", Status::Failed)
+        RepairError::Onto(OntoError::Room { drive, free, needed }) => {
+            let [free, needed] = [free, needed].map(shown_bytes);
+            let text = format!("{drive} has room for {free}, and {needed} are needed");
+            let hint = "make room on it, or use a larger drive";
+            return Refusal::usage(text, hint).status(Status::Failed);
         }
         RepairError::Onto(OntoError::Drive(_)) => ("", Status::Failed),
         RepairError::Onto(_) => ("holdall status says which slots are missing", Status::Usage),

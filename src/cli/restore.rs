@@ -9,6 +9,7 @@ use super::run::{Refusal, open_refusal};
 use super::show;
 use crate::destination::DestinationError;
 use crate::keys::recipients::Identities;
+use crate::monitor::ProblemKind;
 use crate::restorer::RestoreError;
 use crate::verbs::restore::{self as verb, RestoreJob, RestoreJobError, RestoreOutcome};
 
@@ -39,7 +40,11 @@ pub fn restore(args: &RestoreArgs, face: &Face) -> Result<Status, Refusal> {
     } else {
         out(&show::restored(&outcome, &args.to));
     }
-    Ok(status(&outcome))
+    // A drive whose papers are damaged, for one, takes nothing from what was restored. What waits or
+    // is lost is counted in the outcome: a file that waited for the next set may be whole by now.
+    let is_other = |kind| !matches!(kind, ProblemKind::Waiting | ProblemKind::Lost);
+    let others = face.problems().kinds().any(|(kind, _)| is_other(kind));
+    Ok(status(&outcome).merge(if others { Status::Problems } else { Status::Done }))
 }
 
 /// 0 all there; 3 all there but healed or lacking metadata; 4 files wait; 1 files are lost.
@@ -49,7 +54,10 @@ pub fn status(outcome: &RestoreOutcome) -> Status {
         () if r.lost > 0 || outcome.gaps || r.stopped => Status::Failed,
         () if !outcome.awaited.is_empty() && outcome.given_up => Status::Failed,
         () if r.waiting > 0 || !outcome.awaited.is_empty() => Status::Waiting,
-        () if r.rebuilt_blocks + r.metadata_problems + r.packed_badly > 0 || r.from_lists => {
+        () if r.rebuilt_blocks + r.metadata_problems + r.packed_badly > 0
+            || r.from_lists
+            || r.end_unknown =>
+        {
             Status::Problems
         }
         () => Status::Done,

@@ -1,10 +1,10 @@
 //! From what was typed to what it means: runs one command and says how it ended.
 
-use super::args::{Cli, Command, KeygenArgs, PathsArgs};
+use super::args::{Cli, Command, KeygenArgs};
 use super::exit::{Status, print_error};
 use super::face::Face;
 use super::json::{emit, out};
-use super::{ls, pack, restore, say, show};
+use super::{ls, pack, restore, say};
 use crate::verbs;
 use clap::Parser;
 use serde_json::json;
@@ -61,7 +61,7 @@ pub fn run() -> Status {
         Command::Repair(args) => super::repair::repair(&args, &face),
         Command::Restore(args) => restore::restore(&args, &face),
         Command::Ls(args) => ls::ls(args, &face),
-        Command::Status(args) => status(&args, &face),
+        Command::Status(args) => super::status::status(&args, &face),
         Command::Erase(args) => super::erase::erase(&args, &face),
         Command::Demo(args) => super::demo::demo(args, &face),
     };
@@ -110,26 +110,6 @@ fn keygen(args: &KeygenArgs, face: &Face) -> Result<Status, Refusal> {
         }
     }
     Ok(Status::Done)
-}
-
-fn status(args: &PathsArgs, face: &Face) -> Result<Status, Refusal> {
-    let sets = verbs::status::status(&args.paths, face.monitor()).map_err(open_refusal)?;
-    face.finish();
-    face.print_problems();
-    let mut status = Status::Done;
-    for set in &sets {
-        if face.is_json() {
-            emit(&show::status_json(set));
-        } else {
-            out(&show::status(set));
-        }
-        status = status.merge(match () {
-            () if !set.verdict.restorable() => Status::Failed,
-            () if !set.missing.is_empty() || set.closed.is_none() => Status::Problems,
-            () => Status::Done,
-        });
-    }
-    Ok(if face.problems().is_empty() { status } else { status.merge(Status::Problems) })
 }
 
 /// What to do when no set or key could be opened.

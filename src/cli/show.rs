@@ -4,6 +4,7 @@ mod restored;
 
 pub use restored::{restored, restored_json};
 
+use super::close::verify_command;
 use super::sizes::{shown_bytes, shown_count};
 use super::table::{DriveRow, bytes_table};
 use crate::drives::Level;
@@ -11,7 +12,7 @@ use crate::format::ids::Slot;
 use crate::plan::survive::Survive;
 use crate::sets::damage::Verdict;
 use crate::verbs::pack::{PackOutcome, Prepared};
-use crate::verbs::status::SetStatus;
+use crate::verbs::status::{End, SetStatus};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -201,8 +202,19 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome) -> String {
             t,
             "Read back from the medium ({}): {}.",
             level.name(),
-            if proven { "every block is as it was written" } else { "not proven, see above" },
+            match () {
+                () if proven => "every block is as it was written",
+                () if outcome.read_back_stopped() => "stopped before its end, so not proven",
+                () => "not proven, see above",
+            },
         );
+        if !proven {
+            let drives = facts.names.iter().map(|(_, drive)| drive.as_str());
+            let _ = writeln!(t, "To prove it: {}", verify_command(drives));
+        }
+        if outcome.read_back_stopped() {
+            let _ = writeln!(t, "or: {}", facts.go_on_command(outcome, true));
+        }
     }
     let degraded = outcome.verdict.as_ref().is_some_and(|v| v.degraded > 0 || !v.restorable());
     let _ = writeln!(
@@ -217,8 +229,9 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome) -> String {
     if outcome.left_bytes > 0 {
         let _ = writeln!(
             t,
-            "\nSet {} is full: {} wait for further sets. Take its drives out, attach others, then:\n{}",
+            "\nSet {} is {}: {} wait for further sets. Take its drives out, attach others, then:\n{}",
             outcome.set,
+            if outcome.early { "closed early" } else { "full" },
             shown_bytes(outcome.left_bytes),
             facts.go_on_command(outcome, false),
         );
@@ -234,6 +247,7 @@ pub fn packed_json(outcome: &PackOutcome) -> Value {
         "shipment": outcome.shipment.to_string(),
         "set": outcome.set,
         "left_bytes": outcome.left_bytes,
+        "early": outcome.early,
         "root": blake3::Hash::from_bytes(p.root).to_hex().to_string(),
         "entries": p.entries,
         "files": p.files,
@@ -309,6 +323,33 @@ pub fn slot_name(slot: Slot) -> String {
     if slot.0 == 0 { "?".into() } else { slot.to_string() }
 }
 
+/// Groups of drives that are listed one by one.
+const LISTED_GROUPS: usize = 4;
+
+/// Which drives have to be attached together.
+fn together(set: &SetStatus) -> String {
+    let mut t = String::new();
+    if set.together.is_empty() {
+        return t;
+    }
+    if set.missing.is_empty() {
+        t.push_str("Nothing is lost: to restore, one drive at a time is enough.\n");
+        return t;
+    }
+    t.push_str("If what is not here is lost, attach together to rebuild it");
+    if set.together.len() > LISTED_GROUPS {
+        t.push_str(" all the drives that there are.\n");
+        return t;
+    }
+    for (i, group) in set.together.iter().enumerate() {
+        let slots: Vec<_> = group.slots.iter().map(ToString::to_string).collect();
+        let and = if i == 0 { "" } else { ", and" };
+        let _ = write!(t, "{and} at least {} of slot {}", group.at_once, slots.join(", "));
+    }
+    t.push_str("; or use restore --stage.\n");
+    t
+}
+
 /// What is here of a set.
 pub fn status(set: &SetStatus) -> String {
     let mut t = String::new();
@@ -329,12 +370,17 @@ pub fn status(set: &SetStatus) -> String {
         let case = case.as_deref().unwrap_or("?");
         let _ = writeln!(t, "  slot {:>3}  case {case}  not here", slot.to_string());
     }
-    match set.closed {
-        Some(true) => t.push_str("It is closed, and the last set of its shipment.\n"),
-        Some(false) => t.push_str("It is closed; the shipment has further sets.\n"),
-        None => t.push_str("It was never closed: it cannot be told from a shortened one.\n"),
-    }
+    t.push_str(match set.end {
+        End::Last => "It is closed, and the last set of its shipment.\n",
+        End::Further => "It is closed; the shipment has further sets.\n",
+        End::Unknown => {
+            "It was closed from its drives alone: it cannot tell whether more of the dataset was to \
+             follow.\n"
+        }
+        End::Open => "It was never closed: it cannot be told from a shortened one.\n",
+    });
     t.push_str(&verdict(&set.verdict));
+    t.push_str(&together(set));
     t.push_str("(From labels and records only: holdall verify reads every block.)\n");
     t
 }
@@ -354,8 +400,17 @@ pub fn status_json(set: &SetStatus) -> Value {
         "missing": set.missing.iter().map(|(slot, case)| json!({
             "slot": slot.0, "case": case,
         })).collect::<Vec<_>>(),
-        "closed": set.closed.is_some(),
-        "last": set.closed,
+        "closed": set.end != End::Open,
+        "last": match set.end {
+            End::Last => Some(true),
+            End::Further => Some(false),
+            End::Open | End::Unknown => None,
+        },
+        "together": set.together.iter().map(|group| json!({
+            "slots": group.slots.iter().map(|slot| slot.0).collect::<Vec<_>>(),
+            "at_once": group.at_once,
+            "stripes": group.stripes,
+        })).collect::<Vec<_>>(),
         "verdict": verdict_json(&set.verdict),
     })
 }

@@ -26,14 +26,7 @@ pub fn verify(args: &VerifyArgs, face: &Face) -> Result<Status, Refusal> {
     face.print_problems();
     let mut status = Status::Done;
     for set in &sets {
-        if face.is_json() {
-            emit(&verify_json(set));
-            if let Some(decoded) = &set.decoded {
-                emit(&decoded_json(set, decoded));
-            }
-        } else {
-            out(&verified(set));
-        }
+        say(set, face);
         status = status.merge(match () {
             () if !set.is_restorable() => Status::Failed,
             () if !set.is_whole() => Status::Problems,
@@ -41,6 +34,17 @@ pub fn verify(args: &VerifyArgs, face: &Face) -> Result<Status, Refusal> {
         });
     }
     Ok(if face.problems().is_empty() { status } else { status.merge(Status::Problems) })
+}
+
+/// Says what was found of a set.
+pub fn say(set: &SetOutcome, face: &Face) {
+    if !face.is_json() {
+        return out(&verified(set));
+    }
+    emit(&verify_json(set));
+    if let Some(decoded) = &set.decoded {
+        emit(&decoded_json(set, decoded));
+    }
 }
 
 /// A drive's state in a few words.

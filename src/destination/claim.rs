@@ -2,7 +2,8 @@
 //!
 //! - Enters: DIR as it is found.
 //! - Leaves: the open working folder of a restore of this shipment, or the reason against it.
-//! - Always holds: a folder that holds anything, and no claim for this shipment, is not touched.
+//! - Always holds: a folder that holds anything, and no claim for this shipment, is not touched. An
+//!   empty `lost+found` of root's, as ext4 makes it, is nothing, and stays.
 
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -10,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, MetadataExt};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
@@ -39,19 +40,31 @@ struct Claim {
     shipment: String,
 }
 
+/// Opens DIR itself, which must be there.
+pub(super) fn open_there(dir: &Path) -> Result<Dir, DestinationError> {
+    open(dir).map_err(not_opened(dir.as_os_str().as_bytes()))
+}
+
+fn open(dir: &Path) -> io::Result<Dir> {
+    // Not `open_ambient_dir`: its handle is for walking only, and cannot be synced.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let handle = rustix::fs::open(dir, flags, Mode::empty())?;
+    Ok(Dir::from_std_file(File::from(handle)))
+}
+
+/// The shipment that a working folder is claimed for; none if it is not claimed.
+pub(super) fn claimed(work: &Dir) -> Result<Option<String>, DestinationError> {
+    let read = read_file(work, CLAIM).map_err(DestinationError::io("load", &work_path(CLAIM)))?;
+    read.map(|bytes| Ok(decode(&bytes)?.shipment)).transpose()
+}
+
 /// Opens DIR itself; it is made, with its parents, if it is missing.
 pub(super) fn open_dir(dir: &Path) -> Result<Dir, DestinationError> {
     let path = dir.as_os_str().as_bytes();
-    // Not `open_ambient_dir`: its handle is for walking only, and cannot be synced.
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let open = || -> io::Result<Dir> {
-        let handle = rustix::fs::open(dir, flags, Mode::empty())?;
-        Ok(Dir::from_std_file(File::from(handle)))
-    };
-    let opened = match open() {
+    let opened = match open(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make_dir(dir).map_err(DestinationError::io("make folder", path))?;
-            open()
+            open(dir)
         }
         done => done,
     };
@@ -84,7 +97,8 @@ pub(super) fn claim(
                 return Ok((work, Opened::Resumed));
             }
             // The run that wanted to claim it may have been cut short.
-            let alone = holds_only(root, |name| name == WORK.as_bytes()).map_err(look)?
+            let is_own = |name: &[u8]| name == WORK.as_bytes() || is_lost_and_found(root, name);
+            let alone = holds_only(root, is_own).map_err(look)?
                 && holds_only(&work, |name| is_unfinished(name, CLAIM)).map_err(look)?;
             if !alone {
                 // Unless another process has claimed it meanwhile.
@@ -97,11 +111,28 @@ pub(super) fn claim(
         }
         Err(error) if is_not_a_folder(&error) => return Err(not_empty()),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(look(error)),
-        Err(_) if !holds_only(root, |_| false).map_err(look)? => return Err(not_empty()),
-        Err(_) => {}
+        Err(_) => {
+            if !holds_only(root, |name| is_lost_and_found(root, name)).map_err(look)? {
+                return Err(not_empty());
+            }
+        }
     }
     let work = make_claim(root, shipment).map_err(DestinationError::io("make", WORK.as_bytes()))?;
     Ok((work, Opened::Fresh))
+}
+
+/// Is this the folder that a fresh ext4 comes with? Whoever may not look into it finds it empty.
+fn is_lost_and_found(root: &Dir, name: &[u8]) -> bool {
+    const NAME: &str = "lost+found";
+    if name != NAME.as_bytes() {
+        return false;
+    }
+    let is_roots = |found: cap_std::fs::Metadata| found.is_dir() && found.uid() == 0;
+    let is_empty = match open_folder_at(root, name) {
+        Ok(folder) => holds_only(&folder, |_| false).unwrap_or(false),
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+    };
+    root.symlink_metadata(NAME).is_ok_and(is_roots) && is_empty
 }
 
 /// Whether every name in `folder` is one that `allowed` knows.
@@ -123,12 +154,17 @@ fn make_claim(root: &Dir, shipment: &str) -> io::Result<Dir> {
     Ok(work)
 }
 
-fn check(bytes: &[u8], dir: &Path, shipment: &str) -> Result<(), DestinationError> {
+fn decode(bytes: &[u8]) -> Result<Claim, DestinationError> {
     let claim: Claim = serde_json::from_slice(bytes)
         .map_err(|source| DestinationError::Claim { path: work_path(CLAIM), source })?;
     if claim.what != WHAT || claim.format > FORMAT {
         return Err(DestinationError::NewerClaim { path: work_path(CLAIM), found: claim.format });
     }
+    Ok(claim)
+}
+
+fn check(bytes: &[u8], dir: &Path, shipment: &str) -> Result<(), DestinationError> {
+    let claim = decode(bytes)?;
     if claim.shipment != shipment {
         return Err(DestinationError::OtherShipment {
             path: dir.as_os_str().as_bytes().to_vec(),

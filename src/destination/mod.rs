@@ -22,6 +22,7 @@ mod error;
 mod folders;
 mod metadata;
 mod part;
+mod peek;
 mod place;
 mod state;
 
@@ -39,6 +40,7 @@ pub use claim::Opened;
 pub use error::DestinationError;
 pub use metadata::MetadataProblem;
 pub use part::PartFile;
+pub use peek::Peek;
 
 use crate::format::list::checked_path;
 use folders::{Folders, as_path, empty_folder, file_id, make_folder_at, open_folder_at, split};

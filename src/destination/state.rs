@@ -46,6 +46,22 @@ pub(super) fn is_unfinished(name: &[u8], file: &str) -> bool {
     beginning.is_some_and(|beginning| beginning.starts_with(file.as_bytes()))
 }
 
+/// The names of the states in a working folder that begin so, sorted.
+pub(super) fn names(work: &Dir, beginning: &str) -> Result<Vec<String>, DestinationError> {
+    let list = || -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in work.entries()? {
+            let name = entry?.file_name().into_string();
+            names.extend(
+                name.ok().filter(|name| name.starts_with(beginning) && !name.ends_with(UNFINISHED)),
+            );
+        }
+        names.sort_unstable();
+        Ok(names)
+    };
+    list().map_err(DestinationError::io("list", super::WORK.as_bytes()))
+}
+
 impl Destination {
     /// Saves a small state file in `DIR/.holdall`, on disk when this returns. `name` is one name.
     pub fn save_state(&self, name: &str, bytes: &[u8]) -> Result<(), DestinationError> {
@@ -64,19 +80,7 @@ impl Destination {
 
     /// The names of the states that begin so, sorted.
     pub fn state_names(&self, beginning: &str) -> Result<Vec<String>, DestinationError> {
-        let list = || -> io::Result<Vec<String>> {
-            let mut names = Vec::new();
-            for entry in self.work.entries()? {
-                let name = entry?.file_name().into_string();
-                names.extend(
-                    name.ok()
-                        .filter(|name| name.starts_with(beginning) && !name.ends_with(UNFINISHED)),
-                );
-            }
-            names.sort_unstable();
-            Ok(names)
-        };
-        list().map_err(DestinationError::io("list", super::WORK.as_bytes()))
+        names(&self.work, beginning)
     }
 
     /// Removes a state file; one that is not there is fine.

@@ -16,11 +16,21 @@ pub const MAX_SET_BYTES: u64 = 4 << 20;
 pub struct SlotLine {
     /// its number
     pub slot: Slot,
-    /// its case
+    /// its case; [`UNKNOWN_CASE`] if the set was closed without knowing it
     pub case: String,
-    /// BLAKE3 of its label.json
-    pub label: Hash,
+    /// BLAKE3 of its label.json; none together with an unknown case
+    pub label: Option<Hash>,
 }
+
+impl SlotLine {
+    /// Its case, if that was known.
+    pub fn known_case(&self) -> Option<String> {
+        (self.case != UNKNOWN_CASE).then(|| self.case.clone())
+    }
+}
+
+/// Stands for the case of a drive that was not here when its set was closed from the drives alone.
+pub const UNKNOWN_CASE: &str = "?";
 
 /// A run of the set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,13 +75,14 @@ pub struct SetText {
     pub slots: Vec<SlotLine>,
     /// runs in order
     pub runs: Vec<RunLine>,
-    /// catalog files in order, the index last
+    /// catalog files in order, the index last; without an index, the set was closed from its drives
+    /// alone
     pub parts: Vec<PartLine>,
     /// root of the set before, if there is one
     pub before: Option<Hash>,
     /// the shipment this one adds to (reserved for deltas)
     pub base: Option<ShipmentId>,
-    /// is this the shipment's last set
+    /// is this the shipment's last set; without an index, `false` only says that nobody knew
     pub last: bool,
 }
 
@@ -102,7 +113,7 @@ impl SetText {
         writeln!(t, "closed {}", self.closed)?;
         writeln!(t, "survive {}", self.survive)?;
         for s in &self.slots {
-            writeln!(t, "slot {} {} {}", s.slot, s.case, hex(&s.label))?;
+            writeln!(t, "slot {} {} {}", s.slot, s.case, or_none(s.label.as_ref()))?;
         }
         for r in &self.runs {
             let (commitment, last) = (hex(&r.commitment), hex(&r.last));
@@ -152,14 +163,30 @@ impl SetText {
         }
         let in_order = set.slots.iter().enumerate().all(|(i, s)| s.slot.0 as usize == i + 1);
         let indices = set.parts.iter().filter(|p| p.part == super::catalog::INDEX_PART).count();
-        let last_is_index = set.parts.last().is_some_and(|p| p.part == super::catalog::INDEX_PART);
-        if indices != 1 || !last_is_index || set.set.0 == 0 {
+        if indices != usize::from(set.index().is_some()) || set.set.0 == 0 {
             return Err(FormatError::invalid(WHAT, "part", "the index is not last"));
         }
         if !in_order || set.slots.is_empty() {
             return Err(FormatError::invalid(WHAT, "slot", "not numbered from 1"));
         }
         Ok(set)
+    }
+
+    /// The catalog's index; none if the set was closed from its drives alone, which cannot seal one.
+    pub fn index(&self) -> Option<&PartLine> {
+        self.parts.last().filter(|p| p.part == super::catalog::INDEX_PART)
+    }
+
+    /// Is it known if the shipment has further sets, and has it?
+    pub fn further_sets(&self) -> Option<bool> {
+        (self.last || self.index().is_some()).then_some(!self.last)
+    }
+
+    /// Was a record file left out when the set was closed from its drives alone? So it is with one
+    /// that lay only on a drive that was not here.
+    pub fn leaves_out(&self, run: RunId, number: u32) -> bool {
+        let counts = |r: &RunLine| r.run == run && number < r.files;
+        self.index().is_none() && !self.runs.iter().any(counts)
     }
 
     /// The set's root: BLAKE3 of the file.
@@ -233,8 +260,12 @@ fn parse_hash(text: &str) -> Option<Hash> {
 
 fn slot_line(words: &[&str]) -> Option<SlotLine> {
     let [slot, case, label] = words else { return None };
+    let slot = Slot(number(slot)?);
+    if (*case, *label) == (UNKNOWN_CASE, NONE) {
+        return Some(SlotLine { slot, case: UNKNOWN_CASE.into(), label: None });
+    }
     let case = checked_case(case).ok()?.to_string();
-    Some(SlotLine { slot: Slot(number(slot)?), case, label: parse_hash(label)? })
+    Some(SlotLine { slot, case, label: Some(parse_hash(label)?) })
 }
 
 fn run_line(words: &[&str]) -> Option<RunLine> {

@@ -322,7 +322,7 @@ fn set_text(record: &[u8], parts: [&Part; 2]) -> SetText {
     let slot = |number: u16| SlotLine {
         slot: Slot(number),
         case: label(Slot(number)).case,
-        label: *blake3::hash(&label(Slot(number)).encode()).as_bytes(),
+        label: Some(*blake3::hash(&label(Slot(number)).encode()).as_bytes()),
     };
     let part = |p: &Part| PartLine {
         run: RUN,

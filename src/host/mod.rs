@@ -73,6 +73,12 @@ pub enum HostError {
         /// bytes of the entry
         bytes: usize,
     },
+    /// Another process has it.
+    #[error("another holdall is at work on the shipment whose state is in {}", path.display())]
+    Busy {
+        /// the folder
+        path: PathBuf,
+    },
     /// The environment does not say where state belongs.
     #[error("neither XDG_STATE_HOME nor HOME is set to an absolute path")]
     NoHome,

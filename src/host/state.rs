@@ -5,15 +5,21 @@
 //! - Leaves: the same, read again.
 //! - Always holds: (1) `state.json` is replaced whole, and synced before a commit that it tells of
 //!   is made, so one of its two marks is what the drives have; (2) the index lies beside it and is
-//!   at least as long as the marks say; (3) everything is removed when the shipment is complete.
+//!   at least as long as the marks say; (3) everything is removed when the shipment is complete;
+//!   (4) a process that uses the folder holds a lock on it, so a folder without `state.json` and
+//!   without a lock is what a process left that was killed before it packed: the next removes it.
 //!
 //! One folder a shipment: `list` (see [`super::frozen`]), `state.json`, `index`.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::frozen::sync_folder_of;
@@ -148,23 +154,98 @@ impl State {
 pub struct StateFolder {
     shipment: ShipmentId,
     path: PathBuf,
+    /// held until the last clone goes; none where the file system knows no locks
+    _lock: Option<Arc<File>>,
+}
+
+/// How often a folder that another process has just removed is made anew.
+const TRIES: usize = 16;
+
+/// How a lock was asked for.
+enum Lock {
+    Held(File),
+    Busy,
+    /// the file system knows none
+    None,
+}
+
+/// Locks a folder against other processes; the lock ends with the process, however that ends.
+fn lock(path: &Path) -> std::io::Result<Lock> {
+    let folder = File::open(path)?;
+    Ok(match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Lock::Held(folder),
+        Err(Errno::WOULDBLOCK) => Lock::Busy,
+        Err(_) => Lock::None,
+    })
+}
+
+/// Is this folder still the one at `path`?
+fn is_at(folder: &File, path: &Path) -> bool {
+    let id = |found: std::fs::Metadata| (found.dev(), found.ino());
+    match (folder.metadata(), std::fs::metadata(path)) {
+        (Ok(held), Ok(there)) => id(held) == id(there),
+        _ => false,
+    }
+}
+
+/// The shipments that have a folder here.
+fn shipments(folder: &Path) -> Result<Vec<ShipmentId>, HostError> {
+    let entries =
+        std::fs::read_dir(folder).map_err(|source| HostError::io("list", folder, source))?;
+    let id = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    Ok(entries.filter_map(Result::ok).filter_map(id).collect())
+}
+
+/// Removes what processes left that were killed before they packed.
+fn remove_orphans(folder: &Path) -> Result<(), HostError> {
+    for shipment in shipments(folder)? {
+        let path = folder.join(shipment.to_string());
+        let is_orphan = || !path.join(STATE).exists();
+        if !is_orphan() {
+            continue;
+        }
+        // Looked at again under the lock: it may just have been begun, or packed and removed.
+        let Ok(Lock::Held(held)) = lock(&path) else { continue };
+        if is_orphan() && is_at(&held, &path) {
+            for name in [LIST, INDEX, STATE] {
+                for name in [name.to_owned(), format!("{name}.part")] {
+                    let _ = std::fs::remove_file(path.join(name));
+                }
+            }
+            // Refused if anything else lies in it, which is not ours.
+            let _ = std::fs::remove_dir(&path);
+        }
+    }
+    Ok(())
 }
 
 impl StateFolder {
     /// Of this user's shipment; made if it is not there.
     pub fn of(shipment: ShipmentId) -> Result<Self, HostError> {
-        Self::within(&state_folder()?, shipment)
+        let folder = state_folder()?;
+        remove_orphans(&folder)?;
+        Self::within(&folder, shipment)
     }
 
     /// The same in another place than the user's.
     pub fn within(folder: &Path, shipment: ShipmentId) -> Result<Self, HostError> {
         let path = folder.join(shipment.to_string());
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)
-            .map_err(|source| HostError::io("create", &path, source))?;
-        Ok(Self { shipment, path })
+        let failed = |source| HostError::io("create", &path, source);
+        for _ in 0..TRIES {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed)?;
+            match lock(&path) {
+                Ok(Lock::Held(held)) if is_at(&held, &path) => {
+                    let lock = Some(Arc::new(held));
+                    return Ok(Self { shipment, path, _lock: lock });
+                }
+                Ok(Lock::None) => return Ok(Self { shipment, path, _lock: None }),
+                Ok(Lock::Busy) => break,
+                Ok(Lock::Held(_)) => {}
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(failed(e)),
+            }
+        }
+        Err(HostError::Busy { path })
     }
 
     /// The shipment.
@@ -175,13 +256,9 @@ impl StateFolder {
     /// The shipments in progress.
     pub fn all() -> Result<Vec<ShipmentId>, HostError> {
         let folder = state_folder()?;
-        let entries =
-            std::fs::read_dir(&folder).map_err(|source| HostError::io("list", &folder, source))?;
-        let with_state = |entry: std::fs::DirEntry| {
-            let id = entry.file_name().to_str()?.parse::<ShipmentId>().ok()?;
-            entry.path().join(STATE).is_file().then_some(id)
-        };
-        let mut found: Vec<_> = entries.filter_map(Result::ok).filter_map(with_state).collect();
+        remove_orphans(&folder)?;
+        let mut found = shipments(&folder)?;
+        found.retain(|id| folder.join(id.to_string()).join(STATE).is_file());
         found.sort();
         Ok(found)
     }
@@ -295,9 +372,33 @@ mod tests {
     }
 
     #[test]
+    fn what_a_killed_process_left_is_removed_and_what_a_living_one_uses_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = |id: u64, names: &[&str]| {
+            let path = dir.path().join(ShipmentId(id).to_string());
+            std::fs::create_dir(&path).unwrap();
+            names.iter().for_each(|name| std::fs::write(path.join(name), "").unwrap());
+            path
+        };
+        let gone = [made(1, &[LIST]), made(2, &["list.part", "state.json.part"]), made(3, &[])];
+        let stays = [made(4, &[LIST, STATE]), made(5, &["mine"])];
+        let living = StateFolder::within(dir.path(), ShipmentId(6)).unwrap();
+        std::fs::write(living.list_path(), "").unwrap();
+        remove_orphans(dir.path()).unwrap();
+        assert!(gone.iter().all(|path| !path.exists()));
+        assert!(stays.iter().all(|path| path.exists()) && living.list_path().exists());
+        let second = StateFolder::within(dir.path(), ShipmentId(6));
+        assert!(matches!(second, Err(HostError::Busy { .. })), "{second:?}");
+        let path = living.path().to_owned();
+        drop(living);
+        remove_orphans(dir.path()).unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
     fn what_was_saved_is_loaded() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = StateFolder { shipment: ShipmentId(7), path: dir.path().into() };
+        let folder = StateFolder::within(dir.path(), ShipmentId(7)).unwrap();
         let mut state = state();
         folder.save(&state).unwrap();
         assert_eq!(folder.load().unwrap(), state);
@@ -318,7 +419,7 @@ mod tests {
         state.version = 2;
         folder.save(&state).unwrap();
         assert!(matches!(folder.load(), Err(HostError::Damaged { .. })));
-        std::fs::write(dir.path().join(STATE), b"{").unwrap();
+        std::fs::write(folder.path().join(STATE), b"{").unwrap();
         assert!(matches!(folder.load(), Err(HostError::Damaged { .. })));
     }
 }

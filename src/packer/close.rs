@@ -56,7 +56,7 @@ pub fn close(
     let slot = |(i, drive): (usize, &super::SetDrive)| SlotLine {
         slot: Slot(i as u16 + 1),
         case: drive.case.clone(),
-        label: *blake3::hash(&labels[i]).as_bytes(),
+        label: Some(*blake3::hash(&labels[i]).as_bytes()),
     };
     let text = SetText {
         shipment: job.shipment,

@@ -77,6 +77,8 @@ pub struct Begin {
     pub before: Option<Hash>,
     /// drives of the set that are left out, by slot from 0
     pub left_out: Vec<usize>,
+    /// nothing more is packed: the set is closed as it is
+    pub close: bool,
 }
 
 /// What earlier runs have put on the drives of an unclosed set.
@@ -300,6 +302,10 @@ fn fill(
     monitor: &dyn Monitor,
 ) -> Result<(), PackError> {
     let (geometry, cursor) = (job.plan.geometry, &job.begin.cursor);
+    if job.begin.close {
+        let is_all = cursor.entries == list.count() && cursor.open.is_none();
+        return if is_all { Ok(()) } else { Err(PackError::Full) };
+    }
     let depth = 2 * rayon::current_num_threads() + 2;
     let worker = Worker::new(source, geometry.chunk_bytes, job.level, depth);
     let list_bytes = geometry.blocks.payload_bytes() / 4;

@@ -104,10 +104,7 @@ pub enum RoomError {
     #[error(transparent)]
     Place(#[from] PlaceError),
     /// There is too little room.
-    #[error(
-        "the dataset may need {needed} bytes of room, and under the rule the drives hold {holds}: \
-         {missing} bytes are missing"
-    )]
+    #[error("the dataset may need more room than the drives have under the rule")]
     TooLittle {
         /// bytes the dataset may need if nothing compresses
         needed: u64,

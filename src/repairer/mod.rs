@@ -8,6 +8,7 @@
 //!   the last write; (4) copies that are sound and differ are never chosen between without a root;
 //!   (5) memory: a few stripes, and what verify remembers too, some bytes for each damaged shard.
 
+pub mod closing;
 pub mod onto;
 pub mod origin;
 mod papers;

@@ -8,7 +8,7 @@ use super::papers::made_labels;
 use crate::drives::{Drive, DriveError};
 use crate::format::ids::Slot;
 use crate::format::label::{Label, MAX_LABEL_BYTES};
-use crate::format::set::SetText;
+use crate::format::set::{SetText, SlotLine};
 use crate::monitor::Monitor;
 use crate::sets::{FoundDrive, FoundSet};
 use std::sync::Arc;
@@ -91,7 +91,7 @@ pub fn place(
         }
         let case_of = |slot: Slot| {
             let line = text.and_then(|text| text.slots.iter().find(|s| s.slot == slot));
-            line.map(|line| line.case.clone())
+            line.and_then(SlotLine::known_case)
         };
         let same_case = |slot: &&Slot| case_of(**slot).is_none_or(|case| case == new.case);
         let slot =

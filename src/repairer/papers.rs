@@ -128,12 +128,12 @@ impl Papers<'_> {
             return None;
         }
         let line = self.text.and_then(|text| text.slots.iter().find(|s| s.slot == own.slot));
-        let Some(line) = line else {
+        let Some((line, named)) = line.and_then(|line| Some((line, line.label?))) else {
             // Nothing vouches for it: one that can be read stays.
             return Some(read.filter(is_own).unwrap_or_else(|| own.encode()));
         };
         let made = made_labels(self.set, own.slot, &line.case, self.text);
-        let is_it = |label: &Label| blake3::hash(&label.encode()).as_bytes() == &line.label;
+        let is_it = |label: &Label| blake3::hash(&label.encode()).as_bytes() == &named;
         let right = made.iter().find(|label| is_it(label)).map(Label::encode);
         // A label that is not what set.txt says is better than none.
         right.or_else(|| (!read.as_ref().is_some_and(is_own)).then(|| own.encode()))
@@ -217,7 +217,8 @@ pub fn put(drive: &dyn Drive, place: &str, bytes: &[u8]) -> Result<(), DriveErro
 /// The labels that a slot may have had, made from each that can be read on the set's drives; those
 /// that set.txt names come first. Labels of a set differ in slot and case only.
 pub fn made_labels(set: &FoundSet, slot: Slot, case: &str, text: Option<&SetText>) -> Vec<Label> {
-    let named = text.and_then(|text| text.slots.iter().find(|s| s.slot == slot)).map(|s| s.label);
+    let named =
+        text.and_then(|text| text.slots.iter().find(|s| s.slot == slot)).and_then(|s| s.label);
     let mut made: Vec<Label> = Vec::new();
     for (_, _, bytes) in set.copies("label.json", MAX_LABEL_BYTES) {
         let label = bytes.ok().and_then(|bytes| Label::decode(&bytes).ok());

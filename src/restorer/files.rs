@@ -69,7 +69,7 @@ impl<'a> Files<'a> {
             settled: Vec::new(),
             cursor,
             last_checkpoint: Instant::now(),
-            runs_on: open.set.set_text(&Recording::default()).is_some_and(|text| !text.last),
+            runs_on: further_sets(open).unwrap_or(options.later_sets),
             void: None,
             pools: Pools::default(),
             lacking: BTreeSet::new(),
@@ -389,6 +389,11 @@ impl<'a> Files<'a> {
         self.restored.already = self.already.load(Ordering::Relaxed);
         Ok(self.lacking)
     }
+}
+
+/// Has the shipment further sets, if the set knows?
+fn further_sets(open: &OpenSet) -> Option<bool> {
+    open.set.set_text(&Recording::default())?.further_sets()
 }
 
 fn cursor_name(open: &OpenSet) -> String {

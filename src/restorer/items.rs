@@ -6,6 +6,7 @@ use crate::catalog::CatalogReader;
 use crate::format::ids::{Slot, StripeId};
 use crate::format::list::{self, Item};
 use crate::format::record::StripeRecord;
+use crate::format::set::SetText;
 use crate::format::shard::{Blocks, TRAILER_BYTES, Trailer};
 use crate::keys::run::StripeShape;
 use crate::monitor::{Monitor, Problem, ProblemKind};
@@ -31,12 +32,18 @@ pub struct CatalogItems<'a> {
 }
 
 impl<'a> CatalogItems<'a> {
-    /// Opens the catalog of a closed set; none if the set is not closed or no copy of its index is
-    /// sound.
+    /// Opens the catalog: its index, or, in a set that was closed without one or is not closed, the
+    /// parts that its records name. None if no copy of one of these is sound.
     pub fn open(open: &'a OpenSet, monitor: &'a dyn Monitor) -> Option<Self> {
-        let text = open.set.set_text(monitor)?;
-        let closing = text.runs.last()?.run;
-        match CatalogReader::open(open.set, open.keys, closing) {
+        let text = open.set.set_text(monitor);
+        let reader = match text.as_ref().and_then(SetText::index) {
+            Some(index) => CatalogReader::open(open.set, open.keys, index.run),
+            None => {
+                let parts = open.book.parts().map(|(run, part)| (run, part.number));
+                CatalogReader::without_index(open.set, open.keys, parts)
+            }
+        };
+        match reader {
             Ok(reader) => Some(Self { reader, frame: 0, damaged: false, monitor }),
             Err(e) => {
                 let subject = format!("set {}", open.set.name());

@@ -31,7 +31,7 @@ pub mod write;
 use crate::destination::{Destination, DestinationError};
 use crate::format::ids::{RunId, Slot, StripeId};
 use crate::keys::RunKey;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Recording};
 use crate::sets::fetch::{Fetcher, RawStripe};
 use crate::sets::{Book, FoundSet};
 use batch::{Batch, Batcher};
@@ -63,6 +63,8 @@ pub struct RestoreOptions {
     pub resumed: bool,
     /// the shipment has other sets that are not restored yet
     pub more_sets: bool,
+    /// sets after this one are known, whatever its set.txt says
+    pub later_sets: bool,
 }
 
 /// Why a restore stopped.
@@ -99,6 +101,8 @@ pub struct Restored {
     pub packed_badly: u64,
     /// the catalog could not be read; the lists in the shards were used
     pub from_lists: bool,
+    /// a set was never closed, or closed from its drives alone: nobody knows if more was to follow
+    pub end_unknown: bool,
     /// it was stopped before its end
     pub stopped: bool,
 }
@@ -116,6 +120,7 @@ impl Restored {
         self.metadata_problems += other.metadata_problems;
         self.packed_badly += other.packed_badly;
         self.from_lists |= other.from_lists;
+        self.end_unknown |= other.end_unknown;
         self.stopped |= other.stopped;
     }
 
@@ -132,7 +137,8 @@ pub fn restore(
     options: RestoreOptions,
     monitor: &dyn Monitor,
 ) -> Result<Restored, RestoreError> {
-    let mut restored = Restored::default();
+    let end_unknown = note_end(open, monitor);
+    let mut restored = Restored { end_unknown, ..Restored::default() };
     let mut options = options;
     let output = Output::Folder(destination);
     if let Some(mut from_catalog) = items::CatalogItems::open(open, monitor) {
@@ -151,14 +157,10 @@ pub fn restore(
         }
         // What was restored so far stays; the lists say the same and more.
         options.resumed = true;
-        restored = Restored::default();
+        restored = Restored { end_unknown, ..Restored::default() };
     }
     restored.from_lists = true;
-    monitor.note(if open.set.set_text(monitor).is_some() {
-        "the catalog is not readable; going by the lists in the shards"
-    } else {
-        "the set was never closed, so there may have been more; going by the lists in the shards"
-    });
+    monitor.note("the catalog is not readable; going by the lists in the shards");
     let mut from_lists = items::ListItems::new(open, monitor);
     let lacking = pass(open, &mut from_lists, output, options, &mut restored, monitor)?;
     if restored.stopped {
@@ -171,6 +173,20 @@ pub fn restore(
     let mut again = items::ListItems::new(open, monitor);
     finish::finish(&mut again, open.set.set, destination, options, &mut restored, monitor)?;
     Ok(restored)
+}
+
+/// Says so, and gives true, if nothing tells whether more of the dataset was to follow.
+fn note_end(open: &OpenSet, monitor: &dyn Monitor) -> bool {
+    let text = open.set.set_text(&Recording::default());
+    match text.map(|text| text.further_sets()) {
+        None => monitor.note("the set was never closed, so there may have been more"),
+        Some(None) => monitor.note(
+            "the set was closed from its drives alone: it cannot tell whether more of the dataset \
+             was to follow",
+        ),
+        Some(Some(_)) => return false,
+    }
+    true
 }
 
 /// A batch whose blocks were read.

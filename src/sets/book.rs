@@ -109,8 +109,14 @@ impl Book {
     pub fn open_trusted(set: &FoundSet, trust: &Trust, monitor: &dyn Monitor) -> Self {
         let mut by_run: BTreeMap<RunId, Vec<(SoundFile, Vec<RecordFacts>)>> = BTreeMap::new();
         let mut gaps = false;
+        let text = set.set_text(&Recording::default());
         for name in set.names("records") {
             let Some((run, number)) = parse_name(&name) else { continue };
+            if text.as_ref().is_some_and(|text| text.leaves_out(run, number)) {
+                let set = set.name();
+                monitor.note(&format!("set {set} was closed without records/{name}: left aside"));
+                continue;
+            }
             match sound_copy(set, run, number, trust, monitor) {
                 Some(found) => by_run.entry(run).or_default().push(found),
                 None => {

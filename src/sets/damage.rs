@@ -154,6 +154,7 @@ impl Damage {
             let worst = self.worst_column(record);
             if worst > record.m as usize && !self.can_be_mended(book, record) {
                 verdict.beyond.push(record.id);
+                verdict.lacking = verdict.lacking.max(worst - record.m as usize);
                 for shard in record.shards.iter().filter(|s| self.lost.contains(&s.slot)) {
                     verdict.would_help.insert(shard.slot);
                 }
@@ -192,6 +193,8 @@ pub struct Verdict {
     pub beyond: Vec<StripeId>,
     /// drives not here that hold shards of those
     pub would_help: BTreeSet<Slot>,
+    /// how many of those at least
+    pub lacking: usize,
     /// how many more shards any stripe can lose and still be restored
     pub least_spare: Option<usize>,
     /// records are missing

@@ -14,7 +14,7 @@ use crate::format::ids::{SetNumber, ShipmentId, Slot, set_folder, shard_path};
 use crate::format::label::{Label, MAX_LABEL_BYTES, WHAT};
 use crate::format::list::Hash;
 use crate::format::record::{self, RecordFileHeader, StripeRecord};
-use crate::format::set::SetText;
+use crate::format::set::{SetText, SlotLine};
 use crate::format::{FORMAT_VERSION, FormatError};
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use std::collections::{BTreeMap, BTreeSet};
@@ -207,7 +207,7 @@ impl Claims {
     /// Does set.txt name this label, as that of its slot?
     fn is_confirmed(&self, (label, hash): &(Label, Hash)) -> bool {
         let slots = self.text.iter().flat_map(|text| &text.slots);
-        slots.into_iter().any(|s| s.slot == label.slot && s.label == *hash)
+        slots.into_iter().any(|s| s.slot == label.slot && s.label == Some(*hash))
     }
 
     /// What is the same on all drives of the set, in a label of no slot.
@@ -272,7 +272,7 @@ impl Claims {
         let own = own.filter(|label| label.slot == slot);
         let case = || {
             let line = self.text.iter().flat_map(|text| &text.slots).find(|s| s.slot == slot);
-            line.map(|s| s.case.clone())
+            line.and_then(SlotLine::known_case)
         };
         Label {
             slot,

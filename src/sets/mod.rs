@@ -18,6 +18,7 @@ pub mod open;
 pub mod papers;
 mod peel;
 pub mod tidy;
+pub mod together;
 
 pub use book::Book;
 pub use open::{FoundDrive, FoundSet};

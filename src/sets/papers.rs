@@ -68,7 +68,7 @@ pub fn committed_files(book: &Book) -> Vec<(String, Hash)> {
 pub fn expected(slot: Slot, book: &Book, text: Option<&SetText>) -> Vec<(String, Hash)> {
     let mut expected: Vec<(String, Hash)> = Vec::new();
     let line = text.and_then(|text| text.slots.iter().find(|s| s.slot == slot));
-    expected.extend(line.map(|line| ("label.json".into(), line.label)));
+    expected.extend(line.and_then(|line| Some(("label.json".into(), line.label?))));
     expected.extend(committed_files(book));
     if let Some(text) = text {
         let named: BTreeSet<String> = expected.iter().map(|(path, _)| path.clone()).collect();

@@ -39,6 +39,27 @@ pub fn remove_litter(set: &FoundSet, book: &Book, begun: &[RunId], monitor: &dyn
     }
 }
 
+/// How many files lie on a drive that look like ours and that no record names. Without the packing
+/// machine's state nothing proves that no record on an absent drive names them: they are left.
+pub fn count_litter(set: &FoundSet, book: &Book, found: &FoundDrive) -> u64 {
+    let stripes: HashSet<StripeId> = book.stripes().iter().copied().collect();
+    let list = |folder: &str| found.drive.list(&format!("{}/{folder}", set.folder));
+    let names = |folder: &str| list(folder).unwrap_or_default();
+    let is_litter = |name: &String| stripe_of(name).is_some_and(|id| !stripes.contains(&id));
+    let groups = names("shards").into_iter();
+    let shards: usize = groups
+        .map(|group| {
+            names(&format!("shards/{group}")).iter().filter(|name| is_litter(name)).count()
+        })
+        .sum();
+    let parts: HashSet<String> = book.parts().map(|(run, p)| part_path(run, p.number)).collect();
+    let unnamed = |name: &&String| {
+        is_temporary(name) || has_ending(name, "cat") && !parts.contains(&format!("catalog/{name}"))
+    };
+    let rest = [names("records"), names("catalog")].concat();
+    (shards + rest.iter().filter(unnamed).count()) as u64
+}
+
 fn report(found: &FoundDrive, e: &DriveError, monitor: &dyn Monitor) {
     monitor.problem(Problem::new(ProblemKind::Drive, found.drive.name(), chain(e)));
 }

@@ -9,5 +9,6 @@ pub mod open;
 pub mod pack;
 pub mod repair;
 pub mod restore;
+pub mod restoring;
 pub mod status;
 pub mod verify;

@@ -7,7 +7,7 @@ use crate::format::ids::{RunId, ShipmentId, key_path};
 use crate::format::record::RecordIn;
 use crate::keys::RunKey;
 use crate::keys::recipients::{Identities, KeyError};
-use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use crate::sets::open::{self, HOLDALL};
 use crate::sets::{Book, FoundSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -130,6 +130,11 @@ pub fn sets(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FoundSet>, O
         return Err(OpenError::NoSet { searched });
     }
     Ok(found)
+}
+
+/// The sets on these drives, perhaps none.
+pub fn found(paths: &[PathBuf]) -> Result<Vec<FoundSet>, OpenError> {
+    Ok(open::find(&drives(paths)?, &Recording::default()))
 }
 
 /// The sets on these drives, which must be of one shipment.

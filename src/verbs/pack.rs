@@ -1,5 +1,6 @@
 //! `pack`: scan, plan, pack, close, read back; and going on with further sets, or after a crash.
 
+mod closing;
 mod drives;
 mod go_on;
 mod read_back;
@@ -25,7 +26,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
-pub use go_on::{GoOn, go_on, go_on_with};
+pub use closing::{CloseError, CloseOptions, Closed, Closing, close};
+pub use go_on::{GoOn, Rest, Unproven, go_on, go_on_with};
 
 /// What to pack and how.
 pub struct PackOptions {
@@ -137,6 +139,13 @@ pub enum PackJobError {
     Pack(#[from] PackError),
 }
 
+impl PackJobError {
+    /// Is another process at work on the shipment?
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Host(HostError::Busy { .. }))
+    }
+}
+
 /// A plan that is ready to be carried out.
 pub struct Prepared<'a> {
     entropy: &'a dyn Entropy,
@@ -171,9 +180,16 @@ pub struct PackOutcome {
     pub set: SetNumber,
     /// bytes of the dataset that wait for further sets
     pub left_bytes: u64,
+    /// it was closed before its drives were full
+    pub early: bool,
 }
 
 impl PackOutcome {
+    /// Was the read-back stopped before its end? The set is closed all the same.
+    pub fn read_back_stopped(&self) -> bool {
+        self.reports.iter().flatten().any(|r| r.stopped)
+    }
+
     /// Is everything written and proven?
     pub fn is_proven(&self) -> bool {
         let good = |r: &Option<DriveReport>| {
@@ -343,6 +359,7 @@ impl Prepared<'_> {
         } else {
             (Vec::new(), None)
         };
+        let early = job.begin.close;
         let left_bytes =
             if packed.full { total.saturating_sub(packed.cursor.bytes).max(1) } else { 0 };
         let mut state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -353,7 +370,7 @@ impl Prepared<'_> {
             self.folder.remove()?;
         }
         let set = self.set;
-        Ok(PackOutcome { shipment, packed, reports, verdict, set, left_bytes })
+        Ok(PackOutcome { shipment, packed, reports, verdict, set, left_bytes, early })
     }
 
     /// The state of the set when this run begins.

@@ -1,10 +1,12 @@
 //! `restore`: from whatever drives are here to a folder.
 
 use super::open::{self, OpenError};
+use super::restoring::Seen;
 use crate::destination::{Destination, DestinationError, Opened};
 use crate::drives::{Drive, DriveError, LocalDrive};
 use crate::format::ids::SetNumber;
 use crate::format::list::shown_path;
+use crate::format::set::SlotLine;
 use crate::keys::recipients::Identities;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use crate::restorer::stage;
@@ -88,10 +90,10 @@ pub struct RestoreOutcome {
 
 /// What is kept of a set that is restored.
 #[derive(Serialize, Deserialize)]
-struct Done {
+pub(super) struct Done {
     /// it is the shipment's last
-    last: bool,
-    entries: u64,
+    pub last: bool,
+    pub entries: u64,
 }
 
 fn done_name(set: SetNumber) -> String {
@@ -100,14 +102,21 @@ fn done_name(set: SetNumber) -> String {
 
 /// The sets that are restored, by number.
 fn done(destination: &Destination) -> Result<BTreeMap<u32, Done>, DestinationError> {
-    let mut done = BTreeMap::new();
+    let mut states = Vec::new();
     for name in destination.state_names("done-")? {
-        let number = name.strip_prefix("done-").and_then(|n| n.parse().ok());
         let bytes = destination.load_state(&name)?;
-        let facts = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        done.extend(number.zip(facts));
+        states.extend(bytes.map(|bytes| (name, bytes)));
     }
-    Ok(done)
+    Ok(decode_done(states))
+}
+
+/// The same from names and bytes of the states.
+pub(super) fn decode_done(states: Vec<(String, Vec<u8>)>) -> BTreeMap<u32, Done> {
+    let one = |(name, bytes): (String, Vec<u8>)| {
+        let number = name.strip_prefix("done-")?.parse().ok()?;
+        Some((number, serde_json::from_slice(&bytes).ok()?))
+    };
+    states.into_iter().filter_map(one).collect()
 }
 
 /// The sets that are not restored yet. None after the last that is known, if that is not the
@@ -171,7 +180,7 @@ pub fn restore_sets(
         note_missing(set, book, &mut outcome, monitor);
         let open_set = OpenSet { set, book, keys };
         let text = set.set_text(&Recording::default());
-        let last = text.is_none_or(|text| text.last);
+        let last = text.and_then(|text| text.further_sets()) != Some(true);
         let others: Vec<_> = awaited(&before, &here)
             .into_iter()
             .filter(|awaited| *awaited != set.set.to_string())
@@ -181,9 +190,19 @@ pub fn restore_sets(
             salvage: job.salvage,
             resumed,
             more_sets: !others.is_empty() || !last,
+            later_sets: before.keys().chain(here.iter().map(|s| &s.0)).any(|s| *s > set.set.0),
         };
+        let mut seen = Seen::begin(set, book);
+        seen.save(&destination, set.set).map_err(destination_error)?;
         let restored = restorer::restore(&open_set, &destination, options, monitor)
             .map_err(|source| RestoreJobError::Restore { path: job.to.clone(), source })?;
+        seen = Seen {
+            ended: !restored.stopped,
+            waiting: restored.waiting,
+            lost: restored.lost,
+            ..seen
+        };
+        seen.save(&destination, set.set).map_err(destination_error)?;
         if restored.is_complete() {
             let entries = restored.entries + restored.already;
             let bytes = serde_json::to_vec(&Done { last, entries }).unwrap_or_default();
@@ -206,7 +225,7 @@ pub fn restore_sets(
 fn note_missing(set: &FoundSet, book: &Book, outcome: &mut RestoreOutcome, monitor: &dyn Monitor) {
     let cases = set.set_text(monitor).map(|t| t.slots).unwrap_or_default();
     for slot in set.missing_slots() {
-        let case = cases.iter().find(|s| s.slot == slot).map(|s| s.case.clone());
+        let case = cases.iter().find(|s| s.slot == slot).and_then(SlotLine::known_case);
         outcome.missing.push((set.name(), slot.0, case));
     }
     outcome.gaps |= book.gaps;

@@ -6,8 +6,22 @@ use crate::format::ids::Slot;
 use crate::monitor::Monitor;
 use crate::sets::Book;
 use crate::sets::damage::{Verdict, absent};
+use crate::sets::together::{Together, together};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// What a set says of its own end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// it was never closed
+    Open,
+    /// it was closed from its drives alone: nobody knew if more was to follow
+    Unknown,
+    /// the shipment has further sets
+    Further,
+    /// it is the last of its shipment
+    Last,
+}
 
 /// What is here of one set.
 pub struct SetStatus {
@@ -26,9 +40,11 @@ pub struct SetStatus {
     /// slot and case (if set.txt tells it) of those that are not
     pub missing: Vec<(Slot, Option<String>)>,
     /// was the set closed, and is it the last of its shipment
-    pub closed: Option<bool>,
+    pub end: End,
     /// can it be restored
     pub verdict: Verdict,
+    /// which drives have to be attached together
+    pub together: Vec<Together>,
     /// bytes of shards in the set
     pub bytes: u64,
 }
@@ -47,7 +63,7 @@ pub fn status(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<SetStatus>
         });
         let mut cases: BTreeMap<Slot, String> = BTreeMap::new();
         if let Some(text) = &text {
-            cases.extend(text.slots.iter().map(|s| (s.slot, s.case.clone())));
+            cases.extend(text.slots.iter().filter_map(|s| Some((s.slot, s.known_case()?))));
         }
         let label = set.label();
         out.push(SetStatus {
@@ -61,8 +77,14 @@ pub fn status(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<SetStatus>
                 .map(|d| (d.label.slot, d.label.case.clone(), d.drive.name().to_string()))
                 .collect(),
             missing: set.missing_slots().into_iter().map(|s| (s, cases.get(&s).cloned())).collect(),
-            closed: text.map(|t| t.last),
+            end: match text.map(|t| t.further_sets()) {
+                None => End::Open,
+                Some(None) => End::Unknown,
+                Some(Some(true)) => End::Further,
+                Some(Some(false)) => End::Last,
+            },
             verdict: absent(set).judge(&book, monitor),
+            together: together(&book, &absent(set).lost, monitor),
             bytes,
         });
     }

@@ -2,7 +2,7 @@
 //! [`super::decode`].)
 
 use super::open::{self, OpenError};
-use crate::drives::{self, ReadMode};
+use crate::drives::{self, Level, ReadMode};
 use crate::format::ids::Slot;
 use crate::format::set::SetText;
 use crate::monitor::{Monitor, Phase};
@@ -61,6 +61,14 @@ impl SetOutcome {
             && self.is_restorable()
             && self.drives.iter().all(whole)
             && self.decoded.as_ref().is_none_or(decoded)
+    }
+
+    /// Was everything that is here read past the caches, and is it as it was written?
+    pub fn is_proven(&self) -> bool {
+        let good = |d: &DriveOutcome| {
+            d.report.is_whole() && d.bad_papers == 0 && d.report.level >= Level::Dropped
+        };
+        self.root.is_some() && self.drives.iter().all(good)
     }
 
     /// Can everything be restored from the drives that are here? Not known, and so no, if it was

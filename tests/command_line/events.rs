@@ -104,7 +104,9 @@ fn every_event_is_documented_with_all_its_fields() {
     run(with(&["verify", "--json"], &paths[1..])).expect(1);
     let to = shipment.new_destination();
     run(shipment.restore_arguments(&shipment.paths()[1..], &to, &[])).expect(4);
+    run(with(&["status", "--json", "--to", to.to_str().unwrap()], &paths[1..])).expect(4);
     run(with(&["repair", "--json"], &paths)).expect(0);
+    run(with(&["pack", "--json", "--close"], &paths)).expect(0);
     let other = shipment.path().join("other.key");
     run(with(&["keygen", "--json", "-o", other.to_str().unwrap()], &[])).expect(0);
     run(with(&["keygen", "--json"], &[])).expect(0);

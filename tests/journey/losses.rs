@@ -15,10 +15,20 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use tempfile::TempDir;
 
-const GIVE_UP: RestoreOptions =
-    RestoreOptions { give_up: true, salvage: false, resumed: false, more_sets: false };
-const SALVAGE: RestoreOptions =
-    RestoreOptions { give_up: true, salvage: true, resumed: false, more_sets: false };
+const GIVE_UP: RestoreOptions = RestoreOptions {
+    give_up: true,
+    salvage: false,
+    resumed: false,
+    more_sets: false,
+    later_sets: false,
+};
+const SALVAGE: RestoreOptions = RestoreOptions {
+    give_up: true,
+    salvage: true,
+    resumed: false,
+    more_sets: false,
+    later_sets: false,
+};
 const CAPACITY: u64 = 64 << 20;
 
 /// A packed set, what was packed, and what its records and lists say.

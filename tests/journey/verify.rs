@@ -251,6 +251,6 @@ fn the_program_restores_from_a_drive_without_labels() {
     let decoded = shipment.run(["verify", "--json", "-i", key, &drive]).expect(3).event("decoded");
     assert_eq!(decoded["complete"], true);
     let to = shipment.new_destination();
-    shipment.restore(&shipment.paths(), &to, &[]).expect(0);
+    shipment.restore(&shipment.paths(), &to, &[]).expect(3);
     Snapshot::of(&shipment.source).assert_equal(&Snapshot::of(&to));
 }

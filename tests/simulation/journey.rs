@@ -337,7 +337,7 @@ impl Journey {
         let survive = Some(self.rounds.last().unwrap().survive);
         let prepared = if let Some(shipment) = in_progress {
             let folder = StateFolder::within(&host, shipment)?;
-            let options = GoOn { recipients: None, survive };
+            let options = GoOn { recipients: None, survive, close: false };
             match pack::go_on_with(opened, folder, options, &self.entropy, monitor)? {
                 Some(prepared) => prepared,
                 None => return Ok(None),

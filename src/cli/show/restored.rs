@@ -81,11 +81,22 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
             let _ = writeln!(t, "  set {set}  slot {slot:>3}  case {case}");
         }
     }
+    if r.waiting > 0 || !outcome.awaited.is_empty() && !outcome.given_up {
+        let to = to.display().to_string();
+        let quoted = shlex::try_quote(&to).unwrap_or_default();
+        let to = shown_text(&quoted);
+        let _ = writeln!(t, "holdall status --to {to} says at any time what waits for what.");
+    }
     if r.lost > 0 {
         let _ = writeln!(
             t,
             "{} cannot be restored; the first are listed above, all with --missing FILE.",
             some(r.lost, "file")
+        );
+    }
+    if r.end_unknown {
+        t.push_str(
+            "Nothing tells whether more of the dataset was to follow: see the note above.\n",
         );
     }
     if r.stopped {
@@ -111,6 +122,7 @@ pub fn restored_json(outcome: &RestoreOutcome) -> Value {
         "metadata_problems": r.metadata_problems,
         "packed_badly": r.packed_badly,
         "from_lists": r.from_lists,
+        "end_unknown": r.end_unknown,
         "missing": outcome.missing.iter().map(|(set, slot, case)| json!({
             "set": set, "slot": slot, "case": case,
         })).collect::<Vec<_>>(),

@@ -9,13 +9,13 @@
 //!   name is one of ours and no record names it; (4) a set is closed when the state says so, which
 //!   is after its read-back: what a closing that was broken off has written is written anew.
 
+use super::read_back::{is_unproven, prove};
 use super::{PackJobError, Prepared, drives};
 use crate::dataset::Source;
-use crate::drives::AbsentDrive;
+use crate::drives::{AbsentDrive, Drive, LocalDrive};
 use crate::entropy::Entropy;
-use crate::format::ids::{RunId, SetNumber, ShipmentId, Slot, set_folder};
-use crate::format::record::PartRecord;
-use crate::format::set::PartLine;
+use crate::format::ids::{SetNumber, ShipmentId, Slot, set_folder};
+use crate::format::set::{RunLine, SetText};
 use crate::host::state::{Mark, State, StateFolder, UnclosedSet};
 use crate::keys::recipients::Recipients;
 use crate::monitor::{Monitor, Recording};
@@ -23,9 +23,11 @@ use crate::packer::{Begin, Earlier, SetDrive};
 use crate::plan::place::{Placement, Room};
 use crate::plan::room::{Geometry, Need};
 use crate::plan::survive::Survive;
+use crate::repairer::closing::part_line;
 use crate::sets::open;
 use crate::sets::papers::committed_files;
 use crate::sets::{Book, FoundDrive, FoundSet, tidy};
+use crate::verbs::verify::SetOutcome;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,21 +37,79 @@ pub struct GoOn {
     pub recipients: Option<Recipients>,
     /// the rule of a new set; none: what was asked for at first
     pub survive: Option<Survive>,
+    /// nothing more is packed: the unclosed set is closed as it is
+    pub close: bool,
 }
 
-/// Plans what is left of a shipment, with these drives by case and path; none if nothing is left.
-/// The shipment need not be named if only one is in progress.
+/// What is left to do.
+pub enum Rest<'a> {
+    /// a set to be packed, or packed to its end
+    Pack(Box<Prepared<'a>>),
+    /// a closed set whose read-back was stopped: it is done again
+    Prove(Box<Unproven<'a>>),
+    /// nothing
+    Nothing,
+}
+
+/// A closed set whose read-back was stopped.
+pub struct Unproven<'a> {
+    set: FoundSet,
+    entropy: &'a dyn Entropy,
+}
+
+impl Unproven<'_> {
+    /// The set's name.
+    pub fn name(&self) -> String {
+        self.set.name()
+    }
+
+    /// Reads it back.
+    pub fn run(self, monitor: &dyn Monitor) -> SetOutcome {
+        prove(&self.set, self.entropy, monitor)
+    }
+}
+
+/// Plans what is left of a shipment, with these drives by case and path. The shipment need not be
+/// named if only one is in progress. Drives with a closed set whose read-back was stopped are read
+/// back first.
 pub fn go_on<'a>(
     shipment: Option<ShipmentId>,
     drives: &[(String, PathBuf)],
     options: GoOn,
     entropy: &'a dyn Entropy,
     monitor: &dyn Monitor,
-) -> Result<Option<Prepared<'a>>, PackJobError> {
-    let Some(folder) = folder_of(shipment)? else { return Ok(None) };
-    drives::check_apart(Path::new(&folder.load()?.asked.source), drives)?;
+) -> Result<Rest<'a>, PackJobError> {
+    // Of a shipment that is complete nothing is remembered here; its drives may still be unproven.
+    let folder = folder_of(shipment);
+    let in_progress = folder.as_ref().ok().and_then(Option::as_ref);
+    let state = in_progress.map(StateFolder::load).transpose()?;
+    if let Some(set) = unproven(drives, shipment, state.as_ref())? {
+        return Ok(Rest::Prove(Box::new(Unproven { set, entropy })));
+    }
+    let Some((folder, state)) = folder?.zip(state) else { return Ok(Rest::Nothing) };
+    drives::check_apart(Path::new(&state.asked.source), drives)?;
     let opened = drives::open_drives(drives, monitor)?;
-    go_on_with(opened, folder, options, entropy, monitor)
+    let rest = go_on_with(opened, folder, options, entropy, monitor)?;
+    Ok(rest.map_or(Rest::Nothing, |prepared| Rest::Pack(Box::new(prepared))))
+}
+
+/// A closed set on these drives, of this shipment, whose read-back was stopped. That the last set
+/// of a shipment was closed this machine does not remember; its drives do.
+fn unproven(
+    paths: &[(String, PathBuf)],
+    shipment: Option<ShipmentId>,
+    state: Option<&State>,
+) -> Result<Option<FoundSet>, PackJobError> {
+    let mut opened: Vec<Arc<dyn Drive>> = Vec::new();
+    for (_, path) in paths {
+        let failed = |source| PackJobError::Drive { path: path.clone(), source };
+        opened.push(Arc::new(LocalDrive::open(path).map_err(failed)?));
+    }
+    let mut found = open::find(&opened, &Recording::default());
+    let meant = shipment.or(state.map(|state| state.shipment));
+    let in_progress = state.and_then(|state| state.unclosed.as_ref()).map(|set| set.number);
+    found.retain(|set| meant.is_none_or(|id| id == set.shipment) && Some(set.set) != in_progress);
+    Ok(found.into_iter().find(is_unproven))
 }
 
 /// The same with drives that are open, and the state in this folder.
@@ -63,10 +123,16 @@ pub fn go_on_with<'a>(
     let mut state = folder.load()?;
     let list = folder.list()?;
     let found = found_sets(&opened, &state, monitor);
-    let begun = match state.unclosed.clone() {
+    let mut begun = match state.unclosed.clone() {
         Some(unclosed) => resume(&folder, &mut state, &unclosed, (&found, opened.len()), monitor)?,
         None => None,
     };
+    if let Some(begun) = &mut begun {
+        begun.begin.close = options.close;
+    } else if options.close {
+        folder.save(&state)?;
+        return Ok(None); // there is nothing to close
+    }
     if list.count() == state.cursor.entries && state.unclosed.is_none() {
         folder.remove()?;
         return Ok(None);
@@ -208,6 +274,9 @@ fn resume(
     if text.is_some_and(|text| !text.runs.iter().all(|run| unclosed.begun.contains(&run.run))) {
         return Err(refuse("it was closed by another machine".into()));
     }
+    if let Some(text) = set.set_text(monitor).filter(|text| text.index().is_none()) {
+        return closed_elsewhere(folder, state, unclosed, (&text, &mark), refuse);
+    }
     // Nothing is touched if it cannot be gone on with: what no record here names, one on a drive that
     // is not here may.
     let absent = here < unclosed.cases.len();
@@ -233,11 +302,40 @@ fn resume(
     };
     let (drives, left_out) = slots(set, &resumed, &agreeing);
     let index = folder.load_index(&mark)?;
-    let earlier = Earlier { runs, parts: parts(&book), index, files: committed_files(&book) };
-    let begin =
-        Begin { cursor: mark.cursor, earlier: Some(earlier), before: state.before, left_out };
+    let earlier = Earlier {
+        runs,
+        parts: book.parts().map(part_line).collect(),
+        index,
+        files: committed_files(&book),
+    };
+    let begin = Begin {
+        cursor: mark.cursor,
+        earlier: Some(earlier),
+        before: state.before,
+        left_out,
+        close: false,
+    };
     state.unclosed = Some(resumed.clone());
     Ok(Some(Begun { set: resumed, drives, begin, closing_bytes }))
+}
+
+/// The set was closed early from its drives alone: what this machine has packed of it is in it, or
+/// it cannot be told what is.
+fn closed_elsewhere(
+    folder: &StateFolder,
+    state: &mut State,
+    unclosed: &UnclosedSet,
+    (text, mark): (&SetText, &Mark),
+    refuse: impl Fn(String) -> PackJobError,
+) -> Result<Option<Begun>, PackJobError> {
+    let line = |run: &RunLine| (run.run, run.last);
+    let run = mark.run.as_ref().or(unclosed.runs.last());
+    if text.runs.last().map(line) != run.map(line) {
+        return Err(refuse("it was closed early, without the last that this machine wrote".into()));
+    }
+    state.closed(&mark.cursor, text.root());
+    folder.save(state)?;
+    Ok(None)
 }
 
 /// Can the set's rule be kept with the drives that are here?
@@ -284,15 +382,4 @@ fn slots(set: &FoundSet, unclosed: &UnclosedSet, agreeing: &[Slot]) -> (Vec<SetD
     };
     let drives = unclosed.cases.iter().enumerate().map(drive).collect();
     (drives, left_out)
-}
-
-/// The catalog parts that the records name.
-fn parts(book: &Book) -> Vec<PartLine> {
-    let line = |(run, part): (RunId, &PartRecord)| PartLine {
-        run,
-        part: part.number,
-        bytes: part.blocks.file_bytes() as u64,
-        root: part.root,
-    };
-    book.parts().map(line).collect()
 }

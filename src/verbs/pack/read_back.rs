@@ -1,14 +1,18 @@
 //! The read-back: every shard and paper of a closed set from the medium, drives in parallel.
 
 use crate::drives::{self, Drive, Level, ReadMode};
+use crate::entropy::Entropy;
+use crate::format::ids::RunId;
 use crate::format::label::Label;
-use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
+use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use crate::packer::{Packed, SetDrive, SetJob, close};
 use crate::sets::check::{DriveReport, check_drive};
 use crate::sets::damage::{Damage, Verdict};
 use crate::sets::open::FoundDrive;
 use crate::sets::papers::{check_papers, key_files};
 use crate::sets::{Book, FoundSet};
+use crate::verbs::verify::{SetOutcome, verify_set};
+use serde_json::Value;
 
 /// Reads every shard back from the medium, and notes on each drive how that went.
 pub(super) fn read_back(
@@ -44,6 +48,7 @@ pub(super) fn read_back(
     let mut by_slot: Vec<Option<DriveReport>> = vec![None; job.drives.len()];
     let mut damage =
         Damage { lost: set.missing_slots().into_iter().collect(), ..Damage::default() };
+    let note = Note { folder: &set.folder, run: job.run, time: job.entropy.now() };
     for (found, report) in set.drives.iter().zip(reports) {
         for (stripe, index, bad) in &report.bad {
             damage.add(*stripe, *index, bad.clone());
@@ -51,12 +56,8 @@ pub(super) fn read_back(
         if report.vanished {
             damage.lost.insert(found.label.slot);
         }
-        if report.is_whole() && report.level < Level::Dropped {
-            let detail = "the read-back may have come from a cache: re-plug the drive and run \
-                          holdall verify";
-            monitor.problem(Problem::new(ProblemKind::ReadBack, found.drive.name(), detail));
-        }
-        write_custody(job, found.drive.as_ref(), &report, monitor);
+        tell_cached(found.drive.as_ref(), &report, monitor);
+        note.write(found.drive.as_ref(), &report, monitor);
         by_slot[found.label.slot.0 as usize - 1] = Some(report);
     }
     let verdict = damage.judge(&book, monitor);
@@ -80,24 +81,80 @@ fn as_found(job: &SetJob, packed: &Packed) -> FoundSet {
     close::found_set(job, &labels, &failed)
 }
 
-/// A note beside the set, outside its checklist and root: how its read-back went.
-fn write_custody(job: &SetJob, drive: &dyn Drive, report: &DriveReport, monitor: &dyn Monitor) {
-    let note = serde_json::json!({
-        "what": "read-back",
-        "time": job.entropy.now(),
-        "level": report.level.name(),
-        "shards": report.shards,
-        "bytes": report.bytes,
-        "bad_blocks": report.bad_blocks,
-        "missing_shards": report.missing_shards,
-        "bad_papers": report.bad_papers,
-        "whole": report.is_whole(),
-    });
-    let folder = format!("{}/custody", job.folder());
-    let path = format!("{folder}/read-back-{}.json", job.run);
-    let made = drive.make_folder(&folder);
-    if let Err(e) = made.and_then(|()| drive.commit(&path, format!("{note}\n").as_bytes())) {
-        let detail = crate::sets::open::chain(&e);
-        monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), detail));
+/// Whose note it is: the set's folder, its last run, the time.
+pub(super) struct Note<'a> {
+    pub folder: &'a str,
+    pub run: RunId,
+    pub time: String,
+}
+
+impl Note<'_> {
+    /// Beside the set, outside its checklist and root: how its read-back went. One that was there
+    /// is replaced.
+    pub(super) fn write(&self, drive: &dyn Drive, report: &DriveReport, monitor: &dyn Monitor) {
+        let note = serde_json::json!({
+            "what": "read-back",
+            "time": self.time,
+            "level": report.level.name(),
+            "shards": report.shards,
+            "bytes": report.bytes,
+            "bad_blocks": report.bad_blocks,
+            "missing_shards": report.missing_shards,
+            "bad_papers": report.bad_papers,
+            "stopped": report.stopped,
+            "whole": report.is_whole(),
+        });
+        let folder = format!("{}/custody", self.folder);
+        let path = format!("{folder}/{}{}.json", NOTE, self.run);
+        let made = drive.make_folder(&folder);
+        if let Err(e) = made.and_then(|()| drive.replace(&path, format!("{note}\n").as_bytes())) {
+            let detail = crate::sets::open::chain(&e);
+            monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), detail));
+        }
+    }
+}
+
+/// How the names of these notes begin.
+const NOTE: &str = "read-back-";
+
+/// Is this a closed set whose read-back was stopped before its end?
+pub(super) fn is_unproven(set: &FoundSet) -> bool {
+    let folder = format!("{}/custody", set.folder);
+    let stopped = |found: &FoundDrive| {
+        let names = found.drive.list(&folder).unwrap_or_default();
+        names.iter().filter(|name| name.starts_with(NOTE)).any(|name| {
+            let note = found.drive.read(&format!("{folder}/{name}"), MAX_NOTE_BYTES).ok();
+            let note = note.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+            note.is_some_and(|note| note["stopped"] == true)
+        })
+    };
+    set.set_text(&Recording::default()).is_some() && set.drives.iter().any(stopped)
+}
+
+/// The longest note that is read.
+const MAX_NOTE_BYTES: u64 = 64 << 10;
+
+/// Reads a closed set back, every block and paper, and notes on each drive how that went.
+pub(super) fn prove(set: &FoundSet, entropy: &dyn Entropy, monitor: &dyn Monitor) -> SetOutcome {
+    let outcome = verify_set(set, &Book::open(set, None, monitor), monitor);
+    let text = set.set_text(&Recording::default());
+    let Some(run) = text.and_then(|text| text.runs.last().map(|run| run.run)) else {
+        return outcome;
+    };
+    let note = Note { folder: &set.folder, run, time: entropy.now() };
+    for (found, drive) in set.all_drives().zip(&outcome.drives) {
+        let report = DriveReport { bad_papers: drive.bad_papers, ..drive.report.clone() };
+        tell_cached(found.drive.as_ref(), &report, monitor);
+        note.write(found.drive.as_ref(), &report, monitor);
+    }
+    outcome
+}
+
+/// Says so of a drive that could only be read back from a cache.
+fn tell_cached(drive: &dyn Drive, report: &DriveReport, monitor: &dyn Monitor) {
+    if report.is_whole() && report.level < Level::Dropped {
+        let detail = "the read-back may have come from a cache: re-plug the drive and run holdall \
+                      verify";
+        monitor.problem(Problem::new(ProblemKind::ReadBack, drive.name(), detail));
     }
 }

@@ -1,0 +1,57 @@
+//! A look at a restore in progress: its claim and its state files.
+//!
+//! - Enters: DIR.
+//! - Leaves: what a restore there has saved.
+//! - Always holds: nothing is made or written, and no symlink in DIR is followed.
+
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use cap_std::fs::Dir;
+
+use super::claim::{claimed, open_there};
+use super::error::DestinationError;
+use super::folders::{is_not_a_folder, open_folder_at};
+use super::state::{names, read_file};
+use super::{WORK, work_path};
+
+/// The working folder of a restore in progress.
+pub struct Peek {
+    work: Dir,
+    shipment: String,
+}
+
+impl Peek {
+    /// Opens what lies in `dir`; none if no restore is in progress there.
+    pub fn open(dir: &Path) -> Result<Option<Self>, DestinationError> {
+        let path = dir.as_os_str().as_bytes();
+        let root = open_there(dir)?;
+        let work = match open_folder_at(&root, WORK.as_bytes()) {
+            Ok(work) => work,
+            Err(error) if error.kind() == io::ErrorKind::NotFound || is_not_a_folder(&error) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(DestinationError::io("look at", path)(error)),
+        };
+        let shipment = claimed(&work)?;
+        Ok(shipment.map(|shipment| Self { work, shipment }))
+    }
+
+    /// The shipment that is restored.
+    pub fn shipment(&self) -> &str {
+        &self.shipment
+    }
+
+    /// Names and bytes of the states that begin so, sorted.
+    pub fn states(&self, beginning: &str) -> Result<Vec<(String, Vec<u8>)>, DestinationError> {
+        let mut states = Vec::new();
+        for name in names(&self.work, beginning)? {
+            let bytes = read_file(&self.work, &name)
+                .map_err(DestinationError::io("load", &work_path(&name)))?;
+            // One that a restore has just removed is none.
+            states.extend(bytes.map(|bytes| (name, bytes)));
+        }
+        Ok(states)
+    }
+}

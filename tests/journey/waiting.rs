@@ -1,0 +1,170 @@
+//! What waits for what: `status` of drives, and of a restore in progress, with and without drives.
+
+use crate::common::shipment::Shipment;
+use crate::common::{Run, is_root, skip, tree};
+use rustix::fs::{FlockOperation, flock};
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+fn with(words: &[&str], paths: &[PathBuf]) -> Vec<OsString> {
+    words.iter().map(OsString::from).chain(paths.iter().map(Into::into)).collect()
+}
+
+fn packed(cases: &[usize], survive: &str) -> Shipment {
+    let shipment = Shipment::new(cases);
+    tree::plain(&shipment.source, "waiting", 60);
+    shipment.pack(survive).expect(0);
+    shipment
+}
+
+/// `status --to`, and what the folder looks like is not changed by it.
+fn status_to(shipment: &Shipment, to: &Path, paths: &[PathBuf], json: bool) -> Run {
+    let mut words = vec!["status", "--to", to.to_str().unwrap()];
+    if json {
+        words.push("--json");
+    }
+    let before = tree::walk(to);
+    let run = shipment.run(with(&words, paths));
+    assert_eq!(tree::walk(to), before);
+    run
+}
+
+#[test]
+fn a_restore_in_progress_says_what_it_waits_for_with_nothing_attached() {
+    let shipment = packed(&[1, 1, 1, 1], "cases=1");
+    let paths = shipment.paths();
+    let to = shipment.new_destination();
+    shipment.restore(&paths[..2], &to, &[]).expect(4);
+    // The drives are gone; nothing is named, and no drive of the set is mounted.
+    let run = status_to(&shipment, &to, &[], true).expect(4);
+    let set = run.event("restoring");
+    assert_eq!(
+        (&set["state"], &set["ended"], &set["lost"]),
+        (&json!("begun"), &true.into(), &0.into())
+    );
+    assert!(set["waiting"].as_u64().unwrap() > 0, "{set}");
+    let absent = json!([{"slot": 3, "case": "c"}, {"slot": 4, "case": "d"}]);
+    assert_eq!((&set["absent"], &set["needed"]), (&absent, &json!([3, 4])));
+    assert_eq!((&set["at_least"], &set["here"]), (&1.into(), &json!([])));
+    let text = status_to(&shipment, &to, &[], false).expect(4).stdout;
+    let name = shipment.set_folder(0).file_name().unwrap().to_str().unwrap().to_owned();
+    assert!(text.contains(&format!("Set {name}: waits with ")), "{text}");
+    assert!(text.contains("needs at least 1 of: slot 3 (case c), slot 4 (case d)"), "{text}");
+    // One of them comes.
+    let set = status_to(&shipment, &to, &paths[3..], true).expect(4).event("restoring");
+    assert_eq!(set["here"][0]["slot"], 4);
+    let text = status_to(&shipment, &to, &paths[3..], false).expect(4).stdout;
+    assert!(text.contains(&format!("slot   4  case d  {} is here", paths[3].display())), "{text}");
+    shipment.restore(&paths[1..], &to, &[]).expect(3);
+    let run = status_to(&shipment, &to, &[], true).expect(0);
+    assert!(run.events_of("restoring").is_empty());
+    let note = run.event("note")["text"].as_str().unwrap().to_owned();
+    assert!(note.contains("no restore is in progress"), "{note}");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_not_made() {
+    let shipment = Shipment::new(&[1]);
+    let to = shipment.new_destination();
+    let run = shipment.run(with(&["status", "--to", to.to_str().unwrap()], &[])).expect(1);
+    assert!(run.stderr.contains("hint: --to names the folder"), "{}", run.shown());
+    assert!(!to.exists());
+}
+
+#[test]
+fn status_says_which_drives_belong_together() {
+    let shipment = packed(&[1, 1, 1, 1], "cases=1");
+    let paths = shipment.paths();
+    let all = shipment.run(with(&["status", "--json"], &paths)).expect(0).event("status");
+    assert_eq!(all["together"].as_array().unwrap().len(), 1, "{all}");
+    let group = &all["together"][0];
+    assert_eq!((&group["slots"], &group["at_once"]), (&json!([1, 2, 3, 4]), &3.into()));
+    let less = shipment.run(with(&["status", "--json"], &paths[1..])).expect(3).event("status");
+    assert_eq!(less["together"][0]["slots"], json!([2, 3, 4]));
+    let text = shipment.run(with(&["status"], &paths[1..])).expect(3).stdout;
+    let words = "If what is not here is lost, attach together to rebuild it at least 3 of slot 2, 3, \
+                 4; or use restore --stage.";
+    assert!(text.contains(words), "{text}");
+    let text = shipment.run(with(&["status"], &paths)).expect(0).stdout;
+    assert!(text.contains("one drive at a time is enough"), "{text}");
+    let too_few = shipment.run(with(&["status", "--json"], &paths[2..])).expect(1).event("status");
+    assert_eq!(too_few["together"], json!([]), "no two drives restore anything");
+}
+
+#[test]
+fn a_damaged_paper_that_was_told_shows_in_the_status() {
+    let shipment = packed(&[1, 1, 1], "cases=1");
+    let record = shipment.files(1, "records/").remove(0);
+    let mut bytes = fs::read(&record).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&record, bytes).unwrap();
+    let run = shipment.restore(&shipment.paths(), &shipment.new_destination(), &[]).expect(3);
+    assert_eq!(run.event("restored")["complete"], true);
+    assert_eq!(run.events_of("problem").len(), 1, "{}", run.shown());
+}
+
+#[test]
+fn a_fresh_ext4_is_empty() {
+    if !is_root() {
+        return skip("only root can make a lost+found that is root's");
+    }
+    let shipment = packed(&[1], "none");
+    let to = shipment.new_destination();
+    let found = to.join("lost+found");
+    fs::create_dir_all(&found).unwrap();
+    shipment.restore(&shipment.paths(), &to, &[]).expect(0);
+    assert!(found.is_dir() && !to.join(".holdall").exists());
+    for spoil in ["lost+found/file", "beside"] {
+        let to = shipment.new_destination();
+        fs::create_dir_all(to.join("lost+found")).unwrap();
+        tree::write(&to.join(spoil), b"mine");
+        let run = shipment.restore(&shipment.paths(), &to, &[]).expect(1);
+        assert!(run.stderr.contains("is not empty"), "{}", run.shown());
+    }
+    let to = shipment.new_destination();
+    fs::create_dir_all(to.join("lost+found")).unwrap();
+    std::os::unix::fs::chown(to.join("lost+found"), Some(1), None).unwrap();
+    shipment.restore(&shipment.paths(), &to, &[]).expect(1);
+}
+
+#[test]
+fn what_a_killed_scan_left_is_removed_unless_a_process_uses_it() {
+    let shipment = Shipment::new(&[1]);
+    tree::plain(&shipment.source, "orphans", 3);
+    let orphan = |id: &str| {
+        let path = shipment.state().join("holdall").join(id);
+        tree::write(&path.join("list"), b"names");
+        path
+    };
+    let (gone, used) = (orphan("00000000000000aa"), orphan("00000000000000bb"));
+    let lock = File::open(&used).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    shipment.run(shipment.pack_arguments("none", &["--json"])).expect(0);
+    assert!(!gone.exists() && used.join("list").exists());
+    drop(lock);
+    let drive = format!("a={}", shipment.drives[0].1.display());
+    let run = shipment.run(["pack", "--json", "--continue", "--drive", &drive]).expect(0);
+    assert_eq!(run.event("nothing-left")["shipment"], Value::Null);
+    assert!(!used.exists());
+}
+
+#[test]
+fn a_plan_without_room_prints_sizes_as_people_read_them() {
+    let shipment = Shipment::new(&[1, 1]);
+    let Some(_drives) = shipment
+        .drives
+        .iter()
+        .map(|(_, point)| crate::common::mounted::Memory::new(point, 4))
+        .collect::<Option<Vec<_>>>()
+    else {
+        return;
+    };
+    tree::write(&shipment.source.join("noise"), &vec![7; 40 << 20]);
+    let run = shipment.run(shipment.pack_arguments("cases=1", &[])).expect(2);
+    assert!(run.stderr.contains(" MB are missing"), "{}", run.shown());
+    let words: Vec<&str> = run.stderr.split_whitespace().collect();
+    let raw = words.iter().any(|word| word.len() > 6 && word.bytes().all(|b| b.is_ascii_digit()));
+    assert!(!raw, "{}", run.shown());
+}
