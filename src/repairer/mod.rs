@@ -87,6 +87,8 @@ pub struct Repaired {
     pub beyond: BTreeSet<StripeId>,
     /// stripes that wait for drives that are not here
     pub waiting: BTreeSet<StripeId>,
+    /// shards that are not whole yet, by number of the drive
+    left: BTreeMap<usize, u64>,
     /// it was stopped
     pub stopped: bool,
 }
@@ -105,17 +107,16 @@ pub fn repair(job: &RepairJob, monitor: &dyn Monitor) -> Result<Repaired, OntoEr
     let hurts = hurts(&reports);
     let bytes = shards.bytes(&hurts);
     check_room(job, &targets, &papers, &bytes)?;
-    let mut left = hurts;
     if !repaired.stopped {
         begin_phase(monitor, Phase::Repair, &targets, &bytes);
         let each = |heal: &(dyn Fn(&Target) + Sync)| {
             drives::on_each(targets.len(), |i| heal(&targets[i]));
         };
         each(&|target| papers.heal_first(target, is_new(job, target)));
-        left = heal_shards(&shards, left, &mut repaired);
+        heal_shards(&shards, hurts, &mut repaired);
         each(&|target| papers.heal_last(target));
     }
-    finish(job, &targets, &keys, &left, &mut repaired, monitor);
+    finish(job, &targets, &keys, &mut repaired, monitor);
     Ok(repaired)
 }
 
@@ -193,9 +194,9 @@ fn check_room(
     Ok(())
 }
 
-/// Heals, reads back, and once more writes whole what did not come back as it was written. What is
-/// still not as it should be.
-fn heal_shards(shards: &Shards, hurts: Hurts, repaired: &mut Repaired) -> Hurts {
+/// Heals, reads back, and once more writes whole what did not come back as it was written.
+fn heal_shards(shards: &Shards, hurts: Hurts, repaired: &mut Repaired) {
+    let mut unread: BTreeMap<usize, u64> = BTreeMap::new();
     let mut left = hurts;
     for _ in 0..2 {
         if left.is_empty() || repaired.stopped {
@@ -205,12 +206,24 @@ fn heal_shards(shards: &Shards, hurts: Hurts, repaired: &mut Repaired) -> Hurts 
         let bytes = shards.written_bytes(&healed);
         begin_phase(shards.monitor, Phase::ReadBack, shards.targets, &bytes);
         let failed = shards.read_back(&healed);
+        healed.left.iter().for_each(|target| *repaired.left.entry(*target).or_default() += 1);
         repaired.beyond.extend(&healed.beyond);
         repaired.waiting.extend(&healed.waiting);
         repaired.stopped |= healed.stopped || shards.monitor.should_stop();
         left = failed;
     }
-    left
+    if left.is_empty() || repaired.stopped {
+        return;
+    }
+    for hurt in left.values().flatten() {
+        *repaired.left.entry(hurt.target).or_default() += 1;
+        *unread.entry(hurt.target).or_default() += 1;
+    }
+    for (target, count) in unread {
+        let detail = format!("{count} shards do not read back as they were written");
+        let name = shards.targets[target].drive().name();
+        shards.monitor.problem(Problem::new(ProblemKind::Drive, name, detail));
+    }
 }
 
 /// Holds everything but the shards against what it should be, tells what is left, and takes the
@@ -219,7 +232,6 @@ fn finish(
     job: &RepairJob,
     targets: &[Target],
     keys: &KeyFiles,
-    left: &Hurts,
     repaired: &mut Repaired,
     monitor: &dyn Monitor,
 ) {
@@ -231,15 +243,10 @@ fn finish(
         check_papers(found, job.set, job.book, job.text, keys, monitor)
     });
     targets.iter().for_each(Target::probe);
-    let unread: Vec<&Hurt> = left.values().flatten().collect();
     let skipped = repaired.beyond.len() + repaired.waiting.len();
     for (target, left_files) in targets.iter().zip(bad_papers) {
         let drive = target.drive();
-        let left_shards = unread.iter().filter(|hurt| hurt.target == target.number).count() as u64;
-        if left_shards > 0 && !repaired.stopped {
-            let detail = format!("{left_shards} shards do not read back as they were written");
-            monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), detail));
-        }
+        let left_shards = repaired.left.get(&target.number).copied().unwrap_or(0);
         let level = if target.is_written() { drive.level() } else { Level::None };
         if target.is_written() && level == Level::Cached && !target.is_out() {
             let detail = "what was written could only be read back from a cache: re-plug the \

@@ -44,6 +44,8 @@ pub type Hurts = BTreeMap<StripeId, Vec<Hurt>>;
 pub struct Healed {
     /// shards that were written to: target, stripe and index
     written: Vec<(usize, StripeId, u8)>,
+    /// the targets of shards that could not be healed whole
+    pub left: Vec<usize>,
     /// stripes that lack too much, whatever is attached
     pub beyond: BTreeSet<StripeId>,
     /// stripes that lack too much, but for drives that are not here
@@ -134,7 +136,10 @@ impl Shards<'_> {
         let stripe = fetcher.complete(fetcher.read(self.request(record, &ways)));
         let mut lacking = false;
         for (hurt, way) in &ways {
-            lacking |= !self.heal_shard(record, hurt, way, &stripe, healed);
+            if !self.heal_shard(record, hurt, way, &stripe, healed) {
+                lacking = true;
+                lock(healed).left.push(hurt.target);
+            }
             let bytes = hurt_bytes(record, hurt);
             self.monitor.advance(bytes);
             self.monitor.drive_advance(hurt.target, bytes);

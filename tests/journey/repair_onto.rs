@@ -79,6 +79,9 @@ fn more_than_the_rule_cannot_be_rebuilt_but_all_that_is_known_is_there() {
     let done = repair(&bench.shared(), &new(), None, &Recording::default());
     assert!(!done.is_whole() && !done.is_beyond());
     assert!(!done.repaired.waiting.is_empty());
+    let shards = packed.images[1].keys().filter(|path| path.contains("/shards/")).count();
+    let rebuilt = done.repaired.drives.iter().find(|drive| drive.new).unwrap();
+    assert_eq!((rebuilt.shards, rebuilt.left_shards), (0, shards as u64), "all of them wait");
     // The third comes: the same command goes on.
     let bench = Bench::new(&[packed.images[0].clone(), packed.images[2].clone()]);
     let done = repair(&bench.shared(), &new(), None, &Recording::default());
