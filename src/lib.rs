@@ -37,6 +37,7 @@ pub mod host;
 pub mod plan;
 
 pub mod keys;
+pub mod measure;
 pub mod pipeline;
 pub mod stages;
 

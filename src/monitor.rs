@@ -27,6 +27,8 @@ pub enum Phase {
     Restore,
     /// keeping shards for a later run with other drives
     Stage,
+    /// measuring
+    Bench,
     /// setting what only the end can set: hard links, folder times
     Finish,
 }
@@ -43,6 +45,7 @@ impl Phase {
             Self::Decode => "decode",
             Self::Restore => "restore",
             Self::Stage => "stage",
+            Self::Bench => "bench",
             Self::Finish => "finish",
         }
     }

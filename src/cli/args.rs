@@ -66,6 +66,11 @@ pub enum Command {
   holdall status /media/usb1                 says which sets lie there
   holdall erase /media/usb1 /media/usb2 --set 0123456789abcdef-001")]
     Erase(EraseArgs),
+    /// Measure this machine and these drives, and predict how long a shipment takes
+    #[command(after_help = "Example:
+  holdall bench photos --drive /media/usb1 --drive /media/usb2
+  holdall bench --for 80TB --drives 60 --ports 16 --cases 4")]
+    Bench(BenchArgs),
     /// Show the whole journey on small data: pack, lose a case, verify, restore
     #[command(after_help = "Example:
   holdall demo                               in a temporary folder, removed afterwards
@@ -241,6 +246,31 @@ pub struct LsArgs {
     /// Only what lies in FOLDER
     #[arg(long = "in", value_name = "FOLDER")]
     pub folder: Option<std::ffi::OsString>,
+}
+
+/// bench
+#[derive(Args)]
+pub struct BenchArgs {
+    /// Measure with what lies here; without it, with data made for this
+    pub source: Option<PathBuf>,
+    /// Measure this drive (repeatable): 1 GiB is written, read and removed, twice
+    #[arg(long = "drive", value_name = "PATH")]
+    pub drives: Vec<PathBuf>,
+    /// Predict for a dataset of SIZE
+    #[arg(long = "for", value_name = "SIZE", default_value = "1TB")]
+    pub size: String,
+    /// Predict for so many drives
+    #[arg(long = "drives", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub count: Option<u32>,
+    /// Predict for so many drives attached at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub ports: Option<u32>,
+    /// Predict for so many cases
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub cases: Option<u32>,
+    /// Predict under this rule
+    #[arg(long, value_name = "RULE")]
+    pub survive: Option<String>,
 }
 
 /// demo

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 pub fn demo(args: DemoArgs, face: &Face) -> Result<Status, Refusal> {
     let (dir, temporary) = match args.dir {
         Some(dir) => (dir, false),
-        None => (temporary_folder()?, true),
+        None => (temporary_folder("demo")?, true),
     };
     let began = std::time::Instant::now();
     let tell = |told: Told| {
@@ -64,13 +64,12 @@ pub fn demo(args: DemoArgs, face: &Face) -> Result<Status, Refusal> {
 }
 
 /// A new folder of our own under the system's temporary folder.
-fn temporary_folder() -> Result<PathBuf, Refusal> {
+pub(super) fn temporary_folder(what: &str) -> Result<PathBuf, Refusal> {
     use std::os::unix::fs::DirBuilderExt;
-    let name = format!("holdall-demo-{}", std::process::id());
+    let name = format!("holdall-{what}-{}", std::process::id());
     let dir = std::env::temp_dir().join(name);
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&dir)
-        .map_err(|e| Refusal::failed(e).hint("name a folder to work in: holdall demo DIR"))?;
+    std::fs::DirBuilder::new().mode(0o700).create(&dir).map_err(|e| {
+        Refusal::failed(e).hint("name another folder for temporary files in TMPDIR")
+    })?;
     Ok(dir)
 }

@@ -9,6 +9,7 @@
 //!   pipe or terminal never panics.
 
 pub mod args;
+mod bench;
 mod close;
 mod demo;
 mod erase;

@@ -165,7 +165,7 @@ fn ask_for_more(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
 fn going_on(args: &PackArgs) -> Result<GoOn, Refusal> {
     let none = args.recipients.is_empty() && args.recipient_files.is_empty();
     let recipients = if none { None } else { Some(recipients(args)?) };
-    Ok(GoOn { recipients, survive: survive(args)?, close: false })
+    Ok(GoOn { recipients, survive: survive(args.survive.as_deref())?, close: false })
 }
 
 /// The shipment that was named, if one was.
@@ -182,7 +182,7 @@ fn drives(args: &PackArgs) -> Result<Vec<(String, PathBuf)>, Refusal> {
 /// What the arguments mean.
 fn meant(args: PackArgs) -> Result<PackOptions, Refusal> {
     let recipients = recipients(&args)?;
-    let survive = survive(&args)?;
+    let survive = survive(args.survive.as_deref())?;
     let checkpoint = match args.checkpoint.as_deref().map(parse_size) {
         None => Checkpoint::default(),
         Some(Ok(bytes)) => Checkpoint { bytes, seconds: 0 },
@@ -215,8 +215,8 @@ fn recipients(args: &PackArgs) -> Result<Recipients, Refusal> {
     })
 }
 
-fn survive(args: &PackArgs) -> Result<Option<Survive>, Refusal> {
-    args.survive.as_deref().map(str::parse::<Survive>).transpose().map_err(|e| {
+pub(super) fn survive(text: Option<&str>) -> Result<Option<Survive>, Refusal> {
+    text.map(str::parse::<Survive>).transpose().map_err(|e| {
         let hint = "write --survive cases=1, drives=1, blocks=1%, several with commas, or none";
         Refusal::failed(e).hint(hint).status(Status::Usage)
     })

@@ -63,6 +63,7 @@ pub fn run() -> Status {
         Command::Ls(args) => ls::ls(args, &face),
         Command::Status(args) => super::status::status(&args, &face),
         Command::Erase(args) => super::erase::erase(&args, &face),
+        Command::Bench(args) => super::bench::bench(&args, &face),
         Command::Demo(args) => super::demo::demo(args, &face),
     };
     face.finish();

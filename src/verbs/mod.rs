@@ -1,5 +1,6 @@
 //! One user verb each: they wire the parts and hold no algorithm.
 
+pub mod bench;
 pub mod decode;
 pub mod demo;
 pub mod erase;

@@ -40,7 +40,8 @@ impl Unit {
             | Phase::Repair
             | Phase::Decode
             | Phase::Restore
-            | Phase::Stage => Self::Bytes,
+            | Phase::Stage
+            | Phase::Bench => Self::Bytes,
         }
     }
 

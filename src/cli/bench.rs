@@ -1,0 +1,267 @@
+//! `bench` on the command line.
+
+use super::args::BenchArgs;
+use super::demo::temporary_folder;
+use super::exit::Status;
+use super::face::Face;
+use super::json::{emit, out};
+use super::run::Refusal;
+use super::sizes::{parse_size, shown_bytes, shown_duration};
+use super::table::{Column, Table};
+use super::{pack, say};
+use crate::measure::Rate;
+use crate::measure::predict::Prediction;
+use crate::measure::sample::Sample;
+use crate::verbs::bench::{Bench, BenchError, BenchJob, Wanted, bench as verb};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Bytes of each of the two files that are made where no source is given.
+const MADE_BYTES: usize = 256 << 20;
+
+/// Measures.
+pub fn bench(args: &BenchArgs, face: &Face) -> Result<Status, Refusal> {
+    let wanted = wanted(args)?;
+    let work = temporary_folder("bench")?;
+    let result = run(args, wanted, &work, face);
+    if let Err(e) = std::fs::remove_dir_all(&work) {
+        say(&format!("note: {} could not be removed: {e}", work.display()));
+    }
+    let bench = result?;
+    face.finish();
+    face.print_problems();
+    if face.is_json() {
+        emit(&as_json(&bench));
+    } else {
+        out(&shown(&bench, args.source.is_none()));
+    }
+    Ok(Status::Done)
+}
+
+fn run(args: &BenchArgs, wanted: Wanted, work: &Path, face: &Face) -> Result<Bench, Refusal> {
+    let source = match &args.source {
+        Some(source) => source.clone(),
+        None => make_source(work).map_err(|e| {
+            Refusal::failed(e).hint("name a folder to read from: holdall bench SOURCE")
+        })?,
+    };
+    let job = BenchJob { source, work: work.into(), drives: args.drives.clone(), wanted };
+    verb(&job, face.monitor()).map_err(refusal)
+}
+
+fn wanted(args: &BenchArgs) -> Result<Wanted, Refusal> {
+    let bytes = parse_size(&args.size)
+        .map_err(|text| Refusal::usage(text, "write --for 80TB or --for 500GB"))?;
+    let survive = pack::survive(args.survive.as_deref())?;
+    let drives = args.count.unwrap_or(args.drives.len().max(4) as u32);
+    let ports = args.ports.unwrap_or(drives);
+    Ok(Wanted { bytes, drives, ports, cases: args.cases.unwrap_or(ports.min(4)), survive })
+}
+
+/// Half of it does not compress, half is a table.
+fn make_source(work: &Path) -> std::io::Result<PathBuf> {
+    let source = work.join("source");
+    std::fs::create_dir(&source)?;
+    for (name, sample) in [("noise", Sample::noise()), ("table", Sample::table())] {
+        let file = std::fs::File::create(source.join(name))?;
+        let mut file = std::io::BufWriter::new(file);
+        let chunks = sample.chunks.iter().cycle();
+        let mut left = MADE_BYTES;
+        // Each chunk is another, or it would be packed once.
+        for (number, chunk) in chunks.enumerate() {
+            if left == 0 {
+                break;
+            }
+            let mut chunk = chunk[..chunk.len().min(left)].to_vec();
+            let mark = format!("{number:08}");
+            chunk[..mark.len()].copy_from_slice(mark.as_bytes());
+            std::io::Write::write_all(&mut file, &chunk)?;
+            left -= chunk.len();
+        }
+    }
+    Ok(source)
+}
+
+fn refusal(error: BenchError) -> Refusal {
+    match error {
+        BenchError::Rule { .. } => Refusal::usage(
+            error.to_string(),
+            "ask for more --ports or --cases, or for less with --survive",
+        ),
+        BenchError::Taken { .. } => Refusal::failed(error).hint("look at it, and remove it"),
+        BenchError::Empty { .. } => Refusal::failed(error).hint("name a folder with files"),
+        error => Refusal::failed(error),
+    }
+}
+
+fn rate_row(table: &mut Table, name: &str, rate: &Rate, cores: usize) {
+    let scaling = rate.all_cores / rate.one_core / cores as f64;
+    table.row([
+        name.into(),
+        format!("{:.2}", rate.one_core / 1e9),
+        format!("{:.3}", rate.core_seconds()),
+        format!("{:.2}", rate.all_cores / 1e9),
+        format!("{:.0} %", scaling * 100.0),
+    ]);
+}
+
+fn shown(bench: &Bench, made: bool) -> String {
+    let mut t = String::new();
+    let sample = shown_bytes(bench.sample_bytes);
+    let of = if made { "made for this: half noise, half a table" } else { "the source's first" };
+    let _ = writeln!(
+        t,
+        "{} cores; a sample of {sample} ({of}), {:.0} entries scanned a second.\n\
+         Each stage alone, hot, in GB (10^9 bytes) of what it is given:\n",
+        bench.cores, bench.entries,
+    );
+    let mut table = Table::new(&[
+        Column::Left("stage"),
+        Column::Right("GB/s"),
+        Column::Right("core-s/GB"),
+        Column::Right("all cores"),
+        Column::Right("scaling"),
+    ]);
+    for stage in &bench.stages {
+        rate_row(&mut table, stage.name, &stage.rate, bench.cores);
+    }
+    for c in &bench.compression {
+        let name = format!("zstd {}: to {:.0} %", c.level, c.ratio * 100.0);
+        rate_row(&mut table, &name, &c.rate, bench.cores);
+    }
+    t.push_str(&table.shown());
+    t.push_str("\nMemory to memory, 3+1, all cores:\n\n");
+    let mut table = Table::new(&[
+        Column::Left("whole"),
+        Column::Right("GB/s"),
+        Column::Right("of the sum of its stages"),
+    ]);
+    for whole in &bench.whole {
+        let share = whole.speed / whole.roofline * 100.0;
+        table.row([
+            whole.name.into(),
+            format!("{:.2}", whole.speed / 1e9),
+            format!("{share:.0} %"),
+        ]);
+    }
+    t.push_str(&table.shown());
+    drives(&mut t, bench);
+    prediction(&mut t, bench);
+    t
+}
+
+fn drives(t: &mut String, bench: &Bench) {
+    let Some(together) = bench.together else { return };
+    t.push_str("\nDrives, alone and at once, in MB/s:\n\n");
+    let mut table = Table::new(&[
+        Column::Left("drive"),
+        Column::Right("write"),
+        Column::Right("read"),
+        Column::Left("read back"),
+    ]);
+    let megabytes = |speed: f64| format!("{:.0}", speed / 1e6);
+    for d in &bench.drives {
+        let name = super::shortened(&super::shown_text(&d.name), 40);
+        table.row([name, megabytes(d.write), megabytes(d.read), d.level.name().into()]);
+    }
+    let all = "all at once".into();
+    table.row([all, megabytes(together.write), megabytes(together.read), String::new()]);
+    t.push_str(&table.shown());
+}
+
+fn prediction(t: &mut String, bench: &Bench) {
+    let (wanted, (k, m)) = (&bench.wanted, bench.stripe);
+    let _ = writeln!(
+        t,
+        "\nPacking {} on {} drives in {} cases, {} at a time, {} ({k}+{m}),\n\
+         drives {} {:.0} MB/s write, {:.0} MB/s read:\n",
+        shown_bytes(wanted.bytes),
+        wanted.drives,
+        wanted.cases,
+        wanted.ports,
+        bench.survive,
+        if bench.together.is_some() { "measured at" } else { "taken to do" },
+        bench.drive.0 / 1e6,
+        bench.drive.1 / 1e6,
+    );
+    let mut table = Table::new(&[
+        Column::Left("level"),
+        Column::Right("pack"),
+        Column::Right("read back"),
+        Column::Right("in all"),
+        Column::Left("what limits"),
+    ]);
+    let time = |seconds: f64| shown_duration(Duration::from_secs_f64(seconds.min(1e9)));
+    for p in &bench.predictions {
+        table.row([
+            format!("zstd {}", p.level),
+            time(p.pack),
+            time(p.read_back),
+            time(p.seconds()),
+            p.limit.name().into(),
+        ]);
+    }
+    t.push_str(&table.shown());
+    if let Some(best) = bench.best {
+        let _ = writeln!(
+            t,
+            "\nWith --level {}, about {}; what limits is {}.",
+            best.level,
+            time(best.seconds()),
+            best.limit.name()
+        );
+    }
+}
+
+fn rate_json(name: &str, rate: &Rate) -> Value {
+    json!({
+        "name": name,
+        "bytes_per_second": rate.one_core,
+        "core_seconds_per_gb": rate.core_seconds(),
+        "all_cores_bytes_per_second": rate.all_cores,
+    })
+}
+
+fn prediction_json(p: &Prediction) -> Value {
+    json!({
+        "level": p.level,
+        "pack_seconds": p.pack,
+        "read_back_seconds": p.read_back,
+        "limit": p.limit.name(),
+    })
+}
+
+fn as_json(bench: &Bench) -> Value {
+    let compression = |c: &crate::measure::stages::Compression| {
+        let mut row = rate_json(&format!("zstd {}", c.level), &c.rate);
+        row["ratio"] = c.ratio.into();
+        row
+    };
+    json!({
+        "event": "bench",
+        "cores": bench.cores,
+        "sample_bytes": bench.sample_bytes,
+        "entries_per_second": bench.entries,
+        "stages": bench.stages.iter().map(|s| rate_json(s.name, &s.rate)).collect::<Vec<_>>(),
+        "compression": bench.compression.iter().map(compression).collect::<Vec<_>>(),
+        "whole": bench.whole.iter().map(|w| json!({
+            "name": w.name, "bytes_per_second": w.speed, "of_its_stages": w.speed / w.roofline,
+        })).collect::<Vec<_>>(),
+        "drives": bench.drives.iter().map(|d| json!({
+            "drive": d.name,
+            "write_bytes_per_second": d.write,
+            "read_bytes_per_second": d.read,
+            "level": d.level.name(),
+        })).collect::<Vec<_>>(),
+        "at_once": bench.together.map(|all| json!({
+            "write_bytes_per_second": all.write, "read_bytes_per_second": all.read,
+        })),
+        "survive": bench.survive.to_string(),
+        "k": bench.stripe.0,
+        "m": bench.stripe.1,
+        "predictions": bench.predictions.iter().map(prediction_json).collect::<Vec<_>>(),
+        "best": bench.best.as_ref().map(prediction_json),
+    })
+}

@@ -1,0 +1,68 @@
+//! What this machine and these drives can do: each stage alone, the whole, and the hours that a
+//! shipment will take.
+//!
+//! - Enters: a sample of the dataset, or one that is made; drives; the size of a shipment.
+//! - Leaves: rates, what they have in common with the whole, and a prediction.
+//! - Always holds: (1) a stage is measured hot, the best of several tries, so that its cost is what
+//!   the machine can do and not what else it did; (2) shares are of numbers of the same run; (3)
+//!   nothing stays on a drive.
+
+pub mod devices;
+pub mod null;
+pub mod predict;
+pub mod sample;
+pub mod stages;
+pub mod whole;
+
+use std::time::{Duration, Instant};
+
+/// Bytes of a GB.
+pub const GB: f64 = 1e9;
+/// Tries of which the best counts.
+const TRIES: usize = 3;
+/// How long a try takes at least.
+const TRY: Duration = Duration::from_millis(60);
+
+/// How fast something is, in bytes of what it is given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    /// bytes a second, one core
+    pub one_core: f64,
+    /// bytes a second, all cores at once
+    pub all_cores: f64,
+}
+
+impl Rate {
+    /// What a GB costs, hot and alone.
+    pub fn core_seconds(&self) -> f64 {
+        GB / self.one_core
+    }
+}
+
+/// Core-seconds of a GB on one core when all are busy, which share caches and clock.
+pub fn busy_cost(rate: &Rate, cores: f64) -> f64 {
+    cores * GB / rate.all_cores
+}
+
+/// Bytes a second of a job that works on `bytes` bytes each time it is called.
+pub fn speed(bytes: usize, job: &mut dyn FnMut()) -> f64 {
+    job();
+    let mut best: f64 = 0.0;
+    for _ in 0..TRIES {
+        let (began, mut rounds) = (Instant::now(), 0);
+        while rounds == 0 || began.elapsed() < TRY {
+            job();
+            rounds += 1;
+        }
+        best = best.max((rounds * bytes) as f64 / began.elapsed().as_secs_f64());
+    }
+    best
+}
+
+/// The rate of a job: on this thread, and on all of the pool's at the same time. `make` gives each
+/// thread a job of its own.
+pub fn rate<J: FnMut()>(bytes: usize, make: impl Fn() -> J + Sync) -> Rate {
+    let one_core = speed(bytes, &mut make());
+    let all: Vec<f64> = rayon::broadcast(|_| speed(bytes, &mut make()));
+    Rate { one_core, all_cores: all.iter().sum() }
+}

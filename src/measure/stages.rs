@@ -1,0 +1,210 @@
+//! Each stage alone, hot in cache.
+
+use super::sample::Sample;
+use super::whole::Part;
+use super::{Rate, rate};
+use crate::dataset::Source;
+use crate::format::ids::{RunId, SetNumber, ShipmentId, StripeId, StripeNumber};
+use crate::format::list::{Kind, Method};
+use crate::format::shard::Blocks;
+use crate::keys::RunKey;
+use crate::keys::run::StripeShape;
+use crate::stages::compress::{Compressor, Decompressor};
+use crate::stages::hash::{block_hash, piece};
+use crate::stages::parity::Code;
+use crate::stages::seal::{Cipher, Payload, seal_stripe};
+use std::hint::black_box;
+use std::io;
+
+/// Bytes of a block that is measured.
+const BLOCK_BYTES: usize = 256 << 10;
+/// Bytes that are read again and again.
+const READ_BYTES: usize = 256 << 20;
+/// Blocks of a shard that is measured: few, so that a stripe stays in cache.
+const BLOCKS: u32 = 3;
+
+/// A level of compression, and what it gives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Compression {
+    /// of zstd
+    pub level: i32,
+    /// with the probe, in plain bytes
+    pub rate: Rate,
+    /// back again, in plain bytes
+    pub back: Rate,
+    /// stored bytes to a plain one
+    pub ratio: f64,
+}
+
+/// BLAKE3 of chunks.
+pub fn hash(sample: &Sample) -> Rate {
+    rate(sample.bytes(), || {
+        || {
+            for chunk in &sample.chunks {
+                black_box(piece(chunk, 1 << 20, false));
+            }
+        }
+    })
+}
+
+/// The probe and, where it pays, zstd.
+pub fn compress(sample: &Sample, level: i32) -> io::Result<Compression> {
+    Compressor::new(level)?;
+    let make = || Compressor::new(level).expect("the one before was made as well");
+    let with_probe = rate(sample.bytes(), || {
+        let (mut compressor, mut stored) = (make(), Vec::new());
+        move || {
+            for chunk in &sample.chunks {
+                black_box(compressor.compress(chunk, &mut stored));
+            }
+        }
+    });
+    let mut compressor = make();
+    let store = |chunk: &Vec<u8>| {
+        let mut stored = Vec::new();
+        match compressor.compress(chunk, &mut stored) {
+            Method::Zstd => (Method::Zstd, stored, chunk.len()),
+            Method::Plain => (Method::Plain, chunk.clone(), chunk.len()),
+        }
+    };
+    let stored: Vec<(Method, Vec<u8>, usize)> = sample.chunks.iter().map(store).collect();
+    Decompressor::new()?;
+    let back = rate(sample.bytes(), || {
+        let mut decompressor = Decompressor::new().expect("the one before was made as well");
+        let mut plain = vec![0; super::sample::CHUNK_BYTES];
+        let stored = &stored;
+        move || {
+            for (method, bytes, len) in stored {
+                let out = &mut plain[..*len];
+                let _ = black_box(decompressor.decompress(*method, bytes, out));
+            }
+        }
+    });
+    let stored_bytes: usize = stored.iter().map(|(_, bytes, _)| bytes.len()).sum();
+    let ratio = stored_bytes as f64 / sample.bytes().max(1) as f64;
+    Ok(Compression { level, rate: with_probe, back, ratio })
+}
+
+fn blocks() -> Blocks {
+    Blocks::new(BLOCK_BYTES as u32, BLOCKS).expect("these sizes are within the format")
+}
+
+fn shape(suite: u8, k: usize, m: usize) -> StripeShape {
+    let id = StripeId { run: RunId(1), number: StripeNumber(0) };
+    StripeShape { id, suite, k: k as u8, m: m as u8, blocks: blocks() }
+}
+
+fn key() -> RunKey {
+    RunKey::new([1; 32], ShipmentId(1), SetNumber(1), RunId(1))
+}
+
+/// Sealing, block hashes and parity of a stripe, in bytes of its data shards.
+pub fn seal(suite: u8, k: usize, m: usize) -> Rate {
+    let plain = vec![7; blocks().payload_bytes() - 1000];
+    let (shape, salts) = (shape(suite, k, m), vec![[0; 32]; k]);
+    let pool = || {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+        pool.expect("the machine has a thread more")
+    };
+    rate(k * blocks().file_bytes(), || {
+        let payload = Payload::new(std::iter::once(&plain[..]), Vec::new());
+        let payloads = vec![payload; k];
+        let mut buffer = vec![0; (k + m) * blocks().file_bytes()];
+        let (key, code, pool) = (key(), Code::new(k, m).expect("a valid code"), pool());
+        let (shape, salts) = (&shape, &salts);
+        move || {
+            pool.install(|| {
+                let sums = Vec::new();
+                black_box(seal_stripe(&key, shape, salts, &payloads, &code, &mut buffer, sums));
+            });
+        }
+    })
+}
+
+/// Opening blocks, in bytes of blocks.
+pub fn open(suite: u8) -> Rate {
+    let shape = shape(suite, 1, 0);
+    let payload_bytes = blocks().payload_bytes();
+    rate(blocks().file_bytes(), || {
+        let plain = vec![7; payload_bytes - 1000];
+        let payloads = [Payload::new(std::iter::once(&plain[..]), Vec::new())];
+        let mut buffer = vec![0; blocks().file_bytes()];
+        let code = Code::new(1, 0).expect("a valid code");
+        seal_stripe(&key(), &shape, &[[0; 32]], &payloads, &code, &mut buffer, Vec::new());
+        let cipher = Cipher::new(key().shard_key(&[0; 32], &shape, 0));
+        let mut out = vec![0; payload_bytes];
+        move || {
+            for number in 0..BLOCKS as usize {
+                let range = blocks().payload_range(number);
+                let block = &buffer[number * BLOCK_BYTES..(number + 1) * BLOCK_BYTES];
+                let opened = cipher.open(number, block, &mut out[range]);
+                opened.expect("it was sealed with the same key");
+            }
+            black_box(&out);
+        }
+    })
+}
+
+/// Hashes of blocks.
+pub fn block_hashes() -> Rate {
+    rate(BLOCK_BYTES, || {
+        let block = vec![9; BLOCK_BYTES];
+        move || {
+            black_box(block_hash(&block, 1, 64));
+        }
+    })
+}
+
+/// Parity of a column, in bytes of its data blocks.
+pub fn encode(k: usize, m: usize) -> Rate {
+    rate(k * BLOCK_BYTES, || {
+        let data = vec![vec![3; BLOCK_BYTES]; k];
+        let mut parity = vec![vec![0; BLOCK_BYTES]; m];
+        let code = Code::new(k, m).expect("a valid code");
+        move || {
+            let data: Vec<&[u8]> = data.iter().map(|d| &d[..]).collect();
+            let mut outs: Vec<&mut [u8]> = parity.iter_mut().map(|p| &mut p[..]).collect();
+            code.encode(&data, &mut outs);
+            black_box(&mut outs);
+        }
+    })
+}
+
+/// Rebuilding one data block of a column, in bytes of its data blocks.
+pub fn rebuild(k: usize, m: usize) -> Rate {
+    rate(k * BLOCK_BYTES, || {
+        let blocks = vec![vec![3; BLOCK_BYTES]; k + m];
+        let mut out = vec![0; BLOCK_BYTES];
+        let code = Code::new(k, m).expect("a valid code");
+        move || {
+            let column: Vec<Option<&[u8]>> =
+                (0..k + m).map(|i| (i > 0).then_some(&blocks[i][..])).collect();
+            code.recover(&column, &[0], &mut [&mut out]).expect("k blocks are there");
+            black_box(&mut out);
+        }
+    })
+}
+
+/// Reading files in pieces of a chunk, from the page cache if they are there, in plain bytes.
+pub fn read(source: &Source, part: &Part) -> Rate {
+    let most = (part.bytes as usize).min(READ_BYTES);
+    rate(most, || {
+        let mut buffer = vec![0; super::sample::CHUNK_BYTES];
+        move || {
+            let mut left = most;
+            let files = part.entries.iter().filter(|e| e.entry.kind == Kind::File);
+            for file in files {
+                let Ok(opened) = source.open_file(&file.entry.path) else { continue };
+                let mut at = 0;
+                while left > 0
+                    && let Ok(len) = opened.read_at(at, &mut buffer)
+                    && len > 0
+                {
+                    black_box(&buffer);
+                    at += len as u64;
+                    left = left.saturating_sub(len);
+                }
+            }
+        }
+    })
+}

@@ -1,0 +1,286 @@
+//! `bench`: how fast this machine and these drives are, stage by stage and as a whole, and how long a
+//! shipment will take.
+
+use crate::dataset::Source;
+use crate::drives::DriveError;
+use crate::measure::devices::{self, DriveRate, Together};
+use crate::measure::predict::{self, Prediction, Rates, Shipment};
+use crate::measure::sample::Sample;
+use crate::measure::stages::{self, Compression};
+use crate::measure::whole::{self, How, WholeError};
+use crate::measure::{GB, Rate, busy_cost};
+use crate::monitor::{Monitor, Phase};
+use crate::packer::SUITE;
+use crate::plan::survive::{Survive, parity_needed};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Levels of zstd that are measured.
+const LEVELS: [i32; 4] = [1, 3, 9, 15];
+/// The level that packing has if nothing is said.
+const USUAL_LEVEL: i32 = 3;
+/// Bytes of a source that the whole is measured with.
+const PART_BYTES: u64 = 512 << 20;
+/// Bytes that are written to each drive.
+const DRIVE_BYTES: u64 = 1 << 30;
+/// What a drive is taken to do if none was given to be measured: a USB hard disk.
+const ASSUMED_DRIVE: f64 = 120e6;
+
+/// What to measure.
+pub struct BenchJob {
+    /// what is to be packed
+    pub source: PathBuf,
+    /// an empty folder of ours for a list
+    pub work: PathBuf,
+    /// drives to be measured
+    pub drives: Vec<PathBuf>,
+    /// what the prediction is for
+    pub wanted: Wanted,
+}
+
+/// A shipment to be predicted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// plain bytes
+    pub bytes: u64,
+    /// drives in all
+    pub drives: u32,
+    /// drives that are attached at once
+    pub ports: u32,
+    /// cases that they are carried in
+    pub cases: u32,
+    /// the rule; none: the default
+    pub survive: Option<Survive>,
+}
+
+/// Why nothing could be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// The source.
+    #[error(transparent)]
+    Whole(#[from] WholeError),
+    /// The source has no bytes.
+    #[error("{} has no files with bytes that could be read", path.display())]
+    Empty {
+        /// the source
+        path: PathBuf,
+    },
+    /// A drive.
+    #[error(transparent)]
+    Drive(#[from] DriveError),
+    /// Something of this name is there already.
+    #[error("{} has a folder holdall-bench, which is not this program's to remove", path.display())]
+    Taken {
+        /// the drive
+        path: PathBuf,
+    },
+    /// The rule cannot be kept with so many drives at once.
+    #[error("{drives} drives at once in {cases} cases cannot survive {survive}")]
+    Rule {
+        /// attached at once
+        drives: u32,
+        /// cases
+        cases: u32,
+        /// the rule
+        survive: Survive,
+    },
+    /// The system.
+    #[error("the system gives no memory")]
+    System(#[from] io::Error),
+}
+
+/// One stage.
+pub struct Stage {
+    /// its name
+    pub name: &'static str,
+    /// in bytes of what it is given
+    pub rate: Rate,
+    /// those bytes to a plain one, in packing; none: it is no part of packing
+    pub share: Option<f64>,
+}
+
+/// A whole way, memory to memory.
+pub struct Whole {
+    /// its name
+    pub name: &'static str,
+    /// bytes a second
+    pub speed: f64,
+    /// what the sum of its stages would allow
+    pub roofline: f64,
+}
+
+/// What was measured.
+pub struct Bench {
+    /// cores
+    pub cores: usize,
+    /// bytes of the sample, and entries a second of the scan
+    pub sample_bytes: u64,
+    /// entries a second of the scan
+    pub entries: f64,
+    /// one after the other
+    pub stages: Vec<Stage>,
+    /// by level
+    pub compression: Vec<Compression>,
+    /// packing, checking, decoding
+    pub whole: Vec<Whole>,
+    /// each alone
+    pub drives: Vec<DriveRate>,
+    /// all at once
+    pub together: Option<Together>,
+    /// the rule and stripes that it gives
+    pub survive: Survive,
+    /// data and parity shards of a stripe
+    pub stripe: (u32, u32),
+    /// what the prediction is for
+    pub wanted: Wanted,
+    /// drives are taken to do this, in bytes a second
+    pub drive: (f64, f64),
+    /// by level
+    pub predictions: Vec<Prediction>,
+    /// the level to be chosen
+    pub best: Option<Prediction>,
+}
+
+/// Measures.
+pub fn bench(job: &BenchJob, monitor: &dyn Monitor) -> Result<Bench, BenchError> {
+    if let Some(path) = job.drives.iter().find(|path| devices::is_taken(path)) {
+        return Err(BenchError::Taken { path: path.clone() });
+    }
+    let (survive, k, m) = stripe(&job.wanted)?;
+    monitor.phase(Phase::Bench, devices::moved_bytes(job.drives.len(), DRIVE_BYTES));
+    let part = whole::part(&job.source, PART_BYTES, monitor)?;
+    let source = Source::open(&job.source).map_err(WholeError::from)?;
+    let empty = || BenchError::Empty { path: job.source.clone() };
+    let sample = Sample::of(&source, &part.entries).ok_or_else(empty)?;
+    let compression = LEVELS
+        .iter()
+        .map(|level| stages::compress(&sample, *level))
+        .collect::<io::Result<Vec<_>>>()?;
+    let usual = *compression.iter().find(|c| c.level == USUAL_LEVEL).unwrap_or(&compression[0]);
+    let stages = stages_of(&source, &part, &sample, &usual, (k as usize, m as usize));
+    let whole = whole_of(&job.source, &part, &job.work, &stages, &usual)?;
+    let (drives, together) = match job.drives.len() {
+        0 => (Vec::new(), None),
+        _ => devices::measure(&job.drives, DRIVE_BYTES, monitor)
+            .map(|(drives, together)| (drives, Some(together)))?,
+    };
+    let cores = rayon::current_num_threads();
+    let drive = together.map_or((ASSUMED_DRIVE, ASSUMED_DRIVE), |together| {
+        let count = drives.len() as f64;
+        (together.write / count, together.read / count)
+    });
+    let cost = |name: &str| {
+        let stage = stages.iter().find(|stage| stage.name == name);
+        stage.map_or(0.0, |stage| busy_cost(&stage.rate, cores as f64) / GB)
+    };
+    let rates = Rates {
+        source: all_cores(&stages, "read"),
+        hash_cost: cost("read") + cost("hash"),
+        seal_cost: cost("seal"),
+        cores: cores as f64,
+        share: whole.first().map_or(1.0, |w| w.speed / w.roofline).clamp(0.1, 1.0),
+        write: drive.0,
+        read: drive.1,
+    };
+    let shipment = Shipment {
+        bytes: job.wanted.bytes as f64,
+        drives: job.wanted.drives,
+        ports: job.wanted.ports,
+        k,
+        m,
+    };
+    let predictions: Vec<Prediction> =
+        compression.iter().map(|c| predict::predict(&shipment, &rates, c)).collect();
+    Ok(Bench {
+        cores,
+        sample_bytes: part.bytes,
+        entries: part.entries.len() as f64 / part.seconds.max(1e-9),
+        stages,
+        compression,
+        whole,
+        drives,
+        together,
+        survive,
+        stripe: (k, m),
+        wanted: job.wanted,
+        drive,
+        best: predict::best(&predictions),
+        predictions,
+    })
+}
+
+/// The rule, and the stripes of a round in which every case has its part of the ports.
+fn stripe(wanted: &Wanted) -> Result<(Survive, u32, u32), BenchError> {
+    let at_once = wanted.ports.min(wanted.drives).max(1);
+    let cases = wanted.cases.clamp(1, at_once);
+    let per_case: Vec<usize> =
+        (0..cases).map(|case| ((at_once + cases - 1 - case) / cases) as usize).collect();
+    let survive = wanted.survive.unwrap_or_else(|| Survive::default_for(&per_case));
+    let m = parity_needed(&per_case, survive) as u32;
+    if m >= at_once || at_once > 255 {
+        return Err(BenchError::Rule { drives: at_once, cases, survive });
+    }
+    Ok((survive, at_once - m, m))
+}
+
+fn stages_of(
+    source: &Source,
+    part: &whole::Part,
+    sample: &Sample,
+    usual: &Compression,
+    (k, m): (usize, usize),
+) -> Vec<Stage> {
+    let stage = |name, rate, share| Stage { name, rate, share };
+    let mut all = vec![
+        stage("read", stages::read(source, part), Some(1.0)),
+        stage("hash", stages::hash(sample), Some(1.0)),
+        stage("probe and compress", usual.rate, Some(1.0)),
+        stage("seal", stages::seal(SUITE, k, m), Some(usual.ratio)),
+        stage("block hashes", stages::block_hashes(), None),
+        stage("open", stages::open(SUITE), None),
+        stage("decompress", usual.back, None),
+    ];
+    if m > 0 {
+        all.push(stage("parity", stages::encode(k, m), None));
+        all.push(stage("rebuild", stages::rebuild(k, m), None));
+    }
+    all
+}
+
+fn all_cores(stages: &[Stage], name: &str) -> f64 {
+    stages.iter().find(|stage| stage.name == name).map_or(f64::MAX, |stage| stage.rate.all_cores)
+}
+
+/// What stages one after the other allow, with a factor for the bytes that each is given.
+fn roofline(stages: &[Stage], parts: &[(&str, f64)]) -> f64 {
+    let seconds: f64 = parts.iter().map(|(name, share)| share / all_cores(stages, name)).sum();
+    1.0 / seconds
+}
+
+/// Packing, checking and decoding on four drives in memory.
+fn whole_of(
+    source: &Path,
+    part: &whole::Part,
+    work: &Path,
+    stages: &[Stage],
+    usual: &Compression,
+) -> Result<Vec<Whole>, BenchError> {
+    let survive = Survive { cases: 1, drives: 0, blocks: 0 };
+    let how = How { drives: 4, survive, level: USUAL_LEVEL };
+    let list = whole::freeze(part, &work.join("list"))?;
+    let packed = whole::pack(source, part, &list, how, false)?;
+    let parts = [("read", 1.0), ("hash", 1.0), ("probe and compress", 1.0), ("seal", usual.ratio)];
+    let packing = Whole { name: "pack", speed: packed.speed, roofline: roofline(stages, &parts) };
+    let kept = whole::pack(source, part, &list, how, true)?;
+    let verifying = Whole {
+        name: "verify",
+        speed: kept.verify(),
+        roofline: roofline(stages, &[("block hashes", 1.0)]),
+    };
+    let parts =
+        [("block hashes", usual.ratio), ("open", usual.ratio), ("decompress", 1.0), ("hash", 1.0)];
+    let decoding =
+        Whole { name: "decode", speed: kept.decode(part, 0)?, roofline: roofline(stages, &parts) };
+    list.remove().map_err(WholeError::from)?;
+    Ok(vec![packing, verifying, decoding])
+}
