@@ -10,6 +10,7 @@ mod journey {
     mod damage;
     mod determinism;
     mod interrupted;
+    mod kills;
     mod loop_drives;
     mod losses;
     mod matrix;
