@@ -62,7 +62,7 @@ fn sets(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
         face.finish();
         face.print_problems();
         if face.is_json() {
-            emit(&show::packed_json(&outcome));
+            emit(&show::packed_json(&facts, &outcome));
         } else {
             out(&show::packed(&facts, &outcome));
         }

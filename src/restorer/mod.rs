@@ -184,7 +184,7 @@ fn pass(
     monitor: &dyn Monitor,
 ) -> Result<(), RestoreError> {
     let progress = |slot: Slot, bytes: u64| monitor.drive_advance(slot.0 as usize, bytes);
-    let fetcher = Fetcher::new(open.set, &progress);
+    let fetcher = Fetcher::new(open.set, &progress).telling(monitor);
     let mut files = Files::new(open, output, options, restored, monitor)?;
     thread::scope(|scope| {
         let (sender, receiver) = bounded::<ReadBatch>(0);

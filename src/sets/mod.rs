@@ -14,7 +14,11 @@ pub mod explain;
 pub mod fetch;
 pub mod find;
 pub mod open;
+mod pace;
 pub mod papers;
+pub mod reading;
+pub mod sample;
+pub mod shard;
 pub mod tidy;
 
 pub use book::Book;
