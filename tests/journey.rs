@@ -15,6 +15,7 @@ mod journey {
     mod losses;
     mod matrix;
     mod papers;
+    mod quick;
     mod repair;
     mod repair_onto;
     mod resume;

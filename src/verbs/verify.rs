@@ -173,7 +173,6 @@ fn check_drives(
     }
     let keys = key_files(set);
     let checked = drives::on_each(found.len(), |i| {
-        let bad_papers = check_papers(&found[i], set, book, text, &keys, monitor);
         let progress = |bytes: u64| {
             monitor.advance(bytes);
             monitor.drive_advance(i, bytes);
@@ -181,6 +180,12 @@ fn check_drives(
         let depth = samples[i].clone().map_or(Depth::All(Haste::default()), Depth::Sample);
         let (drive, mode) = (&found[i], ReadMode::Medium);
         let report = check_drive_by(drive, &set.folder, book, depth, mode, monitor, &progress);
+        // Of a drive that is gone no paper can be read either, which need not be told.
+        let bad_papers = if report.vanished {
+            0
+        } else {
+            check_papers(&found[i], set, book, text, &keys, monitor)
+        };
         (report, bad_papers)
     });
     let slot = |i: usize| found[i].label.slot;

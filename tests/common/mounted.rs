@@ -113,13 +113,24 @@ impl Mounted {
         }
         let device = String::from_utf8(attached.stdout).unwrap().trim().to_owned();
         let mounted = Self { image, device, point: point.into(), file_system };
-        let made = Command::new(make[0])
-            .args(&make[1..])
-            .arg(&mounted.device)
-            // mkfs.xfs makes small ones for its own tests only, which it knows by these
-            .envs([("TEST_DIR", "1"), ("TEST_DEV", "1"), ("QA_CHECK_FS", "1")])
-            .output()
-            .unwrap();
+        let mkfs = || {
+            Command::new(make[0])
+                .args(&make[1..])
+                .arg(&mounted.device)
+                // mkfs.xfs makes small ones for its own tests only, which it knows by these
+                .envs([("TEST_DIR", "1"), ("TEST_DEV", "1"), ("QA_CHECK_FS", "1")])
+                .output()
+                .unwrap()
+        };
+        let mut made = mkfs();
+        for _ in 0..20 {
+            if made.status.success() {
+                break;
+            }
+            // mkfs.btrfs looks at every loop device, and stumbles over one that goes meanwhile.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            made = mkfs();
+        }
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         if let Err(text) = mounted.mount() {
             skip(&format!("{file_system:?} cannot be mounted: {}", text.trim()));
