@@ -42,7 +42,12 @@ impl Journey {
     ) {
         let problems = told.problems();
         let died = dying.filter(|die| outcome.packed.failed.contains(die));
-        assert_eq!(problems.len(), usize::from(died.is_some()), "problems of pack: {problems:?}");
+        assert_eq!(
+            problems.len(),
+            usize::from(died.is_some()),
+            "problems of pack: {problems:?}, failed {:?}",
+            outcome.packed.failed
+        );
         let Some(die) = dying else { return };
         let round = self.rounds.last_mut().unwrap();
         round.drives[die].die_after(u64::MAX, Death::RefusesWrites);

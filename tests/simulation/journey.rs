@@ -8,6 +8,7 @@ use super::oracle::Oracle;
 use super::random::Random;
 use super::snapshot::{Paths, Snapshot};
 use super::tree::CHUNK;
+use holdall::drives::memory::Death;
 use holdall::drives::{Drive, MemoryDrive};
 use holdall::entropy::Fixed;
 use holdall::format::ids::{ShipmentId, shard_path};
@@ -295,7 +296,12 @@ impl Journey {
                 }
                 // A drive that was lost was needed, since nothing counted yet.
                 Err(PackJobError::Plan { .. }) if !self.rounds.last().unwrap().gone.is_empty() => {
-                    self.rounds.last_mut().unwrap().gone.clear();
+                    let round = self.rounds.last_mut().unwrap();
+                    round.gone.clear();
+                    // It was not begun, so that nobody died of it.
+                    if let Some(die) = dying {
+                        round.drives[die].die_after(u64::MAX, Death::RefusesWrites);
+                    }
                 }
                 Err(e) => panic!("pack: {}", open::chain(&e)),
             }
