@@ -14,7 +14,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Writes of fewer bytes are never lost.
@@ -128,7 +129,7 @@ impl FaultyImage {
 
     /// How it behaves, to be changed.
     pub fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.shared.faults.lock().unwrap()
+        lock(&self.shared.faults)
     }
 }
 
@@ -136,10 +137,16 @@ impl Drop for FaultyImage {
     fn drop(&mut self) {
         // What is still unwritten above may be, so that nothing waits for it for ever.
         *self.faults() = Faults::default();
-        if let Some(session) = self.session.take() {
-            session.umount_and_join().ok();
-        }
+        // Its thread ends when the loop device has let go of the image, which nothing waits for:
+        // another process may be looking at that device just now.
+        Command::new("umount").arg("-l").arg(&self.folder).output().ok();
+        drop(self.session.take());
     }
+}
+
+/// Also after a test has failed while it looked at the faults: its file system must be unmounted.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Server(Arc<Shared>);
@@ -151,7 +158,7 @@ impl Server {
             IMAGE => FileType::RegularFile,
             _ => return None,
         };
-        let size = self.0.bytes.lock().unwrap().len() as u64;
+        let size = lock(&self.0.bytes).len() as u64;
         Some(FileAttr {
             ino: inode,
             size,
@@ -172,7 +179,7 @@ impl Server {
     }
 
     fn range(&self, offset: u64, len: usize) -> Range<u64> {
-        let size = self.0.bytes.lock().unwrap().len() as u64;
+        let size = lock(&self.0.bytes).len() as u64;
         offset.min(size)..(offset + len as u64).min(size)
     }
 }
@@ -211,10 +218,10 @@ impl Filesystem for Server {
         reply: ReplyData,
     ) {
         let range = self.range(offset, size as usize);
-        let mut faults = self.0.faults.lock().unwrap();
+        let mut faults = lock(&self.0.faults);
         if faults.may_read(&range) {
             drop(faults);
-            let bytes = self.0.bytes.lock().unwrap();
+            let bytes = lock(&self.0.bytes);
             return reply.data(&bytes[range.start as usize..range.end as usize]);
         }
         let takes = faults.failing_takes;
@@ -236,7 +243,7 @@ impl Filesystem for Server {
         reply: ReplyWrite,
     ) {
         let range = self.range(offset, data.len());
-        let mut faults = self.0.faults.lock().unwrap();
+        let mut faults = lock(&self.0.faults);
         let takes = std::mem::take(&mut faults.next_write_takes);
         let (done, kept) = (faults.may_write(&range), faults.keeps(data.len() as u64));
         drop(faults);
@@ -247,7 +254,7 @@ impl Filesystem for Server {
         if kept {
             let at = range.start as usize..range.end as usize;
             let len = at.len();
-            self.0.bytes.lock().unwrap()[at].copy_from_slice(&data[..len]);
+            lock(&self.0.bytes)[at].copy_from_slice(&data[..len]);
         }
         reply.written(data.len() as u32);
     }
@@ -257,7 +264,7 @@ impl Filesystem for Server {
     }
 
     fn fsync(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        let dead = self.0.faults.lock().unwrap().dead;
+        let dead = lock(&self.0.faults).dead;
         if dead { reply.error(Errno::EIO) } else { reply.ok() }
     }
 
