@@ -8,7 +8,9 @@ mod common;
 
 mod file_systems {
     mod dying;
+    mod faulty;
     mod medium;
+    mod pulled;
     mod room;
     mod wrapping;
 }

@@ -13,10 +13,12 @@ mod journey {
     mod determinism;
     mod few_ports;
     mod interrupted;
+    mod kills;
     mod loop_drives;
     mod losses;
     mod matrix;
     mod papers;
+    mod quick;
     mod repair;
     mod repair_onto;
     mod resume;

@@ -167,6 +167,9 @@ pub struct VerifyArgs {
     /// Your identity (repeatable): opens and decodes everything, and writes nothing
     #[arg(short, long = "identity", value_name = "FILE")]
     pub identities: Vec<PathBuf>,
+    /// Read all but the shards, of these only a random sample of blocks; takes minutes
+    #[arg(long, conflicts_with = "identities")]
+    pub quick: bool,
 }
 
 /// repair

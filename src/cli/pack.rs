@@ -89,7 +89,7 @@ pub fn one_set(prepared: Prepared, face: &Face) -> Result<(Status, PackOutcome),
     face.finish();
     face.print_problems();
     if face.is_json() {
-        emit(&show::packed_json(&outcome));
+        emit(&show::packed_json(&facts, &outcome));
     } else {
         out(&show::packed(&facts, &outcome));
     }

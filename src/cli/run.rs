@@ -5,9 +5,11 @@ use super::exit::{Status, print_error};
 use super::face::Face;
 use super::json::{emit, out};
 use super::{ls, pack, restore, say};
+use crate::drives::watch::watching;
 use crate::verbs;
 use clap::Parser;
 use serde_json::json;
+use std::time::Duration;
 
 /// A command that could not be done: what stopped it, what to type instead, and the status.
 pub struct Refusal {
@@ -54,18 +56,11 @@ pub fn run() -> Status {
     };
     let face = Face::new(cli.json, cli.quiet);
     super::stop::listen();
-    let result = match cli.command {
-        Command::Keygen(args) => keygen(&args, &face),
-        Command::Pack(args) => pack::pack(args, &face),
-        Command::Verify(args) => super::verify::verify(&args, &face),
-        Command::Repair(args) => super::repair::repair(&args, &face),
-        Command::Restore(args) => restore::restore(&args, &face),
-        Command::Ls(args) => ls::ls(args, &face),
-        Command::Status(args) => super::status::status(&args, &face),
-        Command::Erase(args) => super::erase::erase(&args, &face),
-        Command::Bench(args) => super::bench::bench(&args, &face),
-        Command::Demo(args) => super::demo::demo(args, &face),
+    let waiting = |drive: &str, took: Duration| {
+        let seconds = took.as_secs();
+        face.monitor().note(&format!("{drive} has not answered for {seconds} s: waiting for it"));
     };
+    let result = watching(&waiting, || obey(cli.command, &face));
     face.finish();
     match result {
         Ok(status) => status,
@@ -78,6 +73,21 @@ pub fn run() -> Status {
             print_error(refusal.error.as_ref(), refusal.hint.as_deref());
             refusal.status
         }
+    }
+}
+
+fn obey(command: Command, face: &Face) -> Result<Status, Refusal> {
+    match command {
+        Command::Keygen(args) => keygen(&args, face),
+        Command::Pack(args) => pack::pack(args, face),
+        Command::Verify(args) => super::verify::verify(&args, face),
+        Command::Repair(args) => super::repair::repair(&args, face),
+        Command::Restore(args) => restore::restore(&args, face),
+        Command::Ls(args) => ls::ls(args, face),
+        Command::Status(args) => super::status::status(&args, face),
+        Command::Erase(args) => super::erase::erase(&args, face),
+        Command::Bench(args) => super::bench::bench(&args, face),
+        Command::Demo(args) => super::demo::demo(args, face),
     }
 }
 

@@ -69,6 +69,25 @@ impl PlanFacts {
         text
     }
 
+    /// What to type to put new drives in the place of those that failed; none if none did.
+    fn repair_command(&self, outcome: &PackOutcome) -> Option<String> {
+        let failed = &outcome.packed.failed;
+        if failed.is_empty() || outcome.packed.stopped {
+            return None;
+        }
+        let mut text = String::from("holdall repair");
+        for (number, (_, drive)) in self.names.iter().enumerate() {
+            if !failed.contains(&number) {
+                let _ = write!(text, " {}", shlex::try_quote(drive).unwrap_or_default());
+            }
+        }
+        for number in failed {
+            let case = &self.names[*number].0;
+            let _ = write!(text, " --onto {}", shlex::try_quote(&format!("{case}=PATH")).ok()?);
+        }
+        Some(text)
+    }
+
     fn table(&self, bytes: &[u64]) -> String {
         let row = |(i, (case, drive)): (usize, &(String, String))| DriveRow {
             case: case.clone(),
@@ -226,6 +245,10 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome) -> String {
     let root = blake3::Hash::from_bytes(p.root).to_hex();
     let _ = writeln!(t, "The set's root (b3sum set.txt): {root}");
     t.push_str("The drives are synced: unmount them, and they are safe to unplug.\n");
+    if let Some(command) = facts.repair_command(outcome) {
+        let failed = some(p.failed.len() as u64, "drive");
+        let _ = writeln!(t, "\n{failed} failed. To put new ones in their place:\n{command}");
+    }
     if outcome.left_bytes > 0 {
         let _ = writeln!(
             t,
@@ -240,7 +263,7 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome) -> String {
 }
 
 /// The same for programs.
-pub fn packed_json(outcome: &PackOutcome) -> Value {
+pub fn packed_json(facts: &PlanFacts, outcome: &PackOutcome) -> Value {
     let p = &outcome.packed;
     json!({
         "event": "packed",
@@ -259,6 +282,7 @@ pub fn packed_json(outcome: &PackOutcome) -> Value {
         "stopped": p.stopped,
         "drive_bytes": p.drive_bytes,
         "failed_drives": p.failed.iter().map(|i| i + 1).collect::<Vec<_>>(),
+        "repair": facts.repair_command(outcome),
         "read_back": outcome.reports.iter().map(|r| r.as_ref().map(|r| json!({
             "level": r.level.name(), "whole": r.is_whole(), "bytes": r.bytes,
         }))).collect::<Vec<_>>(),

@@ -48,10 +48,11 @@ pub(super) fn open(number: u64) -> Option<OwnedFd> {
 /// Drops a device's page cache, so that the next read of the driver asks the medium.
 ///
 /// Only clean pages are dropped, so what the driver has not written out, such as its tables, is
-/// written first.
+/// written first. A device that is gone cannot be written to, but its clean pages go all the same.
 pub(super) fn forget(device: &OwnedFd) -> io::Result<()> {
-    filesystem::sync_file(device)?;
-    filesystem::forget_clean(device)
+    let synced = filesystem::sync_file(device);
+    filesystem::forget_clean(device)?;
+    synced
 }
 
 #[cfg(test)]

@@ -24,8 +24,10 @@ use rustix::io::retry_on_intr;
 
 use super::buffer::Buffer;
 use super::filesystem::{self, Kind};
+use super::watch::Calls;
 use super::{
-    Drive, DriveError, DriveFile, Level, ReadMode, Room, check_file, device, folder_and_name, parts,
+    Drive, DriveError, DriveFile, Level, PROBE_BYTES, ReadMode, Room, check_file, device,
+    folder_and_name, parts,
 };
 
 /// A folder of a mounted file system.
@@ -38,6 +40,7 @@ pub struct LocalDrive {
     /// of a FUSE driver
     device: Mutex<DeviceCache>,
     unsynced: Mutex<Unsynced>,
+    calls: Arc<Calls>,
 }
 
 /// What is known of the page cache of the device under a FUSE driver.
@@ -69,7 +72,8 @@ impl LocalDrive {
             .map_err(|source| DriveError::new(&name, "open", "", source))?;
         let (root, kind) = opened;
         let (refused, device, unsynced) = Default::default();
-        Ok(Self { name, root, kind, refused, device, unsynced })
+        let calls = Calls::of(&name);
+        Ok(Self { name, root, kind, refused, device, unsynced, calls })
     }
 
     /// The same; the folder is made if it is missing.
@@ -261,6 +265,7 @@ impl LocalDrive {
             direct: false,
             bounce: Buffer::default(),
             refused: Arc::clone(&self.refused),
+            calls: Arc::clone(&self.calls),
         };
         match (mode, self.kind) {
             (ReadMode::Cached, _) => filesystem::expect_sequential(&opened.file),
@@ -291,20 +296,24 @@ impl Drive for LocalDrive {
     }
 
     fn make_folder(&self, path: &str) -> Result<(), DriveError> {
+        let _call = self.calls.begin();
         self.try_make_folder(path).map_err(|source| self.error("make folder", path, source))
     }
 
     fn list(&self, path: &str) -> Result<Vec<String>, DriveError> {
+        let _call = self.calls.begin();
         self.try_list(path).map_err(|source| self.error("list", path, source))
     }
 
     fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        let _call = self.calls.begin();
         let written = self.try_write(path, bytes);
         *self.device_cache() = DeviceCache::Stale;
         written.map_err(|source| self.error("write", path, source))
     }
 
     fn sync(&self) -> Result<(), DriveError> {
+        let _call = self.calls.begin();
         // What is written from here on is the next sync's.
         let unsynced = self.unsynced(mem::take);
         let synced = if self.kind == Kind::Fuse {
@@ -322,6 +331,7 @@ impl Drive for LocalDrive {
     }
 
     fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        let _call = self.calls.begin();
         let rename = |folder: &OwnedFd, old: &str, new: &str| filesystem::rename(folder, old, new);
         let committed = self.try_commit(path, bytes, rename);
         *self.device_cache() = DeviceCache::Stale;
@@ -329,6 +339,7 @@ impl Drive for LocalDrive {
     }
 
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        let _call = self.calls.begin();
         let rename =
             |folder: &OwnedFd, old: &str, new: &str| filesystem::rename_over(folder, old, new);
         let replaced = self.try_commit(path, bytes, rename);
@@ -337,6 +348,7 @@ impl Drive for LocalDrive {
     }
 
     fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
+        let _call = self.calls.begin();
         let place = self.place(path);
         let written = place.and_then(|(folder, name)| filesystem::rewrite(&folder, name, pieces));
         *self.device_cache() = DeviceCache::Stale;
@@ -344,6 +356,7 @@ impl Drive for LocalDrive {
     }
 
     fn remove_folder(&self, path: &str) -> Result<(), DriveError> {
+        let _call = self.calls.begin();
         let removed = match self.place(path) {
             Ok((folder, name)) => filesystem::remove_folder(folder, name).map(|_| ()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -354,6 +367,7 @@ impl Drive for LocalDrive {
     }
 
     fn remove(&self, path: &str) -> Result<(), DriveError> {
+        let _call = self.calls.begin();
         let removed = match self.place(path) {
             Ok((folder, name)) => filesystem::remove(folder, name).map(|_| ()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -364,6 +378,7 @@ impl Drive for LocalDrive {
     }
 
     fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
+        let _call = self.calls.begin();
         if mode == ReadMode::Medium {
             self.reach_medium()?;
         }
@@ -371,6 +386,14 @@ impl Drive for LocalDrive {
             Ok(file) => Ok(Box::new(file)),
             Err(source) => Err(self.error("open", path, source)),
         }
+    }
+
+    fn probe(&self, path: &str) -> Result<(), DriveError> {
+        // What a FUSE driver has read since is in the device's cache.
+        *self.device_cache() = DeviceCache::Stale;
+        let mut file = self.open(path, ReadMode::Medium)?;
+        let mut first = vec![0; file.len().min(PROBE_BYTES) as usize];
+        file.read_at(0, &mut first).map(drop)
     }
 
     /// The level of the reads so far; before the first, of those to be expected.
@@ -397,6 +420,7 @@ struct LocalFile {
     direct: bool,
     bounce: Buffer,
     refused: Arc<AtomicBool>,
+    calls: Arc<Calls>,
 }
 
 impl LocalFile {
@@ -428,6 +452,8 @@ impl LocalFile {
 
 impl DriveFile for LocalFile {
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
+        let calls = Arc::clone(&self.calls);
+        let _call = calls.begin();
         self.try_read(offset, buf)
             .map_err(|source| DriveError::new(&self.drive, "read", &self.path, source))
     }

@@ -14,6 +14,7 @@ mod device;
 pub mod filesystem;
 pub mod local;
 pub mod memory;
+pub mod watch;
 pub mod writer;
 
 #[cfg(test)]
@@ -106,6 +107,9 @@ impl Level {
     }
 }
 
+/// What [`Drive::probe`] reads.
+const PROBE_BYTES: u64 = 4096;
+
 /// An open file of a drive.
 pub trait DriveFile: Send {
     /// Fills `buf` from `offset`; fewer bytes only where the file ends.
@@ -149,6 +153,13 @@ pub trait Drive: Send + Sync {
     fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError>;
     /// How far [`ReadMode::Medium`] can be trusted on this drive.
     fn level(&self) -> Level;
+    /// Reads the beginning of a file from the medium, whatever was read before: does the drive still
+    /// answer?
+    fn probe(&self, path: &str) -> Result<(), DriveError> {
+        let mut file = self.open(path, ReadMode::Medium)?;
+        let mut first = vec![0; file.len().min(PROBE_BYTES) as usize];
+        file.read_at(0, &mut first).map(drop)
+    }
     /// Reads a file whole, any way; fails on one longer than `limit` bytes.
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, DriveError> {
         self.read_whole(path, limit, ReadMode::Cached)

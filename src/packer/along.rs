@@ -20,8 +20,8 @@ use crate::format::shard::Blocks;
 use crate::monitor::{Monitor, Recording};
 use crate::plan::room::Geometry;
 use crate::sets::Book;
-use crate::sets::check::check_shard;
 use crate::sets::open::FoundSet;
+use crate::sets::shard::check_shard;
 use crate::stages::parity::add_to;
 use std::collections::{BTreeMap, BTreeSet};
 

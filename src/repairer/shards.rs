@@ -14,9 +14,9 @@ use crate::format::ids::{StripeId, StripeNumber, shard_path};
 use crate::format::record::{StripeKind, StripeRecord};
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::sets::book::BookReader;
-use crate::sets::check::check_shard;
 use crate::sets::damage::Bad;
 use crate::sets::fetch::{Fetcher, Request, Stripe};
+use crate::sets::shard::check_shard;
 use crate::sets::{Book, FoundSet};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
@@ -128,8 +128,10 @@ impl Shards<'_> {
         healed: &Mutex<Healed>,
     ) {
         let here = |hurt: &&Hurt| !self.targets[hurt.target].is_out();
+        let known: Vec<Hurt> =
+            hurts.iter().filter(here).filter_map(|hurt| self.known(record, hurt)).collect();
         let ways: Vec<(&Hurt, Way)> =
-            hurts.iter().filter(here).map(|hurt| (hurt, self.way(record, hurt))).collect();
+            known.iter().map(|hurt| (hurt, self.way(record, hurt))).collect();
         if ways.is_empty() {
             return;
         }
@@ -147,6 +149,21 @@ impl Shards<'_> {
         if lacking {
             self.tell_lacking(record, &stripe, healed);
         }
+    }
+
+    /// What is wrong with a shard; one that was skipped is read now, and may be sound.
+    fn known(&self, record: &StripeRecord, hurt: &Hurt) -> Option<Hurt> {
+        if hurt.bad != Bad::Unread {
+            return Some(hurt.clone());
+        }
+        let (drive, place) = (self.targets[hurt.target].drive(), self.place(record, hurt.index));
+        let (index, mode) = (hurt.index.into(), ReadMode::Medium);
+        let bad = match check_shard(drive, &place, record, index, mode, &mut Vec::new()) {
+            Ok(shard) if shard.is_whole() => return None,
+            Ok(shard) => Bad::Blocks(shard.bad),
+            Err(_) => Bad::Missing,
+        };
+        Some(Hurt { bad, ..hurt.clone() })
     }
 
     fn place(&self, record: &StripeRecord, index: u8) -> String {

@@ -205,7 +205,7 @@ fn pass(
     monitor: &dyn Monitor,
 ) -> Result<BTreeSet<StripeId>, RestoreError> {
     let progress = |slot: Slot, bytes: u64| monitor.drive_advance(slot.0 as usize, bytes);
-    let fetcher = Fetcher::new(open.set, open.book, &progress);
+    let fetcher = Fetcher::new(open.set, open.book, &progress).telling(monitor);
     let mut files = Files::new(open, output, options, restored, monitor)?;
     thread::scope(|scope| {
         let (sender, receiver) = bounded::<ReadBatch>(0);

@@ -2,12 +2,14 @@
 
 use super::book::Book;
 use super::damage::Bad;
-use super::open::{FoundDrive, FoundSet, chain};
-use crate::drives::{Drive, DriveFile, Level, ReadMode};
+use super::open::{FoundDrive, FoundSet};
+use super::reading::Haste;
+use super::sample::Sample;
+use super::shard::{check_blocks, check_in_haste};
+use crate::drives::{Drive, Level, ReadMode};
 use crate::format::ids::{StripeId, shard_path};
 use crate::format::record::StripeRecord;
 use crate::monitor::{Monitor, Problem, ProblemKind};
-use crate::stages::hash::block_hash;
 
 /// What was found on a drive.
 #[derive(Clone, Debug)]
@@ -20,6 +22,14 @@ pub struct DriveReport {
     pub missing_shards: u64,
     /// blocks that are bad in shards that are there
     pub bad_blocks: u64,
+    /// of these, blocks that the drive could not read
+    pub unreadable_blocks: u64,
+    /// blocks that were not tried: see [`super::reading`]
+    pub unread_blocks: u64,
+    /// shards of which no block was tried, counted with their blocks above
+    pub unread_shards: u64,
+    /// only so many blocks were drawn and read; none: all
+    pub sampled_blocks: Option<u64>,
     /// shards with bytes too many, some of whose blocks may be bad besides
     pub long_shards: u64,
     /// which those are
@@ -52,6 +62,10 @@ impl DriveReport {
             bytes: 0,
             missing_shards: 0,
             bad_blocks: 0,
+            unreadable_blocks: 0,
+            unread_blocks: 0,
+            unread_shards: 0,
+            sampled_blocks: None,
             long_shards: 0,
             long: Vec::new(),
             bad: Vec::new(),
@@ -125,167 +139,241 @@ pub fn check_drive(
     monitor: &dyn Monitor,
     progress: &dyn Fn(u64),
 ) -> DriveReport {
-    let drive = found.drive.as_ref();
+    check_drive_by(found, folder, book, Depth::All(Haste::default()), mode, monitor, progress)
+}
+
+/// How much of a drive is read.
+pub enum Depth {
+    /// every block, but see [`super::reading`]
+    All(Haste),
+    /// the presence and length of every shard, and these blocks
+    Sample(Sample),
+}
+
+/// As [`check_drive`], as deep as is said.
+#[allow(clippy::too_many_arguments, reason = "the six of check_drive, and how deep")]
+pub fn check_drive_by(
+    found: &FoundDrive,
+    folder: &str,
+    book: &Book,
+    depth: Depth,
+    mode: ReadMode,
+    monitor: &dyn Monitor,
+    progress: &dyn Fn(u64),
+) -> DriveReport {
     let mut report = DriveReport::new();
-    let mut not_there = NotThere::default();
-    let mut buffer = Vec::new();
-    book.walk(monitor, |record| {
-        if monitor.should_stop() {
-            report.stopped = true;
+    if let Depth::Sample(sample) = &depth {
+        report.sampled_blocks = Some(sample.len());
+    }
+    let (not_there, skipped) = (NotThere::default(), Vec::new());
+    let buffer = Vec::new();
+    let mut survey = Survey {
+        found,
+        folder,
+        depth,
+        mode,
+        monitor,
+        progress,
+        report,
+        not_there,
+        buffer,
+        skip: 0,
+        skipped,
+        read_before: None,
+    };
+    book.walk(monitor, |record| survey.take(record, book));
+    survey.come_back(book);
+    survey.finish()
+}
+
+/// A drive while it is read.
+struct Survey<'a> {
+    found: &'a FoundDrive,
+    folder: &'a str,
+    depth: Depth,
+    mode: ReadMode,
+    monitor: &'a dyn Monitor,
+    progress: &'a dyn Fn(u64),
+    report: DriveReport,
+    not_there: NotThere,
+    buffer: Vec<u8>,
+    /// shards to be skipped
+    skip: u64,
+    /// those that were, since one that could be read
+    skipped: Vec<(StripeId, u8)>,
+    /// the last shard that is sound
+    read_before: Option<String>,
+}
+
+impl Survey<'_> {
+    /// Checks the drive's shard of a stripe; says whether to go on.
+    fn take(&mut self, record: &StripeRecord, book: &Book) -> bool {
+        if self.monitor.should_stop() {
+            self.report.stopped = true;
             return false;
         }
-        let here = record.shards.iter().position(|s| s.slot == found.label.slot);
+        let here = record.shards.iter().position(|s| s.slot == self.found.label.slot);
         let Some(index) = here else { return true };
-        report.shards += 1;
-        not_there.last = false;
-        let path = format!("{folder}/{}", shard_path(record.id, index as u8));
+        self.report.shards += 1;
+        if self.skip > 0 {
+            self.skip -= 1;
+            self.skipped.push((record.id, index as u8));
+            (self.progress)(record.blocks.file_bytes() as u64);
+            return true;
+        }
+        let readable = self.shard(record, index);
+        if self.report.vanished {
+            return false;
+        }
+        if readable {
+            self.come_back(book);
+        }
+        self.skip = match &mut self.depth {
+            Depth::All(haste) => haste.skip(readable),
+            Depth::Sample(_) => 0,
+        };
+        let bytes = match &self.depth {
+            Depth::All(_) => record.blocks.file_bytes() as u64,
+            Depth::Sample(_) => 0, // counted by block
+        };
+        (self.progress)(bytes);
+        true
+    }
+
+    /// Reads the shards that were skipped, from the last to the first, until one cannot be read: it
+    /// and those before it are unread.
+    fn come_back(&mut self, book: &Book) {
+        if self.skipped.is_empty() || self.report.vanished {
+            return;
+        }
+        let mut reader = book.reader();
+        while let Some((id, index)) = self.skipped.pop() {
+            let Some(record) = reader.find(id) else { continue };
+            if self.report.stopped || !self.shard(&record, index.into()) {
+                if self.report.stopped {
+                    self.skipped.push((id, index));
+                }
+                break;
+            }
+        }
+        let unread = std::mem::take(&mut self.skipped);
+        let (Some(first), Some(last)) = (unread.first(), unread.last()) else { return };
+        let path = |shard: &(StripeId, u8)| shard_path(shard.0, shard.1);
+        let detail = format!(
+            "{} shards from {} to {} were not read: those before and behind could not be",
+            unread.len(),
+            path(first),
+            path(last)
+        );
+        let name = self.found.drive.name();
+        self.monitor.problem(Problem::new(ProblemKind::Damage, name, detail));
+        self.report.unread_shards += unread.len() as u64;
+        for (id, index) in unread {
+            let blocks = reader.find(id).map_or(0, |record| record.blocks.count());
+            self.report.unread_blocks += blocks as u64;
+            self.report.bad.push((id, index, Bad::Unread));
+        }
+    }
+
+    /// Checks a shard; says whether any of it could be read, which is also so if it is not there.
+    fn shard(&mut self, record: &StripeRecord, index: usize) -> bool {
+        let drive = self.found.drive.as_ref();
+        let path = format!("{}/{}", self.folder, shard_path(record.id, index as u8));
         let subject = format!("{}: {path}", drive.name());
         let problem = |detail: String| Problem::new(ProblemKind::Damage, &subject, detail);
-        match check_shard(drive, &path, record, index, mode, &mut buffer) {
+        self.not_there.last = false;
+        let checked = match &mut self.depth {
+            Depth::All(haste) => {
+                check_in_haste(drive, &path, record, index, self.mode, &mut self.buffer, haste)
+            }
+            Depth::Sample(sample) => {
+                let picks = sample.next(record.blocks.count());
+                let bytes = (picks.len() * record.blocks.bytes()) as u64;
+                (self.progress)(bytes);
+                self.report.bytes += bytes;
+                check_blocks(drive, &path, record, index, self.mode, &picks)
+            }
+        };
+        if matches!(self.depth, Depth::All(_)) {
+            self.report.bytes += record.blocks.file_bytes() as u64;
+        }
+        let readable = match &checked {
+            Ok(checked) => checked.unreadable.len() + checked.unread.len() < record.blocks.count(),
+            Err(reason) => reason.is_none(),
+        };
+        let before = self.read_before.as_deref();
+        if (!readable || checked.is_err()) && !answers(drive, self.folder, before) {
+            let problem = Problem::new(ProblemKind::Drive, drive.name(), GONE);
+            self.monitor.problem(problem);
+            self.report.vanished = true;
+            return false;
+        }
+        match checked {
             Ok(checked) => {
+                if checked.bad.is_empty() {
+                    self.read_before = Some(path.clone());
+                }
                 if checked.extra_bytes > 0 {
-                    report.long_shards += 1;
-                    report.long.push((record.id, index as u8));
+                    self.report.long_shards += 1;
+                    self.report.long.push((record.id, index as u8));
                 }
                 if let Some(detail) = checked.shown() {
-                    monitor.problem(problem(detail));
+                    self.monitor.problem(problem(detail));
                 }
                 if !checked.bad.is_empty() {
-                    report.bad_blocks += checked.bad.len() as u64;
-                    report.bad.push((record.id, index as u8, Bad::Blocks(checked.bad)));
+                    self.report.bad_blocks += (checked.bad.len() - checked.unread.len()) as u64;
+                    self.report.unreadable_blocks += checked.unreadable.len() as u64;
+                    self.report.unread_blocks += checked.unread.len() as u64;
+                    self.report.bad.push((record.id, index as u8, Bad::Blocks(checked.bad)));
                 }
-            }
-            Err(_) if has_vanished(drive, monitor) => {
-                report.vanished = true;
-                return false;
             }
             Err(reason) => {
-                report.missing_shards += 1;
+                self.report.missing_shards += 1;
                 match reason {
-                    Some(reason) => monitor.problem(problem(reason)),
+                    Some(reason) => self.monitor.problem(problem(reason)),
                     None => {
-                        not_there.add(problem("is missing".into()));
-                        not_there.last = true;
+                        self.not_there.add(problem("is missing".into()));
+                        self.not_there.last = true;
                     }
                 }
-                report.bad.push((record.id, index as u8, Bad::Missing));
+                self.report.bad.push((record.id, index as u8, Bad::Missing));
             }
         }
-        let bytes = record.blocks.file_bytes() as u64;
-        report.bytes += bytes;
-        progress(bytes);
-        true
-    });
-    not_there.tell(drive, report.shards, monitor);
-    // Not before: what a drive refuses, it refuses while it is read.
-    if mode == ReadMode::Medium {
-        report.level = drive.level();
+        readable
     }
-    report
-}
 
-/// Does the drive no longer answer? Then it is told.
-fn has_vanished(drive: &dyn Drive, monitor: &dyn Monitor) -> bool {
-    let vanished = drive.list("").is_err();
-    if vanished {
-        let detail = "it no longer answers";
-        monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), detail));
-    }
-    vanished
-}
-
-/// `blocks 3, 5-9 are damaged`
-fn shown_blocks(blocks: &[u32]) -> String {
-    let mut runs: Vec<(u32, u32)> = Vec::new();
-    for b in blocks {
-        match runs.last_mut() {
-            Some((_, last)) if *last + 1 == *b => *last = *b,
-            _ => runs.push((*b, *b)),
+    fn finish(self) -> DriveReport {
+        let (drive, mut report) = (self.found.drive.as_ref(), self.report);
+        self.not_there.tell(drive, report.shards, self.monitor);
+        // Not before: what a drive refuses, it refuses while it is read.
+        if self.mode == ReadMode::Medium {
+            report.level = drive.level();
         }
-    }
-    let shown = |(a, b): &(u32, u32)| if a == b { a.to_string() } else { format!("{a}-{b}") };
-    let words: Vec<_> = runs.iter().map(shown).collect();
-    let (noun, verb) = if blocks.len() == 1 { ("block", "is") } else { ("blocks", "are") };
-    format!("{noun} {} {verb} damaged", words.join(", "))
-}
-
-/// A shard that could be opened.
-pub struct CheckedShard {
-    /// blocks that are bad; ascending
-    pub bad: Vec<u32>,
-    /// bytes behind the last block
-    pub extra_bytes: u64,
-}
-
-impl CheckedShard {
-    /// Is it as its record says?
-    pub fn is_whole(&self) -> bool {
-        self.bad.is_empty() && self.extra_bytes == 0
-    }
-
-    fn shown(&self) -> Option<String> {
-        let extra = (self.extra_bytes > 0)
-            .then(|| format!("has {} bytes too many behind its blocks", self.extra_bytes));
-        let bad = (!self.bad.is_empty()).then(|| shown_blocks(&self.bad));
-        let words: Vec<_> = bad.into_iter().chain(extra).collect();
-        (!words.is_empty()).then(|| words.join("; "))
+        report
     }
 }
 
-/// Checks the blocks of a shard; what lies behind them does them no harm. Fails with the reason if
-/// there is no reading it at all, with none if it is not there.
-pub fn check_shard(
-    drive: &dyn Drive,
-    path: &str,
-    record: &StripeRecord,
-    index: usize,
-    mode: ReadMode,
-    buffer: &mut Vec<u8>,
-) -> Result<CheckedShard, Option<String>> {
-    let mut file = drive.open(path, mode).map_err(|e| (!e.is_missing()).then(|| chain(&e)))?;
-    let blocks = record.blocks;
-    buffer.resize(blocks.file_bytes(), 0);
-    let read = read_blocks(file.as_mut(), buffer, blocks.bytes(), 0);
-    let hashes = record.shard_hashes(index);
-    let good = |(number, block): (usize, &[u8])| {
-        read[number] && block_hash(block, number, blocks.count()) == hashes[number]
+/// What is told of a drive that is gone.
+pub(super) const GONE: &str = "it no longer answers";
+
+/// Files that are on every drive of a closed set; the first two also before it is closed.
+const WITNESSES: [&str; 5] =
+    ["label.json", "copy/label.json", "set.txt", "copy/set.txt", "checklist.b3"];
+
+/// Does a drive still answer? What was read well before must be readable now; before anything was,
+/// one of those files must be, or none be there.
+pub(super) fn answers(drive: &dyn Drive, folder: &str, read_before: Option<&str>) -> bool {
+    let mut failed = false;
+    let mut read = |path: &str| match drive.probe(path) {
+        Ok(()) => true,
+        Err(error) => {
+            failed |= !error.is_missing();
+            false
+        }
     };
-    let bad: Vec<u32> = buffer
-        .chunks_exact(blocks.bytes())
-        .enumerate()
-        .filter(|b| !good(*b))
-        .map(|(number, _)| number as u32)
-        .collect();
-    Ok(CheckedShard { bad, extra_bytes: file.len().saturating_sub(blocks.file_bytes() as u64) })
-}
-
-/// Fills `buffer` with blocks from number `first` on, in one read if all goes well, else block by
-/// block; says which blocks could be read.
-pub fn read_blocks(
-    file: &mut dyn DriveFile,
-    buffer: &mut [u8],
-    block_bytes: usize,
-    first: usize,
-) -> Vec<bool> {
-    let start = (first * block_bytes) as u64;
-    if matches!(file.read_at(start, buffer), Ok(len) if len == buffer.len()) {
-        return vec![true; buffer.len() / block_bytes];
-    }
-    buffer
-        .chunks_exact_mut(block_bytes)
-        .enumerate()
-        .map(|(i, block)| {
-            let at = start + (i * block_bytes) as u64;
-            matches!(file.read_at(at, block), Ok(len) if len == block.len())
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn blocks_are_shown_in_runs() {
-        assert_eq!(super::shown_blocks(&[3]), "block 3 is damaged");
-        assert_eq!(super::shown_blocks(&[1, 3, 4, 5, 9]), "blocks 1, 3-5, 9 are damaged");
-    }
+    let witness = match read_before {
+        Some(path) => read(path),
+        None => WITNESSES.iter().any(|name| read(&format!("{folder}/{name}"))),
+    };
+    (witness || !failed) && drive.list("").is_ok()
 }

@@ -17,14 +17,16 @@ pub enum Bad {
     Missing,
     /// these blocks do not match the record or cannot be read; ascending
     Blocks(Vec<u32>),
+    /// it was not read, since what lies about it could not be: see [`super::reading`]
+    Unread,
 }
 
 impl Bad {
     /// What is bad in two copies of a shard alike; none if they have every block between them.
     fn and(self, other: &Self) -> Option<Self> {
         match (self, other) {
-            (Self::Missing, other) => Some(other.clone()),
-            (bad, Self::Missing) => Some(bad),
+            (Self::Missing | Self::Unread, other) => Some(other.clone()),
+            (bad, Self::Missing | Self::Unread) => Some(bad),
             (Self::Blocks(a), Self::Blocks(b)) => {
                 let both: Vec<u32> = a.into_iter().filter(|n| b.contains(n)).collect();
                 (!both.is_empty()).then_some(Self::Blocks(both))
@@ -90,7 +92,7 @@ impl Damage {
             }
             match bad.and_then(|b| b.get(&(index as u8))) {
                 None => {}
-                Some(Bad::Missing) => missing += 1,
+                Some(Bad::Missing | Bad::Unread) => missing += 1,
                 Some(Bad::Blocks(blocks)) => {
                     blocks.iter().for_each(|b| *columns.entry(*b).or_default() += 1);
                 }
@@ -106,7 +108,7 @@ impl Damage {
         self.lost.contains(&slot)
             || match bad {
                 None => false,
-                Some(Bad::Missing) => true,
+                Some(Bad::Missing | Bad::Unread) => true,
                 Some(Bad::Blocks(blocks)) => blocks.binary_search(&(column as u32)).is_ok(),
             }
     }

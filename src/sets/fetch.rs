@@ -6,13 +6,16 @@
 //! what is bad column by column, and reads more only if a column still lacks blocks.
 
 use super::book::Book;
-use super::check::read_blocks;
+use super::check::GONE;
 use super::mend::mend;
 use super::open::FoundSet;
+use super::pace::Paces;
+use super::reading::{Tried, read_blocks, try_blocks};
 use crate::drives::buffer::{Pool, Pooled};
 use crate::drives::{DriveFile, ReadMode};
 use crate::format::ids::{Slot, shard_path};
 use crate::format::record::{StripeKind, StripeRecord};
+use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::stages::hash::block_hash;
 use crate::stages::parity::Code;
 use rayon::prelude::*;
@@ -99,6 +102,8 @@ pub struct Fetcher<'a> {
     codes: Mutex<HashMap<(u8, u8), Arc<Code>>>,
     progress: &'a (dyn Fn(Slot, u64) + Sync),
     pool: Pool,
+    paces: Paces,
+    monitor: Option<&'a dyn Monitor>,
 }
 
 impl<'a> Fetcher<'a> {
@@ -111,7 +116,14 @@ impl<'a> Fetcher<'a> {
     ) -> Self {
         // One batch is read while another is worked on: a shard of each drive, twice.
         let pool = Pool::keeping(2 * set.drive_count() as usize);
-        Self { set, book, codes: Mutex::new(HashMap::new()), progress, pool }
+        let (codes, paces) = (Mutex::default(), Paces::default());
+        Self { set, book, codes, progress, pool, paces, monitor: None }
+    }
+
+    /// Tells of drives that no longer answer.
+    #[must_use]
+    pub fn telling(self, monitor: &'a dyn Monitor) -> Self {
+        Self { monitor: Some(monitor), ..self }
     }
 
     /// Reads the wanted shards, each from its drive at the same time; where some cannot be read at
@@ -141,16 +153,81 @@ impl<'a> Fetcher<'a> {
         range: &Range<usize>,
     ) -> Option<ShardBlocks> {
         let slot = record.shards[index as usize].slot;
+        let here = self.set.drive(slot).and_then(|_| self.paces.begin(slot));
+        let Some(mut haste) = here else { return self.read_kept(record, index, range) };
         let mut blocks = ShardBlocks::empty(range, record.blocks.bytes(), &self.pool);
+        let mut readable = false;
         for mut file in self.sources(record, index) {
-            blocks.good =
-                read_blocks(file.as_mut(), &mut blocks.bytes, record.blocks.bytes(), range.start);
-            if blocks.good.contains(&true) {
+            let (bytes, first) = (record.blocks.bytes(), range.start);
+            let tried = try_blocks(file.as_mut(), &mut blocks.bytes, bytes, first, &mut haste);
+            blocks.good = tried.into_iter().map(|block| block == Tried::Read).collect();
+            readable = blocks.good.contains(&true);
+            if readable {
                 (self.progress)(slot, blocks.bytes.len() as u64);
+                break;
+            }
+        }
+        if readable {
+            let whole = !blocks.good.contains(&false);
+            let path = || format!("{}/{}", self.set.folder, shard_path(record.id, index));
+            self.paces.end_read(slot, haste, whole.then(path));
+        } else if self.paces.end_unread(self.set, slot, haste) {
+            self.tell_gone(slot);
+        }
+        readable.then_some(blocks)
+    }
+
+    /// Reads a shard's blocks from where those of drives that were here before are kept.
+    fn read_kept(
+        &self,
+        record: &StripeRecord,
+        index: u8,
+        range: &Range<usize>,
+    ) -> Option<ShardBlocks> {
+        let path = format!("{}/{}", self.set.folder, shard_path(record.id, index));
+        let file = self.set.stage.as_ref()?.open(&path, ReadMode::Cached).ok()?;
+        self.read_plainly(record, range, std::iter::once(file))
+    }
+
+    /// Reads a run of a shard's blocks one by one if it has to be, however long that takes, and
+    /// marks as bad what does not match the record.
+    pub(super) fn read_patiently(
+        &self,
+        record: &StripeRecord,
+        index: u8,
+        range: &Range<usize>,
+    ) -> Option<ShardBlocks> {
+        let mut read = if self.paces.is_gone(record.shards[index as usize].slot) {
+            self.read_kept(record, index, range)
+        } else {
+            self.read_plainly(record, range, self.sources(record, index))
+        }?;
+        self.check(record, index, &mut read);
+        Some(read)
+    }
+
+    fn read_plainly(
+        &self,
+        record: &StripeRecord,
+        range: &Range<usize>,
+        sources: impl Iterator<Item = Box<dyn DriveFile>>,
+    ) -> Option<ShardBlocks> {
+        let mut blocks = ShardBlocks::empty(range, record.blocks.bytes(), &self.pool);
+        for mut file in sources {
+            let bytes = record.blocks.bytes();
+            blocks.good = read_blocks(file.as_mut(), &mut blocks.bytes, bytes, range.start);
+            if blocks.good.contains(&true) {
                 return Some(blocks);
             }
         }
         None
+    }
+
+    fn tell_gone(&self, slot: Slot) {
+        let Some(monitor) = self.monitor else { return };
+        for found in self.set.all_drives().filter(|found| found.label.slot == slot) {
+            monitor.problem(Problem::new(ProblemKind::Drive, found.drive.name(), GONE));
+        }
     }
 
     /// A shard on the drives of its slot that have it, and where it was kept.
@@ -203,6 +280,11 @@ impl<'a> Fetcher<'a> {
         if !columns.is_empty() && record.kind == StripeKind::Across {
             self.read_more(&mut raw, &columns);
             rebuilt_blocks = self.rebuild(&mut raw, &columns);
+            let left = raw.bad_columns();
+            if !left.is_empty() && self.paces.any_haste() {
+                self.read_singly(&mut raw, &left);
+                rebuilt_blocks += self.rebuild(&mut raw, &left);
+            }
         }
         let bad = raw.bad_blocks();
         if !bad.is_empty() {
@@ -255,6 +337,31 @@ impl<'a> Fetcher<'a> {
         }
     }
 
+    /// Reads each block of these columns that is still lacking by itself: some were skipped.
+    fn read_singly(&self, raw: &mut RawStripe, columns: &[usize]) {
+        let record = raw.request.record.clone();
+        let (bytes, count) = (record.blocks.bytes(), record.blocks.count());
+        let gone = |index: &u8| self.paces.is_gone(record.shards[*index as usize].slot);
+        for index in (0..record.shards.len() as u8).filter(|index| !gone(index)) {
+            let wanted = raw.request.shards.get(&index).cloned();
+            let range = wanted.unwrap_or(columns[0]..columns[columns.len() - 1] + 1);
+            let empty = || ShardBlocks::empty(&range, bytes, &self.pool);
+            let shard = raw.shards.entry(index).or_insert_with(empty);
+            let hashes = record.shard_hashes(index.into());
+            for mut file in self.sources(&record, index) {
+                for number in columns {
+                    let Some(at) = number.checked_sub(shard.first) else { continue };
+                    if shard.good.get(at) != Some(&false) {
+                        continue;
+                    }
+                    let block = &mut shard.bytes[at * bytes..(at + 1) * bytes];
+                    shard.good[at] = read_blocks(file.as_mut(), block, bytes, *number)[0]
+                        && block_hash(block, *number, count) == hashes[*number];
+                }
+            }
+        }
+    }
+
     /// Rebuilds the bad blocks of wanted shards; says how many.
     fn rebuild(&self, raw: &mut RawStripe, columns: &[usize]) -> u64 {
         let record = raw.request.record.clone();
@@ -288,7 +395,8 @@ impl<'a> Fetcher<'a> {
         if record.kind == StripeKind::Along {
             return !self.set.missing_slots().is_empty();
         }
-        let absent = record.shards.iter().filter(|s| self.set.drive(s.slot).is_none()).count();
+        let is_absent = |slot| self.set.drive(slot).is_none() || self.paces.is_gone(slot);
+        let absent = record.shards.iter().filter(|s| is_absent(s.slot)).count();
         let worst = columns.iter().map(|c| raw.good_in(*c)).min().unwrap_or(0);
         worst + absent >= record.k as usize
     }

@@ -35,7 +35,7 @@ impl Seen<'_> {
         let range = self.columns.start.min(end)..end;
         let fetcher = self.fetcher;
         let good = self.good.entry(node).or_insert_with(|| {
-            let read = fetcher.read_checked(record, node.index, &range);
+            let read = fetcher.read_patiently(record, node.index, &range);
             range.clone().map(|number| read.as_ref().is_some_and(|b| b.is_good(number))).collect()
         });
         good.get(column - range.start).is_some_and(|good| *good)
@@ -108,7 +108,7 @@ fn along(
             continue;
         }
         let record = reader.find(node.stripe)?;
-        let read = fetcher.read_checked(&record, node.index, &(column..column + 1))?;
+        let read = fetcher.read_patiently(&record, node.index, &(column..column + 1))?;
         add_to(&mut sum, read.block(column)?);
     }
     Some(vec![sum])
@@ -125,7 +125,9 @@ fn across(
     let is_bad = |node: &Node| step.gives.contains(node);
     let read = |node: &Node| {
         let is_needed = !is_bad(node) && !given.contains_key(node);
-        is_needed.then(|| fetcher.read_checked(record, node.index, &(column..column + 1))).flatten()
+        is_needed
+            .then(|| fetcher.read_patiently(record, node.index, &(column..column + 1)))
+            .flatten()
     };
     let read: Vec<_> = step.blocks.iter().map(read).collect();
     let block = |(node, read): (&Node, &'_ Option<_>)| match given.get(node) {

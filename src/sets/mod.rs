@@ -15,8 +15,12 @@ pub mod fetch;
 pub mod find;
 mod mend;
 pub mod open;
+mod pace;
 pub mod papers;
 mod peel;
+pub mod reading;
+pub mod sample;
+pub mod shard;
 pub mod tidy;
 pub mod together;
 

@@ -1,5 +1,5 @@
-//! `verify`: every block of every shard of every drive, with no key. (With one, see
-//! [`super::decode`].)
+//! `verify`: every block of every shard of every drive, or in haste a sample of them, with no key.
+//! (With one, see [`super::decode`].)
 
 use super::open::{self, OpenError};
 use crate::drives::{self, Level, ReadMode};
@@ -7,9 +7,11 @@ use crate::format::ids::Slot;
 use crate::format::set::SetText;
 use crate::monitor::{Monitor, Phase};
 use crate::restorer::check::Decoded;
-use crate::sets::check::{DriveReport, check_drive, shard_bytes};
+use crate::sets::check::{Depth, DriveReport, check_drive_by, shard_bytes};
 use crate::sets::damage::{Damage, Verdict};
 use crate::sets::papers::{check_papers, key_files};
+use crate::sets::reading::Haste;
+use crate::sets::sample::Sample;
 use crate::sets::{Book, FoundSet};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -85,6 +87,19 @@ pub fn verify(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<SetOutcome
     Ok(verify_sets(&open::sets(paths, monitor)?, monitor))
 }
 
+/// Verifies all sets on these drives by their papers, the presence and length of every shard, and a
+/// random sample of blocks, which the seed decides: see [`crate::sets::sample`].
+pub fn verify_quickly(
+    paths: &[PathBuf],
+    seed: [u8; 32],
+    monitor: &dyn Monitor,
+) -> Result<Vec<SetOutcome>, OpenError> {
+    let sets = open::sets(paths, monitor)?;
+    note_shipments(&sets, monitor);
+    let verify = |set| verify_by(set, &Book::open(set, None, monitor), Some(seed), monitor);
+    Ok(sets.iter().map(verify).collect())
+}
+
 /// Verifies sets that were found.
 pub fn verify_sets(sets: &[FoundSet], monitor: &dyn Monitor) -> Vec<SetOutcome> {
     note_shipments(sets, monitor);
@@ -107,8 +122,18 @@ pub fn note_shipments(sets: &[FoundSet], monitor: &dyn Monitor) {
 
 /// Verifies one set by its records.
 pub fn verify_set(set: &FoundSet, book: &Book, monitor: &dyn Monitor) -> SetOutcome {
+    verify_by(set, book, None, monitor)
+}
+
+/// The same; with a seed only a sample of blocks is read, which it decides.
+fn verify_by(
+    set: &FoundSet,
+    book: &Book,
+    seed: Option<[u8; 32]>,
+    monitor: &dyn Monitor,
+) -> SetOutcome {
     let text = set.set_text(monitor);
-    let drives = check_drives(set, book, text.as_ref(), monitor);
+    let drives = check_drives(set, book, text.as_ref(), seed, monitor);
     let missing = set.missing_slots();
     let mut damage = Damage { lost: missing.iter().copied().collect(), ..Damage::default() };
     let slots: BTreeSet<Slot> = drives.iter().map(|d| d.slot).collect();
@@ -133,25 +158,42 @@ fn check_drives(
     set: &FoundSet,
     book: &Book,
     text: Option<&SetText>,
+    seed: Option<[u8; 32]>,
     monitor: &dyn Monitor,
 ) -> Vec<DriveOutcome> {
     let found: Vec<_> = set.all_drives().cloned().collect();
     let expected = shard_bytes(set, book, monitor);
-    let bytes = |slot: Slot| expected.get(slot.0 as usize).copied().unwrap_or(0);
-    monitor.phase(Phase::Verify, found.iter().map(|d| bytes(d.label.slot)).sum());
+    let block_bytes = block_bytes(book, monitor);
+    let of_slot = |slot: Slot| expected.get(slot.0 as usize).copied().unwrap_or(0);
+    let samples: Vec<Option<Sample>> = found
+        .iter()
+        .enumerate()
+        .map(|(i, d)| Some(Sample::draw(of_slot(d.label.slot) / block_bytes, &of_drive(seed?, i))))
+        .collect();
+    let bytes = |i: usize| match &samples[i] {
+        Some(sample) => sample.len() * block_bytes,
+        None => of_slot(found[i].label.slot),
+    };
+    monitor.phase(Phase::Verify, (0..found.len()).map(bytes).sum());
     for (i, d) in found.iter().enumerate() {
         let name = format!("{} {}", d.label.case, d.drive.name());
-        monitor.drive(i, &name, bytes(d.label.slot));
+        monitor.drive(i, &name, bytes(i));
     }
     let keys = key_files(set);
     let checked = drives::on_each(found.len(), |i| {
-        let bad_papers = check_papers(&found[i], set, book, text, &keys, monitor);
         let progress = |bytes: u64| {
             monitor.advance(bytes);
             monitor.drive_advance(i, bytes);
         };
-        let report =
-            check_drive(&found[i], &set.folder, book, ReadMode::Medium, monitor, &progress);
+        let depth = samples[i].clone().map_or(Depth::All(Haste::default()), Depth::Sample);
+        let (drive, mode) = (&found[i], ReadMode::Medium);
+        let report = check_drive_by(drive, &set.folder, book, depth, mode, monitor, &progress);
+        // Of a drive that is gone no paper can be read either, which need not be told.
+        let bad_papers = if report.vanished {
+            0
+        } else {
+            check_papers(&found[i], set, book, text, &keys, monitor)
+        };
         (report, bad_papers)
     });
     let slot = |i: usize| found[i].label.slot;
@@ -164,4 +206,19 @@ fn check_drives(
         bad_papers,
     };
     checked.into_iter().enumerate().map(outcome).collect()
+}
+
+/// The seed of one of the drives.
+fn of_drive(seed: [u8; 32], drive: usize) -> [u8; 32] {
+    *blake3::keyed_hash(&seed, &(drive as u64).to_le_bytes()).as_bytes()
+}
+
+/// What a block of the set holds: the same in all its stripes.
+fn block_bytes(book: &Book, monitor: &dyn Monitor) -> u64 {
+    let mut bytes = 1;
+    book.walk(monitor, |record| {
+        bytes = record.blocks.bytes() as u64;
+        false
+    });
+    bytes
 }

@@ -1,7 +1,7 @@
 //! File systems in images on loop devices, mounted over a drive's folder.
 
 use super::{has_programs, is_root, skip};
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -66,6 +66,7 @@ pub struct Mounted {
     image: PathBuf,
     device: String,
     point: PathBuf,
+    file_system: FileSystem,
 }
 
 impl Mounted {
@@ -88,11 +89,21 @@ impl Mounted {
             skip("only root can mount loop devices");
             return None;
         }
+        File::create(&image).unwrap().set_len(mib << 20).unwrap();
+        Self::on_image(image, point, file_system)
+    }
+
+    /// As [`Self::over`], in an image that is there, of zeros.
+    #[track_caller]
+    pub fn on_image(image: PathBuf, point: &Path, file_system: FileSystem) -> Option<Self> {
+        if !is_root() {
+            skip("only root can mount loop devices");
+            return None;
+        }
         let (make, mount) = (file_system.make(), file_system.mount());
         if !has_programs(&["losetup", "umount", make[0], mount[0]]) {
             return None;
         }
-        File::create(&image).unwrap().set_len(mib << 20).unwrap();
         let attached = Command::new("losetup").args(["--find", "--show"]).arg(&image).output();
         let attached = attached.unwrap();
         if !attached.status.success() {
@@ -101,26 +112,56 @@ impl Mounted {
             return None;
         }
         let device = String::from_utf8(attached.stdout).unwrap().trim().to_owned();
-        let mounted = Self { image, device, point: point.into() };
-        let made = Command::new(make[0])
-            .args(&make[1..])
-            .arg(&mounted.device)
-            // mkfs.xfs makes small ones for its own tests only, which it knows by these
-            .envs([("TEST_DIR", "1"), ("TEST_DEV", "1"), ("QA_CHECK_FS", "1")])
-            .output()
-            .unwrap();
+        let mounted = Self { image, device, point: point.into(), file_system };
+        let mkfs = || {
+            Command::new(make[0])
+                .args(&make[1..])
+                .arg(&mounted.device)
+                // mkfs.xfs makes small ones for its own tests only, which it knows by these
+                .envs([("TEST_DIR", "1"), ("TEST_DEV", "1"), ("QA_CHECK_FS", "1")])
+                .output()
+                .unwrap()
+        };
+        let mut made = mkfs();
+        for _ in 0..20 {
+            if made.status.success() {
+                break;
+            }
+            // mkfs.btrfs looks at every loop device, and stumbles over one that goes meanwhile.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            made = mkfs();
+        }
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let done = Command::new(mount[0])
-            .args(&mount[1..])
-            .args([OsStr::new(&mounted.device), point.as_ref()])
-            .output()
-            .unwrap();
-        if !done.status.success() {
-            let text = String::from_utf8_lossy(&done.stderr);
+        if let Err(text) = mounted.mount() {
             skip(&format!("{file_system:?} cannot be mounted: {}", text.trim()));
             return None;
         }
         Some(mounted)
+    }
+
+    fn mount(&self) -> Result<(), String> {
+        let mount = self.file_system.mount();
+        let done = Command::new(mount[0])
+            .args(&mount[1..])
+            .args([OsStr::new(&self.device), self.point.as_ref()])
+            .output()
+            .unwrap();
+        if done.status.success() {
+            return Ok(());
+        }
+        Err(String::from_utf8_lossy(&done.stderr).into_owned())
+    }
+
+    /// Unmounts and mounts it again: nothing of it is in any cache then.
+    #[track_caller]
+    pub fn remount(&self) {
+        unmount(&self.point);
+        self.mount().unwrap();
+    }
+
+    /// Where the image is.
+    pub fn image(&self) -> &Path {
+        &self.image
     }
 
     /// The folder it is mounted over.
@@ -142,23 +183,42 @@ impl Mounted {
     /// image. Each must begin with a sector, and the image must have it.
     #[track_caller]
     pub fn change(&self, runs: &[Vec<u8>]) {
+        let image = File::options().write(true).open(&self.image).unwrap();
+        for (run, at) in runs.iter().zip(self.places(runs)) {
+            let other: Vec<u8> = run.iter().map(|byte| !byte).collect();
+            image.write_all_at(&other, at).unwrap();
+        }
+    }
+
+    /// Where on the medium these runs of bytes begin. Each must begin with a sector, and the image
+    /// must have it.
+    #[track_caller]
+    pub fn places(&self, runs: &[Vec<u8>]) -> Vec<u64> {
         const SECTOR: usize = 512;
         const PIECE: usize = 4 << 20;
-        let image = File::options().read(true).write(true).open(&self.image).unwrap();
+        let image = File::open(&self.image).unwrap();
         let len = image.metadata().unwrap().len();
-        let mut left: BTreeSet<&[u8]> = runs.iter().map(Vec::as_slice).collect();
+        let mut places = vec![None; runs.len()];
+        let of: HashMap<&[u8], usize> =
+            runs.iter().enumerate().map(|(i, run)| (&run[..run.len().min(SECTOR)], i)).collect();
+        let shortest = of.keys().map(|run| run.len()).min().unwrap_or(0);
         let mut piece = vec![0; PIECE];
         for start in (0..len).step_by(PIECE) {
             let here = &mut piece[..PIECE.min((len - start) as usize)];
             image.read_exact_at(here, start).unwrap();
             for (number, sector) in here.chunks(SECTOR).enumerate() {
-                let Some(run) = runs.iter().find(|run| sector.starts_with(run)) else { continue };
-                let other: Vec<u8> = run.iter().map(|byte| !byte).collect();
-                image.write_all_at(&other, start + (number * SECTOR) as u64).unwrap();
-                left.remove(run.as_slice());
+                let full = of.get(sector).copied();
+                let found = full.or_else(|| {
+                    let short =
+                        runs.iter().position(|run| run.len() < SECTOR && sector.starts_with(run));
+                    short.filter(|_| shortest < SECTOR)
+                });
+                if let Some(run) = found {
+                    places[run] = Some(start + (number * SECTOR) as u64);
+                }
             }
         }
-        assert_eq!(left.len(), 0, "not every run is on the medium");
+        places.into_iter().map(|place| place.expect("every run is on the medium")).collect()
     }
 }
 

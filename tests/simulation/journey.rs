@@ -1,18 +1,20 @@
 //! One journey, all of it drawn from a seed: a tree, a rule, cases and drives of one to three
 //! rounds, crashes on the way, losses, and the way back.
 
+mod harm;
+
 use super::drive::{Fuse, Fused, POWER_OFF, copy_folder};
 use super::oracle::Oracle;
 use super::random::Random;
 use super::snapshot::{Paths, Snapshot};
 use super::tree::CHUNK;
+use holdall::drives::memory::Death;
 use holdall::drives::{Drive, MemoryDrive};
 use holdall::entropy::Fixed;
 use holdall::format::ids::{ShipmentId, shard_path};
-use holdall::format::list::shown_path;
 use holdall::host::state::StateFolder;
 use holdall::keys::recipients::{Identities, Recipients};
-use holdall::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
+use holdall::monitor::{Monitor, Phase, Problem, Recording};
 use holdall::packer::{Checkpoint, SetDrive};
 use holdall::plan::room::Geometry;
 use holdall::plan::survive::Survive;
@@ -264,6 +266,7 @@ impl Journey {
                 Fuse::never()
             };
             let stop = crashes > 0 && !self.forced.calm && self.random.below(4) == 0;
+            let dying = if crashes == 0 { self.draw_death() } else { None };
             let (opened, fused) = self.rounds.last().unwrap().fused(&fuse);
             let monitor = Stopping::at(if stop { at / 4 } else { u64::MAX });
             let outcome = self.pack_once(opened, &monitor);
@@ -284,8 +287,7 @@ impl Journey {
                     self.tell(format!("  stopped after {} questions", at / 4));
                 }
                 Ok(Some(outcome)) => {
-                    let text = format!("{:?}", monitor.told.problems());
-                    assert!(monitor.told.problems().is_empty(), "problems of pack: {text}");
+                    self.settle_death(dying, &outcome, &monitor.told);
                     // The read-back may have been stopped, or a drive may be gone.
                     let round = self.rounds.last().unwrap();
                     assert!(outcome.is_proven() || stop || !round.gone.is_empty(), "proven");
@@ -294,35 +296,15 @@ impl Journey {
                 }
                 // A drive that was lost was needed, since nothing counted yet.
                 Err(PackJobError::Plan { .. }) if !self.rounds.last().unwrap().gone.is_empty() => {
-                    self.rounds.last_mut().unwrap().gone.clear();
+                    let round = self.rounds.last_mut().unwrap();
+                    round.gone.clear();
+                    // It was not begun, so that nobody died of it.
+                    if let Some(die) = dying {
+                        round.drives[die].die_after(u64::MAX, Death::RefusesWrites);
+                    }
                 }
                 Err(e) => panic!("pack: {}", open::chain(&e)),
             }
-        }
-    }
-
-    /// A drive may have died of the crash.
-    fn after_crash(&mut self) {
-        if self.forced.calm || self.random.below(5) > 0 {
-            return;
-        }
-        let round = self.rounds.last().unwrap();
-        let die = self.random.below(round.drives.len());
-        let with: Vec<usize> = round.gone.iter().copied().chain([die]).collect();
-        // Only of a set that is begun: its slots are given out.
-        let name = |n: u32| {
-            self.shipment
-                .map(|s| holdall::format::ids::set_folder(s, holdall::format::ids::SetNumber(n)))
-        };
-        let records = |d: &MemoryDrive| {
-            let name = name(self.rounds.len() as u32).unwrap_or_default();
-            d.paths().iter().any(|p| p.contains(&name) && has_ending(p, "rec"))
-        };
-        let begun = round.drives.iter().enumerate().all(|(i, d)| with.contains(&i) || records(d));
-        let new = !round.gone.contains(&die) && with.len() < round.drives.len();
-        if begun && new && round.may_be_lost(&with) {
-            self.tell(format!("  drive {} died", die + 1));
-            self.rounds.last_mut().unwrap().gone = with;
         }
     }
 
@@ -419,7 +401,13 @@ impl Journey {
             return self.beyond_the_rule();
         }
         let mut losses = Vec::new();
+        let spots = !self.forced.calm && self.random.below(3) == 0;
         for number in 0..self.rounds.len() {
+            if spots {
+                self.hurt_each(number);
+                losses.push(self.rounds[number].gone.clone());
+                continue;
+            }
             let lost = if self.forced.calm {
                 Vec::new()
             } else {
@@ -440,37 +428,6 @@ impl Journey {
         }
         self.source.assert_equal(&Snapshot::of(&to));
         assert!(!to.join(".holdall").exists(), "the restore is complete");
-    }
-
-    /// Some of the lost drives are not gone but damaged; says which are gone.
-    fn hurt(&mut self, number: usize, lost: &[usize]) -> Vec<usize> {
-        let mut gone = Vec::new();
-        for i in lost {
-            if self.rounds[number].gone.contains(i) || self.random.below(3) == 0 {
-                gone.push(*i);
-                continue;
-            }
-            let drive = self.rounds[number].drives[*i].clone();
-            for path in drive.paths() {
-                let random = &mut self.random;
-                match random.below(8) {
-                    0 => drop(drive.remove(&path)),
-                    1 => drive.fail_reads(&path, 0..random.below(9000) as u64 + 1),
-                    2 | 3 => drop(drive.with_file(&path, |bytes| {
-                        if !bytes.is_empty() {
-                            let at = random.below(bytes.len());
-                            bytes[at] ^= 1 + random.below(255) as u8;
-                        }
-                    })),
-                    4 => drop(drive.with_file(&path, |bytes| {
-                        let len = random.below(bytes.len() + 1);
-                        bytes.truncate(len);
-                    })),
-                    _ => {}
-                }
-            }
-        }
-        gone
     }
 
     fn restore_over_crashes(
@@ -549,55 +506,6 @@ impl Journey {
         let identities = Self::identities();
         let job = RestoreJob { identities, to: to.into(), give_up, salvage: false, stage: None };
         restore::restore_sets(&found, &job, monitor)
-    }
-
-    /// More is lost than the rule allows: what is then missing is told exactly.
-    fn beyond_the_rule(&mut self) {
-        let (mut paths, mut links, mut losses) = (Paths::new(), Vec::new(), Vec::new());
-        for number in 0..self.rounds.len() {
-            let round = &self.rounds[number];
-            let here = round.here(&round.gone, &Fuse::never());
-            let is_own = |drive: &Arc<dyn Drive>| {
-                let sets = open::find(std::slice::from_ref(drive), &Recording::default());
-                sets.iter().all(|set| Some(set.shipment) == self.shipment)
-            };
-            if !here.iter().all(is_own) {
-                return; // another shipment was begun on them before; the oracle reads one
-            }
-            let oracle = Oracle::read(&here, &Self::identities());
-            let mut lost = round.gone.clone();
-            let most = round.drives.len() - 1;
-            for _ in 0..=self.random.below(most + 1) {
-                let more = self.random.below(round.drives.len());
-                if !lost.contains(&more) && lost.len() < most {
-                    lost.push(more);
-                }
-            }
-            let slots: Vec<usize> = lost.iter().map(|i| i + 1).collect();
-            paths.extend(oracle.lost_with_slots(&slots).paths);
-            links.extend(oracle.links);
-            losses.push(lost);
-        }
-        self.tell(format!("beyond the rule: {losses:?} are lost"));
-        paths.extend(
-            links
-                .into_iter()
-                .filter(|(_, to)| paths.contains(to))
-                .map(|(path, _)| path)
-                .collect::<Vec<_>>(),
-        );
-        let sets: Vec<usize> = (0..self.rounds.len()).collect();
-        let (to, monitor) = (self.path("restored"), Recording::default());
-        let outcome = self.restore_once(&sets, &losses, &to, &Fuse::never(), &monitor, true);
-        let outcome = outcome.unwrap_or_else(|e| panic!("restore: {}", open::chain(&e)));
-        let lost = monitor.problems().into_iter().filter(|p| p.kind == ProblemKind::Lost);
-        let mut told: Vec<String> = lost.map(|p| p.subject).collect();
-        told.sort();
-        let mut expected: Vec<String> = paths.iter().map(|path| shown_path(path)).collect();
-        expected.sort();
-        assert_eq!(told, expected, "the files that are lost");
-        assert_eq!(outcome.restored.lost, expected.len() as u64, "their number");
-        self.source.assert_equal_but(&paths, &Snapshot::of(&to));
     }
 }
 

@@ -1,0 +1,142 @@
+//! Patience with drives: a call that takes long is told, and waited for.
+//!
+//! - Enters: every call on a [`super::LocalDrive`], as it begins and as it ends.
+//! - Leaves: once a call, after [`PATIENCE`], the name of the drive and how long it has not answered.
+//! - Always holds: (1) nothing is broken off: a drive that spins up, or reads a sector for the
+//!   hundredth time, is given its time, and only the threads that need it wait; (2) nobody is told
+//!   but within [`watching`].
+//!
+//! A system call on a file cannot be asked how it is, so the calls are noted before they are made,
+//! and one thread looks at the notes. They are the process's own, since a drive is opened long
+//! before it is known who listens.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{RecvTimeoutError, bounded};
+
+/// How long a drive may take for one call before that is told: disks spin up in less.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the thread looks.
+const LOOK: Duration = Duration::from_millis(500);
+
+static DRIVES: Mutex<Vec<Weak<Calls>>> = Mutex::new(Vec::new());
+
+/// The calls that a drive has not answered yet.
+#[derive(Default)]
+pub(super) struct Calls {
+    name: String,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    next: u64,
+    /// when each began, and whether it was told
+    calls: BTreeMap<u64, (Instant, bool)>,
+}
+
+impl Calls {
+    /// Of a drive of this name.
+    pub(super) fn of(name: &str) -> Arc<Self> {
+        let calls = Arc::new(Self { name: name.into(), waiting: Mutex::default() });
+        let mut drives = lock(&DRIVES);
+        drives.retain(|drive| drive.strong_count() > 0);
+        drives.push(Arc::downgrade(&calls));
+        calls
+    }
+
+    /// Notes that a call begins; it ends when what is returned is dropped.
+    pub(super) fn begin(&self) -> Call<'_> {
+        let mut waiting = lock(&self.waiting);
+        let number = waiting.next;
+        waiting.next += 1;
+        waiting.calls.insert(number, (Instant::now(), false));
+        Call { calls: self, number }
+    }
+
+    /// How long the eldest call has taken, if that is long and was not told.
+    fn overdue(&self, patience: Duration) -> Option<Duration> {
+        let mut waiting = lock(&self.waiting);
+        let (_, (began, told)) = waiting.calls.iter_mut().next()?;
+        let took = began.elapsed();
+        (took >= patience && !std::mem::replace(told, took >= patience)).then_some(took)
+    }
+}
+
+/// A call that was begun.
+pub(super) struct Call<'a> {
+    calls: &'a Calls,
+    number: u64,
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        lock(&self.calls.waiting).calls.remove(&self.number);
+    }
+}
+
+/// Does a job; `tell` is called, from another thread, with the name of each drive that does not
+/// answer and for how long.
+pub fn watching<R>(tell: &(dyn Fn(&str, Duration) + Sync), job: impl FnOnce() -> R) -> R {
+    watching_for(PATIENCE, tell, job)
+}
+
+fn watching_for<R>(
+    patience: Duration,
+    tell: &(dyn Fn(&str, Duration) + Sync),
+    job: impl FnOnce() -> R,
+) -> R {
+    // Dropped when the job is done, also by a panic, which wakes the thread for its end.
+    let (done, is_done) = bounded::<()>(0);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            while is_done.recv_timeout(LOOK.min(patience)) == Err(RecvTimeoutError::Timeout) {
+                let drives: Vec<_> = lock(&DRIVES).iter().filter_map(Weak::upgrade).collect();
+                for drive in drives {
+                    if let Some(took) = drive.overdue(patience) {
+                        tell(&drive.name, took);
+                    }
+                }
+            }
+        });
+        let _done = done;
+        job()
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_takes_long_is_told_once_and_others_are_not() {
+        let (slow, quick) = (Calls::of("test slow"), Calls::of("test quick"));
+        let told = Mutex::new(Vec::new());
+        let tell = |name: &str, took: Duration| {
+            if name.starts_with("test ") {
+                lock(&told).push((name.to_owned(), took));
+            }
+        };
+        watching_for(Duration::from_millis(50), &tell, || {
+            let call = slow.begin();
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while lock(&told).is_empty() && Instant::now() < deadline {
+                drop(quick.begin());
+                thread::sleep(Duration::from_millis(1));
+            }
+            thread::sleep(Duration::from_millis(200));
+            drop(call);
+        });
+        let told = told.into_inner().unwrap();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].0, "test slow");
+        assert!(told[0].1 >= Duration::from_millis(50));
+    }
+}

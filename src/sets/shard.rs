@@ -1,0 +1,146 @@
+//! Checking one shard against its record: all of its blocks, or some.
+
+use super::open::chain;
+use super::reading::{Haste, Tried, try_blocks};
+use crate::drives::{Drive, ReadMode};
+use crate::format::record::StripeRecord;
+use crate::stages::hash::block_hash;
+
+/// `blocks 3, 5-9 are damaged`
+fn shown_blocks(blocks: &[u32], one: &str, many: &str) -> String {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for b in blocks {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == *b => *last = *b,
+            _ => runs.push((*b, *b)),
+        }
+    }
+    let shown = |(a, b): &(u32, u32)| if a == b { a.to_string() } else { format!("{a}-{b}") };
+    let words: Vec<_> = runs.iter().map(shown).collect();
+    let noun = if blocks.len() == 1 { "block" } else { "blocks" };
+    format!("{noun} {} {}", words.join(", "), if blocks.len() == 1 { one } else { many })
+}
+
+/// A shard that could be opened.
+#[derive(Default)]
+pub struct CheckedShard {
+    /// blocks that are bad, or not known to be sound; ascending
+    pub bad: Vec<u32>,
+    /// of these, blocks that the drive could not read
+    pub unreadable: Vec<u32>,
+    /// of these, blocks that were not tried
+    pub unread: Vec<u32>,
+    /// bytes behind the last block
+    pub extra_bytes: u64,
+}
+
+impl CheckedShard {
+    /// Is it as its record says?
+    pub fn is_whole(&self) -> bool {
+        self.bad.is_empty() && self.extra_bytes == 0
+    }
+
+    /// What is wrong with it; none if nothing is.
+    pub fn shown(&self) -> Option<String> {
+        let known = |b: &&u32| !self.unreadable.contains(b) && !self.unread.contains(b);
+        let damaged: Vec<u32> = self.bad.iter().filter(known).copied().collect();
+        let lists = [
+            (&damaged, "is damaged", "are damaged"),
+            (&self.unreadable, "cannot be read", "cannot be read"),
+            (&self.unread, "was not read", "were not read"),
+        ];
+        let blocks = lists.iter().filter(|(blocks, ..)| !blocks.is_empty());
+        let extra = (self.extra_bytes > 0)
+            .then(|| format!("has {} bytes too many behind its blocks", self.extra_bytes));
+        let words: Vec<_> = blocks
+            .map(|(blocks, one, many)| shown_blocks(blocks, one, many))
+            .chain(extra)
+            .collect();
+        (!words.is_empty()).then(|| words.join("; "))
+    }
+}
+
+/// Checks the blocks of a shard, each of them; what lies behind them does them no harm. Fails with
+/// the reason if there is no reading it at all, with none if it is not there.
+pub fn check_shard(
+    drive: &dyn Drive,
+    path: &str,
+    record: &StripeRecord,
+    index: usize,
+    mode: ReadMode,
+    buffer: &mut Vec<u8>,
+) -> Result<CheckedShard, Option<String>> {
+    check_in_haste(drive, path, record, index, mode, buffer, &mut Haste::never())
+}
+
+#[allow(clippy::too_many_arguments, reason = "the six of check_shard, and how the drive is")]
+pub(super) fn check_in_haste(
+    drive: &dyn Drive,
+    path: &str,
+    record: &StripeRecord,
+    index: usize,
+    mode: ReadMode,
+    buffer: &mut Vec<u8>,
+    haste: &mut Haste,
+) -> Result<CheckedShard, Option<String>> {
+    let mut file = drive.open(path, mode).map_err(|e| (!e.is_missing()).then(|| chain(&e)))?;
+    let blocks = record.blocks;
+    buffer.resize(blocks.file_bytes(), 0);
+    let tried = try_blocks(file.as_mut(), buffer, blocks.bytes(), 0, haste);
+    let hashes = record.shard_hashes(index);
+    let extra_bytes = file.len().saturating_sub(blocks.file_bytes() as u64);
+    let mut checked = CheckedShard { extra_bytes, ..CheckedShard::default() };
+    for (number, block) in buffer.chunks_exact(blocks.bytes()).enumerate() {
+        match tried[number] {
+            Tried::Read if block_hash(block, number, blocks.count()) == hashes[number] => continue,
+            Tried::Read | Tried::Short => {}
+            Tried::Failed => checked.unreadable.push(number as u32),
+            Tried::Skipped => checked.unread.push(number as u32),
+        }
+        checked.bad.push(number as u32);
+    }
+    Ok(checked)
+}
+
+/// Checks a shard's length and some of its blocks; those that the file is too short for are bad.
+pub(super) fn check_blocks(
+    drive: &dyn Drive,
+    path: &str,
+    record: &StripeRecord,
+    index: usize,
+    mode: ReadMode,
+    picks: &[u32],
+) -> Result<CheckedShard, Option<String>> {
+    // Only what is read need come from the medium.
+    let mode = if picks.is_empty() { ReadMode::Cached } else { mode };
+    let mut file = drive.open(path, mode).map_err(|e| (!e.is_missing()).then(|| chain(&e)))?;
+    let blocks = record.blocks;
+    let extra_bytes = file.len().saturating_sub(blocks.file_bytes() as u64);
+    let there = (file.len() / blocks.bytes() as u64) as usize;
+    let mut checked = CheckedShard { extra_bytes, ..CheckedShard::default() };
+    let hashes = record.shard_hashes(index);
+    let mut block = vec![0; if picks.is_empty() { 0 } else { blocks.bytes() }];
+    for number in picks.iter().map(|pick| *pick as usize).filter(|number| *number < there) {
+        let one = &mut Haste::never();
+        match try_blocks(file.as_mut(), &mut block, blocks.bytes(), number, one)[0] {
+            Tried::Read if block_hash(&block, number, blocks.count()) == hashes[number] => continue,
+            Tried::Failed => checked.unreadable.push(number as u32),
+            _ => {}
+        }
+        checked.bad.push(number as u32);
+    }
+    checked.bad.extend(there.min(blocks.count()) as u32..blocks.count() as u32);
+    Ok(checked)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn blocks_are_shown_in_runs() {
+        assert_eq!(super::shown_blocks(&[3], "is damaged", "are damaged"), "block 3 is damaged");
+        assert_eq!(
+            super::shown_blocks(&[1, 3, 4, 5, 9], "is damaged", "are damaged"),
+            "blocks 1, 3-5, 9 are damaged"
+        );
+    }
+}
