@@ -1,212 +1,155 @@
-//! The whole of `pack` and `restore`, memory to memory, against the sum of what the same steps
-//! cost alone on one core in the same run (the roofline).
+//! The whole of packing, checking, decoding and rebuilding, memory to memory, against the sum of
+//! what the same steps cost alone on all cores in the same run (the roofline).
 //!
-//! The source and the destination lie in /dev/shm, the drives in memory that has been touched
-//! before, so that no page is new to the machine. Printed: core-seconds per GB of each primitive,
-//! their sum, and the share of the roofline that the pipeline reaches.
+//! The source lies in /dev/shm, the drives in memory. Printed: what each stage does, the share of
+//! the roofline that each way reaches (the middle one of five runs, and the range), and how much
+//! faster all cores are than one, for the stages and for the whole.
 #![allow(missing_docs)]
 
-use holdall::dataset::work::{Cutter, Worker};
-use holdall::dataset::{Filter, ScanOptions, ScannedEntry, Source, scan};
-use holdall::drives::{Drive, DriveError, DriveFile, Level, MemoryDrive, ReadMode, Room};
-use holdall::entropy::{Entropy, System};
-use holdall::format::ids::{RunId, SetNumber, ShipmentId, StripeId, StripeNumber};
-use holdall::host::{FrozenList, FrozenWriter};
-use holdall::keys::RunKey;
-use holdall::keys::run::StripeShape;
+use holdall::dataset::Source;
+use holdall::measure::sample::Sample;
+use holdall::measure::stages::{self, Compression};
+use holdall::measure::whole::{self, How, Part};
+use holdall::measure::{GB, Rate};
 use holdall::monitor::Recording;
-use holdall::packer::{self, Begin, Checkpoint, SetDrive, SetJob};
-use holdall::plan::room::{DriveRoom, Geometry, Need, plan};
+use holdall::packer::SUITE;
 use holdall::plan::survive::Survive;
-use holdall::stages::hash::block_hash;
-use holdall::stages::parity::Code;
-use holdall::stages::seal::{Payload, seal_stripe};
-use std::hint::black_box;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Instant;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-const GB: f64 = 1e9;
 const BYTES: usize = 1 << 30;
+const RUNS: usize = 5;
+/// Set in the process that measures one core alone.
+const ALONE: &str = "HOLDALL_BENCH_ALONE";
 
-/// Takes writes and keeps nothing but the small files.
-struct NullDrive(MemoryDrive);
-
-impl Drive for NullDrive {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-    fn room(&self) -> Result<Room, DriveError> {
-        self.0.room()
-    }
-    fn make_folder(&self, path: &str) -> Result<(), DriveError> {
-        self.0.make_folder(path)
-    }
-    fn list(&self, path: &str) -> Result<Vec<String>, DriveError> {
-        self.0.list(path)
-    }
-    fn write(&self, _: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        black_box(bytes);
-        Ok(())
-    }
-    fn sync(&self) -> Result<(), DriveError> {
-        Ok(())
-    }
-    fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.0.commit(path, bytes)
-    }
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.0.replace(path, bytes)
-    }
-    fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
-        self.0.rewrite(path, pieces)
-    }
-    fn remove_folder(&self, path: &str) -> Result<(), DriveError> {
-        self.0.remove_folder(path)
-    }
-    fn remove(&self, path: &str) -> Result<(), DriveError> {
-        Drive::remove(&self.0, path)
-    }
-    fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
-        self.0.open(path, mode)
-    }
-    fn level(&self) -> Level {
-        self.0.level()
-    }
+/// A source of one kind in a folder, and its sample.
+struct Kind {
+    name: &'static str,
+    folder: PathBuf,
+    part: Part,
+    sample: Sample,
 }
 
-/// Core-seconds per GB of plain bytes.
-fn cost(bytes: usize, mut job: impl FnMut()) -> f64 {
-    let best = (0..3)
-        .map(|_| {
-            let began = Instant::now();
-            job();
-            began.elapsed().as_secs_f64()
-        })
-        .fold(f64::MAX, f64::min);
-    best / (bytes as f64 / GB)
+fn kind(root: &Path, name: &'static str, sample: &Sample) -> Kind {
+    let folder = root.join(name);
+    fs::create_dir_all(&folder).expect("/dev/shm can be written");
+    let mut file = fs::File::create(folder.join("file")).expect("it can be made");
+    for number in 0..BYTES / (1 << 20) {
+        // Each chunk is another, or it would be packed once.
+        let mut chunk = sample.chunks[number % sample.chunks.len()].clone();
+        chunk[..8].copy_from_slice(&(number as u64).to_le_bytes());
+        file.write_all(&chunk).expect("there is room in /dev/shm");
+    }
+    drop(file);
+    let part = whole::part(&folder, BYTES as u64, &Recording::default()).expect("it is there");
+    Kind { name, folder, part, sample: Sample { chunks: sample.chunks.clone() } }
 }
 
-fn entries(source: &Path) -> Vec<ScannedEntry> {
-    let options =
-        ScanOptions { filter: Filter::new(&[]).expect("no pattern"), one_file_system: false };
-    let mut out = Vec::new();
-    scan(source, &options, &Recording::default(), &mut |e| {
-        out.push(e);
-        Ok(())
-    })
-    .expect("the source is there");
-    out
+/// Bytes a second that stages one after the other allow on all cores.
+fn roofline(parts: &[(&Rate, f64)]) -> f64 {
+    1.0 / parts.iter().map(|(rate, share)| share / rate.all_cores).sum::<f64>()
 }
 
-/// What read, hash and probe cost on one thread: the hot task as it is.
-fn reading(source: &Path, geometry: Geometry, list: &[ScannedEntry]) -> f64 {
-    let opened = Source::open(source).expect("the source is there");
-    let worker = Worker::new(&opened, geometry.chunk_bytes, 3, 4);
-    cost(BYTES, || {
-        let items = list.iter().cloned().map(Ok::<_, std::convert::Infallible>);
-        let mut cutter = Cutter::new(items, &opened, geometry.chunk_bytes, 1 << 16);
-        while let Ok(Some(work)) = cutter.next_work() {
-            black_box(worker.work(work, false));
-        }
-    })
+fn middle(mut of: Vec<f64>) -> (f64, f64, f64) {
+    of.sort_by(f64::total_cmp);
+    (of[of.len() / 2], of[0], of[of.len() - 1])
 }
 
-/// What seal, block hashes and parity cost on one thread, hot in cache.
-fn sealing(geometry: Geometry, k: usize, m: usize) -> f64 {
-    let plain = vec![7; 1 << 20];
-    let key = RunKey::new([1; 32], ShipmentId(1), SetNumber(1), RunId(1));
-    let id = StripeId { run: RunId(1), number: StripeNumber(0) };
-    let blocks = geometry.blocks;
-    let code = Code::new(k, m).expect("a small code");
-    let shape = StripeShape { id, suite: 1, k: k as u8, m: m as u8, blocks };
-    let salts = vec![[0; 32]; k];
-    let payload = Payload::new(std::iter::repeat_n(&plain[..], 15), Vec::new());
-    let payloads = vec![payload; k];
-    let mut buffer = vec![0; (k + m) * blocks.file_bytes()];
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread");
-    pool.install(|| {
-        cost(k * blocks.file_bytes(), || {
-            black_box(seal_stripe(&key, &shape, &salts, &payloads, &code, &mut buffer, Vec::new()));
-        })
-    })
+fn print(name: &str, roofline: f64, speeds: Vec<f64>) {
+    let (speed, least, most) = middle(speeds);
+    println!(
+        "  {name:<34} {:>6.2} GB/s  {:>3.0} % of {:.2} ({:.0} to {:.0} %)",
+        speed / GB,
+        speed / roofline * 100.0,
+        roofline / GB,
+        least / roofline * 100.0,
+        most / roofline * 100.0
+    );
 }
 
-fn blake3_alone() -> f64 {
-    let block = vec![9; 256 << 10];
-    cost(BYTES, || {
-        for number in 0..BYTES / block.len() {
-            black_box(block_hash(&block, number % 64, 64));
-        }
-    })
+fn show(name: &str, rate: &Rate) {
+    println!(
+        "  {name:<34} {:>6.2} GB/s  {:.3} core-s/GB, all cores {:.2} GB/s",
+        rate.one_core / GB,
+        rate.core_seconds(),
+        rate.all_cores / GB
+    );
 }
 
-fn pack_once(source: &Path, list: &FrozenList, geometry: Geometry) -> f64 {
-    let room =
-        |i: u16| DriveRoom { slot: i + 1, case: i.into(), free_bytes: 1 << 40, unit_bytes: 4096 };
-    let rooms: Vec<_> = (0..4).map(room).collect();
-    let need = Need { data_bytes: BYTES as u64, entries: 2, entry_bytes: 200 };
+struct Stages {
+    hash: Rate,
+    seal: Rate,
+    open: Rate,
+    block_hashes: Rate,
+    rebuild: Rate,
+}
+
+fn measure(root: &Path, kind: &Kind, level: i32, stages: &Stages) {
+    let source = Source::open(&kind.folder).expect("it is there");
+    let read = stages::read(&source, &kind.part);
+    let c: Compression = stages::compress(&kind.sample, level).expect("zstd works");
+    println!("{}, zstd {level}, stored at {:.0} %", kind.name, c.ratio * 100.0);
+    show("read", &read);
+    show("probe and compress", &c.rate);
+    let list = whole::freeze(&kind.part, &root.join("list")).expect("there is room");
     let survive = Survive { cases: 1, drives: 0, blocks: 0 };
-    let plan = plan(&rooms, survive, geometry, &need).expect("there is room");
-    let drive = |i: usize| SetDrive {
-        drive: Arc::new(NullDrive(MemoryDrive::new(format!("memory {i}"), 1 << 40)))
-            as Arc<dyn Drive>,
-        case: format!("{i}"),
-    };
-    let key = RunKey::new([1; 32], ShipmentId(1), SetNumber(1), RunId(1));
-    let job = SetJob {
-        shipment: ShipmentId(1),
-        set: SetNumber(1),
-        run: RunId(1),
-        key: &key,
-        key_file: vec![0; 100],
-        plan: &plan,
-        drives: (0..4).map(drive).collect(),
-        level: 3,
-        checkpoint: Checkpoint::default(),
-        name: String::new(),
-        contact: String::new(),
-        begin: Begin::default(),
-        journal: &|_| Ok(()),
-        entropy: &System as &dyn Entropy,
-    };
-    let opened = Source::open(source).expect("the source is there");
-    let began = Instant::now();
-    packer::pack(&job, list, &opened, &Recording::default()).expect("null drives do not fail");
-    began.elapsed().as_secs_f64()
+    let how = How { drives: 4, survive, level };
+    let pack = |keep| whole::pack(&kind.folder, &kind.part, &list, how, keep).expect("it packs");
+    let packing = [(&read, 1.0), (&stages.hash, 1.0), (&c.rate, 1.0), (&stages.seal, c.ratio)];
+    print("pack 3+1", roofline(&packing), (0..RUNS).map(|_| pack(false).speed).collect());
+    if std::env::var_os(ALONE).is_some() {
+        return;
+    }
+    let kept = pack(true);
+    let checking = [(&stages.block_hashes, 1.0)];
+    print("verify, of shards", roofline(&checking), (0..RUNS).map(|_| kept.verify()).collect());
+    let decoding = vec![
+        (&stages.block_hashes, c.ratio),
+        (&stages.open, c.ratio),
+        (&c.back, 1.0),
+        (&stages.hash, 1.0),
+    ];
+    let decode =
+        |lost| (0..RUNS).map(|_| kept.decode(&kind.part, lost).expect("it decodes")).collect();
+    print("decode", roofline(&decoding), decode(0));
+    // A quarter of the stripes lacks parity only; of the others a third is rebuilt, and parity read.
+    let mut rebuilding = decoding;
+    rebuilding.push((&stages.rebuild, c.ratio * 0.75));
+    rebuilding.push((&stages.block_hashes, c.ratio * 0.25));
+    print("decode with one of four lost", roofline(&rebuilding), decode(1));
+    list.remove().expect("it is ours");
 }
 
 fn main() {
-    let folder = Path::new("/dev/shm").join(format!("holdall-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("/dev/shm can be written");
-    let mut bytes = vec![0; BYTES];
-    blake3::Hasher::new().finalize_xof().fill(&mut bytes);
-    std::fs::write(folder.join("noise"), &bytes).expect("there is room in /dev/shm");
-    drop(bytes);
-    let list = entries(&folder);
-    let mut writer = FrozenWriter::create(&folder.with_extension("list")).expect("it can be made");
-    list.iter().for_each(|entry| writer.push(entry).expect("there is room"));
-    let frozen = writer.finish().expect("there is room");
-    let geometry = Geometry::for_drives(4, Survive::NONE);
-    let cores = rayon::current_num_threads() as f64;
-    println!("pack, incompressible, 3+1, ChaCha20, {cores} cores, {BYTES} bytes");
-    let (read, seal, hash) =
-        (reading(&folder, geometry, &list), sealing(geometry, 3, 1), blake3_alone());
-    println!("  read + hash + probe         {read:.3} core-s/GB");
-    println!("  seal + block hashes + parity {seal:.3} core-s/GB");
-    println!("  (BLAKE3 alone, hot           {hash:.3} core-s/GB)");
-    let roofline = cores / (read + seal);
-    let mut shares: Vec<f64> = (0..5)
-        .map(|_| BYTES as f64 / GB / pack_once(&folder, &frozen, geometry) / roofline)
-        .collect();
-    shares.sort_by(f64::total_cmp);
-    println!(
-        "  roofline {roofline:.2} GB/s; the pipeline reaches {:.0} % of it (of 5 runs {:.0} to {:.0} %)",
-        shares[2] * 100.0,
-        shares[0] * 100.0,
-        shares[4] * 100.0
-    );
-    // Both are ours and lie in memory.
-    let _ = std::fs::remove_dir_all(&folder);
-    let _ = frozen.remove();
+    let root = Path::new("/dev/shm").join(format!("holdall-bench-{}", std::process::id()));
+    let noise = kind(&root, "noise", &Sample::noise());
+    let cores = rayon::current_num_threads();
+    println!("{cores} cores, {BYTES} bytes, suite {SUITE}");
+    let stages = Stages {
+        hash: stages::hash(&noise.sample),
+        seal: stages::seal(SUITE, 3, 1),
+        open: stages::open(SUITE),
+        block_hashes: stages::block_hashes(),
+        rebuild: stages::rebuild(3, 1),
+    };
+    show("hash", &stages.hash);
+    show("seal, block hashes, parity 3+1", &stages.seal);
+    show("open", &stages.open);
+    show("block hashes", &stages.block_hashes);
+    show("rebuild", &stages.rebuild);
+    measure(&root, &noise, 3, &stages);
+    if std::env::var_os(ALONE).is_none() {
+        let table = kind(&root, "table", &Sample::table());
+        measure(&root, &table, 1, &stages);
+        measure(&root, &table, 3, &stages);
+        // Ours, and in memory.
+        let _ = fs::remove_dir_all(&root);
+        println!("the same on one core:");
+        let me = std::env::current_exe().expect("this program is a file");
+        let alone = Command::new(me).env(ALONE, "1").env("RAYON_NUM_THREADS", "1").status();
+        assert!(alone.expect("it runs").success());
+    }
+    let _ = fs::remove_dir_all(&root);
 }

@@ -256,9 +256,12 @@ pub struct LsArgs {
 pub struct BenchArgs {
     /// Measure with what lies here; without it, with data made for this
     pub source: Option<PathBuf>,
-    /// Measure this drive (repeatable): 1 GiB is written, read and removed, twice
+    /// Measure this drive (repeatable): --bytes are written, read and removed, twice
     #[arg(long = "drive", value_name = "PATH")]
     pub drives: Vec<PathBuf>,
+    /// Write so much to each drive
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    pub bytes: String,
     /// Predict for a dataset of SIZE
     #[arg(long = "for", value_name = "SIZE", default_value = "1TB")]
     pub size: String,

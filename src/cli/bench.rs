@@ -47,7 +47,10 @@ fn run(args: &BenchArgs, wanted: Wanted, work: &Path, face: &Face) -> Result<Ben
             Refusal::failed(e).hint("name a folder to read from: holdall bench SOURCE")
         })?,
     };
-    let job = BenchJob { source, work: work.into(), drives: args.drives.clone(), wanted };
+    let drive_bytes =
+        parse_size(&args.bytes).map_err(|text| Refusal::usage(text, "write --bytes 1GiB"))?;
+    let drives = args.drives.clone();
+    let job = BenchJob { source, work: work.into(), drives, drive_bytes, wanted };
     verb(&job, face.monitor()).map_err(refusal)
 }
 

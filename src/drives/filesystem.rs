@@ -72,6 +72,16 @@ impl Kind {
     }
 }
 
+/// Bytes that the file system says are free and still needs for itself: btrfs counts room as free
+/// that it will give to its metadata, in pieces of an eighth of a small device and up to 1 GiB,
+/// twice.
+pub(super) fn own_bytes(file: impl AsFd, total_bytes: u64) -> io::Result<u64> {
+    const BTRFS: u32 = 0x9123_683e;
+    const MOST: u64 = 5 << 29;
+    let magic = retry_on_intr(|| fs::fstatfs(&file))?.f_type as u32;
+    Ok(if magic == BTRFS { (total_bytes / 8).min(MOST) } else { 0 })
+}
+
 /// Does this path lie on a file system whose driver is a process?
 pub fn is_fuse(path: &Path) -> io::Result<bool> {
     Ok(Kind::of_magic(retry_on_intr(|| fs::statfs(path))?.f_type) == Kind::Fuse)

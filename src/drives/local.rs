@@ -287,9 +287,12 @@ impl Drive for LocalDrive {
         let stat = retry_on_intr(|| kernel::fstat(&self.root))
             .map_err(|source| self.error("measure", "", source))?;
         let unit_bytes = if room.f_frsize == 0 { room.f_bsize } else { room.f_frsize };
+        let total_bytes = room.f_blocks.saturating_mul(unit_bytes);
+        let own = filesystem::own_bytes(&self.root, total_bytes)
+            .map_err(|source| self.error("measure", "", source))?;
         Ok(Room {
-            free_bytes: room.f_bavail.saturating_mul(unit_bytes),
-            total_bytes: room.f_blocks.saturating_mul(unit_bytes),
+            free_bytes: room.f_bavail.saturating_mul(unit_bytes).saturating_sub(own),
+            total_bytes,
             unit_bytes,
             device: stat.st_dev,
         })

@@ -21,8 +21,6 @@ const LEVELS: [i32; 4] = [1, 3, 9, 15];
 const USUAL_LEVEL: i32 = 3;
 /// Bytes of a source that the whole is measured with.
 const PART_BYTES: u64 = 512 << 20;
-/// Bytes that are written to each drive.
-const DRIVE_BYTES: u64 = 1 << 30;
 /// What a drive is taken to do if none was given to be measured: a USB hard disk.
 const ASSUMED_DRIVE: f64 = 120e6;
 
@@ -34,6 +32,8 @@ pub struct BenchJob {
     pub work: PathBuf,
     /// drives to be measured
     pub drives: Vec<PathBuf>,
+    /// bytes that are written to each
+    pub drive_bytes: u64,
     /// what the prediction is for
     pub wanted: Wanted,
 }
@@ -147,7 +147,7 @@ pub fn bench(job: &BenchJob, monitor: &dyn Monitor) -> Result<Bench, BenchError>
         return Err(BenchError::Taken { path: path.clone() });
     }
     let (survive, k, m) = stripe(&job.wanted)?;
-    monitor.phase(Phase::Bench, devices::moved_bytes(job.drives.len(), DRIVE_BYTES));
+    monitor.phase(Phase::Bench, devices::moved_bytes(job.drives.len(), job.drive_bytes));
     let part = whole::part(&job.source, PART_BYTES, monitor)?;
     let source = Source::open(&job.source).map_err(WholeError::from)?;
     let empty = || BenchError::Empty { path: job.source.clone() };
@@ -161,7 +161,7 @@ pub fn bench(job: &BenchJob, monitor: &dyn Monitor) -> Result<Bench, BenchError>
     let whole = whole_of(&job.source, &part, &job.work, &stages, &usual)?;
     let (drives, together) = match job.drives.len() {
         0 => (Vec::new(), None),
-        _ => devices::measure(&job.drives, DRIVE_BYTES, monitor)
+        _ => devices::measure(&job.drives, job.drive_bytes, monitor)
             .map(|(drives, together)| (drives, Some(together)))?,
     };
     let cores = rayon::current_num_threads();

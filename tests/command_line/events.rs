@@ -110,6 +110,11 @@ fn every_event_is_documented_with_all_its_fields() {
     let other = shipment.path().join("other.key");
     run(with(&["keygen", "--json", "-o", other.to_str().unwrap()], &[])).expect(0);
     run(with(&["keygen", "--json"], &[])).expect(0);
+    let drive = shipment.path().join("drive");
+    fs::create_dir(&drive).unwrap();
+    let words = ["bench", "--json", "--bytes", "32MiB", "--drive", drive.to_str().unwrap()];
+    run(with(&words, &[shipment.source.clone().into()])).expect(0);
+    assert_eq!(fs::read_dir(&drive).unwrap().count(), 0, "nothing stays");
     let demo = shipment.path().join("demo");
     run(with(&["demo", "--json", demo.to_str().unwrap()], &[])).expect(0);
     let set = shipment.set_folder(0).file_name().unwrap().to_str().unwrap().to_owned();
