@@ -18,8 +18,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-const COMMANDS: [&str; 9] =
-    ["keygen", "pack", "verify", "repair", "restore", "ls", "status", "erase", "demo"];
+const COMMANDS: [&str; 10] =
+    ["keygen", "pack", "verify", "repair", "restore", "ls", "status", "erase", "bench", "demo"];
 
 /// The program, with its state and its temporary files in `folder`.
 fn holdall(folder: &Path) -> Command {

@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn slow_drives_decide_and_are_helped_by_a_higher_level() {
-        let levels = [level(1, 0.5e9, 0.6), level(3, 0.4e9, 0.5), level(19, 3e6, 0.4)];
+        let levels = [level(1, 1.2e9, 0.6), level(3, 1e9, 0.5), level(19, 3e6, 0.4)];
         let all: Vec<_> = levels.iter().map(|l| predict(&SHIPMENT, &RATES, l)).collect();
         assert_eq!(all[1].limit, Limit::Drives);
         let shards = 80e12 * 0.5 * 16.0 / 11.0;

@@ -20,11 +20,12 @@ use crate::format::shard::{Blocks, SALT_BYTES, Salt};
 use crate::keys::run::StripeShape;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::plan::place::StripePlace;
+use crate::plan::survive::parity_needed;
 use crate::sets::open::chain;
 use crate::stages::hash::block_hashes;
 use crate::stages::parity::Code;
 use crate::stages::seal::{seal_content, seal_stripe};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Stripe buffers that are kept for reuse.
@@ -160,6 +161,7 @@ impl<'a> Committer<'a> {
     /// Seals a stripe, hands its shards to the drives and keeps its record.
     pub fn stripe(&mut self, stripe: FilledStripe) -> Result<(), PackError> {
         let FilledStripe { filled, place, reason, cursor } = stripe;
+        let (place, reason) = self.placed_anew(place, reason);
         let blocks = filled.blocks;
         let (k, m) = (place.k as u8, place.m as u8);
         let shape = StripeShape { id: filled.id, suite: SUITE, k, m, blocks };
@@ -194,6 +196,44 @@ impl<'a> Committer<'a> {
             self.commit()?;
         }
         Ok(())
+    }
+
+    /// Of a stripe that was filled before a drive failed: its shard goes to a drive that the stripe
+    /// does not lie on, if the rule is kept there too. Otherwise the stripe lacks it, until `repair`.
+    fn placed_anew(&self, place: StripePlace, reason: Reason) -> (StripePlace, Reason) {
+        if self.writers.failures() == 0 {
+            return (place, reason);
+        }
+        let failed = self.writers.failed();
+        let has_failed = |slot: u16| failed[slot as usize - 1].is_some();
+        let mut anew = place.clone();
+        for index in 0..place.slots.len() {
+            if !has_failed(place.slots[index]) {
+                continue;
+            }
+            let others = (1..=self.job.drives.len() as u16)
+                .filter(|slot| !has_failed(*slot) && !anew.slots.contains(slot));
+            let mut fitting = others.filter(|slot| {
+                let mut slots = anew.slots.clone();
+                slots[index] = *slot;
+                self.keeps_the_rule(&slots, place.m)
+            });
+            if let Some(slot) = fitting.next() {
+                anew.slots[index] = slot;
+            }
+        }
+        let reason = if anew.slots == place.slots { reason } else { Reason::DriveLost };
+        (anew, reason)
+    }
+
+    /// Can a stripe on these slots lose what the rule says?
+    fn keeps_the_rule(&self, slots: &[u16], m: usize) -> bool {
+        let mut per_case: BTreeMap<&str, usize> = BTreeMap::new();
+        for slot in slots {
+            *per_case.entry(&self.job.drives[*slot as usize - 1].case).or_default() += 1;
+        }
+        let per_case: Vec<usize> = per_case.into_values().collect();
+        parity_needed(&per_case, self.job.plan.survive) <= m
     }
 
     fn write_shards(&mut self, shape: &StripeShape, place: &StripePlace, buffer: Pooled) {

@@ -30,6 +30,8 @@ pub struct Lab {
     identity: age::x25519::Identity,
     /// its wrapped run key; made by the first pack if it is empty
     pub key_file: Vec<u8>,
+    /// drives that fail before the first byte, from 0
+    pub left_out: Vec<usize>,
     seed: u64,
 }
 
@@ -66,7 +68,7 @@ impl Lab {
         let name = |slot: usize| format!("drive {slot}");
         let drives = (1..=numbers.len()).map(|s| MemoryDrive::new(name(s), capacity)).collect();
         let identity = age::x25519::Identity::generate();
-        Self { drives, cases: numbers, identity, key_file: Vec::new(), seed }
+        Self { drives, cases: numbers, identity, key_file: Vec::new(), left_out: Vec::new(), seed }
     }
 
     /// The identity that opens the set.
@@ -129,7 +131,7 @@ impl Lab {
             checkpoint: Checkpoint { bytes: 256 << 10, seconds: 0 },
             name: "lab".into(),
             contact: String::new(),
-            begin: Begin::default(),
+            begin: Begin { left_out: self.left_out.clone(), ..Begin::default() },
             journal: &|_| Ok(()),
             entropy: &entropy,
         };

@@ -83,6 +83,37 @@ fn a_drive_that_vanishes_midway_is_left_out_and_packing_goes_on() {
     }
 }
 
+/// Two large drives and three small ones, of which each stripe needs one: if a small one fails, its
+/// shards go to another, and no stripe lacks any.
+#[test]
+fn the_shards_of_a_drive_that_failed_go_to_one_that_is_free() {
+    let (folder, snapshot) = source("anew");
+    let mut lab = Lab::new(&[1, 1, 1, 1, 1], CAPACITY, 29);
+    for drive in &lab.drives[2..] {
+        drive.take_room(CAPACITY - CAPACITY / 3);
+    }
+    lab.left_out = vec![3];
+    let packed = lab.pack_after(folder.path(), "drives=1", |_| (), &Recording::default()).unwrap();
+    assert_eq!(packed.failed, [3]);
+    let monitor = Recording::default();
+    let sets = open::find(&lab.drives_but(&[3]), &monitor);
+    let (mut anew, mut lacking) = (0, 0);
+    Book::open(&sets[0], None, &monitor).walk(&monitor, |record| {
+        anew += u32::from(record.reason == Reason::DriveLost);
+        lacking += u32::from(record.shards.iter().any(|shard| shard.slot.0 == 4));
+        true
+    });
+    assert!(anew > 0 && lacking < anew, "{anew} stripes were placed anew, {lacking} lack a shard");
+    for lost in [[3, 0], [3, 1], [3, 2], [3, 4]] {
+        let to = tempfile::tempdir().unwrap();
+        let run = lab.restore(&lost, to.path(), RestoreOptions::default());
+        assert!(lacking > 0 || run.restored.is_complete(), "{lost:?}: {:?}", run.problems);
+        if lacking == 0 {
+            snapshot.assert_equal(&Snapshot::of(to.path()));
+        }
+    }
+}
+
 /// Stripes that were placed after the loss keep the rule without the drive, and say why.
 fn must_be_planned_anew(lab: &Lab, early: bool) {
     let monitor = Recording::default();

@@ -80,7 +80,16 @@ impl Round {
         let drives: Vec<MemoryDrive> =
             (1..=cases.len()).map(|slot| MemoryDrive::new(name(slot), size(random))).collect();
         drives.iter().for_each(write_papers);
-        let rules = ["none", "drives=1", "cases=1", "cases=1,drives=1", "drives=2"];
+        let rules = [
+            "none",
+            "blocks=10%",
+            "drives=1",
+            "drives=1,blocks=20%",
+            "cases=1",
+            "cases=1,blocks=5%",
+            "cases=1,drives=1",
+            "drives=2",
+        ];
         let mut per_case = vec![0; 3];
         cases.iter().for_each(|case| per_case[*case] += 1);
         per_case.retain(|count| *count > 0);
