@@ -189,6 +189,16 @@ fn note_end(open: &OpenSet, monitor: &dyn Monitor) -> bool {
     true
 }
 
+/// Decodes all files of a set, and forgets them: the road back as far as the destination.
+pub fn decode(open: &OpenSet, monitor: &dyn Monitor) -> Result<Restored, RestoreError> {
+    let mut restored = Restored::default();
+    if let Some(mut items) = items::CatalogItems::open(open, monitor) {
+        let options = RestoreOptions::default();
+        pass(open, &mut items, Output::Nowhere, options, &mut restored, monitor)?;
+    }
+    Ok(restored)
+}
+
 /// A batch whose blocks were read.
 struct ReadBatch {
     batch: Batch,

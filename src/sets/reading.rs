@@ -75,7 +75,8 @@ impl Haste {
         1 << (self.unreadable_in_a_row - 1).min(LARGEST_SKIP_BITS)
     }
 
-    fn read(&mut self, file: &mut dyn DriveFile, at: u64, buffer: &mut [u8]) -> Tried {
+    /// Reads, and counts the time if that fails.
+    pub(super) fn read(&mut self, file: &mut dyn DriveFile, at: u64, buffer: &mut [u8]) -> Tried {
         let began = Instant::now();
         match file.read_at(at, buffer) {
             Ok(len) if len == buffer.len() => Tried::Read,

@@ -6,6 +6,9 @@ use crate::drives::{Drive, ReadMode};
 use crate::format::record::StripeRecord;
 use crate::stages::hash::block_hash;
 
+/// Bytes that are read at once.
+const RUN_BYTES: usize = 1 << 20;
+
 /// `blocks 3, 5-9 are damaged`
 fn shown_blocks(blocks: &[u32], one: &str, many: &str) -> String {
     let mut runs: Vec<(u32, u32)> = Vec::new();
@@ -38,6 +41,29 @@ impl CheckedShard {
     /// Is it as its record says?
     pub fn is_whole(&self) -> bool {
         self.bad.is_empty() && self.extra_bytes == 0
+    }
+
+    /// Takes the blocks from number `first` on, and what became of reading each.
+    fn take(
+        &mut self,
+        record: &StripeRecord,
+        index: usize,
+        first: usize,
+        bytes: &[u8],
+        tried: impl Iterator<Item = Tried>,
+    ) {
+        let (blocks, hashes) = (record.blocks, record.shard_hashes(index));
+        for ((block, number), tried) in bytes.chunks_exact(blocks.bytes()).zip(first..).zip(tried) {
+            match tried {
+                Tried::Read if block_hash(block, number, blocks.count()) == hashes[number] => {
+                    continue;
+                }
+                Tried::Read | Tried::Short => {}
+                Tried::Failed => self.unreadable.push(number as u32),
+                Tried::Skipped => self.unread.push(number as u32),
+            }
+            self.bad.push(number as u32);
+        }
     }
 
     /// What is wrong with it; none if nothing is.
@@ -86,18 +112,27 @@ pub(super) fn check_in_haste(
     let mut file = drive.open(path, mode).map_err(|e| (!e.is_missing()).then(|| chain(&e)))?;
     let blocks = record.blocks;
     buffer.resize(blocks.file_bytes(), 0);
-    let tried = try_blocks(file.as_mut(), buffer, blocks.bytes(), 0, haste);
-    let hashes = record.shard_hashes(index);
     let extra_bytes = file.len().saturating_sub(blocks.file_bytes() as u64);
     let mut checked = CheckedShard { extra_bytes, ..CheckedShard::default() };
-    for (number, block) in buffer.chunks_exact(blocks.bytes()).enumerate() {
-        match tried[number] {
-            Tried::Read if block_hash(block, number, blocks.count()) == hashes[number] => continue,
-            Tried::Read | Tried::Short => {}
-            Tried::Failed => checked.unreadable.push(number as u32),
-            Tried::Skipped => checked.unread.push(number as u32),
+    // What was just read is hashed while it is hot; from a bad place on, the rest is read as that
+    // demands.
+    let run = (RUN_BYTES / blocks.bytes()).max(1);
+    let mut first = 0;
+    while first < blocks.count() {
+        let end = (first + run).min(blocks.count());
+        let bytes = first * blocks.bytes()..end * blocks.bytes();
+        if haste.read(file.as_mut(), bytes.start as u64, &mut buffer[bytes.clone()]) != Tried::Read
+        {
+            break;
         }
-        checked.bad.push(number as u32);
+        let all_read = std::iter::repeat(Tried::Read);
+        checked.take(record, index, first, &buffer[bytes], all_read);
+        first = end;
+    }
+    let rest = &mut buffer[first * blocks.bytes()..];
+    if !rest.is_empty() {
+        let tried = try_blocks(file.as_mut(), rest, blocks.bytes(), first, haste);
+        checked.take(record, index, first, rest, tried.into_iter());
     }
     Ok(checked)
 }

@@ -62,12 +62,15 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
         t.push_str("Records are missing: there may be more that nothing here names.\n");
     }
     if !outcome.awaited.is_empty() {
-        let what = if outcome.given_up {
-            "was given up"
-        } else {
-            "waits: attach its drives and run the same command again"
+        let several = outcome.awaited.len() > 1;
+        let what = match (outcome.given_up, several) {
+            (true, false) => "was given up",
+            (true, true) => "were given up",
+            (false, false) => "waits: attach its drives and run the same command again",
+            (false, true) => "wait: attach their drives and run the same command again",
         };
-        let _ = writeln!(t, "Of this shipment set {} {what}.", outcome.awaited.join(", "));
+        let sets = if several { "sets" } else { "set" };
+        let _ = writeln!(t, "Of this shipment {sets} {} {what}.", outcome.awaited.join(", "));
     }
     if r.waiting > 0 {
         let _ = writeln!(
