@@ -8,12 +8,14 @@ use super::snapshot::{Paths, Snapshot};
 use super::tree::CHUNK;
 use holdall::drives::{Drive, MemoryDrive};
 use holdall::entropy::Fixed;
+use holdall::format::Suite;
 use holdall::format::ids::{ShipmentId, shard_path};
 use holdall::format::list::shown_path;
 use holdall::host::state::StateFolder;
 use holdall::keys::recipients::{Identities, Recipients};
 use holdall::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use holdall::packer::{Checkpoint, SetDrive};
+use holdall::plan::cipher::Cipher;
 use holdall::plan::room::Geometry;
 use holdall::plan::survive::Survive;
 use holdall::sets::{Book, open};
@@ -175,6 +177,7 @@ pub struct Journey {
     entropy: Fixed,
     shipment: Option<ShipmentId>,
     geometry: Geometry,
+    suite: Suite,
     rounds: Vec<Round>,
     story: Vec<String>,
 }
@@ -195,6 +198,7 @@ impl Journey {
             entropy: Fixed::new(seed),
             shipment: None,
             geometry,
+            suite: Suite::ALL[seed as usize % Suite::ALL.len()],
             rounds: Vec::new(),
             story: Vec::new(),
             calls: Calls::default(),
@@ -350,6 +354,7 @@ impl Journey {
                 source: self.path("source"),
                 recipients: Recipients::read(&[IDENTITY.to_public().to_string()], &[])?,
                 survive,
+                cipher: Cipher::Given(self.suite),
                 level: 1,
                 exclude: Vec::new(),
                 one_file_system: false,
