@@ -178,6 +178,7 @@ fn stripe_record(
     let reasons = [Reason::Planned, Reason::DriveLost, Reason::DriveFull, Reason::MoreData];
     (shape, hash(), hash(), members, select(reasons.to_vec()), any::<u64>()).prop_map(
         move |((k, m, blocks, number, slot), commitment, previous, members, reason, seed)| {
+            let (k, m) = if members.is_some() { (0, 1) } else { (k, m) };
             let count = usize::from(k + m);
             let mut random = Random::new(&seed.to_string());
             let mut hash = || <[u8; 32]>::try_from(random.bytes(32)).unwrap();
