@@ -1,6 +1,6 @@
 //! What was typed.
 
-use crate::plan::cipher::Cipher;
+use crate::plan::cipher::CipherChoice;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -104,8 +104,8 @@ const NOT_WITH_CLOSE: [&str; 15] = [
 
 /// The cipher that is meant by a word.
 #[allow(clippy::needless_pass_by_value, reason = "clap gives the word away")]
-fn cipher(word: String) -> Result<Cipher, &'static str> {
-    Cipher::of(&word).ok_or("there is no such cipher")
+fn cipher(word: String) -> Result<CipherChoice, &'static str> {
+    CipherChoice::of(&word).ok_or("there is no such cipher")
 }
 
 /// pack
@@ -136,8 +136,8 @@ pub struct PackArgs {
     /// The cipher of the whole shipment; auto is aes256 if this machine's CPU has instructions for
     /// it, else chacha20
     #[arg(long, value_name = "CIPHER", default_value = "chacha20", conflicts_with = "go_on")]
-    #[arg(value_parser = PossibleValuesParser::new(Cipher::WORDS).try_map(cipher))]
-    pub cipher: Cipher,
+    #[arg(value_parser = PossibleValuesParser::new(CipherChoice::WORDS).try_map(cipher))]
+    pub cipher: CipherChoice,
     /// zstd level, 1 to 19
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub level: i32,

@@ -7,6 +7,7 @@
 //! age draws random bytes: it is kept in v1.json and must open.
 
 use crate::format::FORMAT_VERSION;
+use crate::format::FormatError;
 use crate::format::Suite;
 use crate::format::catalog::{self, FrameRow, INDEX_PART, Index, encode_frame_head};
 use crate::format::ids::{
@@ -612,6 +613,20 @@ fn the_files_of_the_set_are_read_back() {
     let zstd = &set.part.content[8..];
     Decompressor::new().unwrap().decompress(Method::Zstd, zstd, &mut items).unwrap();
     assert_eq!(list::decode(&items).unwrap(), set.filled.items);
+}
+
+#[test]
+fn records_and_labels_of_an_unknown_suite_are_of_a_newer_program() {
+    let newer = FormatError::Newer { what: "cipher suite", found: 3 };
+    let mut file = Set::new().record_file;
+    file[84 + 6] = 3;
+    let end = file.len() - 32;
+    let digest = blake3::hash(&file[..end]);
+    file[end..].copy_from_slice(digest.as_bytes());
+    let header = record::decode_file(&file).unwrap();
+    assert_eq!(record::records(&header, &file).next().unwrap().unwrap_err(), newer);
+    let label = Label { suite: 3, ..label(Slot(1)) };
+    assert_eq!(Label::decode(&label.encode()), Err(newer));
 }
 
 /// Writes v1.json anew after a change of the format, which is possible only until format 1 is

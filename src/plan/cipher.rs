@@ -4,7 +4,7 @@ use crate::format::Suite;
 
 /// What `--cipher` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cipher {
+pub enum CipherChoice {
     /// this one
     Given(Suite),
     /// AES where the packing machine's CPU does it fast, else ChaCha20
@@ -12,13 +12,13 @@ pub enum Cipher {
 }
 
 /// ChaCha20, which no machine that restores is slow at.
-impl Default for Cipher {
+impl Default for CipherChoice {
     fn default() -> Self {
         Self::Given(Suite::ChaCha20)
     }
 }
 
-impl Cipher {
+impl CipherChoice {
     /// The words for all of them.
     pub const WORDS: [&'static str; 3] = ["chacha20", "aes256", "auto"];
 
@@ -64,11 +64,11 @@ mod tests {
 
     #[test]
     fn auto_goes_by_the_cpu_and_the_others_do_not() {
-        let suites = |word| Cipher::of(word).map(|c| [false, true].map(|fast| c.suite(fast)));
+        let suites = |word| CipherChoice::of(word).map(|c| [false, true].map(|fast| c.suite(fast)));
         assert_eq!(suites("auto"), Some([Suite::ChaCha20, Suite::Aes256]));
         assert_eq!(suites("chacha20"), Some([Suite::ChaCha20; 2]));
         assert_eq!(suites("aes256"), Some([Suite::Aes256; 2]));
         assert_eq!(suites("AES"), None);
-        assert!(Cipher::WORDS.iter().all(|word| Cipher::of(word).is_some()));
+        assert!(CipherChoice::WORDS.iter().all(|word| CipherChoice::of(word).is_some()));
     }
 }

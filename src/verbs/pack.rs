@@ -18,7 +18,7 @@ use crate::keys::RunKey;
 use crate::keys::recipients::{KeyError, Recipients};
 use crate::monitor::{Monitor, Phase};
 use crate::packer::{self, Begin, Checkpoint, PackError, Packed, SetDrive, SetJob, Step};
-use crate::plan::cipher::{Cipher, aes_is_fast};
+use crate::plan::cipher::{CipherChoice, aes_is_fast};
 use crate::plan::room::{Geometry, Need, RoomError, SetPlan};
 use crate::plan::survive::Survive;
 use crate::sets::check::DriveReport;
@@ -40,7 +40,7 @@ pub struct PackOptions {
     /// the rule; none: the default that the drives can keep
     pub survive: Option<Survive>,
     /// the cipher
-    pub cipher: Cipher,
+    pub cipher: CipherChoice,
     /// zstd level
     pub level: i32,
     /// patterns to leave out

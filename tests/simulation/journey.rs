@@ -15,7 +15,7 @@ use holdall::host::state::StateFolder;
 use holdall::keys::recipients::{Identities, Recipients};
 use holdall::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use holdall::packer::{Checkpoint, SetDrive};
-use holdall::plan::cipher::Cipher;
+use holdall::plan::cipher::CipherChoice;
 use holdall::plan::room::Geometry;
 use holdall::plan::survive::Survive;
 use holdall::sets::{Book, open};
@@ -354,7 +354,7 @@ impl Journey {
                 source: self.path("source"),
                 recipients: Recipients::read(&[IDENTITY.to_public().to_string()], &[])?,
                 survive,
-                cipher: Cipher::Given(self.suite),
+                cipher: CipherChoice::Given(self.suite),
                 level: 1,
                 exclude: Vec::new(),
                 one_file_system: false,
