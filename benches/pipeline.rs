@@ -7,12 +7,12 @@
 #![allow(missing_docs)]
 
 use holdall::dataset::Source;
+use holdall::format::Suite;
 use holdall::measure::sample::Sample;
 use holdall::measure::stages::{self, Compression};
 use holdall::measure::whole::{self, How, Part};
 use holdall::measure::{GB, Rate};
 use holdall::monitor::Recording;
-use holdall::packer::SUITE;
 use holdall::plan::survive::Survive;
 use std::fs;
 use std::io::Write;
@@ -86,16 +86,34 @@ struct Stages {
     rebuild: Rate,
 }
 
-fn measure(root: &Path, kind: &Kind, level: i32, stages: &Stages) {
+impl Stages {
+    fn of(suite: Suite, sample: &Sample) -> Self {
+        Self {
+            hash: stages::hash(sample),
+            seal: stages::seal(suite, 3, 1),
+            open: stages::open(suite),
+            block_hashes: stages::block_hashes(),
+            rebuild: stages::rebuild(3, 1),
+        }
+    }
+}
+
+fn measure(root: &Path, kind: &Kind, level: i32, suite: Suite) {
+    let stages = Stages::of(suite, &kind.sample);
     let source = Source::open(&kind.folder).expect("it is there");
     let read = stages::read(&source, &kind.part);
     let c: Compression = stages::compress(&kind.sample, level).expect("zstd works");
-    println!("{}, zstd {level}, stored at {:.0} %", kind.name, c.ratio * 100.0);
+    println!("{}, zstd {level}, stored at {:.0} %, {}", kind.name, c.ratio * 100.0, suite.word());
+    show("hash", &stages.hash);
+    show("seal, block hashes, parity 3+1", &stages.seal);
+    show("open", &stages.open);
+    show("block hashes", &stages.block_hashes);
+    show("rebuild", &stages.rebuild);
     show("read", &read);
     show("probe and compress", &c.rate);
     let list = whole::freeze(&kind.part, &root.join("list")).expect("there is room");
     let survive = Survive { cases: 1, drives: 0, blocks: 0 };
-    let how = How { drives: 4, survive, level };
+    let how = How { drives: 4, survive, level, suite };
     let pack = |keep| whole::pack(&kind.folder, &kind.part, &list, how, keep).expect("it packs");
     let packing = [(&read, 1.0), (&stages.hash, 1.0), (&c.rate, 1.0), (&stages.seal, c.ratio)];
     print("pack 3+1", roofline(&packing), (0..RUNS).map(|_| pack(false).speed).collect());
@@ -126,24 +144,13 @@ fn main() {
     let root = Path::new("/dev/shm").join(format!("holdall-bench-{}", std::process::id()));
     let noise = kind(&root, "noise", &Sample::noise());
     let cores = rayon::current_num_threads();
-    println!("{cores} cores, {BYTES} bytes, suite {SUITE}");
-    let stages = Stages {
-        hash: stages::hash(&noise.sample),
-        seal: stages::seal(SUITE, 3, 1),
-        open: stages::open(SUITE),
-        block_hashes: stages::block_hashes(),
-        rebuild: stages::rebuild(3, 1),
-    };
-    show("hash", &stages.hash);
-    show("seal, block hashes, parity 3+1", &stages.seal);
-    show("open", &stages.open);
-    show("block hashes", &stages.block_hashes);
-    show("rebuild", &stages.rebuild);
-    measure(&root, &noise, 3, &stages);
+    println!("{cores} cores, {BYTES} bytes");
+    measure(&root, &noise, 3, Suite::ChaCha20);
     if std::env::var_os(ALONE).is_none() {
         let table = kind(&root, "table", &Sample::table());
-        measure(&root, &table, 1, &stages);
-        measure(&root, &table, 3, &stages);
+        measure(&root, &table, 1, Suite::ChaCha20);
+        measure(&root, &table, 3, Suite::ChaCha20);
+        measure(&root, &noise, 3, Suite::Aes256);
         // Ours, and in memory.
         let _ = fs::remove_dir_all(&root);
         println!("the same on one core:");

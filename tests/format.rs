@@ -6,6 +6,7 @@
 mod common;
 
 use common::random::Random;
+use holdall::format::Suite;
 use holdall::format::catalog::{FrameRow, INDEX_PART, Index, decode_frame_head};
 use holdall::format::ids::{RunId, SetNumber, ShipmentId, Slot, StripeId, StripeNumber};
 use holdall::format::label::{Label, WHAT};
@@ -177,6 +178,7 @@ fn stripe_record(
     let reasons = [Reason::Planned, Reason::DriveLost, Reason::DriveFull, Reason::MoreData];
     (shape, hash(), hash(), members, select(reasons.to_vec()), any::<u64>()).prop_map(
         move |((k, m, blocks, number, slot), commitment, previous, members, reason, seed)| {
+            let (k, m) = if members.is_some() { (0, 1) } else { (k, m) };
             let count = usize::from(k + m);
             let mut random = Random::new(&seed.to_string());
             let mut hash = || <[u8; 32]>::try_from(random.bytes(32)).unwrap();
@@ -189,7 +191,7 @@ fn stripe_record(
                 id: StripeId { run, number: StripeNumber(number) },
                 kind: if members.is_some() { StripeKind::Along } else { StripeKind::Across },
                 reason,
-                suite: 1,
+                suite: Suite::ALL[number as usize % 2],
                 k,
                 m,
                 blocks,
@@ -274,7 +276,7 @@ fn label() -> impl Strategy<Value = Label> {
         drives,
         case: texts.0,
         survive: texts.1,
-        suite: 1,
+        suite: 1 + (slot % 2) as u8,
         chunk_bytes: 1 << chunk,
         block_bytes: 1 << block,
         created: "2026-11-22T00:00:00Z".into(),

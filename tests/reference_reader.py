@@ -49,9 +49,10 @@ import pyrage
 import zstandard
 from blake3 import blake3
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 CACHE = 1 << 30  # bytes of shards and chunks that are kept in memory
+SUITES = {1: ChaCha20Poly1305, 2: AESGCM}
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # of drives: no link is followed, no pipe awaited
 SLICE = 1 << 20  # bytes that one long integer holds, about; more does not make it faster
 
@@ -995,14 +996,14 @@ class HoldallSet:
         name = catalog_name(run, part)
         if run not in self.keys:
             raise Bad(f"{name}: there is no key for it")
-        if suite != 1:
+        if suite not in SUITES:
             raise Bad(f"{name}: this reader does not know suite {suite}")
         if size == 0 or size % B:
             raise Bad(f"{name}: its size is no number of blocks")
         n = size // B
         copies = [data for _, data in self.copies(name, missing=True)]
         for salt in {data[:32]: None for data in copies}:
-            cipher = ChaCha20Poly1305(catalog_key(self.keys[run], salt, suite, self.owner(run), part, B, n))
+            cipher = SUITES[suite](catalog_key(self.keys[run], salt, suite, self.owner(run), part, B, n))
             plain = []
             for i in range(n):
                 tries = (open_block(cipher, i, data[i * B:(i + 1) * B]) for data in copies
@@ -1284,12 +1285,12 @@ class Stripe:
         record = self.record
         if record.run not in self.set.keys:
             raise Bad(f"there is no key for run {record.run}")
-        if record.suite != 1:
+        if record.suite not in SUITES:
             raise Bad(f"this reader does not know suite {record.suite}")
         data, good = self.sealed(index)
         key = shard_key(self.set.keys[record.run], record.salts[index], record.suite, self.set.owner(record.run),
                         record.stripe, index, record.k, record.m, record.B, record.n)
-        cipher, payload, opened = ChaCha20Poly1305(key), bytearray(self.room), bytearray(record.n)
+        cipher, payload, opened = SUITES[record.suite](key), bytearray(self.room), bytearray(record.n)
         view = memoryview(data)
         for block in range(record.n):
             if good[block]:
@@ -1752,6 +1753,10 @@ def vectors(path):
         check(f"shard key of data shard {index}", value)
     for salt, part, name in zip(inputs["part_salts"], (0, 0xFFFFFFFF), ("part 0", "the index")):
         check("catalog key of " + name, catalog_key(key, bytes.fromhex(salt), 1, owner, part, B, 1))
+    salt, part_salt = bytes.fromhex(inputs["salts"][0]), bytes.fromhex(inputs["part_salts"][0])
+    aes_key = shard_key(key, salt, 2, owner, inputs["stripe"], 0, 2, 1, B, 3)
+    check("suite 2: shard key of data shard 0", aes_key)
+    check("suite 2: catalog key of part 0", catalog_key(key, part_salt, 2, owner, 0, B, 1))
     blocks = [bytes((1, 2, 3, 4)), bytes((16, 32, 64, 128)), bytes((255, 0, 29, 142))]
     parity = [combine(matrix_row(i, 3), blocks) for i in (3, 4)]
     check("column of 3 data blocks and 2 parity blocks, 4 bytes each", b"".join(blocks + parity))
@@ -1778,6 +1783,10 @@ def vectors(path):
         for i in (0, 1):
             block = data[i * B:(i + 1) * B]
             check(f"block {i} of data shard 0: hash, first 48 bytes, last 16", hashes[i] + block[:48] + block[-16:])
+        plain = bytes(part.plain(0, B - 48, 2 * B - 64))
+        block = AESGCM(aes_key).encrypt(struct.pack("<QI", 1, 0), plain, None)
+        hashed = block_hashes(bytes(data[:B]) + block + bytes(data[2 * B:]), B)[1]
+        check("suite 2: block 1 of data shard 0: hash, first 48 bytes, last 16", hashed + block[:48] + block[-16:])
         check("block hashes of data shard 0", b"".join(hashes))
         check("root of data shard 0", merge(hashes, True))
         check("block hashes of the parity shard", b"".join(block_hashes(bytes(part.read(2)[0]), B)))

@@ -20,6 +20,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::{Duration, UNIX_EPOCH};
 
+use rstest::rstest;
 use tempfile::TempDir;
 
 /// Chunk bytes, block bytes and blocks of a shard: small enough for files of many pieces and many stripes.
@@ -284,8 +285,14 @@ struct Packed {
 }
 
 impl Packed {
-    /// Packs a tree; each drive belongs to one of `cases`.
-    fn new(cases: &[&str], survive: &str, chunk: u64, geometry: Option<&str>) -> Packed {
+    /// Packs a tree with a cipher; each drive belongs to one of `cases`.
+    fn new(
+        cipher: &str,
+        cases: &[&str],
+        survive: &str,
+        chunk: u64,
+        geometry: Option<&str>,
+    ) -> Packed {
         let holdall = || Command::new(env!("CARGO_BIN_EXE_holdall"));
         let scratch = TempDir::new().expect("a scratch folder can be made");
         let (source, identity) = (scratch.path().join("source"), scratch.path().join("identity"));
@@ -298,6 +305,7 @@ impl Packed {
 
         let mut pack = holdall();
         pack.arg("pack").arg(&source).args(["--survive", survive, "-r", recipient.trim()]);
+        pack.args(["--cipher", cipher]);
         if let Some(geometry) = geometry {
             pack.args(["--geometry", geometry]);
         }
@@ -314,8 +322,8 @@ impl Packed {
         Packed { scratch, source, identity, drives }
     }
 
-    fn small() -> Packed {
-        Packed::new(&FOUR_CASES, "cases=1", SMALL.0, Some(SMALL.1))
+    fn small(cipher: &str) -> Packed {
+        Packed::new(cipher, &FOUR_CASES, "cases=1", SMALL.0, Some(SMALL.1))
     }
 
     /// All drives but those with these numbers, counted from 1.
@@ -393,36 +401,36 @@ fn vectors_hold() {
     }
 }
 
-#[test]
-fn all_drives() {
+#[rstest]
+fn all_drives(#[values("chacha20", "aes256")] cipher: &str) {
     if python().is_none() {
         return;
     }
-    let set = Packed::small();
+    let set = Packed::small(cipher);
     set.verify(&[], 0);
     set.check(&[], &[], 0);
     let listed = reader(set.arguments("ls", &[2, 3, 4]), 3);
     assert_eq!(String::from_utf8_lossy(&listed.stdout).lines().count(), walk(&set.source).len());
 }
 
-#[test]
-fn any_one_drive_missing() {
+#[rstest]
+fn any_one_drive_missing(#[values("chacha20", "aes256")] cipher: &str) {
     if python().is_none() {
         return;
     }
-    let set = Packed::small();
+    let set = Packed::small(cipher);
     for lost in 1..=4 {
         set.verify(&[lost], 3);
         set.check(&[lost], &[], 3);
     }
 }
 
-#[test]
-fn one_drive_damaged() {
+#[rstest]
+fn one_drive_damaged(#[values("chacha20", "aes256")] cipher: &str) {
     if python().is_none() {
         return;
     }
-    let set = Packed::small();
+    let set = Packed::small(cipher);
     let shards = set.files(2, "/shards/");
     for (number, shard) in shards.iter().enumerate() {
         let length = fs::metadata(shard).expect("a shard can be looked at").len();
@@ -443,12 +451,12 @@ fn one_drive_damaged() {
     set.check(&[], &["--from-lists"], 3);
 }
 
-#[test]
-fn case_and_drive_missing() {
+#[rstest]
+fn case_and_drive_missing(#[values("chacha20", "aes256")] cipher: &str) {
     if python().is_none() {
         return;
     }
-    let set = Packed::new(&TWO_DRIVES_EACH, "cases=1,drives=1", SMALL.0, Some(SMALL.1));
+    let set = Packed::new(cipher, &TWO_DRIVES_EACH, "cases=1,drives=1", SMALL.0, Some(SMALL.1));
     set.verify(&[], 0);
     for lost in [[1, 2, 8], [5, 6, 1], [3, 7, 8]] {
         set.verify(&lost, 3);
@@ -467,12 +475,12 @@ fn case_and_drive_missing() {
     set.check(&[1, 2], &["--all-blocks"], 3);
 }
 
-#[test]
-fn case_missing_and_bad_places_on_every_drive_left() {
+#[rstest]
+fn case_missing_and_bad_places_on_every_drive_left(#[values("chacha20", "aes256")] cipher: &str) {
     if python().is_none() {
         return;
     }
-    let set = Packed::new(&FOUR_CASES, "cases=1,blocks=10%", SMALL.0, Some(SMALL.1));
+    let set = Packed::new(cipher, &FOUR_CASES, "cases=1,blocks=10%", SMALL.0, Some(SMALL.1));
     set.verify(&[], 0);
     for drive in [2, 3, 4] {
         // On one drive it is the parity along it.
@@ -494,7 +502,7 @@ fn more_missing_than_the_rule_allows() {
     if python().is_none() {
         return;
     }
-    let set = Packed::small();
+    let set = Packed::small("aes256");
     set.verify(&[1, 4], 1);
     let (to, said) = set.restore(&[1, 4], &[], 1);
     let (old, new) = (walk(&set.source), walk(&to.path().join("out")));
@@ -515,12 +523,12 @@ fn more_missing_than_the_rule_allows() {
     assert!(whole > 1, "nothing was restored");
 }
 
-#[test]
-fn lists_only() {
+#[rstest]
+fn lists_only(#[values("chacha20", "aes256")] cipher: &str) {
     if python().is_none() {
         return;
     }
-    let set = Packed::small();
+    let set = Packed::small(cipher);
     set.check(&[], &["--from-lists"], 0);
     for drive in 1..=4 {
         for part in ["/catalog/", "set.txt"] {
@@ -539,7 +547,7 @@ fn every_block_by_itself() {
     if python().is_none() {
         return;
     }
-    let set = Packed::small();
+    let set = Packed::small("aes256");
     set.check(&[], &["--all-blocks"], 0);
     set.check(&[2], &["--all-blocks"], 3);
 }
@@ -549,7 +557,7 @@ fn default_geometry() {
     if python().is_none() {
         return;
     }
-    let set = Packed::new(&FOUR_CASES, "cases=1", DEFAULT_CHUNK, None);
+    let set = Packed::new("aes256", &FOUR_CASES, "cases=1", DEFAULT_CHUNK, None);
     set.verify(&[], 0);
     set.check(&[], &[], 0);
     // A data shard: a restore does not look at parity that it does not need.

@@ -2,13 +2,13 @@
 //! them.
 
 use crate::drives::DriveFile;
-use crate::format::FormatError;
 use crate::format::catalog::{
     FRAME_HEAD_BYTES, FrameRow, INDEX_PART, Index, LENGTH_BYTES, decode_frame_head,
 };
 use crate::format::ids::{RunId, part_path};
 use crate::format::list::{self, Item};
 use crate::format::shard::{Blocks, SALT_BYTES};
+use crate::format::{FormatError, Suite};
 use crate::keys::RunKey;
 use crate::sets::FoundSet;
 use crate::stages::seal::Cipher;
@@ -64,10 +64,11 @@ impl SealedReader {
         let path = part_path(key.run(), part);
         let label = set.label();
         let mut copies = set.open_copies(&path);
-        let first = copies.iter_mut().find_map(|copy| {
-            let (cipher, blocks, plain) = open_first(copy.as_mut(), key, part, label)?;
-            Some((cipher, blocks, plain))
-        });
+        let suite = Suite::of(label.suite)
+            .map_err(|source| CatalogError::Format { path: path.clone(), source })?;
+        let first = copies
+            .iter_mut()
+            .find_map(|copy| open_first(copy.as_mut(), key, (part, suite), label.block_bytes));
         let Some((cipher, blocks, plain)) = first else {
             return Err(CatalogError::NoCopy { path });
         };
@@ -124,11 +125,11 @@ impl SealedReader {
 fn open_first(
     copy: &mut dyn DriveFile,
     key: &RunKey,
-    part: u32,
-    label: &crate::format::label::Label,
+    (part, suite): (u32, Suite),
+    block_bytes: u32,
 ) -> Option<(Cipher, Blocks, Vec<u8>)> {
-    let count = copy.len() / label.block_bytes as u64;
-    let blocks = Blocks::new(label.block_bytes, u32::try_from(count).ok()?).ok()?;
+    let count = copy.len() / block_bytes as u64;
+    let blocks = Blocks::new(block_bytes, u32::try_from(count).ok()?).ok()?;
     if copy.len() != blocks.file_bytes() as u64 {
         return None;
     }
@@ -136,7 +137,7 @@ fn open_first(
     let read = copy.read_at(0, &mut sealed).ok()?;
     let mut salt = [0; SALT_BYTES];
     salt.copy_from_slice(&sealed[..SALT_BYTES]);
-    let cipher = Cipher::new(key.part_key(&salt, label.suite, part, blocks));
+    let cipher = Cipher::new(key.part_key(&salt, suite, part, blocks));
     let mut plain = vec![0; blocks.payload_range(0).len()];
     (read == blocks.bytes() && cipher.open(0, &sealed, &mut plain).is_ok())
         .then_some((cipher, blocks, plain))

@@ -1,5 +1,7 @@
 //! What was typed.
 
+use crate::plan::cipher::CipherChoice;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -87,13 +89,14 @@ pub struct KeygenArgs {
 }
 
 /// What says nothing when a set is closed as it is.
-const NOT_WITH_CLOSE: [&str; 14] = [
+const NOT_WITH_CLOSE: [&str; 15] = [
     "source",
     "go_on",
     "drives",
     "recipients",
     "recipient_files",
     "survive",
+    "cipher",
     "level",
     "exclude",
     "one_file_system",
@@ -103,6 +106,12 @@ const NOT_WITH_CLOSE: [&str; 14] = [
     "no_read_back",
     "geometry",
 ];
+
+/// The cipher that is meant by a word.
+#[allow(clippy::needless_pass_by_value, reason = "clap gives the word away")]
+fn cipher(word: String) -> Result<CipherChoice, &'static str> {
+    CipherChoice::of(&word).ok_or("there is no such cipher")
+}
 
 /// pack
 #[derive(Args)]
@@ -129,6 +138,11 @@ pub struct PackArgs {
     /// What may be lost without losing data: cases=N, drives=N, both, or none
     #[arg(long, value_name = "RULE")]
     pub survive: Option<String>,
+    /// The cipher of the whole shipment; auto is aes256 if this machine's CPU has instructions for
+    /// it, else chacha20
+    #[arg(long, value_name = "CIPHER", default_value = "chacha20", conflicts_with = "go_on")]
+    #[arg(value_parser = PossibleValuesParser::new(CipherChoice::WORDS).try_map(cipher))]
+    pub cipher: CipherChoice,
     /// zstd level, 1 to 19
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub level: i32,

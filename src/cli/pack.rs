@@ -193,6 +193,7 @@ fn meant(args: PackArgs) -> Result<PackOptions, Refusal> {
         source: args.source.unwrap_or_default(),
         recipients,
         survive,
+        cipher: args.cipher,
         level: args.level,
         exclude: args.exclude,
         one_file_system: args.one_file_system,

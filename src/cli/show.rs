@@ -138,6 +138,7 @@ pub fn plan(prepared: &Prepared) -> String {
             shown_bytes(plan.missing_bytes),
         );
     }
+    let _ = writeln!(t, "Sealed with {}.", prepared.suite());
     let _ = writeln!(
         t,
         "The cost: {} of {} shards are parity ({} %). At most, if nothing compresses:\n",
@@ -158,6 +159,7 @@ pub fn plan_json(prepared: &Prepared) -> Value {
         "shipment": prepared.shipment().to_string(),
         "survive": prepared.plan.survive.to_string(),
         "survive_is_default": prepared.survive_is_default,
+        "cipher": prepared.suite().word(),
         "entries": prepared.totals().entries,
         "files": prepared.totals().files,
         "data_bytes": prepared.totals().data_bytes,

@@ -1,7 +1,7 @@
 //! `label.json`: who this drive is, in clear, for people and programs.
 
 use super::ids::{SetNumber, ShipmentId, Slot};
-use super::{FORMAT_VERSION, FormatError};
+use super::{FORMAT_VERSION, FormatError, Suite};
 use serde::{Deserialize, Serialize};
 
 /// The label of one drive of one set.
@@ -25,7 +25,7 @@ pub struct Label {
     pub case: String,
     /// what may be lost: the `--survive` rule
     pub survive: String,
-    /// cipher suite
+    /// number of the cipher suite; 0 only in one that was made up from records
     pub suite: u8,
     /// C: the most plain bytes of a chunk
     pub chunk_bytes: u32,
@@ -72,6 +72,7 @@ impl Label {
             return Err(FormatError::Newer { what: "label", found: head.format });
         }
         let label: Self = serde_json::from_slice(bytes).map_err(json)?;
+        Suite::of(label.suite)?;
         checked_case(&label.case)?;
         if label.slot.0 == 0 || label.slot.0 > label.drives || label.set.0 == 0 {
             return Err(FormatError::invalid("label", "slot", label.slot));

@@ -18,14 +18,14 @@ pub mod list;
 pub mod record;
 pub mod set;
 pub mod shard;
+pub mod suite;
 #[cfg(test)]
 mod vectors;
 mod wire;
 
 pub use ids::{RunId, SetNumber, ShipmentId, Slot, StripeNumber};
+pub use suite::Suite;
 
-/// The number of the only cipher suite so far: ChaCha20-Poly1305.
-pub const SUITE_CHACHA20: u8 = 1;
 /// Sets of fewer drives than this carry second copies of records and catalog.
 pub const SECOND_COPY_DRIVES: usize = 3;
 /// The version of the format that this program writes.

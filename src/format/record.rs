@@ -8,7 +8,7 @@ use super::ids::{RunId, SetNumber, ShipmentId, Slot, StripeId, StripeNumber};
 use super::list::{HASH_BYTES, Hash};
 use super::shard::{Blocks, MAX_SHARDS, SALT_BYTES, Salt};
 use super::wire::{Fields, Put};
-use super::{FORMAT_VERSION, FormatError, SUITE_CHACHA20};
+use super::{FORMAT_VERSION, FormatError, Suite};
 
 const MAGIC: &[u8; 8] = b"holdrec\n";
 
@@ -74,7 +74,7 @@ pub struct StripeRecord {
     /// why this placement
     pub reason: Reason,
     /// cipher suite
-    pub suite: u8,
+    pub suite: Suite,
     /// data shards; 0 along a drive, where the members take their place
     pub k: u8,
     /// parity shards; 1 along a drive
@@ -111,7 +111,7 @@ impl StripeRecord {
         out.put_u32(len as u32);
         out.put_u8(self.kind as u8);
         out.put_u8(self.reason as u8);
-        out.put_u8(self.suite);
+        out.put_u8(self.suite.number());
         out.put_u8(self.k);
         out.put_u8(self.m);
         out.put_u8(0);
@@ -154,10 +154,7 @@ impl StripeRecord {
             3 => Reason::MoreData,
             other => return Err(fields.invalid("reason", other)),
         };
-        let suite = fields.u8()?;
-        if suite != SUITE_CHACHA20 {
-            return Err(FormatError::Newer { what: "cipher suite", found: suite.into() });
-        }
+        let suite = Suite::of(fields.u8()?)?;
         let (k, m) = (fields.u8()?, fields.u8()?);
         let count = k as usize + m as usize;
         let shape = match kind {

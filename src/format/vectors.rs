@@ -7,7 +7,8 @@
 //! age draws random bytes: it is kept in v1.json and must open.
 
 use crate::format::FORMAT_VERSION;
-use crate::format::SUITE_CHACHA20;
+use crate::format::FormatError;
+use crate::format::Suite;
 use crate::format::catalog::{self, FrameRow, INDEX_PART, Index, encode_frame_head};
 use crate::format::ids::{
     RunId, SetNumber, ShipmentId, Slot, StripeId, StripeNumber, key_path, part_path, record_path,
@@ -49,7 +50,8 @@ const M: u8 = 1;
 const SLOTS: [Slot; 3] = [Slot(2), Slot(3), Slot(1)];
 const CASES: [&str; 3] = ["red", "green", "blue"];
 /// Examples that stand in v1.json alone.
-const NOT_SHOWN: [&str; 6] = [
+const NOT_SHOWN: [&str; 7] = [
+    "suite 2: catalog key of part 0",
     "shard key of data shard 1",
     "catalog key of the index",
     "block hashes of the parity shard",
@@ -157,6 +159,7 @@ fn filled() -> Filled {
 
 /// A sealed catalog file.
 struct Part {
+    suite: Suite,
     number: u32,
     salt: Salt,
     content: Vec<u8>,
@@ -165,15 +168,15 @@ struct Part {
 }
 
 impl Part {
-    fn new(number: u32, salt: Salt, content: Vec<u8>) -> Self {
+    fn new(suite: Suite, number: u32, salt: Salt, content: Vec<u8>) -> Self {
         let (file, blocks) = seal_content(&content, BLOCK_BYTES, &salt, |blocks| {
-            run_key().part_key(&salt, SUITE_CHACHA20, number, blocks)
+            run_key().part_key(&salt, suite, number, blocks)
         });
-        Self { number, salt, content, file, blocks }
+        Self { suite, number, salt, content, file, blocks }
     }
 
     fn key(&self) -> [u8; 32] {
-        run_key().part_key(&self.salt, SUITE_CHACHA20, self.number, self.blocks).0
+        run_key().part_key(&self.salt, self.suite, self.number, self.blocks).0
     }
 
     fn root(&self) -> Hash {
@@ -198,9 +201,13 @@ struct Set {
 
 impl Set {
     fn new() -> Self {
+        Self::of(Suite::ChaCha20)
+    }
+
+    fn of(suite: Suite) -> Self {
         let filled = filled();
         let blocks = filled.blocks;
-        let shape = StripeShape { id: STRIPE, suite: SUITE_CHACHA20, k: K, m: M, blocks };
+        let shape = StripeShape { id: STRIPE, suite, k: K, m: M, blocks };
         let mut buffer = vec![0; 3 * blocks.file_bytes()];
         let code = Code::new(K.into(), M.into()).unwrap();
         let hashes = seal_stripe(
@@ -214,8 +221,8 @@ impl Set {
         );
         let shards = buffer.chunks(blocks.file_bytes()).map(<[u8]>::to_vec).collect();
         let (frame, index) = catalog_contents(&list::encode(&filled.items));
-        let part = Part::new(0, counting(0x60), frame);
-        let index = Part::new(INDEX_PART, counting(0x80), index);
+        let part = Part::new(suite, 0, counting(0x60), frame);
+        let index = Part::new(suite, INDEX_PART, counting(0x80), index);
         let record = stripe_record(&shape, hashes.clone());
         let record_file = record_file(&part, &record);
         let text = set_text(&record, [&part, &index]);
@@ -309,7 +316,7 @@ fn label(slot: Slot) -> Label {
         drives: 3,
         case: CASES[slot.0 as usize - 1].into(),
         survive: "cases=1".into(),
-        suite: SUITE_CHACHA20,
+        suite: Suite::ChaCha20.number(),
         chunk_bytes: CHUNK_BYTES as u32,
         block_bytes: BLOCK_BYTES,
         created: "2026-11-22T09:00:00Z".into(),
@@ -440,6 +447,8 @@ fn examples(set: &Set) -> Vec<(&'static str, Example)> {
     };
     let (list_0, trailer_0) = list_and_trailer(set, 0);
     let (list_1, trailer_1) = list_and_trailer(set, 1);
+    let aes = Set::of(Suite::Aes256);
+    let aes_key = key.shard_key(&salts()[0], &aes.shape, 0).0;
     let record_head = 112 + 3 * 34;
     let mac_at = set.record.len() - 32;
     let digest_at = set.record_file.len() - 32;
@@ -454,6 +463,9 @@ fn examples(set: &Set) -> Vec<(&'static str, Example)> {
         ("catalog key of the index", Hex(set.index.key().into())),
         ("block 0 of data shard 0: hash, first 48 bytes, last 16", block_example(set, 0)),
         ("block 1 of data shard 0: hash, first 48 bytes, last 16", block_example(set, 1)),
+        ("suite 2: shard key of data shard 0", Hex(aes_key.into())),
+        ("suite 2: catalog key of part 0", Hex(aes.part.key().into())),
+        ("suite 2: block 1 of data shard 0: hash, first 48 bytes, last 16", block_example(&aes, 1)),
         ("block hashes of data shard 0", Hex(set.hashes[..3].concat())),
         ("root of data shard 0", Hex(root_of(&set.hashes[..3]).into())),
         ("block hashes of the parity shard", Hex(set.hashes[6..].concat())),
@@ -601,6 +613,20 @@ fn the_files_of_the_set_are_read_back() {
     let zstd = &set.part.content[8..];
     Decompressor::new().unwrap().decompress(Method::Zstd, zstd, &mut items).unwrap();
     assert_eq!(list::decode(&items).unwrap(), set.filled.items);
+}
+
+#[test]
+fn records_and_labels_of_an_unknown_suite_are_of_a_newer_program() {
+    let newer = FormatError::Newer { what: "cipher suite", found: 3 };
+    let mut file = Set::new().record_file;
+    file[84 + 6] = 3;
+    let end = file.len() - 32;
+    let digest = blake3::hash(&file[..end]);
+    file[end..].copy_from_slice(digest.as_bytes());
+    let header = record::decode_file(&file).unwrap();
+    assert_eq!(record::records(&header, &file).next().unwrap().unwrap_err(), newer);
+    let label = Label { suite: 3, ..label(Slot(1)) };
+    assert_eq!(Label::decode(&label.encode()), Err(newer));
 }
 
 /// Writes v1.json anew after a change of the format, which is possible only until format 1 is

@@ -26,6 +26,7 @@ use super::frozen::sync_folder_of;
 use super::{FrozenList, HostError, state_folder};
 use crate::dataset::ScanTotals;
 use crate::dataset::cursor::Cursor;
+use crate::format::Suite;
 use crate::format::catalog::Index;
 use crate::format::ids::{RunId, SetNumber, ShipmentId};
 use crate::format::list::Hash;
@@ -46,6 +47,9 @@ pub struct Asked {
     pub recipients: Vec<String>,
     /// the rule; none: the default that the drives can keep
     pub survive: Option<String>,
+    /// the cipher of the whole shipment; a state of before there was a choice does not name it
+    #[serde(default)]
+    pub suite: Suite,
     /// zstd level
     pub level: i32,
     /// the dataset's name
@@ -361,6 +365,7 @@ mod tests {
             source: "/data".into(),
             recipients: vec!["age1x".into()],
             survive: None,
+            suite: Suite::Aes256,
             level: 3,
             name: String::new(),
             contact: String::new(),

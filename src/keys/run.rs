@@ -5,7 +5,7 @@ use crate::format::ids::{RunId, SetNumber, ShipmentId, StripeId};
 use crate::format::list::Hash;
 use crate::format::record::StripeRecord;
 use crate::format::shard::{Blocks, Salt};
-use crate::format::{FORMAT_VERSION, FormatError};
+use crate::format::{FORMAT_VERSION, FormatError, Suite};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 const SHARD_CONTEXT: &str = "holdall 2026-11-22 format 1 shard key";
@@ -15,9 +15,9 @@ const COMMITMENT_CONTEXT: &str = "holdall 2026-11-22 format 1 run key commitment
 const FILE_MAGIC: &[u8; 16] = b"holdall run key\n";
 const FILE_BYTES: usize = 16 + 2 + 2 + 8 + 4 + 8 + 32;
 
-/// The key of one AEAD: a shard's or a catalog file's. Used once, then wiped.
+/// The key of one AEAD, a shard's or a catalog file's, and which AEAD. Used once, then wiped.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct SealKey(pub(crate) [u8; 32]);
+pub struct SealKey(pub(crate) [u8; 32], #[zeroize(skip)] pub(crate) Suite);
 
 /// The key of one run of `pack` on one set.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -64,11 +64,11 @@ impl RunKey {
         self.derive(COMMITMENT_CONTEXT, &self.owner())
     }
 
-    fn salted(&self, salt: &Salt, suite: u8) -> Vec<u8> {
+    fn salted(&self, salt: &Salt, suite: Suite) -> Vec<u8> {
         let mut out = Vec::with_capacity(96);
         out.extend(salt);
         out.extend(FORMAT_VERSION.to_le_bytes());
-        out.extend([suite, 0]);
+        out.extend([suite.number(), 0]);
         out.extend(self.owner());
         out
     }
@@ -80,16 +80,16 @@ impl RunKey {
         rest.extend([index, shape.k, shape.m, 0]);
         rest.extend((shape.blocks.bytes() as u32).to_le_bytes());
         rest.extend((shape.blocks.count() as u32).to_le_bytes());
-        SealKey(self.derive(SHARD_CONTEXT, &rest))
+        SealKey(self.derive(SHARD_CONTEXT, &rest), shape.suite)
     }
 
     /// The key of a catalog file.
-    pub fn part_key(&self, salt: &Salt, suite: u8, part: u32, blocks: Blocks) -> SealKey {
+    pub fn part_key(&self, salt: &Salt, suite: Suite, part: u32, blocks: Blocks) -> SealKey {
         let mut rest = self.salted(salt, suite);
         rest.extend(part.to_le_bytes());
         rest.extend((blocks.bytes() as u32).to_le_bytes());
         rest.extend((blocks.count() as u32).to_le_bytes());
-        SealKey(self.derive(PART_CONTEXT, &rest))
+        SealKey(self.derive(PART_CONTEXT, &rest), suite)
     }
 
     /// The MAC of a stripe record's bytes.
@@ -152,7 +152,7 @@ pub struct StripeShape {
     /// run and number
     pub id: StripeId,
     /// cipher suite
-    pub suite: u8,
+    pub suite: Suite,
     /// data shards
     pub k: u8,
     /// parity shards

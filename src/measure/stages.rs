@@ -4,6 +4,7 @@ use super::sample::Sample;
 use super::whole::Part;
 use super::{Rate, rate};
 use crate::dataset::Source;
+use crate::format::Suite;
 use crate::format::ids::{RunId, SetNumber, ShipmentId, StripeId, StripeNumber};
 use crate::format::list::{Kind, Method};
 use crate::format::shard::Blocks;
@@ -89,7 +90,7 @@ fn blocks() -> Blocks {
     Blocks::new(BLOCK_BYTES as u32, BLOCKS).expect("these sizes are within the format")
 }
 
-fn shape(suite: u8, k: usize, m: usize) -> StripeShape {
+fn shape(suite: Suite, k: usize, m: usize) -> StripeShape {
     let id = StripeId { run: RunId(1), number: StripeNumber(0) };
     StripeShape { id, suite, k: k as u8, m: m as u8, blocks: blocks() }
 }
@@ -99,7 +100,7 @@ fn key() -> RunKey {
 }
 
 /// Sealing, block hashes and parity of a stripe, in bytes of its data shards.
-pub fn seal(suite: u8, k: usize, m: usize) -> Rate {
+pub fn seal(suite: Suite, k: usize, m: usize) -> Rate {
     let plain = vec![7; blocks().payload_bytes() - 1000];
     let (shape, salts) = (shape(suite, k, m), vec![[0; 32]; k]);
     let pool = || {
@@ -122,7 +123,7 @@ pub fn seal(suite: u8, k: usize, m: usize) -> Rate {
 }
 
 /// Opening blocks, in bytes of blocks.
-pub fn open(suite: u8) -> Rate {
+pub fn open(suite: Suite) -> Rate {
     let shape = shape(suite, 1, 0);
     let payload_bytes = blocks().payload_bytes();
     rate(blocks().file_bytes(), || {

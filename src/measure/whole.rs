@@ -7,6 +7,7 @@ use super::null::NullDrive;
 use crate::dataset::{Filter, FilterError, ScanError, ScanOptions, ScannedEntry, Source, scan};
 use crate::drives::{Drive, MemoryDrive, ReadMode};
 use crate::entropy::{Entropy, System};
+use crate::format::Suite;
 use crate::format::entry::entry_len;
 use crate::format::ids::{RunId, SetNumber, ShipmentId};
 use crate::host::{FrozenList, FrozenWriter, HostError};
@@ -102,6 +103,8 @@ pub struct How {
     pub survive: Survive,
     /// of zstd
     pub level: i32,
+    /// the cipher
+    pub suite: Suite,
 }
 
 /// Drives that hold a packed set.
@@ -153,6 +156,7 @@ pub fn pack(
         set: SetNumber(1),
         run: RunId(1),
         key: &key,
+        suite: how.suite,
         key_file: vec![0; 100],
         plan: &plan,
         drives: drives.iter().enumerate().map(of_set).collect(),

@@ -2,7 +2,7 @@
 //! finds it.
 
 use super::commit::Committer;
-use super::{PackError, Packed, SUITE, SetJob};
+use super::{PackError, Packed, SetJob};
 use crate::format::ids::{Slot, key_path, shard_path};
 use crate::format::label::{Label, MAX_LABEL_BYTES, WHAT};
 use crate::format::set::{SetText, SlotLine};
@@ -34,7 +34,7 @@ fn label(job: &SetJob, number: usize, created: &str) -> Label {
         drives: job.drives.len() as u16,
         case: job.drives[number].case.clone(),
         survive: job.plan.survive.to_string(),
-        suite: SUITE,
+        suite: job.suite.number(),
         chunk_bytes: job.plan.geometry.chunk_bytes,
         block_bytes: job.plan.geometry.blocks.bytes() as u32,
         created: created.into(),

@@ -3,7 +3,7 @@
 
 use super::along::{Along, Sum};
 use super::fill::FilledStripe;
-use super::{PackError, Packed, SUITE, SetJob, Step};
+use super::{PackError, Packed, SetJob, Step};
 use crate::catalog::CatalogWriter;
 use crate::catalog::writer::PART_BYTES;
 use crate::dataset::cursor::Cursor;
@@ -164,7 +164,7 @@ impl<'a> Committer<'a> {
         let (place, reason) = self.placed_anew(place, reason);
         let blocks = filled.blocks;
         let (k, m) = (place.k as u8, place.m as u8);
-        let shape = StripeShape { id: filled.id, suite: SUITE, k, m, blocks };
+        let shape = StripeShape { id: filled.id, suite: self.job.suite, k, m, blocks };
         let mut salts = vec![[0; SALT_BYTES]; place.k];
         for salt in &mut salts {
             self.job.entropy.fill(salt)?;
@@ -253,7 +253,7 @@ impl<'a> Committer<'a> {
         let Sum { number, bytes, members, blocks } = sum;
         let id = StripeId { run: self.job.run, number };
         let hashes = block_hashes(&bytes[..blocks.file_bytes()], blocks.bytes());
-        let shape = StripeShape { id, suite: SUITE, k: 0, m: 1, blocks };
+        let shape = StripeShape { id, suite: self.job.suite, k: 0, m: 1, blocks };
         let shards = vec![ShardRecord { slot: Slot(drive as u16 + 1), salt: Salt::default() }];
         let record = self.record(&shape, StripeKind::Along, shards, hashes);
         self.keep_record(&StripeRecord { members, ..record });
@@ -310,7 +310,7 @@ impl<'a> Committer<'a> {
         let mut salt = [0; SALT_BYTES];
         self.job.entropy.fill(&mut salt)?;
         let block_bytes = self.job.plan.geometry.blocks.bytes() as u32;
-        let key = |blocks| self.job.key.part_key(&salt, SUITE, part, blocks);
+        let key = |blocks| self.job.key.part_key(&salt, self.job.suite, part, blocks);
         Ok(seal_content(content, block_bytes, &salt, key))
     }
 

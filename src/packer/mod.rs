@@ -22,6 +22,7 @@ use crate::dataset::work::{Cutter, Worker};
 use crate::drives::Drive;
 use crate::drives::writer::Writers;
 use crate::entropy::Entropy;
+use crate::format::Suite;
 use crate::format::catalog::Index;
 use crate::format::ids::{RunId, SetNumber, ShipmentId, set_folder};
 use crate::format::list::Hash;
@@ -38,9 +39,6 @@ use crossbeam_channel::bounded;
 use std::io;
 use std::sync::Arc;
 use std::thread;
-
-/// The only suite so far.
-pub const SUITE: u8 = crate::format::SUITE_CHACHA20;
 
 /// One drive of the set that is packed.
 #[derive(Clone)]
@@ -124,6 +122,8 @@ pub struct SetJob<'a> {
     pub plan: &'a SetPlan,
     /// the drives by slot
     pub drives: Vec<SetDrive>,
+    /// the cipher
+    pub suite: Suite,
     /// zstd level
     pub level: i32,
     /// when record files are written

@@ -339,7 +339,7 @@ impl Tally {
     fn note(&mut self, header: &RecordFileHeader, records: &[StripeRecord]) {
         for r in records {
             let blocks = header.part.as_ref().map_or(r.blocks, |part| part.blocks);
-            let first = (r.suite, blocks.bytes() as u32, Slot(0));
+            let first = (r.suite.number(), blocks.bytes() as u32, Slot(0));
             let (_, _, highest) = self.seen.get_or_insert(first);
             *highest = r.shards.iter().map(|s| s.slot).fold(*highest, Slot::max);
         }

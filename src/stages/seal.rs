@@ -9,12 +9,14 @@
 
 use super::hash::block_hash;
 use super::parity::{Code, add_to};
+use crate::format::Suite;
 use crate::format::list::Hash;
 use crate::format::shard::{Blocks, SALT_BYTES, Salt, TAG_BYTES, Trailer};
 use crate::keys::RunKey;
 use crate::keys::run::{SealKey, StripeShape};
-use chacha20poly1305::aead::inout::InOutBuf;
-use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Nonce};
+use aws_lc_rs::aead::{
+    AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey,
+};
 use rayon::prelude::*;
 
 /// A block whose tag does not match: damaged, or sealed under another key.
@@ -25,14 +27,15 @@ pub struct NotAuthentic {
     pub number: usize,
 }
 
-/// The AEAD of one shard or catalog file.
-pub struct Cipher(ChaCha20Poly1305);
+/// The AEAD of one shard or catalog file. The library chooses its code by the CPU when it runs, and
+/// wipes its copy of the key.
+pub struct Cipher(LessSafeKey);
 
-/// Suite 1: 12 bytes, the block's number as 64 bits little-endian, then zeros.
+/// Of both suites: 12 bytes, the block's number as 64 bits little-endian, then zeros.
 fn nonce(number: usize) -> Nonce {
-    let mut nonce = [0; 12];
+    let mut nonce = [0; NONCE_LEN];
     nonce[..8].copy_from_slice(&(number as u64).to_le_bytes());
-    nonce.into()
+    Nonce::assume_unique_for_key(nonce)
 }
 
 /// Where the ciphertext of a block lies: after the salt in block 0, before the tag.
@@ -44,7 +47,12 @@ impl Cipher {
     /// The cipher of this key; the key is used up.
     #[allow(clippy::needless_pass_by_value)] // by value: one key cannot start two ciphers
     pub fn new(key: SealKey) -> Self {
-        Self(ChaCha20Poly1305::new(&key.0.into()))
+        let algorithm = match key.1 {
+            Suite::ChaCha20 => &CHACHA20_POLY1305,
+            Suite::Aes256 => &AES_256_GCM,
+        };
+        let key = UnboundKey::new(algorithm, &key.0);
+        Self(LessSafeKey::new(key.expect("both suites have keys of 32 bytes")))
     }
 
     /// Seals `plain` into `block`, which lies at `number`; block 0 gets the salt in front.
@@ -52,10 +60,10 @@ impl Cipher {
         let range = sealed_range(number, block.len());
         let (front, tag) = block.split_at_mut(range.end);
         front[..range.start].copy_from_slice(&salt[..range.start]);
-        let buffer = InOutBuf::new(plain, &mut front[range.start..])
-            .expect("the caller cuts plain bytes to the block");
-        let sealed = self.0.encrypt_inout_detached(&nonce(number), &[], buffer);
-        tag.copy_from_slice(&sealed.expect("a block is shorter than the cipher's limit"));
+        let (nonce, out) = (nonce(number), &mut front[range.start..]);
+        self.0
+            .seal_out_of_place_scatter(nonce, Aad::empty(), plain, out, &[], tag)
+            .expect("the caller cuts plain bytes to the block, which is shorter than the limit");
     }
 
     /// Seals the plain bytes that already lie in `block`.
@@ -63,21 +71,26 @@ impl Cipher {
         let range = sealed_range(number, block.len());
         let (front, tag) = block.split_at_mut(range.end);
         front[..range.start].copy_from_slice(&salt[..range.start]);
-        let buffer = InOutBuf::from(&mut front[range.start..]);
-        let sealed = self.0.encrypt_inout_detached(&nonce(number), &[], buffer);
-        tag.copy_from_slice(&sealed.expect("a block is shorter than the cipher's limit"));
+        self.0
+            .seal_in_place_scatter(nonce(number), Aad::empty(), &mut front[range.start..], &[], tag)
+            .expect("a block is shorter than the cipher's limit");
     }
 
-    /// Opens a block into `plain`, which has exactly its plain length.
+    /// Opens a block into `plain`, which has exactly its plain length. It is zeros if that fails:
+    /// ciphers decrypt while they authenticate.
     pub fn open(&self, number: usize, block: &[u8], plain: &mut [u8]) -> Result<(), NotAuthentic> {
         let bad = NotAuthentic { number };
         if block.len() < SALT_BYTES + TAG_BYTES {
             return Err(bad);
         }
         let range = sealed_range(number, block.len());
-        let tag = block[range.end..].try_into().map_err(|_| bad.clone())?;
-        let buffer = InOutBuf::new(&block[range], plain).map_err(|_| bad.clone())?;
-        self.0.decrypt_inout_detached(&nonce(number), &[], buffer, &tag).map_err(|_| bad)
+        let (sealed, tag) = block.split_at(range.end);
+        let sealed = &sealed[range.start..];
+        let opened = self.0.open_separate_gather(nonce(number), Aad::empty(), sealed, tag, plain);
+        opened.map_err(|_| {
+            plain.fill(0);
+            bad
+        })
     }
 }
 
@@ -247,15 +260,16 @@ mod tests {
         RunKey::new([7; 32], ShipmentId(1), SetNumber(1), RunId(2))
     }
 
-    fn shape(k: u8, m: u8, count: u32) -> StripeShape {
+    fn shape(suite: Suite, k: u8, m: u8, count: u32) -> StripeShape {
         let id = StripeId { run: RunId(2), number: StripeNumber(5) };
-        StripeShape { id, suite: 1, k, m, blocks: Blocks::new(4096, count).unwrap() }
+        let blocks = Blocks::new(4096, count).unwrap();
+        StripeShape { id, suite, k, m, blocks }
     }
 
     #[test]
     fn a_sealed_stripe_opens_to_its_payloads_and_hashes_to_plain_blake3() {
-        for count in [1, 2, 3, 64] {
-            let shape = shape(2, 1, count);
+        for (suite, count) in Suite::ALL.into_iter().flat_map(|s| [1, 2, 3, 64].map(|n| (s, n))) {
+            let shape = shape(suite, 2, 1, count);
             let blocks = shape.blocks;
             let chunks = vec![3; blocks.payload_bytes() - 500];
             let payloads = [
@@ -287,6 +301,7 @@ mod tests {
                     let mut scrap = vec![0; range.len()];
                     let opened = cipher.open(b, &buffer[at..at + 4096], &mut scrap);
                     assert_eq!(opened, Err(NotAuthentic { number: b }));
+                    assert!(scrap.iter().all(|byte| *byte == 0), "nothing of it leaves");
                 }
                 assert!(plain.starts_with(&chunks[..payload.chunk_bytes]));
                 let end = plain.len() - 16;
@@ -298,9 +313,27 @@ mod tests {
         }
     }
 
+    /// Test case 14 of the GCM specification: key, nonce and one block of plain bytes are zeros.
+    #[test]
+    fn suite_2_is_aes_256_gcm() {
+        let sealed = 0xcea7_403d_4d60_6b6e_074e_c5d3_baf3_9d18_u128.to_be_bytes();
+        let tag = 0xd0d1_c8a7_9999_6bf0_265b_98b5_d48a_b919_u128.to_be_bytes();
+        let mut plain = [1; 16];
+        let cipher = Cipher::new(SealKey([0; 32], Suite::Aes256));
+        let block = [&[0; SALT_BYTES][..], &sealed, &tag].concat();
+        assert_eq!(cipher.open(0, &block, &mut plain), Ok(()));
+        assert_eq!(plain, [0; 16]);
+        // Neither in the wrong place, nor too short, nor with room for another length.
+        assert!(cipher.open(1, &block[SALT_BYTES..], &mut plain).is_err());
+        assert!(cipher.open(0, &block[..40], &mut plain).is_err());
+        assert!(cipher.open(0, &block, &mut [0; 17]).is_err());
+        let cipher = Cipher::new(SealKey([0; 32], Suite::ChaCha20));
+        assert!(cipher.open(0, &block, &mut plain).is_err(), "with the other suite");
+    }
+
     #[test]
     fn what_a_key_is_bound_to_changes_it() {
-        let base = shape(2, 1, 3);
+        let base = shape(Suite::ChaCha20, 2, 1, 3);
         let sealed =
             |shape: &StripeShape, index: u8, salt: Salt| key().shard_key(&salt, shape, index).0;
         let first = sealed(&base, 0, [0; 32]);
@@ -310,7 +343,7 @@ mod tests {
             match change {
                 0 => s.k = 3,
                 1 => s.m = 2,
-                2 => s.suite = 2,
+                2 => s.suite = Suite::Aes256,
                 3 => s.blocks = Blocks::new(8192, 3).unwrap(),
                 _ => s.id.number = StripeNumber(6),
             }

@@ -3,6 +3,7 @@
 
 use crate::dataset::Source;
 use crate::drives::DriveError;
+use crate::format::Suite;
 use crate::measure::devices::{self, DriveRate, Together};
 use crate::measure::predict::{self, Prediction, Rates, Shipment};
 use crate::measure::sample::Sample;
@@ -10,7 +11,6 @@ use crate::measure::stages::{self, Compression};
 use crate::measure::whole::{self, How, WholeError};
 use crate::measure::{GB, Rate, busy_cost};
 use crate::monitor::{Monitor, Phase};
-use crate::packer::SUITE;
 use crate::plan::survive::{Survive, parity_needed};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,10 @@ use std::path::{Path, PathBuf};
 const LEVELS: [i32; 4] = [1, 3, 9, 15];
 /// The level that packing has if nothing is said.
 const USUAL_LEVEL: i32 = 3;
+/// Sealing, block hashes and parity with the usual cipher.
+const SEAL: &str = "seal chacha20";
+/// Opening with it.
+const OPEN: &str = "open chacha20";
 /// Bytes of a source that the whole is measured with.
 const PART_BYTES: u64 = 512 << 20;
 /// What a drive is taken to do if none was given to be measured: a USB hard disk.
@@ -176,7 +180,7 @@ pub fn bench(job: &BenchJob, monitor: &dyn Monitor) -> Result<Bench, BenchError>
     let rates = Rates {
         source: all_cores(&stages, "read"),
         hash_cost: cost("read") + cost("hash"),
-        seal_cost: cost("seal"),
+        seal_cost: cost(SEAL),
         cores: cores as f64,
         share: whole.first().map_or(1.0, |w| w.speed / w.roofline).clamp(0.1, 1.0),
         write: drive.0,
@@ -235,9 +239,11 @@ fn stages_of(
         stage("read", stages::read(source, part), Some(1.0)),
         stage("hash", stages::hash(sample), Some(1.0)),
         stage("probe and compress", usual.rate, Some(1.0)),
-        stage("seal", stages::seal(SUITE, k, m), Some(usual.ratio)),
+        stage(SEAL, stages::seal(Suite::ChaCha20, k, m), Some(usual.ratio)),
+        stage("seal aes256", stages::seal(Suite::Aes256, k, m), None),
         stage("block hashes", stages::block_hashes(), None),
-        stage("open", stages::open(SUITE), None),
+        stage(OPEN, stages::open(Suite::ChaCha20), None),
+        stage("open aes256", stages::open(Suite::Aes256), None),
         stage("decompress", usual.back, None),
     ];
     if m > 0 {
@@ -266,10 +272,10 @@ fn whole_of(
     usual: &Compression,
 ) -> Result<Vec<Whole>, BenchError> {
     let survive = Survive { cases: 1, drives: 0, blocks: 0 };
-    let how = How { drives: 4, survive, level: USUAL_LEVEL };
+    let how = How { drives: 4, survive, level: USUAL_LEVEL, suite: Suite::ChaCha20 };
     let list = whole::freeze(part, &work.join("list"))?;
     let packed = whole::pack(source, part, &list, how, false)?;
-    let parts = [("read", 1.0), ("hash", 1.0), ("probe and compress", 1.0), ("seal", usual.ratio)];
+    let parts = [("read", 1.0), ("hash", 1.0), ("probe and compress", 1.0), (SEAL, usual.ratio)];
     let packing = Whole { name: "pack", speed: packed.speed, roofline: roofline(stages, &parts) };
     let kept = whole::pack(source, part, &list, how, true)?;
     let verifying = Whole {
@@ -278,7 +284,7 @@ fn whole_of(
         roofline: roofline(stages, &[("block hashes", 1.0)]),
     };
     let parts =
-        [("block hashes", usual.ratio), ("open", usual.ratio), ("decompress", 1.0), ("hash", 1.0)];
+        [("block hashes", usual.ratio), (OPEN, usual.ratio), ("decompress", 1.0), ("hash", 1.0)];
     let decoding =
         Whole { name: "decode", speed: kept.decode(part, 0)?, roofline: roofline(stages, &parts) };
     list.remove().map_err(WholeError::from)?;

@@ -10,6 +10,7 @@ use crate::format::list::{Entry, Kind};
 use crate::keys::recipients::{Identities, KeyError, Recipients};
 use crate::monitor::Monitor;
 use crate::packer::Checkpoint;
+use crate::plan::cipher::CipherChoice;
 use crate::plan::room::Geometry;
 use crate::plan::survive::Survive;
 use crate::verbs::open::OpenError;
@@ -159,6 +160,7 @@ fn pack_it(
         source: source.into(),
         recipients: Recipients::read(&[recipient.into()], &[])?,
         survive: Some(Survive { cases: 1, drives: 1, blocks: 0 }),
+        cipher: CipherChoice::default(),
         level: 3,
         exclude: Vec::new(),
         one_file_system: false,

@@ -9,6 +9,7 @@ use crate::dataset::SourceError;
 use crate::dataset::{self, Filter, FilterError, ScanError, ScanOptions, ScanTotals, Source};
 use crate::drives::{DriveError, Level};
 use crate::entropy::{Entropy, random_id};
+use crate::format::Suite;
 use crate::format::entry::entry_len;
 use crate::format::ids::{RunId, SetNumber, ShipmentId};
 use crate::host::state::{Asked, Mark, State, StateFolder, UnclosedSet};
@@ -17,6 +18,7 @@ use crate::keys::RunKey;
 use crate::keys::recipients::{KeyError, Recipients};
 use crate::monitor::{Monitor, Phase};
 use crate::packer::{self, Begin, Checkpoint, PackError, Packed, SetDrive, SetJob, Step};
+use crate::plan::cipher::{CipherChoice, aes_is_fast};
 use crate::plan::room::{Geometry, Need, RoomError, SetPlan};
 use crate::plan::survive::Survive;
 use crate::sets::check::DriveReport;
@@ -37,6 +39,8 @@ pub struct PackOptions {
     pub recipients: Recipients,
     /// the rule; none: the default that the drives can keep
     pub survive: Option<Survive>,
+    /// the cipher
+    pub cipher: CipherChoice,
     /// zstd level
     pub level: i32,
     /// patterns to leave out
@@ -278,6 +282,7 @@ fn asked(options: &PackOptions) -> Result<Asked, PackJobError> {
         source: std::path::absolute(&options.source)?.into(),
         recipients: options.recipients.words(),
         survive: options.survive.map(|rule| rule.to_string()),
+        suite: options.cipher.suite(aes_is_fast()),
         level: options.level,
         name: options.name.clone(),
         contact: options.contact.clone(),
@@ -291,6 +296,11 @@ impl Prepared<'_> {
     /// The shipment's id.
     pub fn shipment(&self) -> ShipmentId {
         self.state.shipment
+    }
+
+    /// The cipher of the shipment.
+    pub fn suite(&self) -> Suite {
+        self.state.asked.suite
     }
 
     /// What the scan found.
@@ -343,6 +353,7 @@ impl Prepared<'_> {
             key_file,
             plan: &self.plan,
             drives: self.drives.clone(),
+            suite: asked.suite,
             level: asked.level,
             checkpoint: Checkpoint { bytes: asked.checkpoint.0, seconds: asked.checkpoint.1 },
             name: asked.name,

@@ -6,6 +6,7 @@ use super::random::Random;
 use super::snapshot::Snapshot;
 use super::tree::{self, CHUNK};
 use holdall::drives::{Drive, MemoryDrive};
+use holdall::format::Suite;
 use holdall::monitor::{Problem, Recording};
 use holdall::restorer::RestoreOptions;
 use holdall::sets::open;
@@ -73,8 +74,20 @@ impl Packed {
         Self::with_lab_seed(cases, survive, seed, lab_seed)
     }
 
+    /// The same, sealed with this suite.
+    pub fn of_suite(suite: Suite, cases: &[usize], survive: &str, seed: &str) -> Self {
+        let lab_seed = Random::new(seed).below(1 << 30) as u64;
+        let mut lab = Lab::new(cases, 64 << 20, lab_seed);
+        lab.suite = suite;
+        Self::with_lab(lab, survive, seed, lab_seed)
+    }
+
     /// The same, with ids and keys of the packing from their own seed.
     pub fn with_lab_seed(cases: &[usize], survive: &str, seed: &str, lab_seed: u64) -> Self {
+        Self::with_lab(Lab::new(cases, 64 << 20, lab_seed), survive, seed, lab_seed)
+    }
+
+    fn with_lab(mut lab: Lab, survive: &str, seed: &str, lab_seed: u64) -> Self {
         // In memory, if there is such a folder: many restores are synced.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let source = folder.path().join("source");
@@ -87,7 +100,6 @@ impl Packed {
         tree::write(&source.join("more"), &random.bytes(8 * CHUNK));
         tree::write(&source.join("text"), &random.text(5 * CHUNK));
         symlink("noise", source.join("link")).unwrap();
-        let mut lab = Lab::new(cases, 64 << 20, lab_seed);
         lab.pack(&source, survive);
         let images = lab.drives.iter().map(image_of).collect();
         Self {

@@ -6,6 +6,7 @@ use holdall::dataset::{self, Filter, ScanOptions, Source};
 use holdall::destination::Destination;
 use holdall::drives::{Drive, DriveError, DriveFile, Level, MemoryDrive, ReadMode, Room};
 use holdall::entropy::{Entropy, Fixed, random_id};
+use holdall::format::Suite;
 use holdall::format::entry::entry_len;
 use holdall::format::ids::{RunId, SetNumber, ShipmentId};
 use holdall::host::FrozenWriter;
@@ -33,6 +34,8 @@ pub struct Lab {
     /// drives that fail before the first byte, from 0
     pub left_out: Vec<usize>,
     seed: u64,
+    /// with which it packs; the seed chooses
+    pub suite: Suite,
 }
 
 /// The small geometry.
@@ -68,7 +71,9 @@ impl Lab {
         let name = |slot: usize| format!("drive {slot}");
         let drives = (1..=numbers.len()).map(|s| MemoryDrive::new(name(s), capacity)).collect();
         let identity = age::x25519::Identity::generate();
-        Self { drives, cases: numbers, identity, key_file: Vec::new(), left_out: Vec::new(), seed }
+        let suite = Suite::ALL[seed as usize % Suite::ALL.len()];
+        let (key_file, left_out) = (Vec::new(), Vec::new());
+        Self { drives, cases: numbers, identity, key_file, left_out, seed, suite }
     }
 
     /// The identity that opens the set.
@@ -127,6 +132,7 @@ impl Lab {
             key_file: self.key_file.clone(),
             plan: &plan,
             drives: drives.collect(),
+            suite: self.suite,
             level: 3,
             checkpoint: Checkpoint { bytes: 256 << 10, seconds: 0 },
             name: "lab".into(),

@@ -90,7 +90,13 @@ impl Shipment {
 
     /// Packs with JSON output; checks that nothing stays on the host.
     pub fn pack(&self, survive: &str) -> Run {
-        let run = self.run(self.pack_arguments(survive, &["--json", "--checkpoint", "128KiB"]));
+        self.pack_with("chacha20", survive)
+    }
+
+    /// The same with another cipher.
+    pub fn pack_with(&self, cipher: &str, survive: &str) -> Run {
+        let more = ["--json", "--checkpoint", "128KiB", "--cipher", cipher];
+        let run = self.run(self.pack_arguments(survive, &more));
         let left: Vec<_> =
             walk(&self.state()).into_iter().filter(|p| p.metadata().unwrap().is_file()).collect();
         assert_eq!(left, Vec::<PathBuf>::new(), "the host's state is removed");

@@ -7,6 +7,8 @@
 use crate::common::images::{Image, Packed, drive_of};
 use crate::common::random::Random;
 use holdall::drives::Drive;
+use holdall::format::Suite;
+use rstest::rstest;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -168,9 +170,9 @@ pub(super) struct Matrix {
 }
 
 impl Matrix {
-    pub(super) fn new() -> Self {
-        let mine = Packed::new(&[1, 1, 1, 1], SURVIVE, "matrix");
-        let foreign = Packed::new(&[1, 1, 1, 1], SURVIVE, "foreign");
+    pub(super) fn new(suite: Suite) -> Self {
+        let packed = |seed| Packed::of_suite(suite, &[1, 1, 1, 1], SURVIVE, seed);
+        let (mine, foreign) = (packed("matrix"), packed("foreign"));
         let sound = mine.drives();
         Self { mine, foreign, sound }
     }
@@ -308,9 +310,11 @@ impl Matrix {
     }
 }
 
-#[test]
-fn every_damage_of_every_place_is_found_and_healed() {
-    let matrix = Matrix::new();
+#[rstest]
+#[case(Suite::ChaCha20)]
+#[case(Suite::Aes256)]
+fn every_damage_of_every_place_is_found_and_healed(#[case] suite: Suite) {
+    let matrix = Matrix::new(suite);
     for drives in [matrix.sound.clone(), matrix.sound[..LOST].to_vec()] {
         let verified = matrix.mine.verify(&drives, true);
         let whole = drives.len() == matrix.sound.len();
@@ -332,7 +336,7 @@ fn every_damage_of_every_place_is_found_and_healed() {
 /// What no hash covers is no part of the set.
 #[test]
 fn the_readme_is_no_part_of_the_set() {
-    let matrix = Matrix::new();
+    let matrix = Matrix::new(Suite::ChaCha20);
     for name in ["README.txt", "format.md", "reader.py"] {
         let cell = matrix.cell(name.into(), |image| {
             image.insert(format!("holdall/{name}"), b"another".to_vec()).unwrap();

@@ -8,6 +8,7 @@ use crate::common::lab::{Crashing, Vanishing};
 use crate::common::random::Random;
 use holdall::drives::memory::Death;
 use holdall::drives::{Drive, MemoryDrive};
+use holdall::format::Suite;
 use holdall::monitor::{Monitor, Problem, ProblemKind, Recording};
 use holdall::repairer::onto::NewDrive;
 use holdall::repairer::quiet::Quiet;
@@ -112,7 +113,7 @@ fn check(matrix: &Matrix, cell: &Cell) {
 
 #[test]
 fn every_damage_of_the_matrix_is_mended() {
-    let matrix = Matrix::new();
+    let matrix = Matrix::new(Suite::Aes256);
     let cells = matrix.cells();
     let (next, threads) = (AtomicUsize::new(0), std::thread::available_parallelism().unwrap());
     std::thread::scope(|scope| {

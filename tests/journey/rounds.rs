@@ -86,6 +86,8 @@ impl Rounds {
             &self.shipment.recipient,
             "--survive",
             "cases=1",
+            "--cipher",
+            "aes256",
             "--geometry",
             tree::GEOMETRY,
             "--checkpoint",
@@ -107,6 +109,7 @@ impl Rounds {
         for round in round..ROUNDS {
             let arguments = if round == 0 { self.first() } else { self.next(round) };
             let run = self.run(arguments).expect(if round + 1 < ROUNDS { 4 } else { 0 });
+            assert_eq!(run.event("plan")["cipher"], "aes256", "a shipment keeps its cipher");
             let packed = run.event("packed");
             assert_eq!((&packed["set"], &packed["proven"]), (&(round + 1).into(), &true.into()));
         }

@@ -22,13 +22,18 @@ use std::fs;
 #[case::eight_drives(&[8], "drives=1")]
 #[case::eight_drives_in_unequal_cases(&[3, 3, 2], "cases=1")]
 #[case::eight_drives_in_four_cases(&[2, 2, 2, 2], "cases=1,drives=1")]
-fn every_kind_of_entry_comes_back(#[case] cases: &[usize], #[case] survive: &str) {
+fn every_kind_of_entry_comes_back(
+    #[case] cases: &[usize],
+    #[case] survive: &str,
+    #[values("chacha20", "aes256")] cipher: &str,
+) {
     if !has_programs(&["rsync"]) {
         return;
     }
     let shipment = Shipment::new(cases);
     tree::rich(&shipment.source, &format!("{cases:?} {survive}"));
-    shipment.pack(survive).expect(0);
+    let packed = shipment.pack_with(cipher, survive).expect(0);
+    assert_eq!(packed.event("plan")["cipher"], cipher);
     let verified = shipment.verify(&shipment.paths()).expect(0);
     assert_eq!(verified.problems(), []);
     let to = shipment.new_destination();

@@ -11,11 +11,13 @@ use super::tree::CHUNK;
 use holdall::drives::memory::Death;
 use holdall::drives::{Drive, MemoryDrive};
 use holdall::entropy::Fixed;
+use holdall::format::Suite;
 use holdall::format::ids::{ShipmentId, shard_path};
 use holdall::host::state::StateFolder;
 use holdall::keys::recipients::{Identities, Recipients};
 use holdall::monitor::{Monitor, Phase, Problem, Recording};
 use holdall::packer::{Checkpoint, SetDrive};
+use holdall::plan::cipher::CipherChoice;
 use holdall::plan::room::Geometry;
 use holdall::plan::survive::Survive;
 use holdall::sets::{Book, open};
@@ -186,6 +188,7 @@ pub struct Journey {
     entropy: Fixed,
     shipment: Option<ShipmentId>,
     geometry: Geometry,
+    suite: Suite,
     rounds: Vec<Round>,
     story: Vec<String>,
 }
@@ -206,6 +209,7 @@ impl Journey {
             entropy: Fixed::new(seed),
             shipment: None,
             geometry,
+            suite: Suite::ALL[seed as usize % Suite::ALL.len()],
             rounds: Vec::new(),
             story: Vec::new(),
             calls: Calls::default(),
@@ -341,6 +345,7 @@ impl Journey {
                 source: self.path("source"),
                 recipients: Recipients::read(&[IDENTITY.to_public().to_string()], &[])?,
                 survive,
+                cipher: CipherChoice::Given(self.suite),
                 level: 1,
                 exclude: Vec::new(),
                 one_file_system: false,
