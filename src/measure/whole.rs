@@ -2,7 +2,6 @@
 //!
 //! The source should lie in the page cache; drives are in memory, so what limits is the CPU.
 
-use super::GB;
 use super::null::NullDrive;
 use crate::dataset::{Filter, FilterError, ScanError, ScanOptions, ScannedEntry, Source, scan};
 use crate::drives::{Drive, MemoryDrive, ReadMode};
@@ -207,9 +206,4 @@ impl PackedSet {
         });
         self.shard_bytes as f64 / began.elapsed().as_secs_f64()
     }
-}
-
-/// GB a second for people.
-pub fn gigabytes(speed: f64) -> f64 {
-    speed / GB
 }
