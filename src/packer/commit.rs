@@ -145,17 +145,19 @@ impl<'a> Committer<'a> {
             let first = outcomes.iter().find_map(|o| o.as_ref().err().cloned());
             return Err(PackError::NoDriveLeft(first));
         }
-        if failed > self.least_parity() {
+        if !self.job.plan.survive.allows(&self.failed_per_case()) {
             let rule = self.job.plan.survive.to_string();
             return Err(PackError::TooManyFailed { failed, rule });
         }
         Ok(())
     }
 
-    /// How many drives any stripe of the plan can lose at least.
-    fn least_parity(&self) -> usize {
-        let survive = self.job.plan.survive;
-        survive.cases as usize + survive.drives as usize
+    fn failed_per_case(&self) -> Vec<usize> {
+        let mut per_case: BTreeMap<&str, usize> = BTreeMap::new();
+        for (drive, _) in self.job.drives.iter().zip(&self.failed).filter(|(_, failed)| **failed) {
+            *per_case.entry(&drive.case).or_default() += 1;
+        }
+        per_case.into_values().collect()
     }
 
     /// Seals a stripe, hands its shards to the drives and keeps its record.

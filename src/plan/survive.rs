@@ -120,6 +120,15 @@ impl Survive {
         100_usize.checked_div(index(self.blocks)).map(|members| members.max(1))
     }
 
+    /// Whether the rule allows for losing so many drives of each case.
+    #[must_use]
+    pub fn allows(self, lost_per_case: &[usize]) -> bool {
+        let mut fullest = lost_per_case.to_vec();
+        fullest.sort_unstable_by(|a, b| b.cmp(a));
+        let beside: usize = fullest.iter().skip(index(self.cases)).sum();
+        beside <= index(self.drives)
+    }
+
     /// Whether drives in these numbers can keep the rule, given room. A stripe over all of them
     /// leaves the most for data: one drive more adds one shard, and at most one parity shard.
     #[must_use]

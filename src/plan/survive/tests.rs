@@ -103,6 +103,24 @@ fn default_is_the_strongest_that_can_be_kept() {
 }
 
 #[test]
+fn what_is_lost_of_a_case_counts_once() {
+    for (rule, lost_per_case, allowed) in [
+        (rule(1, 0), &[][..], true),
+        (rule(1, 0), &[4], true),
+        (rule(1, 0), &[1, 1], false),
+        (rule(1, 1), &[1, 4], true),
+        (rule(1, 1), &[2, 4], false),
+        (rule(0, 2), &[2], true),
+        (rule(0, 2), &[1, 1], true),
+        (rule(0, 2), &[2, 1], false),
+        (Survive::NONE, &[1], false),
+        (with(Survive::NONE, 5), &[1], false),
+    ] {
+        assert_eq!(rule.allows(lost_per_case), allowed, "{rule} {lost_per_case:?}");
+    }
+}
+
+#[test]
 fn parity_needed_is_the_fullest_cases_and_the_drives() {
     assert_eq!(parity_needed(&[4, 4, 4, 4], Survive::NONE), 0);
     assert_eq!(parity_needed(&[4, 4, 4, 4], rule(1, 1)), 5);
