@@ -21,7 +21,8 @@ if [ -z "$source" ]; then
     source=$work/source
     mkdir -p "$source"
     head -c 1000000000 /dev/urandom > "$source/noise"
-    seq -f '2026-11-22,%.0f,station-7,ok,0.%.0f' 1 40000000 | head -c 1000000000 > "$source/table" || true
+    awk 'BEGIN { for (n = 0; ; n++) print "2026-11-22,station-" n % 7 "," n * 7919 % 1000003 "," n }' \
+        2> /dev/null | head -c 1000000000 > "$source/table" || true
 fi
 
 # time_of NAME COMMAND…: runs it, prints wall clock and CPU.
@@ -69,7 +70,7 @@ race_restic() {
 race_borg() {
     command -v borg > /dev/null || return 0
     export BORG_PASSPHRASE=secret
-    borg init --encryption repokey-blake2 "$work/borg"
+    borg init --encryption repokey-blake2 "$work/borg" 2> "$work/log"
     time_of "borg create, zstd 3" borg create --compression zstd,3 "$work/borg::one" "$source"
     stored "$work/borg"
     forget
