@@ -145,17 +145,19 @@ impl<'a> Committer<'a> {
             let first = outcomes.iter().find_map(|o| o.as_ref().err().cloned());
             return Err(PackError::NoDriveLeft(first));
         }
-        if !self.job.plan.survive.allows(&self.failed_per_case()) {
+        let lost = (0..outcomes.len()).filter(|i| self.failed[*i]);
+        if !self.job.plan.survive.allows(&self.per_case(lost)) {
             let rule = self.job.plan.survive.to_string();
             return Err(PackError::TooManyFailed { failed, rule });
         }
         Ok(())
     }
 
-    fn failed_per_case(&self) -> Vec<usize> {
+    /// How many of these drives, by slot from 0, each case has.
+    fn per_case(&self, drives: impl Iterator<Item = usize>) -> Vec<usize> {
         let mut per_case: BTreeMap<&str, usize> = BTreeMap::new();
-        for (drive, _) in self.job.drives.iter().zip(&self.failed).filter(|(_, failed)| **failed) {
-            *per_case.entry(&drive.case).or_default() += 1;
+        for drive in drives {
+            *per_case.entry(&self.job.drives[drive].case).or_default() += 1;
         }
         per_case.into_values().collect()
     }
@@ -230,11 +232,7 @@ impl<'a> Committer<'a> {
 
     /// Can a stripe on these slots lose what the rule says?
     fn keeps_the_rule(&self, slots: &[u16], m: usize) -> bool {
-        let mut per_case: BTreeMap<&str, usize> = BTreeMap::new();
-        for slot in slots {
-            *per_case.entry(&self.job.drives[*slot as usize - 1].case).or_default() += 1;
-        }
-        let per_case: Vec<usize> = per_case.into_values().collect();
+        let per_case = self.per_case(slots.iter().map(|slot| *slot as usize - 1));
         parity_needed(&per_case, self.job.plan.survive) <= m
     }
 

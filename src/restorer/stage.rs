@@ -12,17 +12,11 @@ use crate::sets::open::chain;
 use crate::sets::{Book, FoundSet};
 use std::collections::BTreeSet;
 
-/// Copies the shards that the drives here have of these stripes; says how many bytes.
-pub fn keep(
-    set: &FoundSet,
-    book: &Book,
-    stripes: &BTreeSet<StripeId>,
-    monitor: &dyn Monitor,
-) -> u64 {
-    let Some(stage) = &set.stage else { return 0 };
+/// Copies the shards that the drives here have of these stripes.
+pub fn keep(set: &FoundSet, book: &Book, stripes: &BTreeSet<StripeId>, monitor: &dyn Monitor) {
+    let Some(stage) = &set.stage else { return };
     monitor.phase(Phase::Stage, 0);
     let mut reader = book.reader();
-    let mut bytes = 0;
     let kept = stripes.iter().filter_map(|id| reader.find(*id)).try_for_each(|record| {
         for (index, shard) in record.shards.iter().enumerate() {
             let path = format!("{}/{}", set.folder, shard_path(record.id, index as u8));
@@ -38,7 +32,6 @@ pub fn keep(
             };
             stage.make_folder(path.rsplit_once('/').map_or("", |(folder, _)| folder))?;
             stage.commit(&path, &shard)?;
-            bytes += shard.len() as u64;
             monitor.advance(shard.len() as u64);
             if monitor.should_stop() {
                 break;
@@ -49,7 +42,6 @@ pub fn keep(
     if let Err(e) = kept.and_then(|()| stage.sync()) {
         monitor.problem(Problem::new(ProblemKind::Drive, stage.name(), chain(&e)));
     }
-    bytes
 }
 
 /// Removes what was kept of a set.

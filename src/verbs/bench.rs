@@ -99,8 +99,6 @@ pub struct Stage {
     pub name: &'static str,
     /// in bytes of what it is given
     pub rate: Rate,
-    /// those bytes to a plain one, in packing; none: it is no part of packing
-    pub share: Option<f64>,
 }
 
 /// A whole way, memory to memory.
@@ -234,21 +232,21 @@ fn stages_of(
     usual: &Compression,
     (k, m): (usize, usize),
 ) -> Vec<Stage> {
-    let stage = |name, rate, share| Stage { name, rate, share };
+    let stage = |name, rate| Stage { name, rate };
     let mut all = vec![
-        stage("read", stages::read(source, part), Some(1.0)),
-        stage("hash", stages::hash(sample), Some(1.0)),
-        stage("probe and compress", usual.rate, Some(1.0)),
-        stage(SEAL, stages::seal(Suite::ChaCha20, k, m), Some(usual.ratio)),
-        stage("seal aes256", stages::seal(Suite::Aes256, k, m), None),
-        stage("block hashes", stages::block_hashes(), None),
-        stage(OPEN, stages::open(Suite::ChaCha20), None),
-        stage("open aes256", stages::open(Suite::Aes256), None),
-        stage("decompress", usual.back, None),
+        stage("read", stages::read(source, part)),
+        stage("hash", stages::hash(sample)),
+        stage("probe and compress", usual.rate),
+        stage(SEAL, stages::seal(Suite::ChaCha20, k, m)),
+        stage("seal aes256", stages::seal(Suite::Aes256, k, m)),
+        stage("block hashes", stages::block_hashes()),
+        stage(OPEN, stages::open(Suite::ChaCha20)),
+        stage("open aes256", stages::open(Suite::Aes256)),
+        stage("decompress", usual.back),
     ];
     if m > 0 {
-        all.push(stage("parity", stages::encode(k, m), None));
-        all.push(stage("rebuild", stages::rebuild(k, m), None));
+        all.push(stage("parity", stages::encode(k, m)));
+        all.push(stage("rebuild", stages::rebuild(k, m)));
     }
     all
 }

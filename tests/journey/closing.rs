@@ -255,6 +255,19 @@ fn drives_that_are_not_here_must_be_given_up_aloud() {
     }
 }
 
+/// Packs the rest on other drives, and restores all of it with this status.
+fn must_end_on_other_drives(shipment: &Shipment, paths: Vec<PathBuf>, status: i32) {
+    let other: Vec<(String, PathBuf)> = ["a", "b", "c"]
+        .map(|case| (case.to_owned(), shipment.path().join(format!("other-{case}"))))
+        .into();
+    other.iter().for_each(|(_, path)| fs::create_dir(path).unwrap());
+    go_on(shipment, &other).expect(0);
+    let all: Vec<PathBuf> = paths.into_iter().chain(other.into_iter().map(|(_, p)| p)).collect();
+    let to = shipment.new_destination();
+    shipment.restore(&all, &to, &[]).expect(status);
+    Snapshot::of(&shipment.source).assert_equal(&Snapshot::of(&to));
+}
+
 #[test]
 fn with_the_machines_state_further_sets_may_follow() {
     let shipment = killed(&[1, 1, 1]);
@@ -264,15 +277,7 @@ fn with_the_machines_state_further_sets_may_follow() {
     assert_eq!((&packed["early"], &packed["proven"]), (&true.into(), &true.into()));
     assert!(packed["left_bytes"].as_u64().unwrap() > 0, "{}", run.shown());
     shipment.verify(&paths).expect(0);
-    let other: Vec<(String, PathBuf)> = ["a", "b", "c"]
-        .map(|case| (case.to_owned(), shipment.path().join(format!("other-{case}"))))
-        .into();
-    other.iter().for_each(|(_, path)| fs::create_dir(path).unwrap());
-    go_on(&shipment, &other).expect(0);
-    let all: Vec<PathBuf> = paths.into_iter().chain(other.into_iter().map(|(_, p)| p)).collect();
-    let to = shipment.new_destination();
-    shipment.restore(&all, &to, &[]).expect(0);
-    Snapshot::of(&shipment.source).assert_equal(&Snapshot::of(&to));
+    must_end_on_other_drives(&shipment, paths, 0);
 }
 
 #[test]
@@ -288,15 +293,7 @@ fn a_machine_goes_on_after_its_set_was_closed_elsewhere() {
     let run = go_on(&shipment, &shipment.drives).expect(1);
     assert!(run.stderr.contains("carries it already"), "{}", run.shown());
     assert_eq!(fs::read(shipment.set_folder(0).join("set.txt")).unwrap(), root);
-    let other: Vec<(String, PathBuf)> = ["a", "b", "c"]
-        .map(|case| (case.to_owned(), shipment.path().join(format!("other-{case}"))))
-        .into();
-    other.iter().for_each(|(_, path)| fs::create_dir(path).unwrap());
-    go_on(&shipment, &other).expect(0);
-    let all: Vec<PathBuf> = paths.into_iter().chain(other.into_iter().map(|(_, p)| p)).collect();
-    let to = shipment.new_destination();
-    shipment.restore(&all, &to, &[]).expect(3);
-    Snapshot::of(&shipment.source).assert_equal(&Snapshot::of(&to));
+    must_end_on_other_drives(&shipment, paths, 3);
 }
 
 #[test]
