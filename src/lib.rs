@@ -27,7 +27,7 @@
 //!
 //! [`format`] is the bytes of all this and holds their specification; [`keys`] the run key and the
 //! recipients; [`host`] what the packing machine keeps while it packs; [`monitor`] how a job
-//! reports; [`pipeline`] the CPU threads; [`measure`] what a machine and its drives can do; [`entropy`] randomness and time, passed in. [`verbs`] wires
+//! reports; [`pipeline`] the CPU threads; [`measure`] what a machine and its drives can do; [`memory`] how much of it a command may take; [`entropy`] randomness and time, passed in. [`verbs`] wires
 //! the parts, one user verb each; [`cli`] is the command line. Imports point one way: cli → verbs →
 //! parts → format.
 
@@ -38,6 +38,7 @@ pub mod plan;
 
 pub mod keys;
 pub mod measure;
+pub mod memory;
 pub mod pipeline;
 pub mod stages;
 

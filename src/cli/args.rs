@@ -1,5 +1,7 @@
 //! What was typed.
 
+use super::sizes::parse_size;
+use crate::memory::Memory;
 use crate::plan::cipher::CipherChoice;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
@@ -113,6 +115,19 @@ fn cipher(word: String) -> Result<CipherChoice, &'static str> {
     CipherChoice::of(&word).ok_or("there is no such cipher")
 }
 
+/// What a command may take.
+#[derive(Args)]
+pub struct MemoryArg {
+    /// Take no more memory than SIZE, and 8 MiB for each core; sets of few drives take less
+    #[arg(long, value_name = "SIZE", default_value = "1.5GiB", value_parser = memory)]
+    pub memory: Memory,
+}
+
+fn memory(text: &str) -> Result<Memory, String> {
+    let least = || format!("at least {} MiB", crate::memory::LEAST_BYTES >> 20);
+    Memory::new(parse_size(text)?).ok_or_else(least)
+}
+
 /// pack
 #[derive(Args)]
 pub struct PackArgs {
@@ -168,6 +183,9 @@ pub struct PackArgs {
     /// are not here
     #[arg(long)]
     pub yes: bool,
+    /// what it may take
+    #[command(flatten)]
+    pub memory: MemoryArg,
     /// Sizes of chunk, block, and blocks a shard, for tests
     #[arg(long, hide = true, value_name = "C,B,N")]
     pub geometry: Option<String>,
@@ -184,6 +202,9 @@ pub struct VerifyArgs {
     /// Read all but the shards, of these only a random sample of blocks; takes minutes
     #[arg(long, conflicts_with = "identities")]
     pub quick: bool,
+    /// what it may take
+    #[command(flatten)]
+    pub memory: MemoryArg,
 }
 
 /// repair
@@ -200,6 +221,9 @@ pub struct RepairArgs {
     /// Where copies differ, the set whose root (b3sum set.txt) is ROOT is the right one
     #[arg(long, value_name = "ROOT")]
     pub expect: Option<String>,
+    /// what it may take
+    #[command(flatten)]
+    pub memory: MemoryArg,
 }
 
 /// erase
@@ -250,6 +274,9 @@ pub struct RestoreArgs {
     /// Write every file that is lost or waits to FILE, one a line
     #[arg(long, value_name = "FILE")]
     pub missing: Option<PathBuf>,
+    /// what it may take
+    #[command(flatten)]
+    pub memory: MemoryArg,
 }
 
 /// ls

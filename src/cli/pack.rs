@@ -12,6 +12,7 @@ use crate::drives::DriveError;
 use crate::entropy::System;
 use crate::format::ids::{ShipmentId, set_folder};
 use crate::keys::recipients::{KeyError, Recipients};
+use crate::memory::FIXED_BYTES;
 use crate::packer::Checkpoint;
 use crate::plan::place::PlaceError;
 use crate::plan::room::{Geometry, RoomError};
@@ -56,6 +57,7 @@ fn sets(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
     let mut status = Status::Done;
     loop {
         show_plan(&prepared, face);
+        let memory = prepared.memory;
         let (packed, outcome) = one_set(prepared, face)?;
         status = status.merge(packed);
         if outcome.left_bytes == 0 {
@@ -64,7 +66,7 @@ fn sets(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
         let Some(drives) = rounds::next_drives(face) else {
             return Ok(status.merge(Status::Waiting));
         };
-        let options = GoOn { recipients: None, survive: None, close: false };
+        let options = GoOn { recipients: None, survive: None, close: false, memory };
         let rest = verb::go_on(Some(outcome.shipment), &drives, options, &System, face.monitor());
         prepared = match rest.map_err(refusal)? {
             Rest::Pack(prepared) => *prepared,
@@ -165,7 +167,8 @@ fn ask_for_more(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
 fn going_on(args: &PackArgs) -> Result<GoOn, Refusal> {
     let none = args.recipients.is_empty() && args.recipient_files.is_empty();
     let recipients = if none { None } else { Some(recipients(args)?) };
-    Ok(GoOn { recipients, survive: survive(args.survive.as_deref())?, close: false })
+    let survive = survive(args.survive.as_deref())?;
+    Ok(GoOn { recipients, survive, close: false, memory: args.memory.memory })
 }
 
 /// The shipment that was named, if one was.
@@ -202,6 +205,7 @@ fn meant(args: PackArgs) -> Result<PackOptions, Refusal> {
         checkpoint,
         read_back: !args.no_read_back,
         geometry,
+        memory: args.memory.memory,
     })
 }
 
@@ -285,6 +289,11 @@ pub fn refusal(error: PackJobError) -> Refusal {
             "add drives or cases, or ask for less with --survive; --survive none keeps no parity",
             Status::Usage,
         ),
+        PackJobError::Plan { source: RoomError::Memory { least }, .. } => {
+            let least = (least + FIXED_BYTES).div_ceil(1 << 20);
+            let hint = format!("pack with --memory {least}MiB, or onto fewer drives at once");
+            return Refusal::failed(error).hint(&hint).status(Status::Usage);
+        }
         PackJobError::Which { .. } => ("write --continue SHIPMENT, one of them", Status::Usage),
         e if e.is_busy() => ("wait until it has ended", Status::Failed),
         PackJobError::Scan(ScanError::Sink { .. }) | PackJobError::Host(_) => (

@@ -54,7 +54,7 @@ fn meant(args: &RepairArgs) -> Result<RepairOptions, Refusal> {
         return Err(Refusal::usage("--slot belongs to one new drive", hint));
     }
     let (paths, slot) = (args.paths.clone(), args.slot.map(Slot));
-    Ok(RepairOptions { paths, onto, slot, expect })
+    Ok(RepairOptions { paths, onto, slot, expect, memory: args.memory.memory })
 }
 
 fn new_drive(text: &str) -> Result<(String, PathBuf), Refusal> {

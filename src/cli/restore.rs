@@ -22,6 +22,7 @@ pub fn restore(args: &RestoreArgs, face: &Face) -> Result<Status, Refusal> {
         give_up: args.give_up,
         salvage: args.salvage,
         stage: args.stage.clone(),
+        memory: args.memory.memory,
     };
     let outcome = match &args.missing {
         None => verb::restore(&args.paths, &job, face.monitor()).map_err(refusal)?,

@@ -26,7 +26,10 @@ pub fn verify(args: &VerifyArgs, face: &Face) -> Result<Status, Refusal> {
             verbs::verify::verify_quickly(&args.paths, seed, face.monitor())
         }
         [] => verbs::verify::verify(&args.paths, face.monitor()),
-        files => verbs::decode::decode(&args.paths, &identities(files)?, face.monitor()),
+        files => {
+            let (identities, memory) = (identities(files)?, args.memory.memory);
+            verbs::decode::decode(&args.paths, &identities, memory, face.monitor())
+        }
     };
     let sets = sets.map_err(open_refusal)?;
     face.finish();

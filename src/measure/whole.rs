@@ -11,6 +11,7 @@ use crate::format::entry::entry_len;
 use crate::format::ids::{RunId, SetNumber, ShipmentId};
 use crate::host::{FrozenList, FrozenWriter, HostError};
 use crate::keys::RunKey;
+use crate::memory::Memory;
 use crate::monitor::{Monitor, Recording};
 use crate::packer::{self, Begin, Checkpoint, PackError, SetDrive, SetJob};
 use crate::plan::room::{DriveRoom, Geometry, Need, RoomError, plan};
@@ -134,7 +135,8 @@ pub fn pack(
     let rooms: Vec<_> = (0..how.drives).map(room).collect();
     let entry_bytes = part.entries.iter().map(|e| entry_len(&e.entry) as u64).sum();
     let need = Need { data_bytes: part.bytes, entries: part.entries.len() as u64, entry_bytes };
-    let geometry = Geometry::for_drives(how.drives.into(), how.survive);
+    let memory = Memory::default().for_shards();
+    let geometry = Geometry::for_drives(how.drives.into(), how.survive, memory)?;
     let plan = plan(&rooms, how.survive, geometry, &need)?;
     let drive = |i: u16| -> Arc<dyn Drive> {
         let name = format!("memory {}", i + 1);

@@ -16,12 +16,16 @@ pub struct Geometry {
     pub blocks: Blocks,
 }
 
-/// Memory for the shards of stripes in flight.
-const FLIGHT_BYTES: usize = 768 << 20;
-/// Stripes in flight: being sealed, queued, written.
-const STRIPES_IN_FLIGHT: usize = 3;
+/// Stripes in memory: being filled, filled, being sealed, queued, written.
+const STRIPES_IN_FLIGHT: u64 = 5;
 /// With parity along drives, shards of each besides: its sum, and one being written.
-const SUMS_IN_FLIGHT: usize = 2;
+const SUMS_IN_FLIGHT: u64 = 2;
+/// The fewest blocks of a shard, so that a chunk fits twice.
+const LEAST_BLOCKS: u64 = 3;
+/// What a shard holds if there is memory enough.
+const SHARD_BYTES: u64 = 16 << 20;
+/// From so many drives on, blocks are larger, if there is memory enough: records stay small.
+const MANY_DRIVES: usize = 25;
 /// Bytes of a stripe along in its record besides its hashes and members.
 const ALONG_RECORD_BYTES: u64 = 200;
 /// Bytes of a member there.
@@ -36,16 +40,21 @@ const SHARE_BYTES: u64 = 85;
 const EXTENT_BYTES: u64 = 80;
 
 impl Geometry {
-    /// The sizes that fit a set of so many drives: B = 256 KiB, 1 MiB above 24 drives; shards of
-    /// 16 MiB, smaller where more drives would need too much memory.
-    pub fn for_drives(drives: usize, survive: Survive) -> Self {
-        let bytes: u32 = if drives > 24 { 1 << 20 } else { 256 << 10 };
+    /// The sizes that fit a set of so many drives, and the bytes of memory that shards may take: B =
+    /// 256 KiB, 1 MiB above 24 drives; shards of 16 MiB, smaller where more drives would need too
+    /// much memory.
+    pub fn for_drives(drives: usize, survive: Survive, memory: u64) -> Result<Self, RoomError> {
         let along = if survive.members().is_some() { SUMS_IN_FLIGHT } else { 0 };
-        let in_flight = (STRIPES_IN_FLIGHT + along) * drives.max(1);
-        let most = FLIGHT_BYTES / in_flight / bytes as usize;
-        let count = ((16 << 20) / bytes as usize).min(most).max(3);
-        let blocks = Blocks::new(bytes, count as u32).expect("B and n are within the format");
-        Self { chunk_bytes: 1 << 20, blocks }
+        let in_flight = (STRIPES_IN_FLIGHT + along) * drives.max(1) as u64;
+        let most = (memory / in_flight).min(SHARD_BYTES);
+        let sizes: &[u32] = if drives < MANY_DRIVES { &[256 << 10] } else { &[1 << 20, 256 << 10] };
+        let fits = |bytes: &&u32| most / u64::from(**bytes) >= LEAST_BLOCKS;
+        let Some(bytes) = sizes.iter().find(fits) else {
+            return Err(RoomError::Memory { least: in_flight * LEAST_BLOCKS * (256 << 10) });
+        };
+        let blocks = Blocks::new(*bytes, (most / u64::from(*bytes)) as u32)
+            .expect("B and n are within the format");
+        Ok(Self { chunk_bytes: 1 << 20, blocks })
     }
 
     /// Sizes as asked for; a chunk must fit a shard twice.
@@ -103,6 +112,12 @@ pub enum RoomError {
     /// The rule cannot be kept, or the like.
     #[error(transparent)]
     Place(#[from] PlaceError),
+    /// Not even small shards of so many drives fit the memory.
+    #[error("so many drives at once take more memory")]
+    Memory {
+        /// bytes that shards take at least
+        least: u64,
+    },
     /// There is too little room.
     #[error("the dataset may need more room than the drives have under the rule")]
     TooLittle {
@@ -243,7 +258,7 @@ mod tests {
 
     #[test]
     fn four_drives_of_two_terabytes_hold_three_quarters() {
-        let geometry = Geometry::for_drives(4, NO_BLOCKS);
+        let geometry = Geometry::for_drives(4, NO_BLOCKS, 1 << 30).unwrap();
         assert_eq!(geometry.blocks.file_bytes(), 16 << 20);
         let survive = Survive { cases: 1, drives: 0, blocks: 0 };
         let need = Need { data_bytes: 5_700 * GB, entries: 1_000_000, entry_bytes: 105_000_000 };
@@ -256,7 +271,12 @@ mod tests {
         let need = Need { data_bytes: 7 * GB, entries: 10, entry_bytes: 500 };
         let survive = Survive { cases: 1, drives: 0, blocks: 0 };
         let plan = |free: u64| {
-            super::plan(&drives(&[free; 4]), survive, Geometry::for_drives(4, NO_BLOCKS), &need)
+            super::plan(
+                &drives(&[free; 4]),
+                survive,
+                Geometry::for_drives(4, NO_BLOCKS, 1 << 30).unwrap(),
+                &need,
+            )
         };
         let missing = plan(2 * GB).unwrap().missing_bytes;
         assert!(missing > GB && missing < 2 * GB);
@@ -271,7 +291,7 @@ mod tests {
         let survive = Survive { cases: 1, drives: 0, blocks: 0 };
         let need = Need { data_bytes: GB, entries: 10, entry_bytes: 500 };
         let without_first = &drives(&[50 * GB; 4])[1..];
-        let geometry = Geometry::for_drives(4, NO_BLOCKS);
+        let geometry = Geometry::for_drives(4, NO_BLOCKS, 1 << 30).unwrap();
         let plan = super::plan_rest(without_first, survive, geometry, &need).unwrap();
         assert!(plan.drive_bytes[0] == 0 && plan.drive_bytes[3] > 0);
         let plan = super::plan_rest(&drives(&[0; 4]), survive, geometry, &need).unwrap();
@@ -279,14 +299,26 @@ mod tests {
     }
 
     #[test]
-    fn shards_shrink_where_drives_are_many() {
-        for count in 1..=255 {
-            for (blocks, in_flight) in [(0, 3), (1, 5)] {
-                let g = Geometry::for_drives(count, Survive { blocks, ..Survive::NONE });
-                let flight = in_flight * count * g.blocks.file_bytes();
-                assert!(flight <= FLIGHT_BYTES || g.blocks.count() == 3, "{count}");
+    fn shards_shrink_where_drives_are_many_or_memory_is_little() {
+        for memory in [1392 << 20, 512 << 20, 96 << 20] {
+            for (count, (blocks, in_flight)) in
+                (1..=255).flat_map(|count| [(count, (0, 5)), (count, (1, 7))])
+            {
+                let survive = Survive { blocks, ..Survive::NONE };
+                let sizes = Geometry::for_drives(count as usize, survive, memory);
+                let least = in_flight * count * (768 << 10);
+                let Ok(g) = sizes else {
+                    assert_eq!(sizes, Err(RoomError::Memory { least }));
+                    assert!(least > memory, "{count}");
+                    continue;
+                };
+                let flight = in_flight * count * g.blocks.file_bytes() as u64;
+                assert!(flight <= memory && least <= memory, "{count}");
                 assert!(g.chunk_bytes as usize * 2 <= g.blocks.payload_bytes(), "{count}");
             }
         }
+        let of = |drives| Geometry::for_drives(drives, NO_BLOCKS, 1392 << 20).unwrap().blocks;
+        assert_eq!((of(4).bytes(), of(4).count()), (256 << 10, 64));
+        assert_eq!((of(60).bytes(), of(60).count()), (1 << 20, 4));
     }
 }

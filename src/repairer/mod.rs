@@ -19,6 +19,7 @@ mod target;
 use crate::drives::{self, Level, ReadMode};
 use crate::format::ids::{Slot, StripeId};
 use crate::format::set::SetText;
+use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::sets::check::{DriveReport, check_drive, shard_bytes};
 use crate::sets::damage::Bad;
@@ -42,6 +43,8 @@ pub struct RepairJob<'a> {
     pub text: Option<&'a SetText>,
     /// slots that are rebuilt on new drives
     pub new: Vec<Slot>,
+    /// what it may take
+    pub memory: Memory,
 }
 
 /// What was done to a drive.
@@ -101,7 +104,8 @@ pub fn repair(job: &RepairJob, monitor: &dyn Monitor) -> Result<Repaired, OntoEr
     let keys = key_files(job.set);
     let papers =
         Papers { set: job.set, book: job.book, text: job.text, keys: &keys, monitor: &quiet };
-    let shards = Shards { set: job.set, book: job.book, targets: &targets, monitor };
+    let shards =
+        Shards { set: job.set, book: job.book, targets: &targets, memory: job.memory, monitor };
     let reports = survey(job, &targets, &quiet);
     let mut repaired = Repaired { stopped: reports.iter().any(|r| r.stopped), ..<_>::default() };
     let hurts = hurts(&reports);

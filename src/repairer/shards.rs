@@ -5,18 +5,20 @@
 //! - Leaves: what was written, and what could not be had.
 //! - Always holds: (1) a block is written only if it matches its record, and only where the present
 //!   one does not; (2) a shard that is written whole is so under its name, or not at all; (3) at
-//!   most [`WORKERS`] stripes are in memory.
+//!   most [`WORKERS`] stripes are in memory, fewer if memory is little.
 
 use super::papers::put;
 use super::target::{Target, count};
 use crate::drives::{self, ReadMode};
 use crate::format::ids::{StripeId, StripeNumber, shard_path};
 use crate::format::record::{StripeKind, StripeRecord};
+use crate::memory::Memory;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::sets::book::BookReader;
 use crate::sets::damage::Bad;
-use crate::sets::fetch::{Fetcher, Request, Stripe};
+use crate::sets::fetch::Fetcher;
 use crate::sets::shard::check_shard;
+use crate::sets::stripe::{Request, Stripe};
 use crate::sets::{Book, FoundSet};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
@@ -62,6 +64,8 @@ pub struct Shards<'a> {
     pub book: &'a Book,
     /// its drives
     pub targets: &'a [Target<'a>],
+    /// what it may take
+    pub memory: Memory,
     /// listens
     pub monitor: &'a dyn Monitor,
 }
@@ -101,7 +105,7 @@ impl Shards<'_> {
         let queue = Mutex::new(queue);
         let healed = Mutex::new(Healed::default());
         let fetcher = Fetcher::new(self.set, self.book, &|_, _| ());
-        drives::on_each(WORKERS.min(hurts.len()).max(1), |_| {
+        drives::on_each(self.workers(hurts), |_| {
             loop {
                 let Some((id, hurts, record)) = next(&queue) else { return };
                 if self.monitor.should_stop() {
@@ -118,6 +122,15 @@ impl Shards<'_> {
         let mut healed = healed.into_inner().unwrap_or_else(PoisonError::into_inner);
         healed.written.sort_unstable();
         healed
+    }
+
+    /// As many as memory allows, where a stripe and the shard that is written take theirs.
+    fn workers(&self, hurts: &Hurts) -> usize {
+        let mut reader = self.book.reader();
+        let first = hurts.keys().find_map(|id| reader.find(*id));
+        let stripe = first.map_or(1, |r| (r.shards.len() + 1) * r.blocks.file_bytes()) as u64;
+        let most = (self.memory.for_shards() / stripe).min(WORKERS as u64) as usize;
+        most.min(hurts.len()).max(1)
     }
 
     fn heal_stripe(

@@ -3,18 +3,19 @@
 
 use super::items::Items;
 use crate::format::ids::StripeId;
-use crate::format::list::{End, Entry, Extent, Item, Kind, Place};
+use crate::format::list::{End, Entry, Extent, Item, Kind, Place, State};
 use crate::format::record::StripeRecord;
 use crate::format::shard::TRAILER_BYTES;
 use crate::sets::Book;
 use crate::sets::book::BookReader;
-use crate::sets::fetch::Request;
-use std::collections::{BTreeMap, HashSet};
+use crate::sets::stripe::Request;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The most stored bytes, and the most plain bytes, that a batch needs (one chunk may exceed it).
-pub const BATCH_BYTES: u64 = 48 << 20;
+/// The most plain bytes of a batch, as a multiple of the stored ones: they are never in memory all at
+/// once.
+const PLAIN_TIMES: u64 = 4;
 /// The most steps of a batch.
 const BATCH_STEPS: usize = 8192;
 
@@ -51,9 +52,12 @@ pub struct Batch {
     /// in order
     pub steps: Vec<Step>,
     needs: BTreeMap<StripeId, Request>,
-    places: HashSet<Place>,
+    /// the chunks that its extents lie in, and the steps that are about each
+    places: HashMap<Place, Vec<usize>>,
     stored: u64,
     plain: u64,
+    /// a file that is void was ended: it may be packed again under the same name
+    ends_void: bool,
 }
 
 impl Batch {
@@ -62,19 +66,23 @@ impl Batch {
         self.needs.values().cloned()
     }
 
-    /// The chunks that its extents lie in, each once.
-    pub fn places(&self) -> impl Iterator<Item = &Place> {
-        self.places.iter()
+    /// The chunks that its extents lie in, and the numbers of the steps that are about each.
+    pub fn places(&self) -> &HashMap<Place, Vec<usize>> {
+        &self.places
     }
 
-    fn is_full(&self) -> bool {
-        self.stored >= BATCH_BYTES || self.plain >= BATCH_BYTES || self.steps.len() >= BATCH_STEPS
+    fn is_full(&self, bytes: u64) -> bool {
+        let full = self.stored >= bytes || self.plain >= PLAIN_TIMES * bytes;
+        full || self.steps.len() >= BATCH_STEPS || self.ends_void
     }
 
-    /// Notes the blocks that an extent's chunk lies in.
+    /// Notes the blocks that the chunk of the next step's extent lies in.
     fn need(&mut self, extent: &Extent, reader: &mut BookReader) {
         let place = &extent.place;
-        if !self.places.insert(*place) {
+        let step = self.steps.len();
+        let steps = self.places.entry(*place).or_default();
+        steps.push(step);
+        if steps.len() > 1 {
             return;
         }
         let record = match self.needs.get(&place.stripe) {
@@ -124,6 +132,8 @@ pub fn runs(place: &Place, record: &StripeRecord) -> Option<Vec<(u8, Range<usize
 /// Cuts batches.
 pub struct Batcher<'a> {
     reader: BookReader<'a>,
+    /// the most stored bytes that a batch needs (one chunk may exceed it)
+    bytes: u64,
     /// items of a list that was begun
     rest: std::vec::IntoIter<Item>,
     /// path of the file that is open
@@ -133,10 +143,10 @@ pub struct Batcher<'a> {
 }
 
 impl<'a> Batcher<'a> {
-    /// Looks up stripes in `book`.
-    pub fn new(book: &'a Book) -> Self {
+    /// Looks up stripes in `book`; a batch needs so many bytes.
+    pub fn new(book: &'a Book, bytes: u64) -> Self {
         let reader = book.reader();
-        Self { reader, rest: Vec::new().into_iter(), open: None, skipping: false }
+        Self { reader, bytes, rest: Vec::new().into_iter(), open: None, skipping: false }
     }
 
     /// The next batch; none at the end. Entries for which `skip` holds are left out.
@@ -146,7 +156,7 @@ impl<'a> Batcher<'a> {
         skip: &dyn Fn(&Entry) -> bool,
     ) -> Option<Batch> {
         let mut batch = Batch::default();
-        while !batch.is_full() {
+        while !batch.is_full(self.bytes) {
             let Some(item) = self.next_item(items) else { break };
             self.take(item, &mut batch, items, skip);
         }
@@ -208,6 +218,7 @@ impl<'a> Batcher<'a> {
             }
             Item::End(end) => {
                 self.open = None;
+                batch.ends_void |= end.state == State::Void;
                 batch.steps.push(Step::End(end));
             }
         }

@@ -13,9 +13,11 @@ use super::{OpenSet, RestoreError, RestoreOptions, Restored, pass};
 use crate::format::ids::{Slot, StripeId};
 use crate::format::list::Item;
 use crate::keys::run::StripeShape;
+use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::sets::book::BookReader;
-use crate::sets::fetch::{Fetcher, Request, Stripe};
+use crate::sets::fetch::Fetcher;
+use crate::sets::stripe::{Request, Stripe};
 use crate::stages::seal::Cipher;
 use rayon::prelude::*;
 use std::collections::VecDeque;
@@ -41,7 +43,11 @@ impl Decoded {
 }
 
 /// Decodes all of a set.
-pub fn check(open: &OpenSet, monitor: &dyn Monitor) -> Result<Decoded, RestoreError> {
+pub fn check(
+    open: &OpenSet,
+    memory: Memory,
+    monitor: &dyn Monitor,
+) -> Result<Decoded, RestoreError> {
     let catalog = Comparison::new(open, monitor);
     let total = catalog.items.as_ref().map_or(0, CatalogItems::file_bytes);
     monitor.phase(Phase::Decode, total);
@@ -60,7 +66,7 @@ pub fn check(open: &OpenSet, monitor: &dyn Monitor) -> Result<Decoded, RestoreEr
         catalog,
         decoded: Decoded::default(),
     };
-    let options = RestoreOptions::default();
+    let options = RestoreOptions { memory, ..RestoreOptions::default() };
     pass(open, &mut items, Output::Nowhere, options, &mut restored, monitor)?;
     let mut decoded = items.decoded;
     decoded.restored.add(&restored);

@@ -1,33 +1,24 @@
-//! The CPU part of a batch: blocks are checked and rebuilt, opened, and chunks decompressed.
+//! The CPU part of a batch, as far as nothing is written: blocks are checked, rebuilt and opened, each
+//! while it is hot; chunks are decompressed when they are asked for.
 
-use super::batch::{Batch, runs};
+use super::batch::runs;
 use super::output::Output;
-use super::{OpenSet, RestoreError, pieces};
+use super::{OpenSet, pieces};
 use crate::drives::buffer::{Pool, Pooled};
 use crate::format::ids::StripeId;
-use crate::format::list::{Extent, Place};
+use crate::format::list::{Method, Place};
 use crate::format::record::StripeRecord;
+use crate::format::shard::Blocks;
 use crate::keys::run::StripeShape;
-use crate::sets::fetch::{Fetcher, RawStripe, Stripe};
+use crate::sets::fetch::Fetcher;
+use crate::sets::stripe::RawStripe;
 use crate::stages::compress::Decompressor;
 use crate::stages::seal::Cipher;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::sync::Arc;
-
-/// Buffers that one batch after the other uses.
-pub struct Pools {
-    shards: Pool,
-    chunks: Pool,
-}
-
-impl Default for Pools {
-    fn default() -> Self {
-        Self { shards: Pool::keeping(FREE_SHARDS), chunks: Pool::keeping(FREE_CHUNKS) }
-    }
-}
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Why a chunk is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,11 +28,6 @@ pub enum Absent {
     /// no drive of the set has enough of it
     Lost,
 }
-
-/// Buffers of opened shards that are kept for reuse.
-const FREE_SHARDS: usize = 4;
-/// Chunk buffers that are kept for reuse: those of one batch.
-const FREE_CHUNKS: usize = 64;
 
 /// The plain bytes of a run of a shard's blocks.
 struct OpenShard {
@@ -62,53 +48,42 @@ impl OpenShard {
     }
 }
 
-/// The chunks of a batch.
-pub struct Chunks {
-    plain: HashMap<Place, Result<Pooled, Absent>>,
+/// The opened stripes of a batch.
+pub struct Opened {
+    stripes: HashMap<StripeId, OpenStripe>,
     /// blocks that were rebuilt
     pub rebuilt_blocks: u64,
 }
 
-impl Chunks {
-    /// The bytes of an extent.
-    pub fn extent(&self, extent: &Extent) -> Result<&[u8], Absent> {
-        let chunk = self.plain.get(&extent.place).ok_or(Absent::Lost)?;
-        let from = extent.chunk_offset as usize;
-        let chunk = chunk.as_ref().map_err(|a| *a)?;
-        chunk.get(from..from + extent.len as usize).ok_or(Absent::Lost)
+impl Opened {
+    /// Checks, rebuilds and opens what was read for a batch.
+    pub fn new(open: &OpenSet, raw: Vec<RawStripe>, fetcher: &Fetcher, pool: &Pool) -> Self {
+        let opened: Vec<(OpenStripe, u64)> =
+            raw.into_par_iter().map(|raw| OpenStripe::new(open, raw, fetcher, pool)).collect();
+        let rebuilt_blocks = opened.iter().map(|(_, rebuilt)| rebuilt).sum();
+        let stripes = opened.into_iter().map(|(stripe, _)| (stripe.record.id, stripe)).collect();
+        Self { stripes, rebuilt_blocks }
     }
 
-    /// Decodes all chunks of a batch.
-    pub fn decode(
-        open: &OpenSet,
-        batch: &Batch,
-        raw: Vec<RawStripe>,
-        fetcher: &Fetcher,
-        pools: &Pools,
+    /// The plain bytes of a chunk; those that were compressed are laid into `buffer`.
+    pub fn chunk<'b>(
+        &'b self,
+        place: &Place,
         output: Output,
-    ) -> Result<Self, RestoreError> {
-        let mut rebuilt_blocks = 0;
-        let mut stripes = HashMap::new();
-        for raw in raw {
-            let stripe = fetcher.complete(raw);
-            rebuilt_blocks += stripe.rebuilt_blocks;
-            let opened = OpenStripe::new(open, &stripe, &pools.shards);
-            stripes.insert(stripe.request.record.id, opened);
+        decompressor: &mut Decompressor,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<Cow<'b, [u8]>, Absent> {
+        let stored = stored(&self.stripes, place, output)?;
+        if place.method == Method::Plain {
+            return if stored.len() == place.plain as usize {
+                Ok(stored)
+            } else {
+                Err(Absent::Lost)
+            };
         }
-        let places: Vec<&Place> = batch.places().collect();
-        let plain = places
-            .par_iter()
-            .map_init(Decompressor::new, |decompressor, place| {
-                let decompressor = match decompressor {
-                    Ok(d) => d,
-                    Err(e) => return Err(std::io::Error::new(e.kind(), e.to_string())),
-                };
-                let stored = stored(&stripes, place, output);
-                let plain = stored.and_then(|s| plain(&s, place, decompressor, &pools.chunks));
-                Ok((**place, plain))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { plain, rebuilt_blocks })
+        buffer.resize(place.plain as usize, 0);
+        decompressor.decompress(place.method, &stored, buffer).map_err(|_| Absent::Lost)?;
+        Ok(Cow::Borrowed(buffer))
     }
 }
 
@@ -119,54 +94,93 @@ struct OpenStripe {
     waits: bool,
 }
 
-impl OpenStripe {
-    fn new(open: &OpenSet, stripe: &Stripe, pool: &Pool) -> Self {
-        let record = stripe.request.record.clone();
-        let key = open.keys.get(&record.id.run);
-        let shape = StripeShape::from(&*record);
-        let shards = stripe.request.shards.iter().filter_map(|(index, range)| {
-            let salt = record.shards[*index as usize].salt;
-            let cipher = Cipher::new(key?.shard_key(&salt, &shape, *index));
-            Some((*index, open_shard(stripe, &cipher, *index, range.clone(), pool)))
-        });
-        Self { shards: shards.collect(), waits: stripe.waits, record: record.clone() }
+/// A wanted shard while its blocks are opened.
+struct Opening<'b> {
+    cipher: Cipher,
+    first: usize,
+    /// of each block where its plain bytes go, and whether they are there
+    blocks: Vec<Mutex<(&'b mut [u8], bool)>>,
+}
+
+impl<'b> Opening<'b> {
+    fn new(cipher: Cipher, blocks: Blocks, range: &Range<usize>, mut rest: &'b mut [u8]) -> Self {
+        let mut pieces = Vec::with_capacity(range.len());
+        for number in range.clone() {
+            let (piece, after) = rest.split_at_mut(blocks.payload_range(number).len());
+            pieces.push(Mutex::new((piece, false)));
+            rest = after;
+        }
+        Self { cipher, first: range.start, blocks: pieces }
+    }
+
+    /// Opens a block, unless it is open.
+    fn open(&self, number: usize, sealed: &[u8]) {
+        let at = number.checked_sub(self.first);
+        let Some(block) = at.and_then(|at| self.blocks.get(at)) else { return };
+        let mut block = block.lock().unwrap_or_else(PoisonError::into_inner);
+        if !block.1 {
+            block.1 = self.cipher.open(number, sealed, block.0).is_ok();
+        }
+    }
+
+    /// The runs of payload bytes that are there.
+    fn good(self, blocks: Blocks) -> Vec<Range<usize>> {
+        let mut good: Vec<Range<usize>> = Vec::new();
+        for (block, number) in self.blocks.into_iter().zip(self.first..) {
+            if !block.into_inner().unwrap_or_else(PoisonError::into_inner).1 {
+                continue;
+            }
+            let run = blocks.payload_range(number);
+            match good.last_mut() {
+                Some(last) if last.end == run.start => last.end = run.end,
+                _ => good.push(run),
+            }
+        }
+        good
     }
 }
 
-fn open_shard(
-    stripe: &Stripe,
-    cipher: &Cipher,
-    index: u8,
-    range: Range<usize>,
-    pool: &Pool,
-) -> OpenShard {
-    let blocks = stripe.request.record.blocks;
-    let origin = blocks.payload_range(range.start).start;
-    let end = blocks.payload_range(range.end - 1).end;
-    let mut bytes = pool.take(end - origin);
-    let mut pieces = Vec::with_capacity(range.len());
-    let mut rest = &mut bytes[..];
-    for number in range {
-        let (piece, after) = rest.split_at_mut(blocks.payload_range(number).len());
-        pieces.push((number, piece));
-        rest = after;
-    }
-    let opened: Vec<bool> = pieces
-        .into_par_iter()
-        .map(|(number, plain)| {
-            stripe.block(index, number).is_some_and(|b| cipher.open(number, b, plain).is_ok())
-        })
-        .collect();
-    let first = blocks.block_of(origin);
-    let mut good: Vec<Range<usize>> = Vec::new();
-    for (i, _) in opened.iter().enumerate().filter(|(_, good)| **good) {
-        let run = blocks.payload_range(first + i);
-        match good.last_mut() {
-            Some(last) if last.end == run.start => last.end = run.end,
-            _ => good.push(run),
+impl OpenStripe {
+    /// Checks, rebuilds and opens, each block while it is hot; says how many were rebuilt.
+    fn new(open: &OpenSet, raw: RawStripe, fetcher: &Fetcher, pool: &Pool) -> (Self, u64) {
+        let request = raw.request().clone();
+        let record = &request.record;
+        let (blocks, shape) = (record.blocks, StripeShape::from(&**record));
+        let key = open.keys.get(&record.id.run);
+        let payload = |range: &Range<usize>| {
+            blocks.payload_range(range.start).start..blocks.payload_range(range.end - 1).end
+        };
+        let wanted = request.shards.iter().filter(|_| key.is_some());
+        let mut buffers: Vec<(u8, &Range<usize>, Pooled)> =
+            wanted.map(|(index, range)| (*index, range, pool.take(payload(range).len()))).collect();
+        let opening: BTreeMap<u8, Opening> = buffers
+            .iter_mut()
+            .filter_map(|(index, range, bytes)| {
+                let salt = record.shards[*index as usize].salt;
+                let cipher = Cipher::new(key?.shard_key(&salt, &shape, *index));
+                Some((*index, Opening::new(cipher, blocks, range, bytes)))
+            })
+            .collect();
+        let stripe = fetcher.complete_with(raw, &|index, number, sealed| {
+            if let Some(shard) = opening.get(&index) {
+                shard.open(number, sealed);
+            }
+        });
+        for (index, shard) in &opening {
+            // Those that were mended in another way than from their own stripe.
+            let rest = (shard.first..).take(shard.blocks.len());
+            rest.filter_map(|number| Some((number, stripe.block(*index, number)?)))
+                .for_each(|(number, sealed)| shard.open(number, sealed));
         }
+        let good: BTreeMap<u8, Vec<Range<usize>>> =
+            opening.into_iter().map(|(index, shard)| (index, shard.good(blocks))).collect();
+        let shard = |(index, range, bytes): (u8, &Range<usize>, Pooled)| {
+            let good = good.get(&index).cloned().unwrap_or_default();
+            (index, OpenShard { origin: payload(range).start, bytes, good })
+        };
+        let shards = buffers.into_iter().map(shard).collect();
+        (Self { shards, waits: stripe.waits, record: record.clone() }, stripe.rebuilt_blocks)
     }
-    OpenShard { origin, bytes, good }
 }
 
 /// The stored bytes of a chunk: those of a shard that is not here from the run that had it. If they
@@ -201,16 +215,4 @@ fn stored<'a>(
         }
         None => Err(Absent::Lost),
     }
-}
-
-/// The plain bytes of a chunk.
-fn plain(
-    stored: &[u8],
-    place: &Place,
-    decompressor: &mut Decompressor,
-    pool: &Pool,
-) -> Result<Pooled, Absent> {
-    let mut plain = pool.take(place.plain as usize);
-    decompressor.decompress(place.method, stored, &mut plain).map_err(|_| Absent::Lost)?;
-    Ok(plain)
 }

@@ -2,7 +2,7 @@
 
 use super::batch::{Batch, Step};
 use super::crossing::{Crossing, Mark};
-use super::decode::{Absent, Chunks, Pools};
+use super::decode::{Absent, Opened};
 use super::open_file::OpenFile;
 use super::output::{Output, Part};
 use super::write::{Outcome, Target, do_step};
@@ -11,11 +11,12 @@ use crate::destination::{DestinationError, MetadataProblem};
 use crate::format::ids::StripeId;
 use crate::format::list::{End, Entry, Extent, Kind, State, shown_path};
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
-use crate::sets::fetch::{Fetcher, RawStripe};
 use crate::sets::open::chain;
+use crate::stages::compress::Decompressor;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -43,7 +44,6 @@ pub struct Files<'a> {
     runs_on: bool,
     /// a file that is void, unless an entry of the same path follows
     void: Option<Arc<Entry>>,
-    pools: Pools,
     /// stripes that lack blocks that are wanted
     lacking: BTreeSet<StripeId>,
 }
@@ -71,7 +71,6 @@ impl<'a> Files<'a> {
             last_checkpoint: Instant::now(),
             runs_on: further_sets(open).unwrap_or(options.later_sets),
             void: None,
-            pools: Pools::default(),
             lacking: BTreeSet::new(),
         })
     }
@@ -92,23 +91,11 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// Restores a batch whose blocks were read.
-    pub fn batch(
-        &mut self,
-        batch: Batch,
-        raw: Vec<RawStripe>,
-        fetcher: &Fetcher,
-    ) -> Result<(), RestoreError> {
-        let chunks = Chunks::decode(self.open, &batch, raw, fetcher, &self.pools, self.output)?;
-        self.restored.rebuilt_blocks += chunks.rebuilt_blocks;
+    /// Restores a batch whose blocks are open.
+    pub fn batch(&mut self, batch: Batch, opened: &Opened) -> Result<(), RestoreError> {
+        self.restored.rebuilt_blocks += opened.rebuilt_blocks;
         let targets = self.targets(&batch)?;
-        let (output, replace) = (self.output, self.options.resumed);
-        let outcomes: Vec<Outcome> = batch
-            .steps
-            .par_iter()
-            .zip(&targets)
-            .map(|(step, target)| do_step(output, step, target.as_deref(), &chunks, replace))
-            .collect();
+        let outcomes = self.outcomes(&batch, opened, &targets)?;
         for ((step, outcome), target) in batch.steps.into_iter().zip(outcomes).zip(targets) {
             self.settle(step, outcome, target)?;
         }
@@ -116,6 +103,47 @@ impl<'a> Files<'a> {
             self.checkpoint()?;
         }
         Ok(())
+    }
+
+    /// Does the steps, those about one chunk together while it is hot.
+    fn outcomes(
+        &self,
+        batch: &Batch,
+        opened: &Opened,
+        targets: &[Option<Arc<Target>>],
+    ) -> Result<Vec<Outcome>, RestoreError> {
+        let (output, replace) = (self.output, self.options.resumed);
+        let outcome = |number: usize, chunk: Result<&[u8], Absent>| {
+            let (step, target) = (&batch.steps[number], targets[number].as_deref());
+            (number, do_step(output, step, target, chunk, replace))
+        };
+        let mut chunks: Vec<_> = batch.places().iter().collect();
+        chunks.sort_unstable_by_key(|(_, steps)| steps[0]);
+        let of_chunks = chunks
+            .into_par_iter()
+            .map_init(
+                || (Decompressor::new(), Vec::new()),
+                |(decompressor, buffer), (place, steps)| {
+                    let decompressor = decompressor
+                        .as_mut()
+                        .map_err(|e| io::Error::new(e.kind(), e.to_string()))?;
+                    let chunk = opened.chunk(place, output, decompressor, buffer);
+                    let chunk = chunk.as_deref().map_err(|absent| *absent);
+                    Ok(steps.par_iter().map(|number| outcome(*number, chunk)).collect())
+                },
+            )
+            .collect::<io::Result<Vec<Vec<_>>>>()?;
+        let without: Vec<usize> =
+            (0..batch.steps.len()).filter(|n| batch.steps[*n].extent().is_none()).collect();
+        let of_others: Vec<_> =
+            without.into_par_iter().map(|number| outcome(number, Err(Absent::Lost))).collect();
+        // One whose chunk cannot be: its place is outside of its stripe.
+        let absent = || Outcome::Absent(Absent::Lost);
+        let mut outcomes: Vec<Outcome> = batch.steps.iter().map(|_| absent()).collect();
+        for (number, outcome) in of_chunks.into_iter().flatten().chain(of_others) {
+            outcomes[number] = outcome;
+        }
+        Ok(outcomes)
     }
 
     /// Begins the larger files of a batch, and says for each step which one it is about.

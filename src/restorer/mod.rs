@@ -4,12 +4,12 @@
 //! - Leaves: files under their final names, complete and verified; and exactly what is not there.
 //! - Always holds: (1) nothing is used before its record's hash and its tag match; (2) an extent
 //!   is hashed before it is written, a file's root is compared before it gets its name; (3) what
-//!   cannot be had is listed by file, and the rest is restored; (4) memory: two batches, each at
-//!   most [`batch::BATCH_BYTES`] stored and plain.
+//!   cannot be had is listed by file, and the rest is restored; (4) memory: what is read ahead, two
+//!   batches that are opened, and a chunk for each core.
 //!
 //! [`items`] gives the items in order (from the catalog, or from the shards' own lists);
-//! [`batch`] cuts them where enough stripes are named; a thread reads the batches' blocks ahead;
-//! [`decode`] checks, rebuilds, opens and decompresses; [`write`] writes in parallel; [`files`]
+//! [`batch`] cuts them where enough stripes are named; the drives read the batches' blocks ahead;
+//! [`decode`] checks, rebuilds and opens; [`write`] verifies and writes in parallel; [`files`]
 //! follows large files to their roots, in order; [`crossing`] those that run on into other sets;
 //! [`finish`] makes hard links and sets the folders' metadata. [`check`] goes the same way with an
 //! [`output`] that forgets everything. [`pieces`] and [`stage`] keep what one run with few drives leaves
@@ -29,13 +29,17 @@ pub mod stage;
 pub mod write;
 
 use crate::destination::{Destination, DestinationError};
+use crate::drives::buffer::Pool;
 use crate::format::ids::{RunId, Slot, StripeId};
 use crate::keys::RunKey;
+use crate::memory::Memory;
 use crate::monitor::{Monitor, Recording};
-use crate::sets::fetch::{Fetcher, RawStripe};
+use crate::sets::ahead::{Ahead, Reading};
+use crate::sets::fetch::Fetcher;
 use crate::sets::{Book, FoundSet};
 use batch::{Batch, Batcher};
 use crossbeam_channel::bounded;
+use decode::Opened;
 use files::Files;
 use output::Output;
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +69,8 @@ pub struct RestoreOptions {
     pub more_sets: bool,
     /// sets after this one are known, whatever its set.txt says
     pub later_sets: bool,
+    /// what it may take
+    pub memory: Memory,
 }
 
 /// Why a restore stopped.
@@ -199,13 +205,32 @@ pub fn decode(open: &OpenSet, monitor: &dyn Monitor) -> Result<Restored, Restore
     Ok(restored)
 }
 
-/// A batch whose blocks were read.
-struct ReadBatch {
-    batch: Batch,
-    raw: Vec<RawStripe>,
+/// Buffers of opened shards that are kept for reuse.
+const KEPT_SHARDS: usize = 64;
+/// Batches that wait to be opened: they are small if files are.
+const BATCHES_AHEAD: usize = 8;
+/// Shards that each drive may have read ahead; more serve nobody.
+const SHARDS_AHEAD: u64 = 2;
+/// No shard is taken to be smaller.
+const LEAST_SHARD_BYTES: u64 = 4 << 20;
+
+/// Bytes that may be read and not yet opened, and those of a batch: of memory for six batches four
+/// are for what is read, two for what is opened.
+fn sizes(open: &OpenSet, memory: Memory) -> (u64, u64) {
+    let mut shard_bytes = LEAST_SHARD_BYTES;
+    open.book.walk(&Recording::default(), |record| {
+        shard_bytes = shard_bytes.max(record.blocks.file_bytes() as u64);
+        false // the first is as large as any, or the set is small
+    });
+    let drives = open.set.drives.len().max(1) as u64;
+    let most = (memory.for_shards() / 6 * 4).min(SHARDS_AHEAD * drives * shard_bytes);
+    (most, most / 4)
 }
 
 /// One walk over the items: files, symlinks, special files and folders to be finished later.
+///
+/// Three steps, each a batch ahead of the next: the drives read, the CPU opens, and what was opened is
+/// decompressed, verified and written.
 fn pass(
     open: &OpenSet,
     items: &mut (dyn items::Items + Send),
@@ -216,31 +241,46 @@ fn pass(
 ) -> Result<BTreeSet<StripeId>, RestoreError> {
     let progress = |slot: Slot, bytes: u64| monitor.drive_advance(slot.0 as usize, bytes);
     let fetcher = Fetcher::new(open.set, open.book, &progress).telling(monitor);
+    let (most, batch_bytes) = sizes(open, options.memory);
     let mut files = Files::new(open, output, options, restored, monitor)?;
     thread::scope(|scope| {
-        let (sender, receiver) = bounded::<ReadBatch>(0);
         let fetcher = &fetcher;
+        let ahead = Ahead::start(scope, fetcher, most);
+        let (to_open, being_read) = bounded::<(Batch, Vec<Reading>)>(BATCHES_AHEAD);
+        let (to_write, opened) = bounded::<(Batch, Opened)>(0);
         let skip = files.skipper();
         let reading = scope.spawn(move || {
-            let mut batcher = Batcher::new(open.book);
+            let mut batcher = Batcher::new(open.book, batch_bytes);
             while !monitor.should_stop()
                 && let Some(batch) = batcher.next_batch(items, &skip)
             {
-                let raw = batch.requests().map(|r| fetcher.read(r)).collect();
-                if sender.send(ReadBatch { batch, raw }).is_err() {
+                let read = ahead.begin(batch.requests());
+                if to_open.send((batch, read)).is_err() {
+                    break;
+                }
+            }
+            ahead // until all that was begun is read
+        });
+        let opening = scope.spawn(move || {
+            let pool = Pool::keeping(KEPT_SHARDS);
+            for (batch, read) in being_read {
+                let raw = read.into_iter().map(|reading| reading.wait(fetcher)).collect();
+                let opened = Opened::new(open, raw, fetcher, &pool);
+                if monitor.should_stop() || to_write.send((batch, opened)).is_err() {
                     return;
                 }
             }
         });
         let mut result = Ok(());
-        for ReadBatch { batch, raw } in &receiver {
-            result = files.batch(batch, raw, fetcher);
+        for (batch, opened) in &opened {
+            result = files.batch(batch, &opened);
             if result.is_err() {
                 break;
             }
         }
-        drop(receiver);
-        reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        drop(opened);
+        opening.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        drop(reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         result.and_then(|()| files.end(monitor.should_stop()))
     })
 }

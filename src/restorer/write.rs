@@ -2,7 +2,7 @@
 //! extent gets its final name at once.
 
 use super::batch::Step;
-use super::decode::{Absent, Chunks};
+use super::decode::Absent;
 use super::output::{Output, Part};
 use crate::destination::{DestinationError, MetadataProblem};
 use crate::format::list::{Entry, Extent, Hash, Kind};
@@ -31,12 +31,12 @@ pub enum Outcome {
     Failed(DestinationError),
 }
 
-/// Does one step.
+/// Does one step; `chunk` is what its extent lies in, if it has one.
 pub fn do_step(
     output: Output,
     step: &Step,
     target: Option<&Target>,
-    chunks: &Chunks,
+    chunk: Result<&[u8], Absent>,
     replace: bool,
 ) -> Outcome {
     let placed = |result: Result<Vec<MetadataProblem>, DestinationError>| match result {
@@ -52,11 +52,11 @@ pub fn do_step(
             placed(output.make_symlink(entry, replace))
         }
         (Step::Bare(entry), _) => placed(output.make_special(entry, replace)),
-        (Step::Whole(entry, extent), _) => match whole_bytes(entry, extent.as_ref(), chunks) {
+        (Step::Whole(entry, extent), _) => match whole_bytes(entry, extent.as_ref(), chunk) {
             Ok(bytes) => placed(write_whole(output, entry, bytes, replace)),
             Err(absent) => Outcome::Absent(absent),
         },
-        (Step::Extent(extent), Some(target)) => match chunks.extent(extent) {
+        (Step::Extent(extent), Some(target)) => match within(chunk, extent) {
             Ok(bytes) if piece(bytes, extent.file_offset, false) == extent.id => {
                 match write_around_holes(&target.part, &target.entry, extent.file_offset, bytes) {
                     Ok(()) => Outcome::Wrote(extent.id),
@@ -71,6 +71,12 @@ pub fn do_step(
     }
 }
 
+/// The bytes of an extent in its chunk.
+fn within<'a>(chunk: Result<&'a [u8], Absent>, extent: &Extent) -> Result<&'a [u8], Absent> {
+    let from = extent.chunk_offset as usize;
+    chunk?.get(from..from + extent.len as usize).ok_or(Absent::Lost)
+}
+
 /// Did an earlier run, with other drives, write this extent?
 fn is_there(part: &Part, extent: &Extent) -> bool {
     let mut bytes = vec![0; extent.len as usize];
@@ -82,12 +88,12 @@ fn is_there(part: &Part, extent: &Extent) -> bool {
 fn whole_bytes<'a>(
     entry: &Entry,
     extent: Option<&Extent>,
-    chunks: &'a Chunks,
+    chunk: Result<&'a [u8], Absent>,
 ) -> Result<&'a [u8], Absent> {
     let Some(extent) = extent else {
         return if entry.size == 0 { Ok(&[]) } else { Err(Absent::Lost) };
     };
-    let bytes = chunks.extent(extent)?;
+    let bytes = within(chunk, extent)?;
     let good = extent.file_offset == 0
         && bytes.len() as u64 == entry.size
         && piece(bytes, 0, true) == extent.id;

@@ -134,7 +134,7 @@ fn across(
         Some(block) => Some(block.clone()),
         None => read
             .as_ref()
-            .and_then(|read: &super::fetch::ShardBlocks| Some(read.block(column)?.to_vec())),
+            .and_then(|read: &super::stripe::ShardBlocks| Some(read.block(column)?.to_vec())),
     };
     let blocks: Vec<Option<Vec<u8>>> = step.blocks.iter().zip(&read).map(block).collect();
     let all: Vec<Option<&[u8]>> = blocks.iter().map(Option::as_deref).collect();

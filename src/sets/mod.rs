@@ -7,6 +7,7 @@
 //!   is an erasure, never an end; (3) no key is needed here: with one, records are also
 //!   authenticated ([`book::Book::open`] takes a check for that).
 
+pub mod ahead;
 pub mod book;
 pub mod check;
 pub mod damage;
@@ -21,6 +22,7 @@ mod peel;
 pub mod reading;
 pub mod sample;
 pub mod shard;
+pub mod stripe;
 pub mod tidy;
 pub mod together;
 

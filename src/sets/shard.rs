@@ -2,12 +2,15 @@
 
 use super::open::chain;
 use super::reading::{Haste, Tried, try_blocks};
-use crate::drives::{Drive, ReadMode};
+use crate::drives::{Drive, DriveFile, ReadMode};
 use crate::format::record::StripeRecord;
 use crate::stages::hash::block_hash;
+use std::sync::{Mutex, PoisonError};
 
 /// Bytes that are read at once.
-const RUN_BYTES: usize = 1 << 20;
+const RUN_BYTES: usize = 4 << 20;
+/// Bytes of them that are hashed in one go.
+const HASHED_BYTES: usize = 1 << 20;
 
 /// `blocks 3, 5-9 are damaged`
 fn shown_blocks(blocks: &[u32], one: &str, many: &str) -> String {
@@ -114,27 +117,53 @@ pub(super) fn check_in_haste(
     buffer.resize(blocks.file_bytes(), 0);
     let extra_bytes = file.len().saturating_sub(blocks.file_bytes() as u64);
     let mut checked = CheckedShard { extra_bytes, ..CheckedShard::default() };
-    // What was just read is hashed while it is hot; from a bad place on, the rest is read as that
-    // demands.
-    let run = (RUN_BYTES / blocks.bytes()).max(1);
-    let mut first = 0;
-    while first < blocks.count() {
-        let end = (first + run).min(blocks.count());
-        let bytes = first * blocks.bytes()..end * blocks.bytes();
-        if haste.read(file.as_mut(), bytes.start as u64, &mut buffer[bytes.clone()]) != Tried::Read
-        {
-            break;
-        }
-        let all_read = std::iter::repeat(Tried::Read);
-        checked.take(record, index, first, &buffer[bytes], all_read);
-        first = end;
-    }
-    let rest = &mut buffer[first * blocks.bytes()..];
+    let read = read_and_hash(file.as_mut(), record, index, buffer, haste, &mut checked.bad);
+    // From a bad place on, the rest is read as that demands.
+    let rest = &mut buffer[read * blocks.bytes()..];
     if !rest.is_empty() {
-        let tried = try_blocks(file.as_mut(), rest, blocks.bytes(), first, haste);
-        checked.take(record, index, first, rest, tried.into_iter());
+        let tried = try_blocks(file.as_mut(), rest, blocks.bytes(), read, haste);
+        checked.take(record, index, read, rest, tried.into_iter());
     }
     Ok(checked)
+}
+
+/// Reads run by run until one cannot be read; meanwhile the pool hashes those before it, so that the
+/// drive does not wait for that. Says how many blocks were read, and which of them are bad.
+fn read_and_hash(
+    file: &mut dyn DriveFile,
+    record: &StripeRecord,
+    index: usize,
+    buffer: &mut [u8],
+    haste: &mut Haste,
+    bad: &mut Vec<u32>,
+) -> usize {
+    let (blocks, hashes) = (record.blocks, record.shard_hashes(index));
+    let (run, hashed) = (RUN_BYTES / blocks.bytes(), HASHED_BYTES / blocks.bytes());
+    let found = Mutex::new(Vec::new());
+    let mut read = 0;
+    rayon::in_place_scope(|scope| {
+        for run in buffer.chunks_mut(run.max(1) * blocks.bytes()) {
+            let at = (read * blocks.bytes()) as u64;
+            if haste.read(file, at, run) != Tried::Read {
+                break;
+            }
+            for piece in run.chunks(hashed.max(1) * blocks.bytes()) {
+                let (first, found) = (read, &found);
+                scope.spawn(move |_| {
+                    for (block, number) in piece.chunks_exact(blocks.bytes()).zip(first..) {
+                        if block_hash(block, number, blocks.count()) != hashes[number] {
+                            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                            found.push(number as u32);
+                        }
+                    }
+                });
+                read += piece.len() / blocks.bytes();
+            }
+        }
+    });
+    bad.extend(found.into_inner().unwrap_or_else(PoisonError::into_inner));
+    bad.sort_unstable();
+    read
 }
 
 /// Checks a shard's length and some of its blocks; those that the file is too short for are bad.

@@ -6,6 +6,7 @@ use super::verify::{SetOutcome, note_shipments, verify_set};
 use crate::format::ids::RunId;
 use crate::keys::RunKey;
 use crate::keys::recipients::Identities;
+use crate::memory::Memory;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::restorer::OpenSet;
 use crate::restorer::check::{self, Decoded};
@@ -18,32 +19,39 @@ use std::path::PathBuf;
 pub fn decode(
     paths: &[PathBuf],
     identities: &Identities,
+    memory: Memory,
     monitor: &dyn Monitor,
 ) -> Result<Vec<SetOutcome>, OpenError> {
-    decode_sets(&open::sets(paths, monitor)?, identities, monitor)
+    decode_sets(&open::sets(paths, monitor)?, identities, memory, monitor)
 }
 
 /// Verifies and decodes sets that were found.
 pub fn decode_sets(
     sets: &[FoundSet],
     identities: &Identities,
+    memory: Memory,
     monitor: &dyn Monitor,
 ) -> Result<Vec<SetOutcome>, OpenError> {
     note_shipments(sets, monitor);
     // A wrong identity shows at once, not after the first set.
     let keys = sets.iter().map(|set| open::keys(set, identities, monitor));
     let keys = keys.collect::<Result<Vec<_>, _>>()?;
-    Ok(sets.iter().zip(&keys).map(|(set, keys)| decode_set(set, keys, monitor)).collect())
+    Ok(sets.iter().zip(&keys).map(|(set, keys)| decode_set(set, keys, memory, monitor)).collect())
 }
 
-fn decode_set(set: &FoundSet, keys: &BTreeMap<RunId, RunKey>, monitor: &dyn Monitor) -> SetOutcome {
+fn decode_set(
+    set: &FoundSet,
+    keys: &BTreeMap<RunId, RunKey>,
+    memory: Memory,
+    monitor: &dyn Monitor,
+) -> SetOutcome {
     let book = open::book(set, keys, monitor);
     let mut outcome = verify_set(set, &book, monitor);
     if outcome.drives.iter().any(|d| d.report.stopped) {
         return outcome;
     }
     let opened = OpenSet { set, book: &book, keys };
-    let decoded = check::check(&opened, monitor).unwrap_or_else(|e| {
+    let decoded = check::check(&opened, memory, monitor).unwrap_or_else(|e| {
         let subject = format!("set {}", set.name());
         monitor.problem(Problem::new(ProblemKind::Lost, subject, chain(&e)));
         let mut decoded = Decoded::default();

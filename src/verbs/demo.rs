@@ -8,6 +8,7 @@ use crate::dataset::{self, Filter, FilterError, ScanError, ScanOptions, Source, 
 use crate::entropy::System;
 use crate::format::list::{Entry, Kind};
 use crate::keys::recipients::{Identities, KeyError, Recipients};
+use crate::memory::Memory;
 use crate::monitor::Monitor;
 use crate::packer::Checkpoint;
 use crate::plan::cipher::CipherChoice;
@@ -140,8 +141,14 @@ pub fn demo(
     tell(Told::Step("restore: from those six drives, with the key.".into()));
     let to = dir.join("restored");
     let identities = Identities::read(&[identity])?;
-    let job =
-        RestoreJob { identities, to: to.clone(), give_up: false, salvage: false, stage: None };
+    let job = RestoreJob {
+        identities,
+        to: to.clone(),
+        give_up: false,
+        salvage: false,
+        stage: None,
+        memory: Memory::default(),
+    };
     let restored = restore::restore(&left, &job, monitor)?;
 
     tell(Told::Step("compare: every entry, its metadata and its bytes, with the original.".into()));
@@ -170,6 +177,7 @@ fn pack_it(
         read_back: true,
         // Small shards, so that a little data makes several stripes.
         geometry: Geometry::new(256 << 10, 64 << 10, 16).ok(),
+        memory: Memory::default(),
     };
     let packed = pack::prepare(drives, options, &System, monitor)?.run(monitor)?.packed;
     tell(Told::Result(format!(

@@ -16,6 +16,7 @@ use crate::host::state::{Asked, Mark, State, StateFolder, UnclosedSet};
 use crate::host::{FrozenList, FrozenWriter, HostError};
 use crate::keys::RunKey;
 use crate::keys::recipients::{KeyError, Recipients};
+use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase};
 use crate::packer::{self, Begin, Checkpoint, PackError, Packed, SetDrive, SetJob, Step};
 use crate::plan::cipher::{CipherChoice, aes_is_fast};
@@ -57,6 +58,8 @@ pub struct PackOptions {
     pub read_back: bool,
     /// sizes; none: what fits the number of drives
     pub geometry: Option<Geometry>,
+    /// what it may take, which decides the sizes
+    pub memory: Memory,
 }
 
 /// Why a pack could not be begun, or stopped.
@@ -168,6 +171,8 @@ pub struct Prepared<'a> {
     pub survive_is_default: bool,
     /// bytes each drive has free, by slot from 1
     pub free_bytes: Vec<u64>,
+    /// what packing may take
+    pub memory: Memory,
 }
 
 /// What was packed, and what the read-back says.
@@ -253,6 +258,7 @@ fn scan_and_plan<'a>(
     let wanted = drives::Asked {
         survive: options.survive,
         geometry: options.geometry,
+        memory: options.memory,
         left_out: Vec::new(),
         earlier_bytes: None,
     };
@@ -272,6 +278,7 @@ fn scan_and_plan<'a>(
         plan,
         survive_is_default: options.survive.is_none(),
         free_bytes,
+        memory: options.memory,
     })
 }
 

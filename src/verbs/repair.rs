@@ -5,6 +5,7 @@ use crate::drives::{Drive, DriveError, LocalDrive, detect};
 use crate::format::ids::Slot;
 use crate::format::label::checked_case;
 use crate::format::list::Hash;
+use crate::memory::Memory;
 use crate::monitor::Monitor;
 use crate::repairer::onto::{NewDrive, OntoError, place};
 use crate::repairer::origin::{Origin, OriginError};
@@ -24,6 +25,8 @@ pub struct RepairOptions {
     pub slot: Option<Slot>,
     /// the root that decides where copies differ
     pub expect: Option<Hash>,
+    /// what it may take
+    pub memory: Memory,
 }
 
 /// Why nothing was repaired.
@@ -123,7 +126,7 @@ pub fn repair(
         set.doubles.retain(|found| !is_new(&found.drive));
     }
     found.retain(|set| !set.drives.is_empty());
-    repair_sets(found, &new, options.slot, options.expect, monitor)
+    repair_sets(found, &new, options.slot, options.expect, options.memory, monitor)
 }
 
 /// Repairs sets that were found.
@@ -132,6 +135,7 @@ pub fn repair_sets(
     new: &[NewDrive],
     slot: Option<Slot>,
     expect: Option<Hash>,
+    memory: Memory,
     monitor: &dyn Monitor,
 ) -> Result<Vec<SetRepair>, RepairError> {
     let mut origins: Vec<(FoundSet, Result<Origin, OriginError>)> = Vec::new();
@@ -152,15 +156,15 @@ pub fn repair_sets(
     if !new.is_empty() && origins.len() > 1 {
         return Err(RepairError::SeveralSets { count: origins.len() });
     }
-    let repair = |(set, origin)| repair_set(set, origin, new, slot, monitor);
+    let repair = |(set, origin)| repair_set(set, origin, (new, slot), memory, monitor);
     origins.into_iter().map(repair).collect()
 }
 
 fn repair_set(
     mut set: FoundSet,
     origin: Result<Origin, OriginError>,
-    new: &[NewDrive],
-    slot: Option<Slot>,
+    (new, slot): (&[NewDrive], Option<Slot>),
+    memory: Memory,
     monitor: &dyn Monitor,
 ) -> Result<SetRepair, RepairError> {
     let mut outcome = SetRepair {
@@ -188,7 +192,7 @@ fn repair_set(
     set.drives.sort_by_key(|d| (d.label.slot == Slot(0), d.label.slot));
     outcome.missing = set.missing_slots();
     let book = origin.book(&set, &Quiet(monitor));
-    let job = RepairJob { set: &set, book: &book, text, new: new_slots };
+    let job = RepairJob { set: &set, book: &book, text, new: new_slots, memory };
     outcome.repaired = repairer::repair(&job, monitor)?;
     outcome.gaps = book.gaps;
     if !outcome.repaired.stopped {

@@ -8,6 +8,7 @@ use crate::format::ids::SetNumber;
 use crate::format::list::shown_path;
 use crate::format::set::SlotLine;
 use crate::keys::recipients::Identities;
+use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use crate::restorer::stage;
 use crate::restorer::{self, OpenSet, RestoreError, RestoreOptions, Restored};
@@ -29,6 +30,8 @@ pub struct RestoreJob {
     pub salvage: bool,
     /// where shards are kept for rebuilding with few ports
     pub stage: Option<PathBuf>,
+    /// what it may take
+    pub memory: Memory,
 }
 
 /// Why a restore could not be begun, or stopped.
@@ -191,6 +194,7 @@ pub fn restore_sets(
             resumed,
             more_sets: !others.is_empty() || !last,
             later_sets: before.keys().chain(here.iter().map(|s| &s.0)).any(|s| *s > set.set.0),
+            memory: job.memory,
         };
         let mut seen = Seen::begin(set, book);
         seen.save(&destination, set.set).map_err(destination_error)?;

@@ -7,6 +7,7 @@ use super::snapshot::Snapshot;
 use super::tree::{self, CHUNK};
 use holdall::drives::{Drive, MemoryDrive};
 use holdall::format::Suite;
+use holdall::memory::Memory;
 use holdall::monitor::{Problem, Recording};
 use holdall::restorer::RestoreOptions;
 use holdall::sets::open;
@@ -135,7 +136,7 @@ impl Packed {
         let monitor = Recording::default();
         let found = open::find(drives, &monitor);
         let sets = if with_key {
-            decode_sets(&found, &self.lab.identities(), &monitor).unwrap()
+            decode_sets(&found, &self.lab.identities(), Memory::default(), &monitor).unwrap()
         } else {
             verify_sets(&found, &monitor)
         };

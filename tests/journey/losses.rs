@@ -7,6 +7,7 @@ use crate::common::random::Random;
 use crate::common::snapshot::Snapshot;
 use crate::common::tree;
 use holdall::format::list::shown_path;
+use holdall::memory::Memory;
 use holdall::monitor::ProblemKind;
 use holdall::restorer::RestoreOptions;
 use rstest::rstest;
@@ -21,6 +22,7 @@ const GIVE_UP: RestoreOptions = RestoreOptions {
     resumed: false,
     more_sets: false,
     later_sets: false,
+    memory: Memory::DEFAULT,
 };
 const SALVAGE: RestoreOptions = RestoreOptions {
     give_up: true,
@@ -28,6 +30,7 @@ const SALVAGE: RestoreOptions = RestoreOptions {
     resumed: false,
     more_sets: false,
     later_sets: false,
+    memory: Memory::DEFAULT,
 };
 const CAPACITY: u64 = 64 << 20;
 

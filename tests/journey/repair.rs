@@ -9,6 +9,7 @@ use crate::common::random::Random;
 use holdall::drives::memory::Death;
 use holdall::drives::{Drive, MemoryDrive};
 use holdall::format::Suite;
+use holdall::memory::Memory;
 use holdall::monitor::{Monitor, Problem, ProblemKind, Recording};
 use holdall::repairer::onto::NewDrive;
 use holdall::repairer::quiet::Quiet;
@@ -47,7 +48,7 @@ pub(super) fn repair(
     monitor: &dyn Monitor,
 ) -> SetRepair {
     let found = open::find(drives, &Quiet(monitor));
-    let mut sets = repair_sets(found, new, None, expect, monitor).unwrap();
+    let mut sets = repair_sets(found, new, None, expect, Memory::default(), monitor).unwrap();
     assert_eq!(sets.len(), 1);
     sets.remove(0)
 }
@@ -280,7 +281,8 @@ fn copies_that_contradict_each_other_wait_for_a_root(#[case] word: &str) {
     assert!(done.conflict.is_some() && !done.is_whole());
     assert_same(&bench.images(), &images, "nothing is written");
     let found = open::find(&bench.shared(), &Recording::default());
-    let wrong = repair_sets(found, &[], None, Some([7; 32]), &Recording::default());
+    let wrong =
+        repair_sets(found, &[], None, Some([7; 32]), Memory::default(), &Recording::default());
     assert!(wrong.is_err());
     assert_same(&bench.images(), &images, "nothing is written");
     let monitor = Recording::default();
@@ -323,7 +325,7 @@ fn a_crash_at_any_point_is_gone_on_from() {
         let (drives, _) = crashing(&bench, point * calls / 200);
         let found = open::find(&drives, &Recording::default());
         let told = Recording::default();
-        let done = repair_sets(found, &[], None, None, &told).unwrap();
+        let done = repair_sets(found, &[], None, None, Memory::default(), &told).unwrap();
         let whole = done.len() == 1 && done.iter().all(SetRepair::is_whole);
         if whole && told.problems().is_empty() {
             // It crashed in the last look around.

@@ -7,6 +7,7 @@ use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::{Run, has_programs, program, tree};
 use holdall::drives::MemoryDrive;
+use holdall::memory::Memory;
 use holdall::monitor::Recording;
 use holdall::repairer::onto::NewDrive;
 use holdall::sets::open;
@@ -67,7 +68,10 @@ fn a_lost_drive_is_rebuilt_byte_for_byte(
     assert_healed(&packed, &bench, &kept, "the others");
     // It carries the set now.
     let found = open::find(&bench.shared(), &Recording::default());
-    assert!(repair_sets(found, &new_drives(), None, None, &Recording::default()).is_err());
+    assert!(
+        repair_sets(found, &new_drives(), None, None, Memory::default(), &Recording::default())
+            .is_err()
+    );
 }
 
 #[test]
@@ -96,7 +100,7 @@ fn a_new_drive_without_room_is_refused_untouched() {
     let new = [NewDrive { case: "case-0".into(), drive: Arc::new(drive.clone()) }];
     let bench = Bench::new(&packed.images[1..]);
     let found = open::find(&bench.shared(), &Recording::default());
-    let refused = repair_sets(found, &new, None, None, &Recording::default());
+    let refused = repair_sets(found, &new, None, None, Memory::default(), &Recording::default());
     assert!(refused.err().unwrap().to_string().contains("room for"), "says why");
     assert_eq!(drive.paths(), Vec::<String>::new());
 }

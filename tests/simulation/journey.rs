@@ -15,6 +15,7 @@ use holdall::format::Suite;
 use holdall::format::ids::{ShipmentId, shard_path};
 use holdall::host::state::StateFolder;
 use holdall::keys::recipients::{Identities, Recipients};
+use holdall::memory::Memory;
 use holdall::monitor::{Monitor, Phase, Problem, Recording};
 use holdall::packer::{Checkpoint, SetDrive};
 use holdall::plan::cipher::CipherChoice;
@@ -332,7 +333,8 @@ impl Journey {
         let survive = Some(self.rounds.last().unwrap().survive);
         let prepared = if let Some(shipment) = in_progress {
             let folder = StateFolder::within(&host, shipment)?;
-            let options = GoOn { recipients: None, survive, close: false };
+            let memory = Memory::default();
+            let options = GoOn { recipients: None, survive, close: false, memory };
             match pack::go_on_with(opened, folder, options, &self.entropy, monitor)? {
                 Some(prepared) => prepared,
                 None => return Ok(None),
@@ -357,6 +359,7 @@ impl Journey {
                 },
                 read_back: true,
                 geometry: Some(self.geometry),
+                memory: Memory::default(),
             };
             pack::prepare_on(opened, folder, options, &self.entropy, monitor)?
         };
@@ -518,7 +521,14 @@ impl Journey {
         found.retain(|set| Some(set.shipment) == self.shipment);
         assert_eq!(found.len(), sets.len(), "every set is found");
         let identities = Self::identities();
-        let job = RestoreJob { identities, to: to.into(), give_up, salvage: false, stage: None };
+        let job = RestoreJob {
+            identities,
+            to: to.into(),
+            give_up,
+            salvage: false,
+            stage: None,
+            memory: Memory::default(),
+        };
         restore::restore_sets(&found, &job, monitor)
     }
 }

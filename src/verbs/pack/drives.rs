@@ -3,6 +3,7 @@
 use super::PackJobError;
 use crate::drives::{Drive, LocalDrive, Room, detect};
 use crate::format::label::checked_case;
+use crate::memory::Memory;
 use crate::monitor::Monitor;
 use crate::packer::SetDrive;
 use crate::plan::room::{self, DriveRoom, Geometry, Need, SetPlan};
@@ -58,6 +59,8 @@ pub(super) struct Asked {
     pub survive: Option<Survive>,
     /// sizes; none: what fits the number of drives
     pub geometry: Option<Geometry>,
+    /// what packing may take
+    pub memory: Memory,
     /// drives that are left out, by slot from 0
     pub left_out: Vec<usize>,
     /// bytes that closing the set takes on each drive for what earlier runs have put there; none:
@@ -97,10 +100,12 @@ pub(super) fn plan(
     let per_case: Vec<usize> =
         (0..cases.len()).map(|c| drive_rooms.iter().filter(|d| d.case == c).count()).collect();
     let survive = asked.survive.unwrap_or_else(|| Survive::default_for(&per_case));
-    let geometry = asked.geometry.unwrap_or_else(|| Geometry::for_drives(drives.len(), survive));
+    let of_plan = |source| PackJobError::Plan { survive, source };
+    let memory = asked.memory.for_shards();
+    let fitting = || Geometry::for_drives(drives.len(), survive, memory);
+    let geometry = asked.geometry.map_or_else(fitting, Ok).map_err(of_plan)?;
     let plan = if asked.earlier_bytes.is_some() { room::plan_rest } else { room::plan };
-    let mut plan = plan(&drive_rooms, survive, geometry, need)
-        .map_err(|source| PackJobError::Plan { survive, source })?;
+    let mut plan = plan(&drive_rooms, survive, geometry, need).map_err(of_plan)?;
     plan.drive_bytes.resize(drives.len(), 0);
     note_shared_devices(drives, &rooms, monitor);
     let mut free_bytes = vec![0; drives.len()];

@@ -18,6 +18,7 @@ use crate::format::ids::{SetNumber, ShipmentId, Slot, set_folder};
 use crate::format::set::{RunLine, SetText};
 use crate::host::state::{Mark, State, StateFolder, UnclosedSet};
 use crate::keys::recipients::Recipients;
+use crate::memory::Memory;
 use crate::monitor::{Monitor, Recording};
 use crate::packer::{Begin, Earlier, SetDrive};
 use crate::plan::place::{Placement, Room};
@@ -39,6 +40,8 @@ pub struct GoOn {
     pub survive: Option<Survive>,
     /// nothing more is packed: the unclosed set is closed as it is
     pub close: bool,
+    /// what it may take, which decides the sizes of a new set
+    pub memory: Memory,
 }
 
 /// What is left to do.
@@ -159,6 +162,7 @@ pub fn go_on_with<'a>(
     let wanted = drives::Asked {
         survive: rule.as_deref().map(str::parse).transpose().map_err(wrong)?,
         geometry: geometry.and_then(|(c, b, n)| Geometry::new(c, b, n).ok()),
+        memory: options.memory,
         left_out: begin.left_out.clone(),
         earlier_bytes,
     };
@@ -181,6 +185,7 @@ pub fn go_on_with<'a>(
         plan,
         survive_is_default: wanted.survive.is_none(),
         free_bytes,
+        memory: options.memory,
         state,
     }))
 }

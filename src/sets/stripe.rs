@@ -1,0 +1,290 @@
+//! A stripe in memory: the blocks that were read of it, checked and rebuilt column by column.
+//!
+//! - Enters: a request, and runs of blocks as the drives gave them.
+//! - Leaves: the wanted blocks that are as recorded, each handed on while it is hot in the cache.
+//! - Always holds: (1) no block counts as good before its hash is as recorded, read or rebuilt; (2) a
+//!   column is worked on by one thread from its check to its last rebuilt block.
+
+use super::ahead::Held;
+use crate::drives::buffer::{Pool, Pooled};
+use crate::format::record::StripeRecord;
+use crate::stages::hash::block_hash;
+use crate::stages::parity::Code;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Which blocks of a stripe are wanted: of each of these data shards, a run.
+#[derive(Clone)]
+pub struct Request {
+    /// the stripe
+    pub record: Arc<StripeRecord>,
+    /// data shards, and the blocks of each
+    pub shards: BTreeMap<u8, Range<usize>>,
+}
+
+impl Request {
+    /// What to read of the shards that are here: the wanted ones, and where some of those are not,
+    /// as much of others as rebuilding them takes.
+    pub(super) fn of_those_here(&self, is_here: impl Fn(u8) -> bool) -> BTreeMap<u8, Range<usize>> {
+        let (here, missing): (Vec<_>, Vec<_>) =
+            self.shards.iter().partition(|(index, _)| is_here(**index));
+        let mut read: BTreeMap<u8, Range<usize>> =
+            here.into_iter().map(|(index, range)| (*index, range.clone())).collect();
+        let Some(range) = missing.into_iter().map(|(_, range)| range.clone()).reduce(hull) else {
+            return read;
+        };
+        let others: Vec<u8> = (0..self.record.shards.len() as u8)
+            .filter(|index| is_here(*index) && !read.contains_key(index))
+            .collect();
+        let sources: Vec<u8> = read.keys().copied().chain(others).collect();
+        for index in sources.into_iter().take(self.record.k.into()) {
+            let own = read.get(&index).cloned().unwrap_or(range.clone());
+            read.insert(index, hull(own, range.clone()));
+        }
+        read
+    }
+
+    /// Shards to read because there is no having all wanted ones: as many as it takes, with what is
+    /// had of each, to rebuild.
+    pub(super) fn substitutes(
+        &self,
+        tried: &BTreeSet<u8>,
+        had: &dyn Fn(u8) -> Option<Range<usize>>,
+    ) -> Vec<(u8, Range<usize>)> {
+        let missing = self.shards.iter().filter(|(index, _)| had(**index).is_none());
+        let range = missing.map(|(_, r)| r.clone()).reduce(hull);
+        let Some(range) = range else { return Vec::new() };
+        let all = 0..self.record.shards.len() as u8;
+        let covers =
+            |index: &u8| had(*index).is_some_and(|r| r.start <= range.start && r.end >= range.end);
+        let have = all.clone().filter(covers).count();
+        let lacking = (self.record.k as usize).saturating_sub(have);
+        all.filter(|i| !tried.contains(i)).take(lacking).map(|i| (i, range.clone())).collect()
+    }
+}
+
+/// The run that reaches over both.
+fn hull(a: Range<usize>, b: Range<usize>) -> Range<usize> {
+    a.start.min(b.start)..a.end.max(b.end)
+}
+
+/// A run of one shard's blocks.
+pub(super) struct ShardBlocks {
+    pub first: usize,
+    pub bytes: Pooled,
+    /// read, and (after the check) as recorded or rebuilt
+    pub good: Vec<bool>,
+}
+
+impl ShardBlocks {
+    pub fn empty(range: &Range<usize>, block_bytes: usize, pool: &Pool) -> Self {
+        let bytes = pool.take(range.len() * block_bytes);
+        Self { first: range.start, bytes, good: vec![false; range.len()] }
+    }
+
+    /// Was it read, and is it as recorded?
+    pub fn is_good(&self, number: usize) -> bool {
+        number.checked_sub(self.first).and_then(|at| self.good.get(at)).is_some_and(|good| *good)
+    }
+
+    /// A good block.
+    pub fn block(&self, number: usize) -> Option<&[u8]> {
+        let block_bytes = self.bytes.len() / self.good.len().max(1);
+        let at = number.checked_sub(self.first)? * block_bytes;
+        self.bytes.get(at..at + block_bytes).filter(|_| self.is_good(number))
+    }
+
+    fn range(&self) -> Range<usize> {
+        self.first..self.first + self.good.len()
+    }
+
+    /// Marks as bad what does not match the record.
+    pub fn check(&mut self, record: &StripeRecord, index: u8) {
+        let (hashes, count) = (record.shard_hashes(index as usize), record.blocks.count());
+        let blocks = self.bytes.par_chunks_exact(record.blocks.bytes());
+        self.good.par_iter_mut().zip(blocks).zip(&hashes[self.first..]).enumerate().for_each(
+            |(at, ((good, block), hash))| {
+                *good = *good && block_hash(block, self.first + at, count) == *hash;
+            },
+        );
+    }
+}
+
+/// Takes a sound block: index of its shard, its number, its bytes. It may be given one twice.
+pub type Sound<'s> = &'s (dyn Fn(u8, usize, &[u8]) + Sync);
+
+/// A block in its column.
+struct Cell<'b> {
+    index: u8,
+    bytes: &'b mut [u8],
+    good: &'b mut bool,
+}
+
+/// What is done with the columns of a stripe.
+pub(super) struct Work<'w> {
+    /// the blocks are not checked yet
+    pub check: bool,
+    /// what is bad is rebuilt by this, where there is enough
+    pub rebuild: Option<&'w Code>,
+    /// hears of the good blocks
+    pub sound: Sound<'w>,
+}
+
+/// What was read for a request.
+pub struct RawStripe {
+    request: Request,
+    pub(super) shards: BTreeMap<u8, ShardBlocks>,
+    /// what it takes of a budget
+    pub(super) held: Option<Held>,
+}
+
+impl RawStripe {
+    /// Nothing is read yet.
+    pub(super) fn of(request: Request) -> Self {
+        Self { request, shards: BTreeMap::new(), held: None }
+    }
+
+    /// What was asked for.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Shards to read: the wanted ones, and then others because some could not be read at all.
+    pub(super) fn untried(&self, tried: &BTreeSet<u8>) -> Vec<(u8, Range<usize>)> {
+        let wanted = self.request.shards.iter().filter(|(index, _)| !tried.contains(index));
+        let wanted: Vec<_> = wanted.map(|(index, range)| (*index, range.clone())).collect();
+        if !wanted.is_empty() {
+            return wanted;
+        }
+        self.request.substitutes(tried, &|index| self.shards.get(&index).map(ShardBlocks::range))
+    }
+
+    /// Makes room for the wanted shards of which nothing could be read.
+    pub(super) fn make_room(&mut self, pool: &Pool) {
+        let block_bytes = self.request.record.blocks.bytes();
+        for (index, range) in &self.request.shards {
+            let empty = || ShardBlocks::empty(range, block_bytes, pool);
+            self.shards.entry(*index).or_insert_with(empty);
+        }
+    }
+
+    /// Checks and rebuilds, each column by itself; says how many blocks were rebuilt.
+    pub(super) fn work(&mut self, work: &Work) -> u64 {
+        let block_bytes = self.request.record.blocks.bytes();
+        let mut columns: BTreeMap<usize, Vec<Cell>> = BTreeMap::new();
+        for (index, shard) in &mut self.shards {
+            let blocks = shard.bytes.chunks_exact_mut(block_bytes).zip(&mut shard.good);
+            for (column, (bytes, good)) in (shard.first..).zip(blocks) {
+                columns.entry(column).or_default().push(Cell { index: *index, bytes, good });
+            }
+        }
+        let columns: Vec<_> = columns.into_iter().collect();
+        let request = &self.request;
+        columns.into_par_iter().map(|(column, cells)| work.column(request, column, cells)).sum()
+    }
+
+    pub(super) fn good_in(&self, column: usize) -> usize {
+        self.shards.values().filter(|s| s.is_good(column)).count()
+    }
+
+    /// The wanted blocks that are bad, by index and number.
+    pub(super) fn bad_blocks(&self) -> Vec<(u8, usize)> {
+        let mut bad = Vec::new();
+        for (index, range) in &self.request.shards {
+            let shard = self.shards.get(index);
+            let columns = range.clone().filter(|c| !shard.is_some_and(|s| s.is_good(*c)));
+            bad.extend(columns.map(|column| (*index, column)));
+        }
+        bad
+    }
+
+    /// Columns in which a wanted block is bad; ascending.
+    pub(super) fn bad_columns(&self) -> Vec<usize> {
+        let columns: BTreeSet<usize> = self.bad_blocks().into_iter().map(|(_, c)| c).collect();
+        columns.into_iter().collect()
+    }
+
+    /// Takes a wanted block that was mended if it matches its record.
+    pub(super) fn put(&mut self, index: u8, column: usize, block: &[u8]) -> bool {
+        let record = &self.request.record;
+        let hash = record.shard_hashes(index as usize)[column];
+        let Some(shard) = self.shards.get_mut(&index) else { return false };
+        if block_hash(block, column, record.blocks.count()) != hash {
+            return false;
+        }
+        let at = column - shard.first;
+        shard.bytes[at * block.len()..(at + 1) * block.len()].copy_from_slice(block);
+        shard.good[at] = true;
+        true
+    }
+
+    /// It is as whole as it will be.
+    pub(super) fn end(self, rebuilt_blocks: u64, waits: bool) -> Stripe {
+        let Self { request, shards, held } = self;
+        Stripe { request, shards, rebuilt_blocks, waits, _held: held }
+    }
+}
+
+impl Work<'_> {
+    /// Does a column; says how many of its blocks were rebuilt.
+    fn column(&self, request: &Request, column: usize, mut cells: Vec<Cell>) -> u64 {
+        let record = &request.record;
+        let is_sound = |cell: &Cell| {
+            let hash = record.shard_hashes(cell.index as usize)[column];
+            block_hash(cell.bytes, column, record.blocks.count()) == hash
+        };
+        if self.check {
+            for cell in &mut cells {
+                *cell.good = *cell.good && is_sound(cell);
+                if *cell.good {
+                    (self.sound)(cell.index, column, cell.bytes);
+                }
+            }
+        }
+        let Some(code) = self.rebuild else { return 0 };
+        let is_wanted = |cell: &Cell| {
+            request.shards.get(&cell.index).is_some_and(|range| range.contains(&column))
+        };
+        let (have, mut lack): (Vec<Cell>, Vec<Cell>) = cells.into_iter().partition(|c| *c.good);
+        lack.retain(is_wanted);
+        let mut all: Vec<Option<&[u8]>> = vec![None; record.shards.len()];
+        for cell in &have {
+            all[cell.index as usize] = Some(&*cell.bytes);
+        }
+        let bad: Vec<usize> = lack.iter().map(|cell| cell.index.into()).collect();
+        let mut outs: Vec<&mut [u8]> = lack.iter_mut().map(|cell| &mut *cell.bytes).collect();
+        if bad.is_empty() || code.recover(&all, &bad, &mut outs).is_err() {
+            return 0;
+        }
+        let mut rebuilt = 0;
+        for cell in lack {
+            *cell.good = is_sound(&cell);
+            if *cell.good {
+                (self.sound)(cell.index, column, cell.bytes);
+                rebuilt += 1;
+            }
+        }
+        rebuilt
+    }
+}
+
+/// Blocks of the wanted shards that match their records.
+pub struct Stripe {
+    /// what was asked for
+    pub request: Request,
+    shards: BTreeMap<u8, ShardBlocks>,
+    /// blocks that had to be rebuilt
+    pub rebuilt_blocks: u64,
+    /// blocks that could not be had, but might with the drives that are not here
+    pub waits: bool,
+    _held: Option<Held>,
+}
+
+impl Stripe {
+    /// A block of a wanted shard, if it could be had.
+    pub fn block(&self, shard: u8, number: usize) -> Option<&[u8]> {
+        self.shards.get(&shard)?.block(number)
+    }
+}
