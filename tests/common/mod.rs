@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod faulty;
+pub mod generated;
 pub mod images;
 pub mod lab;
 pub mod mounted;
