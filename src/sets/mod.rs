@@ -13,6 +13,7 @@ pub mod damage;
 pub mod explain;
 pub mod fetch;
 pub mod find;
+mod glance;
 mod mend;
 pub mod open;
 mod pace;
