@@ -140,8 +140,14 @@ pub fn demo(
     tell(Told::Step("restore: from those six drives, with the key.".into()));
     let to = dir.join("restored");
     let identities = Identities::read(&[identity])?;
-    let job =
-        RestoreJob { identities, to: to.clone(), give_up: false, salvage: false, stage: None };
+    let job = RestoreJob {
+        identities,
+        to: to.clone(),
+        give_up: false,
+        salvage: false,
+        stage: None,
+        selection: None,
+    };
     let restored = restore::restore(&left, &job, monitor)?;
 
     tell(Told::Step("compare: every entry, its metadata and its bytes, with the original.".into()));
