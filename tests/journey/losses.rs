@@ -16,6 +16,8 @@ use std::path::Path;
 use tempfile::TempDir;
 
 const GIVE_UP: RestoreOptions = RestoreOptions {
+    selection: None,
+    selected_bytes: 0,
     give_up: true,
     salvage: false,
     resumed: false,
@@ -23,6 +25,8 @@ const GIVE_UP: RestoreOptions = RestoreOptions {
     later_sets: false,
 };
 const SALVAGE: RestoreOptions = RestoreOptions {
+    selection: None,
+    selected_bytes: 0,
     give_up: true,
     salvage: true,
     resumed: false,

@@ -518,7 +518,14 @@ impl Journey {
         found.retain(|set| Some(set.shipment) == self.shipment);
         assert_eq!(found.len(), sets.len(), "every set is found");
         let identities = Self::identities();
-        let job = RestoreJob { identities, to: to.into(), give_up, salvage: false, stage: None };
+        let job = RestoreJob {
+            identities,
+            to: to.into(),
+            give_up,
+            salvage: false,
+            stage: None,
+            selection: None,
+        };
         restore::restore_sets(&found, &job, monitor)
     }
 }
