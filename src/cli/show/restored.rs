@@ -44,9 +44,8 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
     );
     if let Some(selection) = &outcome.selection {
         let of = outcome.of_entries.map(|all| some(all, "entry").replace("entrys", "entries"));
-        let of = of.map(|all| format!(" Of {all}")).unwrap_or_default();
-        let rest = if of.is_empty() { " The" } else { " the" };
-        let _ = writeln!(t, "Selected by {}.{of}{rest} rest was left out.", shown_text(selection));
+        let of = of.map(|all| format!(" of {all}")).unwrap_or_default();
+        let _ = writeln!(t, "The rest{of} was left out: {}.", shown_text(selection));
     }
     if r.already > 0 {
         let _ = writeln!(
