@@ -182,7 +182,9 @@ fn growth(root: &Path, files: usize) {
     let program = Program::new(root);
     let show = |name: &str, (seconds, peak): (f64, f64)| {
         let each = seconds / files as f64 * 1e6;
-        println!("  {name:<22} {files:>8} files {seconds:>7.2} s {each:>6.1} us/file {peak:>5.0} MiB");
+        println!(
+            "  {name:<22} {files:>8} files {seconds:>7.2} s {each:>6.1} us/file {peak:>5.0} MiB"
+        );
     };
     show("pack", program.pack(&source));
     fs::remove_dir_all(&source).unwrap();

@@ -87,7 +87,8 @@ fn forget(root: &Path, gigabytes: u64) {
 
 fn main() {
     if let Some(gigabytes) = std::env::var_os(FORGET) {
-        let gigabytes: Vec<u64> = gigabytes.to_str().unwrap().split(' ').flat_map(str::parse).collect();
+        let gigabytes: Vec<u64> =
+            gigabytes.to_str().unwrap().split(' ').flat_map(str::parse).collect();
         return forget(&PathBuf::from(std::env::args_os().nth(1).unwrap()), gigabytes[0]);
     }
     let root = Path::new("/dev/shm").join(format!("holdall-growth-{}", std::process::id()));

@@ -25,11 +25,14 @@
 //!         destination    the restored tree; nothing outside it is ever touched
 //! ```
 //!
-//! [`format`] is the bytes of all this and holds their specification; [`keys`] the run key and the
+//! [`format`] is the bytes of all this and holds their specification; [`patterns`] what paths are
+//! meant by `--include` and `--exclude`; [`keys`] the run key and the
 //! recipients; [`host`] what the packing machine keeps while it packs; [`monitor`] how a job
 //! reports; [`pipeline`] the CPU threads; [`measure`] what a machine and its drives can do; [`memory`] how much of it a command may take; [`entropy`] randomness and time, passed in. [`verbs`] wires
 //! the parts, one user verb each; [`cli`] is the command line. Imports point one way: cli → verbs →
 //! parts → format.
+
+pub mod patterns;
 
 pub mod dataset;
 pub mod host;

@@ -24,6 +24,7 @@ mod journey {
     mod resume;
     mod rounds;
     mod roundtrip;
+    mod selection;
     mod verify;
     mod waiting;
     mod writing;

@@ -1,18 +1,21 @@
 //! Reading: sealed catalog files block by block from whichever copy is sound, and the items in
 //! them.
+//!
+//! The index is the one thing that is held whole: a row for each frame of 256 KiB of list, so some
+//! 150 kB for a million entries, and 15 MB for a hundred million. All else is a frame at a time.
 
 use crate::drives::DriveFile;
 use crate::format::catalog::{
-    FRAME_HEAD_BYTES, FrameRow, INDEX_PART, Index, LENGTH_BYTES, decode_frame_head,
+    FRAME_HEAD_BYTES, FrameRow, INDEX_PART, Index, KeySpan, LENGTH_BYTES, decode_frame_head,
 };
 use crate::format::ids::{RunId, part_path};
-use crate::format::list::{self, Item};
+use crate::format::list::{self, Entry, Item, Kind};
 use crate::format::shard::{Blocks, SALT_BYTES};
 use crate::format::{FormatError, Suite};
 use crate::keys::RunKey;
 use crate::sets::FoundSet;
 use crate::stages::seal::Cipher;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Why a piece of the catalog could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -55,9 +58,12 @@ struct SealedReader {
     cipher: Cipher,
     blocks: Blocks,
     content_bytes: u64,
-    /// the block opened last
-    block: (usize, Vec<u8>),
+    /// the blocks opened last, by number; the latest in front
+    recent: VecDeque<(usize, Vec<u8>)>,
 }
+
+/// Blocks that are kept: a frame and what leads to it, so that going to and fro reads each once.
+const RECENT_BLOCKS: usize = 4;
 
 impl SealedReader {
     fn open(set: &FoundSet, key: &RunKey, part: u32) -> Result<Self, CatalogError> {
@@ -79,7 +85,8 @@ impl SealedReader {
             let source = FormatError::invalid("catalog", "length", content_bytes);
             return Err(CatalogError::Format { path, source });
         }
-        Ok(Self { path, copies, cipher, blocks, content_bytes, block: (0, plain) })
+        let recent = VecDeque::from([(0, plain)]);
+        Ok(Self { path, copies, cipher, blocks, content_bytes, recent })
     }
 
     /// Content bytes from `offset` on.
@@ -92,19 +99,27 @@ impl SealedReader {
         let mut at = offset as usize + LENGTH_BYTES;
         while out.len() < len {
             let number = self.blocks.block_of(at);
-            self.load(number)?;
             let from = at - self.blocks.payload_range(number).start;
-            let take = (self.block.1.len() - from).min(len - out.len());
-            out.extend_from_slice(&self.block.1[from..from + take]);
+            let block = self.block(number)?;
+            let take = (block.len() - from).min(len - out.len());
+            out.extend_from_slice(&block[from..from + take]);
             at += take;
         }
         Ok(out)
     }
 
-    fn load(&mut self, number: usize) -> Result<(), CatalogError> {
-        if self.block.0 == number {
-            return Ok(());
-        }
+    fn block(&mut self, number: usize) -> Result<&[u8], CatalogError> {
+        let known = self.recent.iter().position(|(at, _)| *at == number);
+        let block = match known.and_then(|at| self.recent.remove(at)) {
+            Some(block) => block,
+            None => (number, self.load(number)?),
+        };
+        self.recent.truncate(RECENT_BLOCKS - 1);
+        self.recent.push_front(block);
+        Ok(&self.recent[0].1)
+    }
+
+    fn load(&mut self, number: usize) -> Result<Vec<u8>, CatalogError> {
         let bytes = self.blocks.bytes();
         let mut sealed = vec![0; bytes];
         let mut plain = vec![0; self.blocks.payload_range(number).len()];
@@ -113,8 +128,7 @@ impl SealedReader {
             if matches!(read, Ok(len) if len == bytes)
                 && self.cipher.open(number, &sealed, &mut plain).is_ok()
             {
-                self.block = (number, plain);
-                return Ok(());
+                return Ok(plain);
             }
         }
         Err(CatalogError::Block { path: self.path.clone(), block: number })
@@ -193,6 +207,38 @@ impl<'a> CatalogReader<'a> {
     /// The index.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// The entries of these folders, in the order of their paths, each by its own lookup; those that
+    /// are not there are left out.
+    pub fn folders(&mut self, paths: &[Vec<u8>]) -> Result<Vec<Entry>, CatalogError> {
+        let mut found = Vec::new();
+        // Folders that lie in each other are mostly found in one frame.
+        let mut frame: Option<(usize, Vec<Item>)> = None;
+        for path in paths {
+            // SOURCE's own key is empty, and before all others.
+            let [alone, within] = KeySpan::path(path);
+            let key = if path.is_empty() { alone.from } else { within.from };
+            let next = [&key[..], &[0]].concat();
+            let at = self.index.frames_within(&KeySpan { from: key.clone(), to: Some(next) });
+            for number in at {
+                if frame.as_ref().is_none_or(|(at, _)| *at != number) {
+                    let row = self.index.frames[number].clone();
+                    frame = Some((number, self.frame(&row)?));
+                }
+                let items = frame.iter().flat_map(|(_, items)| items);
+                let mut entries = items.filter_map(|item| match item {
+                    Item::Entry { entry, .. } => Some(entry),
+                    _ => None,
+                });
+                let is_it = |entry: &&Entry| entry.kind == Kind::Folder && entry.path == *path;
+                if let Some(entry) = entries.find(is_it) {
+                    found.push(entry.clone());
+                    break;
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// The items of one frame.

@@ -54,7 +54,8 @@ pub enum Command {
     Repair(RepairArgs),
     /// Restore a dataset from whatever drives are here
     #[command(after_help = "Example:
-  holdall restore /media/usb1 /media/usb2 -i me.key --to photos-again")]
+  holdall restore /media/usb1 /media/usb2 -i me.key --to photos-again
+  holdall restore -i me.key --to march --include 2026/march --exclude '*.tmp'")]
     Restore(RestoreArgs),
     /// List the entries of a dataset, from any one drive of each set
     #[command(after_help = "Example:
@@ -261,6 +262,14 @@ pub struct RestoreArgs {
     /// The folder to restore into: missing, empty, or this restore's own unfinished work
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,
+    /// Restore nothing but what matches GLOB (repeatable), and the folders that lead to it; patterns
+    /// are those of pack --exclude: one without / matches at any depth, one that matches a folder
+    /// means what lies in it
+    #[arg(long, value_name = "GLOB")]
+    pub include: Vec<String>,
+    /// Leave out what matches GLOB (repeatable), also of what is included
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
     /// Drives that are not here never come: restore what can be had and end
     #[arg(long)]
     pub give_up: bool,

@@ -10,13 +10,17 @@ use super::show;
 use crate::destination::DestinationError;
 use crate::keys::recipients::Identities;
 use crate::monitor::ProblemKind;
+use crate::patterns::Selection;
 use crate::restorer::RestoreError;
 use crate::verbs::restore::{self as verb, RestoreJob, RestoreJobError, RestoreOutcome};
 
 /// Restores.
 pub fn restore(args: &RestoreArgs, face: &Face) -> Result<Status, Refusal> {
     let identities = identities(&args.identities)?;
+    let selection = Selection::new(&args.include, &args.exclude)
+        .map_err(|e| Refusal::failed(e).status(Status::Usage).hint(PATTERNS))?;
     let job = RestoreJob {
+        selection,
         identities,
         to: args.to.clone(),
         give_up: args.give_up,
@@ -72,12 +76,30 @@ pub fn identities(files: &[std::path::PathBuf]) -> Result<Identities, Refusal> {
     })
 }
 
+/// How patterns are meant.
+const PATTERNS: &str = "a pattern without / matches names at any depth, one with / paths from the \
+                        dataset's top, such as 2026/march or 2026/**/*.mov; holdall ls lists them";
 /// What to do about a destination that is full.
 const FULL: &str = "make room there, then run the same command again to go on from here";
 
 fn refusal(error: RestoreJobError) -> Refusal {
     let hint = match error {
         RestoreJobError::Open(e) => return open_refusal(e),
+        RestoreJobError::NothingSelected { .. } => {
+            return Refusal::failed(error).status(Status::Usage).hint(PATTERNS);
+        }
+        RestoreJobError::Destination {
+            source: DestinationError::OtherSelection { ref found, .. },
+            ..
+        } => {
+            let same = match found {
+                Some(found) => format!("with {found}"),
+                None => "without --include and --exclude".into(),
+            };
+            let hint =
+                format!("to go on with that, type it {same}; or restore into another folder");
+            return Refusal::failed(error).hint(hint);
+        }
         RestoreJobError::Destination { source: DestinationError::NotEmpty { .. }, .. } => {
             "restore into a folder that is missing or empty"
         }

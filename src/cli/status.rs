@@ -72,6 +72,9 @@ fn restoring_text(found: &Restoring, to: &Path) -> String {
     let to = to.display().to_string();
     let to = shown_text(&to);
     let mut t = format!("Restore of shipment {} to {to}:\n", found.shipment);
+    if let Some(selection) = &found.selection {
+        let _ = writeln!(t, "Of it what {} selects.", shown_text(selection));
+    }
     for set in &found.sets {
         let state = match &set.state {
             SetState::Complete { entries } => {
@@ -133,6 +136,7 @@ fn restoring_json(found: &Restoring, set: &SetProgress) -> Value {
     json!({
         "event": "restoring",
         "shipment": found.shipment,
+        "selection": found.selection,
         "set": set.name,
         "state": match &set.state {
             SetState::Complete { .. } => "complete",

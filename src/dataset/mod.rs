@@ -1,6 +1,6 @@
 //! The dataset: a tree of files on this machine, and how it is read.
 //!
-//! - Enters: SOURCE, a folder or a single file, and what to leave out ([`filter`]).
+//! - Enters: SOURCE, a folder or a single file, and what to leave out.
 //! - Leaves: its entries in one total order ([`scan`]), and later the bytes of its files
 //!   ([`source`]).
 //! - Always holds: (1) the dataset is only read, never changed; (2) everything below SOURCE is
@@ -8,7 +8,6 @@
 //!   followed; (3) a path, once a name was read from a folder, is bytes and need not be UTF-8.
 
 pub mod cursor;
-pub mod filter;
 pub mod scan;
 pub mod source;
 pub mod work;
@@ -23,7 +22,7 @@ mod root;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use filter::{Filter, FilterError};
+pub use crate::patterns::{Filter, FilterError};
 pub use inode::Identity;
 pub use scan::{ScanError, ScanOptions, ScanTotals, ScannedEntry, scan};
 pub use source::{Source, SourceError, SourceFile};

@@ -34,7 +34,6 @@ use serde::{Deserialize, Serialize};
 
 use super::attributes::{Attributes, Listed, Place};
 use super::beneath::open_beneath;
-use super::filter::Filter;
 use super::folder::{Folder, Looked, Named};
 use super::holes::holes;
 use super::inode::{Identity, Inode};
@@ -44,6 +43,7 @@ use super::source::{open_quietly, open_single};
 use crate::format::entry::NAME_BYTES;
 use crate::format::list::{Entry, Kind, shown_path};
 use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::patterns::Filter;
 
 /// Folder handles that are open at once; those of folders further up are closed and opened again.
 const OPEN_FOLDERS: usize = 256;
@@ -415,7 +415,7 @@ impl<'a> Walk<'a> {
         let path = &mut self.path;
         let (folder, result) = Folder::read(handle, inode, path_len, |name, is_folder| {
             append_name(path, name);
-            let keep = !self.options.filter.excludes_alone(path, is_folder);
+            let keep = !self.options.filter.matches(path, is_folder);
             path.truncate(path_len);
             keep
         });

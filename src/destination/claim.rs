@@ -1,8 +1,9 @@
-//! Whose DIR is: `DIR/.holdall/restore.json` names the shipment that is restored there.
+//! Whose DIR is: `DIR/.holdall/restore.json` names the shipment that is restored there, and what of
+//! it.
 //!
 //! - Enters: DIR as it is found.
 //! - Leaves: the open working folder of a restore of this shipment, or the reason against it.
-//! - Always holds: a folder that holds anything, and no claim for this shipment, is not touched. An
+//! - Always holds: a folder that holds anything, and no claim for this very restore, is not touched. An
 //!   empty `lost+found` of root's, as ext4 makes it, is nothing, and stays.
 
 use std::fs::{DirBuilder, File};
@@ -38,6 +39,9 @@ struct Claim {
     what: String,
     format: u32,
     shipment: String,
+    /// the options that say what of it; none: everything
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    selection: Option<String>,
 }
 
 /// Opens DIR itself, which must be there.
@@ -52,10 +56,11 @@ fn open(dir: &Path) -> io::Result<Dir> {
     Ok(Dir::from_std_file(File::from(handle)))
 }
 
-/// The shipment that a working folder is claimed for; none if it is not claimed.
-pub(super) fn claimed(work: &Dir) -> Result<Option<String>, DestinationError> {
+/// The shipment that a working folder is claimed for, and what of it; none if it is not claimed.
+pub(super) fn claimed(work: &Dir) -> Result<Option<(String, Option<String>)>, DestinationError> {
     let read = read_file(work, CLAIM).map_err(DestinationError::io("load", &work_path(CLAIM)))?;
-    read.map(|bytes| Ok(decode(&bytes)?.shipment)).transpose()
+    let claim = |bytes: Vec<u8>| decode(&bytes).map(|claim| (claim.shipment, claim.selection));
+    read.map(claim).transpose()
 }
 
 /// Opens DIR itself; it is made, with its parents, if it is missing.
@@ -86,14 +91,14 @@ fn make_dir(dir: &Path) -> io::Result<()> {
 pub(super) fn claim(
     root: &Dir,
     dir: &Path,
-    shipment: &str,
+    (shipment, selection): (&str, Option<&str>),
 ) -> Result<(Dir, Opened), DestinationError> {
     let look = |source| DestinationError::io("look at", dir.as_os_str().as_bytes())(source);
     let not_empty = || DestinationError::NotEmpty { path: dir.as_os_str().as_bytes().to_vec() };
     match open_folder_at(root, WORK.as_bytes()) {
         Ok(work) => {
             if let Some(bytes) = read_file(&work, CLAIM).map_err(look)? {
-                check(&bytes, dir, shipment)?;
+                check(&bytes, dir, shipment, selection)?;
                 return Ok((work, Opened::Resumed));
             }
             // The run that wanted to claim it may have been cut short.
@@ -105,7 +110,7 @@ pub(super) fn claim(
                 let Some(bytes) = read_file(&work, CLAIM).map_err(look)? else {
                     return Err(not_empty());
                 };
-                check(&bytes, dir, shipment)?;
+                check(&bytes, dir, shipment, selection)?;
                 return Ok((work, Opened::Resumed));
             }
         }
@@ -117,7 +122,13 @@ pub(super) fn claim(
             }
         }
     }
-    let work = make_claim(root, shipment).map_err(DestinationError::io("make", WORK.as_bytes()))?;
+    let claim = Claim {
+        what: WHAT.into(),
+        format: FORMAT,
+        shipment: shipment.into(),
+        selection: selection.map(Into::into),
+    };
+    let work = make_claim(root, &claim).map_err(DestinationError::io("make", WORK.as_bytes()))?;
     Ok((work, Opened::Fresh))
 }
 
@@ -145,11 +156,10 @@ fn holds_only(folder: &Dir, allowed: impl Fn(&[u8]) -> bool) -> io::Result<bool>
     Ok(true)
 }
 
-fn make_claim(root: &Dir, shipment: &str) -> io::Result<Dir> {
+fn make_claim(root: &Dir, claim: &Claim) -> io::Result<Dir> {
     make_folder_at(root, WORK.as_bytes())?;
     let work = open_folder_at(root, WORK.as_bytes())?;
-    let claim = Claim { what: WHAT.into(), format: FORMAT, shipment: shipment.into() };
-    replace_file(&work, CLAIM, &serde_json::to_vec_pretty(&claim)?)?;
+    replace_file(&work, CLAIM, &serde_json::to_vec_pretty(claim)?)?;
     rustix::fs::fsync(root)?;
     Ok(work)
 }
@@ -163,13 +173,24 @@ fn decode(bytes: &[u8]) -> Result<Claim, DestinationError> {
     Ok(claim)
 }
 
-fn check(bytes: &[u8], dir: &Path, shipment: &str) -> Result<(), DestinationError> {
+fn check(
+    bytes: &[u8],
+    dir: &Path,
+    shipment: &str,
+    selection: Option<&str>,
+) -> Result<(), DestinationError> {
     let claim = decode(bytes)?;
     if claim.shipment != shipment {
         return Err(DestinationError::OtherShipment {
             path: dir.as_os_str().as_bytes().to_vec(),
             found: claim.shipment,
             wanted: shipment.into(),
+        });
+    }
+    if claim.selection.as_deref() != selection {
+        return Err(DestinationError::OtherSelection {
+            path: dir.as_os_str().as_bytes().to_vec(),
+            found: claim.selection,
         });
     }
     Ok(())

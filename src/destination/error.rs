@@ -77,6 +77,18 @@ pub enum DestinationError {
         /// the one asked for
         wanted: String,
     },
+    /// DIR holds the unfinished restore of something else of the same shipment.
+    #[error(
+        "{} holds the unfinished restore of {}",
+        shown_path(.path),
+        .found.as_deref().unwrap_or("everything"),
+    )]
+    OtherSelection {
+        /// DIR
+        path: Vec<u8>,
+        /// the options that say what of the shipment; none: everything
+        found: Option<String>,
+    },
     /// The file that says which restore was begun cannot be understood.
     #[error("{} does not say which restore was begun here", shown_path(.path))]
     Claim {

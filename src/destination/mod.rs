@@ -93,10 +93,19 @@ impl Destination {
     /// Opens `dir` for a restore of `shipment`. A missing or empty folder is claimed for it; one
     /// that is claimed for it already is resumed; any other is refused.
     pub fn open(dir: &Path, shipment: &str) -> Result<(Self, Opened), DestinationError> {
+        Self::open_for(dir, shipment, None)
+    }
+
+    /// The same for what `selection` says of the shipment: only a restore of the same goes on.
+    pub fn open_for(
+        dir: &Path,
+        shipment: &str,
+        selection: Option<&str>,
+    ) -> Result<(Self, Opened), DestinationError> {
         let shown = dir.as_os_str().as_bytes();
         let absolute = std::path::absolute(dir).map_err(DestinationError::io("find", shown))?;
         let root = claim::open_dir(dir)?;
-        let (work, opened) = claim::claim(&root, dir, shipment)?;
+        let (work, opened) = claim::claim(&root, dir, (shipment, selection))?;
         let failed = |error| DestinationError::io("open", &work_path(PARTS))(error);
         let open_work = |folder: &Dir, name: &str| {
             make_folder_at(folder, name.as_bytes())?;

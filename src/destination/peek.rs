@@ -20,6 +20,7 @@ use super::{WORK, work_path};
 pub struct Peek {
     work: Dir,
     shipment: String,
+    selection: Option<String>,
 }
 
 impl Peek {
@@ -34,13 +35,18 @@ impl Peek {
             }
             Err(error) => return Err(DestinationError::io("look at", path)(error)),
         };
-        let shipment = claimed(&work)?;
-        Ok(shipment.map(|shipment| Self { work, shipment }))
+        let claim = claimed(&work)?;
+        Ok(claim.map(|(shipment, selection)| Self { work, shipment, selection }))
     }
 
     /// The shipment that is restored.
     pub fn shipment(&self) -> &str {
         &self.shipment
+    }
+
+    /// The options that say what of it; none: everything.
+    pub fn selection(&self) -> Option<&str> {
+        self.selection.as_deref()
     }
 
     /// Names and bytes of the states that begin so, sorted.

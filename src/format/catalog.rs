@@ -7,6 +7,7 @@
 use super::FormatError;
 use super::ids::RunId;
 use super::wire::{Fields, Put};
+use std::ops::Range;
 
 /// The part number that means: the index.
 pub const INDEX_PART: u32 = u32::MAX;
@@ -114,11 +115,127 @@ impl Index {
         Ok(index)
     }
 
-    /// The frames in which an entry with this sort key can be: those that begin with it, and the
-    /// one before them.
-    pub fn frames_of(&self, sort_key: &[u8]) -> &[FrameRow] {
-        let from = self.frames.partition_point(|row| row.first.as_slice() < sort_key);
-        let to = self.frames.partition_point(|row| row.first.as_slice() <= sort_key);
-        &self.frames[from.saturating_sub(1)..to]
+    /// The frames that can hold an entry whose sort key is in the span, by number. All of them where
+    /// the keys are not known.
+    pub fn frames_within(&self, span: &KeySpan) -> Range<usize> {
+        let known = self.frames.last().is_some_and(|row| !row.first.is_empty());
+        if !known {
+            return 0..self.frames.len();
+        }
+        // An entry may lie in the frame before the first that begins with its key or behind it.
+        let from = self.frames.partition_point(|row| row.first < span.from);
+        let ends = |to: &Vec<u8>| self.frames.partition_point(|row| row.first < *to);
+        let to = span.to.as_ref().map_or(self.frames.len(), ends);
+        from.saturating_sub(1)..to
+    }
+}
+
+/// A stretch of sort keys.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeySpan {
+    /// the first key
+    pub from: Vec<u8>,
+    /// the key behind the last; none: there is none behind it
+    pub to: Option<Vec<u8>>,
+}
+
+impl KeySpan {
+    /// All keys.
+    pub fn all() -> Self {
+        Self { from: Vec::new(), to: None }
+    }
+
+    /// The keys that begin so.
+    pub fn prefix(from: Vec<u8>) -> Self {
+        let last = from.iter().rposition(|byte| *byte < u8::MAX);
+        let to = last.map(|last| [&from[..last], &[from[last] + 1]].concat());
+        Self { from, to }
+    }
+
+    /// A folder and what lies in it.
+    pub fn within(folder: &[u8]) -> Self {
+        Self::prefix([folder, b"/"].concat())
+    }
+
+    /// What is no folder under a path, and the folder there with what lies in it. Between the two
+    /// lie other paths: `a-b` between `a` and `a/b`.
+    pub fn path(path: &[u8]) -> [Self; 2] {
+        let alone = Self { from: path.to_vec(), to: Some([path, &[0]].concat()) };
+        [alone, Self::within(path)]
+    }
+
+    /// Is the key in it?
+    pub fn holds(&self, key: &[u8]) -> bool {
+        *self.from <= *key && self.to.as_ref().is_none_or(|to| *key < **to)
+    }
+
+    /// The same keys in spans that ascend and lie apart.
+    pub fn joined(mut spans: Vec<Self>) -> Vec<Self> {
+        spans.sort();
+        let mut joined: Vec<Self> = Vec::new();
+        for span in spans {
+            match joined.last_mut() {
+                Some(last) if last.to.as_ref().is_none_or(|to| span.from <= *to) => {
+                    last.to = last.to.take().zip(span.to).map(|(a, b)| a.max(b));
+                }
+                _ => joined.push(span),
+            }
+        }
+        joined
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn index(firsts: &[&str]) -> Index {
+        let row = |first: &&str| FrameRow {
+            first: first.as_bytes().to_vec(),
+            run: RunId(1),
+            part: 0,
+            offset: 0,
+            stored: 1,
+            plain: 1,
+        };
+        Index { frames: firsts.iter().map(row).collect(), ..Index::default() }
+    }
+
+    #[rstest]
+    #[case::in_a_frame("b", 0..1)]
+    #[case::begins_a_frame("c", 0..4)]
+    #[case::behind_it("c0", 3..4)]
+    #[case::in_the_last("z", 4..5)]
+    #[case::before_all("", 0..1)]
+    fn a_key_is_found_in_few_frames(#[case] key: &str, #[case] frames: Range<usize>) {
+        let [alone, _] = KeySpan::path(key.as_bytes());
+        assert_eq!(index(&["", "c", "c", "c", "d/"]).frames_within(&alone), frames);
+    }
+
+    #[test]
+    fn a_folder_is_found_with_what_lies_in_it_and_nothing_beside() {
+        let index = index(&["", "a", "a-b", "a/", "a/m", "a/x", "a0", "b"]);
+        assert_eq!(index.frames_within(&KeySpan::within(b"a")), 2..6);
+        assert_eq!(index.frames_within(&KeySpan::path(b"a")[0]), 0..2);
+        assert_eq!(index.frames_within(&KeySpan::all()), 0..8);
+    }
+
+    #[test]
+    fn without_keys_every_frame_can_hold_it() {
+        let index = index(&["", "", ""]);
+        assert_eq!(index.frames_within(&KeySpan::within(b"a")), 0..3);
+        assert_eq!(super::Index::default().frames_within(&KeySpan::all()), 0..0);
+    }
+
+    #[test]
+    fn spans_are_joined_where_they_touch() {
+        let span = |from: &str, to: &str| KeySpan { from: from.into(), to: Some(to.into()) };
+        let all = KeySpan { from: b"x".to_vec(), to: None };
+        let spans =
+            vec![span("c", "d"), all.clone(), span("a", "b"), span("b", "c"), span("y", "z")];
+        assert_eq!(KeySpan::joined(spans), [span("a", "d"), all]);
+        assert_eq!(KeySpan::prefix(vec![b'a', 255]).to, Some(b"b".to_vec()));
+        assert_eq!(KeySpan::prefix(vec![255]).to, None);
     }
 }

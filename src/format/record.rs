@@ -352,6 +352,34 @@ pub fn decode_file(bytes: &[u8]) -> Result<RecordFileHeader, FormatError> {
 
 const RECORDS_AT: usize = 84;
 
+/// The number of the first stripe across in a record file, read as far as that and no further; if
+/// there is none, that of the first along. Nothing of it is checked: it says where to look. `read`
+/// fills a buffer from an offset, or says no.
+pub fn first_number(mut read: impl FnMut(u64, &mut [u8]) -> bool) -> Option<StripeNumber> {
+    let mut head = [0; RECORDS_AT];
+    if !read(0, &mut head) || !head.starts_with(MAGIC) {
+        return None;
+    }
+    let mut fields = Fields::new("record file", &head[36..40]);
+    let (mut offset, mut along) = (RECORDS_AT as u64, None);
+    for _ in 0..fields.u32().ok()? {
+        let mut bytes = [0; 44];
+        if !read(offset, &mut bytes) {
+            return along;
+        }
+        let mut fields = Fields::new("stripe record", &bytes);
+        let (len, kind) = (fields.u32().ok()?, fields.u8().ok()?);
+        fields.take(35).ok()?;
+        let number = StripeNumber(fields.u32().ok()?);
+        if kind == StripeKind::Across as u8 {
+            return Some(number);
+        }
+        along.get_or_insert(number);
+        offset += u64::from(len);
+    }
+    along
+}
+
 /// Reads the records of a file that [`decode_file`] accepted, and checks that they belong to it.
 pub fn records<'a>(
     header: &RecordFileHeader,

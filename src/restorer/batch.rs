@@ -5,7 +5,7 @@ use super::items::Items;
 use crate::format::ids::StripeId;
 use crate::format::list::{End, Entry, Extent, Item, Kind, Place, State};
 use crate::format::record::StripeRecord;
-use crate::format::shard::TRAILER_BYTES;
+use crate::format::shard::{Blocks, TRAILER_BYTES};
 use crate::sets::Book;
 use crate::sets::book::BookReader;
 use crate::sets::stripe::Request;
@@ -58,6 +58,8 @@ pub struct Batch {
     plain: u64,
     /// a file that is void was ended: it may be packed again under the same name
     ends_void: bool,
+    /// the next item needs blocks that lie apart from these
+    ends: bool,
 }
 
 impl Batch {
@@ -73,7 +75,19 @@ impl Batch {
 
     fn is_full(&self, bytes: u64) -> bool {
         let full = self.stored >= bytes || self.plain >= PLAIN_TIMES * bytes;
-        full || self.steps.len() >= BATCH_STEPS || self.ends_void
+        full || self.steps.len() >= BATCH_STEPS || self.ends_void || self.ends
+    }
+
+    /// Do the blocks that an extent needs lie apart from those of the same shard that are wanted
+    /// already? What lies between would be read in vain.
+    fn lies_apart(&self, extent: &Extent) -> bool {
+        let Some(request) = self.needs.get(&extent.place.stripe) else { return false };
+        let runs = runs(&extent.place, &request.record).unwrap_or_default();
+        runs.iter().any(|(index, bytes)| {
+            let range = in_blocks(request.record.blocks, bytes);
+            let known = request.shards.get(index);
+            known.is_some_and(|known| range.end < known.start || known.end < range.start)
+        })
     }
 
     /// Notes the blocks that the chunk of the next step's extent lies in.
@@ -99,11 +113,16 @@ impl Batch {
         let shards = &mut self.needs.entry(place.stripe).or_insert(request).shards;
         for (index, bytes) in runs {
             let blocks = record.blocks;
-            let range = blocks.block_of(bytes.start)..blocks.block_of(bytes.end - 1) + 1;
+            let range = in_blocks(blocks, &bytes);
             let known = shards.entry(index).or_insert(range.clone());
             *known = known.start.min(range.start)..known.end.max(range.end);
         }
     }
+}
+
+/// The blocks in which payload bytes lie.
+fn in_blocks(blocks: Blocks, bytes: &Range<usize>) -> Range<usize> {
+    blocks.block_of(bytes.start)..blocks.block_of(bytes.end - 1) + 1
 }
 
 /// The runs of payload bytes in which a chunk lies, shard by shard; none if the place is outside
@@ -140,13 +159,17 @@ pub struct Batcher<'a> {
     open: Option<Vec<u8>>,
     /// the open file is there already
     skipping: bool,
+    /// a batch ends where blocks lie apart: only what is wanted may be read
+    sparing: bool,
 }
 
 impl<'a> Batcher<'a> {
-    /// Looks up stripes in `book`; a batch needs so many bytes.
-    pub fn new(book: &'a Book, bytes: u64) -> Self {
-        let reader = book.reader();
-        Self { reader, bytes, rest: Vec::new().into_iter(), open: None, skipping: false }
+    /// Looks up stripes in `book`; a batch needs so many bytes. If it is `sparing`, blocks that nothing
+    /// needs are never asked for; else they are where they lie between others, since drives like long
+    /// reads.
+    pub fn new(book: &'a Book, bytes: u64, sparing: bool) -> Self {
+        let (reader, rest) = (book.reader(), Vec::new().into_iter());
+        Self { reader, bytes, rest, open: None, skipping: false, sparing }
     }
 
     /// The next batch; none at the end. Entries for which `skip` holds are left out.
@@ -195,6 +218,10 @@ impl<'a> Batcher<'a> {
                         if self.skipping {
                             return;
                         }
+                        if let Some(extent) = extent.filter(|e| self.must_wait(e, batch)) {
+                            let entry = Item::Entry { entry, continued: false };
+                            return self.put_back([entry, Item::Extent(extent)]);
+                        }
                         if let Some(extent) = &extent {
                             batch.need(extent, &mut self.reader);
                         }
@@ -212,6 +239,9 @@ impl<'a> Batcher<'a> {
                 }
             }
             Item::Extent(_) | Item::End(_) if self.skipping => {}
+            Item::Extent(extent) if self.must_wait(&extent, batch) => {
+                self.put_back([Item::Extent(extent)]);
+            }
             Item::Extent(extent) => {
                 batch.need(&extent, &mut self.reader);
                 batch.steps.push(Step::Extent(extent));
@@ -234,11 +264,21 @@ impl<'a> Batcher<'a> {
             Item::Extent(extent) => Some(extent),
             // Not ours to judge here: a whole file without its extent has lost its bytes.
             other => {
-                let mut rest = vec![other];
-                rest.extend(self.rest.by_ref());
-                self.rest = rest.into_iter();
+                self.put_back([other]);
                 None
             }
         }
+    }
+
+    /// Is the extent for the next batch? Then this one ends.
+    fn must_wait(&self, extent: &Extent, batch: &mut Batch) -> bool {
+        batch.ends = self.sparing && batch.lies_apart(extent);
+        batch.ends
+    }
+
+    fn put_back(&mut self, items: impl IntoIterator<Item = Item>) {
+        let mut rest: Vec<Item> = items.into_iter().collect();
+        rest.extend(self.rest.by_ref());
+        self.rest = rest.into_iter();
     }
 }

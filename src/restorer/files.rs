@@ -30,7 +30,7 @@ const MIXTURE: &str = "it changed while it was packed; its bytes are a mixture";
 pub struct Files<'a> {
     open: &'a OpenSet<'a>,
     output: Output<'a>,
-    options: RestoreOptions,
+    options: RestoreOptions<'a>,
     restored: &'a mut Restored,
     monitor: &'a dyn Monitor,
     file: Option<OpenFile>,
@@ -53,7 +53,7 @@ impl<'a> Files<'a> {
     pub fn new(
         open: &'a OpenSet<'a>,
         output: Output<'a>,
-        options: RestoreOptions,
+        options: RestoreOptions<'a>,
         restored: &'a mut Restored,
         monitor: &'a dyn Monitor,
     ) -> Result<Self, RestoreError> {

@@ -3,10 +3,12 @@
 
 use super::files::report_metadata;
 use super::items::Items;
+use super::lift::Lifted;
+use super::selected::is_below;
 use super::{RestoreError, RestoreOptions, Restored};
 use crate::destination::{Destination, DestinationError};
 use crate::format::ids::SetNumber;
-use crate::format::list::{self, Entry, Item, Kind};
+use crate::format::list::{self, Entry, Item, Kind, shown_path};
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::sets::open::chain;
 
@@ -17,11 +19,13 @@ pub fn finish(
     set: SetNumber,
     destination: &Destination,
     options: RestoreOptions,
+    lifted: &Lifted,
     restored: &mut Restored,
     monitor: &dyn Monitor,
 ) -> Result<(), RestoreError> {
     monitor.phase(Phase::Finish, 0);
-    let mut links = Finisher { destination, options, restored, monitor, waiting: Vec::new() };
+    let waiting = Vec::new();
+    let mut links = Finisher { destination, options, lifted, restored, monitor, waiting };
     let mut folders: Vec<Entry> = Vec::new();
     while let Some(list) = items.next_list() {
         for item in list {
@@ -81,13 +85,10 @@ pub fn waiting_links(
     Ok(waiting)
 }
 
-fn is_below(path: &[u8], folder: &[u8]) -> bool {
-    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.first() == Some(&b'/'))
-}
-
 struct Finisher<'a> {
     destination: &'a Destination,
-    options: RestoreOptions,
+    options: RestoreOptions<'a>,
+    lifted: &'a Lifted,
     restored: &'a mut Restored,
     monitor: &'a dyn Monitor,
     /// links to files of other sets
@@ -96,6 +97,28 @@ struct Finisher<'a> {
 
 impl Finisher<'_> {
     fn link(&mut self, entry: &Entry) -> Result<(), RestoreError> {
+        let Some(name) = self.lifted.name_of(&entry.target) else { return self.link_to(entry) };
+        let there = matches!(self.destination.exists(name), Ok(Some(_)));
+        match name == entry.path {
+            // It is the file itself, and counted.
+            true if there => Ok(()),
+            _ if !there && self.lifted.is_elsewhere(&entry.target) => {
+                self.restored.lost += 1;
+                let first = shown_path(&entry.target);
+                let detail = format!(
+                    "its bytes lie in another set under its first name, {first}, which was left \
+                     out: select that too"
+                );
+                self.monitor.problem(Problem::new(ProblemKind::Lost, entry.shown(), detail));
+                Ok(())
+            }
+            // What it lacks was said when it was restored.
+            true => Ok(()),
+            false => self.link_to(&Entry { target: name.to_vec(), ..entry.clone() }),
+        }
+    }
+
+    fn link_to(&mut self, entry: &Entry) -> Result<(), RestoreError> {
         match self.destination.make_hard_link(entry, self.options.resumed) {
             Ok(()) => self.restored.entries += 1,
             Err(e) if e.is_full() => return Err(e.into()),

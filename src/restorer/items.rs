@@ -3,8 +3,10 @@
 
 use super::OpenSet;
 use crate::catalog::CatalogReader;
+use crate::catalog::reader::CatalogError;
+use crate::format::catalog::KeySpan;
 use crate::format::ids::{Slot, StripeId};
-use crate::format::list::{self, Item};
+use crate::format::list::{self, Entry, Item, Kind};
 use crate::format::record::StripeRecord;
 use crate::format::set::SetText;
 use crate::format::shard::{Blocks, TRAILER_BYTES, Trailer};
@@ -16,18 +18,25 @@ use crate::sets::open::chain;
 use crate::sets::stripe::{Request, Stripe};
 use crate::stages::seal::Cipher;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Gives lists of items, in order.
 pub trait Items {
     /// The next list; none at the end.
     fn next_list(&mut self) -> Option<Vec<Item>>;
+
+    /// The entries of these folders, wherever the walk is, as far as there is a way to them.
+    fn folders(&mut self, _paths: &[Vec<u8>]) -> Vec<Entry> {
+        Vec::new()
+    }
 }
 
 /// Items from the catalog.
 pub struct CatalogItems<'a> {
     reader: CatalogReader<'a>,
-    frame: usize,
+    /// frames that are still to come
+    frames: VecDeque<Range<usize>>,
     damaged: bool,
     monitor: &'a dyn Monitor,
 }
@@ -40,18 +49,63 @@ impl<'a> CatalogItems<'a> {
         let reader = match text.as_ref().and_then(SetText::index) {
             Some(index) => CatalogReader::open(open.set, open.keys, index.run),
             None => {
-                let parts = open.book.parts().map(|(run, part)| (run, part.number));
+                let parts = open.book.whole().parts().map(|(run, part)| (run, part.number));
                 CatalogReader::without_index(open.set, open.keys, parts)
             }
         };
         match reader {
-            Ok(reader) => Some(Self { reader, frame: 0, damaged: false, monitor }),
+            Ok(reader) => {
+                let frames = std::iter::once(0..reader.index().frames.len()).collect();
+                Some(Self { reader, frames, damaged: false, monitor })
+            }
             Err(e) => {
                 let subject = format!("set {}", open.set.name());
                 monitor.problem(Problem::new(ProblemKind::Damage, subject, chain(&e)));
                 None
             }
         }
+    }
+
+    /// From the beginning, only the frames that can hold entries of these spans, which ascend.
+    pub fn seek(&mut self, spans: &[KeySpan]) {
+        self.frames.clear();
+        for span in spans {
+            let mut frames = self.reader.index().frames_within(span);
+            frames.start = frames.start.max(self.frames.back().map_or(0, |last| last.end));
+            if !frames.is_empty() {
+                self.frames.push_back(frames);
+            }
+        }
+    }
+
+    /// Entries in the set, if an index says how many.
+    pub fn entries(&self) -> Option<u64> {
+        let index = self.reader.index();
+        (index.entries > 0).then_some(index.entries)
+    }
+
+    /// The sort keys of the first entry that is no folder, and of the last entry.
+    pub fn reach(&mut self) -> Option<(Vec<u8>, Vec<u8>)> {
+        let frames = self.reader.index().frames.len();
+        let last = self.entries_of(frames.checked_sub(1)?)?.pop()?;
+        let is_file = |entry: &Entry| entry.kind != Kind::Folder;
+        for number in 0..frames {
+            let first = self.entries_of(number)?.into_iter().find(is_file);
+            if let Some(first) = first {
+                return Some((first.sort_key(), last.sort_key()));
+            }
+        }
+        None
+    }
+
+    fn entries_of(&mut self, frame: usize) -> Option<Vec<Entry>> {
+        let row = self.reader.index().frames.get(frame)?.clone();
+        let items = self.reader.frame(&row).ok()?.into_iter();
+        let entry = |item| match item {
+            Item::Entry { entry, .. } => Some(entry),
+            _ => None,
+        };
+        Some(items.filter_map(entry).collect())
     }
 
     /// Sum of the sizes of all files.
@@ -63,21 +117,37 @@ impl<'a> CatalogItems<'a> {
     pub fn is_damaged(&self) -> bool {
         self.damaged
     }
+
+    fn note_damage(&mut self, error: &CatalogError) {
+        if !std::mem::replace(&mut self.damaged, true) {
+            let problem = Problem::new(ProblemKind::Damage, "catalog", chain(error));
+            self.monitor.problem(problem);
+        }
+    }
 }
 
 impl Items for CatalogItems<'_> {
     fn next_list(&mut self) -> Option<Vec<Item>> {
         loop {
-            let row = self.reader.index().frames.get(self.frame)?.clone();
-            self.frame += 1;
+            let frames = self.frames.front_mut()?;
+            let Some(number) = frames.next() else {
+                self.frames.pop_front();
+                continue;
+            };
+            let row = self.reader.index().frames[number].clone();
             match self.reader.frame(&row) {
                 Ok(items) => return Some(items),
-                Err(e) => {
-                    if !std::mem::replace(&mut self.damaged, true) {
-                        let problem = Problem::new(ProblemKind::Damage, "catalog", chain(&e));
-                        self.monitor.problem(problem);
-                    }
-                }
+                Err(e) => self.note_damage(&e),
+            }
+        }
+    }
+
+    fn folders(&mut self, paths: &[Vec<u8>]) -> Vec<Entry> {
+        match self.reader.folders(paths) {
+            Ok(found) => found,
+            Err(e) => {
+                self.note_damage(&e);
+                Vec::new()
             }
         }
     }
@@ -98,8 +168,9 @@ fn silent(_: Slot, _: u64) {}
 impl<'a> ListItems<'a> {
     /// From the stripes in the book's order.
     pub fn new(open: &'a OpenSet<'a>, monitor: &'a dyn Monitor) -> Self {
-        let stripes = open.book.stripes().iter().copied().collect();
-        let reader = open.book.reader();
+        let book = open.book.whole();
+        let stripes = book.stripes().iter().copied().collect();
+        let reader = book.reader();
         Self { open, stripes, reader, lists: VecDeque::new(), lost: 0, monitor }
     }
 

@@ -12,7 +12,8 @@
 //! [`decode`] checks, rebuilds and opens; [`write`] verifies and writes in parallel; [`files`]
 //! follows large files to their roots, in order; [`crossing`] those that run on into other sets;
 //! [`finish`] makes hard links and sets the folders' metadata. [`check`] goes the same way with an
-//! [`output`] that forgets everything. [`pieces`] and [`stage`] keep what one run with few drives leaves
+//! [`output`] that forgets everything. With `--include` or `--exclude` [`selected`] lets pass what is
+//! asked for, and [`lift`] restores a file of which only a further name is. [`pieces`] and [`stage`] keep what one run with few drives leaves
 //! to the next.
 
 pub mod batch;
@@ -22,18 +23,22 @@ pub mod decode;
 pub mod files;
 pub mod finish;
 pub mod items;
+mod lift;
 mod open_file;
 pub mod output;
 mod pieces;
+pub mod selected;
 pub mod stage;
 pub mod write;
 
 use crate::destination::{Destination, DestinationError};
 use crate::drives::buffer::Pool;
+use crate::format::catalog::KeySpan;
 use crate::format::ids::{RunId, Slot, StripeId};
 use crate::keys::RunKey;
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Recording};
+use crate::patterns::Selection;
 use crate::sets::ahead::{Ahead, Reading};
 use crate::sets::fetch::Fetcher;
 use crate::sets::{Book, FoundSet};
@@ -41,7 +46,9 @@ use batch::{Batch, Batcher};
 use crossbeam_channel::bounded;
 use decode::Opened;
 use files::Files;
+use lift::Lifted;
 use output::Output;
+use selected::Selected;
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
@@ -58,7 +65,11 @@ pub struct OpenSet<'a> {
 /// How to restore.
 #[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct RestoreOptions {
+pub struct RestoreOptions<'a> {
+    /// what to restore; none: everything
+    pub selection: Option<&'a Selection>,
+    /// bytes of the files that are selected
+    pub selected_bytes: u64,
     /// drives that are not here never come: what they hold is lost
     pub give_up: bool,
     /// leave incomplete files as NAME.incomplete
@@ -136,7 +147,7 @@ impl Restored {
     }
 }
 
-/// Restores all entries of a set.
+/// Restores all entries of a set, or those that are selected.
 pub fn restore(
     open: &OpenSet,
     destination: &Destination,
@@ -145,20 +156,24 @@ pub fn restore(
 ) -> Result<Restored, RestoreError> {
     let end_unknown = note_end(open, monitor);
     let mut restored = Restored { end_unknown, ..Restored::default() };
-    let mut options = options;
-    let output = Output::Folder(destination);
-    if let Some(mut from_catalog) = items::CatalogItems::open(open, monitor) {
-        monitor.retotal(from_catalog.file_bytes());
-        let lacking = pass(open, &mut from_catalog, output, options, &mut restored, monitor)?;
+    let (mut options, selection) = (options, options.selection);
+    let everything = [KeySpan::all()];
+    let spans = selection.map_or(&everything[..], Selection::spans);
+    let from_catalog = |spans: &[KeySpan]| {
+        let mut items = items::CatalogItems::open(open, monitor)?;
+        items.seek(spans);
+        Some(items)
+    };
+    if let Some(items) = from_catalog(spans) {
+        monitor.retotal(selection.map_or(items.file_bytes(), |_| options.selected_bytes));
+        let walk = Walk { open, destination, options, monitor };
+        let (mut items, lifted) = walk.restore(items, &from_catalog, &mut restored)?;
         if restored.stopped {
             return Ok(restored);
         }
-        if !from_catalog.is_damaged() {
-            stage::keep(open.set, open.book, &lacking, monitor);
-            let mut again = items::CatalogItems::open(open, monitor);
-            if let Some(again) = &mut again {
-                finish::finish(again, open.set.set, destination, options, &mut restored, monitor)?;
-            }
+        if !items.is_damaged() {
+            items.seek(spans);
+            walk.finish(items, &lifted, &mut restored)?;
             return Ok(restored);
         }
         // What was restored so far stays; the lists say the same and more.
@@ -167,18 +182,69 @@ pub fn restore(
     }
     restored.from_lists = true;
     monitor.note("the catalog is not readable; going by the lists in the shards");
-    let mut from_lists = items::ListItems::new(open, monitor);
-    let lacking = pass(open, &mut from_lists, output, options, &mut restored, monitor)?;
+    let lists = |_: &[KeySpan]| Some(items::ListItems::new(open, monitor));
+    let walk = Walk { open, destination, options, monitor };
+    let from_lists = items::ListItems::new(open, monitor);
+    let (from_lists, lifted) = walk.restore(from_lists, &lists, &mut restored)?;
     if restored.stopped {
         return Ok(restored);
     }
-    stage::keep(open.set, open.book, &lacking, monitor);
     if from_lists.lost_lists() > 0 {
         restored.lost += from_lists.lost_lists();
     }
-    let mut again = items::ListItems::new(open, monitor);
-    finish::finish(&mut again, open.set.set, destination, options, &mut restored, monitor)?;
+    walk.finish(items::ListItems::new(open, monitor), &lifted, &mut restored)?;
     Ok(restored)
+}
+
+/// What walks over the items of a set have in common.
+struct Walk<'a> {
+    open: &'a OpenSet<'a>,
+    destination: &'a Destination,
+    options: RestoreOptions<'a>,
+    monitor: &'a dyn Monitor,
+}
+
+impl Walk<'_> {
+    /// Restores what has bytes; `again` gives the items in some spans anew. Gives the items back,
+    /// and what was restored under another name than its first.
+    fn restore<I: items::Items + Send>(
+        &self,
+        items: I,
+        again: &dyn Fn(&[KeySpan]) -> Option<I>,
+        restored: &mut Restored,
+    ) -> Result<(I, Lifted), RestoreError> {
+        let Self { open, destination, options, monitor } = *self;
+        let output = Output::Folder(destination);
+        let mut items = Selected::new(items, options.selection);
+        let mut lacking = pass(open, &mut items, output, options, restored, monitor)?;
+        let names = items.take_lifts();
+        let mut lifted = Lifted::default();
+        if !names.is_empty()
+            && !restored.stopped
+            && let Some(again) = again(&lift::spans(&names))
+        {
+            let (more, found) = lift::lift(self, again, names, restored)?;
+            lacking.extend(more);
+            lifted = found;
+        }
+        if !restored.stopped {
+            stage::keep(open.set, open.book, &lacking, monitor);
+        }
+        Ok((items.items, lifted))
+    }
+
+    /// Does what only the end can do.
+    fn finish(
+        &self,
+        items: impl items::Items,
+        lifted: &Lifted,
+        restored: &mut Restored,
+    ) -> Result<(), RestoreError> {
+        let mut items = Selected::new(items, self.options.selection);
+        let set = self.open.set.set;
+        let (to, options) = (self.destination, self.options);
+        finish::finish(&mut items, set, to, options, lifted, restored, self.monitor)
+    }
 }
 
 /// Says so, and gives true, if nothing tells whether more of the dataset was to follow.
@@ -250,7 +316,8 @@ fn pass(
         let (to_write, opened) = bounded::<(Batch, Opened)>(0);
         let skip = files.skipper();
         let reading = scope.spawn(move || {
-            let mut batcher = Batcher::new(open.book, batch_bytes);
+            let sparing = options.selection.is_some();
+            let mut batcher = Batcher::new(open.book, batch_bytes, sparing);
             while !monitor.should_stop()
                 && let Some(batch) = batcher.next_batch(items, &skip)
             {

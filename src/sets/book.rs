@@ -4,6 +4,8 @@
 //! digest; with a key, its records' MACs must match too. Records form a chain by digests, which
 //! fixes their order and shows a gap.
 
+use super::glance::Glance;
+pub use super::glance::{BookReader, OwnedAuthentic};
 use super::open::{FoundSet, chain};
 use crate::drives::Drive;
 use crate::format::ids::{RunId, Slot, StripeId, record_path};
@@ -30,8 +32,8 @@ pub struct Trust<'a> {
 }
 
 /// One record file whose bytes are known to be sound.
-struct SoundFile {
-    header: RecordFileHeader,
+pub(super) struct SoundFile {
+    pub(super) header: RecordFileHeader,
     digest: Hash,
     /// where they were found, at least once
     copies: Vec<(Arc<dyn Drive>, String)>,
@@ -39,7 +41,7 @@ struct SoundFile {
 
 impl SoundFile {
     /// Reads the same bytes again, from the first copy that still has them.
-    fn read(&self) -> Result<Vec<u8>, String> {
+    pub(super) fn read(&self) -> Result<Vec<u8>, String> {
         let mut first = None;
         for (drive, path) in &self.copies {
             let problem = match drive.read(path, MAX_RECORD_FILE_BYTES) {
@@ -55,9 +57,9 @@ impl SoundFile {
 
 /// Where a stripe's record is.
 #[derive(Clone, Copy)]
-struct Spot {
-    file: usize,
-    position: u32,
+pub(super) struct Spot {
+    pub(super) file: usize,
+    pub(super) position: u32,
     /// its place among the stripes across; of one along, what was there before it
     order: u32,
 }
@@ -88,17 +90,43 @@ pub struct RunFacts {
 
 /// All records of a set.
 pub struct Book {
-    files: Vec<SoundFile>,
+    pub(super) files: Vec<SoundFile>,
     runs: Vec<RunFacts>,
-    stripes: HashMap<StripeId, Spot>,
+    pub(super) stripes: HashMap<StripeId, Spot>,
     order: Vec<StripeId>,
     /// stripes along, by slot, in order
     along: BTreeMap<Slot, Vec<AlongSpot>>,
     /// some records are missing or contradict each other
     pub gaps: bool,
+    /// nothing was read yet: see [`Book::glance`]
+    pub(super) glance: Option<Glance>,
 }
 
 impl Book {
+    /// A book that is not opened: its reader finds single records where they lie, and all else that
+    /// it is asked opens it, once, without a word about what is damaged in a copy.
+    pub fn glance(set: &FoundSet, authentic: OwnedAuthentic) -> Self {
+        let glance = Some(Glance::new(set, authentic));
+        Self { glance, ..Self::empty(false) }
+    }
+
+    fn empty(gaps: bool) -> Self {
+        Self {
+            files: Vec::new(),
+            runs: Vec::new(),
+            stripes: HashMap::new(),
+            order: Vec::new(),
+            along: BTreeMap::new(),
+            gaps,
+            glance: None,
+        }
+    }
+
+    /// The same book, opened.
+    pub fn whole(&self) -> &Self {
+        self.glance.as_ref().map_or(self, Glance::whole)
+    }
+
     /// Reads all record files of a set. What is damaged in a copy, missing or contradictory is
     /// reported as a problem; `authentic` (with a key) leaves out records that are not ours.
     pub fn open(set: &FoundSet, authentic: Option<Authentic>, monitor: &dyn Monitor) -> Self {
@@ -127,14 +155,7 @@ impl Book {
                 }
             }
         }
-        let mut book = Self {
-            files: Vec::new(),
-            runs: Vec::new(),
-            stripes: HashMap::new(),
-            order: Vec::new(),
-            along: BTreeMap::new(),
-            gaps,
-        };
+        let mut book = Self::empty(gaps);
         for run in in_chain_order(by_run) {
             book.add_run(run, set, monitor);
         }
@@ -222,47 +243,48 @@ impl Book {
 
     /// Is there a record of this stripe?
     pub fn has(&self, stripe: StripeId) -> bool {
-        self.stripes.contains_key(&stripe)
+        self.whole().stripes.contains_key(&stripe)
     }
 
     /// How many records there are, of both kinds.
     pub fn records(&self) -> usize {
-        self.stripes.len()
+        self.whole().stripes.len()
     }
 
     /// The stripe along a drive, if there is one, whose members the drive's shards of this stripe
     /// are.
     pub fn along(&self, stripe: StripeId, slot: Slot) -> Option<StripeId> {
-        let order = self.stripes.get(&stripe)?.order;
-        let of_slot = self.along.get(&slot)?;
+        let book = self.whole();
+        let order = book.stripes.get(&stripe)?.order;
+        let of_slot = book.along.get(&slot)?;
         let found = of_slot.get(of_slot.partition_point(|spot| spot.last < order))?;
         (found.first <= order).then_some(found.id)
     }
 
     /// The stripes across in order.
     pub fn stripes(&self) -> &[StripeId] {
-        &self.order
+        &self.whole().order
     }
 
     /// The runs in order.
     pub fn runs(&self) -> &[RunFacts] {
-        &self.runs
+        &self.whole().runs
     }
 
     /// The record files: header and BLAKE3 of the file.
     pub fn files(&self) -> impl Iterator<Item = (&RecordFileHeader, &Hash)> {
-        self.files.iter().map(|f| (&f.header, &f.digest))
+        self.whole().files.iter().map(|f| (&f.header, &f.digest))
     }
 
     /// The catalog parts that were committed with the records.
     pub fn parts(&self) -> impl Iterator<Item = (RunId, &PartRecord)> {
-        self.files.iter().filter_map(|f| f.header.part.as_ref().map(|p| (f.header.run, p)))
+        self.whole().files.iter().filter_map(|f| f.header.part.as_ref().map(|p| (f.header.run, p)))
     }
 
     /// Reads the records again, of both kinds, in order, one file in memory at a time. `each` ends the walk by
     /// returning false. A file of which no copy can be read any more is a problem.
     pub fn walk(&self, monitor: &dyn Monitor, mut each: impl FnMut(&StripeRecord) -> bool) {
-        for file in &self.files {
+        for file in &self.whole().files {
             let bytes = match file.read() {
                 Ok(bytes) => bytes,
                 Err(detail) => {
@@ -281,29 +303,7 @@ impl Book {
 
     /// A reader of single records that keeps the last file in memory.
     pub fn reader(&self) -> BookReader<'_> {
-        BookReader { book: self, file: usize::MAX, records: Vec::new() }
-    }
-}
-
-/// Finds records by stripe; stripes asked for in order cost one read a file.
-pub struct BookReader<'a> {
-    book: &'a Book,
-    file: usize,
-    records: Vec<Arc<StripeRecord>>,
-}
-
-impl BookReader<'_> {
-    /// The record of a stripe.
-    pub fn find(&mut self, stripe: StripeId) -> Option<Arc<StripeRecord>> {
-        let spot = *self.book.stripes.get(&stripe)?;
-        if spot.file != self.file {
-            let file = &self.book.files[spot.file];
-            let bytes = file.read().ok()?;
-            let records = record::records(&file.header, &bytes);
-            self.records = records.flatten().map(|r| Arc::new(r.record)).collect();
-            self.file = spot.file;
-        }
-        self.records.get(spot.position as usize).cloned()
+        BookReader::new(self)
     }
 }
 
@@ -317,7 +317,7 @@ struct RecordFacts {
     digest: Hash,
 }
 
-fn parse_name(name: &str) -> Option<(RunId, u32)> {
+pub(super) fn parse_name(name: &str) -> Option<(RunId, u32)> {
     let (run, number) = name.strip_suffix(".rec")?.split_once('-')?;
     if number.len() != 8 {
         return None;

@@ -14,6 +14,7 @@ pub mod damage;
 pub mod explain;
 pub mod fetch;
 pub mod find;
+mod glance;
 mod mend;
 pub mod open;
 mod pace;

@@ -148,6 +148,7 @@ pub fn demo(
         salvage: false,
         stage: None,
         memory: Memory::default(),
+        selection: None,
     };
     let restored = restore::restore(&left, &job, monitor)?;
 

@@ -1,6 +1,8 @@
-//! `ls`: the entries of a shipment, from any one drive of each set.
+//! `ls`: the entries of a shipment, from any one drive of each set; of its catalog only what can hold
+//! what is asked for.
 
 use super::open::{self, OpenError};
+use crate::format::catalog::KeySpan;
 use crate::format::list::{Entry, Item, State, checked_path};
 use crate::keys::recipients::Identities;
 use crate::monitor::Monitor;
@@ -45,7 +47,7 @@ pub fn ls(
     let sets = open::one_shipment(&options.paths, monitor)?;
     for set in &sets {
         let keys = open::keys(set, &options.identities, monitor)?;
-        let book = open::book(set, &keys, monitor);
+        let book = open::glance(set, &keys);
         let opened = OpenSet { set, book: &book, keys: &keys };
         let mut give = |entry: Option<Entry>| {
             if let Some(entry) = entry.filter(&wanted) {
@@ -68,6 +70,9 @@ pub fn ls(
             give(last);
         };
         if let Some(mut items) = CatalogItems::open(&opened, monitor) {
+            if let Some(folder) = folder {
+                items.seek(&KeySpan::path(folder));
+            }
             take(&mut items);
             outcome.complete &= !items.is_damaged();
         } else {

@@ -172,7 +172,9 @@ pub fn keys(
             let detail = "different keys of one run lie on the drives: one of them is not ours";
             monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
         }
-        let commitments = set.commitments(run);
+        // Only a choice needs the records.
+        let several = candidates.len() > 1;
+        let commitments = if several { set.commitments(run) } else { Vec::new() };
         let votes = |key: &RunKey| commitments.iter().filter(|c| **c == key.commitment()).count();
         if let Some(key) = candidates.into_iter().max_by_key(votes) {
             keys.insert(run, key);
@@ -185,13 +187,20 @@ pub fn keys(
     }
 }
 
+fn is_authentic(keys: &BTreeMap<RunId, RunKey>, record: &RecordIn) -> bool {
+    let (bytes, mac) = record.mac();
+    keys.get(&record.record.id.run).is_some_and(|key| {
+        key.commitment() == record.record.commitment && key.record_mac_is(bytes, mac)
+    })
+}
+
 /// The records of a set, each checked with its run's key.
 pub fn book(set: &FoundSet, keys: &BTreeMap<RunId, RunKey>, monitor: &dyn Monitor) -> Book {
-    let authentic = |record: &RecordIn| {
-        let (bytes, mac) = record.mac();
-        keys.get(&record.record.id.run).is_some_and(|key| {
-            key.commitment() == record.record.commitment && key.record_mac_is(bytes, mac)
-        })
-    };
-    Book::open(set, Some(&authentic), monitor)
+    Book::open(set, Some(&|record| is_authentic(keys, record)), monitor)
+}
+
+/// The same for whoever needs few of them: none is read before it is asked for.
+pub fn glance(set: &FoundSet, keys: &BTreeMap<RunId, RunKey>) -> Book {
+    let keys = keys.clone();
+    Book::glance(set, Box::new(move |record| is_authentic(&keys, record)))
 }

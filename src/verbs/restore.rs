@@ -1,15 +1,19 @@
-//! `restore`: from whatever drives are here to a folder.
+//! `restore`: from whatever drives are here to a folder, all of it or what was selected.
 
 use super::open::{self, OpenError};
 use super::restoring::Seen;
 use crate::destination::{Destination, DestinationError, Opened};
 use crate::drives::{Drive, DriveError, LocalDrive};
-use crate::format::ids::SetNumber;
+use crate::format::catalog::KeySpan;
+use crate::format::ids::{RunId, SetNumber};
 use crate::format::list::shown_path;
 use crate::format::set::SlotLine;
+use crate::keys::RunKey;
 use crate::keys::recipients::Identities;
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
+use crate::patterns::Selection;
+use crate::restorer::selected::{self, Survey};
 use crate::restorer::stage;
 use crate::restorer::{self, OpenSet, RestoreError, RestoreOptions, Restored};
 use crate::sets::{Book, FoundSet};
@@ -32,6 +36,8 @@ pub struct RestoreJob {
     pub stage: Option<PathBuf>,
     /// what it may take
     pub memory: Memory,
+    /// what to restore; none: everything
+    pub selection: Option<Selection>,
 }
 
 /// Why a restore could not be begun, or stopped.
@@ -40,6 +46,12 @@ pub enum RestoreJobError {
     /// No set, or no key.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// No set has anything that was selected.
+    #[error("nothing in this dataset is selected by {selection}")]
+    NothingSelected {
+        /// the options
+        selection: String,
+    },
     /// The folder for shards cannot be used.
     #[error("keep shards in {}", path.display())]
     Stage {
@@ -89,6 +101,10 @@ pub struct RestoreOutcome {
     pub attributes_left: u64,
     /// it went on with an earlier restore
     pub resumed: bool,
+    /// the options that said what to restore; none: everything
+    pub selection: Option<String>,
+    /// with them: the entries of the sets that are here, if their catalogs say how many
+    pub of_entries: Option<u64>,
 }
 
 /// What is kept of a set that is restored.
@@ -97,6 +113,13 @@ pub(super) struct Done {
     /// it is the shipment's last
     pub last: bool,
     pub entries: u64,
+    /// sets before it, and after it, can hold what was selected
+    #[serde(default = "both")]
+    pub others: (bool, bool),
+}
+
+fn both() -> (bool, bool) {
+    (true, true)
 }
 
 fn done_name(set: SetNumber) -> String {
@@ -122,13 +145,23 @@ pub(super) fn decode_done(states: Vec<(String, Vec<u8>)>) -> BTreeMap<u32, Done>
     states.into_iter().filter_map(one).collect()
 }
 
-/// The sets that are not restored yet. None after the last that is known, if that is not the
-/// shipment's last: then there are more.
-fn awaited(done: &BTreeMap<u32, Done>, here: &[SetNumber]) -> Vec<String> {
-    let known = done.keys().copied().chain(here.iter().map(|set| set.0)).max().unwrap_or(0);
-    let mut awaited: Vec<String> =
-        (1..=known).filter(|set| !done.contains_key(set)).map(|set| set.to_string()).collect();
-    if done.get(&known).is_some_and(|set| !set.last) {
+/// The sets that are not restored yet and may hold what is asked for. None after the last that is
+/// known, if that is not the shipment's last: then there are more.
+fn awaited(done: &BTreeMap<u32, Done>, here: &[Chosen]) -> Vec<String> {
+    let here = || here.iter().map(|chosen| (chosen.set.set.0, chosen.others));
+    let others: Vec<_> = done.iter().map(|(set, done)| (*set, done.others)).chain(here()).collect();
+    let matters = |number: u32| {
+        let ruled_out = |(set, (before, after)): &(u32, (bool, bool))| {
+            number < *set && !before || number > *set && !after
+        };
+        !others.iter().any(ruled_out)
+    };
+    let known = others.iter().map(|(set, _)| *set).max().unwrap_or(0);
+    let mut awaited: Vec<String> = (1..=known)
+        .filter(|set| !done.contains_key(set) && matters(*set))
+        .map(|set| set.to_string())
+        .collect();
+    if done.get(&known).is_some_and(|set| !set.last) && matters(known + 1) {
         awaited.push(format!("{} and perhaps more", known + 1));
     }
     awaited
@@ -159,80 +192,162 @@ pub fn restore_sets(
         .iter()
         .map(|set| {
             let keys = open::keys(set, &job.identities, monitor)?;
-            let book = open::book(set, &keys, monitor);
+            let named = job.selection.as_ref().is_some_and(Selection::is_named);
+            let book =
+                if named { open::glance(set, &keys) } else { open::book(set, &keys, monitor) };
             Ok((set, keys, book))
         })
         .collect::<Result<_, OpenError>>()?;
+    let chosen: Vec<Chosen> =
+        opened.iter().map(|(set, keys, book)| Chosen::new(set, keys, book, job, monitor)).collect();
+    refuse_nothing(job, &chosen)?;
     let destination_error = |source| RestoreJobError::Destination { path: job.to.clone(), source };
     let shipment = sets[0].shipment.to_string();
-    let (destination, how) = Destination::open(&job.to, &shipment).map_err(destination_error)?;
-    let resumed = how == Opened::Resumed;
+    let selection = job.selection.as_ref().map(Selection::text);
+    let (destination, how) =
+        Destination::open_for(&job.to, &shipment, selection).map_err(destination_error)?;
     let mut outcome = RestoreOutcome {
         owners_left: !destination.sets_owners(),
-        resumed,
+        resumed: how == Opened::Resumed,
         given_up: job.give_up,
+        selection: selection.map(Into::into),
+        of_entries: chosen.iter().map(|chosen| chosen.survey.as_ref()?.of_entries).sum(),
         ..Default::default()
     };
-    let here: Vec<SetNumber> = sets.iter().map(|set| set.set).collect();
-    for (set, keys, book) in &opened {
+    for one in &chosen {
         let before = done(&destination).map_err(destination_error)?;
-        if let Some(before) = before.get(&set.set.0) {
+        if let Some(before) = before.get(&one.set.set.0) {
             outcome.restored.already += before.entries;
             continue;
         }
-        note_missing(set, book, &mut outcome, monitor);
-        let open_set = OpenSet { set, book, keys };
-        let text = set.set_text(&Recording::default());
-        let last = text.and_then(|text| text.further_sets()) != Some(true);
-        let others: Vec<_> = awaited(&before, &here)
-            .into_iter()
-            .filter(|awaited| *awaited != set.set.to_string())
-            .collect();
-        let options = RestoreOptions {
-            give_up: job.give_up,
-            salvage: job.salvage,
-            resumed,
-            more_sets: !others.is_empty() || !last,
-            later_sets: before.keys().chain(here.iter().map(|s| &s.0)).any(|s| *s > set.set.0),
-            memory: job.memory,
-        };
-        let mut seen = Seen::begin(set, book);
-        seen.save(&destination, set.set).map_err(destination_error)?;
-        let restored = restorer::restore(&open_set, &destination, options, monitor)
-            .map_err(|source| RestoreJobError::Restore { path: job.to.clone(), source })?;
-        seen = Seen {
-            ended: !restored.stopped,
-            waiting: restored.waiting,
-            lost: restored.lost,
-            ..seen
-        };
-        seen.save(&destination, set.set).map_err(destination_error)?;
-        if restored.is_complete() {
-            let entries = restored.entries + restored.already;
-            let bytes = serde_json::to_vec(&Done { last, entries }).unwrap_or_default();
-            destination.save_state(&done_name(set.set), &bytes).map_err(destination_error)?;
-            stage::clear(set, monitor);
-        }
+        let restored =
+            restore_one(one, (job, &destination), &before, &chosen, &mut outcome, monitor)?;
         outcome.restored.add(&restored);
         if restored.stopped {
             break;
         }
     }
-    match complete(job, &destination, &here, &mut outcome, monitor) {
+    match complete(job, &destination, &chosen, &mut outcome, monitor) {
+        Err(RestoreJobError::NothingSelected { selection }) => {
+            return Err(RestoreJobError::NothingSelected { selection });
+        }
         Err(_) if destination.was_completed() => outcome.awaited.clear(),
         result => result?,
     }
     Ok(outcome)
 }
 
+/// A set that is here, and what of it is asked for.
+struct Chosen<'a> {
+    set: &'a FoundSet,
+    keys: &'a BTreeMap<RunId, RunKey>,
+    book: &'a Book,
+    /// the shipment's last set
+    last: bool,
+    /// with a selection: what it has of it, unless it was stopped
+    survey: Option<Survey>,
+    /// sets before it, and after it, can hold what is asked for
+    others: (bool, bool),
+}
+
+impl<'a> Chosen<'a> {
+    /// Looks the selection up.
+    fn new(
+        set: &'a FoundSet,
+        keys: &'a BTreeMap<RunId, RunKey>,
+        book: &'a Book,
+        job: &RestoreJob,
+        monitor: &dyn Monitor,
+    ) -> Self {
+        let text = set.set_text(&Recording::default());
+        let last = text.and_then(|text| text.further_sets()) != Some(true);
+        let mut chosen = Self { set, keys, book, last, survey: None, others: both() };
+        if let Some(selection) = &job.selection {
+            let open = chosen.open();
+            let survey = selected::survey(&open, selection, monitor);
+            let alone = last && set.set.0 == 1;
+            if !alone && selection.spans() != [KeySpan::all()] {
+                chosen.others = selected::others_matter(&open, selection);
+            }
+            chosen.survey = survey;
+        }
+        chosen
+    }
+
+    fn open(&self) -> OpenSet<'a> {
+        OpenSet { set: self.set, book: self.book, keys: self.keys }
+    }
+
+    fn has_any(&self) -> bool {
+        self.survey.as_ref().is_none_or(|survey| survey.counts.entries > 0)
+    }
+}
+
+/// Nothing is begun for a selection of nothing. While other sets may hold some of it, it can be.
+fn refuse_nothing(job: &RestoreJob, chosen: &[Chosen]) -> Result<(), RestoreJobError> {
+    let Some(selection) = &job.selection else { return Ok(()) };
+    let restored = |chosen: &Chosen| {
+        (chosen.set.set.0, Done { last: chosen.last, entries: 0, others: chosen.others })
+    };
+    let done = chosen.iter().map(restored).collect();
+    if chosen.iter().any(Chosen::has_any) || !awaited(&done, chosen).is_empty() {
+        return Ok(());
+    }
+    Err(RestoreJobError::NothingSelected { selection: selection.text().into() })
+}
+
+/// Restores one set, and notes how far that went.
+fn restore_one(
+    one: &Chosen,
+    (job, destination): (&RestoreJob, &Destination),
+    before: &BTreeMap<u32, Done>,
+    chosen: &[Chosen],
+    outcome: &mut RestoreOutcome,
+    monitor: &dyn Monitor,
+) -> Result<Restored, RestoreJobError> {
+    let destination_error = |source| RestoreJobError::Destination { path: job.to.clone(), source };
+    let (set, last) = (one.set, one.last);
+    note_missing(one, outcome, monitor);
+    let own = set.set.to_string();
+    let here = chosen.iter().map(|chosen| chosen.set.set.0);
+    let options = RestoreOptions {
+        selection: job.selection.as_ref(),
+        selected_bytes: one.survey.as_ref().map_or(0, |survey| survey.counts.file_bytes),
+        give_up: job.give_up,
+        salvage: job.salvage,
+        resumed: outcome.resumed,
+        more_sets: !last || awaited(before, chosen).iter().any(|awaited| *awaited != own),
+        later_sets: before.keys().copied().chain(here).any(|number| number > set.set.0),
+        memory: job.memory,
+    };
+    // What all of the set needs says little of what was selected, and costs reading all records.
+    let mut seen = Seen::begin(set, job.selection.is_none().then_some(one.book));
+    seen.save(destination, set.set).map_err(destination_error)?;
+    let restored = restorer::restore(&one.open(), destination, options, monitor)
+        .map_err(|source| RestoreJobError::Restore { path: job.to.clone(), source })?;
+    seen =
+        Seen { ended: !restored.stopped, waiting: restored.waiting, lost: restored.lost, ..seen };
+    seen.save(destination, set.set).map_err(destination_error)?;
+    if restored.is_complete() {
+        let entries = restored.entries + restored.already;
+        let done = Done { last, entries, others: one.others };
+        let bytes = serde_json::to_vec(&done).unwrap_or_default();
+        destination.save_state(&done_name(set.set), &bytes).map_err(destination_error)?;
+        stage::clear(set, monitor);
+    }
+    Ok(restored)
+}
+
 /// Notes what of a set is not here.
-fn note_missing(set: &FoundSet, book: &Book, outcome: &mut RestoreOutcome, monitor: &dyn Monitor) {
+fn note_missing(one: &Chosen, outcome: &mut RestoreOutcome, monitor: &dyn Monitor) {
+    let set = one.set;
     let cases = set.set_text(monitor).map(|t| t.slots).unwrap_or_default();
-    for slot in set.missing_slots() {
+    let missing = if one.has_any() { set.missing_slots() } else { Vec::new() };
+    for slot in missing {
         let case = cases.iter().find(|s| s.slot == slot).and_then(SlotLine::known_case);
         outcome.missing.push((set.name(), slot.0, case));
     }
-    outcome.gaps |= book.gaps;
+    outcome.gaps |= one.book.gaps;
     monitor.phase(Phase::Restore, 0);
     for d in &set.drives {
         let name = format!("{} {}", d.label.case, d.drive.name());
@@ -244,14 +359,14 @@ fn note_missing(set: &FoundSet, book: &Book, outcome: &mut RestoreOutcome, monit
 fn complete(
     job: &RestoreJob,
     destination: &Destination,
-    here: &[SetNumber],
+    chosen: &[Chosen],
     outcome: &mut RestoreOutcome,
     monitor: &dyn Monitor,
 ) -> Result<(), RestoreJobError> {
     let destination_error = |source| RestoreJobError::Destination { path: job.to.clone(), source };
     outcome.attributes_left = destination.attributes_left_out();
     let done = done(destination).map_err(destination_error)?;
-    outcome.awaited = awaited(&done, here);
+    outcome.awaited = awaited(&done, chosen);
     for set in done.keys() {
         for link in restorer::finish::waiting_links(destination, SetNumber(*set))
             .map_err(|source| RestoreJobError::Restore { path: job.to.clone(), source })?
@@ -271,6 +386,12 @@ fn complete(
     let all = r.waiting == 0 && r.lost == 0 && outcome.awaited.is_empty();
     if !r.stopped && (all || job.give_up) {
         destination.complete().map_err(destination_error)?;
+        if all
+            && let Some(selection) = &job.selection
+            && done.values().all(|set| set.entries == 0)
+        {
+            return Err(RestoreJobError::NothingSelected { selection: selection.text().into() });
+        }
     }
     Ok(())
 }

@@ -39,13 +39,14 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Of a set whose restore begins.
-    pub fn begin(set: &FoundSet, book: &Book) -> Self {
+    /// Of a set whose restore begins; without a book nothing is said of what is needed.
+    pub fn begin(set: &FoundSet, book: Option<&Book>) -> Self {
         let text = set.set_text(&Recording::default());
         let further = text.as_ref().and_then(SetText::further_sets) == Some(true);
         let lines = text.map(|text| text.slots).unwrap_or_default();
         let case = |slot: Slot| lines.iter().find(|s| s.slot == slot)?.known_case();
-        let verdict = damage::absent(set).judge(book, &Recording::default());
+        let judge = |book| damage::absent(set).judge(book, &Recording::default());
+        let verdict = book.map(judge).unwrap_or_default();
         Self {
             absent: set.missing_slots().iter().map(|slot| (slot.0, case(*slot))).collect(),
             needed: verdict.would_help.iter().map(|slot| slot.0).collect(),
@@ -92,6 +93,8 @@ pub struct SetProgress {
 pub struct Restoring {
     /// the shipment
     pub shipment: String,
+    /// the options that say what of it; none: everything
+    pub selection: Option<String>,
     /// its sets, as far as they are known
     pub sets: Vec<SetProgress>,
     /// the shipment has sets beyond these
@@ -153,5 +156,6 @@ pub fn restoring(to: &Path, paths: &[PathBuf]) -> Result<Option<Restoring>, Rest
             .collect(),
     };
     let sets = (1..=known).map(one).collect();
-    Ok(Some(Restoring { shipment: peek.shipment().into(), sets, more_sets }))
+    let (shipment, selection) = (peek.shipment().into(), peek.selection().map(Into::into));
+    Ok(Some(Restoring { shipment, selection, sets, more_sets }))
 }

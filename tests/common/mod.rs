@@ -5,6 +5,7 @@
 //! skipped, and with `CI=true` as failed.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod counting;
 pub mod faulty;
 pub mod generated;
 pub mod images;

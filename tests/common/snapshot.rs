@@ -95,6 +95,20 @@ impl Snapshot {
         self
     }
 
+    /// What is kept of it, and the folders that lead there. Link counts are left out: further names
+    /// of a file may not be kept.
+    #[must_use]
+    pub fn kept(mut self, keep: impl Fn(&[u8]) -> bool) -> Self {
+        let kept: Paths = self.0.keys().filter(|path| keep(path)).cloned().collect();
+        let leads = |path: &[u8]| {
+            let below = [path, b"/"].concat();
+            path.is_empty() && !kept.is_empty() || kept.iter().any(|p| p.starts_with(&below))
+        };
+        self.0.retain(|path, _| kept.contains(path) || leads(path));
+        self.0.values_mut().for_each(|seen| seen.links = 0);
+        self
+    }
+
     /// The same without one entry and all below it.
     #[must_use]
     pub fn without(mut self, path: &[u8]) -> Self {

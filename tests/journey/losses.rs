@@ -17,6 +17,8 @@ use std::path::Path;
 use tempfile::TempDir;
 
 const GIVE_UP: RestoreOptions = RestoreOptions {
+    selection: None,
+    selected_bytes: 0,
     give_up: true,
     salvage: false,
     resumed: false,
@@ -25,6 +27,8 @@ const GIVE_UP: RestoreOptions = RestoreOptions {
     memory: Memory::DEFAULT,
 };
 const SALVAGE: RestoreOptions = RestoreOptions {
+    selection: None,
+    selected_bytes: 0,
     give_up: true,
     salvage: true,
     resumed: false,

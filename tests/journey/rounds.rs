@@ -22,17 +22,17 @@ const CASES: usize = 4;
 const DRIVE_MIB: u64 = 8;
 
 /// A dataset and the drives of three rounds, one a case in each.
-struct Rounds {
+pub(super) struct Rounds {
     /// unmounted before their folders are removed
     _drives: Vec<Memory>,
-    shipment: Shipment,
+    pub(super) shipment: Shipment,
     /// how many
     count: usize,
 }
 
 impl Rounds {
     #[track_caller]
-    fn new(seed: &str) -> Option<Self> {
+    pub(super) fn new(seed: &str) -> Option<Self> {
         Self::with(seed, ROUNDS)
     }
 
@@ -63,7 +63,7 @@ impl Rounds {
         of_case.map(|drives| drives[round].clone()).collect()
     }
 
-    fn paths(&self, round: usize) -> Vec<PathBuf> {
+    pub(super) fn paths(&self, round: usize) -> Vec<PathBuf> {
         self.drives(round).into_iter().map(|(_, path)| path).collect()
     }
 
@@ -105,7 +105,7 @@ impl Rounds {
     }
 
     /// Packs all rounds that are not packed yet.
-    fn pack_from(&self, round: usize) {
+    pub(super) fn pack_from(&self, round: usize) {
         for round in round..ROUNDS {
             let arguments = if round == 0 { self.first() } else { self.next(round) };
             let run = self.run(arguments).expect(if round + 1 < ROUNDS { 4 } else { 0 });

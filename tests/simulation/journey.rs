@@ -528,6 +528,7 @@ impl Journey {
             salvage: false,
             stage: None,
             memory: Memory::default(),
+            selection: None,
         };
         restore::restore_sets(&found, &job, monitor)
     }

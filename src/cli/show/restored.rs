@@ -10,17 +10,18 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// What may be said of the files when none is lost and none waits.
-fn complete(r: &Restored) -> String {
+fn complete(r: &Restored, is_selection: bool) -> String {
+    let file = if is_selection { "selected file" } else { "file" };
     let mut t = String::new();
     if r.packed_badly > 0 {
         let _ = writeln!(
             t,
             "{} could not be read, or changed, while the dataset was packed: listed above.\n\
-             Every other file is complete and verified.",
+             Every other {file} is complete and verified.",
             some(r.packed_badly, "file")
         );
     } else {
-        t.push_str("Every file is complete and verified.\n");
+        let _ = writeln!(t, "Every {file} is complete and verified.");
     }
     if r.metadata_problems > 0 {
         let count = some(r.metadata_problems, "entry").replace("entrys", "entries");
@@ -41,6 +42,11 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
         some(r.files, "file"),
         shown_bytes(r.file_bytes),
     );
+    if let Some(selection) = &outcome.selection {
+        let of = outcome.of_entries.map(|all| some(all, "entry").replace("entrys", "entries"));
+        let of = of.map(|all| format!(" of {all}")).unwrap_or_default();
+        let _ = writeln!(t, "The rest{of} was left out: {}.", shown_text(selection));
+    }
     if r.already > 0 {
         let _ = writeln!(
             t,
@@ -105,7 +111,7 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
     if r.stopped {
         t.push_str("Stopped as asked: run the same command again to go on from here.\n");
     } else if r.is_complete() && !outcome.gaps && outcome.awaited.is_empty() {
-        t.push_str(&complete(r));
+        t.push_str(&complete(r, outcome.selection.is_some()));
     }
     t
 }
@@ -115,6 +121,8 @@ pub fn restored_json(outcome: &RestoreOutcome) -> Value {
     let r = &outcome.restored;
     json!({
         "event": "restored",
+        "selection": outcome.selection,
+        "of_entries": outcome.of_entries,
         "entries": r.entries,
         "files": r.files,
         "file_bytes": r.file_bytes,

@@ -42,18 +42,18 @@ fn filter(patterns: &[&str]) -> Filter {
 #[case("*", b"", false)]
 #[case("**", b"", false)]
 fn matches(#[case] pattern: &str, #[case] path: &[u8], #[case] excluded: bool) {
-    assert_eq!(filter(&[pattern]).excludes(path, false), excluded);
+    assert_eq!(filter(&[pattern]).covers(path, false), excluded);
 }
 
 #[test]
 fn a_trailing_slash_means_folders() {
     for pattern in ["build/", "/build/"] {
         let filter = filter(&[pattern]);
-        assert!(filter.excludes(b"build", true));
-        assert!(!filter.excludes(b"build", false));
-        assert!(filter.excludes(b"build/a/b", false), "what lies in it goes with it");
-        assert!(!filter.excludes_alone(b"build/a/b", false));
-        assert_eq!(filter.excludes(b"x/build", true), pattern == "build/");
+        assert!(filter.covers(b"build", true));
+        assert!(!filter.covers(b"build", false));
+        assert!(filter.covers(b"build/a/b", false), "what lies in it goes with it");
+        assert!(!filter.matches(b"build/a/b", false));
+        assert_eq!(filter.covers(b"x/build", true), pattern == "build/");
     }
 }
 
@@ -61,10 +61,10 @@ fn a_trailing_slash_means_folders() {
 fn several_patterns_add_up() {
     let filter = filter(&["*.tmp", "x/y", "/z", "w/"]);
     for path in [b"a.tmp".as_slice(), b"x/y", b"z", b"w/a"] {
-        assert!(filter.excludes(path, false));
+        assert!(filter.covers(path, false));
     }
-    assert!(!filter.excludes(b"w", false));
-    assert!(!Filter::new(&[]).unwrap().excludes(b"a", false));
+    assert!(!filter.covers(b"w", false));
+    assert!(!Filter::new(&[]).unwrap().covers(b"a", false));
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! What is left out of a dataset: the patterns of `--exclude`.
+//! The rules by which a pattern matches a path: those of every `--include` and `--exclude`.
 //!
 //! - Enters: patterns as they were typed, and paths from SOURCE, which need not be UTF-8.
-//! - Leaves: whether a path is left out.
+//! - Leaves: whether a path is matched, by itself or with a folder that it lies in.
 //! - Always holds: (1) a pattern without `/` is matched with each name, at any depth; one with `/`
 //!   with the path from SOURCE, and there `*` and `?` stay within a name and `**` crosses names;
 //!   (2) a leading `/` ties a pattern to SOURCE, a trailing `/` to folders; (3) what lies in a
-//!   folder that is left out is left out; (4) SOURCE itself is never left out.
+//!   folder that is matched is covered; (4) SOURCE itself is never matched.
 
 use globset::{Candidate, Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -22,7 +22,7 @@ pub enum FilterError {
         source: globset::Error,
     },
     /// No path has an empty name, or one that is `.` or `..`.
-    #[error("{pattern:?} can match nothing: no path from SOURCE has a name {name:?}")]
+    #[error("{pattern:?} can match nothing: no path has a name {name:?}")]
     MatchesNothing {
         /// the pattern as it was typed
         pattern: String,
@@ -38,7 +38,7 @@ pub enum FilterError {
     },
 }
 
-/// Patterns of paths that are left out.
+/// Patterns, of which one that matches is enough.
 #[derive(Clone, Debug)]
 pub struct Filter {
     /// matched with a name
@@ -66,19 +66,12 @@ impl Patterns {
 }
 
 impl Filter {
-    /// Reads the patterns of `exclude`. With none, nothing is left out.
-    pub fn new(exclude: &[String]) -> Result<Self, FilterError> {
+    /// Reads patterns. With none, nothing is matched.
+    pub fn new(patterns: &[String]) -> Result<Self, FilterError> {
         let [mut names, mut name_folders, mut paths, mut path_folders] =
             std::array::from_fn(|_| GlobSetBuilder::new());
-        for pattern in exclude {
-            let (body, folders_only) = match pattern.strip_suffix('/') {
-                Some(body) => (body, true),
-                None => (pattern.as_str(), false),
-            };
-            let (body, is_path) = match body.strip_prefix('/') {
-                Some(body) => (body, true),
-                None => (body, body.contains('/')),
-            };
+        for pattern in patterns {
+            let Parts { body, is_path, folders_only } = Parts::of(pattern);
             let builder = match (is_path, folders_only) {
                 (false, false) => &mut names,
                 (false, true) => &mut name_folders,
@@ -96,19 +89,44 @@ impl Filter {
         })
     }
 
-    /// Whether `path`, or a folder that it lies in, is left out.
-    pub fn excludes(&self, path: &[u8], is_folder: bool) -> bool {
+    /// Whether a pattern matches `path`, or a folder that it lies in.
+    pub fn covers(&self, path: &[u8], is_folder: bool) -> bool {
         let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-        slashes.map(|(at, _)| &path[..at]).any(|folder| self.excludes_alone(folder, true))
-            || self.excludes_alone(path, is_folder)
+        slashes.map(|(at, _)| &path[..at]).any(|folder| self.matches(folder, true))
+            || self.matches(path, is_folder)
     }
 
-    /// Whether a pattern leaves out `path` itself. A walk that enters no folder that is left out
-    /// needs no more than this.
-    pub fn excludes_alone(&self, path: &[u8], is_folder: bool) -> bool {
+    /// Whether a pattern matches `path` itself. A walk that enters no folder that is matched needs
+    /// no more than this.
+    pub fn matches(&self, path: &[u8], is_folder: bool) -> bool {
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
         !path.is_empty()
             && (self.names.matches(name, is_folder) || self.paths.matches(path, is_folder))
+    }
+}
+
+/// A pattern taken apart.
+pub(super) struct Parts<'a> {
+    /// without the slashes at its ends
+    pub body: &'a str,
+    /// matched with a path from SOURCE, not with a name
+    pub is_path: bool,
+    /// matches nothing but folders
+    pub folders_only: bool,
+}
+
+impl<'a> Parts<'a> {
+    /// What the slashes of a pattern say.
+    pub fn of(pattern: &'a str) -> Self {
+        let (body, folders_only) = match pattern.strip_suffix('/') {
+            Some(body) => (body, true),
+            None => (pattern, false),
+        };
+        let (body, is_path) = match body.strip_prefix('/') {
+            Some(body) => (body, true),
+            None => (body, body.contains('/')),
+        };
+        Self { body, is_path, folders_only }
     }
 }
 

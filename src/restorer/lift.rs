@@ -1,0 +1,104 @@
+//! Files of which only further names are selected.
+//!
+//! - Enters: the paths of such files, and for each the first of its selected names.
+//! - Leaves: the file under that name, with its bytes and metadata; the other names are links to it.
+//! - Always holds: nothing is made under the path that is not selected.
+//!
+//! A file of another set stays behind: the sets that hold its bytes may have been restored long
+//! before one that names it again, so it is listed, with what to select besides.
+
+use super::crossing;
+use super::items::Items;
+use super::output::Output;
+use super::{RestoreError, Restored, Walk, pass};
+use crate::format::catalog::KeySpan;
+use crate::format::ids::StripeId;
+use crate::format::list::{Item, Kind};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What became of files that are restored under another name of theirs.
+#[derive(Default)]
+pub struct Lifted {
+    /// path of the file, and the name it has now
+    names: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// those of them that lie in other sets, all or in part
+    elsewhere: BTreeSet<Vec<u8>>,
+}
+
+impl Lifted {
+    /// The name that the file at this path has now, if it is not selected itself.
+    pub fn name_of(&self, target: &[u8]) -> Option<&[u8]> {
+        self.names.get(target).map(Vec::as_slice)
+    }
+
+    /// Do its bytes lie in other sets?
+    pub fn is_elsewhere(&self, target: &[u8]) -> bool {
+        self.elsewhere.contains(target)
+    }
+}
+
+/// Items of some files, under other names.
+struct Renamed<I> {
+    items: I,
+    names: BTreeMap<Vec<u8>, Vec<u8>>,
+    passes: bool,
+    found: BTreeSet<Vec<u8>>,
+}
+
+impl<I: Items> Items for Renamed<I> {
+    fn next_list(&mut self) -> Option<Vec<Item>> {
+        loop {
+            let mut passed = Vec::new();
+            for item in self.items.next_list()? {
+                match item {
+                    Item::Entry { mut entry, continued } => {
+                        let name = self.names.get(&entry.path);
+                        let name =
+                            name.filter(|_| !matches!(entry.kind, Kind::Folder | Kind::HardLink));
+                        self.passes = name.is_some();
+                        if let Some(name) = name {
+                            self.found.insert(std::mem::replace(&mut entry.path, name.clone()));
+                            passed.push(Item::Entry { entry, continued });
+                        }
+                    }
+                    item if self.passes => passed.push(item),
+                    _ => {}
+                }
+            }
+            if !passed.is_empty() {
+                return Some(passed);
+            }
+        }
+    }
+}
+
+/// Where the entries of these files are.
+pub fn spans(names: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<KeySpan> {
+    let alone = |path: &Vec<u8>| {
+        let [alone, _] = KeySpan::path(path);
+        alone
+    };
+    KeySpan::joined(names.keys().map(alone).collect())
+}
+
+/// Restores files under other names of theirs. Gives the stripes that lack blocks, too.
+pub fn lift(
+    walk: &Walk,
+    items: impl Items + Send,
+    names: BTreeMap<Vec<u8>, Vec<u8>>,
+    restored: &mut Restored,
+) -> Result<(BTreeSet<StripeId>, Lifted), RestoreError> {
+    let Walk { open, destination, options, monitor } = *walk;
+    let mut renamed = Renamed { items, names, passes: false, found: BTreeSet::new() };
+    let (output, mut more) = (Output::Folder(destination), Restored::default());
+    let lacking = pass(open, &mut renamed, output, options, &mut more, monitor)?;
+    restored.add(&more);
+    let Renamed { names, found, .. } = renamed;
+    let mut elsewhere: BTreeSet<Vec<u8>> =
+        names.keys().filter(|target| !found.contains(*target)).cloned().collect();
+    for mark in crossing::waiting(destination, open.set.set)? {
+        let of_mark = names.iter().find(|(_, name)| *name == mark.path());
+        elsewhere.extend(of_mark.map(|(target, _)| target.clone()));
+    }
+    Ok((lacking, Lifted { names, elsewhere }))
+}

@@ -1,0 +1,226 @@
+//! The items of what was selected, and the folders that lead to it.
+//!
+//! - Enters: items in order, from the frames that can hold what is selected, or all of them.
+//! - Leaves: the items of selected entries; before the first of them in a folder, the entries of
+//!   the folders that it lies in; and what was counted on the way.
+//! - Always holds: (1) without a selection everything passes as it is; (2) a folder that is neither
+//!   selected nor leads to something selected does not pass; (3) memory is the folders that the
+//!   walk is in, and one path for each file of which only further names are selected.
+
+use super::OpenSet;
+use super::items::{CatalogItems, Items, ListItems};
+use crate::format::list::{Entry, Item, Kind, State};
+use crate::monitor::{Monitor, Recording};
+use crate::patterns::Selection;
+use std::collections::BTreeMap;
+
+/// A folder that the walk is in.
+struct Above {
+    path: Vec<u8>,
+    /// none if it could not be had
+    entry: Option<Entry>,
+    given: bool,
+}
+
+/// What was counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// selected entries below SOURCE
+    pub entries: u64,
+    /// bytes of the files among them
+    pub file_bytes: u64,
+}
+
+/// Lets pass what is selected.
+pub struct Selected<'a, I> {
+    /// where the items come from
+    pub items: I,
+    selection: Option<&'a Selection>,
+    above: Vec<Above>,
+    /// the present entry passes
+    passes: bool,
+    /// size of the file that is open and counted
+    open: Option<u64>,
+    counts: Counts,
+    /// files that are not selected, and the first selected name of each
+    lifts: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl<'a, I: Items> Selected<'a, I> {
+    /// Of these items.
+    pub fn new(items: I, selection: Option<&'a Selection>) -> Self {
+        Self {
+            items,
+            selection,
+            above: Vec::new(),
+            passes: false,
+            open: None,
+            counts: Counts::default(),
+            lifts: BTreeMap::new(),
+        }
+    }
+
+    /// The files that are not selected themselves while further names of theirs are, and the first
+    /// of these names that came by.
+    pub fn take_lifts(&mut self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        std::mem::take(&mut self.lifts)
+    }
+
+    fn sift(&mut self, list: Vec<Item>, selection: &Selection) -> Vec<Item> {
+        let mut passed = Vec::new();
+        for item in list {
+            match item {
+                Item::Entry { entry, continued } => {
+                    let is_folder = entry.kind == Kind::Folder;
+                    self.passes = selection.selects(&entry.path, is_folder);
+                    self.leave(&entry.path);
+                    if self.passes {
+                        self.note(&entry, continued, selection);
+                        self.give_above(&entry.path, &mut passed);
+                    }
+                    if is_folder {
+                        let (path, given) = (entry.path.clone(), self.passes);
+                        let entry = Some(entry.clone());
+                        self.above.push(Above { path, entry, given });
+                    }
+                    if self.passes {
+                        passed.push(Item::Entry { entry, continued });
+                    }
+                }
+                item if self.passes => {
+                    if let (Item::End(end), Some(size)) = (&item, self.open.take())
+                        && end.state == State::Void
+                    {
+                        self.counts.entries -= 1;
+                        self.counts.file_bytes -= size;
+                    }
+                    passed.push(item);
+                }
+                _ => {}
+            }
+        }
+        passed
+    }
+
+    /// Counts an entry that is selected, and notes what it asks for besides.
+    fn note(&mut self, entry: &Entry, continued: bool, selection: &Selection) {
+        // SOURCE itself is never left out: it says nothing of what was asked for.
+        if continued || entry.path.is_empty() {
+            return;
+        }
+        self.counts.entries += 1;
+        self.counts.file_bytes += entry.size;
+        self.open = (entry.kind == Kind::File && !entry.whole).then_some(entry.size);
+        if entry.kind == Kind::HardLink && !selection.selects(&entry.target, false) {
+            let lift = self.lifts.entry(entry.target.clone());
+            lift.or_insert_with(|| entry.path.clone());
+        }
+    }
+
+    /// Leaves the folders that this path does not lie in.
+    fn leave(&mut self, path: &[u8]) {
+        while self.above.last().is_some_and(|above| !is_below(path, &above.path)) {
+            self.above.pop();
+        }
+    }
+
+    /// Lets the folders pass that the path lies in, each once. Those that the walk did not come
+    /// through are looked up.
+    fn give_above(&mut self, path: &[u8], passed: &mut Vec<Item>) {
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        let ends = (!path.is_empty()).then_some(0).into_iter().chain(slashes.map(|(at, _)| at));
+        let paths: Vec<Vec<u8>> = ends.map(|end| path[..end].to_vec()).collect();
+        if self.above.len() < paths.len() {
+            let known = std::mem::take(&mut self.above);
+            let lacks = |path: &&Vec<u8>| !known.iter().any(|above| above.path == **path);
+            let lacking: Vec<Vec<u8>> = paths.iter().filter(lacks).cloned().collect();
+            let looked_up = self.items.folders(&lacking).into_iter().map(|entry| Above {
+                path: entry.path.clone(),
+                entry: Some(entry),
+                given: false,
+            });
+            let mut found: BTreeMap<Vec<u8>, Above> =
+                known.into_iter().chain(looked_up).map(|a| (a.path.clone(), a)).collect();
+            let above = paths.into_iter().map(|path| {
+                let none = |path| Above { path, entry: None, given: true };
+                found.remove(&path).unwrap_or_else(|| none(path))
+            });
+            self.above = above.collect();
+        }
+        for above in self.above.iter_mut().filter(|above| !above.given) {
+            above.given = true;
+            let entry = above.entry.clone();
+            passed.extend(entry.map(|entry| Item::Entry { entry, continued: false }));
+        }
+    }
+}
+
+impl<I: Items> Items for Selected<'_, I> {
+    fn next_list(&mut self) -> Option<Vec<Item>> {
+        loop {
+            let list = self.items.next_list()?;
+            let Some(selection) = self.selection else { return Some(list) };
+            let passed = self.sift(list, selection);
+            if !passed.is_empty() {
+                return Some(passed);
+            }
+        }
+    }
+}
+
+/// Does a path lie in a folder?
+pub(super) fn is_below(path: &[u8], folder: &[u8]) -> bool {
+    let rest = path.strip_prefix(folder);
+    folder.is_empty() && !path.is_empty() || rest.is_some_and(|r| r.first() == Some(&b'/'))
+}
+
+/// What a set has of a selection.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// what is selected
+    pub counts: Counts,
+    /// entries of the set, if its catalog says how many
+    pub of_entries: Option<u64>,
+}
+
+/// Walks where selected entries can be, and counts them; none if it was stopped. What cannot be read
+/// is told by whoever restores it.
+pub fn survey(open: &OpenSet, selection: &Selection, monitor: &dyn Monitor) -> Option<Survey> {
+    let quiet = Recording::default();
+    if let Some(mut items) = CatalogItems::open(open, &quiet) {
+        let of_entries = items.entries();
+        items.seek(selection.spans());
+        let mut selected = Selected::new(items, Some(selection));
+        while selected.next_list().is_some() {
+            if monitor.should_stop() {
+                return None;
+            }
+        }
+        if !selected.items.is_damaged() {
+            return Some(Survey { counts: selected.counts, of_entries });
+        }
+    }
+    let mut selected = Selected::new(ListItems::new(open, &quiet), Some(selection));
+    while selected.next_list().is_some() {
+        if monitor.should_stop() {
+            return None;
+        }
+    }
+    Some(Survey { counts: selected.counts, of_entries: None })
+}
+
+/// Can other sets hold anything that is selected: sets before this one, and sets after it? The sets
+/// of a shipment follow each other in the order of their entries.
+pub fn others_matter(open: &OpenSet, selection: &Selection) -> (bool, bool) {
+    let quiet = Recording::default();
+    let reach = CatalogItems::open(open, &quiet).and_then(|mut items| items.reach());
+    let Some((first, last)) = reach else { return (true, true) };
+    let spans = selection.spans();
+    // A file that stands at either end may run on.
+    let before = spans.iter().any(|span| span.from <= first);
+    let after = spans.iter().any(|span| span.to.as_ref().is_none_or(|to| *to > last));
+    (before, after)
+}
+
+#[cfg(test)]
+mod tests;

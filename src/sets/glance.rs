@@ -1,0 +1,149 @@
+//! Finding single records: in a book that is open, or in one that nobody has opened.
+//!
+//! - Enters: the number of a stripe.
+//! - Leaves: its record.
+//! - Always holds: (1) what leaves an open book is from a file that reads as it did; (2) what leaves
+//!   one that is not open is from a file with a right digest of which every record is authentic;
+//!   (3) memory is one record file, and the beginnings of those that were looked at.
+//!
+//! The files of a run hold its stripes across in ascending order, so the file that holds one is
+//! found by the first numbers of a few. Where that leads nowhere the book is opened after all.
+
+use super::book::{Book, MAX_RECORD_FILE_BYTES, parse_name};
+use super::open::FoundSet;
+use crate::format::ids::{RunId, StripeId, StripeNumber, record_path};
+use crate::format::record::{self, RecordIn, StripeRecord};
+use crate::monitor::Recording;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
+
+/// Says whether a record is authentic, for as long as the book lasts.
+pub type OwnedAuthentic = Box<dyn Fn(&RecordIn) -> bool + Send + Sync>;
+
+/// A set of which no record was read yet.
+pub struct Glance {
+    set: FoundSet,
+    authentic: OwnedAuthentic,
+    /// numbers of the record files by run, ascending
+    files: BTreeMap<RunId, Vec<u32>>,
+    whole: OnceLock<Box<Book>>,
+}
+
+impl Glance {
+    /// Lists the record files.
+    pub fn new(set: &FoundSet, authentic: OwnedAuthentic) -> Self {
+        let text = set.set_text(&Recording::default());
+        let mut files: BTreeMap<RunId, Vec<u32>> = BTreeMap::new();
+        for (run, number) in set.names("records").iter().filter_map(|name| parse_name(name)) {
+            if !text.as_ref().is_some_and(|text| text.leaves_out(run, number)) {
+                files.entry(run).or_default().push(number);
+            }
+        }
+        files.values_mut().for_each(|numbers| numbers.sort_unstable());
+        Self { set: set.clone(), authentic, files, whole: OnceLock::new() }
+    }
+
+    /// The book, opened when it is asked for first.
+    pub fn whole(&self) -> &Book {
+        let open = || Box::new(Book::open(&self.set, Some(&self.authentic), &Recording::default()));
+        self.whole.get_or_init(open)
+    }
+
+    /// The records of the file that should have this stripe's.
+    fn file_of(
+        &self,
+        stripe: StripeId,
+        firsts: &mut HashMap<(RunId, u32), Option<StripeNumber>>,
+    ) -> Option<Vec<Arc<StripeRecord>>> {
+        let numbers = self.files.get(&stripe.run)?;
+        let mut first = |number: u32| {
+            *firsts.entry((stripe.run, number)).or_insert_with(|| self.first(stripe.run, number))
+        };
+        let (mut from, mut to) = (0, numbers.len());
+        while from < to {
+            let middle = usize::midpoint(from, to);
+            if first(numbers[middle])? <= stripe.number {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        self.read(stripe.run, numbers[from.checked_sub(1)?])
+    }
+
+    /// The number of the first stripe across in a record file; of one along if there is no other.
+    fn first(&self, run: RunId, number: u32) -> Option<StripeNumber> {
+        let copies = self.set.open_copies(&record_path(run, number));
+        copies.into_iter().find_map(|mut file| {
+            record::first_number(|offset, buffer| {
+                matches!(file.read_at(offset, buffer), Ok(len) if len == buffer.len())
+            })
+        })
+    }
+
+    /// The records of a file, from the first copy that is sound and authentic.
+    fn read(&self, run: RunId, number: u32) -> Option<Vec<Arc<StripeRecord>>> {
+        let path = record_path(run, number);
+        let sound = |bytes: Vec<u8>| {
+            let header = record::decode_file(&bytes).ok()?;
+            let (shipment, set) = (self.set.shipment, self.set.set);
+            let own = (header.shipment, header.set, header.run, header.number)
+                == (shipment, set, run, number);
+            let record = |read: Result<RecordIn, _>| {
+                let record = read.ok().filter(|record| (self.authentic)(record))?;
+                Some(Arc::new(record.record))
+            };
+            if own { record::records(&header, &bytes).map(record).collect() } else { None }
+        };
+        self.set.copies(&path, MAX_RECORD_FILE_BYTES).find_map(|(_, _, bytes)| sound(bytes.ok()?))
+    }
+}
+
+/// Finds records by stripe; stripes asked for in order cost one read a file.
+pub struct BookReader<'a> {
+    book: &'a Book,
+    file: usize,
+    records: Vec<Arc<StripeRecord>>,
+    firsts: HashMap<(RunId, u32), Option<StripeNumber>>,
+    /// of the opened book, where a glance was not enough
+    whole: Option<Box<BookReader<'a>>>,
+}
+
+impl<'a> BookReader<'a> {
+    /// Nothing is read yet.
+    pub(super) fn new(book: &'a Book) -> Self {
+        Self { book, file: usize::MAX, records: Vec::new(), firsts: HashMap::new(), whole: None }
+    }
+
+    /// The record of a stripe.
+    pub fn find(&mut self, stripe: StripeId) -> Option<Arc<StripeRecord>> {
+        if let Some(glance) = &self.book.glance {
+            return self.find_unopened(glance, stripe);
+        }
+        let spot = *self.book.stripes.get(&stripe)?;
+        if spot.file != self.file {
+            let file = &self.book.files[spot.file];
+            let bytes = file.read().ok()?;
+            let records = record::records(&file.header, &bytes);
+            self.records = records.flatten().map(|r| Arc::new(r.record)).collect();
+            self.file = spot.file;
+        }
+        self.records.get(spot.position as usize).cloned()
+    }
+
+    fn find_unopened(&mut self, glance: &'a Glance, stripe: StripeId) -> Option<Arc<StripeRecord>> {
+        let is_it = |record: &&Arc<StripeRecord>| record.id == stripe;
+        if let Some(record) = self.records.iter().find(is_it) {
+            return Some(record.clone());
+        }
+        if self.whole.is_none()
+            && let Some(records) = glance.file_of(stripe, &mut self.firsts)
+            && let Some(found) = records.iter().find(is_it).cloned()
+        {
+            self.records = records;
+            return Some(found);
+        }
+        let whole = self.whole.get_or_insert_with(|| Box::new(glance.whole().reader()));
+        whole.find(stripe)
+    }
+}
