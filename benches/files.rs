@@ -158,7 +158,7 @@ fn rates(root: &Path) {
     let source = root.join("source");
     make(&source, FILES, FILE_BYTES);
     println!("{FILES} files of {FILE_BYTES} bytes, {} cores", rayon::current_num_threads());
-    let show = |name: &str, rate: f64| println!("  {name:<42} {:>7.0} files/s", rate);
+    let show = |name: &str, rate: f64| println!("  {name:<42} {rate:>7.0} files/s");
     let (bare, (scan, pack)) = (bare_reads(&source), packing(root, &source));
     show("open, read, close alone", bare);
     show("scan", scan);

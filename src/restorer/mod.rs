@@ -13,8 +13,8 @@
 //! follows large files to their roots, in order; [`crossing`] those that run on into other sets;
 //! [`finish`] makes hard links and sets the folders' metadata. [`check`] goes the same way with an
 //! [`output`] that forgets everything. With `--include` or `--exclude` [`selected`] lets pass what is
-//! asked for, and [`lift`] restores a file of which only a further name is. [`pieces`] and [`stage`] keep what one run with few drives leaves
-//! to the next.
+//! asked for, and [`lift`] restores a file of which only a further name is. [`pieces`] and [`stage`]
+//! keep what one run with few drives leaves to the next.
 
 pub mod batch;
 pub mod check;
@@ -282,14 +282,17 @@ const LEAST_SHARD_BYTES: u64 = 4 << 20;
 
 /// Bytes that may be read and not yet opened, and those of a batch: of memory for six batches four
 /// are for what is read, two for what is opened.
-fn sizes(open: &OpenSet, memory: Memory) -> (u64, u64) {
+fn sizes(open: &OpenSet, options: RestoreOptions) -> (u64, u64) {
     let mut shard_bytes = LEAST_SHARD_BYTES;
-    open.book.walk(&Recording::default(), |record| {
-        shard_bytes = shard_bytes.max(record.blocks.file_bytes() as u64);
-        false // the first is as large as any, or the set is small
-    });
+    // For a few files not even the first record is worth looking for.
+    if options.selection.is_none() {
+        open.book.walk(&Recording::default(), |record| {
+            shard_bytes = shard_bytes.max(record.blocks.file_bytes() as u64);
+            false // the first is as large as any, or the set is small
+        });
+    }
     let drives = open.set.drives.len().max(1) as u64;
-    let most = (memory.for_shards() / 6 * 4).min(SHARDS_AHEAD * drives * shard_bytes);
+    let most = (options.memory.for_shards() / 6 * 4).min(SHARDS_AHEAD * drives * shard_bytes);
     (most, most / 4)
 }
 
@@ -307,7 +310,7 @@ fn pass(
 ) -> Result<BTreeSet<StripeId>, RestoreError> {
     let progress = |slot: Slot, bytes: u64| monitor.drive_advance(slot.0 as usize, bytes);
     let fetcher = Fetcher::new(open.set, open.book, &progress).telling(monitor);
-    let (most, batch_bytes) = sizes(open, options.memory);
+    let (most, batch_bytes) = sizes(open, options);
     let mut files = Files::new(open, output, options, restored, monitor)?;
     thread::scope(|scope| {
         let fetcher = &fetcher;

@@ -55,7 +55,7 @@ struct Server {
     file_bytes: u64,
 }
 
-/// The eight bytes at a multiple of eight: SplitMix64 of their place, which nothing compresses.
+/// The eight bytes at a multiple of eight: `SplitMix64` of their place, which nothing compresses.
 fn word(file: u64, offset: u64) -> u64 {
     let mut x = (file << 44 | offset >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
