@@ -4,7 +4,8 @@
 //! The program itself packs 1, 2, 4 and 8 GB onto four drives in /dev/shm, verifies, decodes and
 //! restores them. Then 1, 10 and 50 GB are packed onto drives that forget. Printed: seconds, seconds
 //! a GB, and the largest resident size that the kernel saw of the process.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
+#![allow(clippy::unwrap_used, clippy::type_complexity, clippy::format_push_string)]
+#![allow(missing_docs, reason = "a benchmark")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{Scope, ScopedJoinHandle};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Select, Sender, bounded};
 
 use super::{Drive, DriveError, folder_and_name};
 
@@ -107,28 +107,45 @@ impl<'scope> Writers<'scope> {
         }
     }
 
+    /// Queues a new file for each of several drives, as [`Writers::write`] does, in whatever order
+    /// their queues have room: no drive waits for its file because another's queue is full.
+    pub fn write_each(&self, mut files: Vec<(usize, String, Shared)>) {
+        files.retain(|(drive, ..)| self.state.failures[*drive].get().is_none());
+        while !files.is_empty() {
+            let mut room = Select::new();
+            for (drive, ..) in &files {
+                room.send(&self.queues[*drive]);
+            }
+            let first = room.select();
+            let (drive, path, bytes) = files.remove(first.index());
+            // The threads end after the queues do, so this cannot fail.
+            first.send(&self.queues[drive], Job::Write { path, bytes }).ok();
+        }
+    }
+
     /// Waits for everything queued, then makes it durable on all drives at once; one result a
     /// drive.
     pub fn sync(&self) -> Vec<Outcome> {
-        self.ask_all(|reply| Job::Sync { reply })
+        self.ask(|_, reply| Some(Job::Sync { reply }))
     }
 
     /// Commits the same file on all drives at once, after what they have queued, and waits; one
     /// result a drive.
     pub fn commit(&self, path: &str, bytes: Arc<[u8]>) -> Vec<Outcome> {
-        let path: Arc<str> = path.into();
-        self.ask_all(move |reply| Job::Commit {
-            path: Arc::clone(&path),
-            bytes: Arc::clone(&bytes),
-            reply,
-        })
+        self.commit_each(path, move |_| Some(Arc::clone(&bytes)))
     }
 
-    /// Commits a file on one drive, after what it has queued, and waits.
-    pub fn commit_one(&self, drive: usize, path: &str, bytes: Arc<[u8]>) -> Outcome {
-        let (reply, answer) = bounded(1);
-        self.send(drive, Job::Commit { path: path.into(), bytes, reply });
-        answer.recv().map_or_else(|_| self.stopped(drive), |(_, outcome)| outcome)
+    /// The same with a file for each drive, or none, in which case nothing is asked of it.
+    pub fn commit_each(
+        &self,
+        path: &str,
+        bytes_for: impl Fn(usize) -> Option<Arc<[u8]>>,
+    ) -> Vec<Outcome> {
+        let path: Arc<str> = path.into();
+        self.ask(|drive, reply| {
+            let (path, bytes) = (Arc::clone(&path), bytes_for(drive)?);
+            Some(Job::Commit { path, bytes, reply })
+        })
     }
 
     /// The drives that have failed so far, and how first; one entry a drive.
@@ -159,14 +176,20 @@ impl<'scope> Writers<'scope> {
         self.failed()
     }
 
-    /// Gives all drives a job and waits for all answers. No drive waits for another's job, but for
-    /// room in its queue.
-    fn ask_all(&self, job: impl Fn(Reply) -> Job) -> Vec<Outcome> {
+    /// Gives each drive its job, if it has one, and waits for all answers. No drive waits for
+    /// another's job, but for room in its queue.
+    fn ask(&self, job_for: impl Fn(usize, Reply) -> Option<Job>) -> Vec<Outcome> {
         let count = self.queues.len();
         let (reply, answers) = bounded(count);
-        (0..count).for_each(|drive| self.send(drive, job(reply.clone())));
+        let ask = |drive| match job_for(drive, reply.clone()) {
+            Some(job) => {
+                self.send(drive, job);
+                None
+            }
+            None => Some(Ok(())),
+        };
+        let mut outcomes: Vec<Option<Outcome>> = (0..count).map(ask).collect();
         drop(reply); // so that the answers end when the last thread has answered
-        let mut outcomes: Vec<_> = (0..count).map(|_| None).collect();
         for (drive, outcome) in answers {
             outcomes[drive] = Some(outcome);
         }

@@ -153,6 +153,7 @@ pub fn pack(
     };
     let key = key();
     let job = SetJob {
+        queue_depth: geometry.queue_depth(how.drives.into(), how.survive, memory),
         shipment: ShipmentId(1),
         set: SetNumber(1),
         run: RunId(1),

@@ -3,6 +3,7 @@
 
 use super::commit::Committer;
 use super::{PackError, Packed, SetJob};
+use crate::drives::ReadMode;
 use crate::format::ids::{Slot, key_path, shard_path};
 use crate::format::label::{Label, MAX_LABEL_BYTES, WHAT};
 use crate::format::set::{SetText, SlotLine};
@@ -143,10 +144,8 @@ fn write_checklists(
         true
     });
     let path = format!("{}/checklist.b3", job.folder());
-    let commit = |(drive, list): (usize, String)| {
-        committer.writers.commit_one(drive, &path, list.into_bytes().into())
-    };
-    let outcomes: Vec<_> = lists.into_iter().enumerate().map(commit).collect();
+    let list = |drive: usize| Some(lists.get(drive)?.as_bytes().into());
+    let outcomes = committer.writers.commit_each(&path, list);
     committer.note_failures(&outcomes)
 }
 
@@ -157,10 +156,10 @@ fn write_copies(
     labels: &[Vec<u8>],
     set_txt: &Arc<[u8]>,
 ) -> Result<(), PackError> {
-    for (drive, label) in labels.iter().enumerate() {
-        let path = format!("{}/{COPY}/label.json", job.folder());
-        let _ = committer.writers.commit_one(drive, &path, label.clone().into());
-    }
+    let path = format!("{}/{COPY}/label.json", job.folder());
+    let label = |drive: usize| Some(labels.get(drive)?.as_slice().into());
+    // A drive that fails here is noted with the next file.
+    let _ = committer.writers.commit_each(&path, label);
     for run in committer.run_lines() {
         let path = key_path(run.run);
         let from = format!("{}/{path}", job.folder());
@@ -196,11 +195,11 @@ fn write_papers(job: &SetJob, committer: &mut Committer) -> Result<(), PackError
     for (name, text) in beside_sets(job.shipment, &job.name, &job.contact) {
         let text: Arc<[u8]> = text.into_bytes().into();
         let path = format!("{HOLDALL}/{name}");
-        let write = |(i, d): (usize, &super::SetDrive)| {
-            let there = d.drive.open(&path, crate::drives::ReadMode::Cached).is_ok();
-            if there { Ok(()) } else { committer.writers.commit_one(i, &path, text.clone()) }
+        let lacking = |number: usize| {
+            let there = job.drives[number].drive.open(&path, ReadMode::Cached).is_ok();
+            (!there).then(|| text.clone())
         };
-        let outcomes: Vec<_> = job.drives.iter().enumerate().map(write).collect();
+        let outcomes = committer.writers.commit_each(&path, lacking);
         committer.note_failures(&outcomes)?;
     }
     Ok(())

@@ -28,8 +28,8 @@ use crate::stages::seal::{seal_content, seal_stripe};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// Stripe buffers that are kept for reuse.
-const FREE_BUFFERS: usize = 3;
+/// Stripe buffers that are kept for reuse, besides those that may wait.
+const FREE_BUFFERS: usize = 2;
 
 /// Seals stripes and commits them.
 pub struct Committer<'a> {
@@ -91,7 +91,7 @@ impl<'a> Committer<'a> {
             writers,
             catalog,
             monitor,
-            pool: Pool::keeping(FREE_BUFFERS),
+            pool: Pool::keeping(FREE_BUFFERS + job.queue_depth),
             codes: HashMap::new(),
             along: Along::new(job.plan.survive.members(), job.drives.len(), job.plan.geometry),
             commitment: job.key.commitment(),
@@ -112,10 +112,10 @@ impl<'a> Committer<'a> {
         };
         let begun = job.begin.earlier.is_some();
         let labels = if begun { Vec::new() } else { super::close::labels(job) };
-        for (drive, label) in labels.into_iter().enumerate() {
-            let path = format!("{}/label.json", job.folder());
-            let _ = committer.writers.commit_one(drive, &path, label.encode().into());
-        }
+        let path = format!("{}/label.json", job.folder());
+        let label = |drive: usize| Some(labels.get(drive)?.encode().into());
+        // A drive that fails here is noted with the next file.
+        let _ = committer.writers.commit_each(&path, label);
         let line = format!("{}  {}\n", blake3::hash(&job.key_file), key_path(job.run));
         committer.commit_file(&key_path(job.run), job.key_file.clone().into())?;
         let b3 = key_path(job.run).replace(".age", ".b3");
@@ -239,13 +239,14 @@ impl<'a> Committer<'a> {
     fn write_shards(&mut self, shape: &StripeShape, place: &StripePlace, buffer: Pooled) {
         let buffer: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::new(StripeBuffer(buffer));
         let bytes = shape.blocks.file_bytes();
-        for (index, slot) in place.slots.iter().enumerate() {
+        let file = |(index, slot): (usize, &u16)| {
             let path = format!("{}/{}", self.job.folder(), shard_path(shape.id, index as u8));
             let shard = Shared::new(buffer.clone(), index * bytes..(index + 1) * bytes);
-            let drive = *slot as usize - 1;
-            self.drive_bytes[drive] += bytes as u64;
-            self.writers.write(drive, path, shard);
-        }
+            (*slot as usize - 1, path, shard)
+        };
+        let files: Vec<_> = place.slots.iter().enumerate().map(file).collect();
+        files.iter().for_each(|(drive, ..)| self.drive_bytes[*drive] += bytes as u64);
+        self.writers.write_each(files);
     }
 
     /// Writes a parity shard along a drive and keeps its record.

@@ -124,6 +124,8 @@ pub struct SetJob<'a> {
     pub drives: Vec<SetDrive>,
     /// the cipher
     pub suite: Suite,
+    /// shards that may wait for each drive, at least 1
+    pub queue_depth: usize,
     /// zstd level
     pub level: i32,
     /// when record files are written
@@ -224,7 +226,7 @@ pub fn pack(
         monitor.drive(i, &format!("{} {}", d.case, d.drive.name()), job.plan.drive_bytes[i]);
     }
     thread::scope(|scope| {
-        let writers = Writers::start(scope, &drives, 1, &progress);
+        let writers = Writers::start(scope, &drives, job.queue_depth, &progress);
         job.begin.left_out.iter().for_each(|drive| writers.leave_out(*drive));
         let earlier = job.begin.earlier.clone().unwrap_or_default();
         let open = job.begin.cursor.open.as_ref().filter(|_| job.begin.earlier.is_some());

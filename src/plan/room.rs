@@ -20,6 +20,8 @@ pub struct Geometry {
 const STRIPES_IN_FLIGHT: u64 = 5;
 /// With parity along drives, shards of each besides: its sum, and one being written.
 const SUMS_IN_FLIGHT: u64 = 2;
+/// The most shards that wait for one drive: 100 MB, a second or two of a hard disk.
+const MOST_QUEUED: u64 = 6;
 /// The fewest blocks of a shard, so that a chunk fits twice.
 const LEAST_BLOCKS: u64 = 3;
 /// What a shard holds if there is memory enough.
@@ -55,6 +57,15 @@ impl Geometry {
         let blocks = Blocks::new(*bytes, (most / u64::from(*bytes)) as u32)
             .expect("B and n are within the format");
         Ok(Self { chunk_bytes: 1 << 20, blocks })
+    }
+
+    /// Shards that may wait for each drive, so that it can pause without the others waiting: as many
+    /// as memory allows, 1 to 6.
+    pub fn queue_depth(self, drives: usize, survive: Survive, memory: u64) -> usize {
+        let along = if survive.members().is_some() { SUMS_IN_FLIGHT } else { 0 };
+        let stripe = (drives.max(1) * self.blocks.file_bytes()) as u64;
+        let others = STRIPES_IN_FLIGHT - 1 + along;
+        (memory / stripe).saturating_sub(others).clamp(1, MOST_QUEUED) as usize
     }
 
     /// Sizes as asked for; a chunk must fit a shard twice.
@@ -314,6 +325,9 @@ mod tests {
                 };
                 let flight = in_flight * count * g.blocks.file_bytes() as u64;
                 assert!(flight <= memory && least <= memory, "{count}");
+                let queued = g.queue_depth(count as usize, survive, memory) as u64;
+                let stripe = count * g.blocks.file_bytes() as u64;
+                assert!((in_flight - 1 + queued) * stripe <= memory, "{count}");
                 assert!(g.chunk_bytes as usize * 2 <= g.blocks.payload_bytes(), "{count}");
             }
         }

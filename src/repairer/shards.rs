@@ -105,6 +105,7 @@ impl Shards<'_> {
         let queue = Mutex::new(queue);
         let healed = Mutex::new(Healed::default());
         let fetcher = Fetcher::new(self.set, self.book, &|_, _| ());
+        let reading = Mutex::new(());
         drives::on_each(self.workers(hurts), |_| {
             loop {
                 let Some((id, hurts, record)) = next(&queue) else { return };
@@ -113,7 +114,7 @@ impl Shards<'_> {
                     return;
                 }
                 match record {
-                    Some(record) => self.heal_stripe(&record, hurts, &fetcher, &healed),
+                    Some(record) => self.heal_stripe(&record, hurts, &fetcher, &reading, &healed),
                     // Its record was there a moment ago.
                     None => drop(lock(&healed).beyond.insert(id)),
                 }
@@ -138,6 +139,7 @@ impl Shards<'_> {
         record: &Arc<StripeRecord>,
         hurts: &[Hurt],
         fetcher: &Fetcher,
+        reading: &Mutex<()>,
         healed: &Mutex<Healed>,
     ) {
         let here = |hurt: &&Hurt| !self.targets[hurt.target].is_out();
@@ -148,7 +150,13 @@ impl Shards<'_> {
         if ways.is_empty() {
             return;
         }
-        let stripe = fetcher.complete(fetcher.read(self.request(record, &ways)));
+        let request = self.request(record, &ways);
+        // One at a time: stripes that are read together are there together and are then written
+        // together, so that either what is read waits for what is written, or the other way round.
+        let turn = lock(reading);
+        let raw = fetcher.read(request);
+        drop(turn);
+        let stripe = fetcher.complete(raw);
         let mut lacking = false;
         for (hurt, way) in &ways {
             if !self.heal_shard(record, hurt, way, &stripe, healed) {

@@ -352,7 +352,9 @@ impl Prepared<'_> {
             let state = state.lock().unwrap_or_else(PoisonError::into_inner);
             (state.asked.clone(), state.totals.data_bytes, state.shipment)
         };
+        let (geometry, memory) = (self.plan.geometry, self.memory.for_shards());
         let job = SetJob {
+            queue_depth: geometry.queue_depth(self.drives.len(), self.plan.survive, memory),
             shipment,
             set: self.set,
             run,

@@ -98,8 +98,8 @@ pub struct FaultyImage {
     session: Option<BackgroundSession>,
 }
 
-const IMAGE: INodeNo = INodeNo(2);
-const TTL: Duration = Duration::from_secs(3600);
+pub(super) const IMAGE: INodeNo = INodeNo(2);
+pub(super) const TTL: Duration = Duration::from_secs(3600);
 
 impl FaultyImage {
     /// Serves an image of zeros in a folder, which is made; none, and a skip, if that cannot be done
@@ -145,37 +145,41 @@ impl Drop for FaultyImage {
 }
 
 /// Also after a test has failed while it looked at the faults: its file system must be unmounted.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Attributes of the folder, and of the one file in it.
+pub(super) fn attributes(inode: INodeNo, size: u64) -> Option<FileAttr> {
+    let kind = match inode {
+        INodeNo::ROOT => FileType::Directory,
+        IMAGE => FileType::RegularFile,
+        _ => return None,
+    };
+    Some(FileAttr {
+        ino: inode,
+        size,
+        blocks: size / 512,
+        atime: UNIX_EPOCH,
+        mtime: UNIX_EPOCH,
+        ctime: UNIX_EPOCH,
+        crtime: UNIX_EPOCH,
+        kind,
+        perm: 0o700,
+        nlink: 1,
+        uid: 0,
+        gid: 0,
+        rdev: 0,
+        flags: 0,
+        blksize: 4096,
+    })
 }
 
 struct Server(Arc<Shared>);
 
 impl Server {
     fn attributes(&self, inode: INodeNo) -> Option<FileAttr> {
-        let kind = match inode {
-            INodeNo::ROOT => FileType::Directory,
-            IMAGE => FileType::RegularFile,
-            _ => return None,
-        };
-        let size = lock(&self.0.bytes).len() as u64;
-        Some(FileAttr {
-            ino: inode,
-            size,
-            blocks: size / 512,
-            atime: UNIX_EPOCH,
-            mtime: UNIX_EPOCH,
-            ctime: UNIX_EPOCH,
-            crtime: UNIX_EPOCH,
-            kind,
-            perm: 0o700,
-            nlink: 1,
-            uid: 0,
-            gid: 0,
-            rdev: 0,
-            flags: 0,
-            blksize: 4096,
-        })
+        attributes(inode, lock(&self.0.bytes).len() as u64)
     }
 
     fn range(&self, offset: u64, len: usize) -> Range<u64> {

@@ -125,6 +125,7 @@ impl Lab {
             case: format!("case-{case}"),
         });
         let job = SetJob {
+            queue_depth: 2,
             shipment,
             set,
             run,

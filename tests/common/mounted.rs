@@ -96,6 +96,23 @@ impl Mounted {
     /// As [`Self::over`], in an image that is there, of zeros.
     #[track_caller]
     pub fn on_image(image: PathBuf, point: &Path, file_system: FileSystem) -> Option<Self> {
+        Self::attach(image, point, file_system, &[])
+    }
+
+    /// As [`Self::on_image`]; the loop device hands on several requests at once, as they come, and
+    /// nothing is kept between it and the image.
+    #[track_caller]
+    pub fn on_image_direct(image: PathBuf, point: &Path, kind: FileSystem) -> Option<Self> {
+        Self::attach(image, point, kind, &["--direct-io=on"])
+    }
+
+    #[track_caller]
+    fn attach(
+        image: PathBuf,
+        point: &Path,
+        file_system: FileSystem,
+        options: &[&str],
+    ) -> Option<Self> {
         if !is_root() {
             skip("only root can mount loop devices");
             return None;
@@ -104,7 +121,8 @@ impl Mounted {
         if !has_programs(&["losetup", "umount", make[0], mount[0]]) {
             return None;
         }
-        let attached = Command::new("losetup").args(["--find", "--show"]).arg(&image).output();
+        let mut losetup = Command::new("losetup");
+        let attached = losetup.args(["--find", "--show"]).args(options).arg(&image).output();
         let attached = attached.unwrap();
         if !attached.status.success() {
             let text = String::from_utf8_lossy(&attached.stderr);

@@ -105,7 +105,7 @@ fn a_drive_does_its_jobs_in_order() {
         drop(stripe);
         assert!(writers.commit("r/1", Arc::from([3; 5])).iter().all(Result::is_ok));
         assert_eq!(pool.free(), 1, "a buffer goes back when its shards are written");
-        writers.commit_one(0, "r/2", Arc::from([4; 6])).unwrap();
+        writers.commit_each("r/2", |_| Some(Arc::from([4; 6])))[0].as_ref().unwrap();
         writers.write(0, "s/3".into(), bytes(4));
         writers.sync()[0].as_ref().unwrap();
         writers.write(0, "top".into(), bytes(1));
@@ -137,7 +137,8 @@ fn one_drive_fails_and_the_others_go_on() {
         let committed = writers.commit("rec", Arc::from([1; 3]));
         assert!(committed[0].is_ok() && committed[2].is_ok());
         assert!(Arc::ptr_eq(committed[1].as_ref().unwrap_err(), &error), "failed is failed");
-        assert!(Arc::ptr_eq(&writers.commit_one(1, "x", Arc::from([])).unwrap_err(), &error));
+        let own = writers.commit_each("x", |drive| (drive == 1).then(|| Arc::from([])));
+        assert!(own[0].is_ok() && Arc::ptr_eq(own[1].as_ref().unwrap_err(), &error));
         inside[2].vanish();
         let synced = writers.sync();
         assert!(synced[0].is_ok() && Arc::ptr_eq(synced[1].as_ref().unwrap_err(), &error));
@@ -164,6 +165,32 @@ fn drives_work_at_the_same_time() {
         writers.finish();
     });
     assert!(start.elapsed() < Duration::from_millis(1600), "three calls, not twenty-four");
+}
+
+#[test]
+fn a_full_queue_keeps_no_other_drive_from_its_file() {
+    let (inside, _) = memory(&[1 << 20; 2]);
+    let slow = Noting::new(&inside[0], 0);
+    let drives = [Arc::clone(&slow) as Arc<dyn Drive>, Arc::new(inside[1].clone())];
+    thread::scope(|scope| {
+        let writers = Writers::start(scope, &drives, 1, &silent);
+        let stands_still = slow.calls.lock().unwrap();
+        let queueing = scope.spawn(|| {
+            for number in 0..3 {
+                let file = |drive| (drive, format!("f/{number}"), bytes(1));
+                writers.write_each(vec![file(0), file(1)]);
+            }
+            writers.finish();
+        });
+        // The first drive has one file in work and one in its queue: the third waits, for it alone.
+        while inside[1].paths().len() < 3 {
+            thread::yield_now();
+        }
+        assert_eq!(inside[0].paths().len(), 0);
+        drop(stands_still);
+        queueing.join().unwrap();
+    });
+    assert_eq!(inside[0].paths().len(), 3);
 }
 
 #[test]
