@@ -22,8 +22,10 @@ const STRIPES_IN_FLIGHT: u64 = 5;
 const SUMS_IN_FLIGHT: u64 = 2;
 /// The most shards that wait for one drive: 100 MB, a second or two of a hard disk.
 const MOST_QUEUED: u64 = 6;
-/// The fewest blocks of a shard, so that a chunk fits twice.
-const LEAST_BLOCKS: u64 = 3;
+/// A chunk: larger ones fall out of the caches.
+const CHUNK_BYTES: u32 = 1 << 20;
+/// The smallest shard that a chunk fits twice, in blocks of 256 KiB.
+const LEAST_SHARD_BYTES: u64 = 9 << 18;
 /// What a shard holds if there is memory enough.
 const SHARD_BYTES: u64 = 16 << 20;
 /// From so many drives on, blocks are larger, if there is memory enough: records stay small.
@@ -50,13 +52,9 @@ impl Geometry {
         let in_flight = (STRIPES_IN_FLIGHT + along) * drives.max(1) as u64;
         let most = (memory / in_flight).min(SHARD_BYTES);
         let sizes: &[u32] = if drives < MANY_DRIVES { &[256 << 10] } else { &[1 << 20, 256 << 10] };
-        let fits = |bytes: &&u32| most / u64::from(**bytes) >= LEAST_BLOCKS;
-        let Some(bytes) = sizes.iter().find(fits) else {
-            return Err(RoomError::Memory { least: in_flight * LEAST_BLOCKS * (256 << 10) });
-        };
-        let blocks = Blocks::new(*bytes, (most / u64::from(*bytes)) as u32)
-            .expect("B and n are within the format");
-        Ok(Self { chunk_bytes: 1 << 20, blocks })
+        let of = |bytes: &u32| Self::new(CHUNK_BYTES, *bytes, (most / u64::from(*bytes)) as u32);
+        let fitting = sizes.iter().find_map(|bytes| of(bytes).ok());
+        fitting.ok_or(RoomError::Memory { least: in_flight * LEAST_SHARD_BYTES })
     }
 
     /// Shards that may wait for each drive, so that it can pause without the others waiting: as many
@@ -317,7 +315,7 @@ mod tests {
             {
                 let survive = Survive { blocks, ..Survive::NONE };
                 let sizes = Geometry::for_drives(count as usize, survive, memory);
-                let least = in_flight * count * (768 << 10);
+                let least = in_flight * count * LEAST_SHARD_BYTES;
                 let Ok(g) = sizes else {
                     assert_eq!(sizes, Err(RoomError::Memory { least }));
                     assert!(least > memory, "{count}");

@@ -187,7 +187,8 @@ fn a_pack_that_is_killed_goes_on() {
     let mut random = Random::new("kills of pack");
     let options = ["--json", "--checkpoint", "64KiB"];
     let (mut kills, mut midway, mut runs, mut journeys) = (0, 0, 0, 0);
-    while kills < wanted() {
+    // Until enough of them came midway, however fast this machine is.
+    while kills < wanted() || midway <= wanted() / 4 && kills < 4 * wanted() {
         let shipment = shipment("kills of pack");
         let source = Snapshot::of(&shipment.source);
         // Measured each time, for what else the machine does changes.
@@ -208,14 +209,16 @@ fn a_pack_that_is_killed_goes_on() {
             midway += u32::from(!once.salts.is_empty() && !shipment.paths().iter().any(closed));
         }
         let begun = has_file(&shipment.state(), "state.json");
-        if begun || !shipment.paths().iter().any(closed) {
+        let is_over = !begun && shipment.paths().iter().any(closed);
+        if !is_over {
             shipment.run(if begun { go_on(&shipment) } else { first }).expect(0);
         }
         shipment.paths().iter().for_each(|drive| once.look(drive));
         once.check();
         let left: Vec<_> =
             tree::walk(&shipment.state()).into_iter().filter(|p| p.is_file()).collect();
-        assert_eq!(left, Vec::<PathBuf>::new(), "the host's state is removed");
+        // Killed while it removed it: the next shipment removes what is left.
+        assert!(is_over || left.is_empty(), "the host's state is removed: {left:?}");
         shipment.verify(&shipment.paths()).expect(0);
         assert_no_litter(&shipment);
         assert_restored(&shipment, &source);
@@ -223,7 +226,7 @@ fn a_pack_that_is_killed_goes_on() {
         journeys += 1;
     }
     assert!(runs > journeys, "{runs} runs in {journeys} journeys committed something");
-    assert!(midway > kills / 4, "{midway} of {kills} kills came midway");
+    assert!(midway > wanted() / 4, "{midway} of {kills} kills came midway");
 }
 
 #[test]
@@ -235,7 +238,7 @@ fn a_restore_that_is_killed_anywhere_goes_on() {
     let to = shipment.new_destination();
     let whole = timed(|| shipment.restore(&shipment.paths(), &to, &[]));
     let (mut kills, mut midway, mut number) = (0, 0, 0);
-    while kills < wanted() {
+    while kills < wanted() || midway <= wanted() / 4 && kills < 4 * wanted() {
         // Every second journey has lost a case.
         let here = &shipment.paths()[number % 2..];
         number += 1;
@@ -257,7 +260,7 @@ fn a_restore_that_is_killed_anywhere_goes_on() {
         tree::unlock(&to);
         fs::remove_dir_all(&to).unwrap();
     }
-    assert!(midway > kills / 4, "{midway} of {kills} kills came midway");
+    assert!(midway > wanted() / 4, "{midway} of {kills} kills came midway");
 }
 
 /// All files of the drives but the notes made on the way.
@@ -299,7 +302,7 @@ fn a_repair_that_is_killed_goes_on() {
     let sound = files(&shipment);
     let (mut kills, mut midway, mut number) = (0, 0, 0);
     let mut whole = Duration::from_millis(500);
-    while kills < wanted() {
+    while kills < wanted() || midway <= wanted() / 4 && kills < 4 * wanted() {
         let drive = number % 3;
         let onto = number % 2 == 1;
         number += 1;
@@ -339,5 +342,5 @@ fn a_repair_that_is_killed_goes_on() {
         assert_no_litter(&shipment);
     }
     assert_restored(&shipment, &source);
-    assert!(midway > kills / 4, "{midway} of {kills} kills came midway");
+    assert!(midway > wanted() / 4, "{midway} of {kills} kills came midway");
 }
