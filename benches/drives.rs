@@ -6,7 +6,8 @@
 //! the cores nor the way to them is what limits. Printed: the sum of the drives' rates over the wall
 //! time of the whole command and over the time from the first to the last bytes of shards, as shares
 //! of dd's; then drives unlike each other, against the time that the placement demands at least:
-//! what the drive that is done last needs if it is never idle. Needs root.
+//! what the drive that is done last needs if it is never idle. And first, what `holdall bench` foretells
+//! for these drives, against what it takes then. Needs root.
 //!
 //! `cargo bench --bench drives -- alike` runs the first half alone, `-- unlike` the second.
 //! `HOLDALL_BENCH_GAPS=1` lists also when drives were idle.
@@ -163,11 +164,15 @@ fn fill_source(shipment: &Shipment) {
 }
 
 fn pack(shipment: &Shipment, more: &[&str]) {
+    pack_with(shipment, &[&["--no-read-back"], more].concat());
+}
+
+fn pack_with(shipment: &Shipment, more: &[&str]) {
     let mut arguments: Vec<OsString> = vec!["pack".into(), shipment.source.clone().into()];
     for (case, path) in &shipment.drives {
         arguments.extend(["--drive".into(), format!("{case}={}", path.display()).into()]);
     }
-    let options = ["--survive", "drives=1", "--no-read-back", "--json", "-r", &shipment.recipient];
+    let options = ["--survive", "drives=1", "--json", "-r", &shipment.recipient];
     arguments.extend(options.iter().chain(more).map(OsString::from));
     shipment.run(arguments).expect(0);
 }
@@ -212,6 +217,33 @@ fn alike(shipment: &Shipment, drives: &[Drive]) {
     };
     // Three are read and one is written, all at their rates if nobody waits.
     print("repair --onto, 3 to 1", &Run::of(drives, repair), (read * 3.0 + write) / 4.0);
+    drives.iter().for_each(wipe);
+}
+
+/// What `holdall bench` predicts for this dataset and these drives, against what packing and reading
+/// back then takes.
+fn foretold(shipment: &Shipment, drives: &[Drive]) {
+    drives.iter().for_each(|drive| drive.image.throttle(Throttle::of(RATE), 0));
+    let bytes = format!("{}", FILES * FILE_BYTES);
+    let mut words: Vec<OsString> = vec!["bench".into(), shipment.source.clone().into()];
+    words.extend(["--json", "--bytes", "128MiB", "--for", &bytes].map(OsString::from));
+    words.extend(["--survive", "drives=1", "--cases", "2"].map(OsString::from));
+    for path in shipment.paths() {
+        words.extend(["--drive".into(), path.into_os_string()]);
+    }
+    let told = shipment.run(words).expect(0).event("bench");
+    let best = &told["best"];
+    let seconds = |name: &str| best[name].as_f64().unwrap();
+    let (level, foretold) =
+        (&best["level"], seconds("pack_seconds") + seconds("read_back_seconds"));
+    let level = format!("{level}");
+    let run = Run::of(drives, || pack_with(shipment, &["--level", &level]));
+    println!(
+        "foretold by holdall bench: {foretold:.1} s to pack and read back; it took {:.1} s, {:.2} times \
+         that",
+        run.wall.as_secs_f64(),
+        run.wall.as_secs_f64() / foretold
+    );
     drives.iter().for_each(wipe);
 }
 
@@ -269,6 +301,7 @@ fn main() {
     let Some(drives) = drives else { return };
     if is_asked("alike") {
         fill_source(&shipment);
+        foretold(&shipment, &drives);
         alike(&shipment, &drives);
     }
     if is_asked("unlike") {

@@ -1,10 +1,11 @@
-//! Small files: how many a second are packed and restored, against bare loops of the same calls on all
-//! cores; and how the cost grows with their number.
+//! Small files: how many a second are read, packed and restored, against bare loops of the same calls
+//! on all cores; and how the cost grows with their number.
 //!
 //! All lies in /dev/shm. Packing goes onto drives that forget, in this process; the rest is the
 //! program itself on four drives in memory.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
+use holdall::dataset::Source;
 use holdall::format::Suite;
 use holdall::measure::whole::{self, How};
 use holdall::monitor::Recording;
@@ -91,14 +92,26 @@ fn bare_writes(root: &Path) -> f64 {
     rate
 }
 
-fn packing(root: &Path, source: &Path) -> (f64, f64) {
+/// Files a second: scanned, read as packing reads them, and packed.
+fn packing(root: &Path, source: &Path) -> (f64, f64, f64) {
     let bytes = (FILES * FILE_BYTES) as u64;
     let part = whole::part(source, bytes, &Recording::default()).unwrap();
     let list = whole::freeze(&part, &root.join("list")).unwrap();
     let survive = Survive { cases: 0, drives: 1, blocks: 0 };
     let how = How { drives: 4, survive, level: 3, suite: Suite::ChaCha20 };
     let pack = || drop(whole::pack(source, &part, &list, how, false).unwrap());
-    (part.entries.len() as f64 / part.seconds, best(FILES, pack))
+    let opened = Source::open(source).unwrap();
+    let read = best(FILES, || {
+        part.entries.par_iter().filter(|scanned| scanned.entry.size > 0).for_each_init(
+            || vec![0; FILE_BYTES],
+            |buffer, scanned| {
+                let file = opened.open_file(&scanned.entry.path).unwrap();
+                assert_eq!(file.read_at(0, buffer).unwrap(), FILE_BYTES);
+                assert!(file.identity().unwrap() == file.opened());
+            },
+        );
+    });
+    (part.entries.len() as f64 / part.seconds, read, best(FILES, pack))
 }
 
 /// The program with four drives in a folder.
@@ -159,11 +172,13 @@ fn rates(root: &Path) {
     make(&source, FILES, FILE_BYTES);
     println!("{FILES} files of {FILE_BYTES} bytes, {} cores", rayon::current_num_threads());
     let show = |name: &str, rate: f64| println!("  {name:<42} {rate:>7.0} files/s");
-    let (bare, (scan, pack)) = (bare_reads(&source), packing(root, &source));
+    let (bare, (scan, read, pack)) = (bare_reads(&source), packing(root, &source));
     show("open, read, close alone", bare);
     show("scan", scan);
-    show("pack what was scanned", pack);
-    println!("  pack against the bare loop                  {:>6.0} %", pack / bare * 100.0);
+    show("open beneath SOURCE, stat, read, stat, close", read);
+    println!("  that against the bare loop                  {:>6.0} %", read / bare * 100.0);
+    show("pack what was scanned, sealed and all", pack);
+    println!("  that against the bare loop                  {:>6.0} %", pack / bare * 100.0);
     let program = Program::new(root);
     program.pack(&source);
     fs::remove_dir_all(&source).unwrap();

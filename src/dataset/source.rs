@@ -97,11 +97,12 @@ impl Source {
         }
         let handle = open_quietly(|flags| self.open_with(path, flags))
             .map_err(|errno| error(errno.into()))?;
-        let file = SourceFile { handle, path: path.into() };
-        if file.inode()?.kind() != Some(Kind::File) {
+        let inode = Inode::of_handle(&handle)
+            .map_err(|errno| SourceError::new("read the metadata of", path, errno))?;
+        if inode.kind() != Some(Kind::File) {
             return Err(invalid("it is no longer a file".into()));
         }
-        Ok(file)
+        Ok(SourceFile { handle, path: path.into(), opened: inode.identity })
     }
 
     fn open_with(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
@@ -140,6 +141,7 @@ pub(super) fn open_quietly(
 pub struct SourceFile {
     handle: OwnedFd,
     path: Box<[u8]>,
+    opened: Identity,
 }
 
 impl SourceFile {
@@ -163,6 +165,11 @@ impl SourceFile {
             }
         }
         Ok(filled)
+    }
+
+    /// What it was when it was opened.
+    pub fn opened(&self) -> Identity {
+        self.opened
     }
 
     /// Tells whether the file is as it was.

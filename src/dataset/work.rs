@@ -153,11 +153,7 @@ fn hashes_holes(entry: &Entry) -> bool {
 
 /// What was scanned, or if the file has changed since then, what it is now.
 fn as_it_is_now(file: &SourceFile, scanned: &ScannedEntry) -> Result<ScannedEntry, SourceError> {
-    if file.identity()? == scanned.identity {
-        Ok(scanned.clone())
-    } else {
-        file.look(&scanned.entry)
-    }
+    if file.opened() == scanned.identity { Ok(scanned.clone()) } else { file.look(&scanned.entry) }
 }
 
 /// What became of one entry of a group.
