@@ -156,7 +156,12 @@ pub(super) fn attributes(inode: INodeNo, size: u64) -> Option<FileAttr> {
         IMAGE => FileType::RegularFile,
         _ => return None,
     };
-    Some(FileAttr {
+    Some(attributes_of(inode, kind, size))
+}
+
+/// Attributes of a file or folder that is root's.
+pub(super) fn attributes_of(inode: INodeNo, kind: FileType, size: u64) -> FileAttr {
+    FileAttr {
         ino: inode,
         size,
         blocks: size / 512,
@@ -172,7 +177,7 @@ pub(super) fn attributes(inode: INodeNo, size: u64) -> Option<FileAttr> {
         rdev: 0,
         flags: 0,
         blksize: 4096,
-    })
+    }
 }
 
 struct Server(Arc<Shared>);

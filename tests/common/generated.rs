@@ -1,6 +1,7 @@
 //! A source that takes no room: large files whose bytes are made as they are read, no two chunks the
 //! same, served by this process (FUSE).
 
+use super::faulty::attributes_of;
 use super::{is_root, skip};
 use fuser::{
     BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
@@ -11,7 +12,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 const TTL: Duration = Duration::from_secs(3600);
 /// The inode of the first file.
@@ -70,23 +71,7 @@ impl Server {
             number if number < FIRST + self.files => (FileType::RegularFile, self.file_bytes),
             _ => return None,
         };
-        Some(FileAttr {
-            ino: inode,
-            size,
-            blocks: size / 512,
-            atime: UNIX_EPOCH,
-            mtime: UNIX_EPOCH,
-            ctime: UNIX_EPOCH,
-            crtime: UNIX_EPOCH,
-            kind,
-            perm: 0o755,
-            nlink: 1,
-            uid: 0,
-            gid: 0,
-            rdev: 0,
-            flags: 0,
-            blksize: 4096,
-        })
+        Some(attributes_of(inode, kind, size))
     }
 }
 
