@@ -163,3 +163,32 @@ impl Reading {
         fetcher.read_rest(raw, self.tried)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn what_is_held_is_bounded_and_what_is_too_large_goes_alone() {
+        let budget = Arc::new(Budget { most: 10, held: Mutex::new(0), freed: Condvar::new() });
+        let hold = |bytes| {
+            budget.take(bytes);
+            Held { budget: budget.clone(), bytes }
+        };
+        let (first, second) = (hold(4), hold(6));
+        let (sender, taken) = unbounded();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let large = hold(30);
+                sender.send(()).unwrap();
+                large
+            });
+            drop(first);
+            assert!(taken.recv_timeout(Duration::from_millis(20)).is_err(), "6 are held still");
+            drop(second);
+            taken.recv().unwrap();
+        });
+        assert_eq!(*budget.held.lock().unwrap(), 0);
+    }
+}
