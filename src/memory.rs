@@ -5,7 +5,8 @@
 //!   far ahead is read when restoring.
 //! - Always holds: what does not depend on this (the program, the dedup table, the part of the catalog
 //!   that is written, lists) is [`FIXED_BYTES`], and some MiB for each core: a constant of the machine,
-//!   never of the dataset.
+//!   never of the dataset. A stripe is read whole where a drive is lost, so a set of large shards may
+//!   take a few of them more than was said.
 
 /// Memory for all but shards.
 pub const FIXED_BYTES: u64 = 160 << 20;

@@ -119,7 +119,8 @@ fn cipher(word: String) -> Result<CipherChoice, &'static str> {
 /// What a command may take.
 #[derive(Args)]
 pub struct MemoryArg {
-    /// Take no more memory than SIZE, and 8 MiB for each core; sets of few drives take less
+    /// Size buffers to take SIZE of memory in all, and 8 MiB for each core; a set that was packed
+    /// with more may need a few of its shards more
     #[arg(long, value_name = "SIZE", default_value = "1.5GiB", value_parser = memory)]
     pub memory: Memory,
 }
