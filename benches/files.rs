@@ -150,7 +150,7 @@ impl<'a> Program<'a> {
         let source = source.display().to_string();
         let given: Vec<String> = self.drives.iter().map(|drive| format!("a={drive}")).collect();
         let mut pack = vec!["pack", &source, "-r", &self.recipient, "--survive", "drives=1"];
-        pack.push("--no-read-back");
+        pack.extend(["--no-read-back", "--folder-drives"]);
         given.iter().for_each(|drive| pack.extend(["--drive", drive]));
         self.run(&pack)
     }

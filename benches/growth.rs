@@ -56,7 +56,7 @@ fn whole_way(root: &Path, gigabytes: u64) {
     let given: Vec<String> = drives.iter().map(|drive| format!("a={drive}")).collect();
     let source = path("source");
     let mut pack = vec!["pack", &source, "-r", recipient, "--survive", "drives=1"];
-    pack.push("--no-read-back");
+    pack.extend(["--no-read-back", "--folder-drives"]);
     given.iter().for_each(|drive| pack.extend(["--drive", drive]));
     let drives: Vec<&str> = drives.iter().map(String::as_str).collect();
     print("pack", gigabytes, run(root, &pack));

@@ -48,7 +48,7 @@ race_holdall() {
         mkdir -p "$work/drives/$drive"
         drives+=(--drive "$drive=$work/drives/$drive")
     done
-    time_of "holdall pack, 3+1, read back" "$holdall" pack "$source" --yes --survive cases=1 \
+    time_of "holdall pack, 3+1, read back" "$holdall" pack "$source" --yes --folder-drives --survive cases=1 \
         -R "$work/recipient" "${drives[@]}"
     stored "$work/drives"
     rm -rf "$work/out"

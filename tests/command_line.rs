@@ -131,7 +131,7 @@ mod usage {
     /// `pack` with these words after the source and the drives.
     fn pack(shipment: &Shipment, drives: &[String], more: &[&str]) -> Command {
         let mut command = holdall(shipment.path());
-        command.arg("pack").arg(&shipment.source);
+        command.arg("pack").arg(&shipment.source).arg("--folder-drives");
         for drive in drives {
             command.args(["--drive", drive]);
         }
@@ -315,6 +315,7 @@ mod keys {
         fs::write(&list, text).unwrap();
         let mut pack = holdall(shipment.path());
         pack.arg("pack").arg(&shipment.source).arg("-R").arg(&list).args(["--survive", "none"]);
+        pack.arg("--folder-drives");
         pack.args(["--drive", &format!("a={}", shipment.paths()[0].display())]);
         pack.assert().code(0);
         for key in [&shipment.key, &other] {

@@ -106,6 +106,7 @@ fn peaks(fill: impl FnOnce(&Path), with_all_drives: bool, options: &[&str]) -> O
     let shipment = Shipment::within(&roomy_folder()?, &[2, 2]);
     fill(&shipment.source);
     let mut pack: Vec<OsString> = vec!["pack".into(), shipment.source.clone().into()];
+    pack.push("--folder-drives".into());
     for (case, path) in &shipment.drives {
         pack.extend(["--drive".into(), format!("{case}={}", path.display()).into()]);
     }

@@ -304,7 +304,13 @@ impl Packed {
         let recipient = String::from_utf8(keygen.stdout).expect("a recipient is ASCII");
 
         let mut pack = holdall();
-        pack.arg("pack").arg(&source).args(["--survive", survive, "-r", recipient.trim()]);
+        pack.arg("pack").arg(&source).args([
+            "--folder-drives",
+            "--survive",
+            survive,
+            "-r",
+            recipient.trim(),
+        ]);
         pack.args(["--cipher", cipher]);
         if let Some(geometry) = geometry {
             pack.args(["--geometry", geometry]);

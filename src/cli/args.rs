@@ -92,10 +92,11 @@ pub struct KeygenArgs {
 }
 
 /// What says nothing when a set is closed as it is.
-const NOT_WITH_CLOSE: [&str; 15] = [
+const NOT_WITH_CLOSE: [&str; 16] = [
     "source",
     "go_on",
     "drives",
+    "folder_drives",
     "recipients",
     "recipient_files",
     "survive",
@@ -146,6 +147,10 @@ pub struct PackArgs {
     /// A drive: the name of its case, and the path where it is mounted (repeatable)
     #[arg(long = "drive", value_name = "CASE=PATH", required_unless_present = "close")]
     pub drives: Vec<String>,
+    /// Take folders on this machine's own disks as drives: where SOURCE, the system or holdall's state
+    /// lies, a PATH is otherwise taken for a mount point without its drive
+    #[arg(long)]
+    pub folder_drives: bool,
     /// Encrypt to this recipient (repeatable)
     #[arg(short, long = "recipient", value_name = "RECIPIENT")]
     pub recipients: Vec<String>,
@@ -217,6 +222,9 @@ pub struct RepairArgs {
     /// Rebuild a lost drive on this new one: the case it goes into, and its path (repeatable)
     #[arg(long, value_name = "CASE=PATH")]
     pub onto: Vec<String>,
+    /// Take folders on this machine's own disks as new drives
+    #[arg(long, requires = "onto")]
+    pub folder_drives: bool,
     /// The slot that the new drive takes [default: the lowest missing one of its case]
     #[arg(long, value_name = "N", requires = "onto")]
     pub slot: Option<u16>,

@@ -66,7 +66,8 @@ fn sets(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
         let Some(drives) = rounds::next_drives(face) else {
             return Ok(status.merge(Status::Waiting));
         };
-        let options = GoOn { recipients: None, survive: None, close: false, memory };
+        let folder_drives = false; // only what is mounted is proposed
+        let options = GoOn { recipients: None, survive: None, close: false, memory, folder_drives };
         let rest = verb::go_on(Some(outcome.shipment), &drives, options, &System, face.monitor());
         prepared = match rest.map_err(refusal)? {
             Rest::Pack(prepared) => *prepared,
@@ -168,7 +169,8 @@ fn going_on(args: &PackArgs) -> Result<GoOn, Refusal> {
     let none = args.recipients.is_empty() && args.recipient_files.is_empty();
     let recipients = if none { None } else { Some(recipients(args)?) };
     let survive = survive(args.survive.as_deref())?;
-    Ok(GoOn { recipients, survive, close: false, memory: args.memory.memory })
+    let (memory, folder_drives) = (args.memory.memory, args.folder_drives);
+    Ok(GoOn { recipients, survive, close: false, memory, folder_drives })
 }
 
 /// The shipment that was named, if one was.
@@ -206,6 +208,7 @@ fn meant(args: PackArgs) -> Result<PackOptions, Refusal> {
         read_back: !args.no_read_back,
         geometry,
         memory: args.memory.memory,
+        folder_drives: args.folder_drives,
     })
 }
 
@@ -251,6 +254,10 @@ fn geometry(text: &str) -> Result<Geometry, Refusal> {
     })
 }
 
+/// What to do where no drive is mounted.
+pub const NO_DRIVE: &str = "mount the drive and name its mount point; if the folder itself is meant, \
+                            add --folder-drives";
+
 /// What to do about a drive that cannot be used.
 pub fn drive_hint(error: &DriveError) -> &'static str {
     match error.source.kind() {
@@ -278,6 +285,7 @@ pub fn refusal(error: PackJobError) -> Refusal {
     }
     let (hint, status) = match &error {
         PackJobError::Drive { source, .. } => (drive_hint(source), Status::Usage),
+        PackJobError::NoDrive(_) => (NO_DRIVE, Status::Usage),
         PackJobError::DriveTwice { .. } => ("name each drive once", Status::Usage),
         PackJobError::Case { .. } | PackJobError::Filter(_) => ("", Status::Usage),
         PackJobError::Inside { .. } => {

@@ -54,7 +54,8 @@ fn meant(args: &RepairArgs) -> Result<RepairOptions, Refusal> {
         return Err(Refusal::usage("--slot belongs to one new drive", hint));
     }
     let (paths, slot) = (args.paths.clone(), args.slot.map(Slot));
-    Ok(RepairOptions { paths, onto, slot, expect, memory: args.memory.memory })
+    let (folder_drives, memory) = (args.folder_drives, args.memory.memory);
+    Ok(RepairOptions { paths, onto, folder_drives, slot, expect, memory })
 }
 
 fn new_drive(text: &str) -> Result<(String, PathBuf), Refusal> {
@@ -82,6 +83,7 @@ fn refusal(error: RepairError) -> Refusal {
     let (hint, status) = match error {
         RepairError::Open(error) => return open_refusal(error),
         RepairError::Drive { ref source, .. } => (drive_hint(source), Status::Usage),
+        RepairError::NoDrive(_) => (super::pack::NO_DRIVE, Status::Usage),
         RepairError::Case { .. } => ("write --onto CASE=PATH", Status::Usage),
         RepairError::SeveralSets { .. } => {
             ("name the drives of one set (holdall status says which is which)", Status::Usage)

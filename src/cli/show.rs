@@ -46,6 +46,7 @@ pub struct PlanFacts {
     survive: Survive,
     names: Vec<(String, String)>,
     free_bytes: Vec<u64>,
+    folder_drives: &'static str,
 }
 
 impl PlanFacts {
@@ -55,6 +56,7 @@ impl PlanFacts {
             survive: prepared.plan.survive,
             names: prepared.drive_names(),
             free_bytes: prepared.free_bytes.clone(),
+            folder_drives: if prepared.has_folder_drives() { " --folder-drives" } else { "" },
         }
     }
 
@@ -66,7 +68,7 @@ impl PlanFacts {
                 if same { shlex::try_quote(drive).unwrap_or_default() } else { "PATH".into() };
             let _ = write!(text, " --drive {case}={drive}");
         }
-        text
+        text + self.folder_drives
     }
 
     /// What to type to put new drives in the place of those that failed; none if none did.
@@ -85,7 +87,7 @@ impl PlanFacts {
             let case = &self.names[*number].0;
             let _ = write!(text, " --onto {}", shlex::try_quote(&format!("{case}=PATH")).ok()?);
         }
-        Some(text)
+        Some(text + self.folder_drives)
     }
 
     fn table(&self, bytes: &[u64]) -> String {

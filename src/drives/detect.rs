@@ -2,7 +2,7 @@
 //!
 //! - Enters: `/proc/self/mountinfo`, or the paths that the user gave.
 //! - Leaves: mount points of file systems that can be drives; which paths share a device or lie in
-//!   each other.
+//!   each other, and on which file system a path lies.
 //! - Always holds: (1) nothing is mounted, and nothing is read but the kernel's list and what
 //!   `stat` says; (2) file systems on the network are left out, for a dead server would block the
 //!   search: the user can name them.
@@ -42,6 +42,8 @@ const NO_FUSE_DRIVES: [&str; 8] = [
 /// One line of the kernel's list.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mount {
+    /// its number in this list
+    id: u64,
     /// its number, as `8:17`
     device: Vec<u8>,
     /// the folder of that device's file system that is shown; not `/` for a bind mount
@@ -66,6 +68,35 @@ pub(super) fn mount_of(number: u64) -> Option<Mount> {
     let list = fs::read("/proc/self/mountinfo").ok()?;
     let device = format!("{}:{}", kernel::major(number), kernel::minor(number));
     parse(&list).into_iter().find(|mount| mount.device == device.as_bytes())
+}
+
+/// The file system that a path lies on, or would lie on if it were made. Equal for all subvolumes and
+/// bind mounts of one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FileSystem {
+    /// its device's number, as `8:17`
+    device: String,
+}
+
+/// The file system of a path, or of the nearest folder above it that is there.
+pub fn file_system(path: &Path) -> Option<FileSystem> {
+    let path = std::path::absolute(path).ok()?;
+    let there = path.ancestors().find(|above| above.exists())?;
+    let list = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let flags = kernel::StatxFlags::MNT_ID;
+    let id = kernel::statx(kernel::CWD, there, kernel::AtFlags::empty(), flags);
+    // A subvolume of btrfs has a device number of its own for `stat`; its mount tells the real one.
+    let mount = id
+        .ok()
+        .and_then(|found| parse(&list).into_iter().find(|mount| mount.id == found.stx_mnt_id));
+    let device = match mount {
+        Some(mount) => String::from_utf8(mount.device).ok()?,
+        None => {
+            let number = fs::metadata(there).ok()?.dev();
+            format!("{}:{}", kernel::major(number), kernel::minor(number))
+        }
+    };
+    Some(FileSystem { device })
 }
 
 /// The pairs of paths, by number, that lie on one device and so share its room.
@@ -126,14 +157,15 @@ fn parse(list: &[u8]) -> Vec<Mount> {
 
 fn parse_line(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|&byte| byte == b' ');
-    let device = fields.nth(2)?.to_vec();
+    let id = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    let device = fields.nth(1)?.to_vec();
     let root = unescape(fields.next()?);
     let point = PathBuf::from(OsString::from_vec(unescape(fields.next()?)));
     // Any number of optional fields, then a hyphen.
     fields.find(|&field| field == b"-")?;
     let file_system = String::from_utf8(unescape(fields.next()?)).ok()?;
     let source = unescape(fields.next().unwrap_or_default());
-    Some(Mount { device, root, point, file_system, source })
+    Some(Mount { id, device, root, point, file_system, source })
 }
 
 /// Turns `\040` and the like, three octal digits, back into bytes.
@@ -175,6 +207,7 @@ a line that is none
         let mounts = parse(LIST.as_bytes());
         assert_eq!(mounts.len(), 9);
         let case = Mount {
+            id: 28,
             device: b"8:17".into(),
             root: b"/".into(),
             point: "/media/ann/Case A".into(),
@@ -205,6 +238,15 @@ a line that is none
         let points = mounted();
         assert!(points.is_sorted());
         assert!(!points.iter().any(|point| point.starts_with("/proc")), "{points:?}");
+    }
+
+    #[test]
+    fn a_path_lies_on_the_file_system_of_what_is_above_it() {
+        let base = tempfile::tempdir().unwrap();
+        let here = file_system(base.path());
+        assert!(here.is_some());
+        assert_eq!(file_system(&base.path().join("not/yet/there")), here);
+        assert_ne!(file_system(Path::new("/proc/self")), here);
     }
 
     #[test]

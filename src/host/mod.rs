@@ -96,20 +96,26 @@ impl HostError {
 }
 
 /// The folder of this user's state: `$XDG_STATE_HOME/holdall`, or `$HOME/.local/state/holdall`.
-/// It is made if it is not there.
-pub fn state_folder() -> Result<PathBuf, HostError> {
-    state_folder_in(std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"))
+/// It need not be there.
+pub fn state_path() -> Result<PathBuf, HostError> {
+    state_path_in(std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"))
 }
 
-fn state_folder_in(
+/// The same; it is made if it is not there.
+pub fn state_folder() -> Result<PathBuf, HostError> {
+    make(state_path()?)
+}
+
+fn state_path_in(
     state_home: Option<OsString>,
     home: Option<OsString>,
 ) -> Result<PathBuf, HostError> {
     let absolute = |text: Option<OsString>| text.map(PathBuf::from).filter(|p| p.is_absolute());
-    let folder = absolute(state_home)
-        .or_else(|| Some(absolute(home)?.join(".local/state")))
-        .ok_or(HostError::NoHome)?
-        .join("holdall");
+    let folder = absolute(state_home).or_else(|| Some(absolute(home)?.join(".local/state")));
+    Ok(folder.ok_or(HostError::NoHome)?.join("holdall"))
+}
+
+fn make(folder: PathBuf) -> Result<PathBuf, HostError> {
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -122,6 +128,13 @@ fn state_folder_in(
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    fn state_folder_in(
+        state_home: Option<OsString>,
+        home: Option<OsString>,
+    ) -> Result<PathBuf, HostError> {
+        make(state_path_in(state_home, home)?)
+    }
 
     #[test]
     fn state_folder_follows_the_environment() {

@@ -179,6 +179,7 @@ fn pack_it(
         // Small shards, so that a little data makes several stripes.
         geometry: Geometry::new(256 << 10, 64 << 10, 16).ok(),
         memory: Memory::default(),
+        folder_drives: true,
     };
     let packed = pack::prepare(drives, options, &System, monitor)?.run(monitor)?.packed;
     tell(Told::Result(format!(

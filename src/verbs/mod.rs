@@ -7,6 +7,7 @@ pub mod erase;
 pub mod keygen;
 pub mod ls;
 pub mod open;
+pub mod own_disks;
 pub mod pack;
 pub mod repair;
 pub mod restore;

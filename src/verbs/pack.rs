@@ -24,8 +24,9 @@ use crate::plan::room::{Geometry, Need, RoomError, SetPlan};
 use crate::plan::survive::Survive;
 use crate::sets::check::DriveReport;
 use crate::sets::damage::Verdict;
+use crate::verbs::own_disks::{NoDrive, OwnDisks};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
@@ -60,6 +61,8 @@ pub struct PackOptions {
     pub geometry: Option<Geometry>,
     /// what it may take, which decides the sizes
     pub memory: Memory,
+    /// folders on this machine's own disks may be drives
+    pub folder_drives: bool,
 }
 
 /// Why a pack could not be begun, or stopped.
@@ -100,6 +103,9 @@ pub enum PackJobError {
         /// its path
         path: PathBuf,
     },
+    /// No drive is mounted where one was named.
+    #[error(transparent)]
+    NoDrive(#[from] NoDrive),
     /// A case's name cannot be used.
     #[error("{case:?} is not a name for a case: 1 to 32 letters, digits, '.', '_' or '-'")]
     Case {
@@ -216,8 +222,9 @@ pub fn prepare<'a>(
     entropy: &'a dyn Entropy,
     monitor: &dyn Monitor,
 ) -> Result<Prepared<'a>, PackJobError> {
-    let opened = drives::open_drives(drives, monitor)?;
     drives::check_apart(&options.source, drives)?;
+    drives::check_mounted(&options.source, drives, options.folder_drives)?;
+    let opened = drives::open_drives(drives, monitor)?;
     let folder = StateFolder::of(ShipmentId(random_id(entropy)?))?;
     prepare_on(opened, folder, options, entropy, monitor)
 }
@@ -318,6 +325,12 @@ impl Prepared<'_> {
     /// Case and name of each drive, by slot from 1.
     pub fn drive_names(&self) -> Vec<(String, String)> {
         self.drives.iter().map(|d| (d.case.clone(), d.drive.name().to_string())).collect()
+    }
+
+    /// Is a drive a folder on a disk of this machine?
+    pub fn has_folder_drives(&self) -> bool {
+        let own = OwnDisks::of(Some(Path::new(&self.state.asked.source)));
+        self.drives.iter().any(|d| own.check(Path::new(d.drive.name())).is_err())
     }
 
     /// Does nothing of it: of a shipment that was only prepared, nothing stays.

@@ -1,6 +1,7 @@
 //! `repair`: makes drives whole again, in place or on new ones, with no key.
 
 use super::open::{self, OpenError};
+use super::own_disks::{NoDrive, OwnDisks};
 use crate::drives::{Drive, DriveError, LocalDrive, detect};
 use crate::format::ids::Slot;
 use crate::format::label::checked_case;
@@ -21,6 +22,8 @@ pub struct RepairOptions {
     pub paths: Vec<PathBuf>,
     /// case and path of each new drive
     pub onto: Vec<(String, PathBuf)>,
+    /// these may be folders on this machine's own disks
+    pub folder_drives: bool,
     /// the slot of the only new drive
     pub slot: Option<Slot>,
     /// the root that decides where copies differ
@@ -50,6 +53,9 @@ pub enum RepairError {
         /// what was typed
         case: String,
     },
+    /// No drive is mounted where one was named.
+    #[error(transparent)]
+    NoDrive(#[from] NoDrive),
     /// A new drive cannot take a lost one's place.
     #[error(transparent)]
     Onto(#[from] OntoError),
@@ -107,8 +113,12 @@ pub fn repair(
 ) -> Result<Vec<SetRepair>, RepairError> {
     let mut new = Vec::new();
     let mut new_ids = Vec::new();
+    let own = OwnDisks::of(None);
     for (case, path) in &options.onto {
         checked_case(case).map_err(|_| RepairError::Case { case: case.clone() })?;
+        if !options.folder_drives {
+            own.check(path)?;
+        }
         let failed = |source| RepairError::Drive { path: path.clone(), source };
         let drive = LocalDrive::open(path).map_err(failed)?;
         drive.check_writable().map_err(failed)?;

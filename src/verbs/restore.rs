@@ -1,6 +1,7 @@
 //! `restore`: from whatever drives are here to a folder, all of it or what was selected.
 
 use super::open::{self, OpenError};
+use super::own_disks::is_unmounted;
 use super::restoring::Seen;
 use crate::destination::{Destination, DestinationError, Opened};
 use crate::drives::{Drive, DriveError, LocalDrive};
@@ -206,6 +207,12 @@ pub fn restore_sets(
     let selection = job.selection.as_ref().map(Selection::text);
     let (destination, how) =
         Destination::open_for(&job.to, &shipment, selection).map_err(destination_error)?;
+    if how != Opened::Resumed && is_unmounted(&job.to) {
+        monitor.note(&format!(
+            "{} is on the system's disk (/): no drive is mounted there",
+            job.to.display()
+        ));
+    }
     let mut outcome = RestoreOutcome {
         owners_left: !destination.sets_owners(),
         resumed: how == Opened::Resumed,

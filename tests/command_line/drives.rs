@@ -1,7 +1,7 @@
 //! Drives, sources and destinations that are not what they should be: each refusal names the thing,
 //! the place and the remedy, and nothing is written where it is refused.
 
-use crate::common::mounted::{FileSystem, Mounted};
+use crate::common::mounted::{FileSystem, Memory, Mounted};
 use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::{Run, is_root, skip, tool, tree};
@@ -269,4 +269,61 @@ fn papers_that_are_cut_short_are_damage_and_no_panic() {
         fs::write(&path, &bytes).unwrap();
     }
     shipment.verify(&shipment.paths()).expect(0);
+}
+
+/// Reports A3, R16: an empty mount point on the system's disk, beside the dataset.
+#[test]
+fn a_mount_point_without_its_drive_is_refused_until_folders_are_meant() {
+    let shipment = small();
+    let strict = |shipment: &Shipment, more: &[&str]| {
+        let mut words = shipment.pack_arguments("drives=1", more);
+        words.retain(|word| word != "--folder-drives");
+        words
+    };
+    let words = ["/drives/a-1 is on the ", "no drive is mounted there", "add --folder-drives"];
+    assert_said(shipment.run(strict(&shipment, &[])), 2, &words);
+    crate::assert_untouched(&shipment);
+    assert!(!shipment.state().exists(), "no state is left");
+    let mounted: Option<Vec<Memory>> =
+        shipment.paths().iter().map(|path| Memory::new(path, 32)).collect();
+    let Some(_mounted) = mounted else { return };
+    // A folder on a drive of its own is one.
+    let inner = shipment.paths()[0].join("folder");
+    fs::create_dir(&inner).unwrap();
+    let mut pack = strict(&shipment, &["--json"]);
+    let first = pack.iter().position(|word| word == "--drive").unwrap() + 1;
+    pack[first] = format!("a={}", inner.display()).into();
+    shipment.run(pack).expect(0);
+    // The next set, and a new drive for a lost one, are no different.
+    let lost = shipment.path().join("lost");
+    fs::create_dir(&lost).unwrap();
+    let onto = format!("a={}", lost.display());
+    let mut repair: Vec<OsString> = ["repair", "--onto", &onto].map(OsString::from).into();
+    repair.extend(shipment.paths()[1..].iter().map(OsString::from));
+    let words = ["/lost is on the ", "add --folder-drives"];
+    assert_said(shipment.run(repair.clone()), 2, &words);
+    assert_eq!(fs::read_dir(&lost).unwrap().count(), 0);
+    repair.push("--folder-drives".into());
+    shipment.run(repair).expect(0);
+}
+
+/// What is printed to go on with says that its drives are folders if they are.
+#[test]
+fn the_next_command_names_the_option_that_its_drives_need() {
+    let mut shipment = Shipment::new(&[1]);
+    let disk = shipment.path().join("disk");
+    let (Some(_disk), Some(_drive)) =
+        (Memory::new(&disk, 20), Memory::new(&shipment.paths()[0], 8))
+    else {
+        return;
+    };
+    shipment.source = disk.join("source");
+    tree::write(&shipment.source.join("noise"), &Random::new("next").bytes(12 << 20));
+    for (drive, is_folder) in [(shipment.paths()[0].clone(), false), (disk.join("drive"), true)] {
+        fs::create_dir_all(&drive).unwrap();
+        shipment.drives[0].1 = drive;
+        let run = shipment.run(shipment.pack_arguments("none", &["--yes"])).expect(4);
+        let next = run.stdout.lines().find(|line| line.contains("pack --continue")).unwrap();
+        assert_eq!(next.contains(" --folder-drives"), is_folder, "{next}");
+    }
 }

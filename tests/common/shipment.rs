@@ -84,6 +84,7 @@ impl Shipment {
             arguments.extend(["--drive".into(), drive]);
         }
         let options = ["-r", &self.recipient, "--survive", survive, "--geometry", GEOMETRY];
+        arguments.push("--folder-drives".into());
         arguments.extend(options.iter().chain(more).map(OsString::from));
         arguments
     }
@@ -106,7 +107,7 @@ impl Shipment {
     /// Goes on with packing on all drives, JSON output.
     pub fn go_on(&self) -> Run {
         let mut arguments: Vec<OsString> =
-            ["pack", "--json", "--continue"].iter().map(OsString::from).collect();
+            ["pack", "--json", "--folder-drives", "--continue"].map(OsString::from).into();
         for (case, path) in &self.drives {
             arguments.extend(["--drive".into(), format!("{case}={}", path.display()).into()]);
         }

@@ -60,6 +60,7 @@ fn close(shipment: &Shipment, paths: &[PathBuf], more: &[&str]) -> Run {
 
 fn go_on(shipment: &Shipment, drives: &[(String, PathBuf)]) -> Run {
     let mut words: Vec<OsString> = ["pack", "--json", "--continue"].map(Into::into).into();
+    words.push("--folder-drives".into());
     for (case, path) in drives {
         words.extend(["--drive".into(), format!("{case}={}", path.display()).into()]);
     }
@@ -173,7 +174,8 @@ fn a_set_whose_packing_machine_is_lost_is_closed_without_a_key() {
     // And a lost drive is rebuilt as on any other set.
     fs::remove_dir_all(&paths[0]).unwrap();
     fs::create_dir(&paths[0]).unwrap();
-    let mut words: Vec<OsString> = ["repair", "--json", "--onto"].map(Into::into).into();
+    let mut words: Vec<OsString> =
+        ["repair", "--json", "--folder-drives", "--onto"].map(Into::into).into();
     words.push(format!("a={}", paths[0].display()).into());
     words.extend(paths[1..].iter().map(Into::into));
     shipment.run(words).expect(0);

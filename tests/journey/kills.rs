@@ -176,6 +176,7 @@ fn has_file(folder: &Path, name: &str) -> bool {
 /// What to type to go on with a shipment.
 fn go_on(shipment: &Shipment) -> Vec<OsString> {
     let mut words: Vec<OsString> = ["pack", "--json", "--continue"].map(OsString::from).into();
+    words.push("--folder-drives".into());
     for (case, path) in &shipment.drives {
         words.extend(["--drive".into(), format!("{case}={}", path.display()).into()]);
     }
@@ -312,6 +313,7 @@ fn a_repair_that_is_killed_goes_on() {
             let (case, path) = &shipment.drives[drive];
             fs::remove_dir_all(path).unwrap();
             fs::create_dir(path).unwrap();
+            words.push("--folder-drives".into());
             words.extend(["--onto".into(), format!("{case}={}", path.display()).into()]);
             let others = shipment.paths().into_iter().filter(|other| other != path);
             words.extend(others.map(OsString::from));

@@ -107,7 +107,8 @@ fn a_new_drive_without_room_is_refused_untouched() {
 
 /// The arguments of a repair.
 fn words(paths: &[PathBuf], more: &[&str]) -> Vec<OsString> {
-    let first = ["repair", "--json"].iter().map(OsString::from);
+    let folders = more.contains(&"--onto").then_some("--folder-drives");
+    let first = ["repair", "--json"].into_iter().chain(folders).map(OsString::from);
     first.chain(paths.iter().map(OsString::from)).chain(more.iter().map(OsString::from)).collect()
 }
 

@@ -69,6 +69,7 @@ impl Rounds {
 
     fn with_drives(&self, words: &[&str], round: usize) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+        arguments.push("--folder-drives".into());
         for (case, path) in self.drives(round) {
             arguments.extend(["--drive".into(), format!("{case}={}", path.display()).into()]);
         }

@@ -334,7 +334,8 @@ impl Journey {
         let prepared = if let Some(shipment) = in_progress {
             let folder = StateFolder::within(&host, shipment)?;
             let memory = Memory::default();
-            let options = GoOn { recipients: None, survive, close: false, memory };
+            let options =
+                GoOn { recipients: None, survive, close: false, memory, folder_drives: true };
             match pack::go_on_with(opened, folder, options, &self.entropy, monitor)? {
                 Some(prepared) => prepared,
                 None => return Ok(None),
@@ -358,6 +359,7 @@ impl Journey {
                     seconds: 0,
                 },
                 read_back: true,
+                folder_drives: true,
                 geometry: Some(self.geometry),
                 memory: Memory::default(),
             };

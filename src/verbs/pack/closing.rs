@@ -186,7 +186,13 @@ fn with_state<'a>(
         case: found.label.case.clone(),
     };
     let drives = set.drives.iter().map(set_drive).collect();
-    let options = GoOn { recipients: None, survive: None, close: true, memory: Memory::default() };
+    let options = GoOn {
+        recipients: None,
+        survive: None,
+        close: true,
+        memory: Memory::default(),
+        folder_drives: true, // they carry the set
+    };
     match go_on_with(drives, folder, options, entropy, monitor)? {
         Some(prepared) => Ok(Some(prepared)),
         None => Err(CloseError::Nothing { set: set.name() }),

@@ -9,6 +9,7 @@ use crate::packer::SetDrive;
 use crate::plan::room::{self, DriveRoom, Geometry, Need, SetPlan};
 use crate::plan::survive::Survive;
 use crate::sets::open::HOLDALL;
+use crate::verbs::own_disks::OwnDisks;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -49,6 +50,19 @@ pub(super) fn check_apart(source: &Path, drives: &[(String, PathBuf)]) -> Result
     for (_, path) in drives {
         inside(source, path)?;
         inside(path, source)?;
+    }
+    Ok(())
+}
+
+/// Every drive must be one of its own, unless folders on this machine's disks may be drives.
+pub(super) fn check_mounted(
+    source: &Path,
+    drives: &[(String, PathBuf)],
+    folder_drives: bool,
+) -> Result<(), PackJobError> {
+    if !folder_drives {
+        let own = OwnDisks::of(Some(source));
+        drives.iter().try_for_each(|(_, path)| own.check(path))?;
     }
     Ok(())
 }

@@ -42,6 +42,8 @@ pub struct GoOn {
     pub close: bool,
     /// what it may take, which decides the sizes of a new set
     pub memory: Memory,
+    /// folders on this machine's own disks may be drives
+    pub folder_drives: bool,
 }
 
 /// What is left to do.
@@ -91,6 +93,7 @@ pub fn go_on<'a>(
     }
     let Some((folder, state)) = folder?.zip(state) else { return Ok(Rest::Nothing) };
     drives::check_apart(Path::new(&state.asked.source), drives)?;
+    drives::check_mounted(Path::new(&state.asked.source), drives, options.folder_drives)?;
     let opened = drives::open_drives(drives, monitor)?;
     let rest = go_on_with(opened, folder, options, entropy, monitor)?;
     Ok(rest.map_or(Rest::Nothing, |prepared| Rest::Pack(Box::new(prepared))))
