@@ -133,6 +133,7 @@ fn memory(text: &str) -> Result<Memory, String> {
 
 /// pack
 #[derive(Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct PackArgs {
     /// The folder (or file) to pack
     #[arg(required_unless_present_any = ["go_on", "close"], conflicts_with = "go_on")]
