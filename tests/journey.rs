@@ -19,6 +19,7 @@ mod journey {
     mod matrix;
     mod papers;
     mod quick;
+    mod reads;
     mod repair;
     mod repair_onto;
     mod resume;
