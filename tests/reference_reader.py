@@ -45,15 +45,39 @@ from collections import OrderedDict
 from functools import lru_cache
 from os.path import join, lexists
 
-import pyrage
-import zstandard
-from blake3 import blake3
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+LACKING = []  # packages that are to be installed
+SUITES = {}
+try:
+    import pyrage
+except ImportError:
+    LACKING.append("pyrage")
+try:
+    import zstandard
+except ImportError:
+    LACKING.append("zstandard")
+try:
+    from blake3 import blake3
+except ImportError:
+    LACKING.append("blake3")
+try:
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+    SUITES = {1: ChaCha20Poly1305, 2: AESGCM}
+except ImportError:
+    LACKING.append("cryptography")
+
+
+def flags(*names):
+    """The flags of open() of these names, but for those that this system does not have."""
+    return sum(getattr(os, name, 0) for name in names)
+
 
 CACHE = 1 << 30  # bytes of shards and chunks that are kept in memory
-SUITES = {1: ChaCha20Poly1305, 2: AESGCM}
-READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # of drives: no link is followed, no pipe awaited
+# Of drives: no link is followed, no pipe awaited.
+READ = flags("O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
+CREATE = flags("O_RDWR", "O_CREAT", "O_EXCL", "O_NOFOLLOW", "O_CLOEXEC", "O_BINARY")
+# Can names be made below open folders? Windows has none: there it is done by paths, link by link looked at.
+HANDLES = all(hasattr(os, name) for name in ("O_NOFOLLOW", "O_DIRECTORY")) and os.open in os.supports_dir_fd
 SLICE = 1 << 20  # bytes that one long integer holds, about; more does not make it faster
 
 
@@ -134,6 +158,20 @@ def read_file(path, limit=1 << 32):
             return file.read(limit)
     except OSError as error:
         raise Bad(error.strerror)
+
+
+def read_at(handle, count, offset):
+    if hasattr(os, "pread"):
+        return os.pread(handle, count, offset)
+    os.lseek(handle, offset, os.SEEK_SET)
+    return os.read(handle, count)
+
+
+def write_at(handle, data, offset):
+    if hasattr(os, "pwrite"):
+        return os.pwrite(handle, data, offset)
+    os.lseek(handle, offset, os.SEEK_SET)
+    return os.write(handle, data)
 
 
 def power_of_two(number, low, high):
@@ -1157,7 +1195,7 @@ class Stripe:
             data = bytearray(self.size)
             for at in range(0, self.size, B):
                 try:
-                    piece = os.pread(handle, B, at)
+                    piece = read_at(handle, B, at)
                     data[at:at + len(piece)] = piece
                 except OSError as error:
                     self.report.bad(f"{path}: block {at // B}: {error.strerror}")
@@ -1525,6 +1563,11 @@ def restore(drives, identities, to, shipment=None, from_lists=False, all_blocks=
     return report.exit_code()
 
 
+def below(parent):
+    """Where a name is made: below an open folder, if there is one."""
+    return {} if parent is None else {"dir_fd": parent}
+
+
 class Output:
     """The folder that is restored into. Each name is made below an open folder, and no link is followed."""
 
@@ -1532,10 +1575,12 @@ class Output:
         os.makedirs(to, 0o700, exist_ok=True)
         if os.listdir(to):
             raise Bad(f"{to} is not empty")
-        self.top = os.open(to, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self.report, self.all_blocks, self.root = report, all_blocks, os.geteuid() == 0
+        self.report, self.all_blocks = report, all_blocks
+        self.root = hasattr(os, "geteuid") and os.geteuid() == 0
         self.made, self.failed, self.bytes = {}, set(), 0
-        self.near = b"", os.dup(self.top)
+        self.to = os.fsencode(os.path.abspath(to))
+        # The folders that were opened last, each below the one before, the output itself first.
+        self.trail = [(b"", os.open(to, flags("O_RDONLY", "O_DIRECTORY", "O_CLOEXEC")))] if HANDLES else []
 
     def attempt(self, action, entry):
         try:
@@ -1548,33 +1593,62 @@ class Output:
         self.report.lost(f"{show(entry.path) or '.'}: {why}")
 
     def walk(self, path):
-        """An open folder below the output, made if its entry was lost. No link is followed on the way."""
-        if self.near[0] == path:
-            return self.near[1]
-        handle = os.dup(self.top)
-        for name in path.split(b"/") if path else []:
+        """A folder below the output, made if its entry was lost: open, or its path where there are no handles. No
+        link is followed on the way."""
+        if not HANDLES:
+            return self.walk_by_path(path)
+        while self.trail[-1][0] and not (path + b"/").startswith(self.trail[-1][0] + b"/"):
+            os.close(self.trail.pop()[1])
+        at = len(self.trail[-1][0])
+        while at < len(path):
+            here, at = self.trail[-1][1], path.find(b"/", at + 1)
+            at = len(path) if at < 0 else at
+            name = path[:at].rpartition(b"/")[2]
             try:
-                try:
-                    inner = os.open(name, READ | os.O_DIRECTORY, dir_fd=handle)
-                except FileNotFoundError:
-                    os.mkdir(name, 0o700, dir_fd=handle)
-                    inner = os.open(name, READ | os.O_DIRECTORY, dir_fd=handle)
-            finally:
-                os.close(handle)
-            handle = inner
-        os.close(self.near[1])
-        self.near = path, handle
-        return handle
+                inner = os.open(name, READ | os.O_DIRECTORY, dir_fd=here)
+            except FileNotFoundError:
+                os.mkdir(name, 0o700, dir_fd=here)
+                inner = os.open(name, READ | os.O_DIRECTORY, dir_fd=here)
+            self.trail.append((path[:at], inner))
+            if len(self.trail) > 200:  # a process may have few files open
+                os.close(self.trail.pop(1)[1])
+        return self.trail[-1][1]
+
+    def walk_by_path(self, path):
+        here = self.to
+        for name in path.split(b"/") if path else []:
+            if os.sep != "/" and any(byte in b'\\:' for byte in name):
+                raise Bad("this system cannot hold that name")
+            here = join(here, name)
+            try:
+                if not stat.S_ISDIR(os.lstat(here).st_mode):
+                    raise Bad(f"{show(here)} is no folder")
+            except FileNotFoundError:
+                os.mkdir(here, 0o700)
+        return here
 
     def place(self, path):
-        """The open folder and the name of a path."""
+        """The folder of a path and the name in it; without handles, None and the whole path."""
         check_path(path, False)
         folder, _, name = path.rpartition(b"/")
-        return self.walk(folder), name
+        parent = self.walk(folder)
+        if HANDLES:
+            return parent, name
+        if os.sep != "/" and any(byte in b'\\:' for byte in name):
+            raise Bad("this system cannot hold that name")
+        return None, join(parent, name)
 
     def metadata(self, entry, parent, name, handle=None):
         """Owner, attributes, ACLs, mode and times; of an open file or folder, else of a name that was just made."""
         link = entry.kind == SYMLINK
+        if not HANDLES:
+            if not link:
+                os.chmod(name, entry.mode)
+            if not link or os.utime in os.supports_follow_symlinks:
+                os.utime(name, ns=(entry.time, entry.time), **({"follow_symlinks": False} if link else {}))
+            for key, _ in entry.xattrs:
+                self.fail(entry, f"the attribute {show(key)}: not supported here")
+            return
         where = {} if handle is not None else {"dir_fd": parent, "follow_symlinks": False}
         what = name if handle is None else handle
         if self.root:
@@ -1598,25 +1672,28 @@ class Output:
         if entry.path:
             parent, name = self.place(entry.path)
             try:
-                os.mkdir(name, 0o700, dir_fd=parent)
+                os.mkdir(name, 0o700, **below(parent))
             except FileExistsError:
                 self.walk(entry.path)  # it must be a folder
         self.made[entry.path] = entry
 
     def finish_folder(self, entry):
         if entry.path in self.made:
-            self.metadata(entry, None, None, self.walk(entry.path))
+            folder = self.walk(entry.path)
+            self.metadata(entry, None, folder, folder)
 
     def symlink(self, entry):
         parent, name = self.place(entry.path)
-        os.symlink(entry.target, name, dir_fd=parent)
+        os.symlink(entry.target, name, **below(parent))
         self.made[entry.path] = entry
         self.metadata(entry, parent, name)
 
     def special(self, entry):
         parent, name = self.place(entry.path)
         kind = {FIFO: stat.S_IFIFO, SOCKET: stat.S_IFSOCK, CHARACTER: stat.S_IFCHR, BLOCK: stat.S_IFBLK}[entry.kind]
-        os.mknod(name, kind | 0o600, os.makedev(*entry.device), dir_fd=parent)
+        if not hasattr(os, "mknod"):
+            raise Bad("this system has no such files")
+        os.mknod(name, kind | 0o600, os.makedev(*entry.device), **below(parent))
         self.made[entry.path] = entry
         self.metadata(entry, parent, name)
 
@@ -1624,19 +1701,22 @@ class Output:
         if entry.target not in self.made or self.made[entry.target].kind == FOLDER:
             raise Bad("the file that it is a name of was not restored: " + show(entry.target))
         parent, name = self.place(entry.path)
-        parent = os.dup(parent)
-        try:
-            source, source_name = self.place(entry.target)
-            os.link(source_name, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
-        finally:
-            os.close(parent)
+        if HANDLES:
+            parent = os.dup(parent)
+            try:
+                source, source_name = self.place(entry.target)
+                os.link(source_name, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+            finally:
+                os.close(parent)
+        else:
+            os.link(self.place(entry.target)[1], name)
         self.made[entry.path] = entry
         if entry.target in self.failed:
             raise Bad(f"it is a name of {show(entry.target)}")
 
     def file(self, entry):
         parent, name = self.place(entry.path)
-        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=parent)
+        handle = os.open(name, CREATE, 0o600, **below(parent))
         self.made[entry.path] = entry
         try:
             os.ftruncate(handle, entry.final_size())
@@ -1682,9 +1762,9 @@ class Output:
         right = not missing and (root is None or hasher.digest() == root)
         if not right:
             for extent in doubtful:
-                piece = os.pread(handle, extent.length, extent.offset)
+                piece = read_at(handle, extent.length, extent.offset)
                 if subtree(piece, extent.offset // 1024) != extent.id:
-                    os.pwrite(handle, bytes(extent.length), extent.offset)
+                    write_at(handle, bytes(extent.length), extent.offset)
                     missing.append((extent.offset, extent.offset + extent.length))
         if missing:
             lack = sum(b - a for a, b in missing)
@@ -1719,7 +1799,7 @@ class Output:
                 view = memoryview(piece)[at - offset:b - offset]
             start = at
             while view:
-                written = os.pwrite(handle, view, start)
+                written = write_at(handle, view, start)
                 view, start = view[written:], start + written
             at = b
 
@@ -1860,10 +1940,14 @@ def main():
             command.add_argument("--to", required=True, metavar="DIR", help="a new or empty folder")
     commands.add_parser("vectors", help="check this reader against fixtures/vectors/v1.json").add_argument("file")
     options = parser.parse_args()
+    if LACKING:
+        print(f"failed: Python lacks {', '.join(LACKING)}; run: pip install {' '.join(LACKING)}", file=sys.stderr)
+        return 1
     sys.stdout.reconfigure(errors="backslashreplace")
     sys.stderr.reconfigure(errors="backslashreplace")
     try:
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        if hasattr(signal, "SIGPIPE"):
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         if options.command == "verify":
             return verify(options.drives, options.all_blocks)
         if options.command == "ls":

@@ -576,3 +576,63 @@ fn default_geometry() {
     set.check(&[], &[], 3);
     set.check(&[drive], &["--from-lists"], 3);
 }
+
+/// Takes from Python what Windows does not have, then runs the reader.
+const BARE_SYSTEM: &str = r#"
+import os, runpy, shutil, signal, sys, tempfile
+for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_DIRECTORY", "pread", "pwrite", "geteuid", "chown", "mknod",
+             "setxattr"):
+    delattr(os, name)
+os.supports_dir_fd.clear()
+os.supports_follow_symlinks.clear()
+del signal.SIGPIPE
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"#;
+
+/// Newcomer A15: it runs where there are no such flags and no handles of folders.
+#[test]
+fn a_system_without_handles_of_folders() {
+    let Some(python) = python() else { return };
+    let set = Packed::small("aes256");
+    let script = manifest().join("tests/reference_reader.py");
+    let bare = |arguments: Vec<OsString>| {
+        let mut command = Command::new(python);
+        command.args(["-B", "-c", BARE_SYSTEM]).arg(&script).args(arguments).output().unwrap()
+    };
+    let verified = bare(set.arguments("verify", &[]));
+    assert!(verified.status.success(), "{}", text(&verified));
+    let to = set.scratch.path().join("bare");
+    let mut arguments = set.arguments("restore", &[2]);
+    arguments.extend([OsString::from("--to"), to.clone().into()]);
+    let restored = bare(arguments);
+    // Attributes and devices cannot be made there, and are named.
+    assert!(matches!(restored.status.code(), Some(1 | 3)), "{}", text(&restored));
+    let mut files = 0;
+    for path in walk(&set.source).into_keys() {
+        let (before, after) = (set.source.join(&path), to.join(&path));
+        if fs::symlink_metadata(&before).unwrap().is_file() {
+            assert!(fs::read(&before).unwrap() == fs::read(after).unwrap(), "{}", path.display());
+            files += 1;
+        }
+    }
+    assert!(files > 10, "{files}");
+}
+
+/// Newcomer A14: help needs no packages, and what is lacking is said with how to get it.
+#[test]
+fn without_its_packages_it_says_which() {
+    let Some(python) = python() else { return };
+    let run = |word: &str| {
+        let mut command = Command::new(python);
+        // -S: no site-packages, so none of the four.
+        command.args(["-S", "-B"]).arg(manifest().join("tests/reference_reader.py"));
+        command.args(if word == "verify" { &["verify", "drive"][..] } else { &["--help"] });
+        command.output().unwrap()
+    };
+    assert!(run("--help").status.success());
+    let lacking = run("verify");
+    assert_eq!(lacking.status.code(), Some(1), "{}", text(&lacking));
+    let line = "run: pip install pyrage zstandard blake3 cryptography";
+    assert!(text(&lacking).contains(line), "{}", text(&lacking));
+}
