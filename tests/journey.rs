@@ -17,10 +17,8 @@ mod journey {
     mod loop_drives;
     mod losses;
     mod matrix;
-    mod numbers;
     mod papers;
     mod quick;
-    mod reads;
     mod repair;
     mod repair_onto;
     mod resume;
@@ -29,5 +27,6 @@ mod journey {
     mod selection;
     mod verify;
     mod waiting;
+    mod wild;
     mod writing;
 }

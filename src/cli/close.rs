@@ -77,16 +77,10 @@ fn closed_text(closed: &Closed) -> String {
     if closed.proof.is_proven() {
         t.push_str("Every block was read back. Unmount the drives, and they are safe to unplug.\n");
     } else {
-        let paths = closed.proof.drives.iter().map(|d| d.name.as_str());
-        let _ = writeln!(t, "It is not proven. To prove it: {}", verify_command(paths));
+        t.push_str("It is not proven. ");
+        t.push_str(&super::verify::next_step(&closed.proof));
     }
     t
-}
-
-/// What to type to prove a closed set.
-pub fn verify_command<'a>(drives: impl Iterator<Item = &'a str>) -> String {
-    let quoted: Vec<_> = drives.map(|d| shlex::try_quote(d).unwrap_or_default()).collect();
-    format!("holdall verify {}", quoted.join(" "))
 }
 
 /// The same for programs.

@@ -18,6 +18,7 @@ pub mod face;
 pub mod json;
 mod ls;
 mod missing;
+mod next;
 mod pack;
 mod repair;
 mod restore;

@@ -4,6 +4,7 @@ use super::args::RepairArgs;
 use super::exit::Status;
 use super::face::Face;
 use super::json::{emit, out};
+use super::next::command;
 use super::pack::drive_hint;
 use super::run::{Refusal, open_refusal};
 use super::show::{slot_name, some};
@@ -159,21 +160,77 @@ fn repaired(set: &SetRepair) -> String {
     let r = &set.repaired;
     if !r.waiting.is_empty() {
         let waiting = some(r.waiting.len() as u64, "stripe");
-        let _ = writeln!(t, "{waiting} wait for drives that are not here.");
+        let verb = if r.waiting.len() == 1 { "waits" } else { "wait" };
+        let _ = writeln!(t, "{waiting} {verb} for drives that are not here.");
     }
     if !r.beyond.is_empty() {
         let beyond = some(r.beyond.len() as u64, "stripe");
-        let _ = writeln!(t, "{beyond} lack too much on every drive of the set.");
+        let verb = if r.beyond.len() == 1 { "lacks" } else { "lack" };
+        let _ = writeln!(t, "{beyond} {verb} too much on every drive of the set.");
     }
     if set.gaps {
         t.push_str("Records are missing on all these drives: some stripes are not known.\n");
     }
+    if !r.keyless.is_empty() {
+        t.push_str("No drive here has the wrapped key any more: nobody can open what it sealed.\n");
+    }
+    r.drives.iter().for_each(|drive| t.push_str(&why_not(set, drive)));
     t.push_str(match () {
         () if r.stopped => "Stopped before the end: run it again to go on.\n",
-        () if set.is_whole() => "Every drive that was given is whole.\n",
-        () => "Not everything is whole: see the problems above.\n",
+        () if !set.is_whole() => "Not everything is whole: see the problems above.\n",
+        () if set.strangers.is_empty() => "Every drive that was given is whole.\n",
+        () => "Every drive of the set that was given is whole.\n",
     });
+    set.strangers.iter().for_each(|stranger| t.push_str(&stranger_text(set, stranger)));
     t
+}
+
+/// Why a drive is not whole, and what helps; nothing of one that is.
+fn why_not(set: &SetRepair, drive: &DriveRepair) -> String {
+    let r = &set.repaired;
+    if drive.is_whole() || r.stopped {
+        return String::new();
+    }
+    let others = r.drives.iter().filter(|d| d.slot != drive.slot && !d.failed);
+    let others = command("repair", others.map(|d| d.name.as_str()));
+    let onto = shlex::try_quote(&format!("{}=PATH", drive.case)).unwrap_or_default().into_owned();
+    let (name, slot) = (&drive.name, slot_name(drive.slot));
+    match () {
+        () if drive.failed => format!(
+            "{name} (slot {slot}) vanished or refused what was written to it. Attach it again, or \
+             put another in its place:\n{others} --onto {onto}\n"
+        ),
+        () if drive.left_shards > 0 && !r.waiting.is_empty() => {
+            format!("{name} (slot {slot}) waits for the drives that are not here.\n")
+        }
+        () if drive.left_shards > 0 && !r.beyond.is_empty() => {
+            format!("{name} (slot {slot}): what is left of the set is not enough for it.\n")
+        }
+        () if drive.left_shards > 0 => format!(
+            "{name} (slot {slot}) does not keep what is written to it. To put another in its \
+             place:\n{others} --onto {onto}\n"
+        ),
+        () => format!(
+            "{name} (slot {slot}): {} could not be mended; no sound copy is here, or the drive does \
+             not keep it.\n",
+            some(drive.left_files, "other file")
+        ),
+    }
+}
+
+/// A drive was named that carries nothing.
+fn stranger_text(set: &SetRepair, stranger: &str) -> String {
+    if set.missing.is_empty() {
+        return format!("{stranger} carries no set, and no drive of this set is missing.\n");
+    }
+    let names = set.repaired.drives.iter().map(|d| d.name.as_str());
+    let case = set.missing_case.as_deref().unwrap_or("CASE");
+    let onto = format!("{case}={stranger}");
+    format!(
+        "{stranger} carries no set. To rebuild a lost drive on it:\n{} --onto {}\n",
+        command("repair", names),
+        shlex::try_quote(&onto).unwrap_or_default(),
+    )
 }
 
 /// The same for programs.
@@ -192,6 +249,8 @@ fn repaired_json(set: &SetRepair) -> Value {
         "gaps": set.gaps,
         "beyond": names(&r.beyond),
         "waiting": names(&r.waiting),
+        "keyless": r.keyless.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "strangers": set.strangers,
         "stopped": r.stopped,
         "drives": r.drives.iter().map(|d| json!({
             "slot": d.slot.0,

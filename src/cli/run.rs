@@ -128,6 +128,10 @@ pub fn open_refusal(error: verbs::open::OpenError) -> Refusal {
     use verbs::open::OpenError;
     let hint = match &error {
         OpenError::Drive { .. } => "name folders where drives are mounted",
+        OpenError::NoSet { denied: true, .. } => {
+            "its permissions keep you from reading it: as its owner or root, run \
+             chmod -R a+rX DRIVE/holdall"
+        }
         OpenError::NoSet { .. } => {
             "a drive of a set has a folder named holdall: mount the drives and name their mount \
              points"

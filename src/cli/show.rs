@@ -4,39 +4,29 @@ mod restored;
 
 pub use restored::{restored, restored_json};
 
-use super::close::verify_command;
+use super::next::{command, to_prove};
 use super::sizes::{shown_bytes, shown_count};
 use super::table::{DriveRow, bytes_table};
 use crate::drives::Level;
 use crate::format::ids::Slot;
 use crate::plan::survive::Survive;
+use crate::sets::check::DriveReport;
 use crate::sets::damage::Verdict;
 use crate::verbs::pack::{PackOutcome, Prepared};
 use crate::verbs::status::{End, SetStatus};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
-/// Counts with the right ending: `1 drive`, `2 drives`, `3 entries`.
+/// Counts with the right ending: `1 drive`, `2 drives`.
 pub fn some(count: u64, noun: &str) -> String {
-    let shown = shown_count(count);
-    match noun.strip_suffix('y') {
-        _ if count == 1 => format!("{shown} {noun}"),
-        Some(stem) => format!("{shown} {stem}ies"),
-        None => format!("{shown} {noun}s"),
-    }
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", shown_count(count))
 }
 
-/// The guarantee of a set of so many drives as a sentence.
-fn guarantee(survive: Survive, drive_count: usize) -> String {
+/// The guarantee as a sentence.
+fn guarantee(survive: Survive) -> String {
     let (cases, drives) = (u64::from(survive.cases), u64::from(survive.drives));
     let lost = match (cases, drives) {
-        (0, 0) if survive.blocks > 0 && drive_count == 1 => {
-            return format!(
-                "Bad sectors are healed from {} % of parity along the drive; the drive itself must \
-                 not be lost.",
-                survive.blocks,
-            );
-        }
         (0, 0) if survive.blocks > 0 => "No drive may be lost.".into(),
         (0, 0) => "Nothing may be lost: there is no parity.".into(),
         (c, 0) => format!("Any {} may be lost.", some(c, "case")),
@@ -101,6 +91,29 @@ impl PlanFacts {
         Some(text + self.folder_drives)
     }
 
+    /// What to type to mend what the read-back found damaged, or to prove what it could not. Drives
+    /// that do not answer are in no command.
+    fn next_step(&self, outcome: &PackOutcome) -> String {
+        if outcome.is_lost() {
+            return lost_text(outcome);
+        }
+        let reports = self.names.iter().zip(&outcome.reports);
+        let live: Vec<(&str, &DriveReport)> = reports
+            .filter_map(|((_, drive), report)| Some((drive.as_str(), report.as_ref()?)))
+            .filter(|(_, report)| !report.vanished)
+            .collect();
+        let is_damaged = |report: &DriveReport| !report.is_whole() && !report.stopped;
+        if live.iter().any(|(_, report)| is_damaged(report)) {
+            let command = command("repair", live.iter().map(|(drive, _)| *drive));
+            return format!("To mend it: {command}\n");
+        }
+        let proven = |r: &DriveReport| r.is_whole() && r.level >= Level::Dropped;
+        if live.iter().all(|(_, report)| proven(report)) {
+            return String::new();
+        }
+        to_prove(&live.iter().map(|(drive, report)| (*drive, report.proof)).collect::<Vec<_>>())
+    }
+
     fn table(&self, bytes: &[u64]) -> String {
         let row = |(i, (case, drive)): (usize, &(String, String))| DriveRow {
             case: case.clone(),
@@ -113,6 +126,26 @@ impl PlanFacts {
     }
 }
 
+/// The drives do not hold what was packed.
+fn lost_text(outcome: &PackOutcome) -> String {
+    let verdict = outcome.verdict.clone().unwrap_or_default();
+    let (lost, stripes) = verdict.lost_of();
+    let files = some(outcome.packed.files, "file");
+    let what = match lost {
+        all if all == stripes => format!("{files} cannot be restored: no stripe reads back"),
+        _ => format!(
+            "Some of {files} cannot be restored: {} of {} do not read back",
+            shown_count(lost),
+            some(stripes, "stripe")
+        ),
+    };
+    format!(
+        "{what}. The drives did not keep what was written: pack again, onto others.\n\
+         (holdall pack --continue {} closes and reads these back once more.)\n",
+        outcome.shipment
+    )
+}
+
 /// The plan, before anything is written.
 pub fn plan(prepared: &Prepared) -> String {
     let facts = PlanFacts::of(prepared);
@@ -120,6 +153,8 @@ pub fn plan(prepared: &Prepared) -> String {
     let mut cases: Vec<&str> = facts.names.iter().map(|(case, _)| case.as_str()).collect();
     cases.sort_unstable();
     cases.dedup();
+    let shards: u64 = plan.placement.shares().iter().map(|(_, n)| n).sum();
+    let parity = shards - plan.placement.data_shards();
     let mut t = String::new();
     let _ = writeln!(
         t,
@@ -128,7 +163,7 @@ pub fn plan(prepared: &Prepared) -> String {
         prepared.shipment(),
         some(facts.names.len() as u64, "drive"),
         some(cases.len() as u64, "case"),
-        guarantee(plan.survive, facts.names.len()),
+        guarantee(plan.survive),
         if prepared.survive_is_default {
             " (The default for these drives; --survive changes it.)"
         } else {
@@ -137,14 +172,9 @@ pub fn plan(prepared: &Prepared) -> String {
     );
     let _ = writeln!(
         t,
-        "{}: {}, {}. The drives hold {} under this rule.",
-        if prepared.left_entries() < totals.entries {
-            "Left of the dataset"
-        } else {
-            "The dataset"
-        },
-        some(prepared.left_entries(), "entry"),
-        shown_bytes(plan.data_bytes),
+        "The dataset: {}, {}. The drives hold {} under this rule.",
+        some(totals.entries, "entry").replace("entrys", "entries"),
+        shown_bytes(totals.data_bytes),
         shown_bytes(plan.holds_bytes),
     );
     if plan.missing_bytes > 0 {
@@ -157,9 +187,10 @@ pub fn plan(prepared: &Prepared) -> String {
     let _ = writeln!(t, "Sealed with {}.", prepared.suite());
     let _ = writeln!(
         t,
-        "The cost: {} of data, {} of parity. At most, if nothing compresses:\n",
-        shown_bytes(plan.data_bytes.min(plan.holds_bytes)),
-        shown_bytes(plan.parity_bytes()),
+        "The cost: {} of {} shards are parity ({} %). At most, if nothing compresses:\n",
+        shown_count(parity),
+        shown_count(shards),
+        (parity * 100).checked_div(shards).unwrap_or(0),
     );
     t.push_str(&facts.table(&plan.drive_bytes));
     t
@@ -178,10 +209,7 @@ pub fn plan_json(prepared: &Prepared) -> Value {
         "entries": prepared.totals().entries,
         "files": prepared.totals().files,
         "data_bytes": prepared.totals().data_bytes,
-        "left_entries": prepared.left_entries(),
-        "left_bytes": prepared.plan.data_bytes,
         "holds_bytes": prepared.plan.holds_bytes,
-        "parity_bytes": prepared.plan.parity_bytes(),
         "drives": prepared.drive_names().iter().enumerate().map(|(i, (case, drive))| json!({
             "slot": i + 1,
             "case": case,
@@ -192,20 +220,18 @@ pub fn plan_json(prepared: &Prepared) -> Value {
     })
 }
 
-/// What was packed; the table is left out if little is to be said.
-pub fn packed(facts: &PlanFacts, outcome: &PackOutcome, quiet: bool) -> String {
+/// What was packed.
+pub fn packed(facts: &PlanFacts, outcome: &PackOutcome) -> String {
     let p = &outcome.packed;
-    let mut t = String::new();
-    if !quiet {
-        let _ = write!(t, "\n{}\n", facts.table(&p.drive_bytes));
-    }
+    let mut t = String::from("\n");
+    t.push_str(&facts.table(&p.drive_bytes));
     if p.stopped {
         let _ = writeln!(
             t,
-            "Stopped as asked: {} with {} are committed, set {} is not closed.\n\
+            "\nStopped as asked: {} with {} are committed, set {} is not closed.\n\
              To go on: {}",
             some(p.stripes, "stripe"),
-            some(p.entries, "entry"),
+            some(p.entries, "entry").replace("entrys", "entries"),
             outcome.set,
             facts.go_on_command(outcome, true),
         );
@@ -213,8 +239,8 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome, quiet: bool) -> String {
     }
     let _ = writeln!(
         t,
-        "Packed {}: {} in {}, stored as {} in {}.",
-        some(p.entries, "entry"),
+        "\nPacked {}: {} in {}, stored as {} in {}.",
+        some(p.entries, "entry").replace("entrys", "entries"),
         shown_bytes(p.file_bytes),
         some(p.files, "file"),
         shown_bytes(p.stored_bytes),
@@ -222,7 +248,7 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome, quiet: bool) -> String {
     );
     if p.left_out > 0 {
         let left_out = some(p.left_out, "file");
-        let _ = writeln!(t, "Packed without their bytes, unreadable: {left_out}, listed above.");
+        let _ = writeln!(t, "{left_out} could not be read and lack their bytes: see above.");
     }
     if p.duplicate_bytes > 0 {
         let _ = writeln!(t, "{} were there already and lie once.", shown_bytes(p.duplicate_bytes));
@@ -249,10 +275,7 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome, quiet: bool) -> String {
                 () => "not proven, see above",
             },
         );
-        if !proven {
-            let drives = facts.names.iter().map(|(_, drive)| drive.as_str());
-            let _ = writeln!(t, "To prove it: {}", verify_command(drives));
-        }
+        t.push_str(&facts.next_step(outcome));
         if outcome.read_back_stopped() {
             let _ = writeln!(t, "or: {}", facts.go_on_command(outcome, true));
         }
@@ -261,24 +284,24 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome, quiet: bool) -> String {
     let _ = writeln!(
         t,
         "{}{}",
-        guarantee(facts.survive, facts.names.len()),
+        guarantee(facts.survive),
         if degraded { " This does not hold for all stripes: see the problems above." } else { "" },
     );
     let root = blake3::Hash::from_bytes(p.root).to_hex();
     let _ = writeln!(t, "The set's root (b3sum set.txt): {root}");
-    t.push_str("The drives are synced: unmount them, and they are safe to unplug.\n");
+    if !outcome.is_lost() {
+        t.push_str("The drives are synced: unmount them, and they are safe to unplug.\n");
+    }
     if let Some(command) = facts.repair_command(outcome) {
         let failed = some(p.failed.len() as u64, "drive");
         let _ = writeln!(t, "\n{failed} failed. To put new ones in their place:\n{command}");
     }
-    if outcome.left_entries > 0 {
+    if outcome.left_bytes > 0 {
         let _ = writeln!(
             t,
-            "\nSet {} is {}. Waiting for further sets: {}, {}. Take its drives out, attach others, \
-             then:\n{}",
+            "\nSet {} is {}: {} wait for further sets. Take its drives out, attach others, then:\n{}",
             outcome.set,
             if outcome.early { "closed early" } else { "full" },
-            some(outcome.left_entries, "entry"),
             shown_bytes(outcome.left_bytes),
             facts.go_on_command(outcome, false),
         );
@@ -293,7 +316,6 @@ pub fn packed_json(facts: &PlanFacts, outcome: &PackOutcome) -> Value {
         "event": "packed",
         "shipment": outcome.shipment.to_string(),
         "set": outcome.set,
-        "left_entries": outcome.left_entries,
         "left_bytes": outcome.left_bytes,
         "early": outcome.early,
         "root": blake3::Hash::from_bytes(p.root).to_hex().to_string(),
@@ -312,6 +334,7 @@ pub fn packed_json(facts: &PlanFacts, outcome: &PackOutcome) -> Value {
             "level": r.level.name(), "whole": r.is_whole(), "bytes": r.bytes,
         }))).collect::<Vec<_>>(),
         "proven": outcome.is_proven(),
+        "restorable": outcome.verdict.as_ref().map(Verdict::restorable),
     })
 }
 
@@ -323,6 +346,7 @@ pub fn verdict(v: &Verdict) -> String {
     }
     if v.restorable() {
         let spare = match v.least_spare {
+            None | Some(0) if v.degraded == 0 => "no shard more may be lost".into(),
             None | Some(0) => "nothing more may be lost of the stripes hit worst".into(),
             Some(spare) => {
                 format!("{} more of any stripe may be lost", some(spare as u64, "shard"))
@@ -339,14 +363,19 @@ pub fn verdict(v: &Verdict) -> String {
         };
         return t;
     }
-    if v.gaps {
+    if v.gaps || v.unknown > 0 {
         t.push_str("Records are missing or contradict each other: some stripes cannot be found.\n");
     }
+    if !v.keyless.is_empty() {
+        t.push_str("No drive here has the wrapped key any more: nobody can open what it sealed.\n");
+    }
+    let (lost, stripes) = v.lost_of();
     let _ = writeln!(
         t,
-        "Not everything can be restored from the drives that are here: {} of {} lack too much.",
-        some(v.beyond.len() as u64, "stripe"),
-        shown_count(v.stripes),
+        "Not everything can be restored from the drives that are here: {} of {} {} lost.",
+        some(lost, "stripe"),
+        shown_count(stripes),
+        if lost == 1 { "is" } else { "are" },
     );
     if !v.would_help.is_empty() {
         let slots: Vec<_> = v.would_help.iter().map(ToString::to_string).collect();
@@ -359,7 +388,9 @@ pub fn verdict(v: &Verdict) -> String {
 pub fn verdict_json(v: &Verdict) -> Value {
     json!({
         "restorable": v.restorable(),
-        "stripes": v.stripes,
+        "stripes": v.stripes + v.unknown,
+        "unknown": v.unknown,
+        "keyless": v.keyless.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "degraded": v.degraded,
         "beyond": v.beyond.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "would_help": v.would_help.iter().map(|s| s.0).collect::<Vec<_>>(),
@@ -378,7 +409,8 @@ const LISTED_GROUPS: usize = 4;
 /// Which drives have to be attached together.
 fn together(set: &SetStatus) -> String {
     let mut t = String::new();
-    if set.together.is_empty() {
+    let lost = set.missing.is_empty() && !set.verdict.restorable();
+    if set.together.is_empty() || lost {
         return t;
     }
     if set.missing.is_empty() {

@@ -64,7 +64,6 @@ trait Face: Send + Sync {
 
 /// Shows a job on standard error.
 pub struct Terminal {
-    mode: Mode,
     face: Box<dyn Face>,
     problems: Mutex<Problems>,
     /// that the job comes to its end was said
@@ -79,12 +78,7 @@ impl Terminal {
             Mode::Plain => Box::new(plain::Plain::default()),
             Mode::Quiet => Box::new(Silence),
         };
-        Self { mode, face, problems: Mutex::default(), stopping: AtomicBool::new(false) }
-    }
-
-    /// Whether only errors and the final summary are to be said.
-    pub fn is_quiet(&self) -> bool {
-        self.mode == Mode::Quiet
+        Self { face, problems: Mutex::default(), stopping: AtomicBool::new(false) }
     }
 
     /// Ends the present phase and clears the bars; call it before anything else is printed.
@@ -207,8 +201,7 @@ mod tests {
     fn kept() -> (Terminal, Arc<Mutex<Vec<String>>>) {
         let lines = Arc::default();
         let face = Box::new(Kept(Arc::clone(&lines)));
-        let stopping = AtomicBool::default();
-        (Terminal { mode: Mode::Plain, face, problems: Mutex::default(), stopping }, lines)
+        (Terminal { face, problems: Mutex::default(), stopping: AtomicBool::default() }, lines)
     }
 
     #[test]

@@ -4,10 +4,12 @@ use super::args::VerifyArgs;
 use super::exit::Status;
 use super::face::Face;
 use super::json::{emit, out};
+use super::next::{command, to_prove};
 use super::restore::identities;
 use super::run::{Refusal, open_refusal};
 use super::show::{slot_name, some, verdict, verdict_json};
 use super::sizes::shown_bytes;
+use crate::drives::{Level, Proof};
 use crate::entropy::{Entropy, System};
 use crate::format::ids::Slot;
 use crate::restorer::check::Decoded;
@@ -139,6 +141,7 @@ pub fn verified(set: &SetOutcome) -> String {
         None => t.push_str("The set was never closed: it cannot be told from a shortened one.\n"),
     }
     t.push_str(&verdict(&set.verdict));
+    t.push_str(&next_step(set));
     if set.drives.iter().any(|d| d.report.sampled_blocks.is_some()) {
         t.push_str(SAMPLED);
     }
@@ -146,6 +149,31 @@ pub fn verified(set: &SetOutcome) -> String {
         t.push_str(&decoded_text(decoded));
     }
     t
+}
+
+/// What to type to mend what is damaged, or to prove what was read through a cache.
+pub fn next_step(set: &SetOutcome) -> String {
+    let mut t = repair_command(set).map(|c| format!("To mend it: {c}\n")).unwrap_or_default();
+    let unproven = set.drives.iter().filter(|d| {
+        let cached = d.report.level < Level::Dropped;
+        !d.report.vanished && (d.report.stopped || cached && d.is_whole())
+    });
+    let unproven: Vec<(&str, Proof)> =
+        unproven.map(|d| (d.name.as_str(), d.report.proof)).collect();
+    if unproven.iter().any(|(_, proof)| *proof != Proof::Read) {
+        t.push_str("What was read through a cache is not proven to be on the drive.\n");
+    }
+    if !unproven.is_empty() {
+        t.push_str(&to_prove(&unproven));
+    }
+    t
+}
+
+/// The command that mends what is damaged on the drives that are here; none if nothing is.
+fn repair_command(set: &SetOutcome) -> Option<String> {
+    let here = || set.drives.iter().filter(|d| !d.report.vanished);
+    let names = || here().map(|d| d.name.as_str());
+    here().any(DriveOutcome::is_damaged).then(|| command("repair", names()))
 }
 
 /// What decoding everything showed.
@@ -201,6 +229,8 @@ fn verify_json(set: &SetOutcome) -> Value {
         "survive": set.survive,
         "root": set.root,
         "whole": set.is_whole(),
+        "proven": set.is_proven(),
+        "repair": repair_command(set),
         "missing": slots_json(&set.missing),
         "drives": set.drives.iter().map(|d| json!({
             "slot": d.slot.0,

@@ -113,16 +113,35 @@ pub(super) fn readable(folder: impl AsFd) -> io::Result<OwnedFd> {
     Ok(retry_on_intr(|| fs::openat(&folder, ".", flags, Mode::empty()))?)
 }
 
-/// Makes a new, empty file for writing.
-pub(super) fn create(folder: impl AsFd, name: &str) -> io::Result<OwnedFd> {
+/// Nothing on a drive is secret without the key, and whoever reads it is often another user.
+const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
+const FOLDER_MODE: Mode = Mode::from_raw_mode(0o755);
+
+/// Makes a new, empty file for writing, which all may read whatever the umask says.
+pub(super) fn create(folder: impl AsFd, name: &str, kind: Kind) -> io::Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    Ok(retry_on_intr(|| fs::openat(&folder, name, flags, Mode::from_raw_mode(0o644)))?)
+    let file = retry_on_intr(|| fs::openat(&folder, name, flags, FILE_MODE))?;
+    if keeps_modes(kind) {
+        retry_on_intr(|| fs::fchmod(&file, FILE_MODE)).ok(); // what the server does not let us do
+    }
+    Ok(file)
 }
 
-/// Makes a folder; `false` if the name is there already.
-pub(super) fn create_folder(folder: impl AsFd, name: &str) -> io::Result<bool> {
-    match retry_on_intr(|| fs::mkdirat(&folder, name, Mode::from_raw_mode(0o755))) {
-        Ok(()) => Ok(true),
+/// Elsewhere modes are made up by the driver.
+fn keeps_modes(kind: Kind) -> bool {
+    !matches!(kind, Kind::Fat | Kind::Fuse)
+}
+
+/// Makes a folder, which all may read; `false` if the name is there already.
+pub(super) fn create_folder(folder: impl AsFd, name: &str, kind: Kind) -> io::Result<bool> {
+    match retry_on_intr(|| fs::mkdirat(&folder, name, FOLDER_MODE)) {
+        Ok(()) => {
+            if keeps_modes(kind) {
+                let made = step(&folder, name).and_then(readable);
+                made.map(|made| fs::fchmod(made, FOLDER_MODE).ok()).ok();
+            }
+            Ok(true)
+        }
         Err(Errno::EXIST) => Ok(false),
         Err(error) => Err(error.into()),
     }

@@ -26,7 +26,7 @@ use super::buffer::Buffer;
 use super::filesystem::{self, Kind};
 use super::watch::Calls;
 use super::{
-    Drive, DriveError, DriveFile, Level, PROBE_BYTES, ReadMode, Room, check_file, device,
+    Drive, DriveError, DriveFile, Level, PROBE_BYTES, Proof, ReadMode, Room, check_file, device,
     folder_and_name, parts,
 };
 
@@ -148,7 +148,7 @@ impl LocalDrive {
         for part in parts(path)? {
             folder = match filesystem::step(&folder, part) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    if filesystem::create_folder(&folder, part)? {
+                    if filesystem::create_folder(&folder, part, self.kind)? {
                         self.unsynced(|unsynced| unsynced.folders.insert(walked.clone()));
                     }
                     filesystem::step(&folder, part)?
@@ -194,7 +194,7 @@ impl LocalDrive {
 
     /// Writes a new file, which is left open; removes it again if that fails.
     fn write_file(&self, folder: &OwnedFd, name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
-        let file = filesystem::create(folder, name)?;
+        let file = filesystem::create(folder, name, self.kind)?;
         match filesystem::write_new(&file, self.kind, bytes) {
             Ok(()) => Ok(file),
             Err(error) => {
@@ -397,6 +397,17 @@ impl Drive for LocalDrive {
         let mut file = self.open(path, ReadMode::Medium)?;
         let mut first = vec![0; file.len().min(PROBE_BYTES) as usize];
         file.read_at(0, &mut first).map(drop)
+    }
+
+    fn proof(&self) -> Proof {
+        let device = retry_on_intr(|| kernel::fstat(&self.root)).map(|stat| stat.st_dev);
+        // A driver without a device has a number of the kind that belongs to none.
+        let no_device = self.kind == Kind::Fuse && device.is_ok_and(|dev| kernel::major(dev) == 0);
+        match self.level() {
+            _ if no_device || self.kind == Kind::Opaque => Proof::Elsewhere,
+            Level::Cached => Proof::Replug,
+            _ => Proof::Read,
+        }
     }
 
     /// The level of the reads so far; before the first, of those to be expected.

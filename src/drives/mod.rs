@@ -107,6 +107,30 @@ impl Level {
     }
 }
 
+/// What it takes to prove what lies on a drive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// to read it
+    Read,
+    /// to read it after it was unplugged, or as a user who may open its device
+    Replug,
+    /// a cache lies in between that nothing here gets past: only where the drive itself is attached
+    Elsewhere,
+}
+
+impl Proof {
+    /// What is to be done about a drive that was read back through a cache.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Read | Self::Replug => "re-plug the drive and run holdall verify",
+            Self::Elsewhere => {
+                "nothing read here can prove it (a network or cloud mount): verify it on the \
+                 machine that the drive is attached to"
+            }
+        }
+    }
+}
+
 /// What [`Drive::probe`] reads.
 const PROBE_BYTES: u64 = 4096;
 
@@ -153,6 +177,10 @@ pub trait Drive: Send + Sync {
     fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError>;
     /// How far [`ReadMode::Medium`] can be trusted on this drive.
     fn level(&self) -> Level;
+    /// What proves what lies on it.
+    fn proof(&self) -> Proof {
+        if self.level() == Level::Cached { Proof::Replug } else { Proof::Read }
+    }
     /// Reads the beginning of a file from the medium, whatever was read before: does the drive still
     /// answer?
     fn probe(&self, path: &str) -> Result<(), DriveError> {

@@ -3,7 +3,7 @@
 
 use super::commit::Committer;
 use super::{PackError, Packed, SetJob};
-use crate::drives::ReadMode;
+use crate::drives;
 use crate::format::ids::{Slot, key_path, shard_path};
 use crate::format::label::{Label, MAX_LABEL_BYTES, WHAT};
 use crate::format::set::{SetText, SlotLine};
@@ -11,8 +11,8 @@ use crate::format::{FORMAT_VERSION, SECOND_COPY_DRIVES};
 use crate::keys::recipients::MAX_KEY_BYTES;
 use crate::monitor::Monitor;
 use crate::sets::Book;
-use crate::sets::explain::beside_sets;
-use crate::sets::open::{COPY, FoundDrive, FoundSet, HOLDALL};
+use crate::sets::explain::{explanation, kept_text};
+use crate::sets::open::{COPY, FoundDrive, FoundSet};
 use crate::sets::papers::checklist_line;
 use crate::stages::hash::root_of;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ pub fn close(
     committer.files.push(("set.txt".into(), text.root()));
     write_checklists(job, &mut committer, &labels, monitor)?;
     write_copies(job, &mut committer, &labels, &set_txt)?;
-    write_papers(job, &mut committer)?;
+    write_papers(job, &mut committer, monitor)?;
     let outcomes = committer.writers.sync();
     committer.note_failures(&outcomes)?;
     Ok(committer.packed(text.root()))
@@ -189,18 +189,26 @@ fn write_copies(
     Ok(())
 }
 
-/// README.txt, the specification and the Python reader; those of another set on the same drive
-/// are left as they are.
-fn write_papers(job: &SetJob, committer: &mut Committer) -> Result<(), PackError> {
-    for (name, text) in beside_sets(job.shipment, &job.name, &job.contact) {
-        let text: Arc<[u8]> = text.into_bytes().into();
-        let path = format!("{HOLDALL}/{name}");
-        let lacking = |number: usize| {
-            let there = job.drives[number].drive.open(&path, ReadMode::Cached).is_ok();
-            (!there).then(|| text.clone())
-        };
-        let outcomes = committer.writers.commit_each(&path, lacking);
-        committer.note_failures(&outcomes)?;
-    }
-    Ok(())
+/// README.txt, the specification and the Python reader, where they are lacking.
+fn write_papers(
+    job: &SetJob,
+    committer: &mut Committer,
+    monitor: &dyn Monitor,
+) -> Result<(), PackError> {
+    let failed = &committer.failed;
+    let outcomes = drives::on_each(job.drives.len(), |number| {
+        let drive = job.drives[number].drive.as_ref();
+        if failed[number] {
+            return Ok(());
+        }
+        let lacking = explanation(drive, job.shipment, job.set).map_err(Arc::new)?;
+        if !lacking.kept.is_empty() {
+            monitor.note(&kept_text(drive, &lacking.kept));
+        }
+        lacking
+            .writes
+            .iter()
+            .try_for_each(|(path, text)| drive.replace(path, text).map_err(Arc::new))
+    });
+    committer.note_failures(&outcomes)
 }

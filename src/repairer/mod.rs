@@ -17,13 +17,13 @@ mod shards;
 mod target;
 
 use crate::drives::{self, Level, ReadMode};
-use crate::format::ids::{Slot, StripeId};
+use crate::format::ids::{RunId, Slot, StripeId};
 use crate::format::set::SetText;
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::sets::check::{DriveReport, check_drive, shard_bytes};
 use crate::sets::damage::Bad;
-use crate::sets::papers::{KeyFiles, check_papers, key_files};
+use crate::sets::papers::{KeyFiles, check_papers, key_files, keyless};
 use crate::sets::{Book, FoundSet};
 use onto::{OntoError, REBUILDING};
 use papers::Papers;
@@ -90,6 +90,8 @@ pub struct Repaired {
     pub beyond: BTreeSet<StripeId>,
     /// stripes that wait for drives that are not here
     pub waiting: BTreeSet<StripeId>,
+    /// runs of which no drive has the wrapped key any more
+    pub keyless: Vec<RunId>,
     /// shards that are not whole yet, by number of the drive
     left: BTreeMap<usize, u64>,
     /// it was stopped
@@ -121,6 +123,7 @@ pub fn repair(job: &RepairJob, monitor: &dyn Monitor) -> Result<Repaired, OntoEr
         each(&|target| papers.heal_last(target));
     }
     finish(job, &targets, &keys, &mut repaired, monitor);
+    repaired.keyless = keyless(job.set, job.book, &keys);
     Ok(repaired)
 }
 
@@ -253,8 +256,8 @@ fn finish(
         let left_shards = repaired.left.get(&target.number).copied().unwrap_or(0);
         let level = if target.is_written() { drive.level() } else { Level::None };
         if target.is_written() && level == Level::Cached && !target.is_out() {
-            let detail = "what was written could only be read back from a cache: re-plug the \
-                          drive and run holdall verify";
+            let advice = drive.proof().advice();
+            let detail = format!("what was written could only be read back from a cache: {advice}");
             monitor.problem(Problem::new(ProblemKind::ReadBack, drive.name(), detail));
         }
         let done = DriveRepair {

@@ -2,7 +2,7 @@
 //!
 //! A new drive gets [`REBUILDING`] first and its label next, before anything else: so a repair that
 //! was broken off finds it in its slot, also as a plain drive of the set. The mark goes when the
-//! drive is whole.
+//! drive is whole: the same command then takes it as a drive of the set.
 
 use super::papers::made_labels;
 use crate::drives::{Drive, DriveError};
@@ -10,6 +10,8 @@ use crate::format::ids::Slot;
 use crate::format::label::{Label, MAX_LABEL_BYTES};
 use crate::format::set::{SetText, SlotLine};
 use crate::monitor::Monitor;
+use crate::sets::open::COPY;
+use crate::sets::tidy::is_group;
 use crate::sets::{FoundDrive, FoundSet};
 use std::sync::Arc;
 
@@ -30,7 +32,7 @@ pub struct NewDrive {
 /// Why a lost drive cannot be rebuilt on this one.
 #[derive(Debug, thiserror::Error)]
 pub enum OntoError {
-    /// It carries the set already.
+    /// It carries the set already, and cannot take a lost drive's place.
     #[error("{drive} carries set {set} already, as slot {slot}")]
     Carries {
         /// the drive
@@ -71,21 +73,47 @@ pub enum OntoError {
     },
 }
 
-/// The slots that new drives take, and their labels.
+/// A drive in its slot.
+pub struct Placed {
+    /// the drive, and the label that it has or gets
+    pub found: FoundDrive,
+    /// it is not rebuilt yet
+    pub new: bool,
+}
+
+/// The slots that new drives take, and their labels. One that was rebuilt before stays what it is.
 pub fn place(
     set: &FoundSet,
     text: Option<&SetText>,
     new: &[NewDrive],
     asked: Option<Slot>,
     monitor: &dyn Monitor,
-) -> Result<Vec<FoundDrive>, OntoError> {
+) -> Result<Vec<Placed>, OntoError> {
     let mut missing = set.missing_slots();
     if let Some(slot) = asked.filter(|slot| !missing.contains(slot)) {
         return Err(OntoError::NotMissing { set: set.name(), slot });
     }
     let mut placed = Vec::new();
     for new in new {
-        let begun = begun_slot(set, new)?;
+        let begun = match begun(set, new)? {
+            Begun::Nothing => None,
+            Begun::Part(slot) => Some(slot),
+            Begun::Whole(label) => {
+                let slot = label.slot;
+                if !missing.contains(&slot) || asked.is_some_and(|asked| asked != slot) {
+                    return Err(carries(set, new, slot));
+                }
+                missing.retain(|other| *other != slot);
+                let drive = new.drive.name();
+                monitor.note(&format!(
+                    "{drive} is slot {slot} of set {} already: it is repaired in place",
+                    set.name()
+                ));
+                let found = FoundDrive { drive: new.drive.clone(), label: *label };
+                placed.push(Placed { found, new: false });
+                continue;
+            }
+        };
         if let Some(slot) = begun.filter(|slot| !missing.contains(slot)) {
             return Err(OntoError::NotMissing { set: set.name(), slot });
         }
@@ -112,26 +140,41 @@ pub fn place(
         }
         let own = || Label { slot, case: case.clone(), ..set.label().clone() };
         let label = made_labels(set, slot, &case, text).into_iter().next().unwrap_or_else(own);
-        placed.push(FoundDrive { drive: new.drive.clone(), label });
+        placed.push(Placed { found: FoundDrive { drive: new.drive.clone(), label }, new: true });
     }
     Ok(placed)
 }
 
-/// The slot that a broken-off repair gave the drive; none if nothing of the set lies on it, or
-/// nothing that tells a slot.
-fn begun_slot(set: &FoundSet, new: &NewDrive) -> Result<Option<Slot>, OntoError> {
+/// What lies on a new drive of the set already.
+enum Begun {
+    /// nothing that tells a slot
+    Nothing,
+    /// what a repair that was broken off has made of this slot
+    Part(Slot),
+    /// a drive of the set
+    Whole(Box<Label>),
+}
+
+fn begun(set: &FoundSet, new: &NewDrive) -> Result<Begun, OntoError> {
     let drive = new.drive.as_ref();
     let names = drive.list(&set.folder)?;
-    let label = drive.read(&format!("{}/label.json", set.folder), MAX_LABEL_BYTES);
-    let label = label.ok().and_then(|bytes| Label::decode(&bytes).ok());
+    let label = |folder: String| {
+        let bytes = drive.read(&format!("{folder}/label.json"), MAX_LABEL_BYTES).ok()?;
+        let label = Label::decode(&bytes).ok()?;
+        ((label.shipment, label.set) == (set.shipment, set.set)).then_some(label)
+    };
+    let label = label(set.folder.clone()).or_else(|| label(format!("{}/{COPY}", set.folder)));
     let begun = names.iter().any(|name| name == REBUILDING);
-    let has_shards = !drive.list(&format!("{}/shards", set.folder))?.is_empty();
+    let shards = drive.list(&format!("{}/shards", set.folder))?;
+    let has_shards = shards.iter().any(|name| is_group(name));
     match label {
-        Some(label) if begun => Ok(Some(label.slot)),
-        None if begun || !has_shards => Ok(None),
-        label => {
-            let slot = label.map_or(Slot(0), |label| label.slot);
-            Err(OntoError::Carries { drive: drive.name().into(), set: set.name(), slot })
-        }
+        Some(label) if begun || !has_shards => Ok(Begun::Part(label.slot)),
+        Some(label) => Ok(Begun::Whole(label.into())),
+        None if begun || !has_shards => Ok(Begun::Nothing),
+        None => Err(carries(set, new, Slot(0))),
     }
+}
+
+fn carries(set: &FoundSet, new: &NewDrive, slot: Slot) -> OntoError {
+    OntoError::Carries { drive: new.drive.name().into(), set: set.name(), slot }
 }

@@ -1,12 +1,14 @@
-//! What the drives of a set should hold, where they disagree: copies that are sound and differ are
-//! a conflict, which only a root that the user has from elsewhere decides.
+//! What the drives of a set should hold, where they disagree: texts for which different drives vouch
+//! are a conflict, which only a root that the user has from elsewhere decides. A copy that its own
+//! drive convicts is damage: see [`crate::sets::texts`].
 
 use crate::format::list::Hash;
 use crate::format::set::{MAX_SET_BYTES, SetText};
 use crate::monitor::Monitor;
 use crate::sets::book::{Trust, conflicts, vouched_files};
+use crate::sets::texts::texts;
 use crate::sets::{Book, FoundSet};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 /// Why it is not known what a set should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,19 +37,19 @@ pub struct Origin {
 impl Origin {
     /// Of a set; with `expect`, the BLAKE3 of its set.txt.
     pub fn find(set: &FoundSet, expect: Option<Hash>) -> Result<Self, OriginError> {
-        let mut texts = set_texts(set);
         if let Some(root) = expect {
-            let text = texts.remove(&root).ok_or(OriginError::NoSuchRoot)?;
+            let text = text_of_root(set, root).ok_or(OriginError::NoSuchRoot)?;
             let files = Some(vouched_files(set, &text));
             return Ok(Self { text: Some(text), files });
         }
+        let texts = texts(set);
         let mut what = if texts.len() > 1 { vec!["set.txt".into()] } else { Vec::new() };
         what.extend(conflicts(set).into_iter().map(|name| format!("records/{name}")));
         if !what.is_empty() {
             let roots = texts.into_keys().collect();
             return Err(OriginError::Conflict { what: what.join(", "), roots });
         }
-        Ok(Self { text: texts.into_values().next(), files: None })
+        Ok(Self { text: texts.into_values().next().map(|(_, text)| text), files: None })
     }
 
     /// The set's records.
@@ -57,16 +59,10 @@ impl Origin {
     }
 }
 
-/// The valid copies of set.txt, by root.
-fn set_texts(set: &FoundSet) -> BTreeMap<Hash, SetText> {
-    let mut texts = BTreeMap::new();
-    for (_, _, bytes) in set.copies("set.txt", MAX_SET_BYTES) {
-        let Ok(bytes) = bytes else { continue };
-        if let Ok(text) = SetText::decode(&bytes)
-            && (text.shipment, text.set) == (set.shipment, set.set)
-        {
-            texts.insert(*blake3::hash(&bytes).as_bytes(), text);
-        }
-    }
-    texts
+/// The copy of set.txt that has this root, on whatever drive.
+fn text_of_root(set: &FoundSet, root: Hash) -> Option<SetText> {
+    let copies = set.copies("set.txt", MAX_SET_BYTES).filter_map(|(_, _, bytes)| bytes.ok());
+    let mut ours = copies.filter(|bytes| blake3::hash(bytes).as_bytes() == &root);
+    let text = ours.find_map(|bytes| SetText::decode(&bytes).ok())?;
+    ((text.shipment, text.set) == (set.shipment, set.set)).then_some(text)
 }

@@ -9,13 +9,12 @@ use crate::format::label::{Label, MAX_LABEL_BYTES, checked_case};
 use crate::format::list::Hash;
 use crate::format::set::SetText;
 use crate::monitor::Monitor;
-use crate::sets::explain::{BESIDE_SETS, beside_sets};
-use crate::sets::open::{COPY, HOLDALL};
+use crate::sets::explain::{explanation, kept_text};
+use crate::sets::open::COPY;
 use crate::sets::papers::{
     KeyFiles, checklist, checklist_line, expected, has_lines, is_copied, key_line_path,
 };
 use crate::sets::{Book, FoundSet};
-use std::collections::BTreeMap;
 
 /// What a paper should be.
 enum Content {
@@ -150,27 +149,18 @@ impl Papers<'_> {
         }
     }
 
-    /// README.txt and its like, if they are missing: as most drives have them.
+    /// README.txt and its like, if they are missing, or README.txt does not name the set.
     fn heal_beside(&self, target: &Target) {
-        let label = self.set.label();
-        let made = beside_sets(self.set.shipment, &label.name, &label.contact);
-        for (name, (_, text)) in BESIDE_SETS.iter().zip(made) {
-            let path = format!("{HOLDALL}/{name}");
-            let missing = matches!(target.drive().open(&path, ReadMode::Cached),
-                Err(e) if e.is_missing());
-            if !missing {
-                continue;
-            }
-            let mut counts: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
-            for found in self.set.all_drives() {
-                if let Ok(bytes) = found.drive.read(&path, 1 << 20) {
-                    *counts.entry(bytes).or_default() += 1;
-                }
-            }
-            let usual = counts.into_iter().max_by_key(|(_, count)| *count);
-            let bytes = usual.map_or_else(|| text.into_bytes(), |(bytes, _)| bytes);
-            write(target, &path, &bytes);
+        if target.is_out() {
+            return;
         }
+        // What cannot be read is told with the papers that count.
+        let lacking = explanation(target.drive(), self.set.shipment, self.set.set);
+        let lacking = lacking.unwrap_or_default();
+        if !lacking.kept.is_empty() {
+            self.monitor.note(&kept_text(target.drive(), &lacking.kept));
+        }
+        lacking.writes.iter().for_each(|(path, text)| write(target, path, text));
     }
 
     /// Writes a paper of the set's folder unless it is what it should be. If there is no sound copy

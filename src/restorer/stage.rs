@@ -9,7 +9,7 @@ use crate::drives::{Drive, DriveError, ReadMode};
 use crate::format::ids::{StripeId, shard_path};
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::sets::open::chain;
-use crate::sets::{Book, FoundSet};
+use crate::sets::{Book, FoundSet, tidy};
 use std::collections::BTreeSet;
 
 /// Copies the shards that the drives here have of these stripes.
@@ -54,13 +54,20 @@ pub fn clear(set: &FoundSet, monitor: &dyn Monitor) {
 
 fn remove_below(stage: &dyn Drive, folder: &str) -> Result<(), DriveError> {
     let shards = format!("{folder}/shards");
-    for group in stage.list(&shards)? {
+    let is_ours = |name: &String| tidy::is_group(name);
+    for group in stage.list(&shards)?.into_iter().filter(is_ours) {
         let group = format!("{shards}/{group}");
-        for name in stage.list(&group)? {
+        let names = stage.list(&group)?.into_iter();
+        for name in names.filter(|name| tidy::is_shard(name) || tidy::is_temporary(name)) {
             stage.remove(&format!("{group}/{name}"))?;
         }
-        stage.remove_folder(&group)?;
+        remove_empty(stage, &group)?;
     }
-    stage.remove_folder(&shards)?;
-    stage.remove_folder(folder)
+    remove_empty(stage, &shards)?;
+    remove_empty(stage, folder)
+}
+
+/// Removes a folder unless something of somebody else's lies in it, such as `.DS_Store`.
+fn remove_empty(stage: &dyn Drive, folder: &str) -> Result<(), DriveError> {
+    if stage.list(folder)?.is_empty() { stage.remove_folder(folder) } else { Ok(()) }
 }

@@ -5,7 +5,7 @@
 //! fixes their order and shows a gap.
 
 use super::glance::Glance;
-pub use super::glance::{BookReader, OwnedAuthentic, Records};
+pub use super::glance::{BookReader, OwnedAuthentic};
 use super::open::{FoundSet, chain};
 use crate::drives::Drive;
 use crate::format::ids::{RunId, Slot, StripeId, record_path};
@@ -98,6 +98,8 @@ pub struct Book {
     along: BTreeMap<Slot, Vec<AlongSpot>>,
     /// some records are missing or contradict each other
     pub gaps: bool,
+    /// stripes that set.txt counts and of which no record was found
+    unknown: u64,
     /// nothing was read yet: see [`Book::glance`]
     pub(super) glance: Option<Glance>,
 }
@@ -118,6 +120,7 @@ impl Book {
             order: Vec::new(),
             along: BTreeMap::new(),
             gaps,
+            unknown: 0,
             glance: None,
         }
     }
@@ -177,6 +180,7 @@ impl Book {
                 self.gaps = true;
                 let subject = format!("set {}: records of run {}", set.name(), line.run);
                 let found = run.map_or(0, |r| r.stripes);
+                self.unknown += u64::from(line.stripes.saturating_sub(found));
                 let detail =
                     format!("{found} were found, but set.txt says there are {}", line.stripes);
                 monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
@@ -239,6 +243,11 @@ impl Book {
         let subject = format!("set {}: record of stripe {id}", set.name());
         let detail = "does not follow the record before it: records are missing or mixed up";
         monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
+    }
+
+    /// Stripes that set.txt counts and of which no record was found.
+    pub fn unknown(&self) -> u64 {
+        self.whole().unknown
     }
 
     /// Is there a record of this stripe?

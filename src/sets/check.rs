@@ -6,7 +6,7 @@ use super::open::{FoundDrive, FoundSet};
 use super::reading::Haste;
 use super::sample::Sample;
 use super::shard::{check_blocks, check_in_haste};
-use crate::drives::{Drive, Level, ReadMode};
+use crate::drives::{Drive, Level, Proof, ReadMode};
 use crate::format::ids::{StripeId, shard_path};
 use crate::format::record::StripeRecord;
 use crate::monitor::{Monitor, Problem, ProblemKind};
@@ -44,6 +44,8 @@ pub struct DriveReport {
     pub bad_papers: u64,
     /// how the bytes were read
     pub level: Level,
+    /// what it takes to prove them
+    pub proof: Proof,
 }
 
 impl DriveReport {
@@ -73,6 +75,7 @@ impl DriveReport {
             stopped: false,
             bad_papers: 0,
             level: Level::Cached,
+            proof: Proof::Read,
         }
     }
 }
@@ -348,6 +351,7 @@ impl Survey<'_> {
         // Not before: what a drive refuses, it refuses while it is read.
         if self.mode == ReadMode::Medium {
             report.level = drive.level();
+            report.proof = drive.proof();
         }
         report
     }

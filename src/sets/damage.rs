@@ -1,10 +1,10 @@
 //! The damage map of a set: what is missing or bad, and whether the rest is enough.
 
-use super::book::{Book, Records};
+use super::book::Book;
 use super::check::DriveReport;
 use super::open::FoundSet;
 use super::peel::{Node, steps};
-use crate::format::ids::{Slot, StripeId};
+use crate::format::ids::{RunId, Slot, StripeId};
 use crate::format::record::{StripeKind, StripeRecord};
 use crate::monitor::Monitor;
 use std::collections::{BTreeMap, BTreeSet};
@@ -114,11 +114,7 @@ impl Damage {
     }
 
     /// Do both codes in turn give what the stripe alone cannot?
-    fn can_be_mended(&self, book: &Book, records: &Records, record: &StripeRecord) -> bool {
-        let here = record.shards.iter().filter(|shard| !self.lost.contains(&shard.slot)).count();
-        if here < record.k as usize {
-            return false; // parity along a drive gives nothing of those that are lost
-        }
+    fn can_be_mended(&self, book: &Book, record: &StripeRecord) -> bool {
         let all_lost = |column: usize| {
             let mut bad =
                 (0..record.shards.len()).filter(|i| self.is_bad(record, *i as u8, column));
@@ -138,7 +134,7 @@ impl Damage {
             }
             let is_good =
                 &mut |r: &Arc<StripeRecord>, node: Node| !self.is_bad(r, node.index, column);
-            let steps = steps(book, records, column, &bad, is_good);
+            let steps = steps(book, column, &bad, is_good);
             let given: usize = steps
                 .iter()
                 .flat_map(|step| &step.gives)
@@ -150,16 +146,19 @@ impl Damage {
 
     /// Holds the map against the records: can every stripe be restored?
     pub fn judge(&self, book: &Book, monitor: &dyn Monitor) -> Verdict {
-        let mut verdict = Verdict { gaps: book.gaps, ..Verdict::default() };
-        let records = Records::of(book);
+        let mut verdict =
+            Verdict { gaps: book.gaps, unknown: book.unknown(), ..Verdict::default() };
+        let mut expected = book.stripes().iter().copied();
+        let mut unread: Vec<StripeId> = Vec::new();
         book.walk(monitor, |record| {
             // What parity along a drive is good for shows where a stripe across needs it.
             if record.kind == StripeKind::Along {
                 return true;
             }
+            unread.extend(expected.by_ref().take_while(|id| *id != record.id));
             verdict.stripes += 1;
             let worst = self.worst_column(record);
-            if worst > record.m as usize && !self.can_be_mended(book, &records, record) {
+            if worst > record.m as usize && !self.can_be_mended(book, record) {
                 verdict.beyond.push(record.id);
                 verdict.lacking = verdict.lacking.max(worst - record.m as usize);
                 for shard in record.shards.iter().filter(|s| self.lost.contains(&s.slot)) {
@@ -172,6 +171,10 @@ impl Damage {
                 Some((record.m as usize).saturating_sub(worst)).min_some(verdict.least_spare);
             true
         });
+        // The book was read once, so these stripes are there; what they hold cannot be found.
+        unread.extend(expected);
+        verdict.stripes += unread.len() as u64;
+        verdict.beyond.extend(unread);
         verdict
     }
 }
@@ -206,12 +209,22 @@ pub struct Verdict {
     pub least_spare: Option<usize>,
     /// records are missing
     pub gaps: bool,
+    /// stripes of which no record was found, though it is known that there are so many more
+    pub unknown: u64,
+    /// runs of which no drive has the wrapped key any more: nobody can open them
+    pub keyless: Vec<RunId>,
 }
 
 impl Verdict {
     /// Can everything still be restored?
     pub fn restorable(&self) -> bool {
-        self.beyond.is_empty() && !self.gaps
+        self.beyond.is_empty() && !self.gaps && self.unknown == 0 && self.keyless.is_empty()
+    }
+
+    /// Stripes that cannot be restored, and stripes in all, as far as that is known.
+    pub fn lost_of(&self) -> (u64, u64) {
+        let known = if self.keyless.is_empty() { self.beyond.len() as u64 } else { self.stripes };
+        (known + self.unknown, self.stripes + self.unknown)
     }
 }
 

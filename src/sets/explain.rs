@@ -1,34 +1,180 @@
 //! What lies beside the sets on a drive and explains it to whoever finds it. No hash covers these
 //! files, and no reader needs them.
+//!
+//! - Enters: a drive with sets on it.
+//! - Leaves: what is to be written so that the drive explains all of them.
+//! - Always holds: (1) README.txt names every set on its drive, with whom to ask about it; (2) a file
+//!   of one of these names that holdall did not write is never touched: ours goes into the set's
+//!   folder then.
 
-use crate::format::ids::ShipmentId;
+use super::open::{COPY, HOLDALL};
+use crate::drives::{Drive, DriveError, ReadMode};
+use crate::format::ids::{SetNumber, ShipmentId, set_folder};
+use crate::format::label::{Label, MAX_LABEL_BYTES};
+use crate::format::list::shown_path;
+use rustix::io::Errno;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 
 /// The specification, as it lies on every drive.
 const FORMAT_MD: &str = include_str!("../format/format.md");
 /// The reader in Python, as it lies on every drive.
 const READER_PY: &str = include_str!("../../tests/reference_reader.py");
-/// The names of these files in `holdall/`.
-pub const BESIDE_SETS: [&str; 3] = ["README.txt", "format.md", "reader.py"];
+const README_TXT: &str = "README.txt";
+/// The names of these files in `holdall/`, and by what words among their first bytes ours are known.
+const BESIDE_SETS: [(&str, &str); 3] = [
+    (README_TXT, "This drive was packed by holdall"),
+    ("format.md", "# The format of holdall"),
+    ("reader.py", "reader.py: reads drives that holdall packed"),
+];
+/// Bytes at the beginning of a file that tell whose it is.
+const FIRST_BYTES: usize = 256;
+/// The longest README.txt that is read, and more than ours is.
+const MAX_README_BYTES: u64 = 4 << 20;
 
-/// Names and texts of the files in `holdall/` of a drive.
-pub fn beside_sets(shipment: ShipmentId, name: &str, contact: &str) -> [(&'static str, String); 3] {
-    let [first, second, third] = BESIDE_SETS;
-    let readme = readme(shipment, name, contact);
-    [(first, readme), (second, FORMAT_MD.into()), (third, READER_PY.into())]
+/// What explaining a drive takes.
+#[derive(Default)]
+pub struct Explanation {
+    /// files to be written, or written over: path and bytes
+    pub writes: Vec<(String, Vec<u8>)>,
+    /// files of these paths are somebody else's, and stay
+    pub kept: Vec<String>,
+}
+
+/// What is lacking on a drive that carries this set.
+pub fn explanation(
+    drive: &dyn Drive,
+    shipment: ShipmentId,
+    set: SetNumber,
+) -> Result<Explanation, DriveError> {
+    let mut lacking = Explanation::default();
+    let sets = sets_on(drive)?;
+    let texts = [readme(drive, &sets), FORMAT_MD.into(), READER_PY.into()];
+    for ((name, ours), text) in BESIDE_SETS.into_iter().zip(texts) {
+        let path = format!("{HOLDALL}/{name}");
+        match whose(drive, &path, ours)? {
+            Whose::Nobodys => lacking.writes.push((path, text.into())),
+            Whose::Ours if name == README_TXT && named_in(drive, &path)? != sets => {
+                lacking.writes.push((path, text.into()));
+            }
+            Whose::Ours => {}
+            Whose::Another => {
+                lacking.kept.push(path);
+                let path = format!("{HOLDALL}/{}/{name}", set_folder(shipment, set));
+                if matches!(whose(drive, &path, ours)?, Whose::Nobodys) {
+                    lacking.writes.push((path, text.into()));
+                }
+            }
+        }
+    }
+    Ok(lacking)
+}
+
+/// Says that files that are somebody else's stay.
+pub fn kept_text(drive: &dyn Drive, kept: &[String]) -> String {
+    let (drive, kept) = (drive.name(), kept.join(" and "));
+    format!("{drive}: {kept} was not written by holdall and stays; ours lies in the set's folder")
+}
+
+/// After a set was removed from a drive: README.txt names those that are left, and goes with the
+/// last, as do the others.
+pub fn after_removal(drive: &dyn Drive) -> Result<(), DriveError> {
+    let sets = sets_on(drive)?;
+    for (name, ours) in BESIDE_SETS {
+        let path = format!("{HOLDALL}/{name}");
+        if !matches!(whose(drive, &path, ours)?, Whose::Ours) {
+            continue;
+        }
+        if sets.is_empty() {
+            drive.remove(&path)?;
+        } else if name == README_TXT && named_in(drive, &path)? != sets {
+            drive.replace(&path, readme(drive, &sets).as_bytes())?;
+        }
+    }
+    if drive.list(HOLDALL)?.is_empty() { drive.remove_folder(HOLDALL) } else { Ok(()) }
+}
+
+/// Who wrote a file.
+enum Whose {
+    /// there is none
+    Nobodys,
+    Ours,
+    Another,
+}
+
+fn whose(drive: &dyn Drive, path: &str, words: &str) -> Result<Whose, DriveError> {
+    let mut first = vec![0; FIRST_BYTES];
+    let opened = drive.open(path, ReadMode::Cached);
+    let read = opened.and_then(|mut file| file.read_at(0, &mut first));
+    match read {
+        Ok(len) => {
+            let ours = String::from_utf8_lossy(&first[..len]).contains(words);
+            Ok(if ours { Whose::Ours } else { Whose::Another })
+        }
+        Err(e) if e.is_missing() => Ok(Whose::Nobodys),
+        Err(e) if is_no_file(&e) => Ok(Whose::Another),
+        Err(e) => Err(e),
+    }
+}
+
+/// Is it a folder, a link or a pipe?
+fn is_no_file(error: &DriveError) -> bool {
+    let is_link = error.source.raw_os_error() == Some(Errno::LOOP.raw_os_error());
+    is_link || [ErrorKind::IsADirectory, ErrorKind::InvalidInput].contains(&error.source.kind())
+}
+
+/// The folders of sets on a drive.
+fn sets_on(drive: &dyn Drive) -> Result<BTreeSet<String>, DriveError> {
+    let is_set = |name: &String| {
+        let id = name.split_once('-').and_then(|(shipment, set)| {
+            Some((shipment.parse().ok()?, SetNumber(set.parse().ok()?)))
+        });
+        id.is_some_and(|(shipment, set)| set_folder(shipment, set) == *name)
+    };
+    Ok(drive.list(HOLDALL)?.into_iter().filter(is_set).collect())
+}
+
+/// How the line of a set begins in README.txt.
+const SET_LINE: &str = "Set ";
+
+/// The sets that a README.txt of ours names.
+fn named_in(drive: &dyn Drive, path: &str) -> Result<BTreeSet<String>, DriveError> {
+    let bytes = drive.read(path, MAX_README_BYTES)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let name = |line: &str| {
+        let rest = line.strip_prefix(SET_LINE)?;
+        rest.split([',', ':', ' ']).next().map(ToString::to_string)
+    };
+    Ok(text.lines().filter_map(name).collect())
 }
 
 /// What a person reads who finds the drive.
-fn readme(shipment: ShipmentId, name: &str, contact: &str) -> String {
+fn readme(drive: &dyn Drive, sets: &BTreeSet<String>) -> String {
     let mut t = String::from(
         "This drive was packed by holdall, a tool that moves datasets on drives.\n\
-         It carries a part of a dataset, encrypted. It hides nothing else.\n\n",
+         It carries a part of what is named here, encrypted. It hides nothing else.\n\n",
     );
-    // Writing to a String cannot fail.
-    let _ = writeln!(t, "Dataset:  {}", if name.is_empty() { "(no name)" } else { name });
-    let contact = if contact.is_empty() { "(nobody was named)" } else { contact };
-    let _ = writeln!(t, "Contact:  {contact}");
-    let _ = writeln!(t, "Shipment: {shipment}\n");
+    for set in sets {
+        let label = [format!("{HOLDALL}/{set}"), format!("{HOLDALL}/{set}/{COPY}")]
+            .iter()
+            .filter_map(|folder| drive.read(&format!("{folder}/label.json"), MAX_LABEL_BYTES).ok())
+            .find_map(|bytes| Label::decode(&bytes).ok());
+        // Writing to a String cannot fail.
+        let Some(label) = label else {
+            let _ = writeln!(t, "{SET_LINE}{set}: its label cannot be read\n");
+            continue;
+        };
+        let or = |text: &str, none: &str| {
+            let text = if text.is_empty() { none } else { text };
+            shown_path(text.as_bytes())
+        };
+        let (slot, drives) = (label.slot, label.drives);
+        let _ = writeln!(t, "{SET_LINE}{set}, drive {slot} of {drives}, case {}", label.case);
+        let _ = writeln!(t, "  Dataset: {}", or(&label.name, "(no name)"));
+        let _ = writeln!(t, "  Packed:  {}", or(&label.created, "(unknown)"));
+        let _ = writeln!(t, "  Contact: {}\n", or(&label.contact, "(nobody was named)"));
+    }
     t.push_str(
         "If you found this drive, please ask the contact above.\n\
          To check it, no key is needed: holdall verify, or with b3sum alone:\n\
@@ -36,7 +182,10 @@ fn readme(shipment: ShipmentId, name: &str, contact: &str) -> String {
          To restore it you need the other drives and the recipient's key:\n\
          \x20   holdall restore DRIVE ... -i KEY --to FOLDER\n\
          Without holdall: format.md beside this file specifies every byte, and reader.py\n\
-         restores with Python alone.\n",
+         restores with Python 3.9 or later and four packages:\n\
+         \x20   pip install blake3 zstandard cryptography pyrage\n\
+         Whoever had this drive may have changed reader.py. Unless you trust them all, take\n\
+         it from holdall's source (tests/reference_reader.py) before you give it a key.\n",
     );
     t
 }

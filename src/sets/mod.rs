@@ -24,6 +24,7 @@ pub mod reading;
 pub mod sample;
 pub mod shard;
 pub mod stripe;
+pub mod texts;
 pub mod tidy;
 pub mod together;
 

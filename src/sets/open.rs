@@ -1,13 +1,13 @@
 //! The drives that were found of a set, and the files on them of which there are several copies.
 
+use super::texts::texts;
 use crate::drives::{Drive, DriveError, ReadMode};
 use crate::format::ids::{RunId, SetNumber, ShipmentId, Slot, key_path, record_path, set_folder};
 use crate::format::label::Label;
 use crate::format::list::Hash;
 use crate::format::record;
-use crate::format::set::{MAX_SET_BYTES, SetText};
+use crate::format::set::SetText;
 use crate::monitor::{Monitor, Problem, ProblemKind};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use super::find::{find, newer_label};
@@ -161,24 +161,15 @@ impl FoundSet {
         copies.filter_map(|(_, _, bytes)| first(bytes.ok()?)).collect()
     }
 
-    /// set.txt, if the set was closed: the copy that most drives agree on. Differing valid copies
-    /// are reported.
+    /// set.txt, if the set was closed: the text that most drives vouch for. That they vouch for
+    /// different ones is reported.
     pub fn set_text(&self, monitor: &dyn Monitor) -> Option<SetText> {
-        let mut votes: BTreeMap<Vec<u8>, (usize, SetText)> = BTreeMap::new();
-        for (_, _, bytes) in self.copies("set.txt", MAX_SET_BYTES) {
-            let Ok(bytes) = bytes else { continue };
-            if let Ok(text) = SetText::decode(&bytes)
-                && text.shipment == self.shipment
-                && text.set == self.set
-            {
-                votes.entry(bytes).or_insert((0, text)).0 += 1;
-            }
-        }
-        if votes.len() > 1 {
+        let texts = texts(self);
+        if texts.len() > 1 {
             let subject = format!("set {}: set.txt", self.name());
-            let detail = format!("{} different valid copies lie on the drives", votes.len());
+            let detail = format!("{} different valid copies lie on the drives", texts.len());
             monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
         }
-        votes.into_values().max_by_key(|(count, _)| *count).map(|(_, text)| text)
+        texts.into_values().max_by_key(|(drives, _)| *drives).map(|(_, text)| text)
     }
 }

@@ -47,6 +47,26 @@ pub fn key_files(set: &FoundSet) -> KeyFiles {
     set.runs().into_iter().map(|run| (run, usual(run))).collect()
 }
 
+/// The runs of the records whose wrapped key cannot be read from any drive here: what they packed
+/// can be opened by nobody. Each copy is read from the medium.
+pub fn keyless(set: &FoundSet, book: &Book, keys: &KeyFiles) -> Vec<RunId> {
+    let is_lost = |run: &RunId| {
+        let wanted = keys.get(run).copied().flatten();
+        let is_it =
+            |bytes: Vec<u8>| wanted.is_none_or(|root| blake3::hash(&bytes).as_bytes() == &root);
+        let path = key_path(*run);
+        let places = [format!("{}/{path}", set.folder), format!("{}/{COPY}/{path}", set.folder)];
+        let mut read = set.all_drives().flat_map(|found| {
+            let read = |place: &String| {
+                found.drive.read_whole(place, MAX_KEY_BYTES, ReadMode::Medium).ok()
+            };
+            places.iter().filter_map(read).collect::<Vec<_>>()
+        });
+        !read.any(is_it)
+    };
+    book.runs().iter().map(|run| run.run).filter(is_lost).collect()
+}
+
 /// The path of the line beside a run's wrapped key.
 pub fn key_line_path(run: RunId) -> String {
     key_path(run).replace(".age", ".b3")

@@ -2,8 +2,9 @@
 //!
 //! - Enters: the set as it is found, its records, the runs that this machine began.
 //! - Leaves: drives that all carry the same records and catalog parts, and no litter.
-//! - Always holds: a file is removed only if its name is one that holdall gives, its run is one of
-//!   those given, and no record on any drive names it.
+//! - Always holds: (1) a file is removed only if its name is one that holdall gives, its run is one of
+//!   those given, and no record on any drive names it; (2) what a desktop leaves in our folders
+//!   (`.DS_Store`, `._x`, `Thumbs.db`, `desktop.ini`, folders too) is never touched and fails nothing.
 
 use super::book::Book;
 use super::open::{COPY, FoundDrive, FoundSet, chain};
@@ -46,7 +47,7 @@ pub fn count_litter(set: &FoundSet, book: &Book, found: &FoundDrive) -> u64 {
     let list = |folder: &str| found.drive.list(&format!("{}/{folder}", set.folder));
     let names = |folder: &str| list(folder).unwrap_or_default();
     let is_litter = |name: &String| stripe_of(name).is_some_and(|id| !stripes.contains(&id));
-    let groups = names("shards").into_iter();
+    let groups = names("shards").into_iter().filter(|name| is_group(name));
     let shards: usize = groups
         .map(|group| {
             names(&format!("shards/{group}")).iter().filter(|name| is_litter(name)).count()
@@ -71,7 +72,7 @@ fn remove_shards(
 ) -> Result<u64, DriveError> {
     let mut removed = 0;
     let shards = format!("{}/shards", set.folder);
-    for group in found.drive.list(&shards)? {
+    for group in found.drive.list(&shards)?.iter().filter(|name| is_group(name)) {
         for name in found.drive.list(&format!("{shards}/{group}"))? {
             if stripe_of(&name).is_some_and(is_litter) {
                 found.drive.remove(&format!("{shards}/{group}/{name}"))?;
@@ -82,13 +83,25 @@ fn remove_shards(
     Ok(removed)
 }
 
+/// Is this how a folder of shards is called?
+pub fn is_group(name: &str) -> bool {
+    (5..=8).contains(&name.len()) && is_lower_hex(name)
+}
+
+/// Is this how a shard is called?
+pub fn is_shard(name: &str) -> bool {
+    stripe_of(name).is_some()
+}
+
+fn is_lower_hex(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// The stripe that a shard's name tells.
 fn stripe_of(name: &str) -> Option<StripeId> {
     let mut words = name.split('-');
     let (run, number, index) = (words.next()?, words.next()?, words.next()?);
-    let lower = |text: &str, len: usize| {
-        text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
+    let lower = |text: &str, len: usize| text.len() == len && is_lower_hex(text);
     if words.next().is_some() || !lower(number, 8) || !lower(index, 2) {
         return None;
     }
@@ -137,11 +150,10 @@ type IsMeant<'a> = &'a dyn Fn(&str) -> bool;
 pub fn reopen(set: &FoundSet, monitor: &dyn Monitor) {
     let second = |below: &str| format!("{}/{COPY}{below}", set.folder);
     let own = |name: &str| is_temporary(name) || ["checklist.b3", "set.txt"].contains(&name);
-    let is_any = |_: &str| true;
     let folders: [(String, IsMeant); 5] = [
-        (second(""), &is_any),
-        (second("/records"), &is_any),
-        (second("/catalog"), &is_any),
+        (second(""), &is_given),
+        (second("/records"), &is_given),
+        (second("/catalog"), &is_given),
         (format!("{}/custody", set.folder), &is_temporary),
         (set.folder.clone(), &own),
     ];
@@ -154,8 +166,17 @@ pub fn reopen(set: &FoundSet, monitor: &dyn Monitor) {
     }
 }
 
-fn is_temporary(name: &str) -> bool {
-    has_ending(name, "tmp")
+/// Is this the name of a file of ours, or how a crash leaves one?
+fn is_given(name: &str) -> bool {
+    let whole = name.strip_suffix(".tmp").unwrap_or(name);
+    let endings = ["rec", "cat", "age"];
+    let word = |ending: &str| !name.starts_with('.') && has_ending(whole, ending);
+    ["label.json", "set.txt"].contains(&whole) || endings.into_iter().any(word)
+}
+
+/// Is this how a file is called until it is whole?
+pub fn is_temporary(name: &str) -> bool {
+    has_ending(name, "tmp") && !name.starts_with('.')
 }
 
 fn has_ending(name: &str, ending: &str) -> bool {

@@ -4,7 +4,7 @@ use super::open::drive_root;
 use crate::drives::{Drive, DriveError, LocalDrive, ReadMode};
 use crate::format::ids::ShipmentId;
 use crate::monitor::{Monitor, Problem, ProblemKind};
-use crate::sets::explain::BESIDE_SETS;
+use crate::sets::explain::after_removal;
 use crate::sets::open::{HOLDALL, chain};
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -110,7 +110,7 @@ impl Erasure {
                 Some(set) => erase(drive, &format!("{HOLDALL}/{set}"), &mut files),
                 None => Ok(()),
             };
-            let done = done.and_then(|()| remove_beside(drive)).and_then(|()| drive.sync());
+            let done = done.and_then(|()| after_removal(drive)).and_then(|()| drive.sync());
             if let Err(e) = &done {
                 monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), chain(e)));
             }
@@ -149,16 +149,4 @@ fn erase(drive: &dyn Drive, folder: &str, files: &mut u64) -> Result<(), DriveEr
         erase(drive, &path, files)?;
     }
     drive.remove_folder(folder)
-}
-
-/// Removes what lies beside the sets once there is no set.
-fn remove_beside(drive: &dyn Drive) -> Result<(), DriveError> {
-    let names = drive.list(HOLDALL)?;
-    if names.iter().any(|name| !BESIDE_SETS.contains(&&name[..])) {
-        return Ok(());
-    }
-    for name in names {
-        drive.remove(&format!("{HOLDALL}/{name}"))?;
-    }
-    drive.remove_folder(HOLDALL)
 }

@@ -11,6 +11,7 @@ use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use crate::sets::open::{self, HOLDALL};
 use crate::sets::{Book, FoundSet};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub enum OpenError {
     NoSet {
         /// where it was looked for
         searched: String,
+        /// some of it may not be read by this user
+        denied: bool,
     },
     /// What lies on the drives is of a newer format.
     #[error("{place} is of format {found}, and this program reads format {FORMAT_VERSION}")]
@@ -127,9 +130,19 @@ pub fn sets(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FoundSet>, O
         let named: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
         let searched =
             if named.is_empty() { "any mounted file system".into() } else { named.join(", ") };
-        return Err(OpenError::NoSet { searched });
+        let denied = drives.iter().any(|drive| is_denied(drive.as_ref()));
+        return Err(OpenError::NoSet { searched, denied });
     }
     Ok(found)
+}
+
+/// May this user not list a folder that could hold a set?
+fn is_denied(drive: &dyn Drive) -> bool {
+    let denied = |path: &str| {
+        drive.list(path).is_err_and(|e| e.source.kind() == ErrorKind::PermissionDenied)
+    };
+    let below = drive.list(HOLDALL).unwrap_or_default();
+    denied("") || denied(HOLDALL) || below.iter().any(|name| denied(&format!("{HOLDALL}/{name}")))
 }
 
 /// The sets on these drives, perhaps none.

@@ -80,6 +80,10 @@ pub struct SetRepair {
     pub root: Option<String>,
     /// slots that are not here
     pub missing: Vec<Slot>,
+    /// the case of the first of them, if that is known
+    pub missing_case: Option<String>,
+    /// drives that were named and carry nothing of any set
+    pub strangers: Vec<String>,
     /// why it was not touched
     pub conflict: Option<OriginError>,
     /// records are missing on all drives that are here
@@ -97,11 +101,11 @@ impl SetRepair {
         drives && stripes && !self.gaps && !r.stopped && self.conflict.is_none()
     }
 
-    /// Is something left that no drive of the set can mend?
+    /// Is something lost that no drive of the set can bring back? A drive that does not take what
+    /// is written to it loses nothing as long as the others have it.
     pub fn is_beyond(&self) -> bool {
         let r = &self.repaired;
-        let left = |d: &repairer::DriveRepair| d.left_files > 0 && !d.failed;
-        let lacks = self.gaps || r.drives.iter().any(left);
+        let lacks = self.gaps || !r.keyless.is_empty();
         !r.beyond.is_empty() || lacks && self.missing.is_empty()
     }
 }
@@ -126,6 +130,7 @@ pub fn repair(
         new.push(NewDrive { case: case.clone(), drive: Arc::new(drive) });
     }
     let mut found = open::sets(&options.paths, &Quiet(monitor))?;
+    let strangers = strangers(&options.paths, &found, &new_ids);
     // A new drive that carries a part of the set already is not one that was found.
     let is_new = |drive: &Arc<dyn Drive>| {
         let id = detect::folder_id(Path::new(drive.name()));
@@ -136,7 +141,25 @@ pub fn repair(
         set.doubles.retain(|found| !is_new(&found.drive));
     }
     found.retain(|set| !set.drives.is_empty());
-    repair_sets(found, &new, options.slot, options.expect, options.memory, monitor)
+    let (slot, expect, memory) = (options.slot, options.expect, options.memory);
+    let mut repaired = repair_sets(found, &new, slot, expect, memory, monitor)?;
+    repaired.iter_mut().for_each(|set| set.strangers.clone_from(&strangers));
+    Ok(repaired)
+}
+
+/// The drives that were named and carry no set, new ones left out.
+fn strangers(paths: &[PathBuf], found: &[FoundSet], new: &[Option<(u64, u64)>]) -> Vec<String> {
+    let id = |path: &Path| detect::folder_id(path);
+    let carriers: Vec<_> = found
+        .iter()
+        .flat_map(FoundSet::all_drives)
+        .map(|found| id(Path::new(found.drive.name())))
+        .collect();
+    let is_stranger = |path: &PathBuf| {
+        let id = id(&open::drive_root(path));
+        id.is_some() && !carriers.contains(&id) && !new.contains(&id)
+    };
+    paths.iter().filter(|path| is_stranger(path)).map(|p| p.display().to_string()).collect()
 }
 
 /// Repairs sets that were found.
@@ -182,6 +205,8 @@ fn repair_set(
         drive_count: set.drive_count(),
         root: None,
         missing: set.missing_slots(),
+        missing_case: None,
+        strangers: Vec::new(),
         conflict: None,
         gaps: false,
         repaired: Repaired::default(),
@@ -197,10 +222,12 @@ fn repair_set(
     let hex = |root| blake3::Hash::from_bytes(root).to_hex().to_string();
     outcome.root = text.map(|text| hex(text.root()));
     let placed = place(&set, text, new, slot, monitor)?;
-    let new_slots = placed.iter().map(|found| found.label.slot).collect();
-    set.drives.extend(placed);
+    let new_slots = placed.iter().filter(|p| p.new).map(|p| p.found.label.slot).collect();
+    set.drives.extend(placed.into_iter().map(|placed| placed.found));
     set.drives.sort_by_key(|d| (d.label.slot == Slot(0), d.label.slot));
     outcome.missing = set.missing_slots();
+    let line = |slot: &Slot| text?.slots.iter().find(|line| line.slot == *slot)?.known_case();
+    outcome.missing_case = outcome.missing.first().and_then(line);
     let book = origin.book(&set, &Quiet(monitor));
     let job = RepairJob { set: &set, book: &book, text, new: new_slots, memory };
     outcome.repaired = repairer::repair(&job, monitor)?;

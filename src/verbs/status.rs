@@ -6,6 +6,7 @@ use crate::format::ids::Slot;
 use crate::monitor::Monitor;
 use crate::sets::Book;
 use crate::sets::damage::{Verdict, absent};
+use crate::sets::papers::{key_files, keyless};
 use crate::sets::together::{Together, together};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -83,7 +84,10 @@ pub fn status(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<SetStatus>
                 Some(Some(true)) => End::Further,
                 Some(Some(false)) => End::Last,
             },
-            verdict: absent(set).judge(&book, monitor),
+            verdict: Verdict {
+                keyless: keyless(set, &book, &key_files(set)),
+                ..absent(set).judge(&book, monitor)
+            },
             together: together(&book, &absent(set).lost, monitor),
             bytes,
         });

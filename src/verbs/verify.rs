@@ -9,7 +9,7 @@ use crate::monitor::{Monitor, Phase};
 use crate::restorer::check::Decoded;
 use crate::sets::check::{Depth, DriveReport, check_drive_by, shard_bytes};
 use crate::sets::damage::{Damage, Verdict};
-use crate::sets::papers::{check_papers, key_files};
+use crate::sets::papers::{check_papers, key_files, keyless};
 use crate::sets::reading::Haste;
 use crate::sets::sample::Sample;
 use crate::sets::{Book, FoundSet};
@@ -30,6 +30,18 @@ pub struct DriveOutcome {
     pub report: DriveReport,
     /// files other than shards that are damaged or missing
     pub bad_papers: u64,
+}
+
+impl DriveOutcome {
+    /// Is everything on it as it was written?
+    pub fn is_whole(&self) -> bool {
+        self.report.is_whole() && self.bad_papers == 0
+    }
+
+    /// Was it read to its end, and is something on it not as it was written?
+    pub fn is_damaged(&self) -> bool {
+        !self.is_whole() && !self.report.vanished && !self.report.stopped
+    }
 }
 
 /// What was found of one set.
@@ -56,19 +68,18 @@ impl SetOutcome {
     /// Is everything here and as it was written? A set that was never closed is not: nobody can
     /// tell it from a shortened one.
     pub fn is_whole(&self) -> bool {
-        let whole = |d: &DriveOutcome| d.report.is_whole() && d.bad_papers == 0;
         let decoded = |d: &Decoded| d.is_complete() && d.catalog_agrees == Some(true);
         self.root.is_some()
             && self.missing.is_empty()
             && self.is_restorable()
-            && self.drives.iter().all(whole)
+            && self.drives.iter().all(DriveOutcome::is_whole)
             && self.decoded.as_ref().is_none_or(decoded)
     }
 
     /// Was everything that is here read past the caches, and is it as it was written?
     pub fn is_proven(&self) -> bool {
         let good = |d: &DriveOutcome| {
-            d.report.is_whole() && d.bad_papers == 0 && d.report.level >= Level::Dropped
+            d.is_whole() && d.report.level >= Level::Dropped && d.report.sampled_blocks.is_none()
         };
         self.root.is_some() && self.drives.iter().all(good)
     }
@@ -141,13 +152,14 @@ fn verify_by(
         let of_slot = drives.iter().filter(|d| d.slot == slot);
         damage.add_slot(slot, of_slot.map(|d| &d.report));
     }
+    let keyless = keyless(set, book, &key_files(set));
     SetOutcome {
         name: set.name(),
         survive: set.label().survive.clone(),
         drive_count: set.drive_count(),
         drives,
         missing,
-        verdict: damage.judge(book, monitor),
+        verdict: Verdict { keyless, ..damage.judge(book, monitor) },
         root: text.map(|t| blake3::Hash::from_bytes(t.root()).to_hex().to_string()),
         decoded: None,
     }

@@ -36,6 +36,8 @@ pub struct Faults {
     pub ends_at: Option<u64>,
     /// large writes succeed and do nothing from so many written bytes on to so many
     pub loses: Range<u64>,
+    /// every write succeeds and does nothing
+    pub swallows: bool,
     /// bytes written so far
     pub written: u64,
     /// bytes of writes that did nothing
@@ -80,7 +82,7 @@ impl Faults {
     /// Is a write done that is said to be? What tables are made of always is.
     fn keeps(&mut self, len: u64) -> bool {
         self.written += len;
-        let lost = len >= LARGE_BYTES && self.loses.contains(&self.written);
+        let lost = self.swallows || len >= LARGE_BYTES && self.loses.contains(&self.written);
         self.lost_bytes += if lost { len } else { 0 };
         !lost
     }

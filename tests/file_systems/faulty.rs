@@ -40,9 +40,14 @@ struct Lab {
 impl Lab {
     #[track_caller]
     fn new(file_system: FileSystem, mib: usize) -> Option<Self> {
+        Self::of(&[1, 1, 1], file_system, mib)
+    }
+
+    #[track_caller]
+    fn of(cases: &[usize], file_system: FileSystem, mib: usize) -> Option<Self> {
         let memory = Path::new("/dev/shm");
         let place = if memory.is_dir() { memory.into() } else { std::env::temp_dir() };
-        let shipment = Shipment::within(&place, &[1, 1, 1]);
+        let shipment = Shipment::within(&place, cases);
         let size = file_system.least_mib().max(64);
         let image = FaultyImage::new(&shipment.path().join("below"), size)?;
         let point = &shipment.drives[0].1;
@@ -295,4 +300,17 @@ fn a_large_bad_region_is_skipped_and_reported() {
     lab.restore(&lab.shipment.paths(), 3);
     lab.repair();
     lab.verify().expect(0);
+}
+
+/// Faults F5: a drive that has swallowed everything is no success, and the shipment is not forgotten.
+#[rstest]
+fn a_drive_that_keeps_nothing_is_told_so(#[values(Ext4, Exfat)] file_system: FileSystem) {
+    let Some(lab) = Lab::of(&[1], file_system, 2) else { return };
+    lab.image.faults().swallows = true;
+    let run = lab.shipment.run(lab.shipment.pack_arguments("none", &["--json"])).expect(1);
+    let packed = run.event("packed");
+    assert_eq!((&packed["restorable"], &packed["proven"]), (&false.into(), &false.into()));
+    let again = lab.shipment.go_on();
+    assert_ne!(again.status, 0, "{}", again.shown());
+    assert!(again.events_of("nothing-left").is_empty(), "the state is kept");
 }

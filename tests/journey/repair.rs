@@ -291,6 +291,52 @@ fn copies_that_contradict_each_other_wait_for_a_root(#[case] word: &str) {
     assert_healed(&packed, &bench, &packed.images, "decided");
 }
 
+/// Faults F10: what a drive's own second copy and checklist convict is rot, and is mended.
+#[rstest]
+#[case::of_many(&[1, 1, 1], "cases=1")]
+#[case::alone(&[1], "none")]
+fn rot_in_one_copy_is_damage_and_no_conflict(#[case] cases: &[usize], #[case] survive: &str) {
+    let packed = Packed::new(cases, survive, "rot");
+    let folder = packed.set_folder();
+    for (name, words) in [
+        ("set.txt", "closed "),
+        ("copy/set.txt", "closed "),
+        ("label.json", "\"created\":"),
+        ("copy/label.json", "\"created\":"),
+        ("key-", "-> X25519 "),
+        ("copy/key-", "-> X25519 "),
+    ] {
+        let mut images = packed.images.clone();
+        let path = paths(&images[0], &format!("{folder}/{name}")).remove(0);
+        let bytes = images[0].get_mut(&path).unwrap();
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let at = text.find(words).unwrap() + words.len();
+        let at = at + text[at..].find(|c: char| c.is_ascii_digit()).unwrap();
+        bytes[at] = if bytes[at] == b'7' { b'8' } else { b'7' };
+        let bench = Bench::new(&images);
+        assert_eq!(packed.verify(&bench.shared(), false).status, 3, "{name}");
+        let monitor = Recording::default();
+        let done = repair(&bench.shared(), &[], None, &monitor);
+        assert!(done.is_whole(), "{name}: {:?} {:#?}", done.conflict, monitor.problems());
+        assert_healed(&packed, &bench, &packed.images, name);
+    }
+}
+
+/// Faults F14: a drive that does not take what is written to it loses nothing that the others have.
+#[test]
+fn a_target_that_refuses_is_no_loss() {
+    let packed = Packed::new(&[1, 1, 1], "cases=1", "refuses");
+    for word in ["/records/", "/shards/", "label.json"] {
+        let mut images = packed.images.clone();
+        let path = paths(&images[0], word).remove(0);
+        images[0].remove(&path).unwrap();
+        let bench = Bench::new(&images);
+        bench.drives[0].die_after(0, Death::RefusesWrites);
+        let done = repair(&bench.shared(), &[], None, &Recording::default());
+        assert!(!done.is_whole() && !done.is_beyond(), "{word}: {:#?}", done.repaired);
+    }
+}
+
 /// A drive that lacks what was written after it failed agrees with the others.
 #[test]
 fn fewer_records_are_no_conflict() {

@@ -3,22 +3,25 @@
 
 use super::repair::{Bench, assert_healed, repair};
 use crate::common::images::{Image, Packed, image_of};
+use crate::common::lab::Crashing;
 use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::{Run, has_programs, program, tree};
-use holdall::drives::MemoryDrive;
+use holdall::drives::{Drive, MemoryDrive};
 use holdall::memory::Memory;
 use holdall::monitor::Recording;
 use holdall::repairer::onto::NewDrive;
 use holdall::sets::open;
 use holdall::verbs::repair::repair_sets;
 use rstest::rstest;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// Rebuilds slots of a set on empty drives of memory; compares them with the lost ones.
@@ -66,12 +69,48 @@ fn a_lost_drive_is_rebuilt_byte_for_byte(
     let all = [bench.shared(), new_drives().into_iter().map(|new| new.drive).collect()].concat();
     assert_eq!(packed.verify(&all, true).status, 0);
     assert_healed(&packed, &bench, &kept, "the others");
-    // It carries the set now.
-    let found = open::find(&bench.shared(), &Recording::default());
-    assert!(
-        repair_sets(found, &new_drives(), None, None, Memory::default(), &Recording::default())
-            .is_err()
-    );
+    // It carries the set now: the same command again finds that it is done.
+    let monitor = Recording::default();
+    let again = repair(&bench.shared(), &new_drives(), None, &monitor);
+    assert!(again.is_whole() && again.repaired.drives.iter().all(|d| !d.new && d.shards == 0));
+    assert!(monitor.notes().iter().all(|note| note.contains("already")), "{:?}", monitor.notes());
+}
+
+/// Faults F13a: killed after any call, or with a source gone from any call on, the same command goes
+/// on, or finds that it is done.
+#[rstest]
+#[case::killed(true)]
+#[case::without_a_source(false)]
+fn a_rebuild_is_gone_on_with_by_the_same_command(#[case] all: bool) {
+    const POINTS: i64 = 60;
+    let packed = Packed::new(&[1, 1, 1], "cases=1", "onto again");
+    let kept = [packed.images[0].clone(), packed.images[2].clone()];
+    let rebuild = |bench: &Bench, new: &MemoryDrive, calls: i64| {
+        let left = Arc::new(AtomicI64::new(calls));
+        let mut drives = bench.shared();
+        drives[0] = Crashing::over(drives[0].clone(), left.clone());
+        let mut new: Arc<dyn Drive> = Arc::new(new.clone());
+        if all {
+            drives[1] = Crashing::over(drives[1].clone(), left.clone());
+            new = Crashing::over(new, left.clone());
+        }
+        let new = [NewDrive { case: "case-1".into(), drive: new }];
+        let found = open::find(&drives, &Recording::default());
+        let (memory, told) = (Memory::default(), Recording::default());
+        repair_sets(found, &new, None, None, memory, &told).ok();
+        calls - left.load(Ordering::SeqCst)
+    };
+    let new_drive = || MemoryDrive::new("new", 64 << 20);
+    let calls = rebuild(&Bench::new(&kept), &new_drive(), 1 << 40);
+    for point in (0..POINTS).map(|point| calls * point / POINTS).chain(calls - 20..calls) {
+        let (bench, new) = (Bench::new(&kept), new_drive());
+        rebuild(&bench, &new, point);
+        let monitor = Recording::default();
+        let drive = [NewDrive { case: "case-1".into(), drive: Arc::new(new.clone()) }];
+        let done = repair(&bench.shared(), &drive, None, &monitor);
+        assert!(done.is_whole(), "{point}: {:#?} {:#?}", done.repaired, monitor.problems());
+        assert!(image_of(&new) == packed.images[1], "{point} of {calls}");
+    }
 }
 
 #[test]
@@ -204,8 +243,11 @@ fn the_program_rebuilds_a_lost_drive_in_its_slot() {
     refused(&["--onto", &onto("b"), "--slot", "1"], &kept, "slot 1");
     refused(&["--onto", new.to_str().unwrap()], &kept, "--onto CASE=PATH");
     refused(&["--expect", "12"], &kept, "not a root");
+    // One that carries it already is no new drive, and nothing is lost by saying so.
     let carrier = format!("b={}", lost.display());
-    refused(&["--onto", &carrier], &kept, "already, as slot 2");
+    let again = run(&shipment, &kept, &["--onto", &carrier]).expect(0);
+    let already = |n: &Value| n["text"].as_str().unwrap().contains("is slot 2 of set");
+    assert!(again.events_of("note").iter().any(already), "{}", again.shown());
     // A drive that lost its case gets the slot all the same.
     let first = run(&shipment, &kept, &["--onto", &onto("z")]).expect(0);
     let notes = first.events_of("note");
@@ -255,13 +297,7 @@ fn a_killed_repair_goes_on_when_it_is_run_again() {
         }
     }
     assert!(killed > 3, "{killed} were killed");
-    let last = run(&shipment, &kept, &["--onto", &onto]);
-    if last.status == 2 {
-        // It was done before the last was killed.
-        assert!(last.stderr.contains("already, as slot 2"), "{}", last.shown());
-    } else {
-        last.expect(0);
-    }
+    run(&shipment, &kept, &["--onto", &onto]).expect(0);
     let mut rebuilt = files(&new);
     rebuilt.retain(|path, _| path.extension().is_none_or(|e| e != "tmp"));
     assert_equal(&rebuilt, &files(&lost));
@@ -308,4 +344,31 @@ fn an_unclosed_set_is_mended() {
     let done = repair(&bench.shared(), &[], None, &monitor);
     assert!(done.is_whole(), "{:#?} {:#?}", done.repaired, monitor.problems());
     assert!(bench.images() == original);
+}
+
+/// Faults F14: a drive that carries nothing is named, with what it is good for, and the command that
+/// is printed works when typed.
+#[test]
+fn a_drive_without_a_set_is_told_from_a_whole_one() {
+    let shipment = packed();
+    let kept = [0, 2].map(|i| shipment.paths()[i].clone());
+    let empty = shipment.path().join("an empty one");
+    fs::create_dir(&empty).unwrap();
+    let words = |paths: &[PathBuf]| -> Vec<OsString> {
+        [OsString::from("repair")].into_iter().chain(paths.iter().map(OsString::from)).collect()
+    };
+    let given = [kept[0].clone(), kept[1].clone(), empty];
+    let text = shipment.run(words(&given)).expect(3).stdout;
+    assert!(text.contains("Every drive of the set that was given is whole."), "{text}");
+    let command = text.lines().find(|line| line.starts_with("holdall repair ")).unwrap();
+    assert!(command.contains("--onto 'b="), "{command}");
+    // What follows is for folders, as in tests: a drive needs no such word.
+    let typed = shlex::split(command).unwrap().into_iter().skip(1);
+    shipment.run(typed.chain(["--folder-drives".into()])).expect(0);
+    shipment.verify(&given).expect(0);
+    // With all of its drives there is nothing to rebuild.
+    let more = shipment.path().join("another");
+    fs::create_dir(&more).unwrap();
+    let text = shipment.run(words(&[&given[..], &[more]].concat())).expect(3).stdout;
+    assert!(text.contains("no drive of this set is missing"), "{text}");
 }

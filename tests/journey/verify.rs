@@ -1,12 +1,15 @@
 //! What verify makes of drives that were relabelled, copied or mixed up, and what it decodes with
 //! a key.
 
-use crate::common::images::{Image, Packed, Verified, drive_of};
+use crate::common::images::{Image, Packed, Verified, drive_of, memory_of};
 use crate::common::shipment::Shipment;
 use crate::common::snapshot::Snapshot;
 use crate::common::tree;
 use holdall::drives::Drive;
 use holdall::format::ids::Slot;
+use holdall::monitor::Recording;
+use holdall::sets::{Book, open};
+use holdall::verbs::verify::verify_set;
 use rstest::rstest;
 use std::fs;
 use std::sync::Arc;
@@ -253,4 +256,80 @@ fn the_program_restores_from_a_drive_without_labels() {
     let to = shipment.new_destination();
     shipment.restore(&shipment.paths(), &to, &[]).expect(3);
     Snapshot::of(&shipment.source).assert_equal(&Snapshot::of(&to));
+}
+
+/// Faults F5: what cannot be read a second time is lost, and counted.
+#[rstest]
+#[case::of_all_stripes(".rec")]
+#[case::of_some("-00000000.rec")]
+fn records_that_do_not_read_again_are_no_proof(#[case] word: &str) {
+    let packed = Packed::new(&[1, 1], "drives=1", "read again");
+    let drives: Vec<_> = packed.images.iter().map(|image| memory_of("drive", image)).collect();
+    let shared: Vec<Arc<dyn Drive>> =
+        drives.iter().map(|d| Arc::new(d.clone()) as Arc<dyn Drive>).collect();
+    let found = open::find(&shared, &Recording::default());
+    let book = Book::open(&found[0], None, &Recording::default());
+    let stripes = book.stripes().len();
+    let records = || packed.images[0].keys().filter(|path| path.ends_with(word));
+    drives.iter().for_each(|d| records().for_each(|path| d.fail_reads(path, 0..1 << 40)));
+    let verdict = verify_set(&found[0], &book, &Recording::default()).verdict;
+    assert!(!verdict.restorable(), "{verdict:?}");
+    assert_eq!(verdict.stripes, stripes as u64);
+    let lost = verdict.beyond.len();
+    assert!(if word == ".rec" { lost == stripes } else { (1..stripes).contains(&lost) }, "{lost}");
+}
+
+/// Faults F5: stripes whose records are gone are counted, as set.txt knows of them; and a set whose
+/// key is gone cannot be opened by anybody.
+#[test]
+fn what_the_records_or_the_keys_lack_is_counted() {
+    let packed = Packed::new(&[1, 1], "drives=1", "counted");
+    let all = packed.verify(&packed.drives(), false).sets.remove(0).verdict.stripes;
+    let without = |word: &str| {
+        let mut images = packed.images.clone();
+        images.iter_mut().for_each(|image| image.retain(|path, _| !path.contains(word)));
+        let drives: Vec<_> = images.iter().map(|image| drive_of("drive", image)).collect();
+        packed.verify(&drives, false)
+    };
+    let records = without("-00000000.rec");
+    let verdict = &records.sets[0].verdict;
+    assert_eq!((records.status, verdict.stripes + verdict.unknown), (1, all));
+    assert!(verdict.unknown > 0 && verdict.lost_of() == (verdict.unknown, all), "{verdict:?}");
+    let keys = without("key-");
+    let verdict = &keys.sets[0].verdict;
+    assert_eq!((keys.status, verdict.keyless.len(), verdict.lost_of()), (1, 1, (all, all)));
+}
+
+/// Newcomer A20: the next command is printed, and works when typed.
+#[test]
+fn a_damaged_drive_is_followed_by_what_mends_it() {
+    let shipment = Shipment::new(&[1, 1]);
+    tree::plain(&shipment.source, "next step", 5);
+    shipment.pack("drives=1").expect(0);
+    let whole = shipment.run(words("verify", &shipment)).expect(0);
+    assert!(!whole.stdout.contains("holdall repair"), "{}", whole.shown());
+    let verified = shipment.verify(&shipment.paths()).event("verified");
+    assert_eq!((&verified["proven"], &verified["repair"]), (&true.into(), &().into()));
+    fs::remove_file(&shipment.files(0, "shards/")[0]).unwrap();
+    let text = shipment.run(words("verify", &shipment)).expect(3).stdout;
+    let command = text.lines().find_map(|line| line.strip_prefix("To mend it: ")).unwrap();
+    let verified = shipment.verify(&shipment.paths()).event("verified");
+    assert_eq!((&verified["proven"], &verified["repair"]), (&false.into(), &command.into()));
+    shipment.run(command.split(' ').skip(1)).expect(0);
+    shipment.verify(&shipment.paths()).expect(0);
+}
+
+fn words(verb: &str, shipment: &Shipment) -> Vec<std::ffi::OsString> {
+    let paths = shipment.paths().into_iter().map(Into::into);
+    std::iter::once(verb.into()).chain(paths).collect()
+}
+
+/// Shape A: what was not read back is not proven.
+#[test]
+fn nothing_read_back_is_nothing_proven() {
+    let shipment = Shipment::new(&[1, 1]);
+    tree::plain(&shipment.source, "unproven", 3);
+    let run = shipment.run(shipment.pack_arguments("none", &["--json", "--no-read-back"]));
+    let packed = run.expect(0).event("packed");
+    assert_eq!((&packed["proven"], &packed["restorable"]), (&false.into(), &().into()));
 }

@@ -306,7 +306,7 @@ impl Journey {
                     let round = self.rounds.last().unwrap();
                     assert!(outcome.is_proven() || stop || !round.gone.is_empty(), "proven");
                     self.tell(format!("  packed: {} stripes", outcome.packed.stripes));
-                    return outcome.left_entries > 0;
+                    return outcome.left_bytes > 0;
                 }
                 // A drive that was lost was needed, since nothing counted yet.
                 Err(PackJobError::Plan { .. }) if !self.rounds.last().unwrap().gone.is_empty() => {
@@ -334,7 +334,8 @@ impl Journey {
         let prepared = if let Some(shipment) = in_progress {
             let folder = StateFolder::within(&host, shipment)?;
             let memory = Memory::default();
-            let options = GoOn { survive, memory, folder_drives: true, ..GoOn::default() };
+            let options =
+                GoOn { recipients: None, survive, close: false, memory, folder_drives: true };
             match pack::go_on_with(opened, folder, options, &self.entropy, monitor)? {
                 Some(prepared) => prepared,
                 None => return Ok(None),
@@ -538,8 +539,12 @@ impl Journey {
 /// The papers of an earlier shipment, which stay: they take much room on drives as small as these.
 fn write_papers(drive: &MemoryDrive) {
     drive.make_folder("holdall").unwrap();
-    for name in ["README.txt", "format.md", "reader.py"] {
-        drive.write(&format!("holdall/{name}"), b"of an earlier shipment").unwrap();
+    for (name, text) in [
+        ("README.txt", "This drive was packed by holdall"),
+        ("format.md", "# The format of holdall, version 0"),
+        ("reader.py", "reader.py: reads drives that holdall packed"),
+    ] {
+        drive.write(&format!("holdall/{name}"), text.as_bytes()).unwrap();
     }
 }
 

@@ -9,7 +9,7 @@ use crate::packer::{Packed, SetDrive, SetJob, close};
 use crate::sets::check::{DriveReport, check_drive};
 use crate::sets::damage::{Damage, Verdict};
 use crate::sets::open::FoundDrive;
-use crate::sets::papers::{check_papers, key_files};
+use crate::sets::papers::{check_papers, key_files, keyless};
 use crate::sets::{Book, FoundSet};
 use crate::verbs::verify::{SetOutcome, verify_set};
 use serde_json::Value;
@@ -60,7 +60,11 @@ pub(super) fn read_back(
         note.write(found.drive.as_ref(), &report, monitor);
         by_slot[found.label.slot.0 as usize - 1] = Some(report);
     }
-    let verdict = damage.judge(&book, monitor);
+    let mut verdict = damage.judge(&book, monitor);
+    verdict.keyless = keyless(&set, &book, &keys);
+    // What was packed is known here, whatever the drives still say.
+    let known = verdict.stripes + verdict.unknown;
+    verdict.unknown += packed.stripes.saturating_sub(known);
     (by_slot, verdict)
 }
 
@@ -153,8 +157,8 @@ pub(super) fn prove(set: &FoundSet, entropy: &dyn Entropy, monitor: &dyn Monitor
 /// Says so of a drive that could only be read back from a cache.
 fn tell_cached(drive: &dyn Drive, report: &DriveReport, monitor: &dyn Monitor) {
     if report.is_whole() && report.level < Level::Dropped {
-        let detail = "the read-back may have come from a cache: re-plug the drive and run holdall \
-                      verify";
+        let advice = report.proof.advice();
+        let detail = format!("the read-back may have come from a cache: {advice}");
         monitor.problem(Problem::new(ProblemKind::ReadBack, drive.name(), detail));
     }
 }

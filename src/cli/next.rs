@@ -1,0 +1,58 @@
+//! The commands that are printed as next steps: they work when typed as they stand.
+
+use crate::drives::Proof;
+use std::fmt::Write as _;
+
+/// `holdall VERB DRIVE…`, quoted for a shell.
+pub fn command<'a>(verb: &str, drives: impl IntoIterator<Item = &'a str>) -> String {
+    let mut text = format!("holdall {verb}");
+    for drive in drives {
+        let _ = write!(text, " {}", shlex::try_quote(drive).unwrap_or_default());
+    }
+    text
+}
+
+/// How to prove what lies on these drives, all of which answer.
+pub fn to_prove(drives: &[(&str, Proof)]) -> String {
+    let of = |wanted: Proof| -> Vec<&str> {
+        drives.iter().filter(|(_, proof)| *proof == wanted).map(|(name, _)| *name).collect()
+    };
+    let (replug, elsewhere) = (of(Proof::Replug), of(Proof::Elsewhere));
+    let verify = command("verify", drives.iter().map(|(name, _)| *name));
+    let mut t = String::new();
+    if elsewhere.len() < drives.len() {
+        let first = match &replug[..] {
+            [] => String::new(),
+            names => format!("unplug {}, attach again, then run ", names.join(", ")),
+        };
+        let _ = writeln!(t, "To prove it: {first}{verify}");
+        if !replug.is_empty() {
+            t.push_str("(root need not unplug them: it can read past the caches.)\n");
+        }
+    }
+    if !elsewhere.is_empty() {
+        let _ = writeln!(
+            t,
+            "{}: nothing that is read here can prove it, as a cache lies in between (a network or \
+             cloud mount). Verify it on the machine that the drive is attached to.",
+            elsewhere.join(", "),
+        );
+    }
+    t
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shape A, newcomer A20, reports "small ones": an rclone mount can never be proven here.
+    #[test]
+    fn only_what_verify_can_prove_is_to_be_verified() {
+        let read = to_prove(&[("a", Proof::Read), ("my drive", Proof::Read)]);
+        assert_eq!(read, "To prove it: holdall verify a 'my drive'\n");
+        let replug = to_prove(&[("a", Proof::Read), ("b", Proof::Replug)]);
+        assert!(replug.contains("unplug b, attach again, then run holdall verify a b\n"));
+        let remote = to_prove(&[("rm", Proof::Elsewhere)]);
+        assert!(remote.starts_with("rm: nothing") && !remote.contains("holdall verify"));
+    }
+}
