@@ -17,6 +17,7 @@ mod journey {
     mod loop_drives;
     mod losses;
     mod matrix;
+    mod numbers;
     mod papers;
     mod quick;
     mod repair;

@@ -113,7 +113,8 @@ fn rate_row(table: &mut Table, name: &str, rate: &Rate, cores: usize) {
 fn shown(bench: &Bench, made: bool) -> String {
     let mut t = String::new();
     let sample = shown_bytes(bench.sample_bytes);
-    let of = if made { "made for this: half noise, half a table" } else { "the source's first" };
+    let of =
+        if made { "made for this: half noise, half a table" } else { "spread over the source" };
     let _ = writeln!(
         t,
         "{} cores; a sample of {sample} ({of}), {:.0} entries scanned a second.\n\
@@ -210,7 +211,7 @@ fn prediction(t: &mut String, bench: &Bench) {
     if let Some(best) = bench.best {
         let _ = writeln!(
             t,
-            "\nWith --level {}, about {}; what limits is {}.",
+            "\nWith --level {}, about {} with reading back; what limits is {}.",
             best.level,
             time(best.seconds()),
             best.limit.name()

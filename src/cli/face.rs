@@ -35,6 +35,11 @@ impl Face {
         matches!(self, Self::Json(_))
     }
 
+    /// Shall only errors and the final summary be said?
+    pub fn is_quiet(&self) -> bool {
+        matches!(self, Self::Terminal(t) if t.is_quiet())
+    }
+
     /// Ends the last phase.
     pub fn finish(&self) {
         match self {

@@ -60,14 +60,13 @@ fn sets(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
         let memory = prepared.memory;
         let (packed, outcome) = one_set(prepared, face)?;
         status = status.merge(packed);
-        if outcome.left_bytes == 0 || outcome.is_lost() {
+        if outcome.left_entries == 0 || outcome.is_lost() {
             return Ok(status);
         }
         let Some(drives) = rounds::next_drives(face) else {
             return Ok(status.merge(Status::Waiting));
         };
-        let folder_drives = false; // only what is mounted is proposed
-        let options = GoOn { recipients: None, survive: None, close: false, memory, folder_drives };
+        let options = GoOn { memory, ..GoOn::default() }; // only what is mounted is proposed
         let rest = verb::go_on(Some(outcome.shipment), &drives, options, &System, face.monitor());
         prepared = match rest.map_err(refusal)? {
             Rest::Pack(prepared) => *prepared,
@@ -94,7 +93,7 @@ pub fn one_set(prepared: Prepared, face: &Face) -> Result<(Status, PackOutcome),
     if face.is_json() {
         emit(&show::packed_json(&facts, &outcome));
     } else {
-        out(&show::packed(&facts, &outcome));
+        out(&show::packed(&facts, &outcome, face.is_quiet()));
     }
     let asked = !outcome.reports.is_empty();
     let status = match () {
@@ -120,7 +119,7 @@ fn show_plan(prepared: &Prepared, face: &Face) {
     face.finish();
     if face.is_json() {
         emit(&show::plan_json(prepared));
-    } else {
+    } else if !face.is_quiet() {
         out(&show::plan(prepared));
     }
 }
@@ -169,8 +168,15 @@ fn going_on(args: &PackArgs) -> Result<GoOn, Refusal> {
     let none = args.recipients.is_empty() && args.recipient_files.is_empty();
     let recipients = if none { None } else { Some(recipients(args)?) };
     let survive = survive(args.survive.as_deref())?;
-    let (memory, folder_drives) = (args.memory.memory, args.folder_drives);
-    Ok(GoOn { recipients, survive, close: false, memory, folder_drives })
+    Ok(GoOn {
+        recipients,
+        survive,
+        close: false,
+        memory: args.memory.memory,
+        folder_drives: args.folder_drives,
+        checkpoint: args.checkpoint.as_deref().map(checkpoint).transpose()?,
+        no_read_back: args.no_read_back,
+    })
 }
 
 /// The shipment that was named, if one was.
@@ -188,11 +194,7 @@ fn drives(args: &PackArgs) -> Result<Vec<(String, PathBuf)>, Refusal> {
 fn meant(args: PackArgs) -> Result<PackOptions, Refusal> {
     let recipients = recipients(&args)?;
     let survive = survive(args.survive.as_deref())?;
-    let checkpoint = match args.checkpoint.as_deref().map(parse_size) {
-        None => Checkpoint::default(),
-        Some(Ok(bytes)) => Checkpoint { bytes, seconds: 0 },
-        Some(Err(text)) => return Err(Refusal::usage(text, "write --checkpoint 256MiB")),
-    };
+    let checkpoint = args.checkpoint.as_deref().map(checkpoint).transpose()?.unwrap_or_default();
     let geometry = args.geometry.as_deref().map(geometry).transpose()?;
     for (option, text) in [("--name", &args.name), ("--contact", &args.contact)] {
         if text.chars().any(char::is_control) {
@@ -216,6 +218,12 @@ fn meant(args: PackArgs) -> Result<PackOptions, Refusal> {
         memory: args.memory.memory,
         folder_drives: args.folder_drives,
     })
+}
+
+fn checkpoint(text: &str) -> Result<Checkpoint, Refusal> {
+    let bytes =
+        parse_size(text).map_err(|text| Refusal::usage(text, "write --checkpoint 256MiB"))?;
+    Ok(Checkpoint { bytes, seconds: 0 })
 }
 
 fn recipients(args: &PackArgs) -> Result<Recipients, Refusal> {
@@ -287,12 +295,13 @@ pub fn refusal(error: PackJobError) -> Refusal {
              and under the rule the drives hold {holds}: {missing} are missing"
         );
         let hint = "add drives or larger ones, or ask for less with --survive";
-        return Refusal::usage(text, hint).status(Status::Failed);
+        return Refusal::usage(text, hint);
     }
     let (hint, status) = match &error {
         PackJobError::Drive { source, .. } => (drive_hint(source), Status::Usage),
         PackJobError::NoDrive(_) => (NO_DRIVE, Status::Usage),
         PackJobError::DriveTwice { .. } => ("name each drive once", Status::Usage),
+        PackJobError::Rule { .. } => ("leave --survive out", Status::Usage),
         PackJobError::Case { .. } | PackJobError::Filter(_) => ("", Status::Usage),
         PackJobError::Inside { .. } => {
             ("pack a folder that lies apart from the drives", Status::Usage)
@@ -303,6 +312,9 @@ pub fn refusal(error: PackJobError) -> Refusal {
             "add drives or cases, or ask for less with --survive; --survive none keeps no parity",
             Status::Usage,
         ),
+        PackJobError::Plan {
+            source: RoomError::Place(PlaceError::TooManyDrives { .. }), ..
+        } => ("pack onto fewer drives at once, and the rest on further sets", Status::Usage),
         PackJobError::Plan { source: RoomError::Memory { least }, .. } => {
             let least = (least + FIXED_BYTES).div_ceil(1 << 20);
             let hint = format!("pack with --memory {least}MiB, or onto fewer drives at once");

@@ -17,16 +17,27 @@ use crate::verbs::status::{End, SetStatus};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
-/// Counts with the right ending: `1 drive`, `2 drives`.
+/// Counts with the right ending: `1 drive`, `2 drives`, `3 entries`.
 pub fn some(count: u64, noun: &str) -> String {
-    let ending = if count == 1 { "" } else { "s" };
-    format!("{} {noun}{ending}", shown_count(count))
+    let shown = shown_count(count);
+    match noun.strip_suffix('y') {
+        _ if count == 1 => format!("{shown} {noun}"),
+        Some(stem) => format!("{shown} {stem}ies"),
+        None => format!("{shown} {noun}s"),
+    }
 }
 
-/// The guarantee as a sentence.
-fn guarantee(survive: Survive) -> String {
+/// The guarantee of a set of so many drives as a sentence.
+fn guarantee(survive: Survive, drive_count: usize) -> String {
     let (cases, drives) = (u64::from(survive.cases), u64::from(survive.drives));
     let lost = match (cases, drives) {
+        (0, 0) if survive.blocks > 0 && drive_count == 1 => {
+            return format!(
+                "Bad sectors are healed from {} % of parity along the drive; the drive itself must \
+                 not be lost.",
+                survive.blocks,
+            );
+        }
         (0, 0) if survive.blocks > 0 => "No drive may be lost.".into(),
         (0, 0) => "Nothing may be lost: there is no parity.".into(),
         (c, 0) => format!("Any {} may be lost.", some(c, "case")),
@@ -153,8 +164,6 @@ pub fn plan(prepared: &Prepared) -> String {
     let mut cases: Vec<&str> = facts.names.iter().map(|(case, _)| case.as_str()).collect();
     cases.sort_unstable();
     cases.dedup();
-    let shards: u64 = plan.placement.shares().iter().map(|(_, n)| n).sum();
-    let parity = shards - plan.placement.data_shards();
     let mut t = String::new();
     let _ = writeln!(
         t,
@@ -163,7 +172,7 @@ pub fn plan(prepared: &Prepared) -> String {
         prepared.shipment(),
         some(facts.names.len() as u64, "drive"),
         some(cases.len() as u64, "case"),
-        guarantee(plan.survive),
+        guarantee(plan.survive, facts.names.len()),
         if prepared.survive_is_default {
             " (The default for these drives; --survive changes it.)"
         } else {
@@ -172,9 +181,14 @@ pub fn plan(prepared: &Prepared) -> String {
     );
     let _ = writeln!(
         t,
-        "The dataset: {}, {}. The drives hold {} under this rule.",
-        some(totals.entries, "entry").replace("entrys", "entries"),
-        shown_bytes(totals.data_bytes),
+        "{}: {}, {}. The drives hold {} under this rule.",
+        if prepared.left_entries() < totals.entries {
+            "Left of the dataset"
+        } else {
+            "The dataset"
+        },
+        some(prepared.left_entries(), "entry"),
+        shown_bytes(plan.data_bytes),
         shown_bytes(plan.holds_bytes),
     );
     if plan.missing_bytes > 0 {
@@ -187,10 +201,9 @@ pub fn plan(prepared: &Prepared) -> String {
     let _ = writeln!(t, "Sealed with {}.", prepared.suite());
     let _ = writeln!(
         t,
-        "The cost: {} of {} shards are parity ({} %). At most, if nothing compresses:\n",
-        shown_count(parity),
-        shown_count(shards),
-        (parity * 100).checked_div(shards).unwrap_or(0),
+        "The cost: {} of data, {} of parity. At most, if nothing compresses:\n",
+        shown_bytes(plan.data_bytes.min(plan.holds_bytes)),
+        shown_bytes(plan.parity_bytes()),
     );
     t.push_str(&facts.table(&plan.drive_bytes));
     t
@@ -209,7 +222,10 @@ pub fn plan_json(prepared: &Prepared) -> Value {
         "entries": prepared.totals().entries,
         "files": prepared.totals().files,
         "data_bytes": prepared.totals().data_bytes,
+        "left_entries": prepared.left_entries(),
+        "left_bytes": prepared.plan.data_bytes,
         "holds_bytes": prepared.plan.holds_bytes,
+        "parity_bytes": prepared.plan.parity_bytes(),
         "drives": prepared.drive_names().iter().enumerate().map(|(i, (case, drive))| json!({
             "slot": i + 1,
             "case": case,
@@ -220,18 +236,20 @@ pub fn plan_json(prepared: &Prepared) -> Value {
     })
 }
 
-/// What was packed.
-pub fn packed(facts: &PlanFacts, outcome: &PackOutcome) -> String {
+/// What was packed; the table is left out if little is to be said.
+pub fn packed(facts: &PlanFacts, outcome: &PackOutcome, quiet: bool) -> String {
     let p = &outcome.packed;
-    let mut t = String::from("\n");
-    t.push_str(&facts.table(&p.drive_bytes));
+    let mut t = String::new();
+    if !quiet {
+        let _ = write!(t, "\n{}\n", facts.table(&p.drive_bytes));
+    }
     if p.stopped {
         let _ = writeln!(
             t,
-            "\nStopped as asked: {} with {} are committed, set {} is not closed.\n\
+            "Stopped as asked: {} with {} are committed, set {} is not closed.\n\
              To go on: {}",
             some(p.stripes, "stripe"),
-            some(p.entries, "entry").replace("entrys", "entries"),
+            some(p.entries, "entry"),
             outcome.set,
             facts.go_on_command(outcome, true),
         );
@@ -239,8 +257,8 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome) -> String {
     }
     let _ = writeln!(
         t,
-        "\nPacked {}: {} in {}, stored as {} in {}.",
-        some(p.entries, "entry").replace("entrys", "entries"),
+        "Packed {}: {} in {}, stored as {} in {}.",
+        some(p.entries, "entry"),
         shown_bytes(p.file_bytes),
         some(p.files, "file"),
         shown_bytes(p.stored_bytes),
@@ -248,7 +266,7 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome) -> String {
     );
     if p.left_out > 0 {
         let left_out = some(p.left_out, "file");
-        let _ = writeln!(t, "{left_out} could not be read and lack their bytes: see above.");
+        let _ = writeln!(t, "Packed without their bytes, unreadable: {left_out}, listed above.");
     }
     if p.duplicate_bytes > 0 {
         let _ = writeln!(t, "{} were there already and lie once.", shown_bytes(p.duplicate_bytes));
@@ -284,7 +302,7 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome) -> String {
     let _ = writeln!(
         t,
         "{}{}",
-        guarantee(facts.survive),
+        guarantee(facts.survive, facts.names.len()),
         if degraded { " This does not hold for all stripes: see the problems above." } else { "" },
     );
     let root = blake3::Hash::from_bytes(p.root).to_hex();
@@ -296,12 +314,14 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome) -> String {
         let failed = some(p.failed.len() as u64, "drive");
         let _ = writeln!(t, "\n{failed} failed. To put new ones in their place:\n{command}");
     }
-    if outcome.left_bytes > 0 {
+    if outcome.left_entries > 0 {
         let _ = writeln!(
             t,
-            "\nSet {} is {}: {} wait for further sets. Take its drives out, attach others, then:\n{}",
+            "\nSet {} is {}. Waiting for further sets: {}, {}. Take its drives out, attach others, \
+             then:\n{}",
             outcome.set,
             if outcome.early { "closed early" } else { "full" },
+            some(outcome.left_entries, "entry"),
             shown_bytes(outcome.left_bytes),
             facts.go_on_command(outcome, false),
         );
@@ -316,6 +336,7 @@ pub fn packed_json(facts: &PlanFacts, outcome: &PackOutcome) -> Value {
         "event": "packed",
         "shipment": outcome.shipment.to_string(),
         "set": outcome.set,
+        "left_entries": outcome.left_entries,
         "left_bytes": outcome.left_bytes,
         "early": outcome.early,
         "root": blake3::Hash::from_bytes(p.root).to_hex().to_string(),

@@ -78,7 +78,7 @@ fn restoring_text(found: &Restoring, to: &Path) -> String {
     for set in &found.sets {
         let state = match &set.state {
             SetState::Complete { entries } => {
-                format!("complete, {}", some(*entries, "entry").replace("entrys", "entries"))
+                format!("complete, {}", some(*entries, "entry"))
             }
             SetState::Unseen => "waits: none of its drives has been here yet".into(),
             SetState::Begun(seen) => begun(seen),

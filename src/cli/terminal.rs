@@ -64,6 +64,7 @@ trait Face: Send + Sync {
 
 /// Shows a job on standard error.
 pub struct Terminal {
+    mode: Mode,
     face: Box<dyn Face>,
     problems: Mutex<Problems>,
     /// that the job comes to its end was said
@@ -78,7 +79,12 @@ impl Terminal {
             Mode::Plain => Box::new(plain::Plain::default()),
             Mode::Quiet => Box::new(Silence),
         };
-        Self { face, problems: Mutex::default(), stopping: AtomicBool::new(false) }
+        Self { mode, face, problems: Mutex::default(), stopping: AtomicBool::new(false) }
+    }
+
+    /// Whether only errors and the final summary are to be said.
+    pub fn is_quiet(&self) -> bool {
+        self.mode == Mode::Quiet
     }
 
     /// Ends the present phase and clears the bars; call it before anything else is printed.
@@ -201,7 +207,8 @@ mod tests {
     fn kept() -> (Terminal, Arc<Mutex<Vec<String>>>) {
         let lines = Arc::default();
         let face = Box::new(Kept(Arc::clone(&lines)));
-        (Terminal { face, problems: Mutex::default(), stopping: AtomicBool::default() }, lines)
+        let stopping = AtomicBool::default();
+        (Terminal { mode: Mode::Plain, face, problems: Mutex::default(), stopping }, lines)
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub struct Cursor {
     /// entries of the frozen list that are packed
     pub entries: u64,
-    /// their plain bytes, and those of the file in progress
+    /// their plain bytes without holes, as the scan counts them, and those of the file in progress
     pub bytes: u64,
     /// the folders that the last entry lies in, or is, outermost first
     pub folders: Vec<Arc<Entry>>,
@@ -33,6 +33,9 @@ pub struct OpenFile {
     pub identity: Identity,
     /// pieces of C bytes that are packed
     pub pieces: u64,
+    /// plain bytes of these without holes, which [`Cursor::bytes`] holds too
+    #[serde(default)]
+    pub bytes: u64,
     /// their values
     pub merge: Merge,
     /// false if a hole was too long to be hashed
@@ -44,21 +47,36 @@ pub struct OpenFile {
 impl OpenFile {
     /// Before its first piece.
     pub fn new(entry: Arc<Entry>, identity: Identity) -> Self {
-        Self { entry, identity, pieces: 0, merge: Merge::default(), has_root: true, void: false }
+        let merge = Merge::default();
+        Self { entry, identity, pieces: 0, bytes: 0, merge, has_root: true, void: false }
     }
 }
 
 impl Cursor {
-    /// The next entry is packed.
+    /// The next entry is packed, or left out for good.
     pub fn pass(&mut self, entry: &Arc<Entry>) {
+        self.give_up();
         self.entries += 1;
-        self.open = None;
+        self.bytes += super::data_bytes(entry);
         while self.folders.last().is_some_and(|f| !is_below(&entry.path, &f.path)) {
             self.folders.pop();
         }
         if entry.kind == Kind::Folder {
             self.folders.push(entry.clone());
         }
+    }
+
+    /// So much of the file in progress is packed.
+    pub fn advance(&mut self, open: OpenFile) {
+        self.give_up();
+        self.bytes += open.bytes;
+        self.open = Some(open);
+    }
+
+    /// What is packed of the file in progress does not count: it is packed again.
+    pub fn give_up(&mut self) {
+        let void = self.open.take().map_or(0, |open| open.bytes);
+        self.bytes = self.bytes.saturating_sub(void);
     }
 }
 

@@ -24,5 +24,5 @@ pub(crate) mod testing;
 
 pub use crate::patterns::{Filter, FilterError};
 pub use inode::Identity;
-pub use scan::{ScanError, ScanOptions, ScanTotals, ScannedEntry, scan};
+pub use scan::{ScanError, ScanOptions, ScanTotals, ScannedEntry, data_bytes, scan};
 pub use source::{Source, SourceError, SourceFile};

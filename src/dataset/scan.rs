@@ -461,6 +461,12 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Bytes of an entry without holes, counted as [`ScanTotals::data_bytes`] counts them.
+pub fn data_bytes(entry: &Entry) -> u64 {
+    let holes = hole_bytes(&entry.holes, entry.size);
+    if entry.kind == Kind::File { entry.size.saturating_sub(holes) } else { 0 }
+}
+
 /// Bytes of a file's holes that surely are not packed.
 fn hole_bytes(holes: &[(u64, u64)], size: u64) -> u64 {
     if size <= HOLE_UNIT_BYTES {

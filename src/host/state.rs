@@ -75,13 +75,34 @@ pub struct Mark {
     pub rows: usize,
     /// entries, files and their bytes in the set
     pub counts: (u64, u64, u64),
+    /// what else was counted in the set
+    #[serde(default)]
+    pub tally: Tally,
+}
+
+/// What is counted while a set is packed, over all of its runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// stripes
+    pub stripes: u64,
+    /// stored bytes of chunks
+    pub stored_bytes: u64,
+    /// bytes that were not stored because they were packed before
+    pub duplicate_bytes: u64,
+    /// extents the dedup table forgot
+    pub forgotten: u64,
+    /// files that are only named, since they could not be read
+    pub left_out: u64,
+    /// bytes of shards on each drive, by slot from 1
+    pub drive_bytes: Vec<u64>,
 }
 
 impl Mark {
     /// What a commit makes count.
-    pub fn new(cursor: &Cursor, run: RunLine, index: &Index) -> Self {
+    pub fn new(cursor: &Cursor, run: RunLine, index: &Index, tally: &Tally) -> Self {
         let counts = (index.entries, index.files, index.file_bytes);
-        Self { cursor: cursor.clone(), run: Some(run), rows: index.frames.len(), counts }
+        let (cursor, tally, rows) = (cursor.clone(), tally.clone(), index.frames.len());
+        Self { cursor, run: Some(run), rows, counts, tally }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::sets::{Book, FoundSet, open};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What kept the whole from being measured.
 #[derive(Debug, thiserror::Error)]
@@ -50,41 +50,79 @@ pub enum WholeError {
     Source(#[from] crate::dataset::SourceError),
 }
 
-/// The first entries of a source, up to some bytes.
+/// A part of a source that is spread over all of it.
 pub struct Part {
-    /// as the scan gave them
+    /// as the scan gave them; of large files only the beginnings
     pub entries: Vec<ScannedEntry>,
     /// bytes of their files
     pub bytes: u64,
+    /// entries that were scanned for it
+    pub scanned: u64,
     /// seconds that the scan took
     pub seconds: f64,
 }
 
-/// The scan has given enough.
+/// The scan has taken long enough.
 #[derive(Debug, thiserror::Error)]
 #[error("that is enough")]
 struct Enough;
 
 /// The most entries of a part.
 const MOST_ENTRIES: usize = 200_000;
+/// The least that is taken of a large file.
+const LEAST_BYTES: u64 = 1 << 20;
+/// The most time that is spent on scanning.
+const MOST_SCAN: Duration = Duration::from_secs(60);
 
-/// Scans until there are so many bytes.
+/// One entry in so many, and of a file that is large enough one byte in so many.
+struct Thinning {
+    one_in: u64,
+    /// with their numbers and sizes in the scan
+    kept: Vec<(u64, u64, ScannedEntry)>,
+    bytes: u64,
+}
+
+impl Thinning {
+    fn add(&mut self, number: u64, scanned: ScannedEntry, most_bytes: u64) {
+        let size = scanned.entry.size;
+        self.keep((number, size, scanned));
+        while self.bytes > most_bytes || self.kept.len() > MOST_ENTRIES {
+            self.one_in *= 2;
+            self.bytes = 0;
+            std::mem::take(&mut self.kept).into_iter().for_each(|entry| self.keep(entry));
+        }
+    }
+
+    fn keep(&mut self, (number, size, mut scanned): (u64, u64, ScannedEntry)) {
+        let share = size / self.one_in;
+        let is_large = share >= LEAST_BYTES;
+        if is_large || number.is_multiple_of(self.one_in) {
+            scanned.entry.size = if is_large { share } else { size };
+            self.bytes += scanned.entry.size;
+            self.kept.push((number, size, scanned));
+        }
+    }
+}
+
+/// Scans, and takes so many bytes at most.
 pub fn part(source: &Path, bytes: u64, monitor: &dyn Monitor) -> Result<Part, WholeError> {
     let options = ScanOptions { filter: Filter::new(&[])?, one_file_system: false };
-    let mut part = Part { entries: Vec::new(), bytes: 0, seconds: 0.0 };
-    let began = Instant::now();
+    let mut thinning = Thinning { one_in: 1, kept: Vec::new(), bytes: 0 };
+    let (mut number, began) = (0, Instant::now());
+    let is_late = || began.elapsed() >= MOST_SCAN;
     let scanned = scan(source, &options, monitor, &mut |scanned| {
-        part.bytes += scanned.entry.size;
-        part.entries.push(scanned);
-        let enough = part.bytes >= bytes || part.entries.len() >= MOST_ENTRIES;
-        if enough { Err(ScanError::sink(Enough)) } else { Ok(()) }
+        thinning.add(number, scanned, bytes);
+        number += 1;
+        let late = number.is_multiple_of(1024) && is_late();
+        if late { Err(ScanError::sink(Enough)) } else { Ok(()) }
     });
-    part.seconds = began.elapsed().as_secs_f64();
+    let seconds = began.elapsed().as_secs_f64();
     match scanned {
-        Err(_) if part.bytes >= bytes || part.entries.len() >= MOST_ENTRIES => {}
+        Err(ScanError::Sink { .. }) if is_late() => {}
         other => drop(other?),
     }
-    Ok(part)
+    let entries = thinning.kept.into_iter().map(|(_, _, scanned)| scanned).collect();
+    Ok(Part { entries, bytes: thinning.bytes, scanned: number, seconds })
 }
 
 /// Freezes a part's list in a file.
@@ -208,5 +246,45 @@ impl PackedSet {
             check_drive(&set.drives[i], &set.folder, &book, ReadMode::Medium, &told, &|_| ())
         });
         self.shard_bytes as f64 / began.elapsed().as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Report scale 6: images must not hide the tables that come after them.
+    #[test]
+    fn a_part_is_spread_over_the_tree_and_takes_of_each_its_share() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..200 {
+            for (folder, bytes) in [("a-images", 30_000), ("z-tables", 10_000)] {
+                let path = dir.path().join(folder).join(format!("{number:03}"));
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, vec![1; bytes]).unwrap();
+            }
+        }
+        let large = std::fs::File::create(dir.path().join("m-large")).unwrap();
+        large.set_len(64 << 20).unwrap();
+        let most = 12 << 20;
+        let part = part(dir.path(), most, &Recording::default()).unwrap();
+        assert!(part.bytes > most / 3 && part.bytes <= most, "{}", part.bytes);
+        assert_eq!(part.scanned, 404);
+        let of = |folder: &str| {
+            let of = part.entries.iter().filter(|e| e.entry.path.starts_with(folder.as_bytes()));
+            of.map(|e| e.entry.size).sum::<u64>()
+        };
+        let (images, tables, large) = (of("a-images/"), of("z-tables/"), of("m-large"));
+        assert!(large >= 4 << 20, "{large} of the large file");
+        assert!(
+            images > 2 * tables && images < 4 * tables,
+            "{images} of images, {tables} of tables"
+        );
+        let list = dir.path().join("list");
+        let survive = Survive { cases: 1, drives: 0, blocks: 0 };
+        let how = How { drives: 4, survive, level: 1, suite: Suite::ChaCha20 };
+        let list = freeze(&part, &list).unwrap();
+        let packed = pack(dir.path(), &part, &list, how, true).unwrap();
+        assert!(packed.decode(&part, 0).unwrap() > 0.0, "what is taken is packed and decoded");
     }
 }

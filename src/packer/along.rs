@@ -96,6 +96,12 @@ impl Along {
         Some(Sum { number, bytes: sum, members, blocks })
     }
 
+    /// Bytes of the sum of a drive that is not full.
+    pub fn waiting_bytes(&self, drive: usize) -> u64 {
+        let group = self.groups.get(drive).filter(|group| !group.members.is_empty());
+        group.map_or(0, |group| (group.count * self.geometry.blocks.bytes()) as u64)
+    }
+
     /// Forgets what was added for a drive.
     fn forget(&mut self, drive: usize) {
         drop(self.take(drive));

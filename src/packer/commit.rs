@@ -3,6 +3,7 @@
 
 use super::along::{Along, Sum};
 use super::fill::FilledStripe;
+use super::progress::Progress;
 use super::{PackError, Packed, SetJob, Step};
 use crate::catalog::CatalogWriter;
 use crate::catalog::writer::PART_BYTES;
@@ -17,6 +18,7 @@ use crate::format::record::{
 };
 use crate::format::set::{PartLine, RunLine};
 use crate::format::shard::{Blocks, SALT_BYTES, Salt};
+use crate::host::state::Tally;
 use crate::keys::run::StripeShape;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::plan::place::StripePlace;
@@ -50,11 +52,12 @@ pub struct Committer<'a> {
     /// the clock's seconds at the last record file
     last_commit: u64,
     record_files: u32,
-    pub(super) stripes: u64,
+    pub(super) tally: Tally,
+    progress: &'a Progress<'a>,
+    /// what the drives had when this run began
+    begun_bytes: Vec<u64>,
     /// of stripes along, too
     records: u32,
-    pub(super) stored_bytes: u64,
-    pub(super) drive_bytes: Vec<u64>,
     /// record and catalog files so far: path and BLAKE3
     pub(super) files: Vec<(String, Hash)>,
     pub(super) parts: Vec<PartLine>,
@@ -81,9 +84,12 @@ impl<'a> Committer<'a> {
         job: &'a SetJob<'a>,
         writers: &'a Writers<'a>,
         catalog: CatalogWriter,
+        progress: &'a Progress<'a>,
         monitor: &'a dyn Monitor,
     ) -> Result<Self, PackError> {
         let earlier = job.begin.earlier.clone().unwrap_or_default();
+        let mut tally = earlier.tally;
+        tally.drive_bytes.resize(job.drives.len(), 0);
         let mut failed = vec![false; job.drives.len()];
         job.begin.left_out.iter().for_each(|drive| failed[*drive] = true);
         let mut committer = Self {
@@ -100,10 +106,10 @@ impl<'a> Committer<'a> {
             waiting_bytes: 0,
             last_commit: job.entropy.seconds(),
             record_files: 0,
-            stripes: 0,
+            begun_bytes: tally.drive_bytes.clone(),
+            tally,
+            progress,
             records: 0,
-            stored_bytes: 0,
-            drive_bytes: vec![0; job.drives.len()],
             files: earlier.files,
             parts: earlier.parts,
             earlier: earlier.runs,
@@ -164,7 +170,7 @@ impl<'a> Committer<'a> {
 
     /// Seals a stripe, hands its shards to the drives and keeps its record.
     pub fn stripe(&mut self, stripe: FilledStripe) -> Result<(), PackError> {
-        let FilledStripe { filled, place, reason, cursor } = stripe;
+        let FilledStripe { filled, place, reason, cursor, outcome } = stripe;
         let (place, reason) = self.placed_anew(place, reason);
         let blocks = filled.blocks;
         let (k, m) = (place.k as u8, place.m as u8);
@@ -191,15 +197,30 @@ impl<'a> Committer<'a> {
         let record = self.record(&shape, StripeKind::Across, shards, hashes);
         self.keep_record(&StripeRecord { reason, ..record });
         self.note_added(shape.id, &place.slots, blocks);
-        self.stripes += 1;
         self.cursor = cursor;
-        self.stored_bytes += filled.stored_bytes();
+        self.tally.stripes += 1;
+        self.tally.stored_bytes += filled.stored_bytes();
+        self.tally.duplicate_bytes = outcome.duplicate_bytes;
+        self.tally.forgotten = outcome.forgotten;
+        self.tally.left_out = outcome.left_out;
+        self.estimate();
         self.waiting_bytes += blocks.file_bytes() as u64;
         self.catalog.push(filled.items)?;
         if self.is_due() {
             self.commit()?;
         }
         Ok(())
+    }
+
+    /// Tells what all of it will come to, as far as that can be said.
+    fn estimate(&self) {
+        let given = |i: usize| {
+            let this_run = self.tally.drive_bytes[i] - self.begun_bytes[i];
+            (!self.failed[i]).then(|| this_run + self.along.waiting_bytes(i))
+        };
+        let given: Vec<_> = (0..self.failed.len()).map(given).collect();
+        let packed = self.cursor.bytes.saturating_sub(self.job.begin.cursor.bytes);
+        self.progress.estimate(&given, packed);
     }
 
     /// Of a stripe that was filled before a drive failed: its shard goes to a drive that the stripe
@@ -245,7 +266,7 @@ impl<'a> Committer<'a> {
             (*slot as usize - 1, path, shard)
         };
         let files: Vec<_> = place.slots.iter().enumerate().map(file).collect();
-        files.iter().for_each(|(drive, ..)| self.drive_bytes[*drive] += bytes as u64);
+        files.iter().for_each(|(drive, ..)| self.tally.drive_bytes[*drive] += bytes as u64);
         self.writers.write_each(files);
     }
 
@@ -261,7 +282,7 @@ impl<'a> Committer<'a> {
         let bytes: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::new(StripeBuffer(bytes));
         let path = format!("{}/{}", self.job.folder(), shard_path(id, 0));
         let shard = Shared::new(bytes, 0..blocks.file_bytes());
-        self.drive_bytes[drive] += blocks.file_bytes() as u64;
+        self.tally.drive_bytes[drive] += blocks.file_bytes() as u64;
         self.writers.write(drive, path, shard);
     }
 
@@ -357,7 +378,8 @@ impl<'a> Committer<'a> {
         let file = record::encode_file(&header, &self.waiting);
         let path = record_path(self.job.run, self.record_files);
         self.record_files += 1;
-        let step = Step { cursor: &self.cursor, run: self.run_line(), index: self.catalog.index() };
+        let (run, index) = (self.run_line(), self.catalog.index());
+        let step = Step { cursor: &self.cursor, run, index, tally: &self.tally };
         (self.job.journal)(&step)?;
         self.files.push((path.clone(), *blake3::hash(&file).as_bytes()));
         self.commit_file(&path, file.into())?;
@@ -380,9 +402,9 @@ impl<'a> Committer<'a> {
             entries: index.entries,
             files: index.files,
             file_bytes: index.file_bytes,
-            stored_bytes: self.stored_bytes,
-            stripes: self.stripes,
-            drive_bytes: self.drive_bytes.clone(),
+            stored_bytes: self.tally.stored_bytes,
+            stripes: self.tally.stripes,
+            drive_bytes: self.tally.drive_bytes.clone(),
             failed: (0..self.failed.len()).filter(|i| self.failed[*i]).collect(),
             root,
             cursor: self.cursor.clone(),

@@ -7,6 +7,7 @@ use crate::dataset::work::{Done, Outcome, PieceOutcome};
 use crate::format::ids::{RunId, StripeId, StripeNumber};
 use crate::format::list::{End, Entry, Hash, State, shown_path};
 use crate::format::record::Reason;
+use crate::host::state::Tally;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::plan::place::{Placement, StripePlace};
 use crate::plan::room::Geometry;
@@ -26,6 +27,8 @@ pub struct FilledStripe {
     pub reason: Reason,
     /// what is packed with it
     pub cursor: Cursor,
+    /// what was counted up to it
+    pub outcome: FillOutcome,
 }
 
 /// What the filling leaves.
@@ -57,6 +60,8 @@ pub struct Start {
     pub cursor: Cursor,
     /// by an earlier set, so that folders and files are named again
     pub new_set: bool,
+    /// what earlier runs of this set have counted
+    pub tally: Tally,
 }
 
 /// Where there is parity along the drives, no shard is shorter: 1 MiB of bad sectors in a row, in
@@ -101,6 +106,8 @@ pub struct Filler<'a> {
     cursor: Cursor,
     out: Sender<FilledStripe>,
     outcome: FillOutcome,
+    /// extents that earlier runs forgot
+    forgotten_before: u64,
     monitor: &'a dyn Monitor,
 }
 
@@ -124,7 +131,12 @@ impl<'a> Filler<'a> {
             unnamed: start.new_set,
             cursor: start.cursor,
             out,
-            outcome: FillOutcome::default(),
+            outcome: FillOutcome {
+                duplicate_bytes: start.tally.duplicate_bytes,
+                left_out: start.tally.left_out,
+                ..FillOutcome::default()
+            },
+            forgotten_before: start.tally.forgotten,
             monitor,
         }
     }
@@ -149,11 +161,12 @@ impl<'a> Filler<'a> {
         }
         let entry = open.entry.clone();
         self.add(named.then_some(&entry), None, &entry, |_, _| (items.clone(), false))?;
-        self.cursor.open = None;
         if open.void {
+            self.outcome.left_out += 1;
             self.cursor.pass(&entry);
             return Ok(None);
         }
+        self.cursor.give_up();
         Ok(Some(entry))
     }
 
@@ -181,8 +194,8 @@ impl<'a> Filler<'a> {
             Done::Unreadable(entry, e) => {
                 self.problem(ProblemKind::SourceUnreadable, &entry, chain(&e));
                 let items = void_items(&entry);
-                self.outcome.left_out += 1;
                 self.add(None, None, &entry, |_, _| (items.clone(), false))?;
+                self.outcome.left_out += 1;
                 self.cursor.pass(&entry);
                 Ok(None)
             }
@@ -208,8 +221,13 @@ impl<'a> Filler<'a> {
         self.close_stripe()?;
         self.outcome.stopped = stopped;
         self.outcome.ended = !stopped && !self.outcome.full;
-        self.outcome.forgotten = self.dedup.forgotten();
-        Ok(self.outcome)
+        Ok(self.counted())
+    }
+
+    /// What was counted so far.
+    fn counted(&self) -> FillOutcome {
+        let forgotten = self.forgotten_before + self.dedup.forgotten();
+        FillOutcome { forgotten, ..self.outcome }
     }
 
     fn problem(&self, kind: ProblemKind, entry: &Entry, detail: impl std::fmt::Display) {
@@ -221,11 +239,12 @@ impl<'a> Filler<'a> {
         entries: &[(Arc<Entry>, Outcome)],
         chunk: Option<NewChunk>,
     ) -> Result<(), PackError> {
+        let mut unreadable = 0;
         for (entry, outcome) in entries {
             match outcome {
                 Outcome::Unreadable(e) => {
                     self.problem(ProblemKind::SourceUnreadable, entry, chain(e));
-                    self.outcome.left_out += 1;
+                    unreadable += 1;
                 }
                 Outcome::NoBytes | Outcome::Bytes { .. } if entry.changed => {
                     self.problem(ProblemKind::SourceChanged, entry, MIXTURE);
@@ -236,21 +255,16 @@ impl<'a> Filler<'a> {
         let Some((first, _)) = entries.first() else { return Ok(()) };
         let build = |dedup: &Dedup, bundle| group_items(entries, dedup, bundle);
         let added = self.add(None, chunk, first, build)?;
-        for (entry, _) in entries {
-            self.cursor.bytes += entry.size;
-            self.cursor.pass(entry);
-        }
+        self.outcome.left_out += unreadable;
+        entries.iter().for_each(|(entry, _)| self.cursor.pass(entry));
         if !added {
             return Ok(());
         }
         let bundle = self.draft.as_ref().map_or(0, |d| d.draft.next_bundle().saturating_sub(1));
-        let mut bytes = 0;
         for (_, outcome) in entries {
             let Outcome::Bytes { chunk_offset, len, id } = *outcome else { continue };
-            bytes += len as u64;
             self.learn(id, len, bundle, chunk_offset);
         }
-        self.monitor.advance(bytes);
         Ok(())
     }
 
@@ -278,6 +292,8 @@ impl<'a> Filler<'a> {
         let file_offset = number * self.geometry.chunk_bytes as u64;
         let (extent, chunk) = self.follow(entry, outcome);
         let end = ending.and_then(|ending| self.end_of(entry, ending));
+        let unreadable = end.is_some_and(|end| end.state == State::Void);
+        let left_out = u64::from(unreadable && ending != Some(Ending::Again));
         let open = named.then_some(entry);
         if items.is_empty() && extent.is_none() && end.is_none() {
             return Ok(());
@@ -299,6 +315,7 @@ impl<'a> Filler<'a> {
             let bundle = self.draft.as_ref().map_or(0, |d| d.draft.next_bundle().saturating_sub(1));
             self.learn(id, len, bundle, 0);
         }
+        self.outcome.left_out += left_out;
         self.advance_in(entry, number, ending);
         Ok(())
     }
@@ -307,16 +324,12 @@ impl<'a> Filler<'a> {
     fn advance_in(&mut self, entry: &Arc<Entry>, number: u64, ending: Option<Ending>) {
         match ending {
             None => {
-                self.cursor.open.clone_from(&self.open);
-                if let Some(open) = &mut self.cursor.open {
-                    open.pieces = number + 1;
+                if let Some(open) = self.open.clone() {
+                    self.cursor.advance(OpenFile { pieces: number + 1, ..open });
                 }
             }
-            Some(Ending::Again) => self.cursor.open = None,
-            Some(_) => {
-                self.cursor.bytes += entry.size;
-                self.cursor.pass(entry);
-            }
+            Some(Ending::Again) => self.cursor.give_up(),
+            Some(_) => self.cursor.pass(entry),
         }
     }
 
@@ -337,7 +350,7 @@ impl<'a> Filler<'a> {
             }
             PieceOutcome::Bytes { len, id, chunk } if !open.void => {
                 open.merge.push(id);
-                self.monitor.advance(len as u64);
+                open.bytes += len as u64;
                 (Some((id, len)), Some(chunk))
             }
             PieceOutcome::Bytes { .. } => (None, None),
@@ -354,7 +367,6 @@ impl<'a> Filler<'a> {
         let open = self.open.take()?;
         debug_assert!(open.entry.path == entry.path, "pieces of one file follow each other");
         if open.void || ending == Ending::Again {
-            self.outcome.left_out += u64::from(ending != Ending::Again);
             return Some(End { state: State::Void, root: None, size: entry.size });
         }
         let state = if ending == Ending::Changed {
@@ -442,9 +454,9 @@ impl<'a> Filler<'a> {
         for (id, known) in &filled.learned {
             self.dedup.update(id, *known);
         }
-        let cursor = self.cursor.clone();
+        let (cursor, outcome) = (self.cursor.clone(), self.counted());
         self.out
-            .send(FilledStripe { filled, place, reason, cursor })
+            .send(FilledStripe { filled, place, reason, cursor, outcome })
             .map_err(|_| PackError::Stopped)
     }
 }

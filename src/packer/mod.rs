@@ -17,6 +17,7 @@ mod along;
 pub mod close;
 pub mod commit;
 pub mod fill;
+mod progress;
 
 use crate::catalog::CatalogWriter;
 use crate::dataset::Source;
@@ -31,6 +32,7 @@ use crate::format::ids::{RunId, SetNumber, ShipmentId, set_folder};
 use crate::format::list::Hash;
 use crate::format::record::Reason;
 use crate::format::set::{PartLine, RunLine};
+use crate::host::state::Tally;
 use crate::host::{FrozenList, HostError};
 use crate::keys::RunKey;
 use crate::monitor::Monitor;
@@ -39,6 +41,7 @@ use crate::plan::room::SetPlan;
 use crate::sets::open::HOLDALL;
 use crate::stages::dedup::{DEFAULT_ENTRIES, Dedup};
 use crossbeam_channel::bounded;
+use progress::Progress;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -93,6 +96,8 @@ pub struct Earlier {
     pub index: Index,
     /// record and catalog files: path and BLAKE3
     pub files: Vec<(String, Hash)>,
+    /// what they have counted
+    pub tally: Tally,
 }
 
 /// What a commit makes count, told to the journal before.
@@ -104,6 +109,8 @@ pub struct Step<'a> {
     pub run: RunLine,
     /// the catalog's index so far
     pub index: &'a Index,
+    /// what was counted so far
+    pub tally: &'a Tally,
 }
 
 /// Keeps a [`Step`] where a crash does not reach it.
@@ -224,23 +231,21 @@ pub fn pack(
     monitor: &dyn Monitor,
 ) -> Result<Packed, PackError> {
     let drives: Vec<Arc<dyn Drive>> = job.drives.iter().map(|d| d.drive.clone()).collect();
-    let progress = |drive: usize, bytes: u64| monitor.drive_advance(drive, bytes);
-    for (i, d) in job.drives.iter().enumerate() {
-        monitor.drive(i, &format!("{} {}", d.case, d.drive.name()), job.plan.drive_bytes[i]);
-    }
+    let progress = Progress::new(job, monitor);
+    let written = |drive: usize, bytes: u64| progress.written(drive, bytes);
     thread::scope(|scope| {
-        let writers = Writers::start(scope, &drives, job.queue_depth, &progress);
+        let writers = Writers::start(scope, &drives, job.queue_depth, &written);
         job.begin.left_out.iter().for_each(|drive| writers.leave_out(*drive));
         let earlier = job.begin.earlier.clone().unwrap_or_default();
         let open = job.begin.cursor.open.as_ref().filter(|_| job.begin.earlier.is_some());
         let open = open.map(|open| (*open.entry).clone());
         let catalog = CatalogWriter::create(job.run, earlier.index, open)?;
-        let mut committer = commit::Committer::new(job, &writers, catalog, monitor)?;
+        let mut committer = commit::Committer::new(job, &writers, catalog, &progress, monitor)?;
         if job.begin.earlier.is_some() {
             committer.take_up(job, &close::set_so_far(job, &committer), monitor);
         }
         let (committer, filled) = run_pipeline(job, committer, &writers, list, source, monitor)?;
-        if filled.full && committer.stripes == 0 && job.begin.earlier.is_none() {
+        if filled.full && committer.tally.stripes == 0 && job.begin.earlier.is_none() {
             return Err(PackError::NoRoom);
         }
         let mut packed = if filled.stopped {
@@ -253,6 +258,7 @@ pub fn pack(
         packed.forgotten = filled.forgotten;
         packed.left_out = filled.left_out;
         writers.finish();
+        progress.end();
         Ok(packed)
     })
 }
@@ -282,6 +288,7 @@ fn run_pipeline<'a>(
             placement: job.plan.placement.clone(),
             cursor: job.begin.cursor.clone(),
             new_set: job.begin.earlier.is_none(),
+            tally: job.begin.earlier.as_ref().map_or_else(Tally::default, |e| e.tally.clone()),
         };
         let mut filler = fill::Filler::new(start, Dedup::new(DEFAULT_ENTRIES), sender, monitor);
         let mut stopped = false;

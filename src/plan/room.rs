@@ -148,12 +148,22 @@ pub struct SetPlan {
     pub survive: Survive,
     /// where each stripe goes
     pub placement: Placement,
+    /// plain bytes that are to be packed, if they fit
+    pub data_bytes: u64,
     /// bytes of data the set could hold in all, beside parity and lists
     pub holds_bytes: u64,
     /// bytes that may need further sets; 0 if all of the dataset fits
     pub missing_bytes: u64,
     /// bytes on each drive if nothing compresses, by slot from 1
     pub drive_bytes: Vec<u64>,
+}
+
+impl SetPlan {
+    /// Bytes of parity on the drives, across them and along each, if nothing compresses.
+    pub fn parity_bytes(&self) -> u64 {
+        let data = self.placement.data_shards() * self.geometry.blocks.file_bytes() as u64;
+        self.drive_bytes.iter().sum::<u64>().saturating_sub(data)
+    }
 }
 
 /// Plans a set, for the whole dataset or as much as fits.
@@ -198,7 +208,16 @@ pub fn plan_rest(
         let sums = survive.members().map_or(0, |members| shards.div_ceil(members as u64));
         drive_bytes[slot as usize - 1] = (shards + sums) * file_bytes;
     }
-    Ok(SetPlan { geometry, survive, placement, holds_bytes, missing_bytes, drive_bytes })
+    let data_bytes = need.data_bytes;
+    Ok(SetPlan {
+        geometry,
+        survive,
+        placement,
+        data_bytes,
+        holds_bytes,
+        missing_bytes,
+        drive_bytes,
+    })
 }
 
 /// Payload bytes that a data shard is sure to hold: a stripe ends when the next chunk does not fit.

@@ -48,8 +48,8 @@ pub fn check(
     memory: Memory,
     monitor: &dyn Monitor,
 ) -> Result<Decoded, RestoreError> {
-    let catalog = Comparison::new(open, monitor);
-    let total = catalog.items.as_ref().map_or(0, CatalogItems::file_bytes);
+    let mut catalog = Comparison::new(open, monitor);
+    let total = catalog.items.as_mut().map_or(0, |items| items.data_bytes(open));
     monitor.phase(Phase::Decode, total);
     for d in &open.set.drives {
         let name = format!("{} {}", d.label.case, d.drive.name());

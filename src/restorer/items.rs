@@ -11,7 +11,7 @@ use crate::format::record::StripeRecord;
 use crate::format::set::SetText;
 use crate::format::shard::{Blocks, TRAILER_BYTES, Trailer};
 use crate::keys::run::StripeShape;
-use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use crate::sets::book::BookReader;
 use crate::sets::fetch::Fetcher;
 use crate::sets::open::chain;
@@ -20,6 +20,11 @@ use crate::stages::seal::Cipher;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
+
+/// Plain bytes of an extent; of another item none.
+pub fn extent_bytes(item: &Item) -> u64 {
+    if let Item::Extent(extent) = item { extent.len.into() } else { 0 }
+}
 
 /// Gives lists of items, in order.
 pub trait Items {
@@ -108,9 +113,21 @@ impl<'a> CatalogItems<'a> {
         Some(items.filter_map(entry).collect())
     }
 
-    /// Sum of the sizes of all files.
-    pub fn file_bytes(&self) -> u64 {
-        self.reader.index().file_bytes
+    /// Plain bytes that the set holds: without holes, and of a file that crosses sets only its part.
+    /// The catalog is walked for it only if the files' sizes add up to more than the stripes hold.
+    pub fn data_bytes(&mut self, open: &OpenSet) -> u64 {
+        let file_bytes = self.reader.index().file_bytes;
+        let mut stripe_bytes = 0;
+        open.book.walk(&Recording::default(), |record| {
+            stripe_bytes = u64::from(record.k) * record.blocks.payload_bytes() as u64;
+            false // the first is as large as any, or the set is small
+        });
+        if file_bytes <= stripe_bytes.saturating_mul(open.book.stripes().len() as u64) {
+            return file_bytes;
+        }
+        let rows = self.reader.index().frames.clone();
+        let lists = rows.iter().map(|row| self.reader.frame(row).unwrap_or_default());
+        lists.flatten().map(|item| extent_bytes(&item)).sum()
     }
 
     /// Was a part of it unreadable?

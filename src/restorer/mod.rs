@@ -68,7 +68,7 @@ pub struct OpenSet<'a> {
 pub struct RestoreOptions<'a> {
     /// what to restore; none: everything
     pub selection: Option<&'a Selection>,
-    /// bytes of the files that are selected
+    /// bytes of the files that are selected, without holes
     pub selected_bytes: u64,
     /// drives that are not here never come: what they hold is lost
     pub give_up: bool,
@@ -164,8 +164,9 @@ pub fn restore(
         items.seek(spans);
         Some(items)
     };
-    if let Some(items) = from_catalog(spans) {
-        monitor.retotal(selection.map_or(items.file_bytes(), |_| options.selected_bytes));
+    if let Some(mut items) = from_catalog(spans) {
+        monitor
+            .retotal(selection.map_or_else(|| items.data_bytes(open), |_| options.selected_bytes));
         let walk = Walk { open, destination, options, monitor };
         let (mut items, lifted) = walk.restore(items, &from_catalog, &mut restored)?;
         if restored.stopped {

@@ -8,7 +8,7 @@
 //!   walk is in, and one path for each file of which only further names are selected.
 
 use super::OpenSet;
-use super::items::{CatalogItems, Items, ListItems};
+use super::items::{CatalogItems, Items, ListItems, extent_bytes};
 use crate::format::list::{Entry, Item, Kind, State};
 use crate::monitor::{Monitor, Recording};
 use crate::patterns::Selection;
@@ -27,8 +27,8 @@ struct Above {
 pub struct Counts {
     /// selected entries below SOURCE
     pub entries: u64,
-    /// bytes of the files among them
-    pub file_bytes: u64,
+    /// bytes of the files among them that are no holes
+    pub data_bytes: u64,
 }
 
 /// Lets pass what is selected.
@@ -39,8 +39,8 @@ pub struct Selected<'a, I> {
     above: Vec<Above>,
     /// the present entry passes
     passes: bool,
-    /// size of the file that is open and counted
-    open: Option<u64>,
+    /// a file is open and counted
+    open: bool,
     counts: Counts,
     /// files that are not selected, and the first selected name of each
     lifts: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -54,7 +54,7 @@ impl<'a, I: Items> Selected<'a, I> {
             selection,
             above: Vec::new(),
             passes: false,
-            open: None,
+            open: false,
             counts: Counts::default(),
             lifts: BTreeMap::new(),
         }
@@ -88,11 +88,12 @@ impl<'a, I: Items> Selected<'a, I> {
                     }
                 }
                 item if self.passes => {
-                    if let (Item::End(end), Some(size)) = (&item, self.open.take())
+                    self.counts.data_bytes += extent_bytes(&item);
+                    if let Item::End(end) = &item
+                        && std::mem::take(&mut self.open)
                         && end.state == State::Void
                     {
                         self.counts.entries -= 1;
-                        self.counts.file_bytes -= size;
                     }
                     passed.push(item);
                 }
@@ -109,8 +110,7 @@ impl<'a, I: Items> Selected<'a, I> {
             return;
         }
         self.counts.entries += 1;
-        self.counts.file_bytes += entry.size;
-        self.open = (entry.kind == Kind::File && !entry.whole).then_some(entry.size);
+        self.open = entry.kind == Kind::File && !entry.whole;
         if entry.kind == Kind::HardLink && !selection.selects(&entry.target, false) {
             let lift = self.lifts.entry(entry.target.clone());
             lift.or_insert_with(|| entry.path.clone());

@@ -190,13 +190,14 @@ pub fn bench(job: &BenchJob, monitor: &dyn Monitor) -> Result<Bench, BenchError>
         ports: job.wanted.ports,
         k,
         m,
+        along: survive.members(),
     };
     let predictions: Vec<Prediction> =
         compression.iter().map(|c| predict::predict(&shipment, &rates, c)).collect();
     Ok(Bench {
         cores,
         sample_bytes: part.bytes,
-        entries: part.entries.len() as f64 / part.seconds.max(1e-9),
+        entries: part.scanned as f64 / part.seconds.max(1e-9),
         stages,
         compression,
         whole,

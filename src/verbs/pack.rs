@@ -97,6 +97,16 @@ pub enum PackJobError {
         /// why
         why: String,
     },
+    /// The rule of a set that is begun cannot be changed.
+    #[error("set {set} was begun with the rule {rule}, which cannot be changed to {asked}")]
+    Rule {
+        /// the set
+        set: SetNumber,
+        /// its rule
+        rule: String,
+        /// what was asked for
+        asked: String,
+    },
     /// A drive was named twice.
     #[error("{} was given twice", path.display())]
     DriveTwice {
@@ -179,6 +189,8 @@ pub struct Prepared<'a> {
     pub free_bytes: Vec<u64>,
     /// what packing may take
     pub memory: Memory,
+    checkpoint: Checkpoint,
+    read_back: bool,
 }
 
 /// What was packed, and what the read-back says.
@@ -195,6 +207,8 @@ pub struct PackOutcome {
     pub set: SetNumber,
     /// bytes of the dataset that wait for further sets
     pub left_bytes: u64,
+    /// entries that wait for them
+    pub left_entries: u64,
     /// it was closed before its drives were full
     pub early: bool,
 }
@@ -291,6 +305,8 @@ fn scan_and_plan<'a>(
         survive_is_default: options.survive.is_none(),
         free_bytes,
         memory: options.memory,
+        checkpoint: options.checkpoint,
+        read_back: options.read_back,
     })
 }
 
@@ -320,6 +336,11 @@ impl Prepared<'_> {
     /// The cipher of the shipment.
     pub fn suite(&self) -> Suite {
         self.state.asked.suite
+    }
+
+    /// Entries that are left to be packed.
+    pub fn left_entries(&self) -> u64 {
+        self.totals().entries.saturating_sub(self.begin.cursor.entries)
     }
 
     /// What the scan found.
@@ -361,14 +382,15 @@ impl Prepared<'_> {
             if let Some(set) = &mut state.unclosed {
                 // The commit before was made, or this one would not be about to.
                 set.committed = set.pending.take().unwrap_or_else(|| set.committed.clone());
-                set.pending = Some(Mark::new(step.cursor, step.run.clone(), step.index));
+                set.pending =
+                    Some(Mark::new(step.cursor, step.run.clone(), step.index, step.tally));
             }
             self.folder.save_index(step.index)?;
             self.folder.save(&state)
         };
-        let (asked, total, shipment) = {
+        let (asked, totals, shipment) = {
             let state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            (state.asked.clone(), state.totals.data_bytes, state.shipment)
+            (state.asked.clone(), state.totals, state.shipment)
         };
         let (geometry, memory) = (self.plan.geometry, self.memory.for_shards());
         let job = SetJob {
@@ -382,24 +404,27 @@ impl Prepared<'_> {
             drives: self.drives.clone(),
             suite: asked.suite,
             level: asked.level,
-            checkpoint: Checkpoint { bytes: asked.checkpoint.0, seconds: asked.checkpoint.1 },
+            checkpoint: self.checkpoint,
             name: asked.name,
             contact: asked.contact,
             begin: self.begin,
             journal: &keep,
             entropy: self.entropy,
         };
-        monitor.phase(Phase::Pack, total.saturating_sub(job.begin.cursor.bytes));
+        monitor.phase(Phase::Pack, self.plan.drive_bytes.iter().sum());
         let packed = packer::pack(&job, &self.list, &self.source, monitor)?;
-        let (reports, verdict) = if asked.read_back && !packed.stopped {
+        let (reports, verdict) = if self.read_back && !packed.stopped {
             let (reports, verdict) = read_back::read_back(&job, &packed, monitor);
             (reports, Some(verdict))
         } else {
             (Vec::new(), None)
         };
         let early = job.begin.close;
-        let left_bytes =
-            if packed.full { total.saturating_sub(packed.cursor.bytes).max(1) } else { 0 };
+        let left = |all: u64, packed_so_far| {
+            if packed.full { all.saturating_sub(packed_so_far) } else { 0 }
+        };
+        let left_bytes = left(totals.data_bytes, packed.cursor.bytes);
+        let left_entries = left(totals.entries, packed.cursor.entries);
         let mut state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if verdict.as_ref().is_some_and(|verdict| !verdict.restorable()) {
             // The state stays as it was before the set was closed, which it is not worth.
@@ -410,7 +435,7 @@ impl Prepared<'_> {
             self.folder.remove()?;
         }
         let set = self.set;
-        Ok(PackOutcome { shipment, packed, reports, verdict, set, left_bytes, early })
+        Ok(PackOutcome { shipment, packed, reports, verdict, set, left_bytes, left_entries, early })
     }
 
     /// The state of the set when this run begins.

@@ -319,7 +319,7 @@ fn restore_one(
     let here = chosen.iter().map(|chosen| chosen.set.set.0);
     let options = RestoreOptions {
         selection: job.selection.as_ref(),
-        selected_bytes: one.survey.as_ref().map_or(0, |survey| survey.counts.file_bytes),
+        selected_bytes: one.survey.as_ref().map_or(0, |survey| survey.counts.data_bytes),
         give_up: job.give_up,
         salvage: job.salvage,
         resumed: outcome.resumed,

@@ -30,8 +30,9 @@ fn read_back(lab: &Lab, packed: Packed, mode: ReadMode, monitor: &dyn Monitor) -
     reports.iter_mut().for_each(|report| report.level = Level::Direct);
     let reports = reports.into_iter().map(Some).collect();
     let (shipment, set) = (sets[0].shipment, sets[0].set);
-    let (verdict, left_bytes, early) = (Some(verdict), 0, false);
-    PackOutcome { shipment, packed, reports, verdict, set, left_bytes, early }
+    let verdict = Some(verdict);
+    let (left_bytes, left_entries, early) = (0, 0, false);
+    PackOutcome { shipment, packed, reports, verdict, set, left_bytes, left_entries, early }
 }
 
 #[test]

@@ -306,7 +306,7 @@ impl Journey {
                     let round = self.rounds.last().unwrap();
                     assert!(outcome.is_proven() || stop || !round.gone.is_empty(), "proven");
                     self.tell(format!("  packed: {} stripes", outcome.packed.stripes));
-                    return outcome.left_bytes > 0;
+                    return outcome.left_entries > 0;
                 }
                 // A drive that was lost was needed, since nothing counted yet.
                 Err(PackJobError::Plan { .. }) if !self.rounds.last().unwrap().gone.is_empty() => {
@@ -334,8 +334,7 @@ impl Journey {
         let prepared = if let Some(shipment) = in_progress {
             let folder = StateFolder::within(&host, shipment)?;
             let memory = Memory::default();
-            let options =
-                GoOn { recipients: None, survive, close: false, memory, folder_drives: true };
+            let options = GoOn { survive, memory, folder_drives: true, ..GoOn::default() };
             match pack::go_on_with(opened, folder, options, &self.entropy, monitor)? {
                 Some(prepared) => prepared,
                 None => return Ok(None),

@@ -24,7 +24,7 @@ fn complete(r: &Restored, is_selection: bool) -> String {
         let _ = writeln!(t, "Every {file} is complete and verified.");
     }
     if r.metadata_problems > 0 {
-        let count = some(r.metadata_problems, "entry").replace("entrys", "entries");
+        let count = some(r.metadata_problems, "entry");
         let _ = writeln!(t, "Not all metadata could be set: {count}, listed above.");
     }
     t
@@ -37,22 +37,18 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
     let _ = writeln!(
         t,
         "Restored {} to {}: {}, {}.",
-        some(r.entries, "entry").replace("entrys", "entries"),
+        some(r.entries, "entry"),
         shown_text(&to.display().to_string()),
         some(r.files, "file"),
         shown_bytes(r.file_bytes),
     );
     if let Some(selection) = &outcome.selection {
-        let of = outcome.of_entries.map(|all| some(all, "entry").replace("entrys", "entries"));
+        let of = outcome.of_entries.map(|all| some(all, "entry"));
         let of = of.map(|all| format!(" of {all}")).unwrap_or_default();
         let _ = writeln!(t, "The rest{of} was left out: {}.", shown_text(selection));
     }
     if r.already > 0 {
-        let _ = writeln!(
-            t,
-            "{} were in place already.",
-            some(r.already, "entry").replace("entrys", "entries")
-        );
+        let _ = writeln!(t, "{} were in place already.", some(r.already, "entry"));
     }
     if r.rebuilt_blocks > 0 {
         let _ = writeln!(t, "{} were rebuilt from parity.", some(r.rebuilt_blocks, "block"));

@@ -17,7 +17,6 @@ use crate::entropy::Entropy;
 use crate::format::ids::Slot;
 use crate::host::HostError;
 use crate::host::state::StateFolder;
-use crate::memory::Memory;
 use crate::monitor::Monitor;
 use crate::packer::SetDrive;
 use crate::repairer::closing::{self, DriveClosing};
@@ -186,13 +185,8 @@ fn with_state<'a>(
         case: found.label.case.clone(),
     };
     let drives = set.drives.iter().map(set_drive).collect();
-    let options = GoOn {
-        recipients: None,
-        survive: None,
-        close: true,
-        memory: Memory::default(),
-        folder_drives: true, // they carry the set
-    };
+    // Folders that carry the set are its drives.
+    let options = GoOn { close: true, folder_drives: true, ..GoOn::default() };
     match go_on_with(drives, folder, options, entropy, monitor)? {
         Some(prepared) => Ok(Some(prepared)),
         None => Err(CloseError::Nothing { set: set.name() }),

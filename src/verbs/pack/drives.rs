@@ -6,6 +6,7 @@ use crate::format::label::checked_case;
 use crate::memory::Memory;
 use crate::monitor::Monitor;
 use crate::packer::SetDrive;
+use crate::plan::place::{DRIVES_MAX, PlaceError};
 use crate::plan::room::{self, DriveRoom, Geometry, Need, SetPlan};
 use crate::plan::survive::Survive;
 use crate::sets::open::HOLDALL;
@@ -116,6 +117,10 @@ pub(super) fn plan(
     let survive = asked.survive.unwrap_or_else(|| Survive::default_for(&per_case));
     let of_plan = |source| PackJobError::Plan { survive, source };
     let memory = asked.memory.for_shards();
+    if drives.len() > DRIVES_MAX {
+        let too_many = PlaceError::TooManyDrives { drives: drives.len() };
+        return Err(of_plan(too_many.into()));
+    }
     let fitting = || Geometry::for_drives(drives.len(), survive, memory);
     let geometry = asked.geometry.map_or_else(fitting, Ok).map_err(of_plan)?;
     let plan = if asked.earlier_bytes.is_some() { room::plan_rest } else { room::plan };

@@ -20,7 +20,7 @@ use crate::host::state::{Mark, State, StateFolder, UnclosedSet};
 use crate::keys::recipients::Recipients;
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Recording};
-use crate::packer::{Begin, Earlier, SetDrive};
+use crate::packer::{Begin, Checkpoint, Earlier, SetDrive};
 use crate::plan::place::{Placement, Room};
 use crate::plan::room::{Geometry, Need};
 use crate::plan::survive::Survive;
@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// With what to go on.
+#[derive(Default)]
 pub struct GoOn {
     /// public keys; none: those that were given at first
     pub recipients: Option<Recipients>,
@@ -44,6 +45,10 @@ pub struct GoOn {
     pub memory: Memory,
     /// folders on this machine's own disks may be drives
     pub folder_drives: bool,
+    /// when record files are written; none: as was asked for at first
+    pub checkpoint: Option<Checkpoint>,
+    /// this set is not read back, whatever was asked for at first
+    pub no_read_back: bool,
 }
 
 /// What is left to do.
@@ -88,7 +93,9 @@ pub fn go_on<'a>(
     let folder = folder_of(shipment);
     let in_progress = folder.as_ref().ok().and_then(Option::as_ref);
     let state = in_progress.map(StateFolder::load).transpose()?;
-    if let Some(set) = unproven(drives, shipment, state.as_ref())? {
+    if !options.no_read_back
+        && let Some(set) = unproven(drives, shipment, state.as_ref())?
+    {
         return Ok(Rest::Prove(Box::new(Unproven { set, entropy })));
     }
     let Some((folder, state)) = folder?.zip(state) else { return Ok(Rest::Nothing) };
@@ -147,6 +154,7 @@ pub fn go_on_with<'a>(
     let earlier_bytes = begun.as_ref().map(|begun| begun.closing_bytes);
     let (set_drives, begin, rule, geometry) = match begun {
         Some(begun) => {
+            refuse_another_rule(&begun.set, options.survive)?;
             let (rule, blocks) = (begun.set.survive.clone(), begun.set.blocks);
             let chunk = state.asked.geometry.map_or(1 << 20, |(chunk, _, _)| chunk);
             let geometry = Some((chunk, blocks.0, blocks.1));
@@ -169,6 +177,7 @@ pub fn go_on_with<'a>(
         left_out: begin.left_out.clone(),
         earlier_bytes,
     };
+    let (bytes, seconds) = state.asked.checkpoint;
     let source = Source::open(Path::new(&state.asked.source))?;
     let (plan, free_bytes) =
         drives::plan(&wanted, &set_drives, &need_after(&state, &begin), monitor)?;
@@ -189,6 +198,8 @@ pub fn go_on_with<'a>(
         survive_is_default: wanted.survive.is_none(),
         free_bytes,
         memory: options.memory,
+        checkpoint: options.checkpoint.unwrap_or(Checkpoint { bytes, seconds }),
+        read_back: state.asked.read_back && !options.no_read_back,
         state,
     }))
 }
@@ -219,6 +230,16 @@ fn found_sets(opened: &[SetDrive], state: &State, monitor: &dyn Monitor) -> Vec<
     let mut found = open::find(&drives, if nothing_counts { &silent } else { monitor });
     found.retain(|set| set.shipment == state.shipment);
     found
+}
+
+/// The rule of a set that is begun stands.
+fn refuse_another_rule(set: &UnclosedSet, asked: Option<Survive>) -> Result<(), PackJobError> {
+    match asked.map(|rule| rule.to_string()).filter(|rule| *rule != set.survive) {
+        Some(asked) => {
+            Err(PackJobError::Rule { set: set.number, rule: set.survive.clone(), asked })
+        }
+        None => Ok(()),
+    }
 }
 
 /// A new set is not put on drives that carry a closed one of the same shipment.
@@ -315,6 +336,7 @@ fn resume(
         parts: book.parts().map(part_line).collect(),
         index,
         files: committed_files(&book),
+        tally: mark.tally,
     };
     let begin = Begin {
         cursor: mark.cursor,
