@@ -358,9 +358,11 @@ mod command_line {
     mod drives;
     mod erase;
     mod events;
+    mod keys;
     mod output;
     mod readme;
     mod room;
+    mod typed;
 }
 
 mod demo {

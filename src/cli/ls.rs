@@ -4,19 +4,26 @@ use super::args::LsArgs;
 use super::exit::Status;
 use super::face::Face;
 use super::json::{emit, out};
-use super::restore::identities;
+use super::keys::identities;
 use super::run::{Refusal, open_refusal};
 use crate::format::list::{Entry, Kind, shown_path};
+use crate::patterns::typed::Typed;
 use crate::verbs::ls::{LsOptions, ls as verb};
 use serde_json::json;
 use std::os::unix::ffi::OsStringExt;
 
 /// Lists.
 pub fn ls(args: LsArgs, face: &Face) -> Result<Status, Refusal> {
+    let folder = args.folder.map(OsStringExt::into_vec);
+    let folder = folder.map(|typed| Typed::of(&typed)).transpose().map_err(|error| {
+        Refusal::failed(error)
+            .hint("--in takes a path from the dataset's top, such as 2026/march")
+            .status(Status::Usage)
+    })?;
     let options = LsOptions {
         paths: args.paths,
         identities: identities(&args.identities)?,
-        folder: args.folder.map(OsStringExt::into_vec),
+        folder: folder.map(|typed| typed.body),
     };
     let mut text = String::new();
     let mut print = |entry: &Entry| {
@@ -32,7 +39,22 @@ pub fn ls(args: LsArgs, face: &Face) -> Result<Status, Refusal> {
     };
     let outcome = verb(&options, face.monitor(), &mut print).map_err(open_refusal)?;
     out(&text);
+    if outcome.entries == 0
+        && let Some(folder) = &options.folder
+    {
+        return Err(no_such_folder(folder, outcome.complete));
+    }
     Ok(if outcome.complete { Status::Done } else { Status::Problems })
+}
+
+fn no_such_folder(folder: &[u8], complete: bool) -> Refusal {
+    let hint = if complete {
+        "holdall ls without --in lists what there is; drives of other sets may hold more"
+    } else {
+        "a part of the catalog could not be read: attach other drives of the set"
+    };
+    let text = format!("no such folder in the sets that are here: {}", shown_path(folder));
+    Refusal::usage(text, hint).status(Status::Failed)
 }
 
 /// As `ls -l` shows it: mode, owner, group, size, time, path.

@@ -6,7 +6,7 @@
 //!   [`json::emit`], everything else through [`say`] or a monitor; (3) `error:`, `hint:`,
 //!   `problem:` and `note:` lead their lines, in lower case and without a period; (4) text from
 //!   outside (names, paths, causes) passes [`shown_text`] before a terminal sees it; (5) a closed
-//!   pipe or terminal never panics.
+//!   pipe or terminal never panics; (6) a secret key is never said, wherever it was typed.
 
 pub mod args;
 mod bench;
@@ -16,6 +16,7 @@ mod erase;
 pub mod exit;
 pub mod face;
 pub mod json;
+mod keys;
 mod ls;
 mod missing;
 mod next;
@@ -39,7 +40,19 @@ use std::io::Write as _;
 /// Writes `text` and a line end to standard error; if nobody can read it, nothing happens.
 pub fn say(text: &str) {
     // One write, so that lines of several threads do not mix; there is nowhere to report a failure.
-    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+    let _ = std::io::stderr().write_all(format!("{}\n", redacted(text)).as_bytes());
+}
+
+/// `text` without the letters of secret keys: one may have been typed in place of a path.
+pub fn redacted(text: &str) -> Cow<'_, str> {
+    const SECRETS: [&str; 2] = ["AGE-SECRET-KEY-", "AGE-PLUGIN-"];
+    let upper = text.to_ascii_uppercase();
+    let Some((at, secret)) = SECRETS.iter().find_map(|s| Some((upper.find(s)?, s))) else {
+        return Cow::Borrowed(text);
+    };
+    let (before, rest) = text.split_at(at + secret.len());
+    let behind = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '-');
+    Cow::Owned(format!("{before}...{}", redacted(behind)))
 }
 
 /// `text` with what could move a cursor, hide or reorder text written as an escape.

@@ -6,12 +6,11 @@ use super::face::Face;
 use super::json::{emit, out};
 use super::run::Refusal;
 use super::sizes::{parse_size, shown_bytes};
-use super::{rounds, show};
+use super::{keys, rounds, show};
 use crate::dataset::ScanError;
 use crate::drives::DriveError;
 use crate::entropy::System;
 use crate::format::ids::{ShipmentId, set_folder};
-use crate::keys::recipients::{KeyError, Recipients};
 use crate::memory::FIXED_BYTES;
 use crate::packer::Checkpoint;
 use crate::plan::place::PlaceError;
@@ -166,7 +165,8 @@ fn ask_for_more(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
 /// With what to go on.
 fn going_on(args: &PackArgs) -> Result<GoOn, Refusal> {
     let none = args.recipients.is_empty() && args.recipient_files.is_empty();
-    let recipients = if none { None } else { Some(recipients(args)?) };
+    let recipients =
+        if none { None } else { Some(keys::recipients(&args.recipients, &args.recipient_files)?) };
     let survive = survive(args.survive.as_deref())?;
     Ok(GoOn {
         recipients,
@@ -192,7 +192,7 @@ fn drives(args: &PackArgs) -> Result<Vec<(String, PathBuf)>, Refusal> {
 
 /// What the arguments mean.
 fn meant(args: PackArgs) -> Result<PackOptions, Refusal> {
-    let recipients = recipients(&args)?;
+    let recipients = keys::recipients(&args.recipients, &args.recipient_files)?;
     let survive = survive(args.survive.as_deref())?;
     let checkpoint = args.checkpoint.as_deref().map(checkpoint).transpose()?.unwrap_or_default();
     let geometry = args.geometry.as_deref().map(geometry).transpose()?;
@@ -224,17 +224,6 @@ fn checkpoint(text: &str) -> Result<Checkpoint, Refusal> {
     let bytes =
         parse_size(text).map_err(|text| Refusal::usage(text, "write --checkpoint 256MiB"))?;
     Ok(Checkpoint { bytes, seconds: 0 })
-}
-
-fn recipients(args: &PackArgs) -> Result<Recipients, Refusal> {
-    Recipients::read(&args.recipients, &args.recipient_files).map_err(|e| {
-        let hint = match e {
-            KeyError::NoRecipient => "add -r RECIPIENT; holdall keygen makes one",
-            KeyError::Recipient { .. } => "a recipient begins with age1: holdall keygen prints it",
-            _ => "name a file with one recipient a line",
-        };
-        Refusal::failed(e).hint(hint).status(Status::Usage)
-    })
 }
 
 pub(super) fn survive(text: Option<&str>) -> Result<Option<Survive>, Refusal> {

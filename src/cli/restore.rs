@@ -6,9 +6,8 @@ use super::face::Face;
 use super::json::{emit, out};
 use super::missing::MissingList;
 use super::run::{Refusal, open_refusal};
-use super::show;
+use super::{keys, show};
 use crate::destination::DestinationError;
-use crate::keys::recipients::Identities;
 use crate::monitor::ProblemKind;
 use crate::patterns::Selection;
 use crate::restorer::RestoreError;
@@ -16,7 +15,7 @@ use crate::verbs::restore::{self as verb, RestoreJob, RestoreJobError, RestoreOu
 
 /// Restores.
 pub fn restore(args: &RestoreArgs, face: &Face) -> Result<Status, Refusal> {
-    let identities = identities(&args.identities)?;
+    let identities = keys::identities(&args.identities)?;
     let selection = Selection::new(&args.include, &args.exclude)
         .map_err(|e| Refusal::failed(e).status(Status::Usage).hint(PATTERNS))?;
     let job = RestoreJob {
@@ -67,13 +66,6 @@ pub fn status(outcome: &RestoreOutcome) -> Status {
         }
         () => Status::Done,
     }
-}
-
-/// Reads identity files.
-pub fn identities(files: &[std::path::PathBuf]) -> Result<Identities, Refusal> {
-    Identities::read(files).map_err(|e| {
-        Refusal::failed(e).hint("-i names a file as holdall keygen -o or age-keygen writes it")
-    })
 }
 
 /// How patterns are meant.

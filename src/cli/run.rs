@@ -1,10 +1,10 @@
 //! From what was typed to what it means: runs one command and says how it ended.
 
-use super::args::{Cli, Command, KeygenArgs};
+use super::args::{Cli, Command};
 use super::exit::{Status, print_error};
 use super::face::Face;
 use super::json::{emit, out};
-use super::{ls, pack, restore, say};
+use super::{ls, pack, redacted, restore, say};
 use crate::drives::watch::watching;
 use crate::verbs;
 use clap::Parser;
@@ -68,6 +68,7 @@ pub fn run() -> Status {
             face.print_problems();
             if face.is_json() {
                 let text = crate::sets::open::chain(refusal.error.as_ref());
+                let text = redacted(&text);
                 emit(&json!({"event": "error", "text": text, "hint": refusal.hint}));
             }
             print_error(refusal.error.as_ref(), refusal.hint.as_deref());
@@ -78,7 +79,7 @@ pub fn run() -> Status {
 
 fn obey(command: Command, face: &Face) -> Result<Status, Refusal> {
     match command {
-        Command::Keygen(args) => keygen(&args, face),
+        Command::Keygen(args) => super::keys::keygen(&args, face),
         Command::Pack(args) => pack::pack(args, face),
         Command::Verify(args) => super::verify::verify(&args, face),
         Command::Repair(args) => super::repair::repair(&args, face),
@@ -99,28 +100,6 @@ fn parse_failure(error: &clap::Error) -> Status {
         out(&error.to_string());
         Status::Done
     }
-}
-
-fn keygen(args: &KeygenArgs, face: &Face) -> Result<Status, Refusal> {
-    let made = verbs::keygen::keygen(args.output.as_deref()).map_err(|e| {
-        Refusal::failed(e).hint("keygen never writes over a file: name another, or move it away")
-    })?;
-    if face.is_json() {
-        emit(&json!({"event": "keygen", "recipient": made.recipient, "file": args.output}));
-        return Ok(Status::Done);
-    }
-    match &made.text {
-        Some(text) => out(text),
-        None => {
-            out(&format!("{}\n", made.recipient));
-            let file = args.output.as_deref().unwrap_or_else(|| "".as_ref()).display();
-            say(&format!(
-                "note: keep {file} where the drives do not go; without it nobody can \
-                 restore"
-            ));
-        }
-    }
-    Ok(Status::Done)
 }
 
 /// What to do when no set or key could be opened.

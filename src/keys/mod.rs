@@ -4,9 +4,15 @@
 //! - Leaves: keys of single use, a commitment, MACs, age files.
 //! - Always holds: (1) a run key is in memory only, wiped when dropped, and written only wrapped;
 //!   (2) every derivation has its own context and input of fixed length, so no two keys meet;
-//!   (3) keyless verify and repair import nothing from here.
+//!   (3) keyless verify and repair import nothing from here; (4) no error quotes a key, or a line of
+//!   a key file: a key is told by its kind and its place.
 
+mod file;
+pub mod kind;
 pub mod recipients;
 pub mod run;
 
 pub use run::RunKey;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! Wrapping a run key to recipients with age (X25519), and unwrapping it with an identity.
 
 use super::RunKey;
+use super::file::{KeyFile, Place, shown};
+use super::kind::KeyKind;
 use crate::format::FormatError;
 use crate::format::ids::{RunId, SetNumber, ShipmentId};
 use crate::format::list::Hash;
@@ -12,32 +14,36 @@ use zeroize::Zeroizing;
 /// The longest key file that is read.
 pub const MAX_KEY_BYTES: u64 = 1 << 20;
 
-/// Why a key could not be wrapped, unwrapped or read.
+/// Why a key could not be wrapped, unwrapped or read. None of it quotes a key file.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// A word after `-r` is not a recipient.
-    #[error("not a recipient: {text:?}")]
-    Recipient {
-        /// what was given
-        text: String,
+    /// What stands there is not the kind of key that is needed.
+    #[error("{place}: {kind}")]
+    WrongKind {
+        /// where
+        place: Place,
+        /// what it is
+        kind: KeyKind,
     },
     /// There is no recipient at all.
     #[error("no recipient")]
     NoRecipient,
     /// A file of identities or recipients could not be read.
-    #[error("read {path}")]
+    #[error("{action} {path}")]
     File {
-        /// the file
-        path: PathBuf,
+        /// read or write
+        action: &'static str,
+        /// the file, as it is shown
+        path: String,
         /// what the system said
         #[source]
         source: std::io::Error,
     },
-    /// The file holds no identity of a kind this version knows.
-    #[error("{path} holds no age identity")]
-    NoIdentity {
-        /// the file
-        path: PathBuf,
+    /// The file holds no key.
+    #[error("{path} holds no key")]
+    Empty {
+        /// the file, as it is shown
+        path: String,
     },
     /// age could not wrap.
     #[error("wrap the run key")]
@@ -78,15 +84,16 @@ impl Recipients {
     /// From words (`age1…`) and files with one such word a line (`#` begins a comment).
     pub fn read(words: &[String], files: &[PathBuf]) -> Result<Self, KeyError> {
         let mut all = Vec::new();
-        for word in words {
-            all.push(parse(word)?);
+        for (at, word) in words.iter().enumerate() {
+            all.push(parse(word.trim(), Place::Typed { option: "-r", number: at + 1 })?);
         }
         for path in files {
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| KeyError::File { path: path.clone(), source })?;
-            let lines = text.lines().map(str::trim);
-            for line in lines.filter(|l| !l.is_empty() && !l.starts_with('#')) {
-                all.push(parse(line)?);
+            let (file, before) = (KeyFile::read(path)?, all.len());
+            for (place, line) in file.lines() {
+                all.push(parse(line, place)?);
+            }
+            if all.len() == before {
+                return Err(KeyError::Empty { path: shown(path) });
             }
         }
         if all.is_empty() { Err(KeyError::NoRecipient) } else { Ok(Self(all)) }
@@ -115,8 +122,9 @@ impl Recipients {
     }
 }
 
-fn parse(word: &str) -> Result<age::x25519::Recipient, KeyError> {
-    word.parse().map_err(|_| KeyError::Recipient { text: word.into() })
+/// A key of the kind that is wanted, or what it is instead.
+fn parse<K: std::str::FromStr>(text: &str, place: Place) -> Result<K, KeyError> {
+    text.parse().map_err(|_| KeyError::WrongKind { place, kind: KeyKind::of(text) })
 }
 
 /// Secret keys that may open a shipment.
@@ -127,18 +135,12 @@ impl Identities {
     pub fn read(files: &[PathBuf]) -> Result<Self, KeyError> {
         let mut all: Vec<Box<dyn age::Identity + Send + Sync>> = Vec::new();
         for path in files {
-            let text = Zeroizing::new(
-                std::fs::read_to_string(path)
-                    .map_err(|source| KeyError::File { path: path.clone(), source })?,
-            );
-            let before = all.len();
-            for line in text.lines().map(str::trim) {
-                if let Ok(identity) = line.parse::<age::x25519::Identity>() {
-                    all.push(Box::new(identity));
-                }
+            let (file, before) = (KeyFile::read(path)?, all.len());
+            for (place, line) in file.lines() {
+                all.push(Box::new(parse::<age::x25519::Identity>(line, place)?));
             }
             if all.len() == before {
-                return Err(KeyError::NoIdentity { path: path.clone() });
+                return Err(KeyError::Empty { path: shown(path) });
             }
         }
         Ok(Self(all))
@@ -195,5 +197,5 @@ pub fn write_identity(path: &Path, text: &str) -> Result<(), KeyError> {
         file.write_all(text.as_bytes())?;
         file.sync_all()
     };
-    write().map_err(|source| KeyError::File { path: path.into(), source })
+    write().map_err(|source| KeyError::File { action: "write", path: shown(path), source })
 }

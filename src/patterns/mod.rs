@@ -7,6 +7,7 @@
 
 pub mod filter;
 pub mod selection;
+pub mod typed;
 
 pub use filter::{Filter, FilterError};
 pub use selection::Selection;

@@ -29,8 +29,9 @@ impl Selection {
         let (filter, spans) = match include {
             [] => (None, all),
             patterns => {
-                let spans = patterns.iter().flat_map(|pattern| spans_of(pattern)).collect();
-                (Some(Filter::new(patterns)?), KeySpan::joined(spans))
+                let filter = Filter::new(patterns)?;
+                let spans: Result<Vec<_>, _> = patterns.iter().map(|p| spans_of(p)).collect();
+                (Some(filter), KeySpan::joined(spans?.into_iter().flatten().collect()))
             }
         };
         let text = [("--include", include), ("--exclude", exclude)].map(|(option, patterns)| {
@@ -63,6 +64,17 @@ impl Selection {
         self.include.is_some()
     }
 
+    /// The options that have no effect on all that was asked for so far, as they could be typed again.
+    pub fn without_effect(&self) -> Vec<String> {
+        let idle = |option: &'static str, filter: &Filter| -> Vec<String> {
+            let patterns = filter.without_effect();
+            patterns.iter().map(|p| format!("{option} {}", quoted(p))).collect()
+        };
+        let mut all = self.include.as_ref().map_or_else(Vec::new, |f| idle("--include", f));
+        all.extend(idle("--exclude", &self.exclude));
+        all
+    }
+
     /// The options, as they could be typed again.
     pub fn text(&self) -> &str {
         &self.text
@@ -77,16 +89,16 @@ fn quoted(word: &str) -> String {
 
 /// Where what a pattern covers can be. It begins with the pattern's letters up to the first that
 /// stands for others.
-fn spans_of(pattern: &str) -> Vec<KeySpan> {
-    let Parts { body, is_path, folders_only } = Parts::of(pattern);
+fn spans_of(pattern: &str) -> Result<Vec<KeySpan>, FilterError> {
+    let Parts { body, is_path, folders_only } = Parts::of(pattern)?;
     if !is_path {
-        return vec![KeySpan::all()];
+        return Ok(vec![KeySpan::all()]);
     }
-    match literal(body) {
+    Ok(match literal(&body) {
         (path, true) if folders_only => vec![KeySpan::within(&path)],
         (path, true) => KeySpan::path(&path).into(),
         (prefix, false) => vec![KeySpan::prefix(prefix)],
-    }
+    })
 }
 
 /// The letters with which everything begins that a pattern matches, and whether that is all of it.

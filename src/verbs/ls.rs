@@ -3,7 +3,7 @@
 
 use super::open::{self, OpenError};
 use crate::format::catalog::KeySpan;
-use crate::format::list::{Entry, Item, State, checked_path};
+use crate::format::list::{Entry, Item, State};
 use crate::keys::recipients::Identities;
 use crate::monitor::Monitor;
 use crate::restorer::OpenSet;
@@ -16,7 +16,7 @@ pub struct LsOptions {
     pub paths: Vec<PathBuf>,
     /// secret keys
     pub identities: Identities,
-    /// only what lies in this folder
+    /// only what lies in this folder; the empty path is all
     pub folder: Option<Vec<u8>>,
 }
 
@@ -34,8 +34,7 @@ pub fn ls(
     monitor: &dyn Monitor,
     each: &mut dyn FnMut(&Entry),
 ) -> Result<LsOutcome, OpenError> {
-    let folder = options.folder.as_deref().map(|f| f.strip_suffix(b"/").unwrap_or(f));
-    let folder = folder.filter(|f| !f.is_empty() && *f != b"." && checked_path(f).is_ok());
+    let folder = options.folder.as_deref().filter(|folder| !folder.is_empty());
     let wanted = |entry: &Entry| match folder {
         None => true,
         Some(f) => {

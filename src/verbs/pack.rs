@@ -274,11 +274,15 @@ fn scan_and_plan<'a>(
     monitor.phase(Phase::Scan, 0);
     let mut writer = FrozenWriter::create(&folder.list_path())?;
     let mut entry_bytes = 0;
-    let scan_options = ScanOptions { filter, one_file_system: options.one_file_system };
+    let scan_options =
+        ScanOptions { filter: filter.clone(), one_file_system: options.one_file_system };
     let totals = dataset::scan(&options.source, &scan_options, monitor, &mut |scanned| {
         entry_bytes += entry_len(&scanned.entry) as u64;
         writer.push(&scanned).map_err(ScanError::sink)
     })?;
+    for pattern in filter.without_effect() {
+        monitor.note(&format!("--exclude {pattern} leaves nothing out"));
+    }
     let list = writer.finish()?;
     let need = Need { data_bytes: totals.data_bytes, entries: totals.entries, entry_bytes };
     let wanted = drives::Asked {

@@ -202,6 +202,7 @@ pub fn restore_sets(
     let chosen: Vec<Chosen> =
         opened.iter().map(|(set, keys, book)| Chosen::new(set, keys, book, job, monitor)).collect();
     refuse_nothing(job, &chosen)?;
+    note_idle_patterns(job, &chosen, monitor);
     let destination_error = |source| RestoreJobError::Destination { path: job.to.clone(), source };
     let shipment = sets[0].shipment.to_string();
     let selection = job.selection.as_ref().map(Selection::text);
@@ -301,6 +302,17 @@ fn refuse_nothing(job: &RestoreJob, chosen: &[Chosen]) -> Result<(), RestoreJobE
         return Ok(());
     }
     Err(RestoreJobError::NothingSelected { selection: selection.text().into() })
+}
+
+/// Says which patterns have no effect on the sets that are here.
+fn note_idle_patterns(job: &RestoreJob, chosen: &[Chosen], monitor: &dyn Monitor) {
+    let Some(selection) = &job.selection else { return };
+    // One that was not looked at to its end may have them yet.
+    if chosen.iter().all(|chosen| chosen.survey.is_some()) {
+        for option in selection.without_effect() {
+            monitor.note(&format!("{option} matches nothing in the sets that are here"));
+        }
+    }
 }
 
 /// Restores one set, and notes how far that went.

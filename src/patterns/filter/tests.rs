@@ -38,6 +38,34 @@ fn filter(patterns: &[&str]) -> Filter {
 #[case("x/*", b"x/\xff\n\xfe", true)]
 #[case("*", b"a\nb", true)]
 #[case("a*b", b"x/a\n\xffb", true)]
+// `?` and classes are letters (reports R7)
+#[case("caf?.txt", "café.txt".as_bytes(), true)]
+#[case("caf??.txt", "café.txt".as_bytes(), false)]
+#[case("[öä].doc", "ö.doc".as_bytes(), true)]
+#[case("[öä].doc", "ü.doc".as_bytes(), false)]
+#[case("[!öä].doc", "ü.doc".as_bytes(), true)]
+#[case("[!öä].doc", "ö.doc".as_bytes(), false)]
+#[case("[a-é]", "d".as_bytes(), true)]
+#[case("[a-é]", "è".as_bytes(), true)]
+#[case("[a-é]", "ê".as_bytes(), false)]
+#[case("[א-ת]", "ש".as_bytes(), true)]
+#[case("{é,日本}*", "日本語".as_bytes(), true)]
+#[case("??", "😀é".as_bytes(), true)]
+#[case("\\\\xc3", "\\xc3".as_bytes(), true)]
+#[case("\\é", "é".as_bytes(), true)]
+#[case("[.]é+(x)", ".é+(x)".as_bytes(), true)]
+// and bytes where a name is not UTF-8
+#[case("caf?.txt", b"caf\xe9.txt", true)]
+#[case("caf?.txt", b"caf\xc3\xe9.txt", false)]
+#[case("caf??.txt", b"caf\xc3\xe9.txt", true)]
+#[case("caf[!a].txt", b"caf\xe9.txt", true)]
+#[case("d/[é]\u{10ffff}", b"d/\xe9\xff", false)]
+// what people type in front of a path
+#[case("./x/y", b"x/y", true)]
+#[case("./x", b"x", true)]
+#[case("./x", b"y/x", false)]
+#[case("x//y", b"x/y", true)]
+#[case("x/./y", b"x/y", true)]
 // SOURCE itself
 #[case("*", b"", false)]
 #[case("**", b"", false)]
@@ -47,13 +75,13 @@ fn matches(#[case] pattern: &str, #[case] path: &[u8], #[case] excluded: bool) {
 
 #[test]
 fn a_trailing_slash_means_folders() {
-    for pattern in ["build/", "/build/"] {
+    for pattern in ["build/", "/build/", "./build//", "build/."] {
         let filter = filter(&[pattern]);
         assert!(filter.covers(b"build", true));
         assert!(!filter.covers(b"build", false));
         assert!(filter.covers(b"build/a/b", false), "what lies in it goes with it");
         assert!(!filter.matches(b"build/a/b", false));
-        assert_eq!(filter.covers(b"x/build", true), pattern == "build/");
+        assert_eq!(filter.covers(b"x/build", true), pattern.starts_with('b'));
     }
 }
 
@@ -69,10 +97,23 @@ fn several_patterns_add_up() {
 
 #[test]
 fn patterns_that_cannot_be_meant_are_refused() {
-    for pattern in ["", "/", "//", "a//b", "./a", "../a", "a/.", "a//"] {
+    for pattern in ["", "/", "//", ".", "./", "../a", "a/..", "a/../b"] {
         let error = Filter::new(&[pattern.into()]).unwrap_err();
         assert!(matches!(error, FilterError::MatchesNothing { .. }), "{pattern}: {error}");
     }
     let error = Filter::new(&["a[".into()]).unwrap_err();
     assert_eq!(error.to_string(), "\"a[\" is not a pattern");
+}
+
+#[test]
+fn patterns_that_matched_nothing_are_known() {
+    let patterns = ["*.tmp", "x", "x/y", "w/", "nowhere", "/nowhere/*", "é?"];
+    let filter = filter(&patterns);
+    let clone = filter.clone();
+    for path in [b"a.tmp".as_slice(), b"x/y/z", b"w", "v/éa".as_bytes()] {
+        clone.covers(path, false);
+    }
+    assert_eq!(filter.without_effect(), ["w/", "nowhere", "/nowhere/*"]);
+    filter.matches(b"w", true);
+    assert_eq!(clone.without_effect(), ["nowhere", "/nowhere/*"]);
 }

@@ -43,6 +43,7 @@ fn spans_are_as_narrow_as_the_letters_of_the_patterns() {
     let span = |from: &[u8], to: &[u8]| KeySpan { from: from.into(), to: Some(to.into()) };
     assert_eq!(spans(&["a/b"]), [span(b"a/b", b"a/b\0"), span(b"a/b/", b"a/b0")]);
     assert_eq!(spans(&["/a/"]), [span(b"a/", b"a0")]);
+    assert_eq!(spans(&["./a/b"]), spans(&["a//b"]));
     assert_eq!(spans(&["a/b*"]), [span(b"a/b", b"a/c")]);
     assert_eq!(spans(&["a/**", "a/b"]), [span(b"a/", b"a0")]);
     assert_eq!(spans(&["/\\*"]), [span(b"*", b"*\0"), span(b"*/", b"*0")]);
@@ -78,4 +79,11 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn options_without_effect_are_told_as_they_were_typed() {
+    let selection = selection(&["a", "./b c"], &["*.tmp", "*.old"]);
+    assert!(selection.selects(b"a/x", false) && !selection.selects(b"a/x.tmp", false));
+    assert_eq!(selection.without_effect(), ["--include './b c'", "--exclude '*.old'"]);
 }

@@ -1,0 +1,87 @@
+//! No letter of a secret is ever said, wherever it was typed (newcomer A1, reports R3), and key files
+//! come from files and standard input.
+
+use crate::{assert_refused, holdall, small};
+use std::fs;
+use std::path::Path;
+
+/// The identity in a file.
+fn secret(key: &Path) -> String {
+    let text = fs::read_to_string(key).unwrap();
+    text.lines().last().unwrap().to_owned()
+}
+
+#[test]
+fn a_secret_key_is_never_said() {
+    let shipment = small();
+    let (key, drive) = (shipment.key.to_str().unwrap(), shipment.paths()[0].display().to_string());
+    let (secret, case) = (secret(&shipment.key), format!("a={drive}"));
+    let source = shipment.source.to_str().unwrap();
+    let pack = ["pack", source, "--drive", &case];
+    let slips: [(Vec<&str>, i32, &str); 7] = [
+        ([&pack[..], &["-R", key]].concat(), 2, "line 3: this is an identity (a secret key)"),
+        ([&pack[..], &["-r", &secret]].concat(), 2, "its recipient is age1"),
+        ([&pack[..], &["-R", &secret]].concat(), 2, "in place of a file's name"),
+        (vec!["ls", &drive, "-i", &secret], 1, "in place of a file's name"),
+        (vec!["ls", &secret, "-i", key], 1, "AGE-SECRET-KEY-..."),
+        (vec!["pack", &secret, "--drive", &case, "-r", &shipment.recipient], 1, "..."),
+        ([&pack[..], &["-r", &shipment.recipient, &secret]].concat(), 2, "unexpected argument"),
+    ];
+    for (words, status, told) in slips {
+        for json in [&[][..], &["--json"]] {
+            let mut command = holdall(shipment.path());
+            command.args(&words).args(json);
+            assert_refused(&mut command, status, &[told]);
+            let output = command.output().unwrap();
+            let all = [output.stdout, output.stderr].concat();
+            let all = String::from_utf8(all).unwrap().to_uppercase();
+            assert!(!all.contains(&secret[16..30]), "{words:?}:\n{all}");
+        }
+    }
+}
+
+#[test]
+fn keys_come_from_standard_input() {
+    let shipment = small();
+    let drive = shipment.paths()[0].display().to_string();
+    let mut pack = holdall(shipment.path());
+    pack.arg("pack").arg(&shipment.source).args(["--drive", &format!("a={drive}"), "-R", "-"]);
+    pack.write_stdin(format!("# team\n{}\n", shipment.recipient)).assert().code(0);
+    let mut ls = holdall(shipment.path());
+    ls.args(["ls", &drive, "-i", "-"]).write_stdin(fs::read(&shipment.key).unwrap());
+    ls.assert().code(0);
+    let mut ls = holdall(shipment.path());
+    ls.args(["ls", &drive, "-i", "-"]).write_stdin("");
+    assert_refused(&mut ls, 1, &["standard input holds no key"]);
+}
+
+// Newcomer A21.
+#[test]
+fn keygen_says_what_is_in_its_way_and_who_may_read_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut keygen = holdall(folder.path());
+    keygen.args(["keygen", "-o"]).arg(folder.path().join("no/key"));
+    assert_refused(&mut keygen, 1, &["error: write ", "no/key", "hint: make its folder first"]);
+    let taken = folder.path().join("taken");
+    fs::write(&taken, "").unwrap();
+    let mut keygen = holdall(folder.path());
+    assert_refused(
+        keygen.args(["keygen", "-o"]).arg(&taken),
+        1,
+        &["error: write ", "never writes over"],
+    );
+    let mut keygen = holdall(folder.path());
+    assert_refused(keygen.args(["keygen", "--json"]), 2, &["add -o"]);
+    for (mode, warned) in [(0o644, true), (0o600, false)] {
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut options = fs::OpenOptions::new();
+        let path = folder.path().join(format!("{mode:o}"));
+        let file = options.write(true).create_new(true).mode(mode).open(&path).unwrap();
+        let mut keygen = std::process::Command::new(env!("CARGO_BIN_EXE_holdall"));
+        let output = keygen.arg("keygen").stdout(file).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(stderr.contains("everybody can read"), warned, "{stderr}");
+        let recipient = stderr.lines().find_map(|l| l.strip_prefix("note: its recipient is "));
+        assert!(fs::read_to_string(&path).unwrap().contains(recipient.unwrap()));
+    }
+}
