@@ -110,8 +110,6 @@ fn ls_lists_a_folder_alone() {
     assert_eq!(listed("nested/many/".as_ref()), count("nested/many"));
     let odd = OsStr::from_bytes(b"names/not UTF-8 \xff\xfe");
     assert_eq!(listed(odd), 2);
-    assert_eq!(listed("nes".as_ref()), 0, "a folder's name is not a beginning");
-    assert_eq!(listed("not there".as_ref()), 0);
 }
 
 #[test]
