@@ -40,7 +40,7 @@ pub enum KeyKind {
     WithPassphrase,
     /// a file that age encrypted, in letters or for a recipient
     Encrypted,
-    /// a key of OpenPGP
+    /// a key of PGP
     Pgp,
     /// bytes that are no text
     Binary,
@@ -164,7 +164,7 @@ impl fmt::Display for KeyKind {
             Self::Private => "this is a private key of SSH or TLS",
             Self::WithPassphrase => "this file is encrypted with a passphrase",
             Self::Encrypted => "this file is encrypted with age",
-            Self::Pgp => "this is an OpenPGP key",
+            Self::Pgp => "this is a PGP key",
             Self::Binary => "this is no text file",
             Self::Unknown => "this is no key",
         })

@@ -41,9 +41,10 @@ fn a_byte_order_mark_utf_16_and_blanks_are_taken() {
         ];
         for bytes in files {
             let (_folder, path) = file(&bytes);
-            match key == RECIPIENT {
-                true => assert_eq!(Recipients::read(&[], &[path]).unwrap().words(), [RECIPIENT]),
-                false => drop(Identities::read(&[path]).unwrap()),
+            if key == RECIPIENT {
+                assert_eq!(Recipients::read(&[], &[path]).unwrap().words(), [RECIPIENT]);
+            } else {
+                Identities::read(&[path]).unwrap();
             }
         }
     }
@@ -93,7 +94,7 @@ fn chain(error: &KeyError) -> String {
     b"-----BEGIN AGE ENCRYPTED FILE-----\nqwerty",
     "line 1: this file is encrypted with age"
 )]
-#[case::pgp(b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nqwerty", "OpenPGP")]
+#[case::pgp(b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nqwerty", "this is a PGP key")]
 #[case::shadow(b"root:$6$qwerty:19000::::::", "line 1: this is no key")]
 #[case::binary(b"\x7fELF\xff\xfe qwerty", "keys: this is no text file")]
 #[case::zeros(b"qwerty\0\0", "keys: this is no text file")]

@@ -85,9 +85,11 @@ struct Patterns {
 impl Patterns {
     fn matches(&self, text: &str, is_folder: bool, effect: &Effect) -> bool {
         let any = self.any.matches(text, effect);
-        any && effect.is_known_of_all()
-            || is_folder && self.folders_only.matches(text, effect)
-            || any
+        if any && effect.is_known_of_all() {
+            return true;
+        }
+        let folders = is_folder && self.folders_only.matches(text, effect);
+        any || folders
     }
 }
 
@@ -161,9 +163,11 @@ impl Filter {
         let path = letters(path);
         let name = path.rsplit('/').next().unwrap_or(&path);
         let by_name = self.names.matches(name, is_folder, &self.effect);
-        by_name && self.effect.is_known_of_all()
-            || self.paths.matches(&path, is_folder, &self.effect)
-            || by_name
+        if by_name && self.effect.is_known_of_all() {
+            return true;
+        }
+        let by_path = self.paths.matches(&path, is_folder, &self.effect);
+        by_name || by_path
     }
 
     /// The patterns that matched nothing of all that was asked for so far, as they were typed.
