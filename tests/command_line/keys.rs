@@ -17,14 +17,18 @@ fn a_secret_key_is_never_said() {
     let (key, drive) = (shipment.key.to_str().unwrap(), shipment.paths()[0].display().to_string());
     let (secret, case) = (secret(&shipment.key), format!("a={drive}"));
     let source = shipment.source.to_str().unwrap();
-    let pack = ["pack", source, "--drive", &case];
+    let pack = ["pack", source, "--folder-drives", "--drive", &case];
     let slips: [(Vec<&str>, i32, &str); 7] = [
         ([&pack[..], &["-R", key]].concat(), 2, "line 3: this is an identity (a secret key)"),
         ([&pack[..], &["-r", &secret]].concat(), 2, "its recipient is age1"),
         ([&pack[..], &["-R", &secret]].concat(), 2, "in place of a file's name"),
         (vec!["ls", &drive, "-i", &secret], 1, "in place of a file's name"),
         (vec!["ls", &secret, "-i", key], 1, "AGE-SECRET-KEY-..."),
-        (vec!["pack", &secret, "--drive", &case, "-r", &shipment.recipient], 1, "..."),
+        (
+            vec!["pack", &secret, "--folder-drives", "--drive", &case, "-r", &shipment.recipient],
+            1,
+            "...",
+        ),
         ([&pack[..], &["-r", &shipment.recipient, &secret]].concat(), 2, "unexpected argument"),
     ];
     for (words, status, told) in slips {
@@ -45,7 +49,8 @@ fn keys_come_from_standard_input() {
     let shipment = small();
     let drive = shipment.paths()[0].display().to_string();
     let mut pack = holdall(shipment.path());
-    pack.arg("pack").arg(&shipment.source).args(["--drive", &format!("a={drive}"), "-R", "-"]);
+    pack.arg("pack").arg(&shipment.source).args(["--folder-drives", "-R", "-"]);
+    pack.args(["--drive", &format!("a={drive}")]);
     pack.write_stdin(format!("# team\n{}\n", shipment.recipient)).assert().code(0);
     let mut ls = holdall(shipment.path());
     ls.args(["ls", &drive, "-i", "-"]).write_stdin(fs::read(&shipment.key).unwrap());
