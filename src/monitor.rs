@@ -34,6 +34,20 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Scan,
+        Self::Pack,
+        Self::ReadBack,
+        Self::Verify,
+        Self::Repair,
+        Self::Decode,
+        Self::Restore,
+        Self::Stage,
+        Self::Bench,
+        Self::Finish,
+    ];
+
     /// One lower-case word or two.
     pub fn name(self) -> &'static str {
         match self {
@@ -73,6 +87,18 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::SourceUnreadable,
+        Self::SourceChanged,
+        Self::Metadata,
+        Self::Drive,
+        Self::Damage,
+        Self::ReadBack,
+        Self::Lost,
+        Self::Waiting,
+    ];
+
     /// The kind in words, for a heading.
     pub fn name(self) -> &'static str {
         match self {

@@ -102,9 +102,12 @@ mod help {
         let own = listed.lines().filter(|l| l.starts_with("  ") && !l.starts_with("   "));
         let mut names: Vec<String> = own.map(first).collect();
         names.sort();
-        let mut commands = COMMANDS;
+        let mut commands = COMMANDS.to_vec();
+        commands.push("help");
         commands.sort_unstable();
         assert_eq!(names, commands);
+        let parts = |text: String| text.split_once("Options:").unwrap().1.to_owned();
+        assert_eq!(parts(help_of(&["help", "pack"])), parts(help_of(&["pack", "--help"])));
     }
 
     #[test]
@@ -359,6 +362,7 @@ mod command_line {
     mod erase;
     mod events;
     mod keys;
+    mod options;
     mod output;
     mod readme;
     mod room;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Packs a dataset onto many removable drives, carried in several cases, and puts it back together
 /// at the other end.
 #[derive(Parser)]
-#[command(name = "holdall", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(name = "holdall", version, max_term_width = 100)]
 #[command(after_help = "Example:
   holdall keygen -o me.key
   holdall pack photos --drive a=/media/usb1 --drive b=/media/usb2 -r age1...
@@ -92,7 +92,7 @@ pub struct KeygenArgs {
 }
 
 /// What says nothing when a set is closed as it is.
-const NOT_WITH_CLOSE: [&str; 16] = [
+const NOT_WITH_CLOSE: [&str; 17] = [
     "source",
     "go_on",
     "drives",
@@ -108,8 +108,22 @@ const NOT_WITH_CLOSE: [&str; 16] = [
     "contact",
     "checkpoint",
     "no_read_back",
+    "memory",
     "geometry",
 ];
+
+/// What was decided when the shipment was begun.
+const NOT_WITH_CONTINUE: [&str; 8] =
+    ["source", "cipher", "level", "exclude", "one_file_system", "name", "contact", "geometry"];
+
+fn level(text: &str) -> Result<i32, &'static str> {
+    let level = text.parse().ok().filter(|level| (1..=19).contains(level));
+    level.ok_or("a level is a number from 1 to 19")
+}
+
+fn at_least_one(text: &str) -> Result<u32, &'static str> {
+    text.parse().ok().filter(|count| *count > 0).ok_or("a number from 1 on is needed")
+}
 
 /// The cipher that is meant by a word.
 #[allow(clippy::needless_pass_by_value, reason = "clap gives the word away")]
@@ -136,10 +150,11 @@ fn memory(text: &str) -> Result<Memory, String> {
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct PackArgs {
     /// The folder (or file) to pack
-    #[arg(required_unless_present_any = ["go_on", "close"], conflicts_with = "go_on")]
+    #[arg(required_unless_present_any = ["go_on", "close"])]
     pub source: Option<PathBuf>,
     /// Go on with a shipment in progress: the next set, or the rest after a crash
     #[arg(long = "continue", value_name = "SHIPMENT", id = "go_on")]
+    #[arg(conflicts_with_all = NOT_WITH_CONTINUE)]
     #[allow(clippy::option_option, reason = "clap's way to say that the value may be left out")]
     pub go_on: Option<Option<String>>,
     /// Close a set early, with what is in it, by the drives at PATH or all mounted drives; no key
@@ -158,16 +173,17 @@ pub struct PackArgs {
     /// Encrypt to the recipients in FILE, one a line (repeatable)
     #[arg(short = 'R', long = "recipients-file", value_name = "FILE")]
     pub recipient_files: Vec<PathBuf>,
-    /// What may be lost without losing data: cases=N, drives=N, both, or none
+    /// What may be lost without losing data: cases=N, drives=N, blocks=P% (bad sectors on every
+    /// drive), several with commas, or none
     #[arg(long, value_name = "RULE")]
     pub survive: Option<String>,
     /// The cipher of the whole shipment; auto is aes256 if this machine's CPU has instructions for
     /// it, else chacha20
-    #[arg(long, value_name = "CIPHER", default_value = "chacha20", conflicts_with = "go_on")]
+    #[arg(long, value_name = "CIPHER", default_value = "chacha20")]
     #[arg(value_parser = PossibleValuesParser::new(CipherChoice::WORDS).try_map(cipher))]
     pub cipher: CipherChoice,
     /// zstd level, 1 to 19
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
+    #[arg(long, default_value_t = 3, value_parser = level)]
     pub level: i32,
     /// Leave out what matches GLOB (repeatable); a pattern without / matches at any depth
     #[arg(long, value_name = "GLOB")]
@@ -210,9 +226,11 @@ pub struct VerifyArgs {
     /// Read all but the shards, of these only a random sample of blocks; takes minutes
     #[arg(long, conflicts_with = "identities")]
     pub quick: bool,
-    /// what it may take
-    #[command(flatten)]
-    pub memory: MemoryArg,
+    /// With an identity: size buffers to take SIZE of memory in all, and 8 MiB for each core; a set
+    /// that was packed with more may need a few of its shards more
+    #[arg(long, value_name = "SIZE", default_value = "1.5GiB", value_parser = memory)]
+    #[arg(requires = "identities")]
+    pub memory: Memory,
 }
 
 /// repair
@@ -320,19 +338,19 @@ pub struct BenchArgs {
     #[arg(long = "drive", value_name = "PATH")]
     pub drives: Vec<PathBuf>,
     /// Write so much to each drive
-    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", requires = "drives")]
     pub bytes: String,
     /// Predict for a dataset of SIZE
     #[arg(long = "for", value_name = "SIZE", default_value = "1TB")]
     pub size: String,
     /// Predict for so many drives
-    #[arg(long = "drives", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long = "drives", value_name = "N", value_parser = at_least_one)]
     pub count: Option<u32>,
     /// Predict for so many drives attached at once
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub ports: Option<u32>,
     /// Predict for so many cases
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub cases: Option<u32>,
     /// Predict under this rule
     #[arg(long, value_name = "RULE")]

@@ -233,7 +233,7 @@ fn prediction_json(p: &Prediction) -> Value {
         "level": p.level,
         "pack_seconds": p.pack,
         "read_back_seconds": p.read_back,
-        "limit": p.limit.name(),
+        "limit": p.limit.id(),
     })
 }
 

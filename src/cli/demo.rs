@@ -20,7 +20,7 @@ pub fn demo(args: DemoArgs, face: &Face) -> Result<Status, Refusal> {
     let tell = |told: Told| {
         face.finish();
         match told {
-            _ if face.is_json() => {}
+            _ if face.is_json() || face.is_quiet() => {}
             Told::Step(text) => out(&format!("* {text}\n")),
             Told::Result(text) => out(&format!("    {text}\n")),
         }
@@ -40,11 +40,13 @@ pub fn demo(args: DemoArgs, face: &Face) -> Result<Status, Refusal> {
         emit(&json!({"event": "demo", "equal": true, "compared": outcome.compared}));
         return Ok(Status::Done);
     }
-    for set in &outcome.verified {
+    for set in outcome.verified.iter().filter(|_| !face.is_quiet()) {
         out(&format!("\nWhat verify said:\n{}", super::verify::verified(set)));
     }
     let restored = show::restored(&outcome.restored, "restored".as_ref());
-    out(&format!("\nWhat restore said:\n{restored}"));
+    if !face.is_quiet() {
+        out(&format!("\nWhat restore said:\n{restored}"));
+    }
     let healed = restore::status(&outcome.restored) == Status::Problems;
     out(&format!(
         "\nThe restored tree equals the original: {} entries, bytes and metadata.{}\n\

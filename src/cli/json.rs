@@ -66,7 +66,7 @@ struct Present {
     due: AtomicU64,
     /// `done` in the last progress line; not this at the end means another line
     said: AtomicU64,
-    drives: BTreeMap<usize, (String, AtomicU64)>,
+    drives: BTreeMap<usize, DriveCount>,
 }
 
 impl Present {
@@ -87,9 +87,9 @@ impl Present {
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Event<'a> {
-    Phase { phase: &'a str, total: u64 },
-    Drive { phase: &'a str, drive: usize, name: &'a str, total: u64 },
-    Progress { phase: &'a str, done: u64, total: u64, seconds: f64, drives: Vec<DriveBytes<'a>> },
+    Phase { phase: String, total: u64 },
+    Drive { phase: String, drive: usize, name: &'a str, total: u64 },
+    Progress { phase: String, done: u64, total: u64, seconds: f64, drives: Vec<DriveBytes<'a>> },
     Problem { kind: &'a str, subject: &'a str, detail: &'a str },
     Note { text: &'a str },
 }
@@ -99,6 +99,15 @@ struct DriveBytes<'a> {
     drive: usize,
     name: &'a str,
     bytes: u64,
+    total: u64,
+}
+
+/// What is counted of a drive.
+#[derive(Default)]
+struct DriveCount {
+    name: String,
+    done: AtomicU64,
+    total: u64,
 }
 
 impl JsonLines {
@@ -142,7 +151,7 @@ impl JsonLines {
         *present = next;
         if let Some(phase) = present.phase {
             let total = present.total.load(Ordering::Relaxed);
-            self.event(&Event::Phase { phase: phase.name(), total });
+            self.event(&Event::Phase { phase: phase_id(phase), total });
         }
     }
 
@@ -166,13 +175,14 @@ impl JsonLines {
         let Some(phase) = present.phase else { return };
         let done = present.done.load(Ordering::Relaxed);
         present.said.store(done, Ordering::Relaxed);
-        let drives = present.drives.iter().map(|(&drive, (name, bytes))| DriveBytes {
+        let drives = present.drives.iter().map(|(&drive, count)| DriveBytes {
             drive,
-            name,
-            bytes: bytes.load(Ordering::Relaxed),
+            name: &count.name,
+            bytes: count.done.load(Ordering::Relaxed),
+            total: count.total,
         });
         self.event(&Event::Progress {
-            phase: phase.name(),
+            phase: phase_id(phase),
             done,
             total: present.total.load(Ordering::Relaxed),
             seconds: present.began.elapsed().as_millis() as f64 / 1000.0,
@@ -205,14 +215,19 @@ impl Monitor for JsonLines {
     fn drive(&self, drive: usize, name: &str, total: u64) {
         let mut present = self.present.write().unwrap_or_else(PoisonError::into_inner);
         let Some(phase) = present.phase else { return };
-        name.clone_into(&mut present.drives.entry(drive).or_default().0);
-        self.event(&Event::Drive { phase: phase.name(), drive, name, total });
+        let count = present.drives.entry(drive).or_default();
+        count.total = total;
+        // A total that was corrected shows in the next progress line.
+        if count.name != name {
+            name.clone_into(&mut count.name);
+            self.event(&Event::Drive { phase: phase_id(phase), drive, name, total });
+        }
     }
 
     fn drive_advance(&self, drive: usize, bytes: u64) {
         self.count(|present| {
-            if let Some((_, done)) = present.drives.get(&drive) {
-                done.fetch_add(bytes, Ordering::Relaxed);
+            if let Some(count) = present.drives.get(&drive) {
+                count.done.fetch_add(bytes, Ordering::Relaxed);
             }
         });
     }
@@ -232,8 +247,13 @@ impl Monitor for JsonLines {
     }
 }
 
+/// The phase for programs: never reworded.
+pub fn phase_id(phase: Phase) -> String {
+    phase.name().replace(' ', "-")
+}
+
 /// The kind for programs: never reworded, unlike [`ProblemKind::name`].
-fn kind_id(kind: ProblemKind) -> &'static str {
+pub fn kind_id(kind: ProblemKind) -> &'static str {
     match kind {
         ProblemKind::SourceUnreadable => "source-unreadable",
         ProblemKind::SourceChanged => "source-changed",
@@ -277,7 +297,8 @@ mod tests {
         let at = lines.iter().position(|line| line.contains("\"done\":40")).unwrap();
         let progress: serde_json::Value = serde_json::from_str(&lines[at]).unwrap();
         assert!(progress["seconds"].as_f64().unwrap() < 5.0);
-        let drives = serde_json::json!([{"drive": 1, "name": "north \"a\"", "bytes": 30}]);
+        let drives =
+            serde_json::json!([{"drive": 1, "name": "north \"a\"", "bytes": 30, "total": 50}]);
         assert_eq!(progress["drives"], drives);
         assert_eq!(progress["total"], 90);
         let others: Vec<&str> =
@@ -286,8 +307,8 @@ mod tests {
             others,
             [
                 r#"{"event":"phase","phase":"scan","total":0}"#,
-                r#"{"event":"phase","phase":"read back","total":100}"#,
-                r#"{"event":"drive","phase":"read back","drive":1,"name":"north \"a\"","total":50}"#,
+                r#"{"event":"phase","phase":"read-back","total":100}"#,
+                r#"{"event":"drive","phase":"read-back","drive":1,"name":"north \"a\"","total":50}"#,
                 r#"{"event":"problem","kind":"damage","subject":"a\nb","detail":"bad block"}"#,
                 r#"{"event":"note","text":"two drives on one device"}"#,
             ]

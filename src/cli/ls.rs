@@ -114,11 +114,11 @@ fn entry_json(entry: &Entry) -> serde_json::Value {
     let kind = match entry.kind {
         Kind::Folder => "folder",
         Kind::File => "file",
-        Kind::HardLink => "hard link",
+        Kind::HardLink => "hard-link",
         Kind::Symlink => "symlink",
         Kind::Fifo => "fifo",
-        Kind::CharDevice => "character device",
-        Kind::BlockDevice => "block device",
+        Kind::CharDevice => "character-device",
+        Kind::BlockDevice => "block-device",
         Kind::Socket => "socket",
     };
     json!({

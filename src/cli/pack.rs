@@ -45,6 +45,12 @@ pub fn pack(args: PackArgs, face: &Face) -> Result<Status, Refusal> {
         if prepared.plan.missing_bytes > 0 && !yes {
             return ask_for_more(prepared, face);
         }
+        let Some(prepared) = unless_empty(prepared, yes, face)? else {
+            return Err(Refusal::usage(
+                "nothing was packed",
+                "name the folder that holds the data",
+            ));
+        };
         prepared
     };
     sets(prepared, face)
@@ -162,6 +168,28 @@ fn ask_for_more(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
     ))
 }
 
+/// A dataset with nothing in it is most often a disk that is not mounted, or a pattern that matches
+/// everything: that is said, and a person is asked. None if it is not to be packed.
+fn unless_empty<'a>(
+    prepared: Prepared<'a>,
+    yes: bool,
+    face: &Face,
+) -> Result<Option<Prepared<'a>>, Refusal> {
+    let totals = prepared.totals();
+    if totals.entries > totals.folders {
+        return Ok(Some(prepared));
+    }
+    let text = "there is nothing but folders in the dataset: is its disk mounted, and does --exclude \
+                leave anything?";
+    face.monitor().note(text);
+    face.finish();
+    if yes || face.is_json() || !rounds::can_ask() || rounds::agrees("Pack it all the same?") {
+        return Ok(Some(prepared));
+    }
+    prepared.discard().map_err(refusal)?;
+    Ok(None)
+}
+
 /// With what to go on.
 fn going_on(args: &PackArgs) -> Result<GoOn, Refusal> {
     let none = args.recipients.is_empty() && args.recipient_files.is_empty();
@@ -240,8 +268,17 @@ fn drive(text: &str) -> Result<(String, PathBuf), Refusal> {
         }
         _ => Err(Refusal::usage(
             format!("--drive {text} does not say which case the drive belongs to"),
-            format!("write --drive CASE=PATH, such as --drive a={text}"),
+            format!("write --drive CASE=PATH, such as --drive a={}", example_path(text)),
         )),
+    }
+}
+
+/// What was meant for a path in `CASE=PATH`, or an example.
+pub(super) fn example_path(text: &str) -> &str {
+    match text.split_once('=') {
+        Some((_, "")) => "/media/usb1",
+        Some((_, path)) => path,
+        None => text,
     }
 }
 
@@ -283,7 +320,8 @@ pub fn refusal(error: PackJobError) -> Refusal {
             "there is no plan that keeps the rule {survive}: the dataset may need {needed} of room, \
              and under the rule the drives hold {holds}: {missing} are missing"
         );
-        let hint = "add drives or larger ones, or ask for less with --survive";
+        let hint = "add drives or larger ones, make room (holdall erase removes old sets), or ask for \
+                    less with --survive";
         return Refusal::usage(text, hint);
     }
     let (hint, status) = match &error {
@@ -309,6 +347,7 @@ pub fn refusal(error: PackJobError) -> Refusal {
             let hint = format!("pack with --memory {least}MiB, or onto fewer drives at once");
             return Refusal::failed(error).hint(&hint).status(Status::Usage);
         }
+        PackJobError::Plan { .. } => ("", Status::Usage),
         PackJobError::Which { .. } => ("write --continue SHIPMENT, one of them", Status::Usage),
         e if e.is_busy() => ("wait until it has ended", Status::Failed),
         PackJobError::Scan(ScanError::Sink { .. }) | PackJobError::Host(_) => (

@@ -5,7 +5,7 @@ use super::exit::Status;
 use super::face::Face;
 use super::json::{emit, out};
 use super::next::command;
-use super::pack::drive_hint;
+use super::pack::{drive_hint, example_path};
 use super::run::{Refusal, open_refusal};
 use super::show::{slot_name, some};
 use super::sizes::shown_bytes;
@@ -66,7 +66,7 @@ fn new_drive(text: &str) -> Result<(String, PathBuf), Refusal> {
         }
         _ => Err(Refusal::usage(
             format!("--onto {text} does not say which case the drive belongs to"),
-            format!("write --onto CASE=PATH, such as --onto a={text}"),
+            format!("write --onto CASE=PATH, such as --onto a={}", example_path(text)),
         )),
     }
 }

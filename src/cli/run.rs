@@ -92,8 +92,15 @@ fn obey(command: Command, face: &Face) -> Result<Status, Refusal> {
     }
 }
 
+/// What clap says when the command line cannot be understood, or asks for help.
 fn parse_failure(error: &clap::Error) -> Status {
     if error.use_stderr() {
+        if std::env::args_os().any(|word| word == "--json") {
+            let text = error.to_string();
+            let first = text.split("\n\n").next().unwrap_or_default();
+            let first = first.strip_prefix("error: ").unwrap_or(first);
+            emit(&json!({"event": "error", "text": first, "hint": "see holdall --help"}));
+        }
         say(error.to_string().trim_end());
         Status::Usage
     } else {

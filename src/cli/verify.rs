@@ -29,7 +29,7 @@ pub fn verify(args: &VerifyArgs, face: &Face) -> Result<Status, Refusal> {
         }
         [] => verbs::verify::verify(&args.paths, face.monitor()),
         files => {
-            let (identities, memory) = (identities(files)?, args.memory.memory);
+            let (identities, memory) = (identities(files)?, args.memory);
             verbs::decode::decode(&args.paths, &identities, memory, face.monitor())
         }
     };

@@ -96,6 +96,9 @@ pub enum Level {
 }
 
 impl Level {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::None, Self::Cached, Self::Dropped, Self::Direct];
+
     /// The word that is printed and recorded.
     pub fn name(self) -> &'static str {
         match self {

@@ -53,6 +53,15 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// For programs.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Cores => "cores",
+            Self::Drives => "drives",
+        }
+    }
+
     /// In words.
     pub fn name(self) -> &'static str {
         match self {

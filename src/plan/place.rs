@@ -85,7 +85,7 @@ pub enum PlaceError {
     /// The rule leaves no drive for data, however much room there is.
     #[error(
         "cannot survive {survive}: drives needed beside the cases that may be lost: \
-         {remaining_needed}, there: {remaining} (of {drives} drives in {cases} cases)"
+         {remaining_needed}, there: {remaining} (drives: {drives}, cases: {cases})"
     )]
     RuleNeedsMore {
         /// The rule.

@@ -122,6 +122,49 @@ fn quiet_says_only_the_summary() {
     assert!(run.stdout.contains("Everything can be restored"), "{}", run.stdout);
 }
 
+// Reports newcomer A17, shape F.
+#[test]
+fn quiet_pack_shows_neither_plan_nor_table() {
+    let shipment = Shipment::new(&[1, 1]);
+    tree::plain(&shipment.source, "quiet", 5);
+    let mut words = shipment.pack_arguments("none", &["--quiet"]);
+    words.retain(|word| word != "--json");
+    let run = shipment.run(words).expect(0);
+    assert_eq!(run.stderr, "");
+    assert!(run.stdout.starts_with("Packed "), "{}", run.stdout);
+    for word in ["Plan for", "capacity", "----"] {
+        assert!(!run.stdout.contains(word), "{}", run.stdout);
+    }
+}
+
+// Report newcomer A22.
+#[test]
+fn a_dataset_with_nothing_in_it_is_told() {
+    let shipment = Shipment::new(&[1]);
+    tree::plain(&shipment.source, "nothing", 5);
+    let mut words = shipment.pack_arguments("none", &["--exclude", "*"]);
+    words.retain(|word| word != "--json");
+    let run = shipment.run(words).expect(0);
+    assert!(run.stderr.contains("note: there is nothing but folders"), "{}", run.shown());
+}
+
+// Reports newcomer A16, scale 10: parity along the drives is part of the cost.
+#[test]
+fn the_plan_counts_parity_along_the_drives() {
+    let shipment = Shipment::new(&[1]);
+    tree::plain(&shipment.source, "along", 50);
+    let run = shipment.run(shipment.pack_arguments("blocks=10%", &["--json"])).expect(0);
+    let plan = run.event("plan");
+    let (all, parity) = (&plan["drives"][0]["bytes"], plan["parity_bytes"].as_u64().unwrap());
+    let share = parity as f64 / all.as_u64().unwrap() as f64;
+    assert!(share > 0.08 && share < 0.3, "{plan}");
+    let mut words = shipment.pack_arguments("blocks=10%", &[]);
+    words.retain(|word| word != "--json");
+    let run = shipment.run(words).expect(0);
+    assert!(run.stdout.contains("of data, "), "{}", run.stdout);
+    assert!(run.stdout.contains("10 % of parity along the drive;"), "{}", run.stdout);
+}
+
 #[test]
 fn where_there_is_no_set_that_is_said() {
     let folder = tempfile::tempdir().unwrap();

@@ -115,3 +115,19 @@ fn a_restore_that_is_stopped_goes_on() {
     }
     Snapshot::of(&shipment.source).assert_equal(&Snapshot::of(&to));
 }
+
+// Report shape B: the rule of a set that is begun stands, and saying another is no silent no-op.
+#[test]
+fn the_rule_of_a_set_that_is_begun_cannot_be_changed() {
+    let shipment = shipment();
+    pack_and_kill(&shipment, "cases=1");
+    let mut words: Vec<String> =
+        ["pack", "--continue", "--folder-drives", "--survive"].map(String::from).into();
+    words.push("none".into());
+    for (case, path) in &shipment.drives {
+        words.extend(["--drive".into(), format!("{case}={}", path.display())]);
+    }
+    let run = shipment.run(&words).expect(2);
+    assert!(run.stderr.contains("was begun with the rule cases=1"), "{}", run.shown());
+    assert!(run.stderr.contains("hint: leave --survive out"), "{}", run.shown());
+}

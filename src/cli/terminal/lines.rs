@@ -7,7 +7,7 @@
 //!   down: 100 % is said when all is done.
 
 use crate::cli::sizes::{shown_bytes, shown_count, shown_duration};
-use crate::cli::{fitted, shortened};
+use crate::cli::{columns, fitted, shortened};
 use crate::monitor::Phase;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ const SHARE: usize = 6;
 const AMOUNT: usize = 21;
 const RATE: usize = 11;
 const REST: usize = 17;
+const FULL: usize = SHARE + AMOUNT + RATE + REST;
 /// A name gets no wider than this.
 const WIDEST_NAME: usize = 48;
 
@@ -92,10 +93,20 @@ impl Reading {
         (seconds <= LONGEST_SECONDS).then(|| shown_duration(Duration::from_secs_f64(seconds)))
     }
 
-    /// The line of the phase as a whole.
+    /// The line of the phase as a whole. On a narrow terminal the rest that is to come outlasts the
+    /// amount and the rate.
     pub(super) fn total_line(&self, phase: Phase, width: usize) -> String {
         let eta = self.left().map_or(String::new(), |left| format!("ETA {left}"));
-        self.bar_line(phase.name(), &eta, width)
+        if eta.is_empty() || width > FULL + 16 {
+            return self.bar_line(phase.name(), &eta, width);
+        }
+        let share = self.share().map_or(String::new(), |share| format!("{share} %"));
+        let rate = if width > SHARE + RATE + REST + 10 { self.rate() } else { String::new() };
+        let fixed = SHARE + if rate.is_empty() { 0 } else { RATE } + 2 + columns(&eta);
+        let name = fitted(phase.name(), width.saturating_sub(1 + fixed).min(WIDEST_NAME));
+        let rate = if rate.is_empty() { rate } else { format!("  {rate:>9}") };
+        let line = format!("{name} {share:>5}{rate}  {eta}");
+        if columns(&line) <= width { line } else { shortened(&eta, width) }
     }
 
     /// The line of one drive under it.
@@ -110,10 +121,9 @@ impl Reading {
     fn bar_line(&self, name: &str, rest: &str, width: usize) -> String {
         let share = self.share().map_or(String::new(), |share| format!("{share} %"));
         let rate = self.rate();
-        let full = SHARE + AMOUNT + RATE + REST;
         // On a narrow terminal the name, the share and the rate matter most.
-        let line = if width > full + 16 {
-            let name = fitted(name, (width - 1 - full).min(WIDEST_NAME));
+        let line = if width > FULL + 16 {
+            let name = fitted(name, (width - 1 - FULL).min(WIDEST_NAME));
             format!("{name} {share:>5}  {:>19}  {rate:>9}  {rest}", self.amount())
         } else {
             let name = fitted(name, width.saturating_sub(1 + SHARE + RATE).min(WIDEST_NAME));
@@ -167,7 +177,6 @@ pub(super) fn crowd_line(drives: &[(String, Reading)], width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::columns;
     use rstest::rstest;
 
     fn bytes(done: u64, total: u64, rate: f64) -> Reading {
@@ -190,6 +199,20 @@ mod tests {
             drive.drive_line("north /media/usb-a", 40),
             "  north /media/usb-a    41 %   128 MB/s"
         );
+    }
+
+    // Report newcomer, A24: at narrow widths the ETA is the last thing that is dropped.
+    #[test]
+    fn a_narrow_terminal_keeps_the_eta() {
+        let total = bytes(1_230_000_000_000, 2_950_000_000_000, 512e6);
+        assert_eq!(
+            total.total_line(Phase::Pack, 60),
+            "pack                      41 %   512 MB/s  ETA 55 min 59 s"
+        );
+        assert_eq!(total.total_line(Phase::Pack, 30), "pack   41 %  ETA 55 min 59 s");
+        for width in 15..80 {
+            assert!(total.total_line(Phase::Pack, width).contains("ETA 55 min 59 s"), "{width}");
+        }
     }
 
     #[rstest]

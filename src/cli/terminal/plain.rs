@@ -1,7 +1,8 @@
 //! Progress in a log: few whole lines, no control characters.
 //!
 //! - Enters: the counts of a phase.
-//! - Leaves: a line when the phase has run for a second, one every ten seconds, one at its end.
+//! - Leaves: a line when the phase has run for a second, one every ten seconds, after ten minutes
+//!   every minute, after two hours every ten; one at its end.
 //! - Always holds: phases under a second leave nothing, but for the end of big ones.
 
 use super::Face;
@@ -123,6 +124,16 @@ enum Line {
     Running,
 }
 
+/// Which of the running lines is due: fewer the longer a phase runs.
+fn intervals(elapsed: Duration) -> u32 {
+    let (minute, hour) = (60, 3600);
+    let seconds = elapsed.as_secs();
+    let early = seconds.min(10 * minute) / INTERVAL.as_secs();
+    let later = seconds.clamp(10 * minute, 2 * hour) / minute - 10;
+    let late = seconds.max(2 * hour) / (10 * minute) - 12;
+    (early + later + late) as u32
+}
+
 /// Which line comes next, and when.
 #[derive(Clone, Default)]
 struct Schedule {
@@ -132,7 +143,7 @@ struct Schedule {
 
 impl Schedule {
     fn due(&mut self, elapsed: Duration) -> Option<Line> {
-        let intervals = (elapsed.as_secs() / INTERVAL.as_secs()) as u32;
+        let intervals = intervals(elapsed);
         match self.said {
             None if elapsed >= WORTH_A_LINE => {
                 self.said = Some(intervals);
@@ -167,6 +178,18 @@ mod tests {
                 (30_000, Line::Running)
             ]
         );
+    }
+
+    // Report newcomer, B: no line each ten seconds for ever.
+    #[test]
+    fn lines_get_fewer_over_the_hours() {
+        let mut schedule = Schedule::default();
+        let seconds = 1..=20 * 3600;
+        let said: Vec<u64> =
+            seconds.filter(|s| schedule.due(Duration::from_secs(*s)).is_some()).collect();
+        assert_eq!(said[59..62], [590, 600, 660]);
+        assert_eq!(said[said.len() - 2..], [20 * 3600 - 600, 20 * 3600]);
+        assert!(said.len() < 300, "{} lines in 20 hours", said.len());
     }
 
     #[test]

@@ -409,8 +409,8 @@ fn refuses_what_is_no_set() {
     assert_eq!(one_case, facts);
     assert_eq!(
         one_case.to_string(),
-        "cannot survive cases=1: drives needed beside the cases that may be lost: 1, there: 0 (of 4 \
-         drives in 1 cases)"
+        "cannot survive cases=1: drives needed beside the cases that may be lost: 1, there: 0 \
+         (drives: 4, cases: 1)"
     );
     let all = rule(u32::MAX, u32::MAX);
     assert!(matches!(refused(&rooms(&[&[7], &[7]]), all), PlaceError::RuleNeedsMore { .. }));

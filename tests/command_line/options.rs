@@ -1,0 +1,113 @@
+//! An option either does something or is refused (Report shape B): every option of `pack` beside
+//! `--continue` and `--close`, and the others that mean something only beside another.
+
+use crate::common::shipment::Shipment;
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use holdall::cli::args::Cli;
+use holdall::cli::json::{kind_id, phase_id};
+use holdall::drives::Level;
+use holdall::monitor::{Phase, ProblemKind};
+use rstest::rstest;
+
+/// Beside `--continue` these are obeyed; all others were decided when the shipment was begun.
+const WITH_CONTINUE: [&str; 12] = [
+    "--drive",
+    "--folder-drives",
+    "--recipient",
+    "--recipients-file",
+    "--survive",
+    "--checkpoint",
+    "--no-read-back",
+    "--memory",
+    "--yes",
+    "--json",
+    "--quiet",
+    "--continue",
+];
+const WITH_CLOSE: [&str; 4] = ["--yes", "--json", "--quiet", "--close"];
+
+fn error_of(words: &[&str]) -> Option<ErrorKind> {
+    Cli::command().try_get_matches_from(words).err().map(|e| e.kind())
+}
+
+#[rstest]
+#[case::resumed(&["holdall", "pack", "--continue", "--drive", "a=x"], &WITH_CONTINUE)]
+#[case::closed(&["holdall", "pack", "--close"], &WITH_CLOSE)]
+fn an_option_of_pack_is_obeyed_or_refused(#[case] words: &[&str], #[case] obeyed: &[&str]) {
+    let mut cli = Cli::command();
+    cli.build();
+    let pack = cli.find_subcommand("pack").unwrap();
+    let mut tried = 0;
+    for option in pack.get_arguments().filter_map(|arg| arg.get_long().map(|long| (arg, long))) {
+        let (arg, long) = (option.0, format!("--{}", option.1));
+        if ["--help", "--version"].contains(&&*long) || words.contains(&&*long) {
+            continue;
+        }
+        let value = match &*long {
+            "--memory" | "--checkpoint" => "1GiB",
+            "--cipher" => "auto",
+            _ => "1",
+        };
+        let mut words = words.to_vec();
+        words.push(&long);
+        if arg.get_action().takes_values() && long != "--close" {
+            words.push(value);
+        }
+        let refused = error_of(&words) == Some(ErrorKind::ArgumentConflict);
+        assert_eq!(refused, !obeyed.contains(&&*long), "{words:?}");
+        tried += 1;
+    }
+    assert!(tried >= 15, "{tried} options");
+    assert_eq!(error_of(&[words, &["source"]].concat()).is_some(), words.contains(&"--continue"));
+}
+
+#[rstest]
+#[case(&["verify", "--memory", "1GiB"], false)]
+#[case(&["verify", "--memory", "1GiB", "-i", "key"], true)]
+#[case(&["verify", "--quick", "-i", "key"], false)]
+#[case(&["repair", "--slot", "1"], false)]
+#[case(&["repair", "--folder-drives"], false)]
+#[case(&["bench", "--bytes", "1GiB"], false)]
+#[case(&["bench", "--bytes", "1GiB", "--drive", "x"], true)]
+#[case(&["bench", "--ports", "0"], false)]
+#[case(&["pack", "x", "--drive", "a=y", "--level", "0"], false)]
+fn an_option_that_needs_another_is_refused_without_it(#[case] words: &[&str], #[case] good: bool) {
+    assert_eq!(error_of(&[&["holdall"], words].concat()).is_none(), good);
+}
+
+/// The values in backticks of a row of README's table of events.
+fn values(event: &str, field: &str) -> Vec<String> {
+    let readme = include_str!("../../README.md");
+    let row =
+        readme.lines().find(|l| l.starts_with(&format!("| `{event}` | `{field}` |"))).unwrap();
+    let meaning = row.split('|').nth(3).unwrap();
+    meaning.split('`').skip(1).step_by(2).map(String::from).collect()
+}
+
+// Reports shape G and H: the README names every value, and values are words for programs.
+#[test]
+fn the_readme_names_every_value_of_a_word() {
+    let phases: Vec<String> = Phase::ALL.into_iter().map(phase_id).collect();
+    assert_eq!(values("phase", "phase"), phases);
+    let kinds: Vec<&str> = ProblemKind::ALL.into_iter().map(kind_id).collect();
+    assert_eq!(values("problem", "kind"), kinds);
+    let mut levels: Vec<&str> = Level::ALL.into_iter().map(Level::name).collect();
+    levels.sort_unstable();
+    let mut named = values("packed", "read_back[].level");
+    named.sort_unstable();
+    assert_eq!(named, levels);
+    for word in phases.iter().map(String::as_str).chain(kinds).chain(levels) {
+        assert!(word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{word:?}");
+    }
+}
+
+// Reports, small ones: with --json an error of the argument parser is an event, too.
+#[test]
+fn what_clap_refuses_is_an_event_for_programs() {
+    let shipment = Shipment::new(&[1]);
+    let run = shipment.run(["repair", "--slot", "9", "--json"]).expect(2);
+    let error = run.event("error");
+    assert!(error["text"].as_str().unwrap().contains("--onto"), "{error}");
+    assert!(error["hint"].is_string(), "{error}");
+}
