@@ -329,7 +329,6 @@ pub fn refusal(error: PackJobError) -> Refusal {
         PackJobError::NoDrive(_) => (NO_DRIVE, Status::Usage),
         PackJobError::DriveTwice { .. } => ("name each drive once", Status::Usage),
         PackJobError::Rule { .. } => ("leave --survive out", Status::Usage),
-        PackJobError::Case { .. } | PackJobError::Filter(_) => ("", Status::Usage),
         PackJobError::Inside { .. } => {
             ("pack a folder that lies apart from the drives", Status::Usage)
         }
@@ -347,7 +346,9 @@ pub fn refusal(error: PackJobError) -> Refusal {
             let hint = format!("pack with --memory {least}MiB, or onto fewer drives at once");
             return Refusal::failed(error).hint(&hint).status(Status::Usage);
         }
-        PackJobError::Plan { .. } => ("", Status::Usage),
+        PackJobError::Case { .. } | PackJobError::Filter(_) | PackJobError::Plan { .. } => {
+            ("", Status::Usage)
+        }
         PackJobError::Which { .. } => ("write --continue SHIPMENT, one of them", Status::Usage),
         e if e.is_busy() => ("wait until it has ended", Status::Failed),
         PackJobError::Scan(ScanError::Sink { .. }) | PackJobError::Host(_) => (
