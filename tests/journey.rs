@@ -20,6 +20,7 @@ mod journey {
     mod numbers;
     mod papers;
     mod quick;
+    mod reads;
     mod repair;
     mod repair_onto;
     mod resume;

@@ -118,15 +118,14 @@ impl<'env> Ahead<'env> {
     }
 
     fn shards_of(&self, request: Request) -> (Request, Shards) {
-        let shards = request.of_those_here(|index| self.queue(&request.record, index).is_some());
+        let shards = request.of_those_here(&self.fetcher.here(&request.record));
         (request, shards)
     }
 
     fn read(&self, request: Request, shards: Shards) -> Reading {
         let held = Held { budget: self.budget.clone(), bytes: bytes(&request, &shards) };
         let record = &request.record;
-        let absent = (0..record.shards.len() as u8).filter(|i| self.queue(record, *i).is_none());
-        let tried = absent.chain(shards.keys().copied()).collect();
+        let tried = self.fetcher.absent(record).chain(shards.keys().copied()).collect();
         let (reply, answers) = unbounded();
         for (index, range) in shards {
             let job = Job { record: record.clone(), index, range, reply: reply.clone() };

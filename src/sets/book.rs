@@ -5,7 +5,7 @@
 //! fixes their order and shows a gap.
 
 use super::glance::Glance;
-pub use super::glance::{BookReader, OwnedAuthentic};
+pub use super::glance::{BookReader, OwnedAuthentic, Records};
 use super::open::{FoundSet, chain};
 use crate::drives::Drive;
 use crate::format::ids::{RunId, Slot, StripeId, record_path};

@@ -1,6 +1,6 @@
 //! The damage map of a set: what is missing or bad, and whether the rest is enough.
 
-use super::book::Book;
+use super::book::{Book, Records};
 use super::check::DriveReport;
 use super::open::FoundSet;
 use super::peel::{Node, steps};
@@ -114,7 +114,11 @@ impl Damage {
     }
 
     /// Do both codes in turn give what the stripe alone cannot?
-    fn can_be_mended(&self, book: &Book, record: &StripeRecord) -> bool {
+    fn can_be_mended(&self, book: &Book, records: &Records, record: &StripeRecord) -> bool {
+        let here = record.shards.iter().filter(|shard| !self.lost.contains(&shard.slot)).count();
+        if here < record.k as usize {
+            return false; // parity along a drive gives nothing of those that are lost
+        }
         let all_lost = |column: usize| {
             let mut bad =
                 (0..record.shards.len()).filter(|i| self.is_bad(record, *i as u8, column));
@@ -134,7 +138,7 @@ impl Damage {
             }
             let is_good =
                 &mut |r: &Arc<StripeRecord>, node: Node| !self.is_bad(r, node.index, column);
-            let steps = steps(book, column, &bad, is_good);
+            let steps = steps(book, records, column, &bad, is_good);
             let given: usize = steps
                 .iter()
                 .flat_map(|step| &step.gives)
@@ -150,6 +154,7 @@ impl Damage {
             Verdict { gaps: book.gaps, unknown: book.unknown(), ..Verdict::default() };
         let mut expected = book.stripes().iter().copied();
         let mut unread: Vec<StripeId> = Vec::new();
+        let records = Records::of(book);
         book.walk(monitor, |record| {
             // What parity along a drive is good for shows where a stripe across needs it.
             if record.kind == StripeKind::Along {
@@ -158,7 +163,7 @@ impl Damage {
             unread.extend(expected.by_ref().take_while(|id| *id != record.id));
             verdict.stripes += 1;
             let worst = self.worst_column(record);
-            if worst > record.m as usize && !self.can_be_mended(book, record) {
+            if worst > record.m as usize && !self.can_be_mended(book, &records, record) {
                 verdict.beyond.push(record.id);
                 verdict.lacking = verdict.lacking.max(worst - record.m as usize);
                 for shard in record.shards.iter().filter(|s| self.lost.contains(&s.slot)) {

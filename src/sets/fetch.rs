@@ -5,7 +5,7 @@
 //! [`Fetcher::read`] reads; [`Fetcher::complete`] checks each block against its record, rebuilds
 //! what is bad column by column, and reads more only if a column still lacks blocks.
 
-use super::book::Book;
+use super::book::{Book, Records};
 use super::check::GONE;
 use super::mend::mend;
 use super::open::FoundSet;
@@ -30,6 +30,8 @@ const KEPT_SHARDS: usize = 8;
 pub struct Fetcher<'a> {
     set: &'a FoundSet,
     pub(super) book: &'a Book,
+    /// for whatever stripes are looked at beyond those that are asked for
+    pub(super) records: Records<'a>,
     codes: Mutex<HashMap<(u8, u8), Arc<Code>>>,
     progress: &'a (dyn Fn(Slot, u64) + Sync),
     pool: Pool,
@@ -47,7 +49,8 @@ impl<'a> Fetcher<'a> {
     ) -> Self {
         let pool = Pool::keeping(KEPT_SHARDS * set.drive_count() as usize);
         let (codes, paces) = (Mutex::default(), Paces::default());
-        Self { set, book, codes, progress, pool, paces, monitor: None }
+        let records = Records::of(book);
+        Self { set, book, records, codes, progress, pool, paces, monitor: None }
     }
 
     /// Tells of drives that no longer answer.
@@ -59,7 +62,8 @@ impl<'a> Fetcher<'a> {
     /// Reads the wanted shards, each from its drive at the same time; where some cannot be read at
     /// all, other shards of the stripe in their place.
     pub fn read(&self, request: Request) -> RawStripe {
-        self.read_rest(RawStripe::of(request), BTreeSet::new())
+        let absent = self.absent(&request.record).collect();
+        self.read_rest(RawStripe::of(request), absent)
     }
 
     /// The same where some shards were tried already.
@@ -167,6 +171,29 @@ impl<'a> Fetcher<'a> {
         self.set.stage.is_some()
     }
 
+    /// The shards of a stripe that are on drives that are here, or were kept.
+    pub(super) fn here(&self, record: &StripeRecord) -> BTreeSet<u8> {
+        (0..record.shards.len() as u8).filter(|index| self.is_here(record, *index)).collect()
+    }
+
+    /// The others.
+    pub(super) fn absent(&self, record: &StripeRecord) -> impl Iterator<Item = u8> {
+        (0..record.shards.len() as u8).filter(|index| !self.is_here(record, *index))
+    }
+
+    fn is_here(&self, record: &StripeRecord, index: u8) -> bool {
+        if self.has_drive(record.shards[index as usize].slot) {
+            return true;
+        }
+        let path = || format!("{}/{}", self.set.folder, shard_path(record.id, index));
+        self.set.stage.as_ref().is_some_and(|stage| stage.open(&path(), ReadMode::Cached).is_ok())
+    }
+
+    /// Is the slot's drive here, and does it answer?
+    fn has_drive(&self, slot: Slot) -> bool {
+        self.set.drive(slot).is_some() && !self.paces.is_gone(slot)
+    }
+
     /// Does the slot's drive no longer answer?
     pub(super) fn is_gone(&self, slot: Slot) -> bool {
         self.paces.is_gone(slot)
@@ -248,16 +275,26 @@ impl<'a> Fetcher<'a> {
         }
         let again = Work { check: false, rebuild, sound };
         let columns = raw.bad_columns();
-        if !columns.is_empty() && across {
-            self.read_more(&mut raw, &columns);
+        if columns.is_empty() {
+            return raw.end(rebuilt_blocks, false);
+        }
+        let here = self.here(&record).len();
+        let enough = here >= record.k as usize;
+        if across {
+            let wanted = raw.request().good_wanted(here);
+            self.read_more(&mut raw, &columns, wanted);
             rebuilt_blocks += raw.work(&again);
             let left = raw.bad_columns();
             if !left.is_empty() && self.paces.any_haste() {
-                self.read_singly(&mut raw, &left);
+                self.read_singly(&mut raw, &left, enough);
                 rebuilt_blocks += raw.work(&again);
             }
         }
-        let bad = raw.bad_blocks();
+        let mut bad = raw.bad_blocks();
+        if across && !enough {
+            // Not even with every shard that is here; only what is bad on a drive may be had along it.
+            bad.retain(|(index, _)| self.has_along(&record, *index));
+        }
         if !bad.is_empty() {
             let mended = mend(self, &record, &bad).into_iter();
             rebuilt_blocks += mended
@@ -266,6 +303,12 @@ impl<'a> Fetcher<'a> {
         }
         let waits = !raw.bad_blocks().is_empty() && self.could_help(&raw, &columns);
         raw.end(rebuilt_blocks, waits)
+    }
+
+    /// Is a shard on a drive that is here, with parity along it?
+    fn has_along(&self, record: &StripeRecord, index: u8) -> bool {
+        let slot = record.shards[index as usize].slot;
+        self.has_drive(slot) && self.book.along(record.id, slot).is_some()
     }
 
     /// Reads a run of a shard's blocks and marks as bad what does not match the record.
@@ -280,12 +323,11 @@ impl<'a> Fetcher<'a> {
         Some(read)
     }
 
-    /// Reads further shards while some bad column has fewer than k good blocks.
-    fn read_more(&self, raw: &mut RawStripe, columns: &[usize]) {
+    /// Reads further shards while some bad column has fewer good blocks than are wanted.
+    fn read_more(&self, raw: &mut RawStripe, columns: &[usize], wanted: usize) {
         let record = raw.request().record.clone();
-        let k = record.k as usize;
         for index in 0..record.shards.len() as u8 {
-            let lacks = |c: &&usize| raw.good_in(**c) < k;
+            let lacks = |c: &&usize| raw.good_in(**c) < wanted;
             let (Some(first), Some(last)) =
                 (columns.iter().find(lacks), columns.iter().rev().find(lacks))
             else {
@@ -308,13 +350,17 @@ impl<'a> Fetcher<'a> {
         }
     }
 
-    /// Reads each block of these columns that is still lacking by itself: some were skipped.
-    fn read_singly(&self, raw: &mut RawStripe, columns: &[usize]) {
+    /// Reads each block of these columns that is still lacking by itself, since some were skipped;
+    /// of wanted shards only, if there are not enough of all to rebuild anything.
+    fn read_singly(&self, raw: &mut RawStripe, columns: &[usize], enough: bool) {
         let record = raw.request().record.clone();
         let (bytes, count) = (record.blocks.bytes(), record.blocks.count());
         let gone = |index: &u8| self.paces.is_gone(record.shards[*index as usize].slot);
         for index in (0..record.shards.len() as u8).filter(|index| !gone(index)) {
             let wanted = raw.request().shards.get(&index).cloned();
+            if wanted.is_none() && !enough {
+                continue;
+            }
             let range = wanted.unwrap_or(columns[0]..columns[columns.len() - 1] + 1);
             let empty = || ShardBlocks::empty(&range, bytes, &self.pool);
             let shard = raw.shards.entry(index).or_insert_with(empty);
@@ -339,9 +385,14 @@ impl<'a> Fetcher<'a> {
         if record.kind == StripeKind::Along {
             return !self.set.missing_slots().is_empty();
         }
-        let is_absent = |slot| self.set.drive(slot).is_none() || self.paces.is_gone(slot);
-        let absent = record.shards.iter().filter(|s| is_absent(s.slot)).count();
-        let worst = columns.iter().map(|c| raw.good_in(*c)).min().unwrap_or(0);
-        worst + absent >= record.k as usize
+        let all = 0..record.shards.len() as u8;
+        let absent: Vec<u8> =
+            all.filter(|index| !self.has_drive(record.shards[*index as usize].slot)).collect();
+        let could = |column: &usize| {
+            // What was kept of a drive that is not here is not counted again.
+            let others = absent.iter().filter(|index| !raw.is_good(**index, *column)).count();
+            raw.good_in(*column) + others >= record.k as usize
+        };
+        columns.iter().all(could)
     }
 }

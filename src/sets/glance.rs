@@ -4,7 +4,8 @@
 //! - Leaves: its record.
 //! - Always holds: (1) what leaves an open book is from a file that reads as it did; (2) what leaves
 //!   one that is not open is from a file with a right digest of which every record is authentic;
-//!   (3) memory is one record file, and the beginnings of those that were looked at.
+//!   (3) memory is one record file, or several small ones, and the beginnings of those that were
+//!   looked at.
 //!
 //! The files of a run hold its stripes across in ascending order, so the file that holds one is
 //! found by the first numbers of a few. Where that leads nowhere the book is opened after all.
@@ -12,10 +13,11 @@
 use super::book::{Book, MAX_RECORD_FILE_BYTES, parse_name};
 use super::open::FoundSet;
 use crate::format::ids::{RunId, StripeId, StripeNumber, record_path};
+use crate::format::list::Hash;
 use crate::format::record::{self, RecordIn, StripeRecord};
 use crate::monitor::Recording;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Says whether a record is authentic, for as long as the book lasts.
 pub type OwnedAuthentic = Box<dyn Fn(&RecordIn) -> bool + Send + Sync>;
@@ -99,11 +101,29 @@ impl Glance {
     }
 }
 
+/// The records of a file.
+struct Kept {
+    /// its number in the opened book
+    file: usize,
+    records: Vec<Arc<StripeRecord>>,
+}
+
+impl Kept {
+    fn bytes(&self) -> usize {
+        let hashes = |record: &Arc<StripeRecord>| record.shards.len() * record.blocks.count();
+        self.records.iter().map(hashes).sum::<usize>() * size_of::<Hash>()
+    }
+}
+
+/// Bytes of records that a reader keeps of files besides the last: a stripe along a drive and its
+/// members may lie in several small ones.
+const KEPT_BYTES: usize = 8 << 20;
+
 /// Finds records by stripe; stripes asked for in order cost one read a file.
 pub struct BookReader<'a> {
     book: &'a Book,
-    file: usize,
-    records: Vec<Arc<StripeRecord>>,
+    /// the last used first
+    kept: VecDeque<Kept>,
     firsts: HashMap<(RunId, u32), Option<StripeNumber>>,
     /// of the opened book, where a glance was not enough
     whole: Option<Box<BookReader<'a>>>,
@@ -112,7 +132,7 @@ pub struct BookReader<'a> {
 impl<'a> BookReader<'a> {
     /// Nothing is read yet.
     pub(super) fn new(book: &'a Book) -> Self {
-        Self { book, file: usize::MAX, records: Vec::new(), firsts: HashMap::new(), whole: None }
+        Self { book, kept: VecDeque::new(), firsts: HashMap::new(), whole: None }
     }
 
     /// The record of a stripe.
@@ -121,29 +141,54 @@ impl<'a> BookReader<'a> {
             return self.find_unopened(glance, stripe);
         }
         let spot = *self.book.stripes.get(&stripe)?;
-        if spot.file != self.file {
-            let file = &self.book.files[spot.file];
-            let bytes = file.read().ok()?;
-            let records = record::records(&file.header, &bytes);
-            self.records = records.flatten().map(|r| Arc::new(r.record)).collect();
-            self.file = spot.file;
+        match self.kept.iter().position(|kept| kept.file == spot.file) {
+            Some(at) => self.kept.swap(0, at),
+            None => {
+                let file = &self.book.files[spot.file];
+                let bytes = file.read().ok()?;
+                let records = record::records(&file.header, &bytes);
+                let records = records.flatten().map(|r| Arc::new(r.record)).collect();
+                self.keep(Kept { file: spot.file, records });
+            }
         }
-        self.records.get(spot.position as usize).cloned()
+        self.kept.front()?.records.get(spot.position as usize).cloned()
+    }
+
+    fn keep(&mut self, kept: Kept) {
+        self.kept.push_front(kept);
+        while self.kept.len() > 1 && self.kept.iter().map(Kept::bytes).sum::<usize>() > KEPT_BYTES {
+            self.kept.pop_back();
+        }
     }
 
     fn find_unopened(&mut self, glance: &'a Glance, stripe: StripeId) -> Option<Arc<StripeRecord>> {
         let is_it = |record: &&Arc<StripeRecord>| record.id == stripe;
-        if let Some(record) = self.records.iter().find(is_it) {
+        if let Some(record) = self.kept.iter().flat_map(|kept| &kept.records).find(is_it) {
             return Some(record.clone());
         }
         if self.whole.is_none()
             && let Some(records) = glance.file_of(stripe, &mut self.firsts)
             && let Some(found) = records.iter().find(is_it).cloned()
         {
-            self.records = records;
+            self.keep(Kept { file: usize::MAX, records });
             return Some(found);
         }
         let whole = self.whole.get_or_insert_with(|| Box::new(glance.whole().reader()));
         whole.find(stripe)
+    }
+}
+
+/// A reader for several threads: what one of them has read serves the others.
+pub struct Records<'a>(Mutex<BookReader<'a>>);
+
+impl<'a> Records<'a> {
+    /// Nothing is read yet.
+    pub fn of(book: &'a Book) -> Self {
+        Self(Mutex::new(book.reader()))
+    }
+
+    /// The record of a stripe.
+    pub fn find(&self, stripe: StripeId) -> Option<Arc<StripeRecord>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).find(stripe)
     }
 }

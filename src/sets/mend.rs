@@ -10,7 +10,6 @@
 use super::fetch::Fetcher;
 use super::peel::{self, Node, Step};
 use crate::format::record::{StripeKind, StripeRecord};
-use crate::sets::book::BookReader;
 use crate::stages::hash::block_hash;
 use crate::stages::parity::add_to;
 use std::collections::{BTreeMap, HashMap};
@@ -21,14 +20,14 @@ use std::sync::Arc;
 pub type Blocks = BTreeMap<(u8, usize), Vec<u8>>;
 
 /// Which blocks are good, as far as they were looked at.
-struct Seen<'a> {
-    fetcher: &'a Fetcher<'a>,
+struct Seen<'f, 'a> {
+    fetcher: &'f Fetcher<'a>,
     /// columns that will be asked for
     columns: Range<usize>,
     good: HashMap<Node, Vec<bool>>,
 }
 
-impl Seen<'_> {
+impl Seen<'_, '_> {
     /// Reads all columns of a shard when the first is asked for: drives like long reads.
     fn is_good(&mut self, record: &Arc<StripeRecord>, node: Node, column: usize) -> bool {
         let end = self.columns.end.min(record.blocks.count());
@@ -58,7 +57,7 @@ pub fn mend(fetcher: &Fetcher, record: &StripeRecord, bad: &[(u8, usize)]) -> Bl
     let mut mended = Blocks::new();
     for (column, wanted) in &by_column {
         let is_good = &mut |record: &Arc<_>, node| seen.is_good(record, node, *column);
-        let steps = peel::steps(fetcher.book, *column, wanted, is_good);
+        let steps = peel::steps(fetcher.book, &fetcher.records, *column, wanted, is_good);
         let mut given = carry_out(fetcher, *column, &steps);
         for node in wanted {
             mended.extend(given.remove(node).map(|block| ((node.index, *column), block)));
@@ -70,15 +69,14 @@ pub fn mend(fetcher: &Fetcher, record: &StripeRecord, bad: &[(u8, usize)]) -> Bl
 /// Carries the steps out, as far as the drives still give what they gave before.
 fn carry_out(fetcher: &Fetcher, column: usize, steps: &[Step]) -> HashMap<Node, Vec<u8>> {
     let mut given = HashMap::new();
-    let mut reader = fetcher.book.reader();
     for step in steps {
         let blocks = match step.record.kind {
-            StripeKind::Along => along(fetcher, &mut reader, column, step, &given),
+            StripeKind::Along => along(fetcher, column, step, &given),
             StripeKind::Across => across(fetcher, column, step, &given),
         };
         let blocks = blocks.unwrap_or_default();
         for (node, block) in step.gives.iter().zip(blocks) {
-            if is_as_recorded(&mut reader, *node, column, &block) {
+            if is_as_recorded(fetcher, *node, column, &block) {
                 given.insert(*node, block);
             }
         }
@@ -86,8 +84,8 @@ fn carry_out(fetcher: &Fetcher, column: usize, steps: &[Step]) -> HashMap<Node, 
     given
 }
 
-fn is_as_recorded(reader: &mut BookReader, node: Node, column: usize, block: &[u8]) -> bool {
-    reader.find(node.stripe).is_some_and(|record| {
+fn is_as_recorded(fetcher: &Fetcher, node: Node, column: usize, block: &[u8]) -> bool {
+    fetcher.records.find(node.stripe).is_some_and(|record| {
         let hash = record.shard_hashes(node.index as usize)[column];
         block_hash(block, column, record.blocks.count()) == hash
     })
@@ -96,7 +94,6 @@ fn is_as_recorded(reader: &mut BookReader, node: Node, column: usize, block: &[u
 /// The one bad block of a stripe along: the sum of all others.
 fn along(
     fetcher: &Fetcher,
-    reader: &mut BookReader,
     column: usize,
     step: &Step,
     given: &HashMap<Node, Vec<u8>>,
@@ -107,7 +104,7 @@ fn along(
             add_to(&mut sum, block);
             continue;
         }
-        let record = reader.find(node.stripe)?;
+        let record = fetcher.records.find(node.stripe)?;
         let read = fetcher.read_patiently(&record, node.index, &(column..column + 1))?;
         add_to(&mut sum, read.block(column)?);
     }

@@ -10,7 +10,7 @@
 //! one gives, the other can use: this goes on until nothing more changes (the peeling decoder of
 //! product codes; Elias, Error-free Coding, 1954).
 
-use super::book::{Book, BookReader};
+use super::book::{Book, Records};
 use crate::format::ids::StripeId;
 use crate::format::record::{StripeKind, StripeRecord};
 use std::collections::{BTreeSet, HashSet};
@@ -56,8 +56,14 @@ impl Sum {
 }
 
 /// The way to as many of the `wanted` blocks of a column as can be had.
-pub fn steps(book: &Book, column: usize, wanted: &[Node], is_good: IsGood) -> Vec<Step> {
-    let mut sums = reach(book, column, wanted, is_good);
+pub fn steps(
+    book: &Book,
+    records: &Records,
+    column: usize,
+    wanted: &[Node],
+    is_good: IsGood,
+) -> Vec<Step> {
+    let mut sums = reach(book, records, column, wanted, is_good);
     let mut left: BTreeSet<Node> = wanted.iter().copied().collect();
     let mut steps = Vec::new();
     while !left.is_empty()
@@ -78,20 +84,25 @@ pub fn steps(book: &Book, column: usize, wanted: &[Node], is_good: IsGood) -> Ve
 }
 
 /// All stripes that hang together with these blocks by bad ones.
-fn reach(book: &Book, column: usize, wanted: &[Node], is_good: IsGood) -> Vec<Sum> {
-    let mut reader = book.reader();
+fn reach(
+    book: &Book,
+    records: &Records,
+    column: usize,
+    wanted: &[Node],
+    is_good: IsGood,
+) -> Vec<Sum> {
     let mut sums: Vec<Sum> = Vec::new();
     let mut seen: HashSet<StripeId> = HashSet::new();
     let mut bad: Vec<Node> = wanted.to_vec();
     while let Some(node) = bad.pop() {
-        for id in [Some(node.stripe), along(book, &mut reader, node)].into_iter().flatten() {
+        for id in [Some(node.stripe), along(book, records, node)].into_iter().flatten() {
             if sums.len() == MOST_SUMS || !seen.insert(id) {
                 continue;
             }
-            let sum = reader
-                .find(id)
-                .and_then(|record| sum(&mut reader, record, column, wanted, is_good));
-            if let Some(sum) = sum {
+            let record = records.find(id);
+            if let Some(sum) =
+                record.and_then(|record| sum(records, record, column, wanted, is_good))
+            {
                 bad.extend(&sum.bad);
                 sums.push(sum);
             }
@@ -101,15 +112,15 @@ fn reach(book: &Book, column: usize, wanted: &[Node], is_good: IsGood) -> Vec<Su
 }
 
 /// The stripe along in which a shard is a member.
-fn along(book: &Book, reader: &mut BookReader, node: Node) -> Option<StripeId> {
-    let record = reader.find(node.stripe).filter(|record| record.kind == StripeKind::Across)?;
+fn along(book: &Book, records: &Records, node: Node) -> Option<StripeId> {
+    let record = records.find(node.stripe).filter(|record| record.kind == StripeKind::Across)?;
     let slot = record.shards.get(node.index as usize)?.slot;
     book.along(node.stripe, slot)
 }
 
 /// A stripe's blocks in a column; none if it can be of no use.
 fn sum(
-    reader: &mut BookReader,
+    records: &Records,
     record: Arc<StripeRecord>,
     column: usize,
     wanted: &[Node],
@@ -126,7 +137,7 @@ fn sum(
         }
         for member in &record.members {
             let node = Node { stripe: member.stripe, index: member.index };
-            let of_member = reader.find(member.stripe)?;
+            let of_member = records.find(member.stripe)?;
             // A shorter member counts as zeros behind its end.
             if node.index as usize >= of_member.shards.len() {
                 return None;

@@ -26,8 +26,10 @@ pub struct Request {
 
 impl Request {
     /// What to read of the shards that are here: the wanted ones, and where some of those are not,
-    /// as much of others as rebuilding them takes.
-    pub(super) fn of_those_here(&self, is_here: impl Fn(u8) -> bool) -> BTreeMap<u8, Range<usize>> {
+    /// as much of others as it takes to rebuild them, or to tell whether they can ever be.
+    pub(super) fn of_those_here(&self, here: &BTreeSet<u8>) -> BTreeMap<u8, Range<usize>> {
+        let good = self.good_wanted(here.len());
+        let is_here = |index: u8| here.contains(&index);
         let (here, missing): (Vec<_>, Vec<_>) =
             self.shards.iter().partition(|(index, _)| is_here(**index));
         let mut read: BTreeMap<u8, Range<usize>> =
@@ -39,15 +41,22 @@ impl Request {
             .filter(|index| is_here(*index) && !read.contains_key(index))
             .collect();
         let sources: Vec<u8> = read.keys().copied().chain(others).collect();
-        for index in sources.into_iter().take(self.record.k.into()) {
+        for index in sources.into_iter().take(good) {
             let own = read.get(&index).cloned().unwrap_or(range.clone());
             read.insert(index, hull(own, range.clone()));
         }
         read
     }
 
+    /// How many good blocks of a column are of use where a wanted one is not here: k rebuild it; if
+    /// so many are not here, as many as those that are not could complete.
+    pub(super) fn good_wanted(&self, here: usize) -> usize {
+        let (k, all) = (self.record.k as usize, self.record.shards.len());
+        if here >= k { k } else { k.saturating_sub(all - here) }
+    }
+
     /// Shards to read because there is no having all wanted ones: as many as it takes, with what is
-    /// had of each, to rebuild.
+    /// had of each, to rebuild; none if there are not so many.
     pub(super) fn substitutes(
         &self,
         tried: &BTreeSet<u8>,
@@ -61,7 +70,9 @@ impl Request {
             |index: &u8| had(*index).is_some_and(|r| r.start <= range.start && r.end >= range.end);
         let have = all.clone().filter(covers).count();
         let lacking = (self.record.k as usize).saturating_sub(have);
-        all.filter(|i| !tried.contains(i)).take(lacking).map(|i| (i, range.clone())).collect()
+        let untried: Vec<u8> = all.filter(|i| !tried.contains(i)).collect();
+        let enough = untried.get(..lacking).unwrap_or_default();
+        enough.iter().map(|i| (*i, range.clone())).collect()
     }
 }
 
@@ -183,6 +194,10 @@ impl RawStripe {
         let columns: Vec<_> = columns.into_iter().collect();
         let request = &self.request;
         columns.into_par_iter().map(|(column, cells)| work.column(request, column, cells)).sum()
+    }
+
+    pub(super) fn is_good(&self, index: u8, column: usize) -> bool {
+        self.shards.get(&index).is_some_and(|shard| shard.is_good(column))
     }
 
     pub(super) fn good_in(&self, column: usize) -> usize {
