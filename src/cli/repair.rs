@@ -267,3 +267,68 @@ fn repaired_json(set: &SetRepair) -> Value {
         })).collect::<Vec<_>>(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drives::Level;
+    use crate::format::ids::{RunId, StripeId, StripeNumber};
+
+    fn drive(slot: u16) -> DriveRepair {
+        DriveRepair {
+            slot: Slot(slot),
+            case: "b 2".into(),
+            name: format!("/media/my drive {slot}"),
+            new: false,
+            blocks: 0,
+            shards: 0,
+            files: 0,
+            left_shards: 0,
+            left_files: 0,
+            failed: false,
+            level: Level::None,
+        }
+    }
+
+    fn set(second: DriveRepair) -> SetRepair {
+        let mut set = SetRepair {
+            name: "set".into(),
+            drive_count: 3,
+            root: None,
+            missing: vec![Slot(3)],
+            missing_case: Some("c".into()),
+            strangers: Vec::new(),
+            conflict: None,
+            gaps: false,
+            repaired: crate::repairer::Repaired::default(),
+        };
+        set.repaired.drives = vec![drive(1), second];
+        set
+    }
+
+    /// Issue kind 6: a repair that cannot do what the rule promises says which drive, and why.
+    #[test]
+    fn a_drive_that_is_not_whole_is_named_with_why() {
+        let failed = repaired(&set(DriveRepair { failed: true, ..drive(2) }));
+        let command = "holdall repair '/media/my drive 1' --onto 'b 2=PATH'\n";
+        assert!(failed.contains("/media/my drive 2 (slot 2) vanished or refused"), "{failed}");
+        assert!(failed.contains(command), "{failed}");
+        let forgets = repaired(&set(DriveRepair { left_shards: 3, ..drive(2) }));
+        assert!(forgets.contains("does not keep what is written to it"), "{forgets}");
+        assert!(forgets.contains(command), "{forgets}");
+        let mut waits = set(DriveRepair { left_shards: 3, ..drive(2) });
+        let stripe = StripeId { run: RunId(1), number: StripeNumber(1) };
+        waits.repaired.waiting.insert(stripe);
+        let text = repaired(&waits);
+        assert!(text.contains("(slot 2) waits for the drives that are not here"), "{text}");
+        assert!(text.contains("1 stripe waits for drives") && !text.contains("--onto"), "{text}");
+        assert!(waits.is_whole() == waits.is_beyond(), "neither");
+        waits.repaired.waiting.clear();
+        waits.repaired.beyond.insert(stripe);
+        let text = repaired(&waits);
+        assert!(text.contains("what is left of the set is not enough for it"), "{text}");
+        assert!(waits.is_beyond());
+        let whole = repaired(&set(drive(2)));
+        assert!(!whole.contains("(slot 2)") && whole.contains("is whole."), "{whole}");
+    }
+}

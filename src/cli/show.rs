@@ -378,9 +378,10 @@ pub fn verdict(v: &Verdict) -> String {
             0 => writeln!(t, "Everything can be restored; {spare}."),
             n => writeln!(
                 t,
-                "Everything can be restored: {} of {} need parity for it; {spare}.",
+                "Everything can be restored: {} of {} {} parity for it; {spare}.",
                 some(n, "stripe"),
                 shown_count(v.stripes),
+                if n == 1 { "needs" } else { "need" },
             ),
         };
         return t;

@@ -8,7 +8,7 @@ use super::keys::identities;
 use super::next::{command, to_prove};
 use super::run::{Refusal, open_refusal};
 use super::show::{slot_name, some, verdict, verdict_json};
-use super::sizes::shown_bytes;
+use super::sizes::{shown_bytes, shown_count};
 use crate::drives::{Level, Proof};
 use crate::entropy::{Entropy, System};
 use crate::format::ids::Slot;
@@ -191,10 +191,10 @@ fn decoded_text(d: &Decoded) -> String {
         () => "; not all: see the problems above.\n",
     });
     if r.lost > 0 {
-        let _ = writeln!(t, "{} cannot be had.", some(r.lost, "file or list"));
+        let _ = writeln!(t, "{} cannot be had.", files_or_lists(r.lost));
     }
     if r.waiting > 0 {
-        let waiting = some(r.waiting, "file or list");
+        let waiting = files_or_lists(r.waiting);
         let _ = writeln!(t, "{waiting} could not be checked without the drives not here.");
     }
     t.push_str(match d.catalog_agrees {
@@ -203,6 +203,11 @@ fn decoded_text(d: &Decoded) -> String {
         None => "The catalog was not compared with the lists in the shards.\n",
     });
     t
+}
+
+fn files_or_lists(count: u64) -> String {
+    let noun = if count == 1 { "file or list" } else { "files or lists" };
+    format!("{} {noun}", shown_count(count))
 }
 
 fn decoded_json(set: &SetOutcome, d: &Decoded) -> Value {
