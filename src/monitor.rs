@@ -84,6 +84,8 @@ pub enum ProblemKind {
     Lost,
     /// a file that waits for a drive
     Waiting,
+    /// an entry that the destination of a restore does not take
+    Refused,
 }
 
 impl ProblemKind {
@@ -110,6 +112,7 @@ impl ProblemKind {
             Self::ReadBack => "not proven by reading back",
             Self::Lost => "cannot be restored",
             Self::Waiting => "waits for a drive",
+            Self::Refused => "not taken by the destination",
         }
     }
 }

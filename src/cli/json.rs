@@ -263,6 +263,7 @@ pub fn kind_id(kind: ProblemKind) -> &'static str {
         ProblemKind::ReadBack => "read-back",
         ProblemKind::Lost => "lost",
         ProblemKind::Waiting => "waiting",
+        ProblemKind::Refused => "refused",
     }
 }
 

@@ -1,4 +1,4 @@
-//! `--missing FILE`: every file that is lost or waits, one a line, while the screen shows the
+//! `--missing FILE`: every file that is lost, waits or was not taken, one a line, while the screen shows the
 //! first of them only.
 
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
@@ -50,7 +50,8 @@ impl Monitor for MissingList<'_> {
     }
 
     fn problem(&self, problem: Problem) {
-        if matches!(problem.kind, ProblemKind::Lost | ProblemKind::Waiting) {
+        use ProblemKind::{Lost, Refused, Waiting};
+        if matches!(problem.kind, Lost | Waiting | Refused) {
             let mut guard = self.file.lock().unwrap_or_else(PoisonError::into_inner);
             let (file, error) = &mut *guard;
             if let Err(e) = writeln!(file, "{problem}") {

@@ -46,19 +46,21 @@ pub fn restore(args: &RestoreArgs, face: &Face) -> Result<Status, Refusal> {
     }
     // A drive whose papers are damaged, for one, takes nothing from what was restored. What waits or
     // is lost is counted in the outcome: a file that waited for the next set may be whole by now.
-    let is_other = |kind| !matches!(kind, ProblemKind::Waiting | ProblemKind::Lost);
+    let counted = [ProblemKind::Waiting, ProblemKind::Lost, ProblemKind::Refused];
+    let is_other = |kind| !counted.contains(&kind);
     let others = face.problems().kinds().any(|(kind, _)| is_other(kind));
     Ok(status(&outcome).merge(if others { Status::Problems } else { Status::Done }))
 }
 
-/// 0 all there; 3 all there but healed or lacking metadata; 4 files wait; 1 files are lost.
+/// 0 all there; 3 all there but healed, or lacking metadata or links; 4 files wait; 1 files are lost or
+/// not taken by the destination.
 pub fn status(outcome: &RestoreOutcome) -> Status {
     let r = &outcome.restored;
     match () {
-        () if r.lost > 0 || outcome.gaps || r.stopped => Status::Failed,
+        () if r.lost + r.refused > 0 || outcome.gaps || r.stopped => Status::Failed,
         () if !outcome.awaited.is_empty() && outcome.given_up => Status::Failed,
         () if r.waiting > 0 || !outcome.awaited.is_empty() => Status::Waiting,
-        () if r.rebuilt_blocks + r.metadata_problems + r.packed_badly > 0
+        () if r.rebuilt_blocks + r.metadata_problems + r.unsupported + r.packed_badly > 0
             || r.from_lists
             || r.end_unknown =>
         {
@@ -93,7 +95,7 @@ fn refusal(error: RestoreJobError) -> Refusal {
             return Refusal::failed(error).hint(hint);
         }
         RestoreJobError::Destination { source: DestinationError::NotEmpty { .. }, .. } => {
-            "restore into a folder that is missing or empty"
+            "restore into a folder that is missing or empty, such as a new one in it"
         }
         RestoreJobError::Stage { .. } => "--stage names a folder that can be written",
         RestoreJobError::Destination { ref source, .. } if source.is_full() => FULL,

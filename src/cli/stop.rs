@@ -12,6 +12,8 @@ const INTERRUPTED: i32 = 130;
 /// Begins to listen; if that fails, Ctrl-C ends the program at once, as everywhere.
 pub fn listen() {
     let asked = ASKED.get_or_init(Arc::default);
+    // What is too large for the user's limit is an error of that file, and not the end.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // The order matters: a second signal finds the flag set by the first.
         let second =

@@ -3,8 +3,8 @@
 //!
 //! - Enters: DIR as it is found.
 //! - Leaves: the open working folder of a restore of this shipment, or the reason against it.
-//! - Always holds: a folder that holds anything, and no claim for this very restore, is not touched. An
-//!   empty `lost+found` of root's, as ext4 makes it, is nothing, and stays.
+//! - Always holds: a folder that holds anything, and no claim for this very restore, is not touched.
+//!   The [`litter`](super::litter) of a fresh drive is nothing, and stays.
 
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -12,12 +12,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use cap_std::fs::{Dir, MetadataExt};
+use cap_std::fs::Dir;
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use super::error::DestinationError;
-use super::folders::{is_not_a_folder, make_folder_at, not_opened, open_folder_at};
+use super::folders::{holds_only, is_not_a_folder, make_folder_at, not_opened, open_folder_at};
+use super::litter::is_litter;
 use super::state::{is_unfinished, read_file, replace_file};
 use super::{CLAIM, WORK, work_path};
 
@@ -44,6 +45,9 @@ struct Claim {
     selection: Option<String>,
 }
 
+/// The shipment, and the options that say what of it.
+type Claimed = (String, Option<String>);
+
 /// Opens DIR itself, which must be there.
 pub(super) fn open_there(dir: &Path) -> Result<Dir, DestinationError> {
     open(dir).map_err(not_opened(dir.as_os_str().as_bytes()))
@@ -57,7 +61,7 @@ fn open(dir: &Path) -> io::Result<Dir> {
 }
 
 /// The shipment that a working folder is claimed for, and what of it; none if it is not claimed.
-pub(super) fn claimed(work: &Dir) -> Result<Option<(String, Option<String>)>, DestinationError> {
+fn claimed(work: &Dir) -> Result<Option<Claimed>, DestinationError> {
     let read = read_file(work, CLAIM).map_err(DestinationError::io("load", &work_path(CLAIM)))?;
     let claim = |bytes: Vec<u8>| decode(&bytes).map(|claim| (claim.shipment, claim.selection));
     read.map(claim).transpose()
@@ -87,38 +91,94 @@ fn make_dir(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Claims `root`, which is `dir`, for `shipment`, or finds that it is claimed for it.
+/// The name of the working folder of a restore of `shipment`: [`WORK`], unless the dataset itself has
+/// that name at its top (`is_taken`). The other names the shipment, which no dataset knows while it is
+/// packed. A restore that was begun before that was known moves.
+pub(super) fn work_name(root: &Dir, shipment: &str, is_taken: bool) -> io::Result<String> {
+    let other = other_name(shipment);
+    let there = |name: &str| root.symlink_metadata(name).is_ok();
+    if there(&other) || is_taken && !there(WORK) {
+        return Ok(other);
+    }
+    let is_ours = || {
+        let work = open_folder_at(root, WORK.as_bytes()).ok()?;
+        claimed(&work).ok()?.filter(|(found, _)| found == shipment)
+    };
+    if is_taken && is_ours().is_some() {
+        root.rename(WORK, root, &other)?;
+        return Ok(other);
+    }
+    Ok(WORK.into())
+}
+
+fn other_name(shipment: &str) -> String {
+    format!("{WORK}-{shipment}")
+}
+
+/// The working folder in `root` and its claim, whatever the shipment; none if there is none.
+pub(super) fn find_work(root: &Dir) -> Result<Option<(Dir, Claimed)>, DestinationError> {
+    let failed = |error| DestinationError::io("look at", b"")(error);
+    let mut names = Vec::new();
+    for entry in root.entries().map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        names.extend(name.into_string().ok().filter(|name| name.starts_with(WORK)));
+    }
+    // One that names its shipment comes before what the dataset may have under the usual name.
+    names.sort_unstable_by_key(|name| std::cmp::Reverse(name.len()));
+    for name in names {
+        let work = match open_folder_at(root, name.as_bytes()) {
+            Ok(work) => work,
+            Err(error) if is_not_a_folder(&error) => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed(error)),
+        };
+        let is_usual = name == WORK;
+        match claimed(&work) {
+            Ok(Some(claim)) if is_usual || name == other_name(&claim.0) => {
+                return Ok(Some((work, claim)));
+            }
+            Err(error) if is_usual => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// Claims `root`, which is `dir`, for `shipment`, or finds that it is claimed for it; `name` is that of
+/// the working folder.
 pub(super) fn claim(
     root: &Dir,
     dir: &Path,
+    name: &str,
     (shipment, selection): (&str, Option<&str>),
 ) -> Result<(Dir, Opened), DestinationError> {
     let look = |source| DestinationError::io("look at", dir.as_os_str().as_bytes())(source);
-    let not_empty = || DestinationError::NotEmpty { path: dir.as_os_str().as_bytes().to_vec() };
-    match open_folder_at(root, WORK.as_bytes()) {
+    let path = || dir.as_os_str().as_bytes().to_vec();
+    let not_empty = |found: Vec<u8>| DestinationError::NotEmpty { path: path(), found };
+    match open_folder_at(root, name.as_bytes()) {
         Ok(work) => {
             if let Some(bytes) = read_file(&work, CLAIM).map_err(look)? {
                 check(&bytes, dir, shipment, selection)?;
                 return Ok((work, Opened::Resumed));
             }
             // The run that wanted to claim it may have been cut short.
-            let is_own = |name: &[u8]| name == WORK.as_bytes() || is_lost_and_found(root, name);
-            let alone = holds_only(root, is_own).map_err(look)?
-                && holds_only(&work, |name| is_unfinished(name, CLAIM)).map_err(look)?;
-            if !alone {
+            let is_own = |found: &[u8]| found == name.as_bytes() || is_litter(root, found);
+            let other = holds_only(root, is_own).map_err(look)?;
+            let foreign = holds_only(&work, |name| is_unfinished(name, CLAIM)).map_err(look)?;
+            if let Some(found) = other.or(foreign.map(|_| name.as_bytes().to_vec())) {
                 // Unless another process has claimed it meanwhile.
                 let Some(bytes) = read_file(&work, CLAIM).map_err(look)? else {
-                    return Err(not_empty());
+                    return Err(not_empty(found));
                 };
                 check(&bytes, dir, shipment, selection)?;
                 return Ok((work, Opened::Resumed));
             }
         }
-        Err(error) if is_not_a_folder(&error) => return Err(not_empty()),
+        Err(error) if is_not_a_folder(&error) => return Err(not_empty(name.into())),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(look(error)),
         Err(_) => {
-            if !holds_only(root, |name| is_lost_and_found(root, name)).map_err(look)? {
-                return Err(not_empty());
+            if let Some(found) = holds_only(root, |name| is_litter(root, name)).map_err(look)? {
+                return Err(not_empty(found));
             }
         }
     }
@@ -128,37 +188,14 @@ pub(super) fn claim(
         shipment: shipment.into(),
         selection: selection.map(Into::into),
     };
-    let work = make_claim(root, &claim).map_err(DestinationError::io("make", WORK.as_bytes()))?;
+    let work =
+        make_claim(root, name, &claim).map_err(DestinationError::io("make", name.as_bytes()))?;
     Ok((work, Opened::Fresh))
 }
 
-/// Is this the folder that a fresh ext4 comes with? Whoever may not look into it finds it empty.
-fn is_lost_and_found(root: &Dir, name: &[u8]) -> bool {
-    const NAME: &str = "lost+found";
-    if name != NAME.as_bytes() {
-        return false;
-    }
-    let is_roots = |found: cap_std::fs::Metadata| found.is_dir() && found.uid() == 0;
-    let is_empty = match open_folder_at(root, name) {
-        Ok(folder) => holds_only(&folder, |_| false).unwrap_or(false),
-        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
-    };
-    root.symlink_metadata(NAME).is_ok_and(is_roots) && is_empty
-}
-
-/// Whether every name in `folder` is one that `allowed` knows.
-fn holds_only(folder: &Dir, allowed: impl Fn(&[u8]) -> bool) -> io::Result<bool> {
-    for entry in folder.entries()? {
-        if !allowed(entry?.file_name().as_bytes()) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn make_claim(root: &Dir, claim: &Claim) -> io::Result<Dir> {
-    make_folder_at(root, WORK.as_bytes())?;
-    let work = open_folder_at(root, WORK.as_bytes())?;
+fn make_claim(root: &Dir, name: &str, claim: &Claim) -> io::Result<Dir> {
+    make_folder_at(root, name.as_bytes())?;
+    let work = open_folder_at(root, name.as_bytes())?;
     replace_file(&work, CLAIM, &serde_json::to_vec_pretty(claim)?)?;
     rustix::fs::fsync(root)?;
     Ok(work)

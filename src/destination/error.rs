@@ -2,8 +2,17 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 use crate::format::FormatError;
 use crate::format::list::shown_path;
+
+/// What is done with a part file before anything is written to it: it fails for all or for none.
+pub(super) const MAKE_PART: &str = "make";
+pub(super) const OPEN_PART: &str = "open";
+pub(super) const LINK: &str = "link";
+pub(super) const MAKE_SYMLINK: &str = "make symlink";
+pub(super) const MAKE_SPECIAL: &str = "make special file";
 
 /// Why something was not done in the destination. Paths are relative to DIR, as entries name
 /// them, except where DIR itself is meant.
@@ -62,10 +71,12 @@ pub enum DestinationError {
         target: Vec<u8>,
     },
     /// DIR holds something, and it is not a restore that was begun.
-    #[error("{} is not empty", shown_path(.path))]
+    #[error("{} is not empty: it holds {}", shown_path(.path), shown_path(.found))]
     NotEmpty {
         /// DIR
         path: Vec<u8>,
+        /// the first name in it that is neither ours nor a fresh drive's litter
+        found: Vec<u8>,
     },
     /// DIR holds a restore of another shipment.
     #[error("{} holds a restore of shipment {found}, not of {wanted}", shown_path(.path))]
@@ -121,6 +132,45 @@ impl DestinationError {
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Io { source, .. }
             if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    }
+
+    /// The destination fails as a whole: it is full, gone, read-only or broken, or this process has no
+    /// handles left. No other entry will fare better; all else is the matter of one entry.
+    pub fn ends_all(&self) -> bool {
+        const BROKEN: [Errno; 9] = [
+            Errno::IO,
+            Errno::ROFS,
+            Errno::NODEV,
+            Errno::NXIO,
+            Errno::NOTCONN,
+            Errno::STALE,
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOMEM,
+        ];
+        let Self::Io { action, source, .. } = self else { return false };
+        let is = |errno: &Errno| source.raw_os_error() == Some(errno.raw_os_error());
+        // FUSE drivers say EIO of kinds that they do not know.
+        let is_of_kind = is(&Errno::IO) && [MAKE_SYMLINK, MAKE_SPECIAL].contains(action);
+        self.is_full()
+            || BROKEN.iter().any(is) && !is_of_kind
+            || [MAKE_PART, OPEN_PART].contains(action)
+    }
+
+    /// Is it the link alone that cannot be made, whatever the reason?
+    pub(super) fn is_refused_link(&self) -> bool {
+        matches!(self, Self::Io { action, .. } if *action == LINK) && !self.ends_all()
+    }
+
+    /// Why an entry, which is named beside it, could not be made.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Io { action, source, .. } => {
+                format!("the destination refuses it: {action}: {source}")
+            }
+            Self::Path { .. } => "it is not a path inside the destination".into(),
+            other => format!("the destination refuses it: {other}"),
+        }
     }
 
     /// This user may not do that (make a device, for one).

@@ -82,6 +82,20 @@ pub(super) fn empty_folder(folder: &Dir, keep: Option<&str>) -> io::Result<()> {
     Ok(())
 }
 
+/// The first name in `folder` that `allowed` does not know.
+pub(super) fn holds_only(
+    folder: &Dir,
+    allowed: impl Fn(&[u8]) -> bool,
+) -> io::Result<Option<Vec<u8>>> {
+    for entry in folder.entries()? {
+        let name = entry?.file_name();
+        if !allowed(name.as_bytes()) {
+            return Ok(Some(name.as_bytes().to_vec()));
+        }
+    }
+    Ok(None)
+}
+
 /// Whether opening a folder failed because something else has its name.
 pub(super) fn is_not_a_folder(error: &io::Error) -> bool {
     let is = |errno: rustix::io::Errno| error.raw_os_error() == Some(errno.raw_os_error());

@@ -2,7 +2,7 @@
 //!
 //! - Enters: an entry, and what is restored of it: an open file or folder, or a name in the parts
 //!   folder, where nobody else can put something in its place.
-//! - Leaves: a list of what could not be set; that is never a reason to give the entry up.
+//! - Leaves: a list of what could not be set, or was not kept; that is never a reason to give the entry up.
 //! - Always holds: (1) the order is owner, attributes, ACLs, mode, times, for the reasons below;
 //!   (2) a file gets a set-user-id or set-group-id bit only if it has the owner or group that the
 //!   bit was meant for; (3) owners, and attributes in `trusted.` and `security.`, are tried by root
@@ -23,7 +23,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
+use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use crate::format::list::{Entry, Kind, shown_path};
@@ -41,6 +41,9 @@ const CAPABILITY: &[u8] = b"security.capability";
 const ACL: &[u8] = b"system.posix_acl_access";
 /// What a folder gives to what is made in it.
 const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
+
+/// Stands for: it was taken, and what is read back is something else.
+const NOT_KEPT: Errno = Errno::NODATA;
 
 /// What this process may set, and what it left out for that reason.
 pub(super) struct Rights {
@@ -98,7 +101,32 @@ impl<'a> Problems<'a> {
     fn note(&mut self, what: impl Into<Cow<'static, str>>, result: Result<(), Errno>) {
         if let Err(errno) = result {
             let path = self.entry.path.clone();
-            self.list.push(MetadataProblem { path, what: what.into(), source: errno.into() });
+            let source = match errno {
+                NOT_KEPT => io::Error::other("the destination takes it and does not keep it"),
+                errno => errno.into(),
+            };
+            self.list.push(MetadataProblem { path, what: what.into(), source });
+        }
+    }
+
+    /// Notes what was taken and not kept: file systems without owners, modes or exact times agree to
+    /// all of them.
+    fn compare(&mut self, found: &Stat, mode: u32, is_root: bool) {
+        let kept = |is_kept: bool| if is_kept { Ok(()) } else { Err(NOT_KEPT) };
+        let entry = self.entry;
+        let has_times = found.st_mtime == entry.mtime
+            && found.st_mtime_nsec.cast_signed() == i64::from(entry.mtime_nanos);
+        let plain = 0o1777;
+        let compared = [
+            ("owner", !is_root || (found.st_uid, found.st_gid) == (entry.uid, entry.gid)),
+            ("mode", found.st_mode & plain == mode & plain),
+            ("times", has_times),
+        ];
+        for (what, is_kept) in compared {
+            // What was refused was noted then.
+            if !self.list.iter().any(|problem| problem.what == what) {
+                self.note(what, kept(is_kept));
+            }
         }
     }
 
@@ -111,7 +139,10 @@ impl<'a> Problems<'a> {
             if !rights.allow(name) {
                 continue;
             }
-            let set = on.set(name, value);
+            let mut set = on.set(name, value);
+            if set.is_ok() && !is_acl(name) && !on.has(name, value) {
+                set = Err(NOT_KEPT);
+            }
             if set.is_err() && !ITS_OWN.contains(&name.as_slice()) {
                 self.note(format!("extended attribute {}", shown_path(name)), set);
             }
@@ -136,6 +167,15 @@ impl On<'_> {
             }
         }
     }
+
+    fn has(&self, name: &[u8], value: &[u8]) -> bool {
+        let mut found = vec![0; value.len() + 1];
+        let len = match self {
+            Self::Handle(fd) => rustix::fs::fgetxattr(fd, name, found.as_mut_slice()),
+            Self::Path(path) => rustix::fs::lgetxattr(path.as_str(), name, found.as_mut_slice()),
+        };
+        len.is_ok_and(|len| found[..len] == *value)
+    }
 }
 
 /// Sets what an open file or folder should have.
@@ -158,6 +198,9 @@ pub(super) fn set_on_handle(fd: impl AsFd, entry: &Entry, rights: &Rights) -> Ve
         problems.note("set-id bits", Err(Errno::PERM));
     }
     problems.note("times", rustix::fs::futimens(fd, &times(entry)));
+    if let Ok(found) = rustix::fs::fstat(fd) {
+        problems.compare(&found, mode, rights.is_root);
+    }
     problems.list
 }
 
@@ -207,6 +250,11 @@ pub(super) fn set_on_part(
     }
     let set = rustix::fs::utimensat(parts, name, &times(entry), AtFlags::SYMLINK_NOFOLLOW);
     problems.note("times", set);
+    if let Ok(found) = rustix::fs::statat(parts, name, AtFlags::SYMLINK_NOFOLLOW) {
+        let is_symlink = entry.kind == Kind::Symlink;
+        let mode = if is_symlink { found.st_mode } else { entry.mode } & 0o7777;
+        problems.compare(&found, mode, rights.is_root);
+    }
     problems.list
 }
 

@@ -7,8 +7,9 @@
 //!   DIR: everything is done with one name relative to an open folder, and no symlink is followed;
 //!   (2) a path may be of any length and depth, with a constant number of open folders; (3) a file
 //!   has its final name only when the caller says it is whole, and metadata comes before the name;
-//!   (4) `DIR/.holdall` is the restore's own: an entry of that name is refused, and it is there
-//!   from before the first entry until [`Destination::complete`]; (5) a DIR that holds anything
+//!   (4) the working folder, `DIR/.holdall`, is the restore's own, and it is there from before the
+//!   first entry until [`Destination::complete`]; it has another name where the dataset has that one,
+//!   and an entry of its name is refused; (5) a DIR that holds anything
 //!   else than a restore of the same shipment is not touched.
 //!
 //! A folder that somebody moves away during the restore keeps its handle: what is put into it goes
@@ -18,13 +19,16 @@
 //! and the caller's state files.
 
 mod claim;
+mod copy;
 mod error;
 mod folders;
+mod litter;
 mod metadata;
 mod part;
 mod peek;
 mod place;
 mod state;
+mod unkept;
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -41,13 +45,15 @@ pub use error::DestinationError;
 pub use metadata::MetadataProblem;
 pub use part::PartFile;
 pub use peek::Peek;
+pub use unkept::Unkept;
 
 use crate::format::list::checked_path;
 use folders::{Folders, as_path, empty_folder, file_id, make_folder_at, open_folder_at, split};
 use metadata::Rights;
+use unkept::Tally;
 
-/// The working folder, in DIR.
-const WORK: &str = ".holdall";
+/// The working folder, in DIR, unless the dataset has that name at its top.
+pub const WORK: &str = ".holdall";
 /// Whose restore this is, in the working folder.
 const CLAIM: &str = "restore.json";
 /// Files that are not whole, in the working folder.
@@ -77,6 +83,8 @@ pub struct Destination {
     /// DIR, absolute
     dir: PathBuf,
     folders: Folders,
+    /// what the working folder is called
+    work_name: String,
     work: Dir,
     /// of this process alone
     parts: Arc<Dir>,
@@ -85,6 +93,7 @@ pub struct Destination {
     next_part: AtomicU64,
     saving: Mutex<()>,
     rights: Rights,
+    unkept: Tally,
     /// the file system takes `README` and `readme` for one name
     ignores_case: bool,
 }
@@ -93,19 +102,23 @@ impl Destination {
     /// Opens `dir` for a restore of `shipment`. A missing or empty folder is claimed for it; one
     /// that is claimed for it already is resumed; any other is refused.
     pub fn open(dir: &Path, shipment: &str) -> Result<(Self, Opened), DestinationError> {
-        Self::open_for(dir, shipment, None)
+        Self::open_for(dir, shipment, None, false)
     }
 
     /// The same for what `selection` says of the shipment: only a restore of the same goes on.
+    /// `is_taken`: what is restored has the name [`WORK`] at its top.
     pub fn open_for(
         dir: &Path,
         shipment: &str,
         selection: Option<&str>,
+        is_taken: bool,
     ) -> Result<(Self, Opened), DestinationError> {
         let shown = dir.as_os_str().as_bytes();
         let absolute = std::path::absolute(dir).map_err(DestinationError::io("find", shown))?;
         let root = claim::open_dir(dir)?;
-        let (work, opened) = claim::claim(&root, dir, (shipment, selection))?;
+        let work_name = claim::work_name(&root, shipment, is_taken)
+            .map_err(DestinationError::io("rename", WORK.as_bytes()))?;
+        let (work, opened) = claim::claim(&root, dir, &work_name, (shipment, selection))?;
         let failed = |error| DestinationError::io("open", &work_path(PARTS))(error);
         let open_work = |folder: &Dir, name: &str| {
             make_folder_at(folder, name.as_bytes())?;
@@ -124,12 +137,14 @@ impl Destination {
         let destination = Self {
             dir: absolute,
             folders: Folders::new(root, work_id, rights.is_root),
+            work_name,
             work,
             parts: Arc::new(parts),
             shared: Arc::new(shared),
             next_part: AtomicU64::new(0),
             saving: Mutex::new(()),
             rights,
+            unkept: Tally::default(),
             ignores_case,
         };
         Ok((destination, opened))
@@ -180,6 +195,19 @@ impl Destination {
         Ok(room.f_bavail.saturating_mul(room.f_frsize))
     }
 
+    /// Bytes that files in progress take already.
+    pub fn begun_bytes(&self) -> u64 {
+        let blocks = |file: io::Result<cap_std::fs::DirEntry>| {
+            Some(cap_std::fs::MetadataExt::blocks(&file.ok()?.metadata().ok()?) * 512)
+        };
+        self.shared.entries().map_or(0, |files| files.filter_map(blocks).sum())
+    }
+
+    /// What of a file takes no less than so many bytes.
+    pub fn unit_bytes(&self) -> u64 {
+        rustix::fs::fstatvfs(self.folders.root()).map_or(1, |room| room.f_frsize.max(1))
+    }
+
     /// Ends the restore: syncs, and removes `DIR/.holdall`. DIR keeps the mode and times that
     /// [`Self::finish_folder`] gave it.
     pub fn complete(&self) -> Result<(), DestinationError> {
@@ -216,11 +244,11 @@ impl Destination {
         empty_folder(&self.work, Some(CLAIM))?;
         empty_folder(&self.work, None)?;
         let root = self.folders.root();
-        self.folders.within(root, || root.remove_dir(WORK))
+        self.folders.within(root, || root.remove_dir(&self.work_name))
     }
 
     fn checked<'a>(&self, path: &'a [u8]) -> Result<&'a [u8], DestinationError> {
-        checked(path, self.ignores_case)
+        checked(path, &self.work_name, self.ignores_case)
     }
 
     fn shown_dir(&self) -> &[u8] {
@@ -230,10 +258,14 @@ impl Destination {
 
 /// A path that may be walked: relative, without `..`, and not the restore's own, which has more
 /// spellings where case does not count.
-fn checked(path: &[u8], ignores_case: bool) -> Result<&[u8], DestinationError> {
+fn checked<'a>(
+    path: &'a [u8],
+    work_name: &str,
+    ignores_case: bool,
+) -> Result<&'a [u8], DestinationError> {
     checked_path(path).map_err(|source| DestinationError::Path { path: path.to_vec(), source })?;
     let top = path.split(|byte| *byte == b'/').next().unwrap_or_default();
-    let reserved = WORK.as_bytes();
+    let reserved = work_name.as_bytes();
     if top == reserved || (ignores_case && top.eq_ignore_ascii_case(reserved)) {
         return Err(DestinationError::Reserved { path: path.to_vec() });
     }

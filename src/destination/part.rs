@@ -4,7 +4,7 @@
 //! - Enters: runs of bytes, in any order, from many threads.
 //! - Leaves: a file that can be renamed to its final name in one step.
 //! - Always holds: (1) a name is used by one part only; (2) a part that is dropped before it has
-//!   its final name is removed, unless it is shared; (3) bytes that were never written are a hole.
+//!   its final name is removed, unless it is shared and not given up; (3) bytes that were never written are a hole.
 
 use std::fs::File;
 use std::io;
@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use cap_std::fs::Dir;
 use rustix::fs::OFlags;
 
-use super::error::DestinationError;
+use super::error::{DestinationError, MAKE_PART, OPEN_PART};
 use super::folders::{as_path, open_at};
 use super::{Destination, PARTS, SHARED, work_path};
 
@@ -67,6 +67,11 @@ impl PartFile {
         self.file.set_len(len).map_err(|error| self.failed("set the length of", error))
     }
 
+    /// Gives it up: it is removed, also if it is shared.
+    pub fn discard(mut self) {
+        self.part.stays = false;
+    }
+
     fn failed(&self, action: &'static str, error: io::Error) -> DestinationError {
         DestinationError::io(action, &self.part.path())(error)
     }
@@ -77,7 +82,7 @@ impl Destination {
     pub fn begin_file(&self) -> Result<PartFile, DestinationError> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
         let (file, part) =
-            self.make_part("make", |folder, name| open_at(folder, name, flags, 0o600))?;
+            self.make_part(MAKE_PART, |folder, name| open_at(folder, name, flags, 0o600))?;
         Ok(PartFile { file, part })
     }
 
@@ -87,7 +92,7 @@ impl Destination {
         let path = work_path(&format!("{SHARED}/{name}"));
         let flags = OFlags::RDWR | OFlags::CREATE;
         let file = open_at(&self.shared, name.as_bytes(), flags, 0o600)
-            .map_err(DestinationError::io("open", &path))?;
+            .map_err(DestinationError::io(OPEN_PART, &path))?;
         let part = Part {
             folder: Arc::clone(&self.shared),
             place: SHARED,

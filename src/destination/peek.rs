@@ -4,17 +4,14 @@
 //! - Leaves: what a restore there has saved.
 //! - Always holds: nothing is made or written, and no symlink in DIR is followed.
 
-use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use cap_std::fs::Dir;
 
-use super::claim::{claimed, open_there};
+use super::claim::{find_work, open_there};
 use super::error::DestinationError;
-use super::folders::{is_not_a_folder, open_folder_at};
 use super::state::{names, read_file};
-use super::{WORK, work_path};
+use super::work_path;
 
 /// The working folder of a restore in progress.
 pub struct Peek {
@@ -26,17 +23,8 @@ pub struct Peek {
 impl Peek {
     /// Opens what lies in `dir`; none if no restore is in progress there.
     pub fn open(dir: &Path) -> Result<Option<Self>, DestinationError> {
-        let path = dir.as_os_str().as_bytes();
-        let root = open_there(dir)?;
-        let work = match open_folder_at(&root, WORK.as_bytes()) {
-            Ok(work) => work,
-            Err(error) if error.kind() == io::ErrorKind::NotFound || is_not_a_folder(&error) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(DestinationError::io("look at", path)(error)),
-        };
-        let claim = claimed(&work)?;
-        Ok(claim.map(|(shipment, selection)| Self { work, shipment, selection }))
+        let found = find_work(&open_there(dir)?)?;
+        Ok(found.map(|(work, (shipment, selection))| Self { work, shipment, selection }))
     }
 
     /// The shipment that is restored.

@@ -12,8 +12,9 @@ use cap_std::fs::{Dir, MetadataExt};
 use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
 use rustix::io::Errno;
 
-use super::error::DestinationError;
-use super::folders::{as_path, split};
+use super::error::{DestinationError, LINK, MAKE_SPECIAL, MAKE_SYMLINK};
+use super::folders::{as_path, holds_only, split};
+use super::litter::is_name_of_litter;
 use super::metadata::{MetadataProblem, disarm, set_on_handle, set_on_part};
 use super::part::{Part, PartFile};
 use super::{Destination, mtime};
@@ -39,8 +40,12 @@ impl Destination {
         let problems = set_on_handle(&file, entry, &self.rights);
         // FUSE keeps an open file that is removed under another name, so it is closed first.
         drop(file);
-        self.place(&mut part, path, replace)?;
-        Ok(problems)
+        let placed = self.place(&mut part, path, replace);
+        if matches!(&placed, Err(error) if !error.ends_all()) {
+            // It will not be taken another time either, and its bytes are in the way of others.
+            part.stays = false;
+        }
+        placed.map(|()| self.noted(problems))
     }
 
     /// Gives a part file that will never be whole the name `NAME.incomplete`, or the next that is
@@ -71,12 +76,12 @@ impl Destination {
     /// Makes a symlink. Where it points is nobody's concern here: it is never followed.
     pub fn make_symlink(&self, entry: &Entry, replace: bool) -> Placed {
         let path = self.path_of(entry, &[Kind::Symlink])?;
-        let ((), mut part) = self.make_part("make symlink", |parts, name| {
+        let ((), mut part) = self.make_part(MAKE_SYMLINK, |parts, name| {
             Ok(rustix::fs::symlinkat(entry.target.as_slice(), parts, name)?)
         })?;
         let problems = set_on_part(&part.folder, &part.name, entry, &self.rights);
         self.place(&mut part, path, replace)?;
-        Ok(problems)
+        Ok(self.noted(problems))
     }
 
     /// Makes a pipe, a device or a socket. Devices need permission; without it that is an error.
@@ -92,12 +97,12 @@ impl Destination {
         };
         let device = rustix::fs::makedev(device.0, device.1);
         let mode = Mode::RUSR | Mode::WUSR;
-        let ((), mut part) = self.make_part("make special file", |parts, name| {
+        let ((), mut part) = self.make_part(MAKE_SPECIAL, |parts, name| {
             Ok(rustix::fs::mknodat(parts, name, file_type, mode, device)?)
         })?;
         let problems = set_on_part(&part.folder, &part.name, entry, &self.rights);
         self.place(&mut part, path, replace)?;
-        Ok(problems)
+        Ok(self.noted(problems))
     }
 
     /// Makes one more name of the file at the entry's target, which must be there.
@@ -125,7 +130,7 @@ impl Destination {
             self.remove_leftover(&folder, name, path)?;
             linked = self.folders.within(&folder, link);
         }
-        linked.map_err(placing("link", path))
+        linked.map_err(placing(LINK, path))
     }
 
     /// Makes a hard link in a folder that is finished, which stays as it is.
@@ -134,7 +139,7 @@ impl Destination {
         let shown = split(path).0;
         let folder = self.folders.open_or_make(shown)?;
         let before = rustix::fs::fstat(&*folder).map_err(DestinationError::io("look at", shown))?;
-        let made = self.make_hard_link(entry, true);
+        let made = self.link_or_copy(entry, true);
         // Refused only where it was refused before, and reported then.
         let _ = rustix::fs::fchmod(&*folder, Mode::from_raw_mode(before.st_mode & 0o7777));
         let _ = rustix::fs::futimens(&*folder, &mtime(before.st_mtime, before.st_mtime_nsec));
@@ -149,7 +154,7 @@ impl Destination {
             return Err(DestinationError::WrongKind { path: entry.path.clone() });
         }
         let folder = self.folders.open_anew(self.checked(&entry.path)?)?;
-        Ok(set_on_handle(&*folder, entry, &self.rights))
+        Ok(self.noted(set_on_handle(&*folder, entry, &self.rights)))
     }
 
     /// The entry's path, checked, if it is of one of `kinds` and has a name.
@@ -167,7 +172,8 @@ impl Destination {
         let from = (&*part.folder, part.name.as_bytes());
         let rename = || rename_new(from, (&folder, name));
         let mut renamed = self.folders.within(&folder, rename);
-        if replace && is_taken(&renamed) {
+        let top = path.split(|byte| *byte == b'/').next().unwrap_or_default();
+        if (replace || is_name_of_litter(top)) && is_taken(&renamed) {
             self.remove_leftover(&folder, name, path)?;
             renamed = self.folders.within(&folder, rename);
         }
@@ -184,7 +190,9 @@ impl Destination {
         path: &[u8],
     ) -> Result<(), DestinationError> {
         let found = folder.symlink_metadata(as_path(name));
-        if found.map_err(DestinationError::io("look at", path))?.is_dir() {
+        let is_folder = found.map_err(DestinationError::io("look at", path))?.is_dir();
+        // Where case does not count, it may be another entry.
+        if is_folder || self.ignores_case && !holds(folder, name) {
             return Err(DestinationError::Exists { path: path.to_vec() });
         }
         self.folders
@@ -200,6 +208,11 @@ fn id_at(folder: &Dir, name: &[u8]) -> io::Result<Option<(u64, u64)>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Is there something of exactly this name, letter by letter?
+fn holds(folder: &Dir, name: &[u8]) -> bool {
+    holds_only(folder, |found| found != name).is_ok_and(|found| found.is_some())
 }
 
 fn is_taken(result: &io::Result<()>) -> bool {

@@ -96,7 +96,7 @@ impl Destination {
 
     /// Where a state file lies, for one that is too large to be held in memory.
     pub fn state_path(&self, name: &str) -> PathBuf {
-        self.dir.join(super::WORK).join(name)
+        self.dir.join(&self.work_name).join(name)
     }
 }
 

@@ -11,7 +11,6 @@ use crate::destination::{DestinationError, MetadataProblem};
 use crate::format::ids::StripeId;
 use crate::format::list::{End, Entry, Extent, Kind, State, shown_path};
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
-use crate::sets::open::chain;
 use crate::stages::compress::Decompressor;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -260,13 +259,18 @@ impl<'a> Files<'a> {
             self.void = Some(entry);
             return Ok(());
         }
+        if let Some(error) = file.refused.take() {
+            return self.refuse(file, error);
+        }
         let runs_on = end.is_none() && self.runs_on;
         if (file.begins > 0 || runs_on) && file.missing.is_empty() {
             return self.end_part(file, end, chunk_bytes);
         }
         let size = end.map_or(entry.size, |e| e.size);
         file.skip_to(size, chunk_bytes);
-        file.target.part.set_len(size)?;
+        if let Err(error) = file.target.part.set_len(size) {
+            return self.refuse(file, error);
+        }
         if file.missing.is_empty()
             && let Some(root) = end.and_then(|e| e.root)
             && file.root(size)?.is_some_and(|found| found != root)
@@ -299,7 +303,9 @@ impl<'a> Files<'a> {
     ) -> Result<(), RestoreError> {
         if let Some(end) = end {
             file.skip_to(end.size, chunk_bytes);
-            file.target.part.set_len(end.size)?;
+            if let Err(error) = file.target.part.set_len(end.size) {
+                return self.refuse(file, error);
+            }
         }
         let Crossing::Whole { root, end } = self.cross(&file, end)? else { return Ok(()) };
         let entry = file.target.entry.clone();
@@ -348,7 +354,7 @@ impl<'a> Files<'a> {
                 self.packed_badly(entry, ProblemKind::SourceChanged, MIXTURE);
             }
         }
-        report_metadata(self.restored, self.monitor, problems);
+        count_metadata(self.restored, problems);
     }
 
     fn packed_badly(&mut self, entry: &Entry, kind: ProblemKind, detail: &str) {
@@ -369,22 +375,42 @@ impl<'a> Files<'a> {
         self.monitor.problem(Problem::new(kind, entry.shown(), detail));
     }
 
-    /// The destination refused a step: a full disk ends the restore, all else is one file's matter.
+    /// The destination refused a step. If it fails as a whole, that ends the restore; all else is one
+    /// entry's matter.
     fn failed(&mut self, step: &Step, error: DestinationError) -> Result<(), RestoreError> {
-        let entry = match step {
-            Step::Folder(e) | Step::Bare(e) | Step::Whole(e, _) => e.clone(),
-            Step::Begin(e) => (**e).clone(),
-            Step::Extent(_) | Step::End(_) => return Err(error.into()),
-        };
+        match step {
+            Step::Folder(e) | Step::Bare(e) | Step::Whole(e, _) => {
+                self.leave(Some(e))?;
+                self.not_placed(e, error)
+            }
+            Step::Extent(extent) if !error.ends_all() => {
+                self.settle_extent(extent, &Outcome::Absent(Absent::Lost));
+                if let Some(file) = &mut self.file {
+                    file.refused.get_or_insert(error);
+                }
+                Ok(())
+            }
+            _ => Err(error.into()),
+        }
+    }
+
+    /// A larger file that the destination does not take: what was written of it makes room.
+    fn refuse(&mut self, file: OpenFile, error: DestinationError) -> Result<(), RestoreError> {
+        let entry = file.target.entry.clone();
+        if error.ends_all() {
+            return Err(error.into());
+        }
+        if let Some(Target { part, .. }) = Arc::into_inner(file.target) {
+            part.discard();
+        }
         self.not_placed(&entry, error)
     }
 
     fn not_placed(&mut self, entry: &Entry, error: DestinationError) -> Result<(), RestoreError> {
-        if error.is_full() {
+        if error.ends_all() {
             return Err(error.into());
         }
-        self.restored.lost += 1;
-        self.monitor.problem(Problem::new(ProblemKind::Lost, entry.shown(), chain(&error)));
+        self.restored.refuse(entry, &error, self.monitor);
         Ok(())
     }
 
@@ -428,17 +454,10 @@ fn cursor_name(open: &OpenSet) -> String {
     format!("cursor-{}", open.set.name())
 }
 
-/// Counts and lists metadata that could not be set.
-pub fn report_metadata(
-    restored: &mut Restored,
-    monitor: &dyn Monitor,
-    problems: &[MetadataProblem],
-) {
+/// Counts an entry whose metadata was not all kept; the destination keeps the kinds, which are told at
+/// the end.
+pub fn count_metadata(restored: &mut Restored, problems: &[MetadataProblem]) {
     restored.metadata_problems += u64::from(!problems.is_empty());
-    for p in problems {
-        let problem = Problem::new(ProblemKind::Metadata, shown_path(&p.path), chain(p));
-        monitor.problem(problem);
-    }
 }
 
 /// `bytes 0-99, 500-599 are missing`

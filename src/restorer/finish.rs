@@ -1,7 +1,7 @@
 //! What only the end can do: hard links, once their files are there, and the folders' own
 //! metadata, deepest first.
 
-use super::files::report_metadata;
+use super::files::count_metadata;
 use super::items::Items;
 use super::lift::Lifted;
 use super::selected::is_below;
@@ -119,16 +119,18 @@ impl Finisher<'_> {
     }
 
     fn link_to(&mut self, entry: &Entry) -> Result<(), RestoreError> {
-        match self.destination.make_hard_link(entry, self.options.resumed) {
+        match self.destination.link_or_copy(entry, self.options.resumed) {
             Ok(()) => self.restored.entries += 1,
-            Err(e) if e.is_full() => return Err(e.into()),
+            Err(e) if e.ends_all() => return Err(e.into()),
             Err(DestinationError::NoTarget { .. }) if self.options.more_sets => {
                 self.waiting.push(entry.clone());
             }
-            Err(e) => {
-                let waits = matches!(e, DestinationError::NoTarget { .. })
-                    && self.restored.waiting > 0
-                    && !self.options.give_up;
+            // Its file was not taken either.
+            Err(e @ DestinationError::NoTarget { .. }) if self.restored.is_refusing() => {
+                self.restored.refuse(entry, &e, self.monitor);
+            }
+            Err(e @ DestinationError::NoTarget { .. }) => {
+                let waits = self.restored.waiting > 0 && !self.options.give_up;
                 let kind = if waits {
                     self.restored.waiting += 1;
                     ProblemKind::Waiting
@@ -138,6 +140,7 @@ impl Finisher<'_> {
                 };
                 self.monitor.problem(Problem::new(kind, entry.shown(), chain(&e)));
             }
+            Err(e) => self.restored.refuse(entry, &e, self.monitor),
         }
         Ok(())
     }
@@ -147,8 +150,8 @@ impl Finisher<'_> {
             return Ok(());
         }
         match self.destination.finish_folder(entry) {
-            Ok(problems) => report_metadata(self.restored, self.monitor, &problems),
-            Err(e) if e.is_full() => return Err(e.into()),
+            Ok(problems) => count_metadata(self.restored, &problems),
+            Err(e) if e.ends_all() => return Err(e.into()),
             Err(e) => {
                 self.restored.metadata_problems += 1;
                 let problem = Problem::new(ProblemKind::Metadata, entry.shown(), chain(&e));

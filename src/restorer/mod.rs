@@ -14,7 +14,7 @@
 //! [`finish`] makes hard links and sets the folders' metadata. [`check`] goes the same way with an
 //! [`output`] that forgets everything. With `--include` or `--exclude` [`selected`] lets pass what is
 //! asked for, and [`lift`] restores a file of which only a further name is. [`pieces`] and [`stage`]
-//! keep what one run with few drives leaves to the next.
+//! keep what one run with few drives leaves to the next. [`room`] says before what it will take.
 
 pub mod batch;
 pub mod check;
@@ -27,6 +27,7 @@ mod lift;
 mod open_file;
 pub mod output;
 mod pieces;
+pub mod room;
 pub mod selected;
 pub mod stage;
 pub mod write;
@@ -35,9 +36,10 @@ use crate::destination::{Destination, DestinationError};
 use crate::drives::buffer::Pool;
 use crate::format::catalog::KeySpan;
 use crate::format::ids::{RunId, Slot, StripeId};
+use crate::format::list::{Entry, Kind};
 use crate::keys::RunKey;
 use crate::memory::Memory;
-use crate::monitor::{Monitor, Recording};
+use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use crate::patterns::Selection;
 use crate::sets::ahead::{Ahead, Reading};
 use crate::sets::fetch::Fetcher;
@@ -112,6 +114,10 @@ pub struct Restored {
     pub lost: u64,
     /// files that wait for drives that are not here
     pub waiting: u64,
+    /// files, folders and hard links that the destination does not take
+    pub refused: u64,
+    /// symlinks, pipes, devices and sockets that it does not take
+    pub unsupported: u64,
     /// entries whose metadata could not all be set
     pub metadata_problems: u64,
     /// files that were packed while they changed, or could not be packed
@@ -134,6 +140,8 @@ impl Restored {
         self.rebuilt_blocks += other.rebuilt_blocks;
         self.lost += other.lost;
         self.waiting += other.waiting;
+        self.refused += other.refused;
+        self.unsupported += other.unsupported;
         self.metadata_problems += other.metadata_problems;
         self.packed_badly += other.packed_badly;
         self.from_lists |= other.from_lists;
@@ -141,7 +149,22 @@ impl Restored {
         self.stopped |= other.stopped;
     }
 
-    /// Is every entry of the set in place?
+    /// Counts and lists an entry that the destination does not take: no drive is at fault.
+    fn refuse(&mut self, entry: &Entry, error: &DestinationError, monitor: &dyn Monitor) {
+        match entry.kind {
+            Kind::File | Kind::Folder | Kind::HardLink => self.refused += 1,
+            _ => self.unsupported += 1,
+        }
+        let problem = Problem::new(ProblemKind::Refused, entry.shown(), error.reason());
+        monitor.problem(problem);
+    }
+
+    /// Is what is not in place not there for the destination's sake alone?
+    fn is_refusing(&self) -> bool {
+        self.refused + self.unsupported > 0 && self.is_complete()
+    }
+
+    /// Is every entry of the set in place, as far as the destination takes it?
     pub fn is_complete(&self) -> bool {
         self.lost == 0 && self.waiting == 0 && !self.stopped
     }

@@ -22,6 +22,8 @@ pub struct OpenFile {
     /// runs of bytes that are not there
     pub missing: Vec<(u64, u64)>,
     pub absent: Option<Absent>,
+    /// the destination does not take it
+    pub refused: Option<DestinationError>,
     /// the zeros of its holes were too many to be hashed on the way
     pub unhashed: bool,
 }
@@ -36,6 +38,7 @@ impl OpenFile {
             next: 0,
             missing: Vec::new(),
             absent: None,
+            refused: None,
             unhashed: false,
         }
     }

@@ -176,6 +176,13 @@ impl Part {
         }
     }
 
+    /// Gives it up.
+    pub fn discard(self) {
+        if let Self::File(part) = self {
+            part.discard();
+        }
+    }
+
     /// Cuts or lengthens it.
     pub fn set_len(&self, len: u64) -> Result<(), DestinationError> {
         match self {

@@ -3,7 +3,7 @@
 use super::open::{self, OpenError};
 use super::own_disks::is_unmounted;
 use super::restoring::Seen;
-use crate::destination::{Destination, DestinationError, Opened};
+use crate::destination::{self, Destination, DestinationError, Opened};
 use crate::drives::{Drive, DriveError, LocalDrive};
 use crate::format::catalog::KeySpan;
 use crate::format::ids::{RunId, SetNumber};
@@ -15,8 +15,8 @@ use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use crate::patterns::Selection;
 use crate::restorer::selected::{self, Survey};
-use crate::restorer::stage;
 use crate::restorer::{self, OpenSet, RestoreError, RestoreOptions, Restored};
+use crate::restorer::{room, stage};
 use crate::sets::{Book, FoundSet};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -206,14 +206,17 @@ pub fn restore_sets(
     let destination_error = |source| RestoreJobError::Destination { path: job.to.clone(), source };
     let shipment = sets[0].shipment.to_string();
     let selection = job.selection.as_ref().map(Selection::text);
-    let (destination, how) =
-        Destination::open_for(&job.to, &shipment, selection).map_err(destination_error)?;
+    let work = destination::WORK.as_bytes();
+    let is_taken = chosen.iter().any(|chosen| room::has_entry(&chosen.open(), work));
+    let (destination, how) = Destination::open_for(&job.to, &shipment, selection, is_taken)
+        .map_err(destination_error)?;
     if how != Opened::Resumed && is_unmounted(&job.to) {
         monitor.note(&format!(
             "{} is on the system's disk (/): no drive is mounted there",
             job.to.display()
         ));
     }
+    note_room(job, &destination, &chosen, monitor);
     let mut outcome = RestoreOutcome {
         owners_left: !destination.sets_owners(),
         resumed: how == Opened::Resumed,
@@ -222,20 +225,17 @@ pub fn restore_sets(
         of_entries: chosen.iter().map(|chosen| chosen.survey.as_ref()?.of_entries).sum(),
         ..Default::default()
     };
-    for one in &chosen {
-        let before = done(&destination).map_err(destination_error)?;
-        if let Some(before) = before.get(&one.set.set.0) {
-            outcome.restored.already += before.entries;
-            continue;
-        }
-        let restored =
-            restore_one(one, (job, &destination), &before, &chosen, &mut outcome, monitor)?;
-        outcome.restored.add(&restored);
-        if restored.stopped {
-            break;
-        }
+    let restored = restore_chosen(job, &destination, &chosen, &mut outcome, monitor);
+    let completed =
+        restored.and_then(|()| complete(job, &destination, &chosen, &mut outcome, monitor));
+    for unkept in destination.unkept() {
+        let subject = match unkept.count {
+            1 => unkept.first.clone(),
+            count => format!("{count} entries"),
+        };
+        monitor.problem(Problem::new(ProblemKind::Metadata, subject, unkept));
     }
-    match complete(job, &destination, &chosen, &mut outcome, monitor) {
+    match completed {
         Err(RestoreJobError::NothingSelected { selection }) => {
             return Err(RestoreJobError::NothingSelected { selection });
         }
@@ -243,6 +243,62 @@ pub fn restore_sets(
         result => result?,
     }
     Ok(outcome)
+}
+
+/// Restores the sets that are not restored yet.
+fn restore_chosen(
+    job: &RestoreJob,
+    destination: &Destination,
+    chosen: &[Chosen],
+    outcome: &mut RestoreOutcome,
+    monitor: &dyn Monitor,
+) -> Result<(), RestoreJobError> {
+    let destination_error = |source| RestoreJobError::Destination { path: job.to.clone(), source };
+    for one in chosen {
+        let before = done(destination).map_err(destination_error)?;
+        if let Some(before) = before.get(&one.set.set.0) {
+            outcome.restored.already += before.entries;
+            continue;
+        }
+        let restored = restore_one(one, (job, destination), &before, chosen, outcome, monitor)?;
+        outcome.restored.add(&restored);
+        if restored.stopped {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Says so if what is to be written is more than the destination has room for. What fits is restored
+/// all the same.
+fn note_room(
+    job: &RestoreJob,
+    destination: &Destination,
+    chosen: &[Chosen],
+    monitor: &dyn Monitor,
+) {
+    let (Ok(free), Ok(done)) = (destination.free_bytes(), done(destination)) else { return };
+    let left = || chosen.iter().filter(|one| !done.contains_key(&one.set.set.0));
+    let unit = destination.unit_bytes();
+    let most: Option<u64> = left().map(|one| room::most_bytes(&one.open(), unit)).sum();
+    if most.is_some_and(|most| most <= free) {
+        return;
+    }
+    let selection = job.selection.as_ref();
+    let exact = |one| room::bytes_to_write(&Chosen::open(one), destination, selection, monitor);
+    let Some(all) = left().map(exact).sum::<Option<u64>>() else { return };
+    let bytes = all.saturating_sub(destination.begun_bytes());
+    if bytes <= free {
+        return;
+    }
+    let size = |bytes| bytesize::ByteSize(bytes).display().si();
+    monitor.note(&format!(
+        "{} are to be written to {}, which has room for {}: what fits is restored, and the same \
+         command goes on once there is more room",
+        size(bytes),
+        job.to.display(),
+        size(free),
+    ));
 }
 
 /// A set that is here, and what of it is asked for.

@@ -121,7 +121,8 @@ fn a_fresh_ext4_is_empty() {
         fs::create_dir_all(to.join("lost+found")).unwrap();
         tree::write(&to.join(spoil), b"mine");
         let run = shipment.restore(&shipment.paths(), &to, &[]).expect(1);
-        assert!(run.stderr.contains("is not empty"), "{}", run.shown());
+        let told = format!("is not empty: it holds {}", spoil.split('/').next().unwrap());
+        assert!(run.stderr.contains(&told), "{}", run.shown());
     }
     let to = shipment.new_destination();
     fs::create_dir_all(to.join("lost+found")).unwrap();

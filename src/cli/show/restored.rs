@@ -13,7 +13,9 @@ use std::path::Path;
 fn complete(r: &Restored, is_selection: bool) -> String {
     let file = if is_selection { "selected file" } else { "file" };
     let mut t = String::new();
-    if r.packed_badly > 0 {
+    if r.refused > 0 {
+        let _ = writeln!(t, "Every other {file} is complete and verified.");
+    } else if r.packed_badly > 0 {
         let _ = writeln!(
             t,
             "{} could not be read, or changed, while the dataset was packed: listed above.\n\
@@ -25,7 +27,7 @@ fn complete(r: &Restored, is_selection: bool) -> String {
     }
     if r.metadata_problems > 0 {
         let count = some(r.metadata_problems, "entry");
-        let _ = writeln!(t, "Not all metadata could be set: {count}, listed above.");
+        let _ = writeln!(t, "Not all metadata was kept: {count}, listed by kind above.");
     }
     t
 }
@@ -99,6 +101,14 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
             some(r.lost, "file")
         );
     }
+    if r.refused + r.unsupported > 0 {
+        let count = some(r.refused + r.unsupported, "entry");
+        let _ = writeln!(
+            t,
+            "The destination does not take {count}, listed above: restore what is missed to another \
+             file system, with --include."
+        );
+    }
     if r.end_unknown {
         t.push_str(
             "Nothing tells whether more of the dataset was to follow: see the note above.\n",
@@ -126,6 +136,8 @@ pub fn restored_json(outcome: &RestoreOutcome) -> Value {
         "rebuilt_blocks": r.rebuilt_blocks,
         "lost": r.lost,
         "waiting": r.waiting,
+        "refused": r.refused,
+        "unsupported": r.unsupported,
         "metadata_problems": r.metadata_problems,
         "packed_badly": r.packed_badly,
         "from_lists": r.from_lists,
@@ -135,6 +147,6 @@ pub fn restored_json(outcome: &RestoreOutcome) -> Value {
         })).collect::<Vec<_>>(),
         "stopped": r.stopped,
         "awaited_sets": outcome.awaited,
-        "complete": r.is_complete() && !outcome.gaps && outcome.awaited.is_empty(),
+        "complete": r.is_complete() && r.refused == 0 && !outcome.gaps && outcome.awaited.is_empty(),
     })
 }

@@ -1,0 +1,66 @@
+//! Further names of files where there are no links: FAT, exFAT, many network file systems, and any
+//! other once a file has as many names as it may have.
+//!
+//! - Enters: a hard link whose file is there.
+//! - Leaves: one more name of the file, or a file of its own with the same bytes.
+//! - Always holds: zeros in a row are left as a hole.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use rustix::fs::{FileType, OFlags};
+
+use super::error::DestinationError;
+use super::folders::{open_at, split};
+use super::{Destination, PartFile};
+use crate::format::list::{Entry, Kind};
+
+/// Bytes that are copied at once.
+const STEP_BYTES: usize = 1 << 20;
+
+impl Destination {
+    /// Makes one more name of the file at the entry's target, which must be there; where that cannot
+    /// be, for whatever reason, a file with the same bytes.
+    pub fn link_or_copy(&self, entry: &Entry, replace: bool) -> Result<(), DestinationError> {
+        let refused = match self.make_hard_link(entry, replace) {
+            Err(error) if error.is_refused_link() => error,
+            done => return done,
+        };
+        // A pipe or a symlink is none to be copied.
+        let Some(from) = self.open_regular(&entry.target)? else { return Err(refused) };
+        let part = self.begin_file()?;
+        copy(&from, &part).map_err(DestinationError::io("copy", &entry.path))?;
+        let own = Entry { kind: Kind::File, target: Vec::new(), ..entry.clone() };
+        self.finish_file(part, &own, replace)?;
+        if let DestinationError::Io { source, .. } = &refused {
+            self.note_copy(&entry.path, source);
+        }
+        Ok(())
+    }
+
+    fn open_regular(&self, path: &[u8]) -> Result<Option<File>, DestinationError> {
+        let (folder, name) = split(path);
+        let Some(folder) = self.folders.find(folder)? else { return Ok(None) };
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let Ok(file) = self.folders.within(&folder, || open_at(&folder, name, flags, 0)) else {
+            return Ok(None);
+        };
+        let found = rustix::fs::fstat(&file).map_err(DestinationError::io("look at", path))?;
+        let is_regular = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+        Ok(is_regular.then_some(file))
+    }
+}
+
+fn copy(from: &File, to: &PartFile) -> std::io::Result<()> {
+    let (mut buffer, mut at) = (vec![0; STEP_BYTES], 0);
+    loop {
+        let read = from.read_at(&mut buffer, at)?;
+        if read == 0 {
+            return to.file.set_len(at);
+        }
+        if buffer[..read].iter().any(|byte| *byte != 0) {
+            to.file.write_all_at(&buffer[..read], at)?;
+        }
+        at += read as u64;
+    }
+}

@@ -1,0 +1,89 @@
+//! What a restore will write, before it does.
+//!
+//! - Enters: the catalog of a set; the destination, where some of it may be in place.
+//! - Leaves: bytes of data (holes take none), each file rounded up to the destination's unit.
+//! - Always holds: nothing is written, and nothing of the shards is read.
+
+use super::OpenSet;
+use super::items::{CatalogItems, Items};
+use super::selected::Selected;
+use crate::destination::Destination;
+use crate::format::catalog::KeySpan;
+use crate::format::list::{Entry, Extent, Item, Kind};
+use crate::monitor::{Monitor, Recording};
+use crate::patterns::Selection;
+
+/// Does the set have an entry at this path? Not known, and so false, without its catalog.
+pub fn has_entry(open: &OpenSet, path: &[u8]) -> bool {
+    let quiet = Recording::default();
+    let Some(mut items) = CatalogItems::open(open, &quiet) else { return false };
+    items.seek(&KeySpan::path(path));
+    while let Some(list) = items.next_list() {
+        let is_it = |item: &Item| matches!(item, Item::Entry { entry, .. } if entry.path == path);
+        if list.iter().any(is_it) {
+            return true;
+        }
+    }
+    false
+}
+
+/// The most that restoring the set can write, known without a walk; none without its catalog.
+pub fn most_bytes(open: &OpenSet, unit: u64) -> Option<u64> {
+    let quiet = Recording::default();
+    let mut items = CatalogItems::open(open, &quiet)?;
+    Some(items.data_bytes(open).saturating_add(items.entries()?.saturating_mul(unit)))
+}
+
+/// What restoring the set will write, by a walk over its catalog; none without it, or if it was asked
+/// to stop.
+pub fn bytes_to_write(
+    open: &OpenSet,
+    destination: &Destination,
+    selection: Option<&Selection>,
+    monitor: &dyn Monitor,
+) -> Option<u64> {
+    let quiet = Recording::default();
+    let mut items = CatalogItems::open(open, &quiet)?;
+    if let Some(selection) = selection {
+        items.seek(selection.spans());
+    }
+    let mut items = Selected::new(items, selection);
+    let unit = destination.unit_bytes();
+    let (mut all, mut file): (u64, Option<(Entry, u64)>) = (0, None);
+    let round = |file: &mut Option<(Entry, u64)>| {
+        file.take().map_or(0, |(_, bytes)| bytes.next_multiple_of(unit))
+    };
+    while let Some(list) = items.next_list() {
+        for item in list {
+            match item {
+                Item::Entry { entry, .. } => {
+                    all += round(&mut file);
+                    let to_write = entry.kind == Kind::File
+                        && !matches!(destination.exists(&entry.path), Ok(Some(_)));
+                    file = to_write.then_some((entry, 0));
+                }
+                Item::Extent(extent) => {
+                    if let Some((entry, bytes)) = &mut file {
+                        *bytes += data_bytes(entry, &extent);
+                    }
+                }
+                Item::End(_) => {}
+            }
+        }
+        if monitor.should_stop() {
+            return None;
+        }
+    }
+    all += round(&mut file);
+    Some(all)
+}
+
+/// Bytes of an extent that are not in holes.
+fn data_bytes(entry: &Entry, extent: &Extent) -> u64 {
+    let (from, to) = (extent.file_offset, extent.file_offset + u64::from(extent.len));
+    let first = entry.holes.partition_point(|(start, len)| start + len <= from);
+    let holes = entry.holes[first..].iter().take_while(|(start, _)| *start < to);
+    let hole_bytes: u64 =
+        holes.map(|(start, len)| (start + len).min(to) - (*start).max(from)).sum();
+    to - from - hole_bytes
+}
