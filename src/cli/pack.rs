@@ -36,7 +36,7 @@ pub fn pack(args: PackArgs, face: &Face) -> Result<Status, Refusal> {
         match rest.map_err(refusal)? {
             Rest::Pack(prepared) => *prepared,
             Rest::Prove(unproven) => return Ok(prove(*unproven, face)),
-            Rest::Nothing => return Ok(nothing_left(face)),
+            Rest::Nothing => return Ok(nothing_left(shipment, face)),
         }
     } else {
         let drives = drives(&args)?;
@@ -129,10 +129,11 @@ fn show_plan(prepared: &Prepared, face: &Face) {
     }
 }
 
-fn nothing_left(face: &Face) -> Status {
+fn nothing_left(shipment: Option<ShipmentId>, face: &Face) -> Status {
     face.finish();
     if face.is_json() {
-        emit(&serde_json::json!({"event": "nothing-left", "shipment": null}));
+        let shipment = shipment.map(|id| id.to_string());
+        emit(&serde_json::json!({"event": "nothing-left", "shipment": shipment}));
     } else {
         out("Nothing is left to do: no shipment is in progress on this machine.\n");
     }

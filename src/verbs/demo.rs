@@ -9,7 +9,7 @@ use crate::entropy::System;
 use crate::format::list::{Entry, Kind};
 use crate::keys::recipients::{Identities, KeyError, Recipients};
 use crate::memory::Memory;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Recording};
 use crate::packer::Checkpoint;
 use crate::plan::cipher::CipherChoice;
 use crate::plan::room::Geometry;
@@ -181,7 +181,9 @@ fn pack_it(
         memory: Memory::default(),
         folder_drives: true,
     };
-    let packed = pack::prepare(drives, options, &System, monitor)?.run(monitor)?.packed;
+    // That all of these drives are on one device is no news here.
+    let silent = Recording::default();
+    let packed = pack::prepare(drives, options, &System, &silent)?.run(monitor)?.packed;
     tell(Told::Result(format!(
         "{} entries, {} bytes of files, stored as {} bytes and parity in {} stripes",
         packed.entries, packed.file_bytes, packed.stored_bytes, packed.stripes
