@@ -331,7 +331,7 @@ fn stopped_while_reading_back(shipment: &Shipment) -> (i32, Vec<Value>) {
     let mut events = Vec::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        if event["event"] == "phase" && event["phase"] == "read back" {
+        if event["event"] == "phase" && event["phase"] == "read-back" {
             kill_process(Pid::from_child(&child), Signal::INT).unwrap();
         }
         events.push(event);

@@ -102,7 +102,7 @@ impl Reading {
         }
         let share = self.share().map_or(String::new(), |share| format!("{share} %"));
         let rate = if width > SHARE + RATE + REST + 10 { self.rate() } else { String::new() };
-        let fixed = SHARE + if rate.is_empty() { 0 } else { RATE } + 2 + columns(&eta);
+        let fixed = SHARE + if rate.is_empty() { 0 } else { RATE } + REST;
         let name = fitted(phase.name(), width.saturating_sub(1 + fixed).min(WIDEST_NAME));
         let rate = if rate.is_empty() { rate } else { format!("  {rate:>9}") };
         let line = format!("{name} {share:>5}{rate}  {eta}");
@@ -207,9 +207,9 @@ mod tests {
         let total = bytes(1_230_000_000_000, 2_950_000_000_000, 512e6);
         assert_eq!(
             total.total_line(Phase::Pack, 60),
-            "pack                      41 %   512 MB/s  ETA 55 min 59 s"
+            "pack                       41 %   512 MB/s  ETA 55 min 59 s"
         );
-        assert_eq!(total.total_line(Phase::Pack, 30), "pack   41 %  ETA 55 min 59 s");
+        assert_eq!(total.total_line(Phase::Pack, 30), "pack    41 %  ETA 55 min 59 s");
         for width in 15..80 {
             assert!(total.total_line(Phase::Pack, width).contains("ETA 55 min 59 s"), "{width}");
         }
