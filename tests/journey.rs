@@ -30,5 +30,6 @@ mod journey {
     mod verify;
     mod waiting;
     mod wild;
+    mod ways_out;
     mod writing;
 }

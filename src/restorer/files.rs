@@ -95,6 +95,9 @@ impl<'a> Files<'a> {
         self.restored.rebuilt_blocks += opened.rebuilt_blocks;
         let targets = self.targets(&batch)?;
         let outcomes = self.outcomes(&batch, opened, &targets)?;
+        if self.monitor.should_stop() {
+            return Ok(()); // not all was done: the next run does the batch anew
+        }
         for ((step, outcome), target) in batch.steps.into_iter().zip(outcomes).zip(targets) {
             self.settle(step, outcome, target)?;
         }
@@ -123,6 +126,9 @@ impl<'a> Files<'a> {
             .map_init(
                 || (Decompressor::new(), Vec::new()),
                 |(decompressor, buffer), (place, steps)| {
+                    if self.monitor.should_stop() {
+                        return Ok(Vec::new());
+                    }
                     let decompressor = decompressor
                         .as_mut()
                         .map_err(|e| io::Error::new(e.kind(), e.to_string()))?;

@@ -37,6 +37,24 @@ pub trait Items {
     }
 }
 
+/// Ends when the job should stop: what follows is then neither restored nor judged.
+pub struct UntilStopped<'a> {
+    /// where the items come from
+    pub items: &'a mut (dyn Items + Send),
+    /// says when
+    pub monitor: &'a dyn Monitor,
+}
+
+impl Items for UntilStopped<'_> {
+    fn next_list(&mut self) -> Option<Vec<Item>> {
+        if self.monitor.should_stop() { None } else { self.items.next_list() }
+    }
+
+    fn folders(&mut self, paths: &[Vec<u8>]) -> Vec<Entry> {
+        self.items.folders(paths)
+    }
+}
+
 /// Items from the catalog.
 pub struct CatalogItems<'a> {
     reader: CatalogReader<'a>,

@@ -342,37 +342,31 @@ fn pass(
         let (to_open, being_read) = bounded::<(Batch, Vec<Reading>)>(BATCHES_AHEAD);
         let (to_write, opened) = bounded::<(Batch, Opened)>(0);
         let skip = files.skipper();
+        // Whichever of the later steps ends first, in whatever way, the reading ends with it.
+        let (opener, writer) = (ahead.taker(), ahead.taker());
         let reading = scope.spawn(move || {
             let sparing = options.selection.is_some();
             let mut batcher = Batcher::new(open.book, batch_bytes, sparing);
-            while !monitor.should_stop()
-                && let Some(batch) = batcher.next_batch(items, &skip)
-            {
-                let read = ahead.begin(batch.requests());
-                if to_open.send((batch, read)).is_err() {
-                    break;
-                }
-            }
+            let mut items = items::UntilStopped { items, monitor };
+            while let Some(batch) = batcher.next_batch(&mut items, &skip)
+                && let Some(read) = ahead.begin(batch.requests())
+                && to_open.send((batch, read)).is_ok()
+            {}
             ahead // until all that was begun is read
         });
         let opening = scope.spawn(move || {
-            let pool = Pool::keeping(KEPT_SHARDS);
+            let (_opener, pool) = (opener, Pool::keeping(KEPT_SHARDS));
             for (batch, read) in being_read {
-                let raw = read.into_iter().map(|reading| reading.wait(fetcher)).collect();
+                let raw: Option<_> = read.into_iter().map(|reading| reading.wait(fetcher)).collect();
+                let Some(raw) = raw else { return };
                 let opened = Opened::new(open, raw, fetcher, &pool);
                 if monitor.should_stop() || to_write.send((batch, opened)).is_err() {
                     return;
                 }
             }
         });
-        let mut result = Ok(());
-        for (batch, opened) in &opened {
-            result = files.batch(batch, &opened);
-            if result.is_err() {
-                break;
-            }
-        }
-        drop(opened);
+        let result = opened.iter().try_for_each(|(batch, opened)| files.batch(batch, &opened));
+        drop((opened, writer));
         opening.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         drop(reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         result.and_then(|()| files.end(monitor.should_stop()))

@@ -4,8 +4,8 @@
 //! - Enters: requests by the batch, in the order in which they will be wanted.
 //! - Leaves: what [`Fetcher::read`] would give for each.
 //! - Always holds: (1) a drive reads one shard at a time, in the order of the requests; (2) what is
-//!   read and not dropped is at most what may be held, or one batch; (3) once this is dropped, no
-//!   further shard is begun.
+//!   read and not dropped is at most what may be held, or one batch; (3) once either end has let go,
+//!   by an error or a panic too, or the job should stop, no further shard is begun and nobody waits.
 
 use super::fetch::Fetcher;
 use super::stripe::{RawStripe, Request, ShardBlocks};
@@ -14,8 +14,7 @@ use crate::format::record::StripeRecord;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 
 /// A shard to be read.
@@ -29,8 +28,14 @@ struct Job {
 /// Bytes that may be held.
 struct Budget {
     most: u64,
-    held: Mutex<u64>,
-    freed: Condvar,
+    state: Mutex<BudgetState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct BudgetState {
+    held: u64,
+    closed: bool,
 }
 
 /// A part of the budget, given back when dropped.
@@ -40,20 +45,51 @@ pub(super) struct Held {
 }
 
 impl Budget {
-    /// Waits until so many bytes more may be held, or nothing is.
-    fn take(&self, bytes: u64) {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let too_many = |held: &mut u64| *held > 0 && *held + bytes > self.most;
-        let mut held =
-            self.freed.wait_while(held, too_many).unwrap_or_else(PoisonError::into_inner);
-        *held += bytes;
+    fn new(most: u64) -> Arc<Self> {
+        Arc::new(Self { most, state: Mutex::default(), changed: Condvar::new() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BudgetState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until so many bytes more may be held, or nothing is; says whether they are: not once it
+    /// is closed.
+    fn take(&self, bytes: u64) -> bool {
+        let too_many = |state: &mut BudgetState| {
+            !state.closed && state.held > 0 && state.held + bytes > self.most
+        };
+        let waited = self.changed.wait_while(self.lock(), too_many);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        state.held += if state.closed { 0 } else { bytes };
+        !state.closed
+    }
+
+    /// Nothing more is held, and whoever waits for room no longer does.
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        *self.budget.held.lock().unwrap_or_else(PoisonError::into_inner) -= self.bytes;
-        self.budget.freed.notify_all();
+        self.budget.lock().held -= self.bytes;
+        self.budget.changed.notify_all();
+    }
+}
+
+/// Belongs to whoever takes what is read: once one of these is dropped, in whatever way, nothing more
+/// is read.
+pub struct Taker(Arc<Budget>);
+
+impl Drop for Taker {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -64,7 +100,6 @@ pub struct Ahead<'env> {
     drives: HashMap<Slot, Sender<Job>>,
     /// for shards that were kept of other drives, if any were
     kept: Option<Sender<Job>>,
-    dropped: Arc<AtomicBool>,
     budget: Arc<Budget>,
 }
 
@@ -83,14 +118,17 @@ impl<'env> Ahead<'env> {
         fetcher: &'env Fetcher<'env>,
         most: u64,
     ) -> Self {
-        let dropped = Arc::new(AtomicBool::new(false));
+        let budget = Budget::new(most);
         let thread = || {
             let (sender, jobs) = unbounded::<Job>();
-            let dropped = dropped.clone();
+            let budget = budget.clone();
             scope.spawn(move || {
                 for job in jobs {
-                    if dropped.load(Ordering::Relaxed) {
-                        return;
+                    if fetcher.should_stop() {
+                        budget.close();
+                    }
+                    if budget.is_closed() {
+                        continue; // dropped, so that nobody waits for an answer
                     }
                     let read = fetcher.read_shard(&job.record, job.index, &job.range);
                     // Nobody may want it any more.
@@ -101,15 +139,22 @@ impl<'env> Ahead<'env> {
         };
         let drives = fetcher.slots_here().map(|slot| (slot, thread())).collect();
         let kept = fetcher.has_kept().then(thread);
-        let budget = Budget { most, held: Mutex::new(0), freed: Condvar::new() };
-        Self { fetcher, drives, kept, dropped, budget: Arc::new(budget) }
+        Self { fetcher, drives, kept, budget }
     }
 
-    /// Begins to read the requests of a batch, when they may be held together.
-    pub fn begin(&self, requests: impl Iterator<Item = Request>) -> Vec<Reading> {
+    /// For whoever takes what is read.
+    pub fn taker(&self) -> Taker {
+        Taker(self.budget.clone())
+    }
+
+    /// Begins to read the requests of a batch, when they may be held together; none once nobody takes
+    /// what is read.
+    pub fn begin(&self, requests: impl Iterator<Item = Request>) -> Option<Vec<Reading>> {
         let requests: Vec<_> = requests.map(|request| self.shards_of(request)).collect();
-        self.budget.take(requests.iter().map(|(request, shards)| bytes(request, shards)).sum());
-        requests.into_iter().map(|(request, shards)| self.read(request, shards)).collect()
+        let sum = requests.iter().map(|(request, shards)| bytes(request, shards)).sum();
+        let taken = self.budget.take(sum);
+        let read = |(request, shards)| self.read(request, shards);
+        taken.then(|| requests.into_iter().map(read).collect())
     }
 
     fn queue(&self, record: &StripeRecord, index: u8) -> Option<&Sender<Job>> {
@@ -145,13 +190,15 @@ fn bytes(request: &Request, shards: &Shards) -> u64 {
 
 impl Drop for Ahead<'_> {
     fn drop(&mut self) {
-        self.dropped.store(true, Ordering::Relaxed);
+        self.budget.close();
     }
 }
 
 impl Reading {
-    /// Waits for what was begun; where some shards could not be read at all, reads others.
-    pub fn wait(self, fetcher: &Fetcher) -> RawStripe {
+    /// Waits for what was begun; where some shards could not be read at all, reads others. None if it
+    /// is read no more.
+    pub fn wait(self, fetcher: &Fetcher) -> Option<RawStripe> {
+        let budget = self.held.budget.clone();
         let mut raw = RawStripe::of(self.request);
         raw.held = Some(self.held);
         for (index, blocks) in self.answers {
@@ -159,7 +206,7 @@ impl Reading {
                 raw.shards.insert(index, blocks);
             }
         }
-        fetcher.read_rest(raw, self.tried)
+        (!budget.is_closed()).then(|| fetcher.read_rest(raw, self.tried))
     }
 }
 
@@ -170,9 +217,9 @@ mod tests {
 
     #[test]
     fn what_is_held_is_bounded_and_what_is_too_large_goes_alone() {
-        let budget = Arc::new(Budget { most: 10, held: Mutex::new(0), freed: Condvar::new() });
+        let budget = Budget::new(10);
         let hold = |bytes| {
-            budget.take(bytes);
+            assert!(budget.take(bytes));
             Held { budget: budget.clone(), bytes }
         };
         let (first, second) = (hold(4), hold(6));
@@ -188,6 +235,22 @@ mod tests {
             drop(second);
             taken.recv().unwrap();
         });
-        assert_eq!(*budget.held.lock().unwrap(), 0);
+        assert_eq!(budget.lock().held, 0);
+    }
+
+    /// Report R1.
+    #[test]
+    fn who_waits_for_room_is_woken_when_nobody_takes_what_is_read() {
+        let budget = Budget::new(10);
+        assert!(budget.take(10));
+        let taker = Taker(budget.clone());
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| budget.take(1));
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!waiting.is_finished());
+            drop(taker);
+            assert!(!waiting.join().unwrap(), "nothing more is held");
+        });
+        assert!(!budget.take(0) && budget.lock().held == 10);
     }
 }

@@ -199,6 +199,11 @@ impl<'a> Fetcher<'a> {
         self.paces.is_gone(slot)
     }
 
+    /// Should the job stop? What is then given may lack blocks.
+    pub(super) fn should_stop(&self) -> bool {
+        self.monitor.is_some_and(Monitor::should_stop)
+    }
+
     fn tell_gone(&self, slot: Slot) {
         let Some(monitor) = self.monitor else { return };
         for found in self.set.all_drives().filter(|found| found.label.slot == slot) {
