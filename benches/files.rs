@@ -99,7 +99,8 @@ fn packing(root: &Path, source: &Path) -> (f64, f64, f64) {
     let list = whole::freeze(&part, &root.join("list")).unwrap();
     let survive = Survive { cases: 0, drives: 1, blocks: 0 };
     let how = How { drives: 4, survive, level: 3, suite: Suite::ChaCha20 };
-    let pack = || drop(whole::pack(source, &part, &list, how, false).unwrap());
+    let pack =
+        || drop(whole::pack(source, &part, &list, how, false, &Recording::default()).unwrap());
     let opened = Source::open(source).unwrap();
     let read = best(FILES, || {
         part.entries.par_iter().filter(|scanned| scanned.entry.size > 0).for_each_init(

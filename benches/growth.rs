@@ -78,7 +78,7 @@ fn forget(root: &Path, gigabytes: u64) {
     let survive = Survive { cases: 0, drives: 1, blocks: 0 };
     let how = How { drives: 4, survive, level: 3, suite: Suite::ChaCha20 };
     let began = Instant::now();
-    whole::pack(&root.join("source"), &part, &list, how, false).unwrap();
+    whole::pack(&root.join("source"), &part, &list, how, false, &Recording::default()).unwrap();
     let seconds = began.elapsed().as_secs_f64();
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

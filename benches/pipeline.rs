@@ -90,21 +90,23 @@ struct Stages {
 
 impl Stages {
     fn of(suite: Suite, sample: &Sample) -> Self {
+        let told = &Recording::default();
         Self {
-            hash: stages::hash(sample),
-            seal: stages::seal(suite, 3, 1),
-            open: stages::open(suite),
-            block_hashes: stages::block_hashes(),
-            rebuild: stages::rebuild(3, 1),
+            hash: stages::hash(sample, told),
+            seal: stages::seal(suite, 3, 1, told),
+            open: stages::open(suite, told),
+            block_hashes: stages::block_hashes(told),
+            rebuild: stages::rebuild(3, 1, told),
         }
     }
 }
 
 fn measure(root: &Path, kind: &Kind, level: i32, suite: Suite) {
+    let told = &Recording::default();
     let stages = Stages::of(suite, &kind.sample);
     let source = Source::open(&kind.folder).expect("it is there");
-    let read = stages::read(&source, &kind.part);
-    let c: Compression = stages::compress(&kind.sample, level).expect("zstd works");
+    let read = stages::read(&source, &kind.part, told);
+    let c: Compression = stages::compress(&kind.sample, level, told).expect("zstd works");
     println!("{}, zstd {level}, stored at {:.0} %, {}", kind.name, c.ratio * 100.0, suite.word());
     show("hash", &stages.hash);
     show("seal, block hashes, parity 3+1", &stages.seal);
@@ -116,14 +118,15 @@ fn measure(root: &Path, kind: &Kind, level: i32, suite: Suite) {
     let list = whole::freeze(&kind.part, &root.join("list")).expect("there is room");
     let survive = Survive { cases: 1, drives: 0, blocks: 0 };
     let how = How { drives: 4, survive, level, suite };
-    let pack = |keep| whole::pack(&kind.folder, &kind.part, &list, how, keep).expect("it packs");
+    let pack =
+        |keep| whole::pack(&kind.folder, &kind.part, &list, how, keep, told).expect("it packs");
     let packing = [(&read, 1.0), (&stages.hash, 1.0), (&c.rate, 1.0), (&stages.seal, c.ratio)];
     print("pack 3+1", roofline(&packing), (0..RUNS).map(|_| pack(false).speed).collect());
     if std::env::var_os(ALONE).is_some() {
         return;
     }
     let kept = pack(true);
-    let speeds: Vec<f64> = (0..RUNS).map(|_| kept.verify()).collect();
+    let speeds: Vec<f64> = (0..RUNS).map(|_| kept.verify(told)).collect();
     let checking = [(&read, 1.0), (&stages.block_hashes, 1.0)];
     print("verify, of shards", roofline(&checking), speeds.clone());
     print("the same against BLAKE3 alone", stages.block_hashes.all_cores, speeds);
@@ -134,8 +137,9 @@ fn measure(root: &Path, kind: &Kind, level: i32, suite: Suite) {
         (&c.back, 1.0),
         (&stages.hash, 1.0),
     ];
-    let decode =
-        |lost| (0..RUNS).map(|_| kept.decode(&kind.part, lost).expect("it decodes")).collect();
+    let decode = |lost| {
+        (0..RUNS).map(|_| kept.decode(&kind.part, lost, told).expect("it decodes")).collect()
+    };
     print("decode", roofline(&decoding), decode(0));
     // A quarter of the stripes lacks parity only; of the others a third is rebuilt, and parity read.
     let mut rebuilding = decoding;

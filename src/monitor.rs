@@ -165,6 +165,23 @@ pub trait Monitor: Send + Sync {
     }
 }
 
+/// Tells nothing: for a part of a job whose progress and problems are not the job's. It stops with it.
+pub struct Untold<'a>(pub &'a dyn Monitor);
+
+impl Monitor for Untold<'_> {
+    fn phase(&self, _: Phase, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn retotal(&self, _: u64) {}
+    fn drive(&self, _: usize, _: &str, _: u64) {}
+    fn drive_advance(&self, _: usize, _: u64) {}
+    fn problem(&self, _: Problem) {}
+    fn note(&self, _: &str) {}
+
+    fn should_stop(&self) -> bool {
+        self.0.should_stop()
+    }
+}
+
 /// Hears nothing but keeps the problems, for callers that want only the outcome, and for tests.
 #[derive(Default)]
 pub struct Recording {

@@ -51,7 +51,8 @@ const MAY_IMPORT: [(&str, &str); 22] = [
 /// `--missing` and the demo's folder.
 const FILES: [&str; 7] = ["dataset", "destination", "host", "drives", "keys", "verbs/demo", "cli"];
 /// What starts threads, or work beside its own.
-const THREADS: [&str; 6] = ["pipeline", "drives", "packer", "restorer", "sets/ahead", "sets/shard"];
+const THREADS: [&str; 7] =
+    ["pipeline", "drives", "packer", "restorer", "sets/ahead", "sets/shard", "cli/stop"];
 /// Lines of a file, without its tests.
 const FILE_LINES: usize = 500;
 /// Lines of a function.

@@ -366,6 +366,7 @@ mod command_line {
     mod output;
     mod readme;
     mod room;
+    mod signals;
     mod typed;
 }
 

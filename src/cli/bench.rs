@@ -5,13 +5,14 @@ use super::demo::temporary_folder;
 use super::exit::Status;
 use super::face::Face;
 use super::json::{emit, out};
+use super::pack;
 use super::run::Refusal;
 use super::sizes::{parse_size, shown_bytes, shown_duration};
 use super::table::{Column, Table};
-use super::{pack, say};
 use crate::measure::Rate;
 use crate::measure::predict::Prediction;
 use crate::measure::sample::Sample;
+use crate::monitor::Monitor;
 use crate::verbs::bench::{Bench, BenchError, BenchJob, Wanted, bench as verb};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -25,11 +26,17 @@ const MADE_BYTES: usize = 256 << 20;
 pub fn bench(args: &BenchArgs, face: &Face) -> Result<Status, Refusal> {
     let wanted = wanted(args)?;
     let work = temporary_folder("bench")?;
-    let result = run(args, wanted, &work, face);
-    if let Err(e) = std::fs::remove_dir_all(&work) {
-        say(&format!("note: {} could not be removed: {e}", work.display()));
-    }
-    let bench = result?;
+    let result = run(args, wanted, work.path(), face);
+    drop(work);
+    let bench = match result? {
+        Ok(bench) => bench,
+        Err(BenchError::Stopped) if face.is_json() => {
+            face.finish();
+            emit(&json!({"event": "bench", "stopped": true}));
+            return Ok(Status::Failed);
+        }
+        Err(error) => return Err(refusal(error)),
+    };
     face.finish();
     face.print_problems();
     if face.is_json() {
@@ -40,10 +47,15 @@ pub fn bench(args: &BenchArgs, face: &Face) -> Result<Status, Refusal> {
     Ok(Status::Done)
 }
 
-fn run(args: &BenchArgs, wanted: Wanted, work: &Path, face: &Face) -> Result<Bench, Refusal> {
+fn run(
+    args: &BenchArgs,
+    wanted: Wanted,
+    work: &Path,
+    face: &Face,
+) -> Result<Result<Bench, BenchError>, Refusal> {
     let source = match &args.source {
         Some(source) => source.clone(),
-        None => make_source(work).map_err(|e| {
+        None => make_source(work, face.monitor()).map_err(|e| {
             Refusal::failed(e).hint("name a folder to read from: holdall bench SOURCE")
         })?,
     };
@@ -51,7 +63,7 @@ fn run(args: &BenchArgs, wanted: Wanted, work: &Path, face: &Face) -> Result<Ben
         parse_size(&args.bytes).map_err(|text| Refusal::usage(text, "write --bytes 1GiB"))?;
     let drives = args.drives.clone();
     let job = BenchJob { source, work: work.into(), drives, drive_bytes, wanted };
-    verb(&job, face.monitor()).map_err(refusal)
+    Ok(verb(&job, face.monitor()))
 }
 
 fn wanted(args: &BenchArgs) -> Result<Wanted, Refusal> {
@@ -64,7 +76,7 @@ fn wanted(args: &BenchArgs) -> Result<Wanted, Refusal> {
 }
 
 /// Half of it does not compress, half is a table.
-fn make_source(work: &Path) -> std::io::Result<PathBuf> {
+fn make_source(work: &Path, monitor: &dyn Monitor) -> std::io::Result<PathBuf> {
     let source = work.join("source");
     std::fs::create_dir(&source)?;
     for (name, sample) in [("noise", Sample::noise()), ("table", Sample::table())] {
@@ -74,7 +86,7 @@ fn make_source(work: &Path) -> std::io::Result<PathBuf> {
         let mut left = MADE_BYTES;
         // Each chunk is another, or it would be packed once.
         for (number, chunk) in chunks.enumerate() {
-            if left == 0 {
+            if left == 0 || monitor.should_stop() {
                 break;
             }
             let mut chunk = chunk[..chunk.len().min(left)].to_vec();
@@ -245,6 +257,7 @@ fn as_json(bench: &Bench) -> Value {
     };
     json!({
         "event": "bench",
+        "stopped": false,
         "cores": bench.cores,
         "sample_bytes": bench.sample_bytes,
         "entries_per_second": bench.entries,

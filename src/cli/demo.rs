@@ -5,17 +5,15 @@ use super::exit::Status;
 use super::face::Face;
 use super::json::{emit, out};
 use super::run::Refusal;
-use super::{restore, say, show};
+use super::stop::Temporary;
+use super::{restore, show};
 use crate::verbs::demo::{DemoError, Told, demo as verb};
-use serde_json::json;
-use std::path::PathBuf;
+use serde_json::{Value, json};
 
 /// Shows the journey.
 pub fn demo(args: DemoArgs, face: &Face) -> Result<Status, Refusal> {
-    let (dir, temporary) = match args.dir {
-        Some(dir) => (dir, false),
-        None => (temporary_folder("demo")?, true),
-    };
+    let temporary = if args.dir.is_none() { Some(temporary_folder("demo")?) } else { None };
+    let dir = temporary.as_ref().map_or(args.dir.unwrap_or_default(), |t| t.path().into());
     let began = std::time::Instant::now();
     let tell = |told: Told| {
         face.finish();
@@ -27,8 +25,11 @@ pub fn demo(args: DemoArgs, face: &Face) -> Result<Status, Refusal> {
     };
     let result = verb(&dir, face.monitor(), &tell);
     face.finish();
-    if temporary && let Err(e) = std::fs::remove_dir_all(&dir) {
-        say(&format!("note: {} could not be removed: {e}", dir.display()));
+    let named = temporary.is_none();
+    drop(temporary);
+    if face.is_json() && matches!(result, Err(DemoError::Stopped)) {
+        emit(&demo_json(None));
+        return Ok(Status::Failed);
     }
     let outcome = result.map_err(|e| match e {
         DemoError::NotEmpty { .. } => {
@@ -37,7 +38,7 @@ pub fn demo(args: DemoArgs, face: &Face) -> Result<Status, Refusal> {
         e => Refusal::failed(e),
     })?;
     if face.is_json() {
-        emit(&json!({"event": "demo", "equal": true, "compared": outcome.compared}));
+        emit(&demo_json(Some(outcome.compared)));
         return Ok(Status::Done);
     }
     for set in outcome.verified.iter().filter(|_| !face.is_quiet()) {
@@ -59,19 +60,29 @@ pub fn demo(args: DemoArgs, face: &Face) -> Result<Status, Refusal> {
         },
         began.elapsed().as_secs_f64(),
     ));
-    if !temporary {
+    if named {
         out(&format!("Everything lies in {}.\n", dir.display()));
     }
     Ok(Status::Done)
 }
 
+/// Of how many entries were compared and found equal; none if it was stopped before.
+fn demo_json(compared: Option<u64>) -> Value {
+    json!({
+        "event": "demo",
+        "stopped": compared.is_none(),
+        "equal": compared.map(|_| true),
+        "compared": compared,
+    })
+}
+
 /// A new folder of our own under the system's temporary folder.
-pub(super) fn temporary_folder(what: &str) -> Result<PathBuf, Refusal> {
+pub(super) fn temporary_folder(what: &str) -> Result<Temporary, Refusal> {
     use std::os::unix::fs::DirBuilderExt;
     let name = format!("holdall-{what}-{}", std::process::id());
     let dir = std::env::temp_dir().join(name);
     std::fs::DirBuilder::new().mode(0o700).create(&dir).map_err(|e| {
         Refusal::failed(e).hint("name another folder for temporary files in TMPDIR")
     })?;
-    Ok(dir)
+    Ok(Temporary::new(dir))
 }

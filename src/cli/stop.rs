@@ -1,31 +1,82 @@
-//! Ctrl-C: the first asks the job to come to a safe end, the second ends the program at once.
+//! Signals: the first asks the job to come to a safe end, the second ends the program at once.
 //! Both are safe: what is committed stays, the rest is litter that nothing names.
+//!
+//! - Enters: Ctrl-C, a request to terminate, a terminal that was closed.
+//! - Leaves: whether the job should stop.
+//! - Always holds: (1) every command hears of it in the same way; (2) a file that grows beyond what
+//!   the system lets it is that write's error, not the program's end; (3) folders of temporary files
+//!   go at a second signal too.
 
+use super::say;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::iterator::Signals;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
-static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+static ASKED: AtomicBool = AtomicBool::new(false);
+static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// The status a shell gives a program that Ctrl-C ended.
-const INTERRUPTED: i32 = 130;
+/// A shell gives a program that a signal ended this and the signal's number.
+const SIGNALLED: i32 = 128;
 
-/// Begins to listen; if that fails, Ctrl-C ends the program at once, as everywhere.
+/// Begins to listen; if that fails, signals end the program at once, as everywhere.
 pub fn listen() {
-    let asked = ASKED.get_or_init(Arc::default);
-    // What is too large for the user's limit is an error of that file, and not the end.
-    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // The order matters: a second signal finds the flag set by the first.
-        let second =
-            signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, asked.clone());
-        if second.is_ok() {
-            // Without the first, a signal is simply not noted.
-            let _ = signal_hook::flag::register(signal, asked.clone());
+    let mut signals = vec![SIGINT, SIGTERM, SIGXFSZ];
+    // Under nohup the terminal may go.
+    if !is_ignored(SIGHUP) {
+        signals.push(SIGHUP);
+    }
+    let Ok(mut signals) = Signals::new(signals) else { return };
+    thread::spawn(move || {
+        for signal in signals.forever().filter(|signal| *signal != SIGXFSZ) {
+            if ASKED.swap(true, Ordering::Relaxed) {
+                temporary().iter().for_each(|folder| drop(std::fs::remove_dir_all(folder)));
+                std::process::exit(SIGNALLED + signal);
+            }
         }
+    });
+}
+
+/// Was the program asked to stop?
+pub fn asked() -> bool {
+    ASKED.load(Ordering::Relaxed)
+}
+
+/// Did whoever started the program have it ignore this signal?
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+fn temporary() -> MutexGuard<'static, Vec<PathBuf>> {
+    TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A folder of temporary files, which goes with this.
+pub struct Temporary(PathBuf);
+
+impl Temporary {
+    /// Of a folder that is there and ours.
+    pub fn new(folder: PathBuf) -> Self {
+        temporary().push(folder.clone());
+        Self(folder)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 
-/// Was Ctrl-C pressed?
-pub fn asked() -> bool {
-    ASKED.get().is_some_and(|asked| asked.load(Ordering::Relaxed))
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Err(e) = std::fs::remove_dir_all(&self.0) {
+            say(&format!("note: {} could not be removed: {e}", self.0.display()));
+        }
+        temporary().retain(|folder| *folder != self.0);
+    }
 }

@@ -1,5 +1,5 @@
 //! What drives write and read: files like shards, in the way that shards are written, and gone
-//! afterwards.
+//! afterwards, also when it is stopped.
 
 use super::sample::Sample;
 use crate::drives::{Drive, DriveError, Level, LocalDrive, ReadMode, on_each};
@@ -85,15 +85,18 @@ fn write_and_read(
     drive.make_folder(FOLDER)?;
     let total = (files * file.len() as u64) as f64;
     let began = Instant::now();
-    for number in 0..files {
+    for number in (0..files).take_while(|_| !monitor.should_stop()) {
         drive.write(&format!("{FOLDER}/{number:05}"), file)?;
         monitor.advance(file.len() as u64);
+    }
+    if monitor.should_stop() {
+        return Ok((0.0, 0.0));
     }
     drive.sync()?;
     let write = total / began.elapsed().as_secs_f64();
     let began = Instant::now();
     let mut buffer = vec![0; file.len()];
-    for number in 0..files {
+    for number in (0..files).take_while(|_| !monitor.should_stop()) {
         let path = format!("{FOLDER}/{number:05}");
         drive.open(&path, ReadMode::Medium)?.read_at(0, &mut buffer)?;
         monitor.advance(file.len() as u64);

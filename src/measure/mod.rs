@@ -5,7 +5,8 @@
 //! - Leaves: rates, what they have in common with the whole, and a prediction.
 //! - Always holds: (1) a stage is measured hot, the best of several tries, so that its cost is what
 //!   the machine can do and not what else it did; (2) shares are of numbers of the same run; (3)
-//!   nothing stays on a drive.
+//!   nothing stays on a drive; (4) a job that should stop does so within a moment, and what was
+//!   measured is then worth nothing.
 
 pub mod devices;
 pub mod null;
@@ -14,6 +15,7 @@ pub mod sample;
 pub mod stages;
 pub mod whole;
 
+use crate::monitor::Monitor;
 use std::time::{Duration, Instant};
 
 /// Bytes of a GB.
@@ -45,12 +47,15 @@ pub fn busy_cost(rate: &Rate, cores: f64) -> f64 {
 }
 
 /// Bytes a second of a job that works on `bytes` bytes each time it is called.
-pub fn speed(bytes: usize, job: &mut dyn FnMut()) -> f64 {
+fn speed(bytes: usize, monitor: &dyn Monitor, job: &mut dyn FnMut()) -> f64 {
+    if monitor.should_stop() {
+        return 0.0;
+    }
     job();
     let mut best: f64 = 0.0;
     for _ in 0..TRIES {
         let (began, mut rounds) = (Instant::now(), 0);
-        while rounds == 0 || began.elapsed() < TRY {
+        while !monitor.should_stop() && (rounds == 0 || began.elapsed() < TRY) {
             job();
             rounds += 1;
         }
@@ -61,8 +66,8 @@ pub fn speed(bytes: usize, job: &mut dyn FnMut()) -> f64 {
 
 /// The rate of a job: on this thread, and on all of the pool's at the same time. `make` gives each
 /// thread a job of its own.
-pub fn rate<J: FnMut()>(bytes: usize, make: impl Fn() -> J + Sync) -> Rate {
-    let one_core = speed(bytes, &mut make());
-    let all: Vec<f64> = rayon::broadcast(|_| speed(bytes, &mut make()));
+pub fn rate<J: FnMut()>(bytes: usize, monitor: &dyn Monitor, make: impl Fn() -> J + Sync) -> Rate {
+    let one_core = speed(bytes, monitor, &mut make());
+    let all: Vec<f64> = rayon::broadcast(|_| speed(bytes, monitor, &mut make()));
     Rate { one_core, all_cores: all.iter().sum() }
 }

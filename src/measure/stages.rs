@@ -10,6 +10,7 @@ use crate::format::list::{Kind, Method};
 use crate::format::shard::Blocks;
 use crate::keys::RunKey;
 use crate::keys::run::StripeShape;
+use crate::monitor::Monitor;
 use crate::stages::compress::{Compressor, Decompressor};
 use crate::stages::hash::{block_hash, piece};
 use crate::stages::parity::Code;
@@ -38,8 +39,8 @@ pub struct Compression {
 }
 
 /// BLAKE3 of chunks.
-pub fn hash(sample: &Sample) -> Rate {
-    rate(sample.bytes(), || {
+pub fn hash(sample: &Sample, monitor: &dyn Monitor) -> Rate {
+    rate(sample.bytes(), monitor, || {
         || {
             for chunk in &sample.chunks {
                 black_box(piece(chunk, 1 << 20, false));
@@ -49,13 +50,15 @@ pub fn hash(sample: &Sample) -> Rate {
 }
 
 /// The probe and, where it pays, zstd.
-pub fn compress(sample: &Sample, level: i32) -> io::Result<Compression> {
+pub fn compress(sample: &Sample, level: i32, monitor: &dyn Monitor) -> io::Result<Compression> {
     Compressor::new(level)?;
     let make = || Compressor::new(level).expect("the one before was made as well");
-    let with_probe = rate(sample.bytes(), || {
+    // High levels take seconds for all of them.
+    let chunks = || sample.chunks.iter().take_while(|_| !monitor.should_stop());
+    let with_probe = rate(sample.bytes(), monitor, || {
         let (mut compressor, mut stored) = (make(), Vec::new());
         move || {
-            for chunk in &sample.chunks {
+            for chunk in chunks() {
                 black_box(compressor.compress(chunk, &mut stored));
             }
         }
@@ -68,9 +71,9 @@ pub fn compress(sample: &Sample, level: i32) -> io::Result<Compression> {
             Method::Plain => (Method::Plain, chunk.clone(), chunk.len()),
         }
     };
-    let stored: Vec<(Method, Vec<u8>, usize)> = sample.chunks.iter().map(store).collect();
+    let stored: Vec<(Method, Vec<u8>, usize)> = chunks().map(store).collect();
     Decompressor::new()?;
-    let back = rate(sample.bytes(), || {
+    let back = rate(sample.bytes(), monitor, || {
         let mut decompressor = Decompressor::new().expect("the one before was made as well");
         let mut plain = vec![0; super::sample::CHUNK_BYTES];
         let stored = &stored;
@@ -100,14 +103,14 @@ fn key() -> RunKey {
 }
 
 /// Sealing, block hashes and parity of a stripe, in bytes of its data shards.
-pub fn seal(suite: Suite, k: usize, m: usize) -> Rate {
+pub fn seal(suite: Suite, k: usize, m: usize, monitor: &dyn Monitor) -> Rate {
     let plain = vec![7; blocks().payload_bytes() - 1000];
     let (shape, salts) = (shape(suite, k, m), vec![[0; 32]; k]);
     let pool = || {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
         pool.expect("the machine has a thread more")
     };
-    rate(k * blocks().file_bytes(), || {
+    rate(k * blocks().file_bytes(), monitor, || {
         let payload = Payload::new(std::iter::once(&plain[..]), Vec::new());
         let payloads = vec![payload; k];
         let mut buffer = vec![0; (k + m) * blocks().file_bytes()];
@@ -123,10 +126,10 @@ pub fn seal(suite: Suite, k: usize, m: usize) -> Rate {
 }
 
 /// Opening blocks, in bytes of blocks.
-pub fn open(suite: Suite) -> Rate {
+pub fn open(suite: Suite, monitor: &dyn Monitor) -> Rate {
     let shape = shape(suite, 1, 0);
     let payload_bytes = blocks().payload_bytes();
-    rate(blocks().file_bytes(), || {
+    rate(blocks().file_bytes(), monitor, || {
         let plain = vec![7; payload_bytes - 1000];
         let payloads = [Payload::new(std::iter::once(&plain[..]), Vec::new())];
         let mut buffer = vec![0; blocks().file_bytes()];
@@ -147,8 +150,8 @@ pub fn open(suite: Suite) -> Rate {
 }
 
 /// Hashes of blocks.
-pub fn block_hashes() -> Rate {
-    rate(BLOCK_BYTES, || {
+pub fn block_hashes(monitor: &dyn Monitor) -> Rate {
+    rate(BLOCK_BYTES, monitor, || {
         let block = vec![9; BLOCK_BYTES];
         move || {
             black_box(block_hash(&block, 1, 64));
@@ -157,8 +160,8 @@ pub fn block_hashes() -> Rate {
 }
 
 /// Parity of a column, in bytes of its data blocks.
-pub fn encode(k: usize, m: usize) -> Rate {
-    rate(k * BLOCK_BYTES, || {
+pub fn encode(k: usize, m: usize, monitor: &dyn Monitor) -> Rate {
+    rate(k * BLOCK_BYTES, monitor, || {
         let data = vec![vec![3; BLOCK_BYTES]; k];
         let mut parity = vec![vec![0; BLOCK_BYTES]; m];
         let code = Code::new(k, m).expect("a valid code");
@@ -172,8 +175,8 @@ pub fn encode(k: usize, m: usize) -> Rate {
 }
 
 /// Rebuilding one data block of a column, in bytes of its data blocks.
-pub fn rebuild(k: usize, m: usize) -> Rate {
-    rate(k * BLOCK_BYTES, || {
+pub fn rebuild(k: usize, m: usize, monitor: &dyn Monitor) -> Rate {
+    rate(k * BLOCK_BYTES, monitor, || {
         let blocks = vec![vec![3; BLOCK_BYTES]; k + m];
         let mut out = vec![0; BLOCK_BYTES];
         let code = Code::new(k, m).expect("a valid code");
@@ -187,14 +190,14 @@ pub fn rebuild(k: usize, m: usize) -> Rate {
 }
 
 /// Reading files in pieces of a chunk, from the page cache if they are there, in plain bytes.
-pub fn read(source: &Source, part: &Part) -> Rate {
+pub fn read(source: &Source, part: &Part, monitor: &dyn Monitor) -> Rate {
     let most = (part.bytes as usize).min(READ_BYTES);
-    rate(most, || {
+    rate(most, monitor, || {
         let mut buffer = vec![0; super::sample::CHUNK_BYTES];
         move || {
             let mut left = most;
             let files = part.entries.iter().filter(|e| e.entry.kind == Kind::File);
-            for file in files {
+            for file in files.take_while(|_| !monitor.should_stop()) {
                 let Ok(opened) = source.open_file(&file.entry.path) else { continue };
                 let mut at = 0;
                 while left > 0

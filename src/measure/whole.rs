@@ -12,7 +12,7 @@ use crate::format::ids::{RunId, SetNumber, ShipmentId};
 use crate::host::{FrozenList, FrozenWriter, HostError};
 use crate::keys::RunKey;
 use crate::memory::Memory;
-use crate::monitor::{Monitor, Recording};
+use crate::monitor::{Monitor, Recording, Untold};
 use crate::packer::{self, Begin, Checkpoint, PackError, SetDrive, SetJob};
 use crate::plan::room::{DriveRoom, Geometry, Need, RoomError, plan};
 use crate::plan::survive::Survive;
@@ -62,7 +62,7 @@ pub struct Part {
     pub seconds: f64,
 }
 
-/// The scan has taken long enough.
+/// The scan has taken long enough, or should stop.
 #[derive(Debug, thiserror::Error)]
 #[error("that is enough")]
 struct Enough;
@@ -114,11 +114,11 @@ pub fn part(source: &Path, bytes: u64, monitor: &dyn Monitor) -> Result<Part, Wh
         thinning.add(number, scanned, bytes);
         number += 1;
         let late = number.is_multiple_of(1024) && is_late();
-        if late { Err(ScanError::sink(Enough)) } else { Ok(()) }
+        if late || monitor.should_stop() { Err(ScanError::sink(Enough)) } else { Ok(()) }
     });
     let seconds = began.elapsed().as_secs_f64();
     match scanned {
-        Err(ScanError::Sink { .. }) if is_late() => {}
+        Err(ScanError::Sink { .. }) if is_late() || monitor.should_stop() => {}
         other => drop(other?),
     }
     let entries = thinning.kept.into_iter().map(|(_, _, scanned)| scanned).collect();
@@ -167,6 +167,7 @@ pub fn pack(
     list: &FrozenList,
     how: How,
     keep: bool,
+    monitor: &dyn Monitor,
 ) -> Result<PackedSet, WholeError> {
     let room =
         |i: u16| DriveRoom { slot: i + 1, case: i.into(), free_bytes: 1 << 50, unit_bytes: 4096 };
@@ -210,7 +211,7 @@ pub fn pack(
     };
     let opened = Source::open(source)?;
     let began = Instant::now();
-    let packed = packer::pack(&job, list, &opened, &Recording::default())?;
+    let packed = packer::pack(&job, list, &opened, &Untold(monitor))?;
     let speed = part.bytes as f64 / began.elapsed().as_secs_f64();
     let shard_bytes = packed.drive_bytes.iter().sum();
     Ok(PackedSet { drives, key, speed, shard_bytes })
@@ -225,25 +226,28 @@ impl PackedSet {
     }
 
     /// Plain bytes of files a second that are decoded, to nowhere, with so many drives lost.
-    pub fn decode(&self, part: &Part, lost: usize) -> Result<f64, WholeError> {
+    pub fn decode(
+        &self,
+        part: &Part,
+        lost: usize,
+        monitor: &dyn Monitor,
+    ) -> Result<f64, WholeError> {
         let Some((set, book)) = self.found(lost) else { return Ok(0.0) };
         let keys = BTreeMap::from([(RunId(1), self.key.clone())]);
         let open = OpenSet { set: &set, book: &book, keys: &keys };
         let began = Instant::now();
-        let told = Recording::default();
-        restorer::decode(&open, &told)?;
-        debug_assert_eq!(told.problems(), []);
+        restorer::decode(&open, &Untold(monitor))?;
         Ok(part.bytes as f64 / began.elapsed().as_secs_f64())
     }
 
     /// Bytes of shards a second that are checked without a key, drive after drive on threads of
     /// their own.
-    pub fn verify(&self) -> f64 {
+    pub fn verify(&self, monitor: &dyn Monitor) -> f64 {
         let Some((set, book)) = self.found(0) else { return 0.0 };
         let began = Instant::now();
         crate::drives::on_each(set.drives.len(), |i| {
-            let told = Recording::default();
-            check_drive(&set.drives[i], &set.folder, &book, ReadMode::Medium, &told, &|_| ())
+            let (drive, mode, told) = (&set.drives[i], ReadMode::Medium, Untold(monitor));
+            check_drive(drive, &set.folder, &book, mode, &told, &|_| ())
         });
         self.shard_bytes as f64 / began.elapsed().as_secs_f64()
     }

@@ -357,7 +357,8 @@ fn pass(
         let opening = scope.spawn(move || {
             let (_opener, pool) = (opener, Pool::keeping(KEPT_SHARDS));
             for (batch, read) in being_read {
-                let raw: Option<_> = read.into_iter().map(|reading| reading.wait(fetcher)).collect();
+                let raw: Option<_> =
+                    read.into_iter().map(|reading| reading.wait(fetcher)).collect();
                 let Some(raw) = raw else { return };
                 let opened = Opened::new(open, raw, fetcher, &pool);
                 if monitor.should_stop() || to_write.send((batch, opened)).is_err() {

@@ -13,7 +13,7 @@ use crate::measure::{GB, Rate, busy_cost};
 use crate::monitor::{Monitor, Phase};
 use crate::plan::survive::{Survive, parity_needed};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Levels of zstd that are measured.
 const LEVELS: [i32; 4] = [1, 3, 9, 15];
@@ -91,6 +91,9 @@ pub enum BenchError {
     /// The system.
     #[error("the system gives no memory")]
     System(#[from] io::Error),
+    /// It was stopped.
+    #[error("stopped as asked: nothing was measured to its end")]
+    Stopped,
 }
 
 /// One stage.
@@ -150,17 +153,28 @@ pub fn bench(job: &BenchJob, monitor: &dyn Monitor) -> Result<Bench, BenchError>
     }
     let (survive, k, m) = stripe(&job.wanted)?;
     monitor.phase(Phase::Bench, devices::moved_bytes(job.drives.len(), job.drive_bytes));
+    let measured = measure(job, (survive, k, m), monitor);
+    // What a stopped measurement gives is worth nothing, be it a rate or an error.
+    if monitor.should_stop() { Err(BenchError::Stopped) } else { measured }
+}
+
+fn measure(
+    job: &BenchJob,
+    (survive, k, m): (Survive, u32, u32),
+    monitor: &dyn Monitor,
+) -> Result<Bench, BenchError> {
     let part = whole::part(&job.source, PART_BYTES, monitor)?;
     let source = Source::open(&job.source).map_err(WholeError::from)?;
     let empty = || BenchError::Empty { path: job.source.clone() };
     let sample = Sample::of(&source, &part.entries).ok_or_else(empty)?;
     let compression = LEVELS
         .iter()
-        .map(|level| stages::compress(&sample, *level))
+        .map(|level| stages::compress(&sample, *level, monitor))
         .collect::<io::Result<Vec<_>>>()?;
     let usual = *compression.iter().find(|c| c.level == USUAL_LEVEL).unwrap_or(&compression[0]);
-    let stages = stages_of(&source, &part, &sample, &usual, (k as usize, m as usize));
-    let whole = whole_of(&job.source, &part, &job.work, &stages, &usual)?;
+    let given = Given { source: &source, part: &part, sample: &sample };
+    let stages = stages_of(&given, &usual, (k as usize, m as usize), monitor);
+    let whole = whole_of(job, &part, &stages, &usual, monitor)?;
     let (drives, together) = match job.drives.len() {
         0 => (Vec::new(), None),
         _ => devices::measure(&job.drives, job.drive_bytes, monitor)
@@ -226,28 +240,34 @@ fn stripe(wanted: &Wanted) -> Result<(Survive, u32, u32), BenchError> {
     Ok((survive, at_once - m, m))
 }
 
+/// What stages are measured with.
+struct Given<'a> {
+    source: &'a Source,
+    part: &'a whole::Part,
+    sample: &'a Sample,
+}
+
 fn stages_of(
-    source: &Source,
-    part: &whole::Part,
-    sample: &Sample,
+    given: &Given,
     usual: &Compression,
     (k, m): (usize, usize),
+    monitor: &dyn Monitor,
 ) -> Vec<Stage> {
     let stage = |name, rate| Stage { name, rate };
     let mut all = vec![
-        stage("read", stages::read(source, part)),
-        stage("hash", stages::hash(sample)),
+        stage("read", stages::read(given.source, given.part, monitor)),
+        stage("hash", stages::hash(given.sample, monitor)),
         stage("probe and compress", usual.rate),
-        stage(SEAL, stages::seal(Suite::ChaCha20, k, m)),
-        stage("seal aes256", stages::seal(Suite::Aes256, k, m)),
-        stage("block hashes", stages::block_hashes()),
-        stage(OPEN, stages::open(Suite::ChaCha20)),
-        stage("open aes256", stages::open(Suite::Aes256)),
+        stage(SEAL, stages::seal(Suite::ChaCha20, k, m, monitor)),
+        stage("seal aes256", stages::seal(Suite::Aes256, k, m, monitor)),
+        stage("block hashes", stages::block_hashes(monitor)),
+        stage(OPEN, stages::open(Suite::ChaCha20, monitor)),
+        stage("open aes256", stages::open(Suite::Aes256, monitor)),
         stage("decompress", usual.back),
     ];
     if m > 0 {
-        all.push(stage("parity", stages::encode(k, m)));
-        all.push(stage("rebuild", stages::rebuild(k, m)));
+        all.push(stage("parity", stages::encode(k, m, monitor)));
+        all.push(stage("rebuild", stages::rebuild(k, m, monitor)));
     }
     all
 }
@@ -264,28 +284,31 @@ fn roofline(stages: &[Stage], parts: &[(&str, f64)]) -> f64 {
 
 /// Packing, checking and decoding on four drives in memory.
 fn whole_of(
-    source: &Path,
+    job: &BenchJob,
     part: &whole::Part,
-    work: &Path,
     stages: &[Stage],
     usual: &Compression,
+    monitor: &dyn Monitor,
 ) -> Result<Vec<Whole>, BenchError> {
     let survive = Survive { cases: 1, drives: 0, blocks: 0 };
     let how = How { drives: 4, survive, level: USUAL_LEVEL, suite: Suite::ChaCha20 };
-    let list = whole::freeze(part, &work.join("list"))?;
-    let packed = whole::pack(source, part, &list, how, false)?;
+    let list = whole::freeze(part, &job.work.join("list"))?;
+    let packed = whole::pack(&job.source, part, &list, how, false, monitor)?;
     let parts = [("read", 1.0), ("hash", 1.0), ("probe and compress", 1.0), (SEAL, usual.ratio)];
     let packing = Whole { name: "pack", speed: packed.speed, roofline: roofline(stages, &parts) };
-    let kept = whole::pack(source, part, &list, how, true)?;
+    let kept = whole::pack(&job.source, part, &list, how, true, monitor)?;
     let verifying = Whole {
         name: "verify",
-        speed: kept.verify(),
+        speed: kept.verify(monitor),
         roofline: roofline(stages, &[("block hashes", 1.0)]),
     };
     let parts =
         [("block hashes", usual.ratio), (OPEN, usual.ratio), ("decompress", 1.0), ("hash", 1.0)];
-    let decoding =
-        Whole { name: "decode", speed: kept.decode(part, 0)?, roofline: roofline(stages, &parts) };
+    let decoding = Whole {
+        name: "decode",
+        speed: kept.decode(part, 0, monitor)?,
+        roofline: roofline(stages, &parts),
+    };
     list.remove().map_err(WholeError::from)?;
     Ok(vec![packing, verifying, decoding])
 }

@@ -58,6 +58,9 @@ pub enum DemoError {
     /// A pattern failed; there are none.
     #[error("compare")]
     Filter(#[from] FilterError),
+    /// It was stopped.
+    #[error("stopped as asked, before the end of the journey")]
+    Stopped,
     /// The restored tree differs.
     #[error("{path} differs after the restore")]
     Differs {
@@ -113,7 +116,9 @@ pub fn demo(
     tell(Told::Step(
         "pack: onto 8 drives in 4 cases, so that any case and one drive more may be lost.".into(),
     ));
-    pack_it(&source, &drives, &recipient, monitor, tell)?;
+    let going = || if monitor.should_stop() { Err(DemoError::Stopped) } else { Ok(()) };
+    let packed = pack_it(&source, &drives, &recipient, monitor, tell);
+    going().and(packed)?;
 
     tell(Told::Step("One case is lost on the way: both of its drives are gone.".into()));
     for (case, path) in &drives {
@@ -137,6 +142,7 @@ pub fn demo(
         "verify: without any key, every block of the six drives that are left.".into(),
     ));
     let verified = verify::verify(&left, monitor)?;
+    going()?;
 
     tell(Told::Step("restore: from those six drives, with the key.".into()));
     let to = dir.join("restored");
@@ -151,9 +157,12 @@ pub fn demo(
         selection: None,
     };
     let restored = restore::restore(&left, &job, monitor)?;
+    going()?;
 
     tell(Told::Step("compare: every entry, its metadata and its bytes, with the original.".into()));
-    let compared = compare(&source, &to, monitor)?;
+    let compared = compare(&source, &to, monitor);
+    going()?;
+    let compared = compared?;
     Ok(DemoOutcome { verified, restored, compared })
 }
 
@@ -284,7 +293,7 @@ pub fn compare(left: &Path, right: &Path, monitor: &dyn Monitor) -> Result<u64, 
     };
     let (a, b) = (entries(left)?, entries(right)?);
     let (source_a, source_b) = (Source::open(left)?, Source::open(right)?);
-    for i in 0..a.len().max(b.len()) {
+    for i in (0..a.len().max(b.len())).take_while(|_| !monitor.should_stop()) {
         let same = match (a.get(i), b.get(i)) {
             (Some(x), Some(y)) if x == y => same_bytes(x, &source_a, &source_b)?,
             _ => false,

@@ -68,6 +68,7 @@ fn check_restored(shipment: &Shipment, drives: std::ops::Range<usize>) -> usize 
 #[rstest]
 #[case::stopped(Signal::INT)]
 #[case::terminated(Signal::TERM)]
+#[case::hung_up(Signal::HUP)]
 #[case::killed(Signal::KILL)]
 fn what_was_committed_stays(#[case] signal: Signal) {
     let shipment = shipment();

@@ -7,10 +7,9 @@ use crate::common::random::Random;
 use crate::common::tree;
 use holdall::destination::Destination;
 use holdall::monitor::{Monitor, Phase, Problem, Recording};
-use holdall::restorer::check;
 use holdall::restorer::{self, OpenSet, RestoreError, RestoreOptions, Restored};
-use holdall::sets::{Book, open};
-use holdall::verbs::{open as verb, verify};
+use holdall::sets::open;
+use holdall::verbs::open as verb;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -115,8 +114,8 @@ fn trip(what: &str, job: impl Fn(&dyn Monitor) -> bool + Send + Sync + 'static) 
     let (ended, monitor) = run(0, Trip::Nothing);
     assert!(matches!(ended, Ok(false)), "{what}: {:?}", monitor.told.problems());
     let calls = monitor.calls.load(Ordering::SeqCst);
-    for step in 0..8 {
-        let at = step * calls / 8;
+    for step in 0..4 {
+        let at = step * calls / 4;
         let (ended, _) = run(at, Trip::Stop);
         assert!(matches!(ended, Ok(true)), "{what} does not say that it was stopped at {at}");
         let (ended, _) = run(at, Trip::Panic);
