@@ -6,6 +6,7 @@
 mod common;
 
 mod journey {
+    mod again;
     mod along;
     mod balance;
     mod closing;
@@ -29,7 +30,7 @@ mod journey {
     mod selection;
     mod verify;
     mod waiting;
-    mod wild;
     mod ways_out;
+    mod wild;
     mod writing;
 }

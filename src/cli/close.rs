@@ -98,6 +98,7 @@ fn closed_json(closed: &Closed) -> Value {
         })).collect::<Vec<_>>(),
         "litter": closed.litter,
         "proven": closed.proof.is_proven(),
+        "stopped": closed.proof.is_stopped(),
     })
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 
 /// Erases.
 pub fn erase(args: &EraseArgs, face: &Face) -> Result<Status, Refusal> {
-    let erasure = Erasure::find(&args.paths, &args.set).map_err(refusal)?;
+    let erasure = Erasure::find(&args.paths, &args.set, face.monitor()).map_err(refusal)?;
     let carriers: Vec<String> =
         erasure.carriers().map(|(drive, set)| format!("set {set} on {drive}")).collect();
     if !args.yes {
@@ -27,6 +27,7 @@ pub fn erase(args: &EraseArgs, face: &Face) -> Result<Status, Refusal> {
         }
     }
     let erased = erasure.run(face.monitor());
+    let all = erased.len() == carriers.len() && erased.iter().all(|drive| drive.done);
     face.finish();
     face.print_problems();
     for drive in &erased {
@@ -45,8 +46,14 @@ pub fn erase(args: &EraseArgs, face: &Face) -> Result<Status, Refusal> {
             out(&format!("{}: set {} is not erased to its end.\n", drive.drive, drive.set));
         }
     }
-    let all = erased.iter().all(|drive| drive.done);
-    Ok(if all { Status::Done } else { Status::Failed })
+    if !all && face.monitor().should_stop() {
+        face.monitor().note("stopped as asked: run it again for the drives that are not named");
+    }
+    Ok(match () {
+        () if !all => Status::Failed,
+        () if !face.problems().is_empty() => Status::Problems,
+        () => Status::Done,
+    })
 }
 
 fn refusal(error: EraseError) -> Refusal {

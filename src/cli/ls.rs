@@ -37,14 +37,17 @@ pub fn ls(args: LsArgs, face: &Face) -> Result<Status, Refusal> {
             text.clear();
         }
     };
-    let outcome = verb(&options, face.monitor(), &mut print).map_err(open_refusal)?;
+    let outcome = verb(&options, face.monitor(), &mut print);
     out(&text);
+    let outcome = outcome.map_err(open_refusal)?;
+    face.print_problems();
     if outcome.entries == 0
         && let Some(folder) = &options.folder
     {
         return Err(no_such_folder(folder, outcome.complete));
     }
-    Ok(if outcome.complete { Status::Done } else { Status::Problems })
+    let whole = outcome.complete && face.problems().is_empty();
+    Ok(if whole { Status::Done } else { Status::Problems })
 }
 
 fn no_such_folder(folder: &[u8], complete: bool) -> Refusal {

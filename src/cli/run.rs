@@ -113,6 +113,7 @@ fn parse_failure(error: &clap::Error) -> Status {
 pub fn open_refusal(error: verbs::open::OpenError) -> Refusal {
     use verbs::open::OpenError;
     let hint = match &error {
+        OpenError::Stopped => return Refusal::failed(error),
         OpenError::Drive { .. } => "name folders where drives are mounted",
         OpenError::NoSet { denied: true, .. } => {
             "its permissions keep you from reading it: as its owner or root, run \

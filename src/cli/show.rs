@@ -354,6 +354,7 @@ pub fn packed_json(facts: &PlanFacts, outcome: &PackOutcome) -> Value {
         "repair": facts.repair_command(outcome),
         "read_back": outcome.reports.iter().map(|r| r.as_ref().map(|r| json!({
             "level": r.level.name(), "whole": r.is_whole(), "bytes": r.bytes,
+            "stopped": r.stopped,
         }))).collect::<Vec<_>>(),
         "proven": outcome.is_proven(),
         "restorable": outcome.verdict.as_ref().map(Verdict::restorable),
@@ -407,17 +408,17 @@ pub fn verdict(v: &Verdict) -> String {
     t
 }
 
-/// The same for programs.
-pub fn verdict_json(v: &Verdict) -> Value {
+/// The same for programs. Only of a set that was looked at to the end is anything sound.
+pub fn verdict_json(v: &Verdict, to_the_end: bool) -> Value {
     json!({
-        "restorable": v.restorable(),
+        "restorable": (to_the_end || !v.restorable()).then(|| v.restorable()),
         "stripes": v.stripes + v.unknown,
         "unknown": v.unknown,
         "keyless": v.keyless.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "degraded": v.degraded,
         "beyond": v.beyond.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "would_help": v.would_help.iter().map(|s| s.0).collect::<Vec<_>>(),
-        "spare_shards": v.least_spare,
+        "spare_shards": v.least_spare.filter(|_| to_the_end),
     })
 }
 

@@ -40,13 +40,15 @@ pub fn status(args: &StatusArgs, face: &Face) -> Result<Status, Refusal> {
 
 /// Says how far a restore is: 0 nothing is left, 4 something waits, 1 something is lost.
 fn restoring(to: &Path, args: &StatusArgs, face: &Face) -> Result<Status, Refusal> {
-    let found = verbs::restoring::restoring(to, &args.paths).map_err(|e| match e {
-        RestoringError::Open(e) => open_refusal(e),
-        e @ RestoringError::Destination { .. } => {
-            Refusal::failed(e).hint("--to names the folder that holdall restore was given")
-        }
-    })?;
+    let found =
+        verbs::restoring::restoring(to, &args.paths, face.monitor()).map_err(|e| match e {
+            RestoringError::Open(e) => open_refusal(e),
+            e @ RestoringError::Destination { .. } => {
+                Refusal::failed(e).hint("--to names the folder that holdall restore was given")
+            }
+        })?;
     face.finish();
+    face.print_problems();
     let Some(found) = found else {
         let to = to.display();
         let text = format!("no restore is in progress in {to}: it is complete, or was never begun");
@@ -64,7 +66,8 @@ fn restoring(to: &Path, args: &StatusArgs, face: &Face) -> Result<Status, Refusa
         SetState::Begun(_) | SetState::Unseen => Status::Waiting,
     };
     let more = if found.more_sets { Status::Waiting } else { Status::Done };
-    Ok(found.sets.iter().map(state).fold(more, Status::merge))
+    let status = found.sets.iter().map(state).fold(more, Status::merge);
+    Ok(if face.problems().is_empty() { status } else { status.merge(Status::Problems) })
 }
 
 /// How far a restore is.

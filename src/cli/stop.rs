@@ -14,12 +14,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// A shell gives a program that a signal ended this and the signal's number.
 const SIGNALLED: i32 = 128;
+/// How often it is tried to remove a folder whose job still runs.
+const REMOVE_TRIES: usize = 20;
 
 /// Begins to listen; if that fails, signals end the program at once, as everywhere.
 pub fn listen() {
@@ -32,7 +35,7 @@ pub fn listen() {
     thread::spawn(move || {
         for signal in signals.forever().filter(|signal| *signal != SIGXFSZ) {
             if ASKED.swap(true, Ordering::Relaxed) {
-                temporary().iter().for_each(|folder| drop(std::fs::remove_dir_all(folder)));
+                temporary().iter().for_each(|folder| remove(folder));
                 std::process::exit(SIGNALLED + signal);
             }
         }
@@ -50,6 +53,16 @@ fn is_ignored(signal: i32) -> bool {
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+/// Removes a folder in which the job may just be making a file, or which it is removing itself.
+fn remove(folder: &Path) {
+    for _ in 0..REMOVE_TRIES {
+        if std::fs::remove_dir_all(folder).is_ok() || !folder.exists() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn temporary() -> MutexGuard<'static, Vec<PathBuf>> {

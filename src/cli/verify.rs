@@ -65,10 +65,10 @@ fn drive_state(d: &DriveOutcome) -> String {
     if r.vanished {
         return "it stopped answering".into();
     }
-    if r.stopped {
-        return "not read to its end".into();
-    }
     let mut words = Vec::new();
+    if r.stopped {
+        words.push("not read to its end".into());
+    }
     if r.missing_shards > 0 {
         words.push(format!("{} missing", some(r.missing_shards, "shard")));
     }
@@ -140,13 +140,42 @@ pub fn verified(set: &SetOutcome) -> String {
         }
         None => t.push_str("The set was never closed: it cannot be told from a shortened one.\n"),
     }
-    t.push_str(&verdict(&set.verdict));
+    t.push_str(&found(set));
     t.push_str(&next_step(set));
-    if set.drives.iter().any(|d| d.report.sampled_blocks.is_some()) {
-        t.push_str(SAMPLED);
-    }
     if let Some(decoded) = &set.decoded {
         t.push_str(&decoded_text(decoded));
+    }
+    t
+}
+
+/// The verdict, of what was read and no more.
+fn found(set: &SetOutcome) -> String {
+    if set.is_stopped() {
+        let sum = |bytes: &dyn Fn(&DriveOutcome) -> u64| {
+            shown_bytes(set.drives.iter().map(bytes).sum::<u64>())
+        };
+        let (read, all) = (sum(&|d| d.report.bytes), sum(&|d| d.expected_bytes));
+        let sound = if set.is_sound_so_far() {
+            ", and these were sound"
+        } else {
+            "; what is damaged in them is listed above"
+        };
+        return format!(
+            "Stopped: {read} of {all} were read{sound}. Nothing is said of the rest.\n"
+        );
+    }
+    let mut t = verdict(&set.verdict);
+    if set.drives.iter().any(|d| d.report.sampled_blocks.is_some()) {
+        t = t.replace("Everything can be restored", "By the sample, everything can be restored");
+        t.push_str(SAMPLED);
+    }
+    let unread: u64 = set.drives.iter().map(|d| d.report.unread_blocks).sum();
+    if unread > 0 {
+        let unread = some(unread, "block");
+        let _ = writeln!(
+            t,
+            "{unread} were not read, between others that cannot be: they count as lost."
+        );
     }
     t
 }
@@ -214,6 +243,7 @@ fn decoded_json(set: &SetOutcome, d: &Decoded) -> Value {
     json!({
         "event": "decoded",
         "set": set.name,
+        "stopped": d.restored.stopped,
         "files": d.restored.files,
         "file_bytes": d.restored.file_bytes,
         "entries": d.restored.entries,
@@ -231,6 +261,7 @@ fn verify_json(set: &SetOutcome) -> Value {
     json!({
         "event": "verified",
         "set": set.name,
+        "stopped": set.is_stopped(),
         "survive": set.survive,
         "root": set.root,
         "whole": set.is_whole(),
@@ -255,7 +286,7 @@ fn verify_json(set: &SetOutcome) -> Value {
             "bad_files": d.bad_papers,
             "vanished": d.report.vanished,
         })).collect::<Vec<_>>(),
-        "verdict": verdict_json(&set.verdict),
+        "verdict": verdict_json(&set.verdict, !set.is_stopped()),
     })
 }
 

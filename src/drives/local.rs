@@ -22,8 +22,8 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{self as kernel, Access, AtFlags};
 use rustix::io::retry_on_intr;
 
-use super::buffer::Buffer;
 use super::filesystem::{self, Kind};
+use super::local_file::LocalFile;
 use super::watch::Calls;
 use super::{
     Drive, DriveError, DriveFile, Level, PROBE_BYTES, Proof, ReadMode, Room, check_file, device,
@@ -257,18 +257,11 @@ impl LocalDrive {
     fn try_open(&self, path: &str, mode: ReadMode) -> io::Result<LocalFile> {
         let (folder, name) = self.place(path)?;
         let (file, len) = filesystem::open_file(&folder, name)?;
-        let mut opened = LocalFile {
-            drive: self.name.clone(),
-            path: path.to_owned(),
-            file,
-            len,
-            direct: false,
-            bounce: Buffer::default(),
-            refused: Arc::clone(&self.refused),
-            calls: Arc::clone(&self.calls),
-        };
+        let (drive, path) = (self.name.clone(), path.to_owned());
+        let (refused, calls) = (Arc::clone(&self.refused), Arc::clone(&self.calls));
+        let mut opened = LocalFile::new(drive, path, file, len, refused, calls);
         match (mode, self.kind) {
-            (ReadMode::Cached, _) => filesystem::expect_sequential(&opened.file),
+            (ReadMode::Cached, _) => opened.expect_sequential(),
             (ReadMode::Medium, Kind::Memory) => {}
             (ReadMode::Medium, _) => opened.go_direct()?,
         }
@@ -422,57 +415,5 @@ impl Drive for LocalDrive {
                 DeviceCache::Stale | DeviceCache::Unreachable => Level::Cached,
             },
         }
-    }
-}
-
-/// A file that is open for reading.
-struct LocalFile {
-    drive: String,
-    path: String,
-    file: OwnedFd,
-    len: u64,
-    direct: bool,
-    bounce: Buffer,
-    refused: Arc<AtomicBool>,
-    calls: Arc<Calls>,
-}
-
-impl LocalFile {
-    /// Reads past the page cache from here on, if the driver lets us.
-    fn go_direct(&mut self) -> io::Result<()> {
-        // A hint, for drivers that take the flag and then read through the file's cache.
-        filesystem::forget_clean(&self.file).ok();
-        self.direct = filesystem::set_direct(&self.file, true)?;
-        if self.direct { Ok(()) } else { self.go_cached() }
-    }
-
-    fn go_cached(&mut self) -> io::Result<()> {
-        self.direct = filesystem::set_direct(&self.file, false)?;
-        self.refused.store(true, Ordering::Relaxed);
-        filesystem::drop_cache(&self.file)
-    }
-
-    fn try_read(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        if self.direct {
-            let read = filesystem::read_direct(&self.file, offset, buf, &mut self.bounce)?;
-            if let Some(read) = read {
-                return Ok(read);
-            }
-            self.go_cached()?;
-        }
-        filesystem::read_plain(&self.file, offset, buf)
-    }
-}
-
-impl DriveFile for LocalFile {
-    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
-        let calls = Arc::clone(&self.calls);
-        let _call = calls.begin();
-        self.try_read(offset, buf)
-            .map_err(|source| DriveError::new(&self.drive, "read", &self.path, source))
-    }
-
-    fn len(&self) -> u64 {
-        self.len
     }
 }

@@ -13,6 +13,7 @@ pub mod detect;
 mod device;
 pub mod filesystem;
 pub mod local;
+mod local_file;
 pub mod memory;
 pub mod watch;
 pub mod writer;
@@ -141,6 +142,11 @@ const PROBE_BYTES: u64 = 4096;
 pub trait DriveFile: Send {
     /// Fills `buf` from `offset`; fewer bytes only where the file ends.
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError>;
+    /// The same for a place that could not be read, or not as it should be: past all caches, some of
+    /// which fail as a whole where one sector of them is bad.
+    fn read_again(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
+        self.read_at(offset, buf)
+    }
     /// The file's length in bytes.
     fn len(&self) -> u64;
     /// Is the file empty?

@@ -288,7 +288,10 @@ mod tests {
         let survive = Survive { cases: 1, drives: 0, blocks: 0 };
         let how = How { drives: 4, survive, level: 1, suite: Suite::ChaCha20 };
         let list = freeze(&part, &list).unwrap();
-        let packed = pack(dir.path(), &part, &list, how, true).unwrap();
-        assert!(packed.decode(&part, 0).unwrap() > 0.0, "what is taken is packed and decoded");
+        let packed = pack(dir.path(), &part, &list, how, true, &Recording::default()).unwrap();
+        assert!(
+            packed.decode(&part, 0, &Recording::default()).unwrap() > 0.0,
+            "what is taken is packed and decoded"
+        );
     }
 }

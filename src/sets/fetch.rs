@@ -11,6 +11,7 @@ use super::mend::mend;
 use super::open::FoundSet;
 use super::pace::Paces;
 use super::reading::{Tried, read_blocks, try_blocks};
+use super::shard::read_again;
 use super::stripe::{RawStripe, Request, ShardBlocks, Sound, Stripe, Work};
 use crate::drives::buffer::Pool;
 use crate::drives::{DriveFile, ReadMode};
@@ -290,7 +291,7 @@ impl<'a> Fetcher<'a> {
             self.read_more(&mut raw, &columns, wanted);
             rebuilt_blocks += raw.work(&again);
             let left = raw.bad_columns();
-            if !left.is_empty() && self.paces.any_haste() {
+            if !left.is_empty() && !self.should_stop() {
                 self.read_singly(&mut raw, &left, enough);
                 rebuilt_blocks += raw.work(&again);
             }
@@ -355,13 +356,14 @@ impl<'a> Fetcher<'a> {
         }
     }
 
-    /// Reads each block of these columns that is still lacking by itself, since some were skipped;
-    /// of wanted shards only, if there are not enough of all to rebuild anything.
+    /// Reads each block of these columns that is still lacking by itself: some were skipped, and some
+    /// may be well the next time. Of wanted shards only, if there are not enough of all to rebuild
+    /// anything.
     fn read_singly(&self, raw: &mut RawStripe, columns: &[usize], enough: bool) {
         let record = raw.request().record.clone();
         let (bytes, count) = (record.blocks.bytes(), record.blocks.count());
         let gone = |index: &u8| self.paces.is_gone(record.shards[*index as usize].slot);
-        for index in (0..record.shards.len() as u8).filter(|index| !gone(index)) {
+        for index in self.here(&record).into_iter().filter(|index| !gone(index)) {
             let wanted = raw.request().shards.get(&index).cloned();
             if wanted.is_none() && !enough {
                 continue;
@@ -370,17 +372,23 @@ impl<'a> Fetcher<'a> {
             let empty = || ShardBlocks::empty(&range, bytes, &self.pool);
             let shard = raw.shards.entry(index).or_insert_with(empty);
             let hashes = record.shard_hashes(index.into());
+            let slot = record.shards[index as usize].slot;
+            let mut haste = self.paces.patient(slot);
             for mut file in self.sources(&record, index) {
-                for number in columns {
+                for number in columns.iter().take_while(|_| !self.should_stop()) {
                     let Some(at) = number.checked_sub(shard.first) else { continue };
                     if shard.good.get(at) != Some(&false) {
                         continue;
                     }
                     let block = &mut shard.bytes[at * bytes..(at + 1) * bytes];
-                    shard.good[at] = read_blocks(file.as_mut(), block, bytes, *number)[0]
-                        && block_hash(block, *number, count) == hashes[*number];
+                    let file = file.as_mut();
+                    let place = (*number * bytes) as u64;
+                    let read = haste.read(file, place, block) == Tried::Read;
+                    shard.good[at] = read && block_hash(block, *number, count) == hashes[*number]
+                        || read_again(file, (&record, index.into()), *number, block, &mut haste);
                 }
             }
+            self.paces.end_patient(slot, haste);
         }
     }
 

@@ -20,6 +20,8 @@ struct Pace {
     gone: bool,
     /// the last shard that could be read whole
     read_before: Option<String>,
+    /// of blocks that there is no doing without
+    patient: Option<Haste>,
 }
 
 /// The drives' paces, by slot.
@@ -42,9 +44,14 @@ impl Paces {
         Some(pace.haste)
     }
 
-    /// Was any slot read in haste, so that something may have been skipped?
-    pub fn any_haste(&self) -> bool {
-        self.lock().values().any(|pace| pace.haste.is_on())
+    /// How to read blocks of this slot that there is no doing without.
+    pub fn patient(&self, slot: Slot) -> Haste {
+        self.lock().entry(slot).or_default().patient.unwrap_or(Haste::never())
+    }
+
+    /// How that went.
+    pub fn end_patient(&self, slot: Slot, haste: Haste) {
+        self.lock().entry(slot).or_default().patient = Some(haste);
     }
 
     /// Is the slot's drive gone?

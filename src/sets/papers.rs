@@ -175,8 +175,12 @@ impl Papers<'_> {
         self.monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
     }
 
-    /// Reads a paper from the medium; none, and reported, if that cannot be done.
+    /// Reads a paper from the medium; none, and reported, if that cannot be done; none if it should
+    /// stop.
     fn read(&mut self, path: &str) -> Option<Vec<u8>> {
+        if self.monitor.should_stop() {
+            return None;
+        }
         let place = format!("{}/{path}", self.set.folder);
         match self.found.drive.read_whole(&place, u64::MAX, ReadMode::Medium) {
             Ok(bytes) => Some(bytes),

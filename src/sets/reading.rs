@@ -11,14 +11,18 @@
 //!    after one that could be read, the skipped ones are read from the last to the first until one
 //!    fails. (That is [`super::check`]'s part.)
 //!
-//! - Always holds: what was skipped is said to be unread, never sound and never damaged; whoever
-//!   cannot do without such a block reads it alone, after all else.
+//! - Always holds: (1) what was skipped is said to be unread, never sound and never damaged; whoever
+//!   cannot do without such a block reads it alone, after all else; (2) out of haste no block is said
+//!   to be unreadable or damaged before it was read once more, alone and past the caches, as long as
+//!   that helps now and then.
 
-use crate::drives::DriveFile;
+use crate::drives::{DriveError, DriveFile};
 use std::time::{Duration, Instant};
 
 /// What failed reads on one drive may take before it is read in haste.
 pub const ALLOWANCE: Duration = Duration::from_secs(30);
+/// Blocks are read once more only until so many in a row were no better.
+const MOST_IN_VAIN: u32 = 100;
 /// Shards that are skipped at once are at most two to this power.
 const LARGEST_SKIP_BITS: u32 = 16;
 
@@ -41,6 +45,8 @@ pub struct Haste {
     allowance: Option<Duration>,
     lost: Duration,
     unreadable_in_a_row: u32,
+    /// blocks that were read once more and were no better
+    in_vain: u32,
 }
 
 impl Default for Haste {
@@ -52,7 +58,8 @@ impl Default for Haste {
 impl Haste {
     /// In haste once failed reads have taken so long.
     pub fn after(allowance: Duration) -> Self {
-        Self { allowance: Some(allowance), lost: Duration::ZERO, unreadable_in_a_row: 0 }
+        let (lost, unreadable_in_a_row, in_vain) = (Duration::ZERO, 0, 0);
+        Self { allowance: Some(allowance), lost, unreadable_in_a_row, in_vain }
     }
 
     /// Every block is tried, whatever it takes.
@@ -77,9 +84,35 @@ impl Haste {
 
     /// Reads, and counts the time if that fails.
     pub(super) fn read(&mut self, file: &mut dyn DriveFile, at: u64, buffer: &mut [u8]) -> Tried {
+        self.timed(buffer.len(), || file.read_at(at, buffer))
+    }
+
+    /// Reads a block once more, alone and past the caches, and says whether it is now as it should be.
+    pub(super) fn read_again(
+        &mut self,
+        file: &mut dyn DriveFile,
+        at: u64,
+        block: &mut [u8],
+        is_sound: impl FnOnce(&[u8]) -> bool,
+    ) -> bool {
+        if self.is_on() || self.in_vain >= MOST_IN_VAIN {
+            return false;
+        }
+        let read = self.timed(block.len(), || file.read_again(at, block));
+        let helped = read == Tried::Read && is_sound(block);
+        self.in_vain = if helped { 0 } else { self.in_vain + 1 };
+        helped
+    }
+
+    /// What was read of the drive was sound.
+    pub(super) fn was_sound(&mut self) {
+        self.in_vain = 0;
+    }
+
+    fn timed(&mut self, len: usize, read: impl FnOnce() -> Result<usize, DriveError>) -> Tried {
         let began = Instant::now();
-        match file.read_at(at, buffer) {
-            Ok(len) if len == buffer.len() => Tried::Read,
+        match read() {
+            Ok(read) if read == len => Tried::Read,
             Ok(_) => Tried::Short,
             Err(_) => {
                 self.lost += began.elapsed();
@@ -106,7 +139,11 @@ pub fn try_blocks(
     let mut tried = vec![Tried::Skipped; count];
     let mut read = |number: usize, haste: &mut Haste| {
         let block = &mut buffer[number * block_bytes..(number + 1) * block_bytes];
-        haste.read(file, start + (number * block_bytes) as u64, block)
+        let at = start + (number * block_bytes) as u64;
+        match haste.read(file, at, block) {
+            Tried::Failed if haste.read_again(file, at, block, |_| true) => Tried::Read,
+            tried => tried,
+        }
     };
     let (mut next, mut step) = (0, 1);
     while next < count {
@@ -145,7 +182,7 @@ pub fn read_blocks(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drives::{Drive, DriveError, MemoryDrive, ReadMode};
+    use crate::drives::{Drive, MemoryDrive, ReadMode};
     use Tried::{Failed, Read, Skipped};
 
     /// A file that counts how often it fails.

@@ -69,6 +69,27 @@ impl CheckedShard {
         }
     }
 
+    /// Reads once more what was read and is damaged.
+    fn try_again(
+        &mut self,
+        file: &mut dyn DriveFile,
+        record: &StripeRecord,
+        index: usize,
+        buffer: &mut [u8],
+        haste: &mut Haste,
+    ) {
+        if self.bad.is_empty() {
+            return haste.was_sound();
+        }
+        let (unread, bytes) =
+            ([&self.unreadable[..], &self.unread].concat(), record.blocks.bytes());
+        self.bad.retain(|number| {
+            let at = *number as usize;
+            let block = &mut buffer[at * bytes..(at + 1) * bytes];
+            unread.contains(number) || !read_again(file, (record, index), at, block, haste)
+        });
+    }
+
     /// What is wrong with it; none if nothing is.
     pub fn shown(&self) -> Option<String> {
         let known = |b: &&u32| !self.unreadable.contains(b) && !self.unread.contains(b);
@@ -124,7 +145,22 @@ pub(super) fn check_in_haste(
         let tried = try_blocks(file.as_mut(), rest, blocks.bytes(), read, haste);
         checked.take(record, index, read, rest, tried.into_iter());
     }
+    checked.try_again(file.as_mut(), record, index, buffer, haste);
     Ok(checked)
+}
+
+/// Reads a block once more that is not as recorded: one that flipped on the way is so now. Says
+/// whether it is.
+pub(super) fn read_again(
+    file: &mut dyn DriveFile,
+    (record, index): (&StripeRecord, usize),
+    number: usize,
+    block: &mut [u8],
+    haste: &mut Haste,
+) -> bool {
+    let (blocks, hash) = (record.blocks, record.shard_hashes(index)[number]);
+    let at = (number * blocks.bytes()) as u64;
+    haste.read_again(file, at, block, |block| block_hash(block, number, blocks.count()) == hash)
 }
 
 /// Reads run by run until one cannot be read; meanwhile the pool hashes those before it, so that the
@@ -189,6 +225,7 @@ pub(super) fn check_blocks(
         match try_blocks(file.as_mut(), &mut block, blocks.bytes(), number, one)[0] {
             Tried::Read if block_hash(&block, number, blocks.count()) == hashes[number] => continue,
             Tried::Failed => checked.unreadable.push(number as u32),
+            _ if read_again(file.as_mut(), (record, index), number, &mut block, one) => continue,
             _ => {}
         }
         checked.bad.push(number as u32);

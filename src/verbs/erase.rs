@@ -1,6 +1,6 @@
 //! `erase`: removes a set from drives, by name, and nothing else.
 
-use super::open::drive_root;
+use super::open::{drive_root, not_opened};
 use crate::drives::{Drive, DriveError, LocalDrive, ReadMode};
 use crate::format::ids::ShipmentId;
 use crate::monitor::{Monitor, Problem, ProblemKind};
@@ -65,16 +65,23 @@ pub struct ErasedDrive {
 }
 
 impl Erasure {
-    /// Looks for a set, by its folder's name or its shipment's id, on these drives.
-    pub fn find(paths: &[PathBuf], name: &str) -> Result<Self, EraseError> {
+    /// Looks for a set, by its folder's name or its shipment's id, on these drives. One that cannot be
+    /// opened is a problem, unless it is the last.
+    pub fn find(paths: &[PathBuf], name: &str, monitor: &dyn Monitor) -> Result<Self, EraseError> {
         let is_shipment = name.parse::<ShipmentId>().is_ok();
         if !is_shipment && !is_set(name) {
             return Err(EraseError::Name { name: name.into() });
         }
-        let mut drives = Vec::new();
+        let (mut drives, mut failures) = (Vec::new(), Vec::new());
         for path in paths {
             let failed = |source| EraseError::Drive { path: path.clone(), source };
-            let drive = LocalDrive::open(&drive_root(path)).map_err(failed)?;
+            let drive = match LocalDrive::open(&drive_root(path)) {
+                Ok(drive) => drive,
+                Err(source) => {
+                    failures.push((path, source));
+                    continue;
+                }
+            };
             let of_shipment = |set: &str| is_shipment && is_set(set) && set.starts_with(name);
             let means = |set: &String| set == name || of_shipment(set);
             let names = drive.list(HOLDALL).map_err(failed)?;
@@ -89,6 +96,12 @@ impl Erasure {
             }
             drives.push((drive, sets.pop()));
         }
+        if drives.is_empty()
+            && let Some((path, source)) = failures.pop()
+        {
+            return Err(EraseError::Drive { path: path.clone(), source });
+        }
+        failures.iter().for_each(|(path, source)| monitor.problem(not_opened(path, source)));
         if drives.iter().all(|(_, set)| set.is_none()) {
             return Err(EraseError::NotHere { name: name.into() });
         }
@@ -104,6 +117,9 @@ impl Erasure {
     pub fn run(self, monitor: &dyn Monitor) -> Vec<ErasedDrive> {
         let mut erased = Vec::new();
         for (drive, set) in &self.drives {
+            if monitor.should_stop() {
+                break;
+            }
             let mut files = 0;
             // What a broken-off erasing left beside the sets goes too.
             let done = match set {

@@ -56,7 +56,9 @@ pub fn ls(
         };
         let mut take = |items: &mut dyn Items| {
             let mut last = None;
-            while let Some(list) = items.next_list() {
+            while !monitor.should_stop()
+                && let Some(list) = items.next_list()
+            {
                 for item in list {
                     match item {
                         Item::Entry { entry, continued: false } => give(last.replace(entry)),
@@ -78,6 +80,9 @@ pub fn ls(
             let mut items = ListItems::new(&opened, monitor);
             take(&mut items);
             outcome.complete &= items.lost_lists() == 0;
+        }
+        if monitor.should_stop() {
+            return Err(OpenError::Stopped);
         }
     }
     Ok(outcome)

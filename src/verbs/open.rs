@@ -27,6 +27,9 @@ pub enum OpenError {
         #[source]
         source: DriveError,
     },
+    /// It was stopped.
+    #[error("stopped as asked")]
+    Stopped,
     /// No drive carries a set.
     #[error("no set was found on {searched}")]
     NoSet {
@@ -79,8 +82,9 @@ pub(super) fn drive_root(path: &Path) -> PathBuf {
     }
 }
 
-/// Opens the drives that were named; with none named, all mounted file systems that carry a set.
-pub fn drives(paths: &[PathBuf]) -> Result<Vec<Arc<dyn Drive>>, OpenError> {
+/// Opens the drives that were named; with none named, all mounted file systems that carry a set. One
+/// that is dead or not there is a problem, and the others are opened; it is an error if none is.
+pub fn drives(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<Arc<dyn Drive>>, OpenError> {
     if paths.is_empty() {
         let carrying = detect::mounted().into_iter().filter(|p| p.join(HOLDALL).is_dir());
         let opened = carrying.filter_map(|p| LocalDrive::open(&p).ok());
@@ -90,11 +94,30 @@ pub fn drives(paths: &[PathBuf]) -> Result<Vec<Arc<dyn Drive>>, OpenError> {
     // A drive that was named twice, by whatever path, is one drive.
     let mut seen = BTreeSet::new();
     roots.retain(|root| detect::folder_id(root).is_none_or(|id| seen.insert(id)));
+    let mut failures = Vec::new();
     let open = |path: PathBuf| match LocalDrive::open(&path) {
-        Ok(drive) => Ok(Arc::new(drive) as Arc<dyn Drive>),
-        Err(source) => Err(OpenError::Drive { path, source }),
+        Ok(drive) => Some(Arc::new(drive) as Arc<dyn Drive>),
+        Err(source) => {
+            failures.push((path, source));
+            None
+        }
     };
-    roots.into_iter().map(open).collect()
+    let opened: Vec<_> = roots.into_iter().filter_map(open).collect();
+    if opened.is_empty()
+        && let Some((path, source)) = failures.pop()
+    {
+        return Err(OpenError::Drive { path, source });
+    }
+    for (path, source) in &failures {
+        monitor.problem(not_opened(path, source));
+    }
+    Ok(opened)
+}
+
+/// A drive that was named and cannot be opened.
+pub(super) fn not_opened(path: &Path, error: &DriveError) -> Problem {
+    let detail = format!("it cannot be opened as a drive: {}", open::chain(error));
+    Problem::new(ProblemKind::Drive, path.display(), detail)
 }
 
 /// The shipments whose set folders the paths lead into: where drives carry several, this is how one
@@ -110,8 +133,11 @@ fn named_shipments(paths: &[PathBuf]) -> BTreeSet<ShipmentId> {
 
 /// The sets on these drives; at least one. If paths lead into sets' folders, those shipments only.
 pub fn sets(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FoundSet>, OpenError> {
-    let drives = drives(paths)?;
+    let drives = drives(paths, monitor)?;
     let mut found = open::find(&drives, monitor);
+    if monitor.should_stop() {
+        return Err(OpenError::Stopped);
+    }
     for drive in &drives {
         let carries = |set: &FoundSet| set.all_drives().any(|d| Arc::ptr_eq(&d.drive, drive));
         if !found.is_empty() && !found.iter().any(carries) {
@@ -146,8 +172,8 @@ fn is_denied(drive: &dyn Drive) -> bool {
 }
 
 /// The sets on these drives, perhaps none.
-pub fn found(paths: &[PathBuf]) -> Result<Vec<FoundSet>, OpenError> {
-    Ok(open::find(&drives(paths)?, &Recording::default()))
+pub fn found(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FoundSet>, OpenError> {
+    Ok(open::find(&drives(paths, monitor)?, &Recording::default()))
 }
 
 /// The sets on these drives, which must be of one shipment.

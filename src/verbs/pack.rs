@@ -139,6 +139,9 @@ pub enum PackJobError {
     /// The source cannot be opened.
     #[error("open the source")]
     Source(#[from] SourceError),
+    /// It was stopped while the source was scanned.
+    #[error("stopped as asked: nothing was written")]
+    Stopped,
     /// The host's state cannot be kept.
     #[error("keep the list of entries")]
     Host(#[from] HostError),
@@ -278,8 +281,12 @@ fn scan_and_plan<'a>(
         ScanOptions { filter: filter.clone(), one_file_system: options.one_file_system };
     let totals = dataset::scan(&options.source, &scan_options, monitor, &mut |scanned| {
         entry_bytes += entry_len(&scanned.entry) as u64;
+        if monitor.should_stop() {
+            return Err(ScanError::sink(PackJobError::Stopped));
+        }
         writer.push(&scanned).map_err(ScanError::sink)
-    })?;
+    });
+    let totals = if monitor.should_stop() { Err(PackJobError::Stopped) } else { Ok(totals?) }?;
     for pattern in filter.without_effect() {
         monitor.note(&format!("--exclude {pattern} leaves nothing out"));
     }

@@ -10,6 +10,7 @@ use super::restore::decode_done;
 use crate::destination::{Destination, DestinationError, Peek};
 use crate::format::ids::{SetNumber, ShipmentId, Slot, set_folder};
 use crate::format::set::SetText;
+use crate::monitor::Monitor;
 use crate::monitor::Recording;
 use crate::sets::{Book, FoundSet, damage};
 use serde::{Deserialize, Serialize};
@@ -119,10 +120,14 @@ pub enum RestoringError {
 }
 
 /// How far the restore in DIR is; none if none is in progress there.
-pub fn restoring(to: &Path, paths: &[PathBuf]) -> Result<Option<Restoring>, RestoringError> {
+pub fn restoring(
+    to: &Path,
+    paths: &[PathBuf],
+    monitor: &dyn Monitor,
+) -> Result<Option<Restoring>, RestoringError> {
     let failed = |source| RestoringError::Destination { path: to.into(), source };
     let Some(peek) = Peek::open(to).map_err(failed)? else { return Ok(None) };
-    let mut found = open::found(paths)?;
+    let mut found = open::found(paths, monitor)?;
     found.retain(|set| set.shipment.to_string() == peek.shipment());
     let mut seen: BTreeMap<u32, Seen> = BTreeMap::new();
     for (name, bytes) in peek.states(SEEN).map_err(failed)? {

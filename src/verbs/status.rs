@@ -55,6 +55,9 @@ pub fn status(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<SetStatus>
     let sets = open::sets(paths, monitor)?;
     let mut out = Vec::new();
     for set in &sets {
+        if monitor.should_stop() {
+            return Err(OpenError::Stopped);
+        }
         let book = Book::open(set, None, monitor);
         let text = set.set_text(monitor);
         let mut bytes = 0;

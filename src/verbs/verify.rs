@@ -28,6 +28,8 @@ pub struct DriveOutcome {
     pub double: bool,
     /// its shards
     pub report: DriveReport,
+    /// bytes to be read of its shards
+    pub expected_bytes: u64,
     /// files other than shards that are damaged or missing
     pub bad_papers: u64,
 }
@@ -84,11 +86,25 @@ impl SetOutcome {
         self.root.is_some() && self.drives.iter().all(good)
     }
 
+    /// Was the reading stopped before its end?
+    pub fn is_stopped(&self) -> bool {
+        self.drives.iter().any(|d| d.report.stopped)
+    }
+
+    /// Is all that was read as it was written?
+    pub fn is_sound_so_far(&self) -> bool {
+        let sound = |d: &DriveOutcome| {
+            let report = DriveReport { stopped: false, ..d.report.clone() };
+            report.is_whole() && d.bad_papers == 0
+        };
+        self.drives.iter().all(sound)
+    }
+
     /// Can everything be restored from the drives that are here? Not known, and so no, if it was
     /// stopped.
     pub fn is_restorable(&self) -> bool {
         self.verdict.restorable()
-            && !self.drives.iter().any(|d| d.report.stopped)
+            && !self.is_stopped()
             && self.decoded.as_ref().is_none_or(Decoded::is_complete)
     }
 }
@@ -199,13 +215,14 @@ fn check_drives(
         };
         let depth = samples[i].clone().map_or(Depth::All(Haste::default()), Depth::Sample);
         let (drive, mode) = (&found[i], ReadMode::Medium);
-        let report = check_drive_by(drive, &set.folder, book, depth, mode, monitor, &progress);
+        let mut report = check_drive_by(drive, &set.folder, book, depth, mode, monitor, &progress);
         // Of a drive that is gone no paper can be read either, which need not be told.
-        let bad_papers = if report.vanished {
+        let bad_papers = if report.vanished || report.stopped {
             0
         } else {
             check_papers(&found[i], set, book, text, &keys, monitor)
         };
+        report.stopped |= monitor.should_stop(); // perhaps not all papers were checked
         (report, bad_papers)
     });
     let slot = |i: usize| found[i].label.slot;
@@ -215,6 +232,7 @@ fn check_drives(
         name: found[i].drive.name().into(),
         double: (0..found.len()).any(|other| other != i && slot(other) == slot(i)),
         report,
+        expected_bytes: bytes(i),
         bad_papers,
     };
     checked.into_iter().enumerate().map(outcome).collect()

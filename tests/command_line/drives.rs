@@ -327,3 +327,41 @@ fn the_next_command_names_the_option_that_its_drives_need() {
         assert_eq!(next.contains(" --folder-drives"), is_folder, "{next}");
     }
 }
+
+/// Report F3: a drive that is named and cannot be opened is told, and the others are worked on.
+#[test]
+fn a_named_drive_that_cannot_be_opened_stops_nothing() {
+    let shipment = small();
+    shipment.pack("cases=1,drives=1").expect(0);
+    let dead = shipment.path().join("dead");
+    let mut paths = shipment.paths();
+    paths[1].clone_from(&dead);
+    let key = shipment.key.as_os_str();
+    let to = shipment.new_destination();
+    let set = shipment.set_folder(0).file_name().unwrap().to_owned();
+    let erase = vec!["erase".as_ref(), "--yes".as_ref(), "--set".as_ref(), set.as_os_str()];
+    let restore = vec!["restore".as_ref(), "-i".as_ref(), key, "--to".as_ref(), to.as_os_str()];
+    for words in [
+        vec!["status".as_ref()],
+        vec!["verify".as_ref()],
+        vec!["verify".as_ref(), "-i".as_ref(), key],
+        vec!["repair".as_ref()],
+        vec!["ls".as_ref(), "-i".as_ref(), key],
+        vec!["pack".as_ref(), "--yes".as_ref(), "--close".as_ref()],
+        restore,
+        erase,
+    ] {
+        let with = |paths: &[PathBuf]| -> Vec<OsString> {
+            let words = words.iter().copied().map(OsString::from);
+            words.chain(paths.iter().map(OsString::from)).collect()
+        };
+        let run = assert_said(shipment.run(with(&paths)), 3, &["cannot be opened as a drive"]);
+        let told = format!("problem: {}: ", dead.display());
+        assert!(run.stderr.contains(&told), "{words:?}\n{}", run.shown());
+        // If none can be opened, that is the error.
+        let refused = shipment.run(with(std::slice::from_ref(&dead)));
+        assert!([1, 2].contains(&refused.status), "{words:?}\n{}", refused.shown());
+    }
+    assert_eq!(fs::read(to.join("folder/file")).unwrap(), b"some bytes");
+    assert_eq!(tree::walk(&paths[0]), [paths[0].clone()], "it is erased");
+}

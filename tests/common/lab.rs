@@ -243,17 +243,28 @@ impl Monitor for Vanishing<'_> {
     }
 }
 
-/// A drive on which every first read of a place in a shard fails, and the second goes well, as with
-/// a bad cable.
+/// How reading shards goes wrong for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// the first read of a place fails, as with a bad cable
+    FirstFails,
+    /// the first read of a place gives a bit that is not there
+    FirstFlips,
+    /// a bad place spoils so many bytes on each side of it, but for who reads past the caches
+    Spoils(u64),
+}
+
+/// A drive that reads shards badly, and well if asked again.
 pub struct Flaky {
     inner: Arc<dyn Drive>,
+    fault: Fault,
     read: Arc<Mutex<BTreeSet<(String, u64)>>>,
 }
 
 impl Flaky {
     /// Over a drive.
-    pub fn over(inner: Arc<dyn Drive>) -> Arc<dyn Drive> {
-        Arc::new(Self { inner, read: Arc::default() })
+    pub fn over(inner: Arc<dyn Drive>, fault: Fault) -> Arc<dyn Drive> {
+        Arc::new(Self { inner, fault, read: Arc::default() })
     }
 }
 
@@ -305,7 +316,7 @@ impl Drive for Flaky {
     fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
         let (inner, path) = (self.inner.open(path, mode)?, path.to_owned());
         let (drive, read) = (self.inner.name().to_owned(), self.read.clone());
-        Ok(Box::new(FlakyFile { inner, drive, path, read }))
+        Ok(Box::new(FlakyFile { inner, drive, path, fault: self.fault, read }))
     }
 
     fn level(&self) -> Level {
@@ -317,18 +328,34 @@ struct FlakyFile {
     inner: Box<dyn DriveFile>,
     drive: String,
     path: String,
+    fault: Fault,
     read: Arc<Mutex<BTreeSet<(String, u64)>>>,
 }
 
 impl DriveFile for FlakyFile {
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
-        let is_shard = self.path.contains("/shards/");
-        if is_shard && self.read.lock().unwrap().insert((self.path.clone(), offset)) {
+        if !self.path.contains("/shards/") {
+            return self.inner.read_at(offset, buf);
+        }
+        if let Fault::Spoils(bytes) = self.fault {
+            let start = offset.saturating_sub(bytes);
+            let end = (offset + buf.len() as u64 + bytes).min(self.inner.len());
+            self.inner.read_at(start, &mut vec![0; (end - start) as usize])?;
+            return self.inner.read_at(offset, buf);
+        }
+        let is_first = self.read.lock().unwrap().insert((self.path.clone(), offset));
+        if is_first && self.fault == Fault::FirstFails {
             let (drive, path) = (self.drive.clone(), self.path.clone());
             let source = std::io::Error::from_raw_os_error(5);
             return Err(DriveError { drive, action: "read", path, source });
         }
-        self.inner.read_at(offset, buf)
+        let read = self.inner.read_at(offset, buf)?;
+        buf[read / 2] ^= u8::from(is_first);
+        Ok(read)
+    }
+
+    fn read_again(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
+        self.inner.read_again(offset, buf)
     }
 
     fn len(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! Drives that fail while they are packed, and sources that change.
 
-use crate::common::lab::{Flaky, Lab, Vanishing};
+use crate::common::lab::{Lab, Vanishing};
 use crate::common::snapshot::Snapshot;
 use crate::common::{random::Random, tree};
 use holdall::destination::Destination;
@@ -163,25 +163,6 @@ fn the_drive_that_the_records_were_read_from_may_vanish() {
     assert!(restored.is_complete(), "{restored:?}");
     destination.complete().unwrap();
     snapshot.assert_equal(&Snapshot::of(to.path()));
-}
-
-#[test]
-fn reads_that_go_well_the_second_time_are_no_loss() {
-    let (folder, snapshot) = source("flaky");
-    for rule in ["drives=1", "none"] {
-        let mut lab = Lab::new(&[3], CAPACITY, 25);
-        lab.pack(folder.path(), rule);
-        let drives: Vec<_> = lab.drives_but(&[]).into_iter().map(Flaky::over).collect();
-        let (to, monitor) = (tempfile::tempdir().unwrap(), Recording::default());
-        let mut options = RestoreOptions::default();
-        // A read error is an erasure, so this may be too much; the user tries again.
-        let first = lab.restore_from(&drives, to.path(), options, &monitor);
-        assert!(first.lost > 0 && !monitor.problems().is_empty(), "{rule}: {first:?}");
-        options.resumed = true;
-        let again = lab.restore_from(&drives, to.path(), options, &Recording::default());
-        assert!(again.is_complete(), "{rule}: {again:?}");
-        snapshot.assert_equal(&Snapshot::of(to.path()));
-    }
 }
 
 #[test]

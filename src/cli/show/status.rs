@@ -95,6 +95,6 @@ pub fn status_json(set: &SetStatus) -> Value {
             "at_once": group.at_once,
             "stripes": group.stripes,
         })).collect::<Vec<_>>(),
-        "verdict": verdict_json(&set.verdict),
+        "verdict": verdict_json(&set.verdict, true),
     })
 }

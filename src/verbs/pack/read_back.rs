@@ -43,6 +43,7 @@ pub(super) fn read_back(
         if !report.vanished && !report.stopped {
             report.bad_papers = check_papers(found, &set, &book, text.as_ref(), &keys, monitor);
         }
+        report.stopped |= monitor.should_stop(); // perhaps not all papers were checked
         report
     });
     let mut by_slot: Vec<Option<DriveReport>> = vec![None; job.drives.len()];
