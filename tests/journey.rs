@@ -9,6 +9,7 @@ mod journey {
     mod again;
     mod along;
     mod balance;
+    mod changing;
     mod closing;
     mod damage;
     mod determinism;

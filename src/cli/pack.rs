@@ -12,7 +12,7 @@ use crate::drives::DriveError;
 use crate::entropy::System;
 use crate::format::ids::{ShipmentId, set_folder};
 use crate::memory::FIXED_BYTES;
-use crate::packer::Checkpoint;
+use crate::packer::{Checkpoint, PackError};
 use crate::plan::place::PlaceError;
 use crate::plan::room::{Geometry, RoomError};
 use crate::plan::survive::Survive;
@@ -85,7 +85,12 @@ fn sets(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
 pub fn one_set(prepared: Prepared, face: &Face) -> Result<(Status, PackOutcome), Refusal> {
     let facts = show::PlanFacts::of(&prepared);
     let (shipment, set) = (prepared.shipment(), prepared.set);
+    let drives: String = prepared.drive_names().iter().map(drive_words).collect();
     let outcome = prepared.run(face.monitor()).map_err(|e| match e {
+        PackJobError::Pack(PackError::SourceGone(_)) => Refusal::failed(e).hint(format!(
+            "what is packed stays packed: attach or mount the source again where it was, then \
+             holdall pack --continue {shipment}{drives}"
+        )),
         PackJobError::Pack(_) => Refusal::failed(e).hint(format!(
             "set {} was left unfinished, and holdall verify says what it holds; make room, or \
                  replace what failed, then holdall pack --continue {shipment} with its drives",
@@ -107,6 +112,13 @@ pub fn one_set(prepared: Prepared, face: &Face) -> Result<(Status, PackOutcome),
         () => Status::Done,
     };
     Ok((status, outcome))
+}
+
+/// The words that name a drive by case and path.
+fn drive_words((case, path): &(String, String)) -> String {
+    let word = format!("{case}={path}");
+    let quoted = shlex::try_quote(&word).map_or(word.clone(), Into::into);
+    format!(" --drive {quoted}")
 }
 
 /// Reads a closed set back whose read-back was stopped.
@@ -328,6 +340,10 @@ pub fn refusal(error: PackJobError) -> Refusal {
     let (hint, status) = match &error {
         PackJobError::Drive { source, .. } => (drive_hint(source), Status::Usage),
         PackJobError::NoDrive(_) => (NO_DRIVE, Status::Usage),
+        PackJobError::Source(_) | PackJobError::SourceAway { .. } => (
+            "attach or mount the source where it was, then run the same command again",
+            Status::Failed,
+        ),
         PackJobError::DriveTwice { .. } => ("name each drive once", Status::Usage),
         PackJobError::Rule { .. } => ("leave --survive out", Status::Usage),
         PackJobError::Inside { .. } => {

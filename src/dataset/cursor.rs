@@ -5,7 +5,6 @@
 //! - Leaves: where to begin again, in the frozen list and within a large file.
 //! - Always holds: memory is the folders that the next entry lies in, and one file's state.
 
-use super::Identity;
 use crate::format::list::{Entry, Kind};
 use crate::stages::hash::Merge;
 use serde::{Deserialize, Serialize};
@@ -22,6 +21,9 @@ pub struct Cursor {
     pub folders: Vec<Arc<Entry>>,
     /// the entry after those, if a part of it is packed
     pub open: Option<OpenFile>,
+    /// how often the entry after those was begun, changed meanwhile, and is to be begun again
+    #[serde(default)]
+    pub tries: u32,
 }
 
 /// A large file in progress.
@@ -29,8 +31,6 @@ pub struct Cursor {
 pub struct OpenFile {
     /// its entry, as it is packed
     pub entry: Arc<Entry>,
-    /// tells whether it is still the same
-    pub identity: Identity,
     /// pieces of C bytes that are packed
     pub pieces: u64,
     /// plain bytes of these without holes, which [`Cursor::bytes`] holds too
@@ -42,13 +42,16 @@ pub struct OpenFile {
     pub has_root: bool,
     /// it could not be read
     pub void: bool,
+    /// it is not the file any more that was begun, and is packed on as it is
+    #[serde(default)]
+    pub changed: bool,
 }
 
 impl OpenFile {
     /// Before its first piece.
-    pub fn new(entry: Arc<Entry>, identity: Identity) -> Self {
-        let merge = Merge::default();
-        Self { entry, identity, pieces: 0, bytes: 0, merge, has_root: true, void: false }
+    pub fn new(entry: Arc<Entry>) -> Self {
+        let (merge, has_root) = (Merge::default(), entry.hashes_holes());
+        Self { entry, pieces: 0, bytes: 0, merge, has_root, void: false, changed: false }
     }
 }
 
@@ -57,6 +60,7 @@ impl Cursor {
     pub fn pass(&mut self, entry: &Arc<Entry>) {
         self.give_up();
         self.entries += 1;
+        self.tries = 0;
         self.bytes += super::data_bytes(entry);
         while self.folders.last().is_some_and(|f| !is_below(&entry.path, &f.path)) {
             self.folders.pop();
@@ -71,6 +75,12 @@ impl Cursor {
         self.give_up();
         self.bytes += open.bytes;
         self.open = Some(open);
+    }
+
+    /// The file in progress is to be begun again.
+    pub fn begin_again(&mut self) {
+        self.give_up();
+        self.tries += 1;
     }
 
     /// What is packed of the file in progress does not count: it is packed again.

@@ -85,6 +85,18 @@ impl Inode {
         })
     }
 
+    /// Has a file the content that this entry tells of, by all that the system says of it? The change
+    /// time counts for nothing: a new mode or name moves it on, and some network file systems do by
+    /// themselves.
+    pub fn has_content_of(&self, entry: &Entry) -> bool {
+        (self.size, self.mtime, self.mtime_nanos) == (entry.size, entry.mtime, entry.mtime_nanos)
+    }
+
+    /// Is it still the inode of this identity, whatever became of it?
+    pub fn is_inode_of(&self, other: &Identity) -> bool {
+        (self.identity.device, self.identity.inode) == (other.device, other.inode)
+    }
+
     /// What it is; none if the system does not say.
     pub fn kind(&self) -> Option<Kind> {
         match FileType::from_raw_mode(self.mode) {

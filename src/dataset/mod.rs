@@ -8,10 +8,12 @@
 //!   followed; (3) a path, once a name was read from a folder, is bytes and need not be UTF-8.
 
 pub mod cursor;
+pub mod cut;
 pub mod scan;
 pub mod source;
 pub mod work;
 
+mod anchor;
 mod attributes;
 mod beneath;
 mod folder;
@@ -19,6 +21,7 @@ mod holes;
 mod inode;
 mod names;
 mod root;
+mod sizes;
 #[cfg(test)]
 pub(crate) mod testing;
 

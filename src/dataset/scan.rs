@@ -11,8 +11,8 @@
 //!      byte within that key.
 //!   2. A folder's entry comes before what lies in it; the first path of a hard-linked file before
 //!      the others.
-//!   3. Memory is one folder's names for each depth, and one path for each hard-linked file of
-//!      which some path has not been seen. No more than 256 folder handles are open, and the
+//!   3. Memory is one folder's names for each depth, and 64 MiB at most for the first paths of
+//!      hard-linked files ([`links`]). No more than 256 folder handles are open, and the
 //!      thread's stack does not grow with the depth.
 //!   4. A path that cannot be read, or changes between listing and looking, is one problem and no
 //!      more; the scan goes on. One whose extended attributes cannot all be read is an entry with
@@ -21,21 +21,19 @@
 //!      compresses, and nothing on some FUSE drivers. It is a reason to look: only large holes
 //!      that the file system shows make [`ScanTotals::data_bytes`] less than the files' sizes.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry as MapEntry;
-use std::error::Error;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use super::anchor::Anchor;
 use super::attributes::{Attributes, Listed, Place};
 use super::beneath::open_beneath;
 use super::folder::{Folder, Looked, Named};
-use super::holes::holes;
+use super::holes::{MAX_HOLES, hole_bytes, holes};
 use super::inode::{Identity, Inode};
 use super::names::Names;
 use super::root::Root;
@@ -44,16 +42,19 @@ use crate::format::entry::NAME_BYTES;
 use crate::format::list::{Entry, Kind, shown_path};
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::patterns::Filter;
+use links::HardLinks;
+
+pub use error::ScanError;
+
+mod error;
+mod links;
 
 /// Folder handles that are open at once; those of folders further up are closed and opened again.
 const OPEN_FOLDERS: usize = 256;
 /// Entries between two calls of [`Monitor::advance`].
 const ADVANCE_ENTRIES: u64 = 256;
-/// Holes of a file that the scan looks for: bounds the time that one file takes.
-const COUNTED_HOLES: usize = 4_096;
-/// What a hole must cover to count: a chunk of the usual size. The zeros of smaller ones, and of
-/// files that are no larger, are packed.
-const HOLE_UNIT_BYTES: u64 = 1 << 20;
+/// Folders that are left out, of which each is named.
+const NAMED_FOLDERS: u64 = 5;
 /// How a folder is opened.
 const FOLDER_FLAGS: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -76,6 +77,9 @@ pub struct ScanOptions {
     pub filter: Filter,
     /// folders on another device than SOURCE are entries, but are not entered
     pub one_file_system: bool,
+    /// device and inode of a folder that is left out with all that lies in it, and what it is: what
+    /// this program keeps itself
+    pub own_folder: Option<((u64, u64), &'static str)>,
 }
 
 /// What a scan found.
@@ -97,48 +101,6 @@ pub struct ScanTotals {
     pub data_bytes: u64,
 }
 
-/// Why there is no scan.
-#[derive(Debug, thiserror::Error)]
-pub enum ScanError {
-    /// There is nothing at SOURCE.
-    #[error("{} does not exist", path.display())]
-    Missing {
-        /// SOURCE
-        path: PathBuf,
-    },
-    /// SOURCE is there, but is nothing that can be packed.
-    #[error("{} is {found}, neither a folder nor a file", path.display())]
-    Unsuitable {
-        /// SOURCE
-        path: PathBuf,
-        /// what it is
-        found: &'static str,
-    },
-    /// SOURCE cannot be opened.
-    #[error("cannot open {}", path.display())]
-    Unreadable {
-        /// SOURCE
-        path: PathBuf,
-        /// what the system said
-        #[source]
-        source: io::Error,
-    },
-    /// The receiver of the entries failed.
-    #[error("the entries found could not be kept")]
-    Sink {
-        /// what the receiver said
-        #[source]
-        source: Box<dyn Error + Send + Sync>,
-    },
-}
-
-impl ScanError {
-    /// For a sink that fails.
-    pub fn sink(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Sink { source: source.into() }
-    }
-}
-
 /// Gives every entry of `source` to `sink`, in order.
 pub fn scan(
     source: &Path,
@@ -155,12 +117,13 @@ pub fn scan(
     match root {
         Root::Folder(handle, inode) => {
             walk.device = inode.identity.device;
+            walk.anchor = Some(Anchor::new(source, &inode));
             let place = Place::in_folder(&handle, b".");
             let mut entry = inode.entry(b"", Kind::Folder);
             let listed = walk.attributes.list_at(&place, walk.device, Kind::Folder);
             walk.add_attributes(&mut entry, &place, listed);
             walk.emit(entry, &inode)?;
-            walk.enter(handle, &inode);
+            walk.enter(handle, &inode)?;
             walk.tree()?;
         }
         Root::File(name, inode) => {
@@ -172,6 +135,7 @@ pub fn scan(
         Root::Other(found) => return Err(ScanError::Unsuitable { path: path(), found }),
     }
     walk.report_attributes();
+    walk.report_left_out();
     monitor.advance(walk.totals.entries % ADVANCE_ENTRIES);
     Ok(walk.totals)
 }
@@ -188,17 +152,13 @@ struct Walk<'a> {
     path: Vec<u8>,
     /// the folders that the walk is in, SOURCE first; SOURCE's handle is never closed
     folders: Vec<Folder>,
-    hard_links: HashMap<(u64, u64), FirstPath>,
+    hard_links: HardLinks,
     attributes: Attributes,
     names: Names,
-}
-
-/// The first path of a file with several.
-struct FirstPath {
-    identity: Identity,
-    path: Vec<u8>,
-    /// paths that have not been seen
-    left: u32,
+    /// SOURCE, if it is a folder
+    anchor: Option<Anchor>,
+    /// folders of other file systems that were not entered
+    other_file_systems: u64,
 }
 
 impl<'a> Walk<'a> {
@@ -217,9 +177,11 @@ impl<'a> Walk<'a> {
             device: 0,
             path: Vec::new(),
             folders: Vec::new(),
-            hard_links: HashMap::new(),
+            hard_links: HardLinks::default(),
             attributes: Attributes::new(),
             names: Names::default(),
+            anchor: None,
+            other_file_systems: 0,
         }
     }
 
@@ -228,7 +190,7 @@ impl<'a> Walk<'a> {
         while let Some(folder) = self.folders.last_mut() {
             self.path.truncate(folder.path_len);
             let Some(Named { name, is_folder, looked }) = folder.next_name(&self.attributes) else {
-                self.leave();
+                self.leave()?;
                 continue;
             };
             append_name(&mut self.path, name);
@@ -245,25 +207,63 @@ impl<'a> Walk<'a> {
             .and_then(|inode| Ok((self.entry(&inode, listed_as_folder)?, inode)));
         let (mut entry, inode) = match found {
             Ok(found) => found,
-            Err(detail) => {
-                self.problem(detail);
-                return Ok(());
-            }
+            Err(detail) => return self.problem(detail),
         };
         let is_folder = entry.kind == Kind::Folder;
+        if is_folder && self.is_own(&inode) {
+            return Ok(());
+        }
         // A hard link is the same inode, which has its attributes from its first path.
         if entry.kind != Kind::HardLink {
             self.add_attributes(&mut entry, &self.place(), looked.attributes);
         }
         self.emit(entry, &inode)?;
         let elsewhere = inode.identity.device != self.device;
-        if is_folder && !(self.options.one_file_system && elsewhere) {
+        if is_folder && self.options.one_file_system && elsewhere {
+            self.left_out("another file system is mounted there, or a subvolume");
+        } else if is_folder {
             match self.open_folder() {
-                Ok(handle) => self.enter(handle, &inode),
-                Err(errno) => self.problem(said("cannot open the folder", errno)),
+                Ok(handle) => self.enter(handle, &inode)?,
+                Err(errno) => self.problem(said("cannot open the folder", errno))?,
             }
         }
         Ok(())
+    }
+
+    /// Is it the folder of what this program keeps itself? That is not packed.
+    fn is_own(&self, inode: &Inode) -> bool {
+        let id = (inode.identity.device, inode.identity.inode);
+        let Some((_, what)) = self.options.own_folder.filter(|(own, _)| *own == id) else {
+            return false;
+        };
+        self.monitor.note(&format!("{} is left out: it is {what}", shown_path(&self.path)));
+        true
+    }
+
+    /// Says of the first folders that are not entered which they are.
+    fn left_out(&mut self, why: &str) {
+        self.other_file_systems += 1;
+        if self.other_file_systems <= NAMED_FOLDERS {
+            let path = shown_path(&self.path);
+            self.monitor.note(&format!("what lies in {path} is left out: {why}"));
+        }
+    }
+
+    fn report_left_out(&self) {
+        let more = self.other_file_systems.saturating_sub(NAMED_FOLDERS);
+        if more > 0 {
+            self.monitor.note(&format!(
+                "other file systems that are left out: {more} more, {} in all",
+                self.other_file_systems
+            ));
+        }
+        let forgotten = self.hard_links.forgotten;
+        if forgotten > 0 {
+            self.monitor.note(&format!(
+                "files with names that were too many or too far apart to be remembered: {forgotten}; \
+                 further names of theirs are packed as files of their own"
+            ));
+        }
     }
 
     /// The entry of the present path, or why there is none. What the inode alone does not say (a
@@ -287,7 +287,7 @@ impl<'a> Walk<'a> {
                 self.read_link().map_err(|errno| said("cannot read the symlink", errno))?;
         }
         if kind != Kind::Folder
-            && let Some(first) = self.first_path(inode)
+            && let Some(first) = self.hard_links.first_path(inode, &self.path)
         {
             entry.kind = Kind::HardLink;
             entry.size = 0;
@@ -342,38 +342,13 @@ impl<'a> Walk<'a> {
         if Inode::of_handle(&file).ok()?.identity.inode != inode.identity.inode {
             return None;
         }
-        holes(&file, inode.size, COUNTED_HOLES).ok()
+        holes(&file, inode.size, MAX_HOLES).ok()
     }
 
     fn read_link(&self) -> Result<Vec<u8>, Errno> {
         let folder = self.folders.last().and_then(Folder::handle).ok_or(Errno::BADF)?;
         let text = rustix::fs::readlinkat(folder, last_name(&self.path), Vec::new())?;
         Ok(text.into_bytes())
-    }
-
-    /// The path under which this file came before; none if this is the first. A file that changed
-    /// since then counts as another: its inode's number may have been given to a new one.
-    fn first_path(&mut self, inode: &Inode) -> Option<Vec<u8>> {
-        if inode.links < 2 {
-            return None;
-        }
-        let identity = inode.identity;
-        let new = || FirstPath { identity, path: self.path.clone(), left: inode.links - 1 };
-        match self.hard_links.entry((identity.device, identity.inode)) {
-            MapEntry::Vacant(known) => {
-                known.insert(new());
-                None
-            }
-            MapEntry::Occupied(mut known) if known.get().identity != identity => {
-                known.insert(new());
-                None
-            }
-            MapEntry::Occupied(mut known) if known.get().left > 1 => {
-                known.get_mut().left -= 1;
-                Some(known.get().path.clone())
-            }
-            MapEntry::Occupied(known) => Some(known.remove().path),
-        }
     }
 
     fn emit(&mut self, mut entry: Entry, inode: &Inode) -> Result<(), ScanError> {
@@ -410,7 +385,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Lists the folder at the present path; from here on the walk is in it.
-    fn enter(&mut self, handle: OwnedFd, inode: &Inode) {
+    fn enter(&mut self, handle: OwnedFd, inode: &Inode) -> Result<(), ScanError> {
         let path_len = self.path.len();
         let path = &mut self.path;
         let (folder, result) = Folder::read(handle, inode, path_len, |name, is_folder| {
@@ -420,22 +395,23 @@ impl<'a> Walk<'a> {
             keep
         });
         if let Err(errno) = result {
-            self.problem(said("cannot list the whole folder", errno));
+            self.problem(said("cannot list the whole folder", errno))?;
         }
         self.folders.push(folder);
         // Handle 0 stays open, so that one is taken off the count.
         if let Some(far @ 1..) = self.folders.len().checked_sub(OPEN_FOLDERS) {
             self.folders[far].take_handle();
         }
+        Ok(())
     }
 
     /// Goes back to the folder above, whose handle may have been closed: then up from the one
     /// left, or down from SOURCE if that leads elsewhere because something was moved.
-    fn leave(&mut self) {
-        let Some(mut below) = self.folders.pop() else { return };
-        let Some((source, [.., folder])) = self.folders.split_first_mut() else { return };
+    fn leave(&mut self) -> Result<(), ScanError> {
+        let Some(mut below) = self.folders.pop() else { return Ok(()) };
+        let Some((source, [.., folder])) = self.folders.split_first_mut() else { return Ok(()) };
         if folder.handle().is_some() {
-            return;
+            return Ok(());
         }
         self.path.truncate(folder.path_len);
         let up = below.take_handle().is_some_and(|below| {
@@ -450,14 +426,21 @@ impl<'a> Walk<'a> {
         let left = folder.left();
         if !back && left > 0 {
             folder.give_up();
-            self.problem(format!("it was moved while it was scanned: {left} names not read"));
+            self.problem(format!("it was moved while it was scanned: {left} names not read"))?;
         }
+        Ok(())
     }
 
-    /// Reports a problem with the present path.
-    fn problem(&self, detail: String) {
+    /// Reports a problem with the present path; an error if it is all of SOURCE that is gone.
+    fn problem(&self, detail: String) -> Result<(), ScanError> {
+        if let Some(anchor) = &self.anchor {
+            let folder = self.folders.first().and_then(Folder::handle);
+            let path = || self.source.to_path_buf();
+            anchor.check(folder).map_err(|source| ScanError::Gone { path: path(), source })?;
+        }
         let subject = shown_path(&self.path);
         self.monitor.problem(Problem::new(ProblemKind::SourceUnreadable, subject, detail));
+        Ok(())
     }
 }
 
@@ -465,20 +448,6 @@ impl<'a> Walk<'a> {
 pub fn data_bytes(entry: &Entry) -> u64 {
     let holes = hole_bytes(&entry.holes, entry.size);
     if entry.kind == Kind::File { entry.size.saturating_sub(holes) } else { 0 }
-}
-
-/// Bytes of a file's holes that surely are not packed.
-fn hole_bytes(holes: &[(u64, u64)], size: u64) -> u64 {
-    if size <= HOLE_UNIT_BYTES {
-        return 0;
-    }
-    let counted = |(offset, len): &(u64, u64)| {
-        let begin = offset.next_multiple_of(HOLE_UNIT_BYTES);
-        let end = offset + len;
-        let end = if end == size { end } else { end - end % HOLE_UNIT_BYTES };
-        end.saturating_sub(begin)
-    };
-    holes.iter().map(counted).sum()
 }
 
 fn said(what: &str, errno: Errno) -> String {

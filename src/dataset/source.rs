@@ -17,16 +17,15 @@ use rustix::fs::{Advice, CWD, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::ScannedEntry;
+use super::anchor::Anchor;
 use super::attributes::{Attributes, Place};
 use super::beneath::open_beneath;
-use super::holes::holes;
-use super::inode::{Identity, Inode};
+use super::holes::{MAX_HOLES, holes};
+use super::inode::Inode;
 use super::names::Names;
 use super::root::Root;
+use super::sizes::Sizes;
 use crate::format::list::{Entry, Kind, checked_path, shown_path};
-
-/// The most holes of a file that are told apart: bounds memory, and the entry that lists them.
-pub const MAX_HOLES: usize = 65_536;
 
 /// How a file is opened. NONBLOCK means nothing to a regular file.
 const FILE_FLAGS: OFlags = OFlags::RDONLY
@@ -53,6 +52,37 @@ impl SourceError {
         Self { action, path: shown_path(path), source: source.into() }
     }
 
+    /// Of a hard link whose file could not be read.
+    pub fn void_link(link: &Entry) -> Self {
+        let text =
+            format!("it is a hard link to {}, which cannot be read", shown_path(&link.target));
+        Self::new("read", &link.path, io::Error::other(text))
+    }
+
+    /// Of the first files of a source, none of which could be read.
+    pub fn all_fail(&self) -> Self {
+        let text = format!("none of its files can be read: {}", self.source);
+        Self { action: self.action, path: self.path.clone(), source: io::Error::other(text) }
+    }
+
+    /// Is it the medium that fails, not this path?
+    pub fn is_of_medium(&self) -> bool {
+        const OF_MEDIUM: [Errno; 11] = [
+            Errno::IO,
+            Errno::NODEV,
+            Errno::NXIO,
+            Errno::STALE,
+            Errno::NOTCONN,
+            Errno::REMOTEIO,
+            Errno::TIMEDOUT,
+            Errno::HOSTDOWN,
+            Errno::HOSTUNREACH,
+            Errno::CONNABORTED,
+            Errno::SHUTDOWN,
+        ];
+        Errno::from_io_error(&self.source).is_some_and(|errno| OF_MEDIUM.contains(&errno))
+    }
+
     /// The path is no longer there.
     pub fn is_missing(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
@@ -63,6 +93,8 @@ impl SourceError {
 #[derive(Debug)]
 pub struct Source {
     opened: Opened,
+    anchor: Anchor,
+    sizes: Sizes,
 }
 
 #[derive(Debug)]
@@ -78,13 +110,42 @@ impl Source {
         let error =
             |cause: io::Error| SourceError::new("open", source.as_os_str().as_bytes(), cause);
         match Root::open(source).map_err(|errno| error(errno.into()))? {
-            Root::Folder(handle, _) => Ok(Self { opened: Opened::Folder(handle) }),
-            Root::File(name, _) => Ok(Self { opened: Opened::File(source.to_path_buf(), name) }),
+            Root::Folder(handle, inode) => Ok(Self::of(Opened::Folder(handle), source, &inode)),
+            Root::File(name, inode) => {
+                Ok(Self::of(Opened::File(source.to_path_buf(), name), source, &inode))
+            }
             Root::Other(found) => {
                 let text = format!("it is {found}, neither a folder nor a file");
                 Err(error(io::Error::new(io::ErrorKind::InvalidInput, text)))
             }
         }
+    }
+
+    fn of(opened: Opened, source: &Path, inode: &Inode) -> Self {
+        Self { opened, anchor: Anchor::new(source, inode), sizes: Sizes::default() }
+    }
+
+    /// After a failure: is SOURCE still there? `read` is a file that could be read before: if the
+    /// medium does not give it again, it is not one file that fails.
+    pub fn check(&self, failure: &SourceError, read: Option<&[u8]>) -> Result<(), SourceError> {
+        let path = self.anchor.path().as_os_str().as_bytes();
+        let folder = match &self.opened {
+            Opened::Folder(handle) => Some(handle),
+            Opened::File(..) => None,
+        };
+        self.anchor.check(folder).map_err(|e| SourceError::new("find", path, e))?;
+        let read = read.filter(|_| failure.is_of_medium());
+        match read.map(|read| self.read_anew(read)) {
+            Some(Err(e)) if e.is_of_medium() => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the beginning of a file, past the caches if the system allows it.
+    fn read_anew(&self, path: &[u8]) -> Result<usize, SourceError> {
+        let file = self.open_file(path)?;
+        let _ = rustix::fs::fadvise(&file.handle, 0, None, Advice::DontNeed);
+        file.read_at(0, &mut [0; 4096])
     }
 
     /// Opens a file by its entry's path; of a single file, its name.
@@ -102,7 +163,59 @@ impl Source {
         if inode.kind() != Some(Kind::File) {
             return Err(invalid("it is no longer a file".into()));
         }
-        Ok(SourceFile { handle, path: path.into(), opened: inode.identity })
+        Ok(SourceFile { handle, path: path.into(), opened: inode })
+    }
+
+    /// Looks at a path whatever it is, and opens nothing.
+    fn inode(&self, path: &[u8]) -> Result<(OwnedFd, Inode), Errno> {
+        let handle = self.open_with(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)?;
+        let inode = Inode::of_handle(&handle)?;
+        Ok((handle, inode))
+    }
+
+    /// Is there anything at a path?
+    pub fn has(&self, path: &[u8]) -> bool {
+        self.inode(path).is_ok()
+    }
+
+    /// Is this the number of SOURCE's own inode?
+    pub fn has_inode(&self, number: u64) -> bool {
+        self.anchor.inode() == number
+    }
+
+    /// Is a hard link still one more name of what lies at the path that it names?
+    pub fn is_linked(&self, link: &ScannedEntry) -> bool {
+        let Ok((_, first)) = self.inode(&link.entry.target) else { return false };
+        // A device may get another number when it is attached again.
+        first.is_inode_of(&link.identity)
+            || first.identity.inode == link.identity.inode
+                && self
+                    .inode(&link.entry.path)
+                    .is_ok_and(|(_, link)| first.is_inode_of(&link.identity))
+    }
+
+    /// The entry of a path that is no file: a symlink, a named pipe, a device. None if it is a file.
+    pub fn look_at(&self, path: &[u8]) -> Result<Option<Entry>, SourceError> {
+        let error = |errno: Errno| SourceError::new("read the metadata of", path, errno);
+        let (handle, inode) = self.inode(path).map_err(error)?;
+        let Some(kind) = inode.kind().filter(|kind| *kind != Kind::File) else { return Ok(None) };
+        let mut entry = inode.entry(path, kind);
+        if kind == Kind::Symlink {
+            let text = rustix::fs::readlinkat(handle, "", Vec::new()).map_err(error)?;
+            entry.target = text.into_bytes();
+        }
+        let mut names = Names::default();
+        (entry.user, entry.group) = (names.user(entry.uid), names.group(entry.gid));
+        Ok(Some(entry))
+    }
+
+    /// Is what the system says of sizes true where this entry lies? Where files are made up as they
+    /// are read, a size of 0 says nothing.
+    pub fn knows_sizes(&self, scanned: &ScannedEntry) -> bool {
+        self.sizes.are_known(scanned.identity.device, || {
+            let open = |flags| self.open_with(&scanned.entry.path, flags);
+            open_quietly(open).ok()
+        })
     }
 
     fn open_with(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
@@ -141,7 +254,7 @@ pub(super) fn open_quietly(
 pub struct SourceFile {
     handle: OwnedFd,
     path: Box<[u8]>,
-    opened: Identity,
+    opened: Inode,
 }
 
 impl SourceFile {
@@ -167,14 +280,21 @@ impl SourceFile {
         Ok(filled)
     }
 
-    /// What it was when it was opened.
-    pub fn opened(&self) -> Identity {
-        self.opened
+    /// What was scanned; or if the file is not as it was then, what it is now.
+    pub fn now(&self, scanned: &ScannedEntry) -> Result<ScannedEntry, SourceError> {
+        let same =
+            self.opened.identity == scanned.identity && self.opened.has_content_of(&scanned.entry);
+        if same { Ok(scanned.clone()) } else { self.look(&scanned.entry) }
     }
 
-    /// Tells whether the file is as it was.
-    pub fn identity(&self) -> Result<Identity, SourceError> {
-        Ok(self.inode()?.identity)
+    /// Has the file the content that this entry of it tells of?
+    pub fn has_content_of(&self, entry: &Entry) -> Result<bool, SourceError> {
+        Ok(self.inode()?.has_content_of(entry))
+    }
+
+    /// An error of this file that the system does not know.
+    pub fn refuse(&self, action: &'static str, text: String) -> SourceError {
+        SourceError::new(action, &self.path, io::Error::new(io::ErrorKind::InvalidData, text))
     }
 
     /// Looks at a file of `before`, an entry of the same path, anew.
@@ -196,9 +316,9 @@ impl SourceFile {
         Ok(ScannedEntry { entry, identity: inode.identity, sparse: inode.looks_sparse() })
     }
 
-    /// The holes below `size`: offset and length, ascending, apart, none empty. After
-    /// [`MAX_HOLES`] the rest counts as data; so does all of a file on a file system that cannot
-    /// say.
+    /// The holes below `size`: offset and length, ascending, apart, none empty. Of
+    /// more than [`MAX_HOLES`] the smaller ones count as data; so does all of a file on a file
+    /// system that cannot say.
     pub fn holes(&self, size: u64) -> Result<Vec<(u64, u64)>, SourceError> {
         self.first_holes(size, MAX_HOLES)
     }

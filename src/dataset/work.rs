@@ -1,160 +1,21 @@
-//! The dataset cut into pieces of work, and the one hot task done on each: read, hash, compress.
+//! The one hot task done on each piece of work: read, hash, compress.
 //!
-//! - Enters: entries in order; their bytes.
+//! - Enters: pieces of work ([`super::cut`]); their bytes.
 //! - Leaves: for each piece of work its chunk, ready to be stored, and the ids of what is in it.
-//! - Always holds: (1) the cut depends on the entries alone, so it is the same at any number of
-//!   threads; (2) every byte is read once and hashed and compressed while it is hot; (3) a file
-//!   of at most C bytes lies in one chunk with its neighbours, a larger one is cut at multiples of
-//!   C; (4) a file that changes while it is read is noticed, and is to be packed again, looked at
-//!   anew; if it never holds still it is taken as it is.
+//! - Always holds: (1) every byte is read once and hashed and compressed while it is hot; (2) a file
+//!   whose content changes while it is read is noticed, and is to be packed again, looked at anew;
+//!   if it never holds still it is taken as it is; (3) a file of which the system knows no size is
+//!   read to its end; (4) a hard link whose file is no longer where it came first is to be packed
+//!   as a file.
 
-use super::cursor::OpenFile;
-use super::{Identity, ScannedEntry, Source, SourceError, SourceFile};
+use super::cut::{LargeFile, Work};
+use super::{ScannedEntry, Source, SourceError, SourceFile};
 use crate::drives::buffer::{Pool, Pooled};
-use crate::format::list::{Entry, Hash, Kind, Method, entry_len};
+use crate::format::list::{Entry, Hash, Kind, Method};
 use crate::stages::compress::Compressor;
 use crate::stages::fill::{ChunkBytes, NewChunk};
 use crate::stages::hash::piece;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// The most list bytes that one group of entries may need.
-const GROUP_LIST_BYTES: usize = 64 << 10;
-/// List bytes an entry needs besides itself: an extent, or an end.
-const EXTRA_LIST_BYTES: usize = 80;
-/// With more bytes of holes than this a file gets no root, since hashing its zeros takes too long.
-pub const HASHED_HOLE_BYTES: u64 = 16 << 30;
-
-/// A file larger than C, open for its pieces.
-pub struct LargeFile {
-    /// the entry, its holes filled in
-    pub entry: Arc<Entry>,
-    pub(super) scanned: ScannedEntry,
-    file: SourceFile,
-    hash_holes: bool,
-}
-
-/// One piece of work.
-pub enum Work {
-    /// entries that follow each other; the bytes of the files among them make one chunk
-    Group(Vec<ScannedEntry>),
-    /// one piece of a large file
-    Piece {
-        /// the file
-        file: Arc<LargeFile>,
-        /// its number: it begins at number · C
-        number: u64,
-    },
-    /// a large file that cannot be opened
-    Unreadable(Box<ScannedEntry>, SourceError),
-}
-
-/// Cuts entries into work.
-pub struct Cutter<'a, I: Iterator> {
-    entries: std::iter::Peekable<I>,
-    source: &'a Source,
-    chunk_bytes: u64,
-    list_bytes: usize,
-    large: Option<(Arc<LargeFile>, u64)>,
-}
-
-impl<'a, E, I: Iterator<Item = Result<ScannedEntry, E>>> Cutter<'a, I> {
-    /// Cuts at `chunk_bytes` (C). A group needs at most `list_bytes` in a list, if its entries
-    /// allow it.
-    pub fn new(entries: I, source: &'a Source, chunk_bytes: u32, list_bytes: usize) -> Self {
-        let list_bytes = list_bytes.min(GROUP_LIST_BYTES);
-        let chunk_bytes = chunk_bytes.into();
-        Self { entries: entries.peekable(), source, chunk_bytes, list_bytes, large: None }
-    }
-
-    /// Begins with the rest of a large file; false if it is not the file any more that it was.
-    pub fn resume(&mut self, open: &OpenFile) -> bool {
-        let Ok(file) = self.source.open_file(&open.entry.path) else { return false };
-        if !matches!(file.identity(), Ok(identity) if identity == open.identity) {
-            return false;
-        }
-        let entry = open.entry.clone();
-        let scanned =
-            ScannedEntry { entry: (*entry).clone(), identity: open.identity, sparse: false };
-        let hash_holes = hashes_holes(&entry);
-        let large = LargeFile { entry, scanned, file, hash_holes };
-        self.large = Some((Arc::new(large), open.pieces));
-        true
-    }
-
-    /// The next piece of work; none at the end.
-    pub fn next_work(&mut self) -> Result<Option<Work>, E> {
-        if let Some((file, number)) = self.large.take()
-            && number * self.chunk_bytes < file.entry.size
-        {
-            self.large = Some((file.clone(), number + 1));
-            return Ok(Some(Work::Piece { file, number }));
-        }
-        let chunk_bytes = self.chunk_bytes;
-        let is_large = |e: &ScannedEntry| e.entry.kind == Kind::File && e.entry.size > chunk_bytes;
-        let large = |next: &Result<ScannedEntry, E>| next.as_ref().is_ok_and(is_large);
-        if let Some(scanned) = self.entries.next_if(large) {
-            return Ok(Some(self.begin_large(scanned?)));
-        }
-        self.next_group(is_large)
-    }
-
-    fn begin_large(&mut self, scanned: ScannedEntry) -> Work {
-        match open_large(self.source, &scanned) {
-            Ok(file) if file.entry.size > self.chunk_bytes => {
-                let file = Arc::new(file);
-                self.large = Some((file.clone(), 1));
-                Work::Piece { file, number: 0 }
-            }
-            Ok(shrunk) => Work::Group(vec![shrunk.scanned]),
-            Err(e) => Work::Unreadable(Box::new(scanned), e),
-        }
-    }
-
-    fn next_group(&mut self, is_large: impl Fn(&ScannedEntry) -> bool) -> Result<Option<Work>, E> {
-        let mut group = Vec::new();
-        let (mut bytes, mut list) = (0, 0);
-        loop {
-            let fits = |next: &Result<ScannedEntry, E>| match next {
-                Ok(e) => {
-                    let list_after = list + entry_len(&e.entry) + EXTRA_LIST_BYTES;
-                    !is_large(e)
-                        && (group.is_empty()
-                            || bytes + e.entry.size <= self.chunk_bytes
-                                && list_after <= self.list_bytes)
-                }
-                Err(_) => group.is_empty(),
-            };
-            let Some(next) = self.entries.next_if(fits) else { break };
-            let next = next?;
-            bytes += next.entry.size;
-            list += entry_len(&next.entry) + EXTRA_LIST_BYTES;
-            group.push(next);
-        }
-        Ok((!group.is_empty()).then_some(Work::Group(group)))
-    }
-}
-
-fn open_large(source: &Source, scanned: &ScannedEntry) -> Result<LargeFile, SourceError> {
-    let file = source.open_file(&scanned.entry.path)?;
-    let scanned = as_it_is_now(&file, scanned)?;
-    let mut entry = scanned.entry.clone();
-    if scanned.sparse {
-        entry.holes = file.holes(entry.size)?;
-    }
-    file.advise_sequential();
-    let hash_holes = hashes_holes(&entry);
-    Ok(LargeFile { entry: Arc::new(entry), scanned, file, hash_holes })
-}
-
-/// Are the zeros of its holes few enough to be hashed?
-fn hashes_holes(entry: &Entry) -> bool {
-    entry.holes.iter().map(|(_, len)| len).sum::<u64>() <= HASHED_HOLE_BYTES
-}
-
-/// What was scanned, or if the file has changed since then, what it is now.
-fn as_it_is_now(file: &SourceFile, scanned: &ScannedEntry) -> Result<ScannedEntry, SourceError> {
-    if file.opened() == scanned.identity { Ok(scanned.clone()) } else { file.look(&scanned.entry) }
-}
 
 /// What became of one entry of a group.
 pub enum Outcome {
@@ -218,9 +79,7 @@ pub enum Done {
         last: bool,
         /// what became of it
         outcome: PieceOutcome,
-        /// tells whether the file is the same when packing goes on
-        identity: Identity,
-        /// the file is not as it was when it was opened; said with the last piece
+        /// the file is not as it was when it was begun; looked at with the last piece
         changed: bool,
     },
     /// a file that cannot be opened
@@ -292,7 +151,7 @@ impl<'a> Worker<'a> {
         rest: &mut std::vec::IntoIter<ScannedEntry>,
         as_it_is: bool,
     ) -> (Option<Done>, Option<Arc<Entry>>) {
-        let is_file = |e: &ScannedEntry| e.entry.kind == Kind::File && e.entry.size > 0;
+        let is_file = |e: &ScannedEntry| e.entry.kind == Kind::File && !self.is_empty(e);
         let mut buffer = if rest.as_slice().iter().any(is_file) {
             self.pool.take(self.chunk_bytes as usize)
         } else {
@@ -333,7 +192,10 @@ impl<'a> Worker<'a> {
         as_it_is: bool,
     ) -> Small {
         let kind = scanned.entry.kind;
-        if kind != Kind::File || scanned.entry.size == 0 {
+        if kind == Kind::HardLink && !self.source.is_linked(&scanned) {
+            return self.astray(scanned.entry);
+        }
+        if kind != Kind::File || self.is_empty(&scanned) {
             let mut entry = scanned.entry;
             entry.whole = kind == Kind::File;
             return Small::Kept(entry, Outcome::NoBytes);
@@ -349,6 +211,20 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// A hard link whose file came first under a path that is gone or is another's: it is packed as
+    /// what it is itself.
+    fn astray(&self, entry: Entry) -> Small {
+        match self.source.look_at(&entry.path) {
+            Ok(None) | Err(_) => Small::Changed(entry),
+            Ok(Some(entry)) => Small::Kept(entry, Outcome::NoBytes),
+        }
+    }
+
+    /// Is it known without reading that a file has no bytes?
+    fn is_empty(&self, scanned: &ScannedEntry) -> bool {
+        scanned.entry.size == 0 && self.source.knows_sizes(scanned)
+    }
+
     /// The entry as it is now, and its file's root; none if the file changed meanwhile or no longer
     /// fits.
     fn read_small(
@@ -358,25 +234,53 @@ impl<'a> Worker<'a> {
         as_it_is: bool,
     ) -> Result<Option<(Entry, Hash)>, SourceError> {
         let file = self.source.open_file(&scanned.entry.path)?;
-        let ScannedEntry { mut entry, identity, sparse } = as_it_is_now(&file, scanned)?;
-        if entry.size > room.len() as u64 {
+        let ScannedEntry { mut entry, sparse, .. } = file.now(scanned)?;
+        entry.whole = true;
+        if entry.size == 0 {
+            return self.read_unsized(&file, entry, room);
+        }
+        if entry.size > room.len() as u64 && !as_it_is {
             return Ok(None);
         }
-        let bytes = &mut room[..entry.size as usize];
+        let fits = entry.size.min(room.len() as u64) as usize;
+        let bytes = &mut room[..fits];
         let read = file.read_at(0, bytes)?;
         if sparse {
             entry.holes = file.holes(entry.size)?;
         }
-        entry.whole = true;
-        entry.changed = read < bytes.len() || file.identity()? != identity;
+        entry.changed = (fits as u64) < entry.size
+            || !file.has_content_of(&entry)?
+            || read < fits && !reads_again(&file, &bytes[..read])?;
         if entry.changed && !as_it_is {
             return Ok(None);
         }
-        if read < bytes.len() {
+        if (read as u64) < entry.size {
             entry.size = read as u64;
             entry.holes.clear();
         }
         Ok(Some((entry, piece(&bytes[..read], 0, true))))
+    }
+
+    /// A file of which the system knows no size: what can be read of it is what it has. None if that
+    /// needs a chunk of its own, or if its size is known once it was read.
+    fn read_unsized(
+        &self,
+        file: &SourceFile,
+        mut entry: Entry,
+        room: &mut [u8],
+    ) -> Result<Option<(Entry, Hash)>, SourceError> {
+        let mut first = [0];
+        let is_empty = file.read_at(0, &mut first)? == 0;
+        if !is_empty && ((room.len() as u64) < self.chunk_bytes || !file.has_content_of(&entry)?) {
+            return Ok(None);
+        }
+        let read = if is_empty { 0 } else { file.read_at(0, room)? };
+        if read as u64 == self.chunk_bytes {
+            let text = format!("the system knows no size of it, and it has {read} bytes or more");
+            return Err(file.refuse("read all of", text));
+        }
+        entry.size = read as u64;
+        Ok(Some((entry, piece(&room[..read], 0, true))))
     }
 
     fn piece(&self, file: &LargeFile, number: u64) -> Done {
@@ -385,19 +289,18 @@ impl<'a> Worker<'a> {
         let len = (entry.size - offset).min(self.chunk_bytes) as usize;
         let last = offset + len as u64 == entry.size;
         let mut outcome = self.piece_bytes(file, offset, len);
-        let mut changed = false;
+        let mut changed = file.changed;
         if last {
-            match file.file.identity() {
-                Ok(now) => changed = now != file.scanned.identity,
+            match file.file.has_content_of(entry) {
+                Ok(same) => changed |= !same,
                 Err(e) => outcome = PieceOutcome::Unreadable(e),
             }
         }
-        let identity = file.scanned.identity;
-        Done::Piece { entry: entry.clone(), number, last, outcome, identity, changed }
+        Done::Piece { entry: entry.clone(), number, last, outcome, changed }
     }
 
     fn piece_bytes(&self, file: &LargeFile, offset: u64, len: usize) -> PieceOutcome {
-        if within_hole(&file.entry.holes, offset, len as u64) {
+        if file.entry.hole_end(offset).is_some_and(|end| end >= offset + len as u64) {
             let id = file.hash_holes.then(|| piece(&self.zeros[..len], offset, false));
             return PieceOutcome::Hole { id };
         }
@@ -442,8 +345,13 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Does one hole cover the whole run?
-fn within_hole(holes: &[(u64, u64)], offset: u64, len: u64) -> bool {
-    let next = holes.partition_point(|(start, _)| *start <= offset);
-    next > 0 && holes[next - 1].0 + holes[next - 1].1 >= offset + len
+/// Do the same bytes come a second time, and no more? Then they are all there is, whatever the
+/// system says of the size.
+fn reads_again(file: &SourceFile, bytes: &[u8]) -> Result<bool, SourceError> {
+    let mut again = vec![0; bytes.len() + 1];
+    let read = file.read_at(0, &mut again)?;
+    Ok(again[..read] == *bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,9 @@ use std::fmt::Write as _;
 /// The longest name in a path. Most file systems take 255 bytes; exFAT and NTFS take 255 units of
 /// UTF-16, which are up to 765 bytes of UTF-8.
 pub const NAME_BYTES: usize = 1_020;
+/// With more bytes of holes than this a writer gives a file no root, and no reader hashes its
+/// zeros: that would take as long as the file is long, not as its data is.
+pub const HASHED_HOLE_BYTES: u64 = 16 << 30;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -107,6 +110,18 @@ impl Entry {
             device: None,
             holes: Vec::new(),
         }
+    }
+
+    /// Are the zeros of its holes few enough to be hashed? Else it has no root.
+    pub fn hashes_holes(&self) -> bool {
+        self.holes.iter().map(|(_, len)| len).sum::<u64>() <= HASHED_HOLE_BYTES
+    }
+
+    /// The hole at `offset`, if there is one: where it ends.
+    pub fn hole_end(&self, offset: u64) -> Option<u64> {
+        let next = self.holes.partition_point(|(start, _)| *start <= offset);
+        let (start, len) = *self.holes.get(next.checked_sub(1)?)?;
+        Some(start + len).filter(|end| *end > offset)
     }
 
     /// The path as the total order sees it: a folder's ends in `/` (the root's is empty).

@@ -288,6 +288,12 @@ impl StateFolder {
         Ok(found)
     }
 
+    /// Device and inode of the folder that holds those of all shipments.
+    pub fn of_all(&self) -> Option<(u64, u64)> {
+        let folder = std::fs::metadata(self.path.parent()?).ok()?;
+        Some((folder.dev(), folder.ino()))
+    }
+
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path

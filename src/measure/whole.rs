@@ -106,7 +106,8 @@ impl Thinning {
 
 /// Scans, and takes so many bytes at most.
 pub fn part(source: &Path, bytes: u64, monitor: &dyn Monitor) -> Result<Part, WholeError> {
-    let options = ScanOptions { filter: Filter::new(&[])?, one_file_system: false };
+    let options =
+        ScanOptions { filter: Filter::new(&[])?, one_file_system: false, own_folder: None };
     let mut thinning = Thinning { one_in: 1, kept: Vec::new(), bytes: 0 };
     let (mut number, began) = (0, Instant::now());
     let is_late = || began.elapsed() >= MOST_SCAN;

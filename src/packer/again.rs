@@ -1,12 +1,16 @@
 //! Files that change while they are read: each is packed again at once, whole, as it then is.
 //!
 //! - Enters: the entry of such a file, before anything that comes after it is placed.
-//! - Leaves: the file as it was at one moment; or after [`TRIES`] as it is, and listed.
+//! - Leaves: the file as it was at one moment; or after [`TRIES`], or when the drives have no room
+//!   for another, as it is, and listed.
+//! - Always holds: tries are counted in the cursor, so neither a crash nor the next set begins the
+//!   count anew, and no more than one set is ever spent on beginnings.
 
 use super::PackError;
 use super::fill::Filler;
 use crate::dataset::Source;
-use crate::dataset::work::{Cutter, Done, Worker};
+use crate::dataset::cut::Cutter;
+use crate::dataset::work::{Done, Worker};
 use crate::format::list::Entry;
 use crate::host::HostError;
 use crate::pipeline;
@@ -14,7 +18,7 @@ use crate::plan::room::Geometry;
 use std::sync::Arc;
 
 /// How often a file that changed is packed again.
-const TRIES: usize = 3;
+pub(super) const TRIES: u32 = 3;
 
 /// What packing a file again needs.
 pub struct Again<'a> {
@@ -28,21 +32,13 @@ pub struct Again<'a> {
 impl Again<'_> {
     /// Packs the file of `entry` again.
     pub fn pack(&self, filler: &mut Filler, entry: &Arc<Entry>) -> Result<(), PackError> {
-        for attempt in 1..=TRIES {
-            if !self.attempt(filler, entry, attempt == TRIES)? {
-                break;
-            }
-        }
+        while self.attempt(filler, entry)? {}
         Ok(())
     }
 
     /// Says whether the file changed once more.
-    fn attempt(
-        &self,
-        filler: &mut Filler,
-        entry: &Arc<Entry>,
-        as_it_is: bool,
-    ) -> Result<bool, PackError> {
+    fn attempt(&self, filler: &mut Filler, entry: &Arc<Entry>) -> Result<bool, PackError> {
+        let as_it_is = filler.tries() >= TRIES;
         let scanned = match self.source.open_file(&entry.path).and_then(|file| file.look(entry)) {
             Ok(scanned) => scanned,
             Err(e) => {

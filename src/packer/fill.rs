@@ -2,6 +2,10 @@
 //! to their roots, and fills stripe after stripe.
 
 use super::PackError;
+use super::again::TRIES;
+use super::items::{Ending, MIXTURE, RESTLESS, group_items, void_items};
+use super::watch::Watch;
+use crate::dataset::Source;
 use crate::dataset::cursor::{Cursor, OpenFile};
 use crate::dataset::work::{Done, Outcome, PieceOutcome};
 use crate::format::ids::{RunId, StripeId, StripeNumber};
@@ -68,19 +72,6 @@ pub struct Start {
 /// blocks of 256 KiB, then hits no column twice, though it reach over the end of a shard.
 const BURST_BLOCKS: usize = 4;
 
-/// What is said of a file that would not hold still.
-const MIXTURE: &str = "it changes faster than it can be read; what was packed is a mixture";
-
-/// How a large file ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    Whole,
-    /// it changed, and is taken as it is
-    Changed,
-    /// it changed, so this is void and it is packed again
-    Again,
-}
-
 /// A stripe that is being filled.
 struct Drafted {
     draft: Draft,
@@ -108,6 +99,7 @@ pub struct Filler<'a> {
     outcome: FillOutcome,
     /// extents that earlier runs forgot
     forgotten_before: u64,
+    watch: Watch<'a>,
     monitor: &'a dyn Monitor,
 }
 
@@ -117,6 +109,7 @@ impl<'a> Filler<'a> {
         start: Start,
         dedup: Dedup,
         out: Sender<FilledStripe>,
+        source: &'a Source,
         monitor: &'a dyn Monitor,
     ) -> Self {
         Self {
@@ -137,6 +130,7 @@ impl<'a> Filler<'a> {
                 ..FillOutcome::default()
             },
             forgotten_before: start.tally.forgotten,
+            watch: Watch::new(source),
             monitor,
         }
     }
@@ -166,21 +160,29 @@ impl<'a> Filler<'a> {
             self.cursor.pass(&entry);
             return Ok(None);
         }
-        self.cursor.give_up();
+        self.cursor.begin_again();
         Ok(Some(entry))
     }
 
     /// Takes the next piece of work; gives back the entry of a file that is to be packed again,
     /// next. `as_it_is` keeps what was read of one that changed meanwhile.
-    pub fn take(&mut self, done: Done, as_it_is: bool) -> Result<Option<Arc<Entry>>, PackError> {
+    pub fn take(
+        &mut self,
+        mut done: Done,
+        as_it_is: bool,
+    ) -> Result<Option<Arc<Entry>>, PackError> {
+        self.watch.look(&mut done)?;
         match done {
             Done::Group { entries, chunk } => self.group(&entries, chunk).map(|()| None),
-            Done::Piece { entry, number, last, outcome, identity, changed } => {
+            Done::Piece { entry, number, last, outcome, changed } => {
                 if number == 0 {
-                    self.open = Some(OpenFile::new(entry.clone(), identity));
+                    self.open = Some(OpenFile::new(entry.clone()));
                     self.unnamed = true;
                 }
-                let again = changed && !as_it_is && self.open_is_sound(number);
+                let again = last && changed && !as_it_is && self.may_try_again();
+                if let Some(open) = &mut self.open {
+                    open.changed |= changed;
+                }
                 let end = last.then_some(if again {
                     Ending::Again
                 } else if changed {
@@ -191,21 +193,53 @@ impl<'a> Filler<'a> {
                 self.piece(&entry, number, outcome, end)?;
                 Ok(again.then_some(entry))
             }
-            Done::Unreadable(entry, e) => {
-                self.problem(ProblemKind::SourceUnreadable, &entry, chain(&e));
-                let items = void_items(&entry);
-                self.add(None, None, &entry, |_, _| (items.clone(), false))?;
-                self.outcome.left_out += 1;
-                self.cursor.pass(&entry);
-                Ok(None)
+            Done::Unreadable(entry, e) => self.unreadable(&entry, chain(&e)),
+            Done::Again(entry) if as_it_is => self.unreadable(&entry, RESTLESS),
+            Done::Again(entry) => {
+                self.cursor.begin_again();
+                Ok(Some(entry))
             }
-            Done::Again(entry) => Ok(Some(entry)),
         }
     }
 
-    /// Could everything of the open file be read so far?
-    fn open_is_sound(&self, number: u64) -> bool {
-        number == 0 || self.open.as_ref().is_some_and(|open| !open.void)
+    /// Names a file of which nothing can be packed.
+    fn unreadable(
+        &mut self,
+        entry: &Entry,
+        detail: impl std::fmt::Display,
+    ) -> Result<Option<Arc<Entry>>, PackError> {
+        self.problem(ProblemKind::SourceUnreadable, entry, detail);
+        self.outcome.left_out += 1;
+        let items = void_items(entry);
+        self.add(None, None, entry, |_, _| (items.clone(), false))?;
+        self.cursor.pass(&Arc::new(entry.clone()));
+        Ok(None)
+    }
+
+    /// How often the present file was begun and given up.
+    pub fn tries(&self) -> u32 {
+        self.cursor.tries
+    }
+
+    /// May the file in progress, of an earlier run or set, be begun anew if it is no longer what it
+    /// was? Once, and only if all of it fits: else every set might be filled with a beginning.
+    pub fn may_begin_anew(&self, open: &OpenFile) -> bool {
+        self.cursor.tries == 0 && !open.changed && self.has_room_for(open.entry.size)
+    }
+
+    /// May the file in progress be packed again?
+    fn may_try_again(&self) -> bool {
+        self.cursor.tries < TRIES
+            && self.open.as_ref().is_some_and(|open| {
+                !open.void && !open.changed && self.has_room_for(open.entry.size)
+            })
+    }
+
+    /// Is there room for so many bytes, if they do not compress?
+    fn has_room_for(&self, bytes: u64) -> bool {
+        let (left, survive) = (self.placement.room_left(), self.placement.survive());
+        let shards = Placement::plan(&left, survive, None).map_or(0, |plan| plan.data_shards());
+        bytes + bytes / 64 <= shards * self.geometry.blocks.payload_bytes() as u64
     }
 
     /// Ends the last stripe. `result` is how filling ended: full drives are no failure.
@@ -328,7 +362,7 @@ impl<'a> Filler<'a> {
                     self.cursor.advance(OpenFile { pieces: number + 1, ..open });
                 }
             }
-            Some(Ending::Again) => self.cursor.give_up(),
+            Some(Ending::Again) => self.cursor.begin_again(),
             Some(_) => self.cursor.pass(entry),
         }
     }
@@ -459,36 +493,4 @@ impl<'a> Filler<'a> {
             .send(FilledStripe { filled, place, reason, cursor, outcome })
             .map_err(|_| PackError::Stopped)
     }
-}
-
-fn void_items(entry: &Entry) -> Vec<DraftItem> {
-    let mut entry = entry.clone();
-    entry.whole = false;
-    let end = End { state: State::Void, root: None, size: entry.size };
-    vec![DraftItem::Entry(Arc::new(entry)), DraftItem::End(end)]
-}
-
-/// The items of a group, and whether any of its bytes are new.
-fn group_items(
-    entries: &[(Arc<Entry>, Outcome)],
-    dedup: &Dedup,
-    bundle: usize,
-) -> (Vec<DraftItem>, bool) {
-    let mut items = Vec::with_capacity(entries.len() * 2);
-    let mut new = false;
-    for (entry, outcome) in entries {
-        match outcome {
-            Outcome::NoBytes => items.push(DraftItem::Entry(entry.clone())),
-            Outcome::Bytes { chunk_offset, len, id } => {
-                let known = dedup.find(id, *len);
-                new |= known.is_none();
-                let here = Known::Here { bundle, chunk_offset: *chunk_offset };
-                let source = known.unwrap_or(here);
-                items.push(DraftItem::Entry(entry.clone()));
-                items.push(DraftItem::Extent { file_offset: 0, len: *len, id: *id, source });
-            }
-            Outcome::Unreadable(_) => items.extend(void_items(entry)),
-        }
-    }
-    (items, new)
 }

@@ -17,12 +17,15 @@ mod along;
 pub mod close;
 pub mod commit;
 pub mod fill;
+mod items;
 mod progress;
+mod watch;
 
 use crate::catalog::CatalogWriter;
-use crate::dataset::Source;
 use crate::dataset::cursor::Cursor;
-use crate::dataset::work::{Cutter, Worker};
+use crate::dataset::cut::Cutter;
+use crate::dataset::work::Worker;
+use crate::dataset::{Source, SourceError};
 use crate::drives::Drive;
 use crate::drives::writer::Writers;
 use crate::entropy::Entropy;
@@ -165,6 +168,9 @@ pub enum PackError {
     /// The frozen list cannot be read.
     #[error("read the list of entries")]
     Host(#[from] HostError),
+    /// Not one file of the source fails, but the source.
+    #[error("the source can no longer be read")]
+    SourceGone(#[from] SourceError),
     /// Every drive has failed.
     #[error("no drive is left that can be written to")]
     NoDriveLeft(#[source] Option<Arc<crate::drives::DriveError>>),
@@ -290,7 +296,8 @@ fn run_pipeline<'a>(
             new_set: job.begin.earlier.is_none(),
             tally: job.begin.earlier.as_ref().map_or_else(Tally::default, |e| e.tally.clone()),
         };
-        let mut filler = fill::Filler::new(start, Dedup::new(DEFAULT_ENTRIES), sender, monitor);
+        let mut filler =
+            fill::Filler::new(start, Dedup::new(DEFAULT_ENTRIES), sender, source, monitor);
         let mut stopped = false;
         let result = fill(job, &mut filler, writers, list, source, &mut stopped, monitor);
         let filled = filler.finish(result, stopped);
@@ -326,7 +333,7 @@ fn fill(
     let mut cutter = Cutter::new(entries, source, geometry.chunk_bytes, list_bytes);
     filler.name_folders()?;
     if let Some(open) = &cursor.open
-        && (open.void || !cutter.resume(open))
+        && (open.void || !cutter.resume(open, !filler.may_begin_anew(open)).unwrap_or(false))
         && let Some(entry) = filler.void_open_file()?
     {
         again.pack(filler, &entry)?;

@@ -8,9 +8,6 @@ use crate::format::list::Hash;
 use crate::stages::hash::{Merge, piece};
 use std::sync::Arc;
 
-/// A longer hole is not hashed on the way; if its file has a root, the file is read again.
-const HASHED_HOLE_BYTES: u64 = 1 << 30;
-
 /// A larger file in progress, as the serial part sees it.
 pub struct OpenFile {
     pub target: Arc<Target>,
@@ -52,8 +49,7 @@ impl OpenFile {
     }
 
     fn is_hole(&self, from: u64, to: u64) -> bool {
-        let holes = &self.target.entry.holes;
-        holes.iter().any(|(start, len)| *start <= from && start + len >= to)
+        self.target.entry.hole_end(from).is_some_and(|end| end >= to)
     }
 
     /// Goes on to `offset`: what lies between is a hole, or missing.
@@ -67,9 +63,9 @@ impl OpenFile {
             self.miss(from, to - from);
             return;
         }
-        // The zeros of a hole are part of the root.
+        // The zeros of a hole are part of the root, if there is one.
         // C is unknown where no label could be read.
-        if to - from > HASHED_HOLE_BYTES || chunk_bytes == 0 {
+        if !self.target.entry.hashes_holes() || chunk_bytes == 0 {
             self.unhashed = true;
             return;
         }

@@ -283,7 +283,8 @@ fn hurt_drive(drive: &Path) -> io::Result<usize> {
 /// Compares two trees, entry by entry and byte by byte; says how many entries there are.
 pub fn compare(left: &Path, right: &Path, monitor: &dyn Monitor) -> Result<u64, DemoError> {
     let entries = |root: &Path| -> Result<Vec<Entry>, DemoError> {
-        let options = ScanOptions { filter: Filter::new(&[])?, one_file_system: false };
+        let options =
+            ScanOptions { filter: Filter::new(&[])?, one_file_system: false, own_folder: None };
         let mut out = Vec::new();
         dataset::scan(root, &options, monitor, &mut |scanned| {
             out.push(scanned.entry);

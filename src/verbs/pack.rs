@@ -4,6 +4,7 @@ mod closing;
 mod drives;
 mod go_on;
 mod read_back;
+mod source;
 
 use crate::dataset::SourceError;
 use crate::dataset::{self, Filter, FilterError, ScanError, ScanOptions, ScanTotals, Source};
@@ -142,6 +143,12 @@ pub enum PackJobError {
     /// It was stopped while the source was scanned.
     #[error("stopped as asked: nothing was written")]
     Stopped,
+    /// Something else lies where the source was.
+    #[error("{} is not the folder that was scanned, and nothing that is left to pack is in it", path.display())]
+    SourceAway {
+        /// its path
+        path: PathBuf,
+    },
     /// The host's state cannot be kept.
     #[error("keep the list of entries")]
     Host(#[from] HostError),
@@ -277,8 +284,11 @@ fn scan_and_plan<'a>(
     monitor.phase(Phase::Scan, 0);
     let mut writer = FrozenWriter::create(&folder.list_path())?;
     let mut entry_bytes = 0;
-    let scan_options =
-        ScanOptions { filter: filter.clone(), one_file_system: options.one_file_system };
+    let scan_options = ScanOptions {
+        filter: filter.clone(),
+        one_file_system: options.one_file_system,
+        own_folder: folder.of_all().map(|id| (id, "where holdall keeps its lists")),
+    };
     let totals = dataset::scan(&options.source, &scan_options, monitor, &mut |scanned| {
         entry_bytes += entry_len(&scanned.entry) as u64;
         if monitor.should_stop() {

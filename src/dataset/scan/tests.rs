@@ -1,6 +1,7 @@
 mod metadata;
 
 use super::*;
+use crate::dataset::holes::UNIT_BYTES;
 use crate::dataset::testing::{DEEP_NAME, DeepTree};
 use crate::monitor::Recording;
 use proptest::prelude::*;
@@ -9,6 +10,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::PathBuf;
 use tempfile::{TempDir, tempdir};
 
 struct Found {
@@ -33,7 +35,11 @@ fn scan_with(
     mut seen: impl FnMut(&Entry),
 ) -> Result<Found, ScanError> {
     let exclude: Vec<String> = exclude.iter().map(ToString::to_string).collect();
-    let options = ScanOptions { filter: Filter::new(&exclude).unwrap(), one_file_system: false };
+    let options = ScanOptions {
+        filter: Filter::new(&exclude).unwrap(),
+        one_file_system: false,
+        own_folder: None,
+    };
     let monitor = Recording::default();
     let mut entries = Vec::new();
     let totals = scan(source, &options, &monitor, &mut |scanned| {
@@ -320,7 +326,7 @@ fn sparse_files_are_marked() {
     assert!(!found.get("full").sparse && !found.get("").sparse);
     assert_eq!(found.totals.file_bytes, (64 << 20) + 100_000);
     if found.get("sparse").sparse {
-        assert_eq!(found.totals.data_bytes, 100_000 + HOLE_UNIT_BYTES);
+        assert_eq!(found.totals.data_bytes, 100_000 + UNIT_BYTES);
     }
 }
 
@@ -367,24 +373,51 @@ fn folders_without_permission_keep_their_entry() {
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
+/// Reports, "Small ones": what is left out is said.
 #[test]
 fn one_file_system() {
     // Of what is mounted on every machine: /dev is one file system and has others below.
-    let options = ScanOptions { filter: Filter::new(&[]).unwrap(), one_file_system: true };
-    let mut entries: Vec<ScannedEntry> = Vec::new();
-    scan(Path::new("/dev"), &options, &Recording::default(), &mut |scanned| {
+    let filter = Filter::new(&[]).unwrap();
+    let options = ScanOptions { filter, one_file_system: true, own_folder: None };
+    let (mut entries, told): (Vec<ScannedEntry>, _) = (Vec::new(), Recording::default());
+    scan(Path::new("/dev"), &options, &told, &mut |scanned| {
         entries.push(scanned);
         Ok(())
     })
     .unwrap();
     let device = entries[0].identity.device;
     let elsewhere = entries.iter().filter(|e| e.identity.device != device);
-    for mount in elsewhere.filter(|e| e.entry.kind == Kind::Folder) {
+    let mounts: Vec<_> = elsewhere.filter(|e| e.entry.kind == Kind::Folder).collect();
+    for mount in &mounts {
         let below = [mount.entry.path.as_slice(), b"/"].concat();
         assert!(!entries.iter().any(|e| e.entry.path.starts_with(&below)), "{mount:?}");
     }
+    let said = |path: &str| told.notes().iter().any(|n| n.contains(&format!("in {path} is left")));
+    assert!(mounts.iter().take(NAMED_FOLDERS as usize).all(|m| said(&m.entry.shown())));
+    assert_eq!(said("pts"), entries.iter().any(|e| e.entry.path == b"pts"), "{:?}", told.notes());
     let null = entries.iter().find(|e| e.entry.path == b"null").unwrap();
     assert_eq!((null.entry.kind, null.entry.device), (Kind::CharDevice, Some((1, 3))));
+}
+
+/// Report R17: the program's own lists are left out, with a note.
+#[test]
+fn its_own_folder_is_left_out() {
+    let dir = tempdir().unwrap();
+    make(&dir, &["a", "state/holdall/list.part", "state/other"]);
+    let own = fs::metadata(dir.path().join("state/holdall")).unwrap();
+    let options = ScanOptions {
+        filter: Filter::new(&[]).unwrap(),
+        one_file_system: false,
+        own_folder: Some(((own.dev(), own.ino()), "its own")),
+    };
+    let (mut paths, told) = (Vec::new(), Recording::default());
+    scan(dir.path(), &options, &told, &mut |scanned| {
+        paths.push(scanned.entry.shown());
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(paths, [".", "a", "state", "state/other"]);
+    assert_eq!(told.notes(), ["state/holdall is left out: it is its own"]);
 }
 
 #[test]
@@ -415,7 +448,8 @@ fn the_source_itself() {
 fn a_sink_that_fails_ends_the_scan() {
     let dir = tempdir().unwrap();
     make(&dir, &["a", "b"]);
-    let options = ScanOptions { filter: Filter::new(&[]).unwrap(), one_file_system: false };
+    let options =
+        ScanOptions { filter: Filter::new(&[]).unwrap(), one_file_system: false, own_folder: None };
     let mut seen = 0;
     let result = scan(dir.path(), &options, &Recording::default(), &mut |_| {
         seen += 1;

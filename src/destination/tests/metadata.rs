@@ -354,6 +354,7 @@ fn from_scan_to_restore() {
         let options = crate::dataset::ScanOptions {
             filter: crate::dataset::Filter::new(&[]).unwrap(),
             one_file_system: false,
+            own_folder: None,
         };
         let monitor = crate::monitor::Recording::default();
         let mut entries = Vec::new();

@@ -10,8 +10,8 @@
 
 use super::go_on::{GoOn, go_on_with};
 use super::read_back::prove;
+use super::source;
 use super::{PackJobError, Prepared};
-use crate::dataset::Source;
 use crate::drives::Drive;
 use crate::entropy::Entropy;
 use crate::format::ids::Slot;
@@ -174,10 +174,11 @@ fn with_state<'a>(
     if state.unclosed.as_ref().map(|unclosed| unclosed.number) != Some(set.set) {
         return Ok(None);
     }
-    if let Err(e) = folder.list() {
-        return useless(&e);
-    }
-    if let Err(e) = Source::open(Path::new(&state.asked.source)) {
+    let list = match folder.list() {
+        Ok(list) => list,
+        Err(e) => return useless(&e),
+    };
+    if let Err(e) = source::reopen(Path::new(&state.asked.source), &list, state.cursor.entries) {
         return useless(&e);
     }
     let set_drive = |found: &crate::sets::FoundDrive| SetDrive {

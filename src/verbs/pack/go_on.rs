@@ -10,8 +10,7 @@
 //!   is after its read-back: what a closing that was broken off has written is written anew.
 
 use super::read_back::{is_unproven, prove};
-use super::{PackJobError, Prepared, drives};
-use crate::dataset::Source;
+use super::{PackJobError, Prepared, drives, source};
 use crate::drives::{AbsentDrive, Drive, LocalDrive};
 use crate::entropy::Entropy;
 use crate::format::ids::{SetNumber, ShipmentId, Slot, set_folder};
@@ -178,7 +177,7 @@ pub fn go_on_with<'a>(
         earlier_bytes,
     };
     let (bytes, seconds) = state.asked.checkpoint;
-    let source = Source::open(Path::new(&state.asked.source))?;
+    let source = source::reopen(Path::new(&state.asked.source), &list, begin.cursor.entries)?;
     let (plan, free_bytes) =
         drives::plan(&wanted, &set_drives, &need_after(&state, &begin), monitor)?;
     let recipients = match options.recipients {
