@@ -50,8 +50,8 @@ impl Monitor for MissingList<'_> {
     }
 
     fn problem(&self, problem: Problem) {
-        use ProblemKind::{Lost, Refused, Waiting};
-        if matches!(problem.kind, Lost | Waiting | Refused) {
+        use ProblemKind::{Lost, Refused, SourceUnreadable, Waiting};
+        if matches!(problem.kind, Lost | Waiting | Refused | SourceUnreadable) {
             let mut guard = self.file.lock().unwrap_or_else(PoisonError::into_inner);
             let (file, error) = &mut *guard;
             if let Err(e) = writeln!(file, "{problem}") {

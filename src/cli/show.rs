@@ -9,6 +9,7 @@ pub use status::{status, status_json};
 use super::next::{command, to_prove};
 use super::sizes::{shown_bytes, shown_count};
 use super::table::{DriveRow, bytes_table};
+use super::terminal::KEPT;
 use crate::drives::Level;
 use crate::format::ids::Slot;
 use crate::plan::survive::Survive;
@@ -26,6 +27,14 @@ pub fn some(count: u64, noun: &str) -> String {
         Some(stem) => format!("{shown} {stem}ies"),
         None => format!("{shown} {noun}s"),
     }
+}
+
+/// Where so many files are listed that could not be packed.
+fn named(count: u64) -> String {
+    if count <= KEPT as u64 {
+        return "listed above".into();
+    }
+    format!("the first {KEPT} listed above, all with --json, or by restore with --missing FILE")
 }
 
 /// The guarantee of a set of so many drives as a sentence.
@@ -267,7 +276,8 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome, quiet: bool) -> String {
     );
     if p.left_out > 0 {
         let left_out = some(p.left_out, "file");
-        let _ = writeln!(t, "Packed without their bytes, unreadable: {left_out}, listed above.");
+        let named = named(p.left_out);
+        let _ = writeln!(t, "Packed without their bytes, unreadable: {left_out}, {named}.");
     }
     if p.duplicate_bytes > 0 {
         let _ = writeln!(t, "{} were there already and lie once.", shown_bytes(p.duplicate_bytes));

@@ -15,7 +15,7 @@ mod lines;
 mod plain;
 mod problems;
 
-pub use problems::{KindProblems, Problems};
+pub use problems::{KEPT, KindProblems, Problems};
 
 use super::{say, shown_text};
 use crate::monitor::{Monitor, Phase, Problem};

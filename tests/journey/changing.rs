@@ -31,13 +31,13 @@ fn subjects(told: &Recording, kind: ProblemKind) -> Vec<String> {
 #[test]
 fn a_file_that_changed_between_sets_is_begun_again_if_it_fits() {
     let shipment = Shipment::new(&[2]);
-    let mount = |(_, point): &(_, std::path::PathBuf)| Memory::new(point, 8);
+    let mount = |(_, point): &(_, std::path::PathBuf)| Memory::new(point, 16);
     let Some(_drives) = shipment.drives.iter().map(mount).collect::<Option<Vec<_>>>() else {
         return;
     };
     let mut random = Random::new("fits");
-    tree::write(&shipment.source.join("a"), &random.bytes(4 << 20));
-    tree::write(&shipment.source.join("b"), &random.bytes(5 << 20));
+    tree::write(&shipment.source.join("a"), &random.bytes(8 << 20));
+    tree::write(&shipment.source.join("b"), &random.bytes(7 << 20));
     let drives: Vec<String> =
         shipment.drives.iter().map(|(case, path)| format!("{case}={}", path.display())).collect();
     let source = shipment.source.to_str().unwrap();
@@ -132,7 +132,7 @@ fn a_hard_link_whose_first_name_vanished_is_packed_as_what_it_is() {
     fs::hard_link(path("a"), path("c")).unwrap();
     fs::write(path("first"), "more bytes").unwrap();
     fs::hard_link(path("first"), path("second")).unwrap();
-    rustix_fifo(&path("x"));
+    make_fifo(&path("x"));
     fs::hard_link(path("x"), path("y")).unwrap();
     let vanish = || {
         fs::remove_file(path("a")).unwrap();
@@ -154,7 +154,7 @@ fn a_hard_link_whose_first_name_vanished_is_packed_as_what_it_is() {
     assert!(!to.path().join("a").exists());
 }
 
-fn rustix_fifo(path: &Path) {
+fn make_fifo(path: &Path) {
     let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
     assert!(made.success());
 }
