@@ -108,7 +108,7 @@ fn packing(root: &Path, source: &Path) -> (f64, f64, f64) {
             |buffer, scanned| {
                 let file = opened.open_file(&scanned.entry.path).unwrap();
                 assert_eq!(file.read_at(0, buffer).unwrap(), FILE_BYTES);
-                assert!(file.identity().unwrap() == file.opened());
+                assert!(file.has_content_of(&scanned.entry).unwrap());
             },
         );
     });

@@ -60,6 +60,7 @@ impl SourceError {
     }
 
     /// Of the first files of a source, none of which could be read.
+    #[must_use]
     pub fn all_fail(&self) -> Self {
         let text = format!("none of its files can be read: {}", self.source);
         Self { action: self.action, path: self.path.clone(), source: io::Error::other(text) }
