@@ -206,8 +206,7 @@ pub fn restore_sets(
     let destination_error = |source| RestoreJobError::Destination { path: job.to.clone(), source };
     let shipment = sets[0].shipment.to_string();
     let selection = job.selection.as_ref().map(Selection::text);
-    let work = destination::WORK.as_bytes();
-    let is_taken = chosen.iter().any(|chosen| room::has_entry(&chosen.open(), work));
+    let is_taken = has_work_name(job, &chosen);
     let (destination, how) = Destination::open_for(&job.to, &shipment, selection, is_taken)
         .map_err(destination_error)?;
     if how != Opened::Resumed && is_unmounted(&job.to) {
@@ -245,6 +244,15 @@ pub fn restore_sets(
     Ok(outcome)
 }
 
+/// Does what is restored have the working folder's name at its top?
+fn has_work_name(job: &RestoreJob, chosen: &[Chosen]) -> bool {
+    let name = destination::WORK.as_bytes();
+    let (file, folder) = (name, [name, b"/"].concat());
+    let can_hold = |span: &KeySpan| span.holds(file) || span.holds(&folder);
+    let looked_for = job.selection.as_ref().is_none_or(|s| s.spans().iter().any(can_hold));
+    looked_for && chosen.iter().any(|chosen| room::has_entry(&chosen.open(), name))
+}
+
 /// Restores the sets that are not restored yet.
 fn restore_chosen(
     job: &RestoreJob,
@@ -280,7 +288,14 @@ fn note_room(
     let (Ok(free), Ok(done)) = (destination.free_bytes(), done(destination)) else { return };
     let left = || chosen.iter().filter(|one| !done.contains_key(&one.set.set.0));
     let unit = destination.unit_bytes();
-    let most: Option<u64> = left().map(|one| room::most_bytes(&one.open(), unit)).sum();
+    let most_of = |one: &Chosen| match &one.survey {
+        Some(survey) => {
+            let units = survey.counts.entries.saturating_mul(unit);
+            Some(survey.counts.data_bytes.saturating_add(units))
+        }
+        None => room::most_bytes(&one.open(), unit),
+    };
+    let most: Option<u64> = left().map(most_of).sum();
     if most.is_some_and(|most| most <= free) {
         return;
     }
