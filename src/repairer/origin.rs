@@ -5,8 +5,9 @@
 use crate::format::list::Hash;
 use crate::format::set::{MAX_SET_BYTES, SetText};
 use crate::monitor::Monitor;
-use crate::sets::book::{Trust, conflicts, vouched_files};
+use crate::sets::book::Trust;
 use crate::sets::texts::texts;
+use crate::sets::vouched::{conflicts, vouched_files};
 use crate::sets::{Book, FoundSet};
 use std::collections::HashSet;
 
@@ -61,7 +62,8 @@ impl Origin {
 
 /// The copy of set.txt that has this root, on whatever drive.
 fn text_of_root(set: &FoundSet, root: Hash) -> Option<SetText> {
-    let copies = set.copies("set.txt", MAX_SET_BYTES).filter_map(|(_, _, bytes)| bytes.ok());
+    let copies = set.small_copies("set.txt", MAX_SET_BYTES).into_iter();
+    let copies = copies.filter_map(|(_, _, bytes)| bytes.ok());
     let mut ours = copies.filter(|bytes| blake3::hash(bytes).as_bytes() == &root);
     let text = ours.find_map(|bytes| SetText::decode(&bytes).ok())?;
     ((text.shipment, text.set) == (set.shipment, set.set)).then_some(text)

@@ -210,7 +210,7 @@ pub fn made_labels(set: &FoundSet, slot: Slot, case: &str, text: Option<&SetText
     let named =
         text.and_then(|text| text.slots.iter().find(|s| s.slot == slot)).and_then(|s| s.label);
     let mut made: Vec<Label> = Vec::new();
-    for (_, _, bytes) in set.copies("label.json", MAX_LABEL_BYTES) {
+    for (_, _, bytes) in set.small_copies("label.json", MAX_LABEL_BYTES) {
         let label = bytes.ok().and_then(|bytes| Label::decode(&bytes).ok());
         let Some(label) = label.filter(|l| (l.shipment, l.set) == (set.shipment, set.set)) else {
             continue;

@@ -193,6 +193,7 @@ pub struct ListItems<'a> {
     open: &'a OpenSet<'a>,
     stripes: VecDeque<StripeId>,
     reader: BookReader<'a>,
+    fetcher: Fetcher<'a>,
     lists: VecDeque<Vec<Item>>,
     lost: u64,
     monitor: &'a dyn Monitor,
@@ -206,7 +207,8 @@ impl<'a> ListItems<'a> {
         let book = open.book.whole();
         let stripes = book.stripes().iter().copied().collect();
         let reader = book.reader();
-        Self { open, stripes, reader, lists: VecDeque::new(), lost: 0, monitor }
+        let fetcher = Fetcher::new(open.set, book, &silent);
+        Self { open, stripes, reader, fetcher, lists: VecDeque::new(), lost: 0, monitor }
     }
 
     /// Lists that could not be had: files may be missing that nothing names.
@@ -219,9 +221,8 @@ impl<'a> ListItems<'a> {
             self.lost += 1;
             return;
         };
-        let fetcher = Fetcher::new(self.open.set, self.open.book, &silent);
         for index in 0..record.k {
-            match read_list(self.open, &fetcher, &record, index) {
+            match read_list(self.open, &self.fetcher, &record, index) {
                 Some(items) => self.lists.push_back(items),
                 None => {
                     self.lost += 1;

@@ -5,43 +5,62 @@
 //!   read as from a drive ([`FoundSet::stage`]).
 //! - Always holds: what lies there is checked against its record like everything else.
 
-use crate::drives::{Drive, DriveError, ReadMode};
-use crate::format::ids::{StripeId, shard_path};
+use crate::drives::{Drive, DriveError, ReadMode, on_each};
+use crate::format::ids::{Slot, StripeId, shard_path};
+use crate::format::record::StripeRecord;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
+use crate::sets::book::Records;
 use crate::sets::open::chain;
 use crate::sets::{Book, FoundSet, tidy};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Copies the shards that the drives here have of these stripes.
+/// Copies the shards that the drives here have of these stripes, each drive by itself.
 pub fn keep(set: &FoundSet, book: &Book, stripes: &BTreeSet<StripeId>, monitor: &dyn Monitor) {
     let Some(stage) = &set.stage else { return };
     monitor.phase(Phase::Stage, 0);
-    let mut reader = book.reader();
-    let kept = stripes.iter().filter_map(|id| reader.find(*id)).try_for_each(|record| {
-        for (index, shard) in record.shards.iter().enumerate() {
-            let path = format!("{}/{}", set.folder, shard_path(record.id, index as u8));
-            let len = record.blocks.file_bytes() as u64;
-            let is_here = set.drive(shard.slot).is_some();
-            if !is_here || stage.open(&path, ReadMode::Cached).is_ok() {
-                continue;
-            }
-            let mut drives = set.all_drives().filter(|d| d.label.slot == shard.slot);
-            // One that cannot be read is told where it is restored from.
-            let Some(shard) = drives.find_map(|d| d.drive.read(&path, len).ok()) else {
-                continue;
-            };
-            stage.make_folder(path.rsplit_once('/').map_or("", |(folder, _)| folder))?;
-            stage.commit(&path, &shard)?;
-            monitor.advance(shard.len() as u64);
-            if monitor.should_stop() {
+    let records = Records::of(book);
+    let failed = AtomicBool::new(false);
+    let kept = on_each(set.drives.len(), |i| {
+        let slot = set.drives[i].label.slot;
+        for record in stripes.iter().filter_map(|id| records.find(*id)) {
+            if monitor.should_stop() || failed.load(Ordering::Relaxed) {
                 break;
             }
+            let kept = keep_shard(set, stage.as_ref(), &record, slot, monitor);
+            failed.fetch_or(kept.is_err(), Ordering::Relaxed);
+            kept?;
         }
         Ok::<_, DriveError>(())
     });
-    if let Err(e) = kept.and_then(|()| stage.sync()) {
+    if let Err(e) = kept.into_iter().collect::<Result<(), _>>().and_then(|()| stage.sync()) {
         monitor.problem(Problem::new(ProblemKind::Drive, stage.name(), chain(&e)));
     }
+}
+
+/// Copies the shard of a stripe that lies in a slot, unless it is there.
+fn keep_shard(
+    set: &FoundSet,
+    stage: &dyn Drive,
+    record: &StripeRecord,
+    slot: Slot,
+    monitor: &dyn Monitor,
+) -> Result<(), DriveError> {
+    let Some(index) = record.shards.iter().position(|shard| shard.slot == slot) else {
+        return Ok(());
+    };
+    let path = format!("{}/{}", set.folder, shard_path(record.id, index as u8));
+    let len = record.blocks.file_bytes() as u64;
+    if stage.open(&path, ReadMode::Cached).is_ok() {
+        return Ok(());
+    }
+    let mut drives = set.all_drives().filter(|d| d.label.slot == slot);
+    // One that cannot be read is told where it is restored from.
+    let Some(shard) = drives.find_map(|d| d.drive.read(&path, len).ok()) else { return Ok(()) };
+    stage.make_folder(path.rsplit_once('/').map_or("", |(folder, _)| folder))?;
+    stage.commit(&path, &shard)?;
+    monitor.advance(shard.len() as u64);
+    Ok(())
 }
 
 /// Removes what was kept of a set.

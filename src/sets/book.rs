@@ -6,15 +6,15 @@
 
 use super::glance::Glance;
 pub use super::glance::{BookReader, OwnedAuthentic, Records};
-use super::open::{FoundSet, chain};
+use super::open::{Digested, FoundDrive, FoundSet, chain};
 use crate::drives::Drive;
 use crate::format::ids::{RunId, Slot, StripeId, record_path};
 use crate::format::list::Hash;
 use crate::format::record::{self, PartRecord, RecordFileHeader, RecordIn, StripeRecord};
-use crate::format::set::{PartLine, SetText};
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The longest record file that is read.
 pub(super) const MAX_RECORD_FILE_BYTES: u64 = 4 << 30;
@@ -27,7 +27,7 @@ pub type Authentic<'a> = &'a dyn Fn(&RecordIn) -> bool;
 pub struct Trust<'a> {
     /// with a key: those with a right MAC
     pub authentic: Option<Authentic<'a>>,
-    /// with a root: those in files of these BLAKE3s; see [`vouched_files`]
+    /// with a root: those in files of these BLAKE3s; see [`super::vouched`]
     pub files: Option<&'a HashSet<Hash>>,
 }
 
@@ -42,8 +42,14 @@ pub(super) struct SoundFile {
 impl SoundFile {
     /// Reads the same bytes again, from the first copy that still has them.
     pub(super) fn read(&self) -> Result<Vec<u8>, String> {
+        self.read_from(0)
+    }
+
+    /// The same, from that copy on.
+    fn read_from(&self, copy: usize) -> Result<Vec<u8>, String> {
         let mut first = None;
-        for (drive, path) in &self.copies {
+        let (before, from) = self.copies.split_at(copy % self.copies.len());
+        for (drive, path) in from.iter().chain(before) {
             let problem = match drive.read(path, MAX_RECORD_FILE_BYTES) {
                 Ok(bytes) if blake3::hash(&bytes).as_bytes() == &self.digest => return Ok(bytes),
                 Ok(_) => format!("{}: {path} reads differently the second time", drive.name()),
@@ -100,6 +106,8 @@ pub struct Book {
     pub gaps: bool,
     /// stripes that set.txt counts and of which no record was found
     unknown: u64,
+    /// walks that were begun: each reads from another drive, so that several do not wait for one
+    walks: AtomicUsize,
     /// nothing was read yet: see [`Book::glance`]
     pub(super) glance: Option<Glance>,
 }
@@ -121,6 +129,7 @@ impl Book {
             along: BTreeMap::new(),
             gaps,
             unknown: 0,
+            walks: AtomicUsize::new(0),
             glance: None,
         }
     }
@@ -293,8 +302,10 @@ impl Book {
     /// Reads the records again, of both kinds, in order, one file in memory at a time. `each` ends the walk by
     /// returning false. A file of which no copy can be read any more is a problem.
     pub fn walk(&self, monitor: &dyn Monitor, mut each: impl FnMut(&StripeRecord) -> bool) {
-        for file in &self.whole().files {
-            let bytes = match file.read() {
+        let book = self.whole();
+        let turn = book.walks.fetch_add(1, Ordering::Relaxed);
+        for file in &book.files {
+            let bytes = match file.read_from(turn) {
                 Ok(bytes) => bytes,
                 Err(detail) => {
                     let subject = record_path(file.header.run, file.header.number);
@@ -317,13 +328,13 @@ impl Book {
 }
 
 /// What the book remembers of a record.
-struct RecordFacts {
+pub(super) struct RecordFacts {
     /// of a stripe along: its slot, the stripes of its first and its last member
     along: Option<(Slot, StripeId, StripeId)>,
     id: StripeId,
     commitment: Hash,
-    previous: Hash,
-    digest: Hash,
+    pub(super) previous: Hash,
+    pub(super) digest: Hash,
 }
 
 pub(super) fn parse_name(name: &str) -> Option<(RunId, u32)> {
@@ -345,20 +356,24 @@ fn sound_copy(
 ) -> Option<(SoundFile, Vec<RecordFacts>)> {
     let path = record_path(run, number);
     let mut found: Option<(SoundFile, Vec<RecordFacts>)> = None;
-    for (drive, at, bytes) in set.copies(&path, MAX_RECORD_FILE_BYTES) {
+    for (drive, at, read) in set.digested_copies(&path, MAX_RECORD_FILE_BYTES) {
         let second_copy = at.contains(super::open::COPY);
-        let problem = match bytes {
+        let copy = (drive.drive.clone(), at.clone());
+        let problem = match read {
             Err(e) if e.is_missing() && second_copy => continue,
             Err(e) => chain(&e),
-            Ok(bytes) => match decode(set, run, number, &bytes, trust) {
-                Ok((header, facts)) => {
-                    let digest = *blake3::hash(&bytes).as_bytes();
-                    let copy = (drive.drive.clone(), at.clone());
-                    match &mut found {
-                        Some((first, _)) if first.digest == digest => {
-                            first.copies.push(copy);
-                            continue;
-                        }
+            Ok(read) => {
+                let digest = read.digest;
+                if let Some((first, _)) = &mut found
+                    && first.digest == digest
+                {
+                    first.copies.push(copy);
+                    continue;
+                }
+                let bytes = bytes_of(drive, &at, read);
+                match bytes.and_then(|bytes| decode(set, run, number, &bytes, trust)) {
+                    Err(detail) => detail,
+                    Ok((header, facts)) => match &found {
                         Some((first, _)) => format!(
                             "differs from the copy on {}, and both are sound",
                             first.copies[0].0.name()
@@ -368,10 +383,9 @@ fn sound_copy(
                             found = Some((SoundFile { header, digest, copies }, facts));
                             continue;
                         }
-                    }
+                    },
                 }
-                Err(detail) => detail,
-            },
+            }
         };
         let subject = format!("{}: {at}", drive.drive.name());
         monitor.problem(Problem::new(ProblemKind::Damage, subject, problem));
@@ -379,7 +393,17 @@ fn sound_copy(
     found
 }
 
-fn decode(
+/// The bytes of a copy, read again if they were not held.
+pub(super) fn bytes_of(drive: &FoundDrive, path: &str, read: Digested) -> Result<Vec<u8>, String> {
+    if let Some(bytes) = read.bytes {
+        return Ok(bytes);
+    }
+    let bytes = drive.drive.read(path, MAX_RECORD_FILE_BYTES).map_err(|e| chain(&e))?;
+    let same = *blake3::hash(&bytes).as_bytes() == read.digest;
+    same.then_some(bytes).ok_or_else(|| "reads differently the second time".into())
+}
+
+pub(super) fn decode(
     set: &FoundSet,
     run: RunId,
     number: u32,
@@ -415,64 +439,6 @@ fn decode(
 fn along_facts(record: &StripeRecord) -> Option<(Slot, StripeId, StripeId)> {
     let (first, last) = (record.members.first()?, record.members.last()?);
     Some((record.shards.first()?.slot, first.stripe, last.stripe))
-}
-
-/// The record files of which sound copies differ: without a key or a root nothing says which is
-/// ours.
-pub fn conflicts(set: &FoundSet) -> Vec<String> {
-    let differ = |name: &String| {
-        let Some((run, number)) = parse_name(name) else { return false };
-        sound_copies(set, run, number).len() > 1
-    };
-    set.names("records").into_iter().filter(differ).collect()
-}
-
-/// The different sound copies of a record file, by BLAKE3.
-fn sound_copies(
-    set: &FoundSet,
-    run: RunId,
-    number: u32,
-) -> BTreeMap<Hash, (RecordFileHeader, Vec<RecordFacts>)> {
-    let mut sound = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    for (_, _, bytes) in set.copies(&record_path(run, number), MAX_RECORD_FILE_BYTES) {
-        let Ok(bytes) = bytes else { continue };
-        let digest = *blake3::hash(&bytes).as_bytes();
-        if seen.insert(digest)
-            && let Ok(found) = decode(set, run, number, &bytes, &Trust::default())
-        {
-            sound.insert(digest, found);
-        }
-    }
-    sound
-}
-
-/// The BLAKE3s of the record files that a set.txt vouches for: it names the last record of each
-/// run, each record names the one before, and set.txt names the catalog parts.
-pub fn vouched_files(set: &FoundSet, text: &SetText) -> HashSet<Hash> {
-    let mut vouched = HashSet::new();
-    for line in &text.runs {
-        let mut last = line.last;
-        for number in (0..line.files).rev() {
-            let ours = |(header, facts): &(RecordFileHeader, Vec<RecordFacts>)| {
-                let chained = facts.windows(2).all(|two| two[1].previous == two[0].digest);
-                let has_part = |part: &PartRecord| {
-                    let same = |p: &PartLine| (p.part, p.root) == (part.number, part.root);
-                    text.parts.iter().any(|p| p.run == line.run && same(p))
-                };
-                chained
-                    && facts.last().is_some_and(|record| record.digest == last)
-                    && header.part.as_ref().is_none_or(has_part)
-            };
-            let copies = sound_copies(set, line.run, number);
-            let Some((digest, (_, facts))) = copies.iter().find(|(_, found)| ours(found)) else {
-                break;
-            };
-            vouched.insert(*digest);
-            last = facts.first().map_or(last, |record| record.previous);
-        }
-    }
-    vouched
 }
 
 /// Runs in the order of the chain: each begins with the digest that the one before ended with.

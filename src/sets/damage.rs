@@ -150,32 +150,61 @@ impl Damage {
 
     /// Holds the map against the records: can every stripe be restored?
     pub fn judge(&self, book: &Book, monitor: &dyn Monitor) -> Verdict {
-        let mut verdict =
-            Verdict { gaps: book.gaps, unknown: book.unknown(), ..Verdict::default() };
-        let mut expected = book.stripes().iter().copied();
-        let mut unread: Vec<StripeId> = Vec::new();
-        let records = Records::of(book);
+        let mut judge = Judge::new(self, book);
         book.walk(monitor, |record| {
-            // What parity along a drive is good for shows where a stripe across needs it.
-            if record.kind == StripeKind::Along {
-                return true;
-            }
-            unread.extend(expected.by_ref().take_while(|id| *id != record.id));
-            verdict.stripes += 1;
-            let worst = self.worst_column(record);
-            if worst > record.m as usize && !self.can_be_mended(book, &records, record) {
-                verdict.beyond.push(record.id);
-                verdict.lacking = verdict.lacking.max(worst - record.m as usize);
-                for shard in record.shards.iter().filter(|s| self.lost.contains(&s.slot)) {
-                    verdict.would_help.insert(shard.slot);
-                }
-            } else if worst > 0 {
-                verdict.degraded += 1;
-            }
-            verdict.least_spare =
-                Some((record.m as usize).saturating_sub(worst)).min_some(verdict.least_spare);
+            judge.add(record);
             true
         });
+        judge.end()
+    }
+}
+
+/// Holds the map against one record after the other.
+pub struct Judge<'a> {
+    damage: &'a Damage,
+    book: &'a Book,
+    records: Records<'a>,
+    /// stripes that are still to come
+    expected: std::slice::Iter<'a, StripeId>,
+    /// those that did not come
+    unread: Vec<StripeId>,
+    verdict: Verdict,
+}
+
+impl<'a> Judge<'a> {
+    /// Of no record yet.
+    pub fn new(damage: &'a Damage, book: &'a Book) -> Self {
+        let verdict = Verdict { gaps: book.gaps, unknown: book.unknown(), ..Verdict::default() };
+        let (records, expected) = (Records::of(book), book.stripes().iter());
+        Self { damage, book, records, expected, unread: Vec::new(), verdict }
+    }
+
+    /// Takes the next record.
+    pub fn add(&mut self, record: &StripeRecord) {
+        // What parity along a drive is good for shows where a stripe across needs it.
+        if record.kind == StripeKind::Along {
+            return;
+        }
+        self.unread.extend(self.expected.by_ref().take_while(|id| **id != record.id));
+        let verdict = &mut self.verdict;
+        verdict.stripes += 1;
+        let worst = self.damage.worst_column(record);
+        if worst > record.m as usize && !self.damage.can_be_mended(self.book, &self.records, record)
+        {
+            verdict.beyond.push(record.id);
+            verdict.lacking = verdict.lacking.max(worst - record.m as usize);
+            let lost = record.shards.iter().filter(|s| self.damage.lost.contains(&s.slot));
+            verdict.would_help.extend(lost.map(|shard| shard.slot));
+        } else if worst > 0 {
+            verdict.degraded += 1;
+        }
+        verdict.least_spare =
+            Some((record.m as usize).saturating_sub(worst)).min_some(verdict.least_spare);
+    }
+
+    /// The verdict, once all records that can be read again were.
+    pub fn end(self) -> Verdict {
+        let Self { mut verdict, mut unread, expected, .. } = self;
         // The book was read once, so these stripes are there; what they hold cannot be found.
         unread.extend(expected);
         verdict.stripes += unread.len() as u64;

@@ -9,7 +9,7 @@
 
 use super::book::MAX_RECORD_FILE_BYTES;
 use super::open::{COPY, FoundDrive, FoundSet, HOLDALL, chain};
-use crate::drives::{Drive, DriveError};
+use crate::drives::{Drive, DriveError, on_each};
 use crate::format::ids::{SetNumber, ShipmentId, Slot, set_folder, shard_path};
 use crate::format::label::{Label, MAX_LABEL_BYTES, WHAT};
 use crate::format::list::Hash;
@@ -53,9 +53,19 @@ struct Claim {
 /// read, or is another's, is a problem and used all the same.
 pub fn find(drives: &[Arc<dyn Drive>], monitor: &dyn Monitor) -> Vec<FoundSet> {
     let mut sets: BTreeMap<(ShipmentId, SetNumber), Vec<Claim>> = BTreeMap::new();
-    for drive in drives {
-        for (shipment, set, folder) in set_folders(drive, monitor) {
-            match claim(drive, &folder) {
+    let looked = on_each(drives.len(), |i| {
+        let told = Recording::default();
+        let folders = set_folders(&drives[i], &told).into_iter();
+        let claimed = folders.map(|(shipment, set, folder)| {
+            let claim = claim(&drives[i], &folder);
+            (shipment, set, folder, claim)
+        });
+        (claimed.collect::<Vec<_>>(), told.problems())
+    });
+    for (drive, (claimed, problems)) in drives.iter().zip(looked) {
+        problems.into_iter().for_each(|problem| monitor.problem(problem));
+        for (shipment, set, folder, claim) in claimed {
+            match claim {
                 Ok(claim) => sets.entry((shipment, set)).or_default().push(claim),
                 Err(newer) => {
                     let place = format!("{}: {folder}/label.json", drive.name());

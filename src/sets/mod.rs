@@ -27,6 +27,7 @@ pub mod stripe;
 pub mod texts;
 pub mod tidy;
 pub mod together;
+pub mod vouched;
 
 pub use book::Book;
 pub use open::{FoundDrive, FoundSet};

@@ -1,7 +1,7 @@
 //! The drives that were found of a set, and the files on them of which there are several copies.
 
 use super::texts::texts;
-use crate::drives::{Drive, DriveError, ReadMode};
+use crate::drives::{self, Drive, DriveError, ReadMode};
 use crate::format::ids::{RunId, SetNumber, ShipmentId, Slot, key_path, record_path, set_folder};
 use crate::format::label::Label;
 use crate::format::list::Hash;
@@ -9,6 +9,7 @@ use crate::format::record;
 use crate::format::set::SetText;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use super::find::{find, newer_label};
 
@@ -43,6 +44,39 @@ pub struct FoundSet {
     pub doubles: Vec<FoundDrive>,
     /// where shards of drives that were here before are kept
     pub stage: Option<Arc<dyn Drive>>,
+}
+
+/// A copy of a file that was read.
+pub(super) struct Digested {
+    pub digest: Hash,
+    /// of one copy
+    pub bytes: Option<Vec<u8>>,
+}
+
+/// What came of each copy of a file: its drive, its path there, and that.
+pub type Copies<'a, T> = Vec<(&'a FoundDrive, String, T)>;
+
+/// Bytes that are hashed at once.
+const HASHED_BYTES: u64 = 1 << 20;
+
+/// The BLAKE3 of a file that is not held.
+fn digest_of(drive: &dyn Drive, path: &str, limit: u64) -> Result<Hash, DriveError> {
+    let mut file = drive.open(path, ReadMode::Cached)?;
+    let (mut hasher, mut at, len) = (blake3::Hasher::new(), 0, file.len());
+    let mut buffer = vec![0; len.min(HASHED_BYTES) as usize];
+    while at < len && len <= limit {
+        let part = &mut buffer[..(len - at).min(HASHED_BYTES) as usize];
+        if file.read_at(at, part)? < part.len() {
+            break;
+        }
+        hasher.update(part);
+        at += part.len() as u64;
+    }
+    if at < len {
+        // Too long, or shorter than its length: reading it whole says so.
+        return drive.read(path, limit).map(|bytes| *blake3::hash(&bytes).as_bytes());
+    }
+    Ok(*hasher.finalize().as_bytes())
 }
 
 /// An error and its causes in one line.
@@ -97,7 +131,49 @@ impl FoundSet {
         [join(&self.folder), join(&format!("{}/{COPY}", self.folder))]
     }
 
-    /// The copies of a file of the set, from each drive and its second copy, as they can be read.
+    /// The copies of a small file of the set, from each drive and its second copy, as they can be
+    /// read; all drives are read at the same time.
+    pub fn small_copies(&self, path: &str, limit: u64) -> Copies<'_, Result<Vec<u8>, DriveError>> {
+        self.on_all_copies(path, |found, place| found.drive.read(&place, limit))
+    }
+
+    /// The BLAKE3s of the copies of a file, and of one that can be read the bytes; all drives are read
+    /// at the same time, and one copy is held.
+    pub(super) fn digested_copies(
+        &self,
+        path: &str,
+        limit: u64,
+    ) -> Copies<'_, Result<Digested, DriveError>> {
+        let held = AtomicBool::new(false);
+        self.on_all_copies(path, |found, place| {
+            if held.swap(true, Ordering::Relaxed) {
+                let digest = digest_of(found.drive.as_ref(), &place, limit)?;
+                return Ok(Digested { digest, bytes: None });
+            }
+            let bytes = found.drive.read(&place, limit);
+            held.store(bytes.is_ok(), Ordering::Relaxed);
+            let bytes = bytes?;
+            Ok(Digested { digest: *blake3::hash(&bytes).as_bytes(), bytes: Some(bytes) })
+        })
+    }
+
+    fn on_all_copies<T: Send>(
+        &self,
+        path: &str,
+        read: impl Fn(&FoundDrive, String) -> T + Sync,
+    ) -> Copies<'_, T> {
+        let found: Vec<&FoundDrive> = self.all_drives().collect();
+        let of_drive = |i: usize| self.paths(path).map(|place| read(found[i], place));
+        let copies = drives::on_each(found.len(), of_drive).into_iter().zip(&found);
+        let named =
+            |(read, found)| self.paths(path).into_iter().zip(read).map(move |(p, r)| (found, p, r));
+        copies
+            .flat_map(named)
+            .map(|(found, place, read): (&&FoundDrive, _, _)| (*found, place, read))
+            .collect()
+    }
+
+    /// The copies of a file of the set, one after the other, as they can be read.
     pub fn copies<'a>(
         &'a self,
         path: &'a str,
@@ -121,11 +197,9 @@ impl FoundSet {
 
     /// The names in a folder of the set on any drive, second copies too, each once.
     pub fn names(&self, folder: &str) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .all_drives()
-            .flat_map(|found| self.paths(folder).map(|p| found.drive.list(&p).unwrap_or_default()))
-            .flatten()
-            .collect();
+        let list = |found: &FoundDrive, place: String| found.drive.list(&place).unwrap_or_default();
+        let mut names: Vec<String> =
+            self.on_all_copies(folder, list).into_iter().flat_map(|(.., names)| names).collect();
         names.sort();
         names.dedup();
         names
@@ -142,8 +216,11 @@ impl FoundSet {
     /// The copies of a run's wrapped key.
     pub fn key_files(&self, run: RunId) -> Vec<Vec<u8>> {
         let path = key_path(run);
-        let mut files: Vec<Vec<u8>> =
-            self.copies(&path, MAX_KEY_BYTES).filter_map(|(_, _, bytes)| bytes.ok()).collect();
+        let mut files: Vec<Vec<u8>> = self
+            .small_copies(&path, MAX_KEY_BYTES)
+            .into_iter()
+            .filter_map(|(.., b)| b.ok())
+            .collect();
         files.sort();
         files.dedup();
         files

@@ -26,12 +26,12 @@ pub fn key_files(set: &FoundSet) -> KeyFiles {
     let usual = |run: RunId| {
         let path = key_path(run);
         let mut counts: BTreeMap<Hash, (bool, usize)> = BTreeMap::new();
-        for (_, _, bytes) in set.copies(&path, MAX_KEY_BYTES) {
+        for (_, _, bytes) in set.small_copies(&path, MAX_KEY_BYTES) {
             let Ok(bytes) = bytes else { continue };
             let count = counts.entry(*blake3::hash(&bytes).as_bytes()).or_default();
             *count = (true, count.1 + 1);
         }
-        for (_, _, bytes) in set.copies(&key_line_path(run), MAX_KEY_BYTES) {
+        for (_, _, bytes) in set.small_copies(&key_line_path(run), MAX_KEY_BYTES) {
             let line = bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok());
             let hex = line.as_deref().and_then(|line| line.get(..64));
             if let Some(root) = hex.and_then(|hex| blake3::Hash::from_hex(hex).ok()) {

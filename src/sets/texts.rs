@@ -8,6 +8,7 @@
 //!   where no drive vouches for any, each text that is valid counts.
 
 use super::open::{COPY, FoundDrive, FoundSet};
+use crate::drives::on_each;
 use crate::format::list::Hash;
 use crate::format::set::{MAX_SET_BYTES, SetText};
 use std::collections::BTreeMap;
@@ -21,9 +22,13 @@ pub type Texts = BTreeMap<Hash, (usize, SetText)>;
 /// The texts of a set.
 pub fn texts(set: &FoundSet) -> Texts {
     let (mut vouched, mut unsure) = (Texts::new(), Texts::new());
-    for found in set.all_drives() {
-        let valid = valid_copies(set, found);
-        let word = word(set, found, &valid);
+    let drives: Vec<&FoundDrive> = set.all_drives().collect();
+    let looked = on_each(drives.len(), |i| {
+        let valid = valid_copies(set, drives[i]);
+        let word = word(set, drives[i], &valid);
+        (valid, word)
+    });
+    for (valid, word) in looked {
         let (texts, counted) = match word {
             Some(root) => (&mut vouched, vec![root]),
             None => (&mut unsure, valid.keys().copied().collect()),

@@ -6,10 +6,8 @@
 //! - Always holds: every stripe that can be restored is counted in one group; a stripe gives back its
 //!   data from any k of its shards, so with that many drives of every group attached nothing waits.
 
-use super::book::Book;
 use crate::format::ids::Slot;
-use crate::format::record::StripeKind;
-use crate::monitor::Monitor;
+use crate::format::record::{StripeKind, StripeRecord};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Groups that are told apart; drives of unequal size make a few.
@@ -26,39 +24,55 @@ pub struct Together {
     pub stripes: u64,
 }
 
-/// The groups of a set without the slots that are lost; those with the most stripes first.
-pub fn together(book: &Book, lost: &BTreeSet<Slot>, monitor: &dyn Monitor) -> Vec<Together> {
-    let mut groups: BTreeMap<(Vec<Slot>, usize), u64> = BTreeMap::new();
-    let mut others = Together { slots: Vec::new(), at_once: 0, stripes: 0 };
-    book.walk(monitor, |record| {
+/// The groups of a set without the slots that are lost.
+pub struct Groups<'a> {
+    lost: &'a BTreeSet<Slot>,
+    stripes: BTreeMap<(Vec<Slot>, usize), u64>,
+    /// those that are not told apart
+    others: Together,
+}
+
+impl<'a> Groups<'a> {
+    /// Of no record yet.
+    pub fn new(lost: &'a BTreeSet<Slot>) -> Self {
+        let others = Together { slots: Vec::new(), at_once: 0, stripes: 0 };
+        Self { lost, stripes: BTreeMap::new(), others }
+    }
+
+    /// Takes the next record.
+    pub fn add(&mut self, record: &StripeRecord) {
         if record.kind == StripeKind::Along {
-            return true;
+            return;
         }
         let slots = record.shards.iter().map(|shard| shard.slot);
-        let mut slots: Vec<Slot> = slots.filter(|slot| !lost.contains(slot)).collect();
+        let mut slots: Vec<Slot> = slots.filter(|slot| !self.lost.contains(slot)).collect();
         let at_once = record.k as usize;
         if slots.len() < at_once {
-            return true; // not restorable, whatever is attached
+            return; // not restorable, whatever is attached
         }
         slots.sort_unstable();
         let key = (slots, at_once);
-        if groups.len() < MOST_GROUPS || groups.contains_key(&key) {
-            *groups.entry(key).or_default() += 1;
+        if self.stripes.len() < MOST_GROUPS || self.stripes.contains_key(&key) {
+            *self.stripes.entry(key).or_default() += 1;
         } else {
             // Too many to be told apart: all of their drives.
-            others.slots.extend(key.0);
-            others.stripes += 1;
+            self.others.slots.extend(key.0);
+            self.others.stripes += 1;
         }
-        true
-    });
-    let group = |((slots, at_once), stripes)| Together { slots, at_once, stripes };
-    let mut groups: Vec<Together> = groups.into_iter().map(group).collect();
-    if others.stripes > 0 {
-        others.slots.sort_unstable();
-        others.slots.dedup();
-        others.at_once = others.slots.len();
-        groups.push(others);
     }
-    groups.sort_by_key(|group| std::cmp::Reverse(group.stripes));
-    groups
+
+    /// The groups; those with the most stripes first.
+    pub fn end(self) -> Vec<Together> {
+        let Self { stripes, mut others, .. } = self;
+        let group = |((slots, at_once), stripes)| Together { slots, at_once, stripes };
+        let mut groups: Vec<Together> = stripes.into_iter().map(group).collect();
+        if others.stripes > 0 {
+            others.slots.sort_unstable();
+            others.slots.dedup();
+            others.at_once = others.slots.len();
+            groups.push(others);
+        }
+        groups.sort_by_key(|group| std::cmp::Reverse(group.stripes));
+        groups
+    }
 }

@@ -4,10 +4,10 @@
 use super::open::{self, OpenError};
 use crate::format::ids::Slot;
 use crate::monitor::Monitor;
-use crate::sets::Book;
-use crate::sets::damage::{Verdict, absent};
+use crate::sets::damage::{Judge, Verdict, absent};
 use crate::sets::papers::{key_files, keyless};
-use crate::sets::together::{Together, together};
+use crate::sets::together::{Groups, Together};
+use crate::sets::{Book, FoundSet};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -52,17 +52,25 @@ pub struct SetStatus {
 
 /// The status of all sets on these drives.
 pub fn status(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<SetStatus>, OpenError> {
-    let sets = open::sets(paths, monitor)?;
+    status_of(&open::sets(paths, monitor)?, monitor)
+}
+
+/// The status of sets that were found.
+pub fn status_of(sets: &[FoundSet], monitor: &dyn Monitor) -> Result<Vec<SetStatus>, OpenError> {
     let mut out = Vec::new();
-    for set in &sets {
+    for set in sets {
         if monitor.should_stop() {
             return Err(OpenError::Stopped);
         }
         let book = Book::open(set, None, monitor);
         let text = set.set_text(monitor);
+        let absent = absent(set);
+        let (mut judge, mut groups) = (Judge::new(&absent, &book), Groups::new(&absent.lost));
         let mut bytes = 0;
-        book.walk(monitor, |r| {
-            bytes += (r.shards.len() * r.blocks.file_bytes()) as u64;
+        book.walk(monitor, |record| {
+            bytes += (record.shards.len() * record.blocks.file_bytes()) as u64;
+            judge.add(record);
+            groups.add(record);
             true
         });
         let mut cases: BTreeMap<Slot, String> = BTreeMap::new();
@@ -87,11 +95,8 @@ pub fn status(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<SetStatus>
                 Some(Some(true)) => End::Further,
                 Some(Some(false)) => End::Last,
             },
-            verdict: Verdict {
-                keyless: keyless(set, &book, &key_files(set)),
-                ..absent(set).judge(&book, monitor)
-            },
-            together: together(&book, &absent(set).lost, monitor),
+            verdict: Verdict { keyless: keyless(set, &book, &key_files(set)), ..judge.end() },
+            together: groups.end(),
             bytes,
         });
     }

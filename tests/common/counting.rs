@@ -12,17 +12,27 @@ pub fn read_of(reads: &Reads, part: &str) -> u64 {
     reads.lock().unwrap().iter().filter(|(path, _)| path.contains(part)).map(|(_, n)| n).sum()
 }
 
+/// Hears of each file that is opened: the drive's name, and the path.
+pub type Opening = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
 /// Counts, over a drive.
 pub struct Counting {
     inner: Arc<dyn Drive>,
     reads: Reads,
+    opening: Opening,
 }
 
 impl Counting {
     /// Over these drives, all into one count.
     pub fn over(drives: Vec<Arc<dyn Drive>>) -> (Vec<Arc<dyn Drive>>, Reads) {
+        Self::watched(drives, &(Arc::new(|_: &str, _: &str| ()) as _))
+    }
+
+    /// The same, and `opening` hears of each file before it is opened.
+    pub fn watched(drives: Vec<Arc<dyn Drive>>, opening: &Opening) -> (Vec<Arc<dyn Drive>>, Reads) {
         let reads = Reads::default();
-        let count = |inner| Arc::new(Self { inner, reads: reads.clone() }) as Arc<dyn Drive>;
+        let count =
+            |inner| Arc::new(Self { inner, reads: reads.clone(), opening: opening.clone() }) as _;
         (drives.into_iter().map(count).collect(), reads.clone())
     }
 }
@@ -73,6 +83,7 @@ impl Drive for Counting {
     }
 
     fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
+        (self.opening)(self.name(), path);
         let (inner, path) = (self.inner.open(path, mode)?, path.to_owned());
         Ok(Box::new(CountingFile { inner, path, reads: self.reads.clone() }))
     }

@@ -1,6 +1,6 @@
 //! What is read of the drives: nothing again and again, however few of them are here.
 
-use crate::common::counting::{Counting, Reads, read_of};
+use crate::common::counting::{Counting, Opening, Reads, read_of};
 use crate::common::images::Image;
 use crate::common::images::{drive_of, image_of};
 use crate::common::lab::Lab;
@@ -10,9 +10,12 @@ use holdall::drives::Drive;
 use holdall::monitor::Recording;
 use holdall::restorer::RestoreOptions;
 use holdall::sets::open;
+use holdall::verbs::status::status_of;
 use holdall::verbs::verify::verify_sets;
 use rstest::rstest;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 /// A set of `bytes` of noise.
 struct Case {
@@ -96,4 +99,62 @@ fn mending_and_judging_read_the_records_once() {
     assert!(sets[0].is_restorable() && !sets[0].is_whole());
     let each = 3 * (of_one + 2 * of_one); // walked by each drive's check; both copies compared
     assert!(read_of(&reads, "/records/") <= opened + each + 8 * of_one);
+}
+
+/// Where drives wait for each other, as they can only if they are read at the same time.
+#[derive(Default)]
+struct Meeting {
+    /// the part of the path that is waited at, and who came
+    came: Mutex<(&'static str, BTreeSet<String>)>,
+    changed: Condvar,
+}
+
+impl Meeting {
+    fn call(&self, part: &'static str) {
+        *self.came.lock().unwrap() = (part, BTreeSet::new());
+    }
+
+    /// One has come; the others are waited for, unless they came or never do.
+    fn come(&self, name: &str, path: &str) {
+        let mut came = self.came.lock().unwrap();
+        if came.0.is_empty() || !path.contains(came.0) {
+            return;
+        }
+        came.1.insert(name.to_owned());
+        self.changed.notify_all();
+        let alone = |came: &mut (&str, BTreeSet<String>)| !came.0.is_empty() && came.1.len() < 4;
+        let watchdog = Duration::from_secs(20);
+        let (mut came, waited) = self.changed.wait_timeout_while(came, watchdog, alone).unwrap();
+        if waited.timed_out() {
+            came.0 = ""; // nobody waits any more
+        }
+    }
+
+    fn all_came(&self) -> bool {
+        self.came.lock().unwrap().1.len() == 4
+    }
+}
+
+/// Report scale 7: status read the copies one after the other, and then walked three times.
+#[test]
+fn a_set_is_opened_on_all_drives_at_once_and_its_records_are_read_once() {
+    let case = Case::new(&[1, 1, 1, 1], "cases=1", 2 << 20);
+    let meeting = Arc::new(Meeting::default());
+    let (at, (drives, _)) = (meeting.clone(), case.drives(1..=4));
+    let opening: Opening = Arc::new(move |name, path| at.come(name, path));
+    let (drives, reads) = Counting::watched(drives, &opening);
+    let told = Recording::default();
+    meeting.call("label.json");
+    let sets = open::find(&drives, &told);
+    assert!(meeting.all_came());
+    for part in ["set.txt", "/records/"] {
+        meeting.call(part);
+        reads.lock().unwrap().clear();
+        assert!(status_of(&sets, &told).unwrap()[0].verdict.restorable());
+        assert!(meeting.all_came(), "{part}");
+    }
+    let records: u64 = (1..=4).map(|slot| case.bytes_of(slot, "/records/")).sum();
+    let second = case.bytes_of(1, "/copy/records/");
+    let of_one = case.bytes_of(1, "/records/") - second;
+    assert_eq!(read_of(&reads, "/records/"), records + of_one);
 }
