@@ -18,8 +18,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-const COMMANDS: [&str; 10] =
-    ["keygen", "pack", "verify", "repair", "restore", "ls", "status", "erase", "bench", "demo"];
+const COMMANDS: [&str; 11] = [
+    "keygen", "pack", "verify", "repair", "restore", "ls", "status", "erase", "forget", "bench",
+    "demo",
+];
 
 /// The program, with its state and its temporary files in `folder`.
 fn holdall(folder: &Path) -> Command {
@@ -367,6 +369,7 @@ mod command_line {
     mod readme;
     mod room;
     mod signals;
+    mod state;
     mod typed;
 }
 

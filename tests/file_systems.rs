@@ -11,6 +11,7 @@ mod file_systems {
     mod destination;
     mod dying;
     mod faulty;
+    mod locks;
     mod medium;
     mod pulled;
     mod room;

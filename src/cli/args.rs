@@ -63,7 +63,7 @@ pub enum Command {
     Ls(LsArgs),
     /// Say which drives of which set are here, what is missing, and if it can be restored
     #[command(after_help = "Example:
-  holdall status                             all mounted drives
+  holdall status                             all mounted drives, and shipments in progress here
   holdall status --to photos-again           a restore in progress: what it waits for")]
     Status(StatusArgs),
     /// Remove a set from drives, by its name, and nothing else
@@ -71,6 +71,11 @@ pub enum Command {
   holdall status /media/usb1                 says which sets lie there
   holdall erase /media/usb1 /media/usb2 --set 0123456789abcdef-001")]
     Erase(EraseArgs),
+    /// Drop what this machine keeps of a shipment in progress; nothing on drives changes
+    #[command(after_help = "Example:
+  holdall status                             lists the shipments in progress here
+  holdall forget 0123456789abcdef")]
+    Forget(ForgetArgs),
     /// Measure this machine and these drives, and predict how long a shipment takes
     #[command(after_help = "Example:
   holdall bench photos --drive /media/usb1 --drive /media/usb2
@@ -92,9 +97,10 @@ pub struct KeygenArgs {
 }
 
 /// What says nothing when a set is closed as it is.
-const NOT_WITH_CLOSE: [&str; 17] = [
+const NOT_WITH_CLOSE: [&str; 18] = [
     "source",
     "go_on",
+    "anew",
     "drives",
     "folder_drives",
     "recipients",
@@ -157,6 +163,9 @@ pub struct PackArgs {
     #[arg(conflicts_with_all = NOT_WITH_CONTINUE)]
     #[allow(clippy::option_option, reason = "clap's way to say that the value may be left out")]
     pub go_on: Option<Option<String>>,
+    /// Pack the unfinished set anew, on drives that carry nothing of it; for drives that are lost
+    #[arg(long, requires = "go_on")]
+    pub anew: bool,
     /// Close a set early, with what is in it, by the drives at PATH or all mounted drives; no key
     #[arg(long, value_name = "PATH", num_args = 0.., conflicts_with_all = NOT_WITH_CLOSE)]
     pub close: Option<Vec<PathBuf>>,
@@ -264,6 +273,16 @@ pub struct EraseArgs {
     /// The set, as its folder is called, or its shipment if the drives have one set of it
     #[arg(long = "set", value_name = "ID")]
     pub set: String,
+    /// Ask nothing
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// forget
+#[derive(Args)]
+pub struct ForgetArgs {
+    /// The shipment's id, as holdall status lists it
+    pub shipment: String,
     /// Ask nothing
     #[arg(long)]
     pub yes: bool,

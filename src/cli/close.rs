@@ -5,16 +5,25 @@ use super::face::Face;
 use super::json::{emit, out};
 use super::run::{Refusal, open_refusal};
 use super::show::some;
-use super::{pack, verify};
+use super::{pack, rounds, verify};
 use crate::entropy::System;
-use crate::verbs::pack::{CloseError, CloseOptions, Closed, Closing};
+use crate::verbs::pack::{CloseError, Closed, Closing, to_close};
 use crate::verbs::verify::SetOutcome;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 /// Closes a set early.
-pub fn close(options: &CloseOptions, face: &Face) -> Result<Status, Refusal> {
-    match crate::verbs::pack::close(options, &System, face.monitor()).map_err(refusal)? {
+pub fn close(paths: &[PathBuf], yes: bool, face: &Face) -> Result<Status, Refusal> {
+    let set = to_close(paths, face.monitor()).map_err(refusal)?;
+    if paths.is_empty() && !yes {
+        let drives: Vec<&str> = set.all_drives().map(|found| found.drive.name()).collect();
+        let what = format!("to be closed: set {} on {}", set.name(), drives.join(", "));
+        let hint = "name its drives: holdall pack --close PATH...; or add --yes";
+        rounds::confirm(&what, "Close it?", hint, face)?;
+    }
+    let closing = crate::verbs::pack::close(&set, yes, &System, face.monitor());
+    match closing.map_err(refusal)? {
         Closing::Pack(prepared) => Ok(pack::one_set(*prepared, face)?.0),
         Closing::Done(closed) => {
             face.finish();

@@ -4,9 +4,9 @@ use super::args::EraseArgs;
 use super::exit::Status;
 use super::face::Face;
 use super::json::{emit, out};
-use super::rounds;
 use super::run::Refusal;
 use super::show::some;
+use super::{pack, rounds};
 use crate::verbs::erase::{EraseError, Erasure};
 use serde_json::json;
 
@@ -16,15 +16,8 @@ pub fn erase(args: &EraseArgs, face: &Face) -> Result<Status, Refusal> {
     let carriers: Vec<String> =
         erasure.carriers().map(|(drive, set)| format!("set {set} on {drive}")).collect();
     if !args.yes {
-        let what = carriers.join(", ");
-        if face.is_json() || !rounds::can_ask() {
-            let text = format!("{what} would be erased, and there is nobody to ask");
-            return Err(Refusal::usage(text, "add --yes to erase it"));
-        }
-        out(&format!("To be erased: {}\n", carriers.join("\n              ")));
-        if !rounds::agrees("Erase it for good?") {
-            return Ok(Status::Done);
-        }
+        let what = format!("to be erased for good: {}", carriers.join(", "));
+        rounds::confirm(&what, "Erase it?", "add --yes to erase it", face)?;
     }
     let erased = erasure.run(face.monitor());
     let all = erased.len() == carriers.len() && erased.iter().all(|drive| drive.done);
@@ -62,6 +55,7 @@ fn refusal(error: EraseError) -> Refusal {
         EraseError::Name { .. } => {
             ("a set is called as its folder in DRIVE/holdall: SHIPMENT-001", Status::Usage)
         }
+        EraseError::InUse(_) => (pack::WAIT, Status::Failed),
         EraseError::Several { .. } => ("name one of them with --set", Status::Usage),
         EraseError::NotHere { .. } => ("holdall status says which sets are here", Status::Failed),
     };

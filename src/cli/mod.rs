@@ -15,6 +15,7 @@ mod demo;
 mod erase;
 pub mod exit;
 pub mod face;
+mod forget;
 pub mod json;
 mod keys;
 mod ls;

@@ -16,10 +16,11 @@ use crate::packer::{Checkpoint, PackError};
 use crate::plan::place::PlaceError;
 use crate::plan::room::{Geometry, RoomError};
 use crate::plan::survive::Survive;
+use crate::verbs::open::found;
 use crate::verbs::pack::{
-    self as verb, CloseOptions, GoOn, PackJobError, PackOptions, PackOutcome, Prepared, Rest,
-    Unproven,
+    self as verb, GoOn, PackJobError, PackOptions, PackOutcome, Prepared, Rest, Unproven,
 };
+use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
@@ -27,31 +28,25 @@ use std::path::PathBuf;
 pub fn pack(args: PackArgs, face: &Face) -> Result<Status, Refusal> {
     let yes = args.yes;
     if let Some(paths) = args.close {
-        return super::close::close(&CloseOptions { paths, without: yes }, face);
+        return super::close::close(&paths, yes, face);
     }
     let prepared = if let Some(shipment) = args.go_on.clone() {
         let shipment = shipment_id(shipment)?;
         let (drives, options) = (drives(&args)?, going_on(&args)?);
         let rest = verb::go_on(shipment, &drives, options, &System, face.monitor());
-        match rest.map_err(refusal)? {
+        match rest.map_err(|e| refusal_on(e, &drives))? {
             Rest::Pack(prepared) => *prepared,
             Rest::Prove(unproven) => return Ok(prove(*unproven, face)),
             Rest::Nothing => return Ok(nothing_left(shipment, face)),
         }
     } else {
         let drives = drives(&args)?;
-        let prepared =
-            verb::prepare(&drives, meant(args)?, &System, face.monitor()).map_err(refusal)?;
+        let prepared = verb::prepare(&drives, meant(args)?, None, &System, face.monitor())
+            .map_err(|e| refusal_on(e, &drives))?;
         if prepared.plan.missing_bytes > 0 && !yes {
-            return ask_for_more(prepared, face);
+            return ask_for_more(prepared, &drives, face);
         }
-        let Some(prepared) = unless_empty(prepared, yes, face)? else {
-            return Err(Refusal::usage(
-                "nothing was packed",
-                "name the folder that holds the data",
-            ));
-        };
-        prepared
+        unless_empty(prepared, yes, face)?
     };
     sets(prepared, face)
 }
@@ -63,12 +58,14 @@ fn sets(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
     loop {
         show_plan(&prepared, face);
         let memory = prepared.memory;
+        let (shipment, drives) = (prepared.shipment(), prepared.drive_names());
         let (packed, outcome) = one_set(prepared, face)?;
         status = status.merge(packed);
         if outcome.left_entries == 0 || outcome.is_lost() {
             return Ok(status);
         }
-        let Some(drives) = rounds::next_drives(face) else {
+        let round = rounds::Round { shipment, drives };
+        let Some(drives) = rounds::next_drives(&round, face) else {
             return Ok(status.merge(Status::Waiting));
         };
         let options = GoOn { memory, ..GoOn::default() }; // only what is mounted is proposed
@@ -92,9 +89,9 @@ pub fn one_set(prepared: Prepared, face: &Face) -> Result<(Status, PackOutcome),
              holdall pack --continue {shipment}{drives}"
         )),
         PackJobError::Pack(_) => Refusal::failed(e).hint(format!(
-            "set {} was left unfinished, and holdall verify says what it holds; make room, or \
-                 replace what failed, then holdall pack --continue {shipment} with its drives",
+            "set {} was left unfinished; make room, or replace what failed, then: {}",
             set_folder(shipment, set),
+            facts.go_on_command(true),
         )),
         e => refusal(e),
     })?;
@@ -153,7 +150,11 @@ fn nothing_left(shipment: Option<ShipmentId>, face: &Face) -> Status {
 }
 
 /// The drives cannot hold the dataset: goes on with a part of it if a person agrees.
-fn ask_for_more(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
+fn ask_for_more(
+    prepared: Prepared,
+    drives: &[(String, PathBuf)],
+    face: &Face,
+) -> Result<Status, Refusal> {
     face.finish();
     let (missing, holds) = (prepared.plan.missing_bytes, prepared.plan.holds_bytes);
     if !face.is_json() && rounds::can_ask() {
@@ -162,7 +163,7 @@ fn ask_for_more(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
             return sets(prepared, face);
         }
         prepared.discard().map_err(refusal)?;
-        return Ok(Status::Done);
+        return Err(Refusal::declined());
     }
     if face.is_json() {
         show_plan(&prepared, face); // the numbers, for programs
@@ -176,31 +177,56 @@ fn ask_for_more(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
             shown_bytes(holds),
             shown_bytes(missing),
         ),
-        "add drives or larger ones, pack less (--exclude), ask for less with --survive, or add \
-         --yes: what fits is packed now, and the rest on further sets",
+        erase_first(drives)
+            + "add drives or larger ones, pack less (--exclude), ask for less with --survive, or add \
+               --yes: what fits is packed now, and the rest on further sets",
     ))
 }
 
 /// A dataset with nothing in it is most often a disk that is not mounted, or a pattern that matches
-/// everything: that is said, and a person is asked. None if it is not to be packed.
+/// everything: that is said, and a person is asked. Refused if it is not to be packed.
 fn unless_empty<'a>(
     prepared: Prepared<'a>,
     yes: bool,
     face: &Face,
-) -> Result<Option<Prepared<'a>>, Refusal> {
+) -> Result<Prepared<'a>, Refusal> {
     let totals = prepared.totals();
     if totals.entries > totals.folders {
-        return Ok(Some(prepared));
+        return Ok(prepared);
     }
     let text = "there is nothing but folders in the dataset: is its disk mounted, and does --exclude \
                 leave anything?";
     face.monitor().note(text);
     face.finish();
     if yes || face.is_json() || !rounds::can_ask() || rounds::agrees("Pack it all the same?") {
-        return Ok(Some(prepared));
+        return Ok(prepared);
     }
     prepared.discard().map_err(refusal)?;
-    Ok(None)
+    Err(Refusal::declined())
+}
+
+/// What to type where sets that are on the drives already take their room; else nothing.
+fn erase_first(drives: &[(String, PathBuf)]) -> String {
+    let paths: Vec<PathBuf> = drives.iter().map(|(_, path)| path.clone()).collect();
+    let mut text = String::new();
+    for set in found(&paths, &crate::monitor::Recording::default()).unwrap_or_default() {
+        let names = set.all_drives().map(|found| found.drive.name());
+        let quoted: Vec<_> = names.map(|n| shlex::try_quote(n).unwrap_or_default()).collect();
+        let command = format!("holdall erase {} --set {}", quoted.join(" "), set.name());
+        let _ = write!(text, "if set {} is no longer needed: {command}; or ", set.name());
+    }
+    text
+}
+
+/// A refusal that names the sets that take the room.
+fn refusal_on(error: PackJobError, drives: &[(String, PathBuf)]) -> Refusal {
+    let lacks_room =
+        matches!(error, PackJobError::Plan { source: RoomError::TooLittle { .. }, .. });
+    let mut refusal = refusal(error);
+    if lacks_room && let Some(hint) = &mut refusal.hint {
+        hint.insert_str(0, &erase_first(drives));
+    }
+    refusal
 }
 
 /// With what to go on.
@@ -213,6 +239,7 @@ fn going_on(args: &PackArgs) -> Result<GoOn, Refusal> {
         recipients,
         survive,
         close: false,
+        anew: args.anew,
         memory: args.memory.memory,
         folder_drives: args.folder_drives,
         checkpoint: args.checkpoint.as_deref().map(checkpoint).transpose()?,
@@ -307,6 +334,9 @@ fn geometry(text: &str) -> Result<Geometry, Refusal> {
     })
 }
 
+/// What to do when somebody else is at work.
+pub const WAIT: &str = "wait until it has ended";
+
 /// What to do where no drive is mounted.
 pub const NO_DRIVE: &str = "mount the drive and name its mount point; if the folder itself is meant, \
                             add --folder-drives";
@@ -333,9 +363,12 @@ pub fn refusal(error: PackJobError) -> Refusal {
             "there is no plan that keeps the rule {survive}: the dataset may need {needed} of room, \
              and under the rule the drives hold {holds}: {missing} are missing"
         );
-        let hint = "add drives or larger ones, make room (holdall erase removes old sets), or ask for \
-                    less with --survive";
+        let hint = "add drives or larger ones, or ask for less with --survive";
         return Refusal::usage(text, hint);
+    }
+    if let PackJobError::Resume { hint, .. } = &error {
+        let hint = hint.clone();
+        return Refusal::failed(error).hint(hint);
     }
     let (hint, status) = match &error {
         PackJobError::Drive { source, .. } => (drive_hint(source), Status::Usage),
@@ -366,8 +399,14 @@ pub fn refusal(error: PackJobError) -> Refusal {
         PackJobError::Case { .. } | PackJobError::Filter(_) | PackJobError::Plan { .. } => {
             ("", Status::Usage)
         }
-        PackJobError::Which { .. } => ("write --continue SHIPMENT, one of them", Status::Usage),
-        e if e.is_busy() => ("wait until it has ended", Status::Failed),
+        PackJobError::Which { count: 0, .. } => {
+            ("holdall status lists the shipments in progress here", Status::Usage)
+        }
+        PackJobError::Which { .. } => (
+            "write --continue SHIPMENT, one of them; holdall forget SHIPMENT drops one",
+            Status::Usage,
+        ),
+        e if e.is_busy() => (WAIT, Status::Failed),
         PackJobError::Scan(ScanError::Sink { .. }) | PackJobError::Host(_) => (
             "the list of entries needs about 150 bytes an entry: make room, or set XDG_STATE_HOME \
              to a folder that can be written and has it",

@@ -84,6 +84,7 @@ fn refusal(error: RepairError) -> Refusal {
     let (hint, status) = match error {
         RepairError::Open(error) => return open_refusal(error),
         RepairError::Drive { ref source, .. } => (drive_hint(source), Status::Usage),
+        RepairError::InUse(_) => (super::pack::WAIT, Status::Failed),
         RepairError::NoDrive(_) => (super::pack::NO_DRIVE, Status::Usage),
         RepairError::Case { .. } => ("write --onto CASE=PATH", Status::Usage),
         RepairError::SeveralSets { .. } => {

@@ -28,6 +28,12 @@ impl Refusal {
         Self { error, hint: Some(hint.into()), status: Status::Usage }
     }
 
+    /// A person said no.
+    pub fn declined() -> Self {
+        let error = Box::<dyn std::error::Error>::from("the answer was no: nothing was done");
+        Self { error, hint: None, status: Status::Usage }
+    }
+
     /// It could not be done.
     pub fn failed(error: impl std::error::Error + 'static) -> Self {
         Self { error: Box::new(error), hint: None, status: Status::Failed }
@@ -87,6 +93,7 @@ fn obey(command: Command, face: &Face) -> Result<Status, Refusal> {
         Command::Ls(args) => ls::ls(args, face),
         Command::Status(args) => super::status::status(&args, face),
         Command::Erase(args) => super::erase::erase(&args, face),
+        Command::Forget(args) => super::forget::forget(&args, face),
         Command::Bench(args) => super::bench::bench(&args, face),
         Command::Demo(args) => super::demo::demo(args, face),
     }

@@ -11,7 +11,7 @@ use super::sizes::{shown_bytes, shown_count};
 use super::table::{DriveRow, bytes_table};
 use super::terminal::KEPT;
 use crate::drives::Level;
-use crate::format::ids::Slot;
+use crate::format::ids::{ShipmentId, Slot};
 use crate::plan::survive::Survive;
 use crate::sets::check::DriveReport;
 use crate::sets::damage::Verdict;
@@ -69,6 +69,9 @@ pub struct PlanFacts {
     names: Vec<(String, String)>,
     free_bytes: Vec<u64>,
     folder_drives: &'static str,
+    shipment: ShipmentId,
+    /// drives that are not here, from 0
+    absent: Vec<usize>,
 }
 
 impl PlanFacts {
@@ -77,15 +80,18 @@ impl PlanFacts {
         Self {
             survive: prepared.plan.survive,
             names: prepared.drive_names(),
+            shipment: prepared.shipment(),
+            absent: prepared.absent().to_vec(),
             free_bytes: prepared.free_bytes.clone(),
             folder_drives: if prepared.has_folder_drives() { " --folder-drives" } else { "" },
         }
     }
 
     /// What to type to go on: with the same drives, or with others.
-    fn go_on_command(&self, outcome: &PackOutcome, same: bool) -> String {
-        let mut text = format!("holdall pack --continue {}", outcome.shipment);
-        for (case, drive) in &self.names {
+    pub fn go_on_command(&self, same: bool) -> String {
+        let mut text = format!("holdall pack --continue {}", self.shipment);
+        let absent = |number: &usize| same && self.absent.contains(number);
+        for (_, (case, drive)) in self.names.iter().enumerate().filter(|(n, _)| !absent(n)) {
             let drive =
                 if same { shlex::try_quote(drive).unwrap_or_default() } else { "PATH".into() };
             let _ = write!(text, " --drive {case}={drive}");
@@ -261,7 +267,7 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome, quiet: bool) -> String {
             some(p.stripes, "stripe"),
             some(p.entries, "entry"),
             outcome.set,
-            facts.go_on_command(outcome, true),
+            facts.go_on_command(true),
         );
         return t;
     }
@@ -306,7 +312,7 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome, quiet: bool) -> String {
         );
         t.push_str(&facts.next_step(outcome));
         if outcome.read_back_stopped() {
-            let _ = writeln!(t, "or: {}", facts.go_on_command(outcome, true));
+            let _ = writeln!(t, "or: {}", facts.go_on_command(true));
         }
     }
     let degraded = outcome.verdict.as_ref().is_some_and(|v| v.degraded > 0 || !v.restorable());
@@ -321,10 +327,7 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome, quiet: bool) -> String {
     if !outcome.is_lost() {
         t.push_str("The drives are synced: unmount them, and they are safe to unplug.\n");
     }
-    if let Some(command) = facts.repair_command(outcome) {
-        let failed = some(p.failed.len() as u64, "drive");
-        let _ = writeln!(t, "\n{failed} failed. To put new ones in their place:\n{command}");
-    }
+    t.push_str(&failed_drives(facts, outcome).unwrap_or_default());
     if outcome.left_entries > 0 {
         let _ = writeln!(
             t,
@@ -334,10 +337,27 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome, quiet: bool) -> String {
             if outcome.early { "closed early" } else { "full" },
             some(outcome.left_entries, "entry"),
             shown_bytes(outcome.left_bytes),
-            facts.go_on_command(outcome, false),
+            facts.go_on_command(false),
         );
     }
     t
+}
+
+/// The drives that were left out, and what to type for them; none if none were.
+fn failed_drives(facts: &PlanFacts, outcome: &PackOutcome) -> Option<String> {
+    let command = facts.repair_command(outcome)?;
+    let failed = &outcome.packed.failed;
+    let absent = failed.iter().filter(|number| facts.absent.contains(number)).count();
+    let (absent, failed) = (absent as u64, (failed.len() - absent) as u64);
+    let told = match (failed, absent) {
+        (failed, 0) => format!("{} failed.", some(failed, "drive")),
+        (0, absent) => format!(
+            "{} left out: holdall repair with all drives of the set completes them.",
+            some(absent, "drive"),
+        ),
+        (failed, absent) => format!("{} failed, {absent} left out.", some(failed, "drive")),
+    };
+    Some(format!("\n{told} To put new ones in their place:\n{command}\n"))
 }
 
 /// The same for programs.

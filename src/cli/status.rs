@@ -3,12 +3,15 @@
 use super::args::StatusArgs;
 use super::exit::Status;
 use super::face::Face;
+use super::forget;
 use super::json::{emit, out};
 use super::run::{Refusal, open_refusal};
 use super::show::{self, slot_name, some};
 use super::shown_text;
 use crate::verbs;
+use crate::verbs::open::OpenError;
 use crate::verbs::restoring::{Restoring, RestoringError, Seen, SetProgress, SetState};
+use crate::verbs::shipments::InProgress;
 use crate::verbs::status::End;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -19,10 +22,24 @@ pub fn status(args: &StatusArgs, face: &Face) -> Result<Status, Refusal> {
     if let Some(to) = &args.to {
         return restoring(to, args, face);
     }
-    let sets = verbs::status::status(&args.paths, face.monitor()).map_err(open_refusal)?;
+    // Of shipments in progress here, those on the drives that were named; without names, all.
+    let mut shipments = verbs::shipments::in_progress().unwrap_or_default();
+    let sets = match verbs::status::status(&args.paths, face.monitor()) {
+        Err(OpenError::NoSet { .. }) if args.paths.is_empty() && !shipments.is_empty() => {
+            Vec::new()
+        }
+        sets => sets.map_err(open_refusal)?,
+    };
+    if !args.paths.is_empty() {
+        let is_here = |one: &InProgress| {
+            let of_it = format!("{}-", one.shipment);
+            sets.iter().any(|set| set.name.starts_with(&of_it))
+        };
+        shipments.retain(is_here);
+    }
     face.finish();
     face.print_problems();
-    let mut status = Status::Done;
+    let mut status = if sets.is_empty() { Status::Waiting } else { Status::Done };
     for set in &sets {
         if face.is_json() {
             emit(&show::status_json(set));
@@ -34,6 +51,11 @@ pub fn status(args: &StatusArgs, face: &Face) -> Result<Status, Refusal> {
             () if !set.missing.is_empty() || set.end == End::Open => Status::Problems,
             () => Status::Done,
         });
+    }
+    if face.is_json() {
+        shipments.iter().for_each(|one| emit(&forget::in_progress_json(one)));
+    } else if !shipments.is_empty() {
+        out(&forget::in_progress(&shipments));
     }
     Ok(if face.problems().is_empty() { status } else { status.merge(Status::Problems) })
 }

@@ -54,13 +54,27 @@ pub(super) struct Mount {
     pub(super) source: Vec<u8>,
 }
 
+/// A file system that can be a drive, where it is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountedDrive {
+    /// the folder
+    pub point: PathBuf,
+    /// number of the mount and of the device: another drive at the same place most often has others
+    pub numbers: (u64, Vec<u8>),
+}
+
 /// The mount points of the file systems that can be drives, sorted; empty if the list cannot be
 /// read.
 pub fn mounted() -> Vec<PathBuf> {
+    mounted_drives().into_iter().map(|drive| drive.point).collect()
+}
+
+/// The same with what tells them apart.
+pub fn mounted_drives() -> Vec<MountedDrive> {
     let list = fs::read("/proc/self/mountinfo").unwrap_or_default();
-    let mut points = can_be_drives(parse(&list));
-    points.retain(|point| fs::metadata(point).is_ok_and(|found| found.is_dir()));
-    points
+    let mut drives = can_be_drives(parse(&list));
+    drives.retain(|drive| fs::metadata(&drive.point).is_ok_and(|found| found.is_dir()));
+    drives
 }
 
 /// A mount of the file system with this device number, as `stat` gives it.
@@ -78,25 +92,30 @@ pub struct FileSystem {
     device: String,
 }
 
+/// The number of the device that an open folder lies on, as the kernel's own lists have it.
+pub(super) fn device_of(folder: &rustix::fd::OwnedFd) -> Option<(u32, u32)> {
+    let found = kernel::statx(folder, "", kernel::AtFlags::EMPTY_PATH, kernel::StatxFlags::MNT_ID);
+    let device = device_at(&found.ok()?);
+    let (major, minor) = device.split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// The device of what `statx` found. A subvolume of btrfs has a number of its own for `stat`; its
+/// mount tells the real one.
+fn device_at(found: &kernel::Statx) -> String {
+    let list = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let mount = parse(&list).into_iter().find(|mount| mount.id == found.stx_mnt_id);
+    let device = mount.and_then(|mount| String::from_utf8(mount.device).ok());
+    device.unwrap_or_else(|| format!("{}:{}", found.stx_dev_major, found.stx_dev_minor))
+}
+
 /// The file system of a path, or of the nearest folder above it that is there.
 pub fn file_system(path: &Path) -> Option<FileSystem> {
     let path = std::path::absolute(path).ok()?;
     let there = path.ancestors().find(|above| above.exists())?;
-    let list = fs::read("/proc/self/mountinfo").unwrap_or_default();
     let flags = kernel::StatxFlags::MNT_ID;
-    let id = kernel::statx(kernel::CWD, there, kernel::AtFlags::empty(), flags);
-    // A subvolume of btrfs has a device number of its own for `stat`; its mount tells the real one.
-    let mount = id
-        .ok()
-        .and_then(|found| parse(&list).into_iter().find(|mount| mount.id == found.stx_mnt_id));
-    let device = match mount {
-        Some(mount) => String::from_utf8(mount.device).ok()?,
-        None => {
-            let number = fs::metadata(there).ok()?.dev();
-            format!("{}:{}", kernel::major(number), kernel::minor(number))
-        }
-    };
-    Some(FileSystem { device })
+    let found = kernel::statx(kernel::CWD, there, kernel::AtFlags::empty(), flags).ok()?;
+    Some(FileSystem { device: device_at(&found) })
 }
 
 /// The pairs of paths, by number, that lie on one device and so share its room.
@@ -133,21 +152,21 @@ fn canonical(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-fn can_be_drives(mounts: Vec<Mount>) -> Vec<PathBuf> {
+fn can_be_drives(mounts: Vec<Mount>) -> Vec<MountedDrive> {
     // Of several mounts on one point, the last is what a path there reaches.
     let on_top: BTreeMap<_, _> =
         mounts.into_iter().map(|mount| (mount.point.clone(), mount)).collect();
     let mut seen = BTreeSet::new();
-    let mut points = Vec::new();
+    let mut drives = Vec::new();
     for (point, mount) in on_top {
         let name = mount.file_system.as_str();
         let can_be = !NO_DRIVES.contains(&name) && !NO_FUSE_DRIVES.contains(&name);
         // The same folder of the same device at a second place is not a second drive.
-        if can_be && seen.insert((mount.device, mount.root)) {
-            points.push(point);
+        if can_be && seen.insert((mount.device.clone(), mount.root)) {
+            drives.push(MountedDrive { point, numbers: (mount.id, mount.device) });
         }
     }
-    points
+    drives
 }
 
 /// Reads lines such as `36 35 98:0 /root /point rw,noatime master:1 - ext3 /dev/x rw`.
@@ -215,7 +234,7 @@ a line that is none
             source: b"/dev/sdb1".into(),
         };
         assert_eq!(mounts[2], case);
-        let points = can_be_drives(mounts);
+        let points: Vec<PathBuf> = can_be_drives(mounts).into_iter().map(|d| d.point).collect();
         let expected = ["/", "/media/ann/Case A", "/media/ann/b\\c", "/mnt/srv"];
         assert_eq!(points, expected.map(PathBuf::from));
     }

@@ -24,6 +24,7 @@ use rustix::io::retry_on_intr;
 
 use super::filesystem::{self, Kind};
 use super::local_file::LocalFile;
+use super::lock::{self, FolderLock};
 use super::watch::Calls;
 use super::{
     Drive, DriveError, DriveFile, Level, PROBE_BYTES, Proof, ReadMode, Room, check_file, device,
@@ -382,6 +383,13 @@ impl Drive for LocalDrive {
             Ok(file) => Ok(Box::new(file)),
             Err(source) => Err(self.error("open", path, source)),
         }
+    }
+
+    fn lock(&self, path: &str) -> Result<FolderLock, DriveError> {
+        let _call = self.calls.begin();
+        self.folder(path)
+            .and_then(|folder| lock::lock(filesystem::readable(&folder)?))
+            .map_err(|source| self.error("lock", path, source))
     }
 
     fn probe(&self, path: &str) -> Result<(), DriveError> {

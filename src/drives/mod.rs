@@ -14,6 +14,7 @@ mod device;
 pub mod filesystem;
 pub mod local;
 mod local_file;
+pub mod lock;
 pub mod memory;
 pub mod watch;
 pub mod writer;
@@ -184,6 +185,12 @@ pub trait Drive: Send + Sync {
     fn remove(&self, path: &str) -> Result<(), DriveError>;
     /// Opens a file for reading.
     fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError>;
+    /// Locks a folder against other programs, if the drive knows locks; fails with
+    /// [`io::ErrorKind::ResourceBusy`] if another has it.
+    fn lock(&self, path: &str) -> Result<lock::FolderLock, DriveError> {
+        let _ = path;
+        Ok(lock::FolderLock::default())
+    }
     /// How far [`ReadMode::Medium`] can be trusted on this drive.
     fn level(&self) -> Level;
     /// What proves what lies on it.

@@ -139,6 +139,12 @@ pub struct State {
     pub totals: ScanTotals,
     /// bytes of all entries, as lists hold them
     pub entry_bytes: u64,
+    /// when it was begun; empty in a state of before this was kept
+    #[serde(default)]
+    pub begun: String,
+    /// the cases of the last closed set's drives, by slot
+    #[serde(default)]
+    pub cases: Vec<String>,
     /// closed sets
     pub sets: u32,
     /// root of the last of them
@@ -158,6 +164,8 @@ impl State {
             asked,
             totals,
             entry_bytes,
+            begun: String::new(),
+            cases: Vec::new(),
             sets: 0,
             before: None,
             cursor: Cursor::default(),
@@ -170,7 +178,7 @@ impl State {
         self.sets += 1;
         self.before = Some(root);
         self.cursor = cursor.clone();
-        self.unclosed = None;
+        self.cases = self.unclosed.take().map(|set| set.cases).unwrap_or_default();
     }
 }
 
@@ -292,6 +300,11 @@ impl StateFolder {
     pub fn of_all(&self) -> Option<(u64, u64)> {
         let folder = std::fs::metadata(self.path.parent()?).ok()?;
         Some((folder.dev(), folder.ino()))
+    }
+
+    /// The state of a shipment in progress, to be told only: it is not locked.
+    pub fn peek(shipment: ShipmentId) -> Result<State, HostError> {
+        Self { shipment, path: state_folder()?.join(shipment.to_string()), _lock: None }.load()
     }
 
     /// Where it lies.

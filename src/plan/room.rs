@@ -97,7 +97,7 @@ impl Need {
     }
 
     /// Bytes of its payloads, at most.
-    fn payload_bytes(&self, geometry: Geometry) -> u64 {
+    pub fn payload_bytes(&self, geometry: Geometry) -> u64 {
         self.data_bytes + self.list_bytes(geometry)
     }
 }

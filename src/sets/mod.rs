@@ -15,6 +15,7 @@ pub mod explain;
 pub mod fetch;
 pub mod find;
 mod glance;
+pub mod lock;
 mod mend;
 pub mod open;
 mod pace;

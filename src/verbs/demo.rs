@@ -117,7 +117,7 @@ pub fn demo(
         "pack: onto 8 drives in 4 cases, so that any case and one drive more may be lost.".into(),
     ));
     let going = || if monitor.should_stop() { Err(DemoError::Stopped) } else { Ok(()) };
-    let packed = pack_it(&source, &drives, &recipient, monitor, tell);
+    let packed = pack_it(&source, (&drives, &dir.join("state")), &recipient, monitor, tell);
     going().and(packed)?;
 
     tell(Told::Step("One case is lost on the way: both of its drives are gone.".into()));
@@ -168,7 +168,7 @@ pub fn demo(
 
 fn pack_it(
     source: &Path,
-    drives: &[(String, PathBuf)],
+    (drives, state): (&[(String, PathBuf)], &Path),
     recipient: &str,
     monitor: &dyn Monitor,
     tell: &dyn Fn(Told),
@@ -192,7 +192,8 @@ fn pack_it(
     };
     // That all of these drives are on one device is no news here.
     let silent = Recording::default();
-    let packed = pack::prepare(drives, options, &System, &silent)?.run(monitor)?.packed;
+    let packed =
+        pack::prepare(drives, options, Some(state), &System, &silent)?.run(monitor)?.packed;
     tell(Told::Result(format!(
         "{} entries, {} bytes of files, stored as {} bytes and parity in {} stripes",
         packed.entries, packed.file_bytes, packed.stored_bytes, packed.stripes

@@ -2,10 +2,14 @@
 
 use super::open::{drive_root, not_opened};
 use crate::drives::{Drive, DriveError, LocalDrive, ReadMode};
-use crate::format::ids::ShipmentId;
+use crate::format::ids::{ShipmentId, set_folder};
+use crate::host::HostError;
+use crate::host::state::StateFolder;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::sets::explain::after_removal;
+use crate::sets::lock::{InUse, SetLocks};
 use crate::sets::open::{HOLDALL, chain};
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
@@ -21,6 +25,9 @@ pub enum EraseError {
         #[source]
         source: DriveError,
     },
+    /// Somebody else is at work on the set.
+    #[error(transparent)]
+    InUse(#[from] InUse),
     /// What was named is no set.
     #[error("{name:?} is not the name of a set")]
     Name {
@@ -50,6 +57,8 @@ pub enum EraseError {
 /// A set on drives, found and not yet erased.
 pub struct Erasure {
     drives: Vec<(LocalDrive, Option<String>)>,
+    /// nobody else is at work on it meanwhile
+    _locks: SetLocks,
 }
 
 /// What was erased from a drive.
@@ -105,7 +114,13 @@ impl Erasure {
         if drives.iter().all(|(_, set)| set.is_none()) {
             return Err(EraseError::NotHere { name: name.into() });
         }
-        Ok(Self { drives })
+        let mut locks = SetLocks::default();
+        for (drive, set) in &drives {
+            if let Some(set) = set {
+                locks.take(drive, &format!("{HOLDALL}/{set}"))?;
+            }
+        }
+        Ok(Self { drives, _locks: locks })
     }
 
     /// The drives that carry it: name and set.
@@ -136,8 +151,52 @@ impl Erasure {
                 None => monitor.note(&format!("{drive}: nothing of the set lies on it")),
             }
         }
+        forget_erased(&erased, monitor);
         erased
     }
+}
+
+/// What this machine keeps of shipments whose sets were erased: the set that it was packing is packed
+/// anew if it is certain that nothing of it is left, and a shipment of which nothing is left is
+/// forgotten.
+fn forget_erased(erased: &[ErasedDrive], monitor: &dyn Monitor) {
+    let names: BTreeSet<&String> = erased.iter().map(|drive| &drive.set).collect();
+    let all = StateFolder::all().unwrap_or_default();
+    for name in names {
+        let shipment = all.iter().find(|id| name.starts_with(&format!("{id}-")));
+        let Some(shipment) = shipment else { continue };
+        let of_set: Vec<_> = erased.iter().filter(|drive| drive.set == *name).collect();
+        let all_done = of_set.iter().all(|drive| drive.done);
+        let done = forget_set(*shipment, name, if all_done { of_set.len() } else { 0 });
+        monitor.note(&done.unwrap_or_else(|e| {
+            format!("what this machine keeps of shipment {shipment} stays: {}", chain(&e))
+        }));
+    }
+}
+
+/// Forgets a set that was erased from so many drives; says what came of it.
+fn forget_set(shipment: ShipmentId, name: &str, drives: usize) -> Result<String, HostError> {
+    let folder = StateFolder::of(shipment)?;
+    let mut state = folder.load()?;
+    let is_all = state
+        .unclosed
+        .as_ref()
+        .is_some_and(|set| set_folder(shipment, set.number) == *name && set.cases.len() == drives);
+    Ok(match (is_all, state.sets) {
+        (true, 0) => {
+            folder.remove()?;
+            format!("shipment {shipment} is no longer in progress here: nothing is left of it")
+        }
+        (true, _) => {
+            state.unclosed = None;
+            folder.save(&state)?;
+            format!("holdall pack --continue {shipment} packs the set anew")
+        }
+        (false, _) => format!(
+            "shipment {shipment} is still in progress on this machine; to drop it: holdall forget \
+             {shipment}"
+        ),
+    })
 }
 
 /// `1234…-001`

@@ -12,5 +12,6 @@ pub mod pack;
 pub mod repair;
 pub mod restore;
 pub mod restoring;
+pub mod shipments;
 pub mod status;
 pub mod verify;

@@ -5,6 +5,7 @@ mod drives;
 mod go_on;
 mod read_back;
 mod source;
+mod ways_on;
 
 use crate::dataset::SourceError;
 use crate::dataset::{self, Filter, FilterError, ScanError, ScanOptions, ScanTotals, Source};
@@ -25,13 +26,15 @@ use crate::plan::room::{Geometry, Need, RoomError, SetPlan};
 use crate::plan::survive::Survive;
 use crate::sets::check::DriveReport;
 use crate::sets::damage::Verdict;
-use crate::verbs::own_disks::{NoDrive, OwnDisks};
+use crate::sets::lock::{InUse, SetLocks};
+use crate::verbs::own_disks::NoDrive;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
-pub use closing::{CloseError, CloseOptions, Closed, Closing, close};
+pub use closing::{CloseError, Closed, Closing, close, to_close};
+pub use drives::similar_case;
 pub use go_on::{GoOn, Rest, Unproven, go_on, go_on_with};
 
 /// What to pack and how.
@@ -90,13 +93,15 @@ pub enum PackJobError {
         /// their ids, or the one that was asked for
         names: String,
     },
-    /// The set that is not closed cannot be gone on with.
-    #[error("set {set} cannot be gone on with: {why}")]
+    /// The set that is not closed cannot be resumed.
+    #[error("cannot resume set {set}: {why}")]
     Resume {
         /// the set
         set: String,
         /// why
         why: String,
+        /// what to do about it
+        hint: String,
     },
     /// The rule of a set that is begun cannot be changed.
     #[error("set {set} was begun with the rule {rule}, which cannot be changed to {asked}")]
@@ -114,6 +119,9 @@ pub enum PackJobError {
         /// its path
         path: PathBuf,
     },
+    /// Somebody else is at work on the set.
+    #[error(transparent)]
+    InUse(#[from] InUse),
     /// No drive is mounted where one was named.
     #[error(transparent)]
     NoDrive(#[from] NoDrive),
@@ -175,7 +183,7 @@ pub enum PackJobError {
 impl PackJobError {
     /// Is another process at work on the shipment?
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Host(HostError::Busy { .. }))
+        matches!(self, Self::Host(HostError::Busy { .. }) | Self::InUse(_))
     }
 }
 
@@ -189,6 +197,7 @@ pub struct Prepared<'a> {
     source: Source,
     drives: Vec<SetDrive>,
     begin: Begin,
+    locks: SetLocks,
     /// the set
     pub set: SetNumber,
     /// the plan
@@ -244,17 +253,22 @@ impl PackOutcome {
 }
 
 /// Opens the drives, by case and path, scans the source and plans; writes nothing to any drive.
-/// Slots are given in the drives' order.
+/// Slots are given in the drives' order. The state is kept in a folder of its own, or else where this
+/// user's lies.
 pub fn prepare<'a>(
     drives: &[(String, PathBuf)],
     options: PackOptions,
+    state: Option<&Path>,
     entropy: &'a dyn Entropy,
     monitor: &dyn Monitor,
 ) -> Result<Prepared<'a>, PackJobError> {
     drives::check_apart(&options.source, drives)?;
     drives::check_mounted(&options.source, drives, options.folder_drives)?;
-    let opened = drives::open_drives(drives, monitor)?;
-    let folder = StateFolder::of(ShipmentId(random_id(entropy)?))?;
+    let opened = drives::open_drives(drives, &[], None, monitor)?;
+    let folder = match state {
+        None => StateFolder::of(ShipmentId(random_id(entropy)?))?,
+        Some(within) => StateFolder::within(within, ShipmentId(random_id(entropy)?))?,
+    };
     prepare_on(opened, folder, options, entropy, monitor)
 }
 
@@ -311,7 +325,8 @@ fn scan_and_plan<'a>(
     };
     let (plan, free_bytes) = drives::plan(&wanted, &opened, &need, monitor)?;
     let source = Source::open(&options.source)?;
-    let state = State::new(folder.shipment(), asked(&options)?, totals, entry_bytes);
+    let mut state = State::new(folder.shipment(), asked(&options)?, totals, entry_bytes);
+    state.begun = entropy.now();
     Ok(Prepared {
         entropy,
         recipients: options.recipients,
@@ -321,6 +336,7 @@ fn scan_and_plan<'a>(
         source,
         drives: opened,
         begin: Begin::default(),
+        locks: SetLocks::default(),
         set: SetNumber(1),
         plan,
         survive_is_default: options.survive.is_none(),
@@ -374,10 +390,9 @@ impl Prepared<'_> {
         self.drives.iter().map(|d| (d.case.clone(), d.drive.name().to_string())).collect()
     }
 
-    /// Is a drive a folder on a disk of this machine?
-    pub fn has_folder_drives(&self) -> bool {
-        let own = OwnDisks::of(Some(Path::new(&self.state.asked.source)));
-        self.drives.iter().any(|d| own.check(Path::new(d.drive.name())).is_err())
+    /// Drives of the set that are left out, from 0.
+    pub fn absent(&self) -> &[usize] {
+        &self.begin.left_out
     }
 
     /// Does nothing of it: of a shipment that was only prepared, nothing stays.
@@ -390,6 +405,7 @@ impl Prepared<'_> {
 
     /// Carries the plan out: packs one set.
     pub fn run(mut self, monitor: &dyn Monitor) -> Result<PackOutcome, PackJobError> {
+        self.lock_drives()?;
         let run = RunId(random_id(self.entropy)?);
         let mut secret = Zeroizing::new([0; 32]);
         self.entropy.fill(&mut *secret)?;

@@ -12,6 +12,7 @@ use crate::repairer::onto::{NewDrive, OntoError, place};
 use crate::repairer::origin::{Origin, OriginError};
 use crate::repairer::quiet::Quiet;
 use crate::repairer::{self, RepairJob, Repaired};
+use crate::sets::lock::InUse;
 use crate::sets::{Book, FoundSet, open as sets};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,6 +54,9 @@ pub enum RepairError {
         /// what was typed
         case: String,
     },
+    /// Somebody else is at work on the set.
+    #[error(transparent)]
+    InUse(#[from] InUse),
     /// No drive is mounted where one was named.
     #[error(transparent)]
     NoDrive(#[from] NoDrive),
@@ -221,7 +225,13 @@ fn repair_set(
     let text = origin.text.as_ref();
     let hex = |root| blake3::Hash::from_bytes(root).to_hex().to_string();
     outcome.root = text.map(|text| hex(text.root()));
+    let mut locks = set.lock()?;
     let placed = place(&set, text, new, slot, monitor)?;
+    for placed in &placed {
+        let drive = placed.found.drive.as_ref();
+        drive.make_folder(&set.folder).map_err(OntoError::Drive)?;
+        locks.take(drive, &set.folder)?;
+    }
     let new_slots = placed.iter().filter(|p| p.new).map(|p| p.found.label.slot).collect();
     set.drives.extend(placed.into_iter().map(|placed| placed.found));
     set.drives.sort_by_key(|d| (d.label.slot == Slot(0), d.label.slot));

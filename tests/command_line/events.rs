@@ -118,6 +118,12 @@ fn every_event_is_documented_with_all_its_fields() {
     run(with(&["demo", "--json", demo.to_str().unwrap()], &[])).expect(0);
     let set = shipment.set_folder(0).file_name().unwrap().to_str().unwrap().to_owned();
     run(with(&["erase", "--json", "--yes", "--set", &set], &paths)).expect(0);
+    // Of a shipment in progress whose state cannot be read, its id is told all the same.
+    let state = shipment.state().join("holdall/0123456789abcdef");
+    fs::create_dir_all(&state).unwrap();
+    fs::write(state.join("state.json"), b"{").unwrap();
+    run(with(&["status", "--json"], &[]));
+    run(with(&["forget", "--json", "--yes", "0123456789abcdef"], &[])).expect(0);
     let all: Fields = documented.keys().cloned().collect();
     assert_eq!(seen, all, "every documented event is printed");
 }

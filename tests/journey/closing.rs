@@ -11,13 +11,21 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const FILES: usize = 300;
 
 /// A shipment whose packing was killed once some records were committed.
 fn killed(cases: &[usize]) -> Shipment {
+    let (shipment, mut child) = packing(cases);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    shipment
+}
+
+/// A shipment that is being packed: some records are committed.
+fn packing(cases: &[usize]) -> (Shipment, Child) {
     let shipment = Shipment::new(cases);
     let mut random = Random::new("closing");
     for i in 0..FILES {
@@ -35,9 +43,7 @@ fn killed(cases: &[usize]) -> Shipment {
         assert!(child.try_wait().unwrap().is_none(), "it is still packing");
         std::thread::sleep(Duration::from_millis(1));
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    shipment
+    (shipment, child)
 }
 
 fn records(drive: &Path) -> Option<usize> {
@@ -293,7 +299,7 @@ fn a_machine_goes_on_after_its_set_was_closed_elsewhere() {
     fs::rename(&away, &state).unwrap();
     let root = fs::read(shipment.set_folder(0).join("set.txt")).unwrap();
     let run = go_on(&shipment, &shipment.drives).expect(1);
-    assert!(run.stderr.contains("carries it already"), "{}", run.shown());
+    assert!(run.stderr.contains("carries it, and it is closed"), "{}", run.shown());
     assert_eq!(fs::read(shipment.set_folder(0).join("set.txt")).unwrap(), root);
     must_end_on_other_drives(&shipment, paths, 3);
 }
@@ -394,4 +400,111 @@ fn a_stopped_read_back_says_what_proves_the_set() {
         return;
     }
     panic!("the read-back was never stopped");
+}
+
+/// Report A2: another user, or a container, has another state folder.
+#[test]
+fn nobody_touches_a_set_that_is_being_packed() {
+    let (shipment, mut child) = packing(&[1, 1, 1]);
+    let process = Pid::from_child(&child);
+    kill_process(process, Signal::STOP).unwrap();
+    let paths = shipment.paths();
+    let set = shipment.set_folder(0).file_name().unwrap().to_str().unwrap().to_owned();
+    let elsewhere = shipment.path().join("another state");
+    let try_all = |words: &[&str], status: i32| {
+        let words = words.iter().map(OsString::from).chain(paths.iter().map(Into::into));
+        crate::common::run(&elsewhere, words).expect(status)
+    };
+    let verbs: [&[&str]; 3] =
+        [&["pack", "--close"], &["repair"], &["erase", "--yes", "--set", &set]];
+    let before = tree::walk(shipment.path());
+    for words in verbs {
+        let run = try_all(words, 1);
+        let holder = format!("is in use by holdall pack (process {})", child.id());
+        assert!(run.stderr.contains(&holder), "{}", run.shown());
+        assert!(run.stderr.contains(paths[0].to_str().unwrap()), "{}", run.shown());
+        assert!(run.stderr.contains("hint: wait until it has ended"), "{}", run.shown());
+    }
+    let mine = |path: &PathBuf| !path.starts_with(&elsewhere);
+    let after: Vec<_> = tree::walk(shipment.path()).into_iter().filter(mine).collect();
+    assert_eq!(after, before, "nothing was touched");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    try_all(verbs[0], 0);
+}
+
+/// Words of a `holdall …` command in a text, up to what ends it.
+fn printed<'a>(text: &'a str, begins: &str) -> Vec<&'a str> {
+    let at = text.find(begins).unwrap_or_else(|| panic!("{begins} is not in {text}"));
+    let end = text[at..].find([',', ';', '\n']).map_or(text.len(), |end| at + end);
+    text[at..end].split_whitespace().skip(1).collect()
+}
+
+/// Report F6: after a power cut, drives that lied lack what this machine saw committed.
+#[test]
+fn drives_that_lost_their_last_records_leave_a_way_on() {
+    let shipment = killed(&[1, 1, 1]);
+    for drive in 0..3 {
+        // Of two commits no more, which the state knows, and of one that nobody knows any more.
+        shipment.files(drive, "records/").into_iter().rev().take(3).for_each(|path| {
+            fs::remove_file(path).unwrap();
+        });
+    }
+    let run = go_on(&shipment, &shipment.drives).expect(1);
+    let hint = run.event("error")["hint"].as_str().unwrap().to_owned();
+    // Keep what the records name: two commands.
+    let keep = shipment.path().join("kept");
+    fs::create_dir(&keep).unwrap();
+    let back = |from: &Path, to: &Path| {
+        fs::remove_dir_all(to).ok();
+        Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    };
+    for name in ["state", "drives"] {
+        back(&shipment.path().join(name), &keep.join(name));
+    }
+    let mut forget = printed(&hint, "holdall forget");
+    forget.push("--yes");
+    shipment.run(forget).expect(0);
+    shipment.run(printed(&hint, "holdall pack --close")).expect(0);
+    shipment.verify(&shipment.paths()).expect(0);
+    // Or pack it again: what is erased everywhere is forgotten.
+    for name in ["state", "drives"] {
+        back(&keep.join(name), &shipment.path().join(name));
+    }
+    let mut erase = printed(&hint, "holdall erase");
+    erase.push("--yes");
+    let erased = shipment.run(erase).expect(0);
+    assert!(erased.stderr.contains("is no longer in progress here"), "{}", erased.shown());
+    shipment.pack("cases=1").expect(0);
+}
+
+/// Report F6, its last paragraph.
+#[test]
+fn status_does_not_say_that_nothing_is_lost_where_something_is() {
+    let shipment = killed(&[1, 1]);
+    for drive in 0..2 {
+        fs::remove_file(shipment.files(drive, "records/").remove(1)).unwrap();
+    }
+    let words = std::iter::once(OsString::from("status"));
+    let run = shipment.run(words.chain(shipment.paths().into_iter().map(Into::into))).expect(1);
+    assert!(run.stdout.contains("Not everything can be restored"), "{}", run.shown());
+    assert!(!run.stdout.contains("Nothing is lost"), "{}", run.shown());
+}
+
+/// Reports, small ones: `--continue` where another drive stands in a drive's place.
+#[test]
+fn a_replaced_drive_is_named_and_not_used() {
+    let shipment = killed(&[1, 1]);
+    let paths = shipment.paths();
+    fs::remove_dir_all(paths[1].join("holdall")).unwrap();
+    let run = go_on(&shipment, &shipment.drives).expect(1);
+    let told = format!("{} carries nothing of it", paths[1].display());
+    assert!(run.stderr.contains(&told), "{}", run.shown());
+    let hint = run.event("error")["hint"].as_str().unwrap().to_owned();
+    let close = format!("holdall pack --close {} --yes", paths[0].display());
+    assert!(hint.ends_with(&close), "{hint}");
+    // Typed as it stands, by a machine that knows the set no more.
+    fs::remove_dir_all(shipment.state()).unwrap();
+    let closed = shipment.run(printed(&hint, "holdall pack --close"));
+    assert!([0, 3].contains(&closed.status), "{}", closed.shown());
 }

@@ -333,13 +333,22 @@ fn what_cannot_be_gone_on_with_is_said() {
     let Some(rounds) = Rounds::new("said") else { return };
     rounds.run(rounds.first()).expect(4);
     let run = rounds.run(rounds.next(0)).expect(1);
-    assert!(run.stderr.contains("carries it already: go on with other drives"), "{}", run.shown());
+    assert!(run.stderr.contains("attach other drives for the next set"), "{}", run.shown());
     signal_after(&rounds, rounds.next(1), 1, 2, Signal::KILL);
     let run = rounds.run(rounds.next(2)).expect(1);
     assert!(run.stderr.contains("attach its drives"), "{}", run.shown());
+    // Report F6: the drives of a set that was begun are lost, and it is packed anew on others.
+    assert!(run.stderr.contains("add --anew"), "{}", run.shown());
+    let anew = ["pack", "--json", "--continue", "--anew"];
+    let run = rounds.run(rounds.with_drives(&anew, 1)).expect(1);
+    assert!(run.stderr.contains("its remains are on"), "{}", run.shown());
+    for drive in rounds.paths(1) {
+        fs::remove_dir_all(drive.join("holdall")).unwrap();
+    }
+    rounds.run(rounds.with_drives(&anew, 1)).expect(4);
     let wrong = rounds.with_drives(&["pack", "--continue", "0123456789abcdef"], 1);
     let run = rounds.run(wrong).expect(2);
     assert!(run.stderr.contains("is in progress on this machine"), "{}", run.shown());
-    rounds.pack_from(1);
+    rounds.pack_from(2);
     rounds.verify_all();
 }

@@ -28,14 +28,6 @@ use crate::verbs::verify::SetOutcome;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What is asked for.
-pub struct CloseOptions {
-    /// drives; none: all that are mounted
-    pub paths: Vec<PathBuf>,
-    /// drives that are not here are given up
-    pub without: bool,
-}
-
 /// Why a set cannot be closed.
 #[derive(Debug, thiserror::Error)]
 pub enum CloseError {
@@ -118,16 +110,22 @@ pub struct Closed {
     pub proof: SetOutcome,
 }
 
-/// Closes the unclosed set on these drives, or makes it ready to be closed.
+/// The set on these drives that is to be closed, not touched yet; without paths, on all that are
+/// mounted.
+pub fn to_close(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<FoundSet, CloseError> {
+    meant(open::sets(paths, &Quiet(monitor))?)
+}
+
+/// Closes it, or makes it ready to be closed; with `without`, drives that are not here are given up.
 pub fn close<'a>(
-    options: &CloseOptions,
+    set: &FoundSet,
+    without: bool,
     entropy: &'a dyn Entropy,
     monitor: &dyn Monitor,
 ) -> Result<Closing<'a>, CloseError> {
-    let set = meant(open::sets(&options.paths, &Quiet(monitor))?)?;
-    match with_state(&set, entropy, monitor)? {
+    match with_state(set, entropy, monitor)? {
         Some(prepared) => Ok(Closing::Pack(Box::new(prepared))),
-        None => from_drives(&set, options, entropy, monitor).map(|c| Closing::Done(Box::new(c))),
+        None => from_drives(set, without, entropy, monitor).map(|c| Closing::Done(Box::new(c))),
     }
 }
 
@@ -196,11 +194,12 @@ fn with_state<'a>(
 
 fn from_drives(
     set: &FoundSet,
-    options: &CloseOptions,
+    without: bool,
     entropy: &dyn Entropy,
     monitor: &dyn Monitor,
 ) -> Result<Closed, CloseError> {
     let name = set.name();
+    let _locks = set.lock().map_err(PackJobError::from)?;
     let conflict = |source| CloseError::Conflict { set: name.clone(), source };
     let origin = Origin::find(set, None).map_err(conflict)?;
     let book = origin.book(set, &Quiet(monitor));
@@ -212,7 +211,7 @@ fn from_drives(
     if book.stripes().is_empty() {
         return Err(CloseError::Nothing { set: name });
     }
-    if !absent.is_empty() && !options.without && !again {
+    if !absent.is_empty() && !without && !again {
         let slots: Vec<_> = absent.iter().map(ToString::to_string).collect();
         let (count, slots) = (slots.len(), slots.join(", "));
         return Err(CloseError::Absent { set: name, count, slots });

@@ -1,22 +1,27 @@
 //! The drives of a set that is to be packed: opened, apart from the source, their room planned.
 
-use super::PackJobError;
+use super::{PackJobError, Prepared};
 use crate::drives::{Drive, LocalDrive, Room, detect};
+use crate::format::ids::set_folder;
 use crate::format::label::checked_case;
 use crate::memory::Memory;
 use crate::monitor::Monitor;
 use crate::packer::SetDrive;
-use crate::plan::place::{DRIVES_MAX, PlaceError};
-use crate::plan::room::{self, DriveRoom, Geometry, Need, SetPlan};
+use crate::plan::place::{self, DRIVES_MAX, PlaceError, Placement};
+use crate::plan::room::{self, DriveRoom, Geometry, Need, RoomError, SetPlan};
 use crate::plan::survive::Survive;
+use crate::sets::lock::InUse;
 use crate::sets::open::HOLDALL;
 use crate::verbs::own_disks::OwnDisks;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Opens the drives, by case and path.
+/// Opens the drives, by case and path. Sets that they carry are told, but the one that is resumed; so
+/// is a case whose name is almost that of another.
 pub(super) fn open_drives(
     drives: &[(String, PathBuf)],
+    known_cases: &[String],
+    resumed: Option<&str>,
     monitor: &dyn Monitor,
 ) -> Result<Vec<SetDrive>, PackJobError> {
     let mut opened = Vec::new();
@@ -32,12 +37,25 @@ pub(super) fn open_drives(
         }
         seen.push(id);
         let sets = drive.list(HOLDALL).map_err(failed)?;
-        for set in sets.iter().filter(|s| s.contains('-')) {
+        let others = |set: &&String| set.contains('-') && Some(set.as_str()) != resumed;
+        for set in sets.iter().filter(others) {
             monitor.note(&format!("{} already carries set {set}; it stays", path.display()));
+        }
+        let before = opened.iter().map(|d: &SetDrive| d.case.as_str());
+        let cases = known_cases.iter().map(String::as_str).chain(before);
+        if let Some(known) = similar_case(case, cases) {
+            monitor.note(&format!("case {case} is not case {known}: is it meant to be another?"));
         }
         opened.push(SetDrive { drive: Arc::new(drive), case: case.clone() });
     }
     Ok(opened)
+}
+
+/// The name of a known case that differs from this one by the case of letters only, if this one is not
+/// known.
+pub fn similar_case<'a>(case: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let alike: Vec<&str> = known.filter(|known| known.eq_ignore_ascii_case(case)).collect();
+    if alike.contains(&case) { None } else { alike.first().copied() }
 }
 
 /// The source must not lie on a drive, nor a drive in the source.
@@ -124,12 +142,28 @@ pub(super) fn plan(
     let fitting = || Geometry::for_drives(drives.len(), survive, memory);
     let geometry = asked.geometry.map_or_else(fitting, Ok).map_err(of_plan)?;
     let plan = if asked.earlier_bytes.is_some() { room::plan_rest } else { room::plan };
-    let mut plan = plan(&drive_rooms, survive, geometry, need).map_err(of_plan)?;
+    let is_room = |e: &RoomError| is_room(e, &drive_rooms, survive);
+    let mut plan = plan(&drive_rooms, survive, geometry, need)
+        .map_err(|e| if is_room(&e) { too_little(need, geometry) } else { e })
+        .map_err(of_plan)?;
     plan.drive_bytes.resize(drives.len(), 0);
     note_shared_devices(drives, &rooms, monitor);
     let mut free_bytes = vec![0; drives.len()];
     drive_rooms.iter().for_each(|d| free_bytes[d.slot as usize - 1] = d.free_bytes);
     Ok((plan, free_bytes))
+}
+
+/// Is it that the drives are full? As many with room would keep the rule.
+fn is_room(error: &RoomError, drives: &[DriveRoom], survive: Survive) -> bool {
+    let room = |d: &DriveRoom| place::Room { slot: d.slot, case: d.case, shards: 1 };
+    let rooms: Vec<_> = drives.iter().map(room).collect();
+    matches!(error, RoomError::Place(PlaceError::RuleNeedsMore { .. }))
+        && Placement::plan(&rooms, survive, None).is_ok()
+}
+
+fn too_little(need: &Need, geometry: Geometry) -> RoomError {
+    let needed = need.payload_bytes(geometry).max(1);
+    RoomError::TooLittle { needed, holds: 0, missing: needed }
 }
 
 /// Two drives on one device are one drive where losses are concerned: that is said, once a device.
@@ -146,5 +180,25 @@ fn note_shared_devices(drives: &[SetDrive], rooms: &[Option<Room>], monitor: &dy
                 names.join(", ")
             ));
         }
+    }
+}
+
+impl Prepared<'_> {
+    /// Is a drive a folder on a disk of this machine?
+    pub fn has_folder_drives(&self) -> bool {
+        let own = OwnDisks::of(Some(Path::new(&self.state.asked.source)));
+        self.drives.iter().any(|d| own.check(Path::new(d.drive.name())).is_err())
+    }
+
+    /// From here to the end nobody else changes what lies in the set's folders.
+    pub(super) fn lock_drives(&mut self) -> Result<(), InUse> {
+        let folder = format!("{HOLDALL}/{}", set_folder(self.shipment(), self.set));
+        let is_here = |(number, _): &(usize, &SetDrive)| !self.begin.left_out.contains(number);
+        for (_, d) in self.drives.iter().enumerate().filter(is_here) {
+            // A drive that refuses is noted with the first file.
+            let _ = d.drive.make_folder(&folder);
+            self.locks.take(d.drive.as_ref(), &folder)?;
+        }
+        Ok(())
     }
 }

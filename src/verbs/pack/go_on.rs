@@ -10,6 +10,9 @@
 //!   is after its read-back: what a closing that was broken off has written is written anew.
 
 use super::read_back::{is_unproven, prove};
+use super::ways_on::{
+    disagreement, names_of, refuse_carriers, refuse_remains, strangers, wrong_state,
+};
 use super::{PackJobError, Prepared, drives, source};
 use crate::drives::{AbsentDrive, Drive, LocalDrive};
 use crate::entropy::Entropy;
@@ -24,15 +27,18 @@ use crate::plan::place::{Placement, Room};
 use crate::plan::room::{Geometry, Need};
 use crate::plan::survive::Survive;
 use crate::repairer::closing::part_line;
+use crate::sets::lock::SetLocks;
 use crate::sets::open;
 use crate::sets::papers::committed_files;
 use crate::sets::{Book, FoundDrive, FoundSet, tidy};
+use crate::verbs::shipments::in_progress;
 use crate::verbs::verify::SetOutcome;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// With what to go on.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 pub struct GoOn {
     /// public keys; none: those that were given at first
     pub recipients: Option<Recipients>,
@@ -40,6 +46,8 @@ pub struct GoOn {
     pub survive: Option<Survive>,
     /// nothing more is packed: the unclosed set is closed as it is
     pub close: bool,
+    /// the unclosed set is packed anew, on drives that carry nothing of it
+    pub anew: bool,
     /// what it may take, which decides the sizes of a new set
     pub memory: Memory,
     /// folders on this machine's own disks may be drives
@@ -100,7 +108,10 @@ pub fn go_on<'a>(
     let Some((folder, state)) = folder?.zip(state) else { return Ok(Rest::Nothing) };
     drives::check_apart(Path::new(&state.asked.source), drives)?;
     drives::check_mounted(Path::new(&state.asked.source), drives, options.folder_drives)?;
-    let opened = drives::open_drives(drives, monitor)?;
+    let unclosed = state.unclosed.as_ref();
+    let resumed = unclosed.map(|set| set_folder(state.shipment, set.number));
+    let known = unclosed.map_or(&state.cases, |set| &set.cases);
+    let opened = drives::open_drives(drives, known, resumed.as_deref(), monitor)?;
     let rest = go_on_with(opened, folder, options, entropy, monitor)?;
     Ok(rest.map_or(Rest::Nothing, |prepared| Rest::Pack(Box::new(prepared))))
 }
@@ -134,9 +145,15 @@ pub fn go_on_with<'a>(
 ) -> Result<Option<Prepared<'a>>, PackJobError> {
     let mut state = folder.load()?;
     let list = folder.list()?;
+    let locks = lock_unclosed(&opened, &state)?;
     let found = found_sets(&opened, &state, monitor);
     let mut begun = match state.unclosed.clone() {
-        Some(unclosed) => resume(&folder, &mut state, &unclosed, (&found, opened.len()), monitor)?,
+        Some(unclosed) if options.anew => {
+            refuse_remains(&found, &unclosed)?;
+            state.unclosed = None;
+            None
+        }
+        Some(unclosed) => resume(&folder, &mut state, &unclosed, (&found, &opened), monitor)?,
         None => None,
     };
     if let Some(begun) = &mut begun {
@@ -168,7 +185,7 @@ pub fn go_on_with<'a>(
         }
     };
     let set = state.unclosed.as_ref().map_or(SetNumber(state.sets + 1), |set| set.number);
-    let wrong = |_| PackJobError::Resume { set: set.to_string(), why: WRONG_STATE.into() };
+    let wrong = |_| wrong_state(state.shipment, set);
     let wanted = drives::Asked {
         survive: rule.as_deref().map(str::parse).transpose().map_err(wrong)?,
         geometry: geometry.and_then(|(c, b, n)| Geometry::new(c, b, n).ok()),
@@ -192,6 +209,7 @@ pub fn go_on_with<'a>(
         source,
         drives: set_drives,
         begin,
+        locks,
         set,
         plan,
         survive_is_default: wanted.survive.is_none(),
@@ -203,19 +221,30 @@ pub fn go_on_with<'a>(
     }))
 }
 
-const WRONG_STATE: &str = "this machine's state of it is damaged";
-
 /// The state's folder; none if no shipment is in progress and none was named.
 fn folder_of(shipment: Option<ShipmentId>) -> Result<Option<StateFolder>, PackJobError> {
     let all = StateFolder::all()?;
-    let names = || all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let names = || -> Result<String, PackJobError> {
+        let told = in_progress()?.iter().map(ToString::to_string).collect::<Vec<_>>();
+        Ok(told.join("; "))
+    };
     match (shipment, &all[..]) {
         (Some(id), _) if all.contains(&id) => Ok(Some(StateFolder::of(id)?)),
         (Some(id), _) => Err(PackJobError::Which { count: 0, names: id.to_string() }),
         (None, []) => Ok(None),
         (None, [id]) => Ok(Some(StateFolder::of(*id)?)),
-        (None, _) => Err(PackJobError::Which { count: all.len(), names: names() }),
+        (None, _) => Err(PackJobError::Which { count: all.len(), names: names()? }),
     }
+}
+
+/// Nobody else may be at work on the unclosed set when it is looked at.
+fn lock_unclosed(opened: &[SetDrive], state: &State) -> Result<SetLocks, PackJobError> {
+    let mut locks = SetLocks::default();
+    if let Some(unclosed) = &state.unclosed {
+        let folder = format!("{}/{}", open::HOLDALL, set_folder(state.shipment, unclosed.number));
+        opened.iter().try_for_each(|d| locks.take(d.drive.as_ref(), &folder))?;
+    }
+    Ok(locks)
 }
 
 /// The sets of the shipment on these drives.
@@ -241,14 +270,6 @@ fn refuse_another_rule(set: &UnclosedSet, asked: Option<Survive>) -> Result<(), 
     }
 }
 
-/// A new set is not put on drives that carry a closed one of the same shipment.
-fn refuse_carriers(found: &[FoundSet], closed: u32) -> Result<(), PackJobError> {
-    let Some(set) = found.iter().find(|set| set.set.0 <= closed) else { return Ok(()) };
-    let names: Vec<_> = set.all_drives().map(|d| d.drive.name()).collect();
-    let why = format!("{} carries it already: go on with other drives", names.join(", "));
-    Err(PackJobError::Resume { set: set.name(), why })
-}
-
 /// What of the dataset is left, at most.
 fn need_after(state: &State, begin: &Begin) -> Need {
     let entries = state.totals.entries.saturating_sub(begin.cursor.entries);
@@ -271,22 +292,30 @@ struct Begun {
 }
 
 /// Finds out how far the unclosed set is, and makes its drives ready. None if it has nothing that
-/// counts and is begun anew. `here` counts the drives that were given.
+/// counts and is begun anew.
 fn resume(
     folder: &StateFolder,
     state: &mut State,
     unclosed: &UnclosedSet,
-    (found, here): (&[FoundSet], usize),
+    (found, given): (&[FoundSet], &[SetDrive]),
     monitor: &dyn Monitor,
 ) -> Result<Option<Begun>, PackJobError> {
     let name = set_folder(state.shipment, unclosed.number);
-    let refuse = |why: String| PackJobError::Resume { set: name.clone(), why };
+    let refuse = |why: &str, hint: String| {
+        let (set, why) = (name.clone(), why.into());
+        PackJobError::Resume { set, why, hint }
+    };
     let Some(set) = found.iter().find(|s| s.set == unclosed.number) else {
         if unclosed.runs.is_empty() && unclosed.pending.is_none() {
             state.unclosed = None; // nothing of it counts
             return Ok(None);
         }
-        return Err(refuse("none of these drives carries it: attach its drives".into()));
+        let hint = format!(
+            "attach its drives; if they are lost or erased, add --anew to pack the set again, or drop \
+             the shipment: holdall forget {}",
+            state.shipment
+        );
+        return Err(refuse("none of these drives carries it", hint));
     };
     // A crash leaves the last files on some drives only: what is lacking is given to the others, and
     // who cannot be given it is told then.
@@ -296,20 +325,26 @@ fn resume(
         told.problems().into_iter().for_each(|problem| monitor.problem(problem));
     }
     let mark = mark_of(unclosed, &book).ok_or_else(|| {
-        refuse("its records on the drives are not those that this machine wrote last".into())
+        let why = "its records on the drives are not those that this machine wrote last";
+        refuse(why, disagreement(set, state.sets))
     })?;
     let text = set.set_text(monitor);
     if text.is_some_and(|text| !text.runs.iter().all(|run| unclosed.begun.contains(&run.run))) {
-        return Err(refuse("it was closed by another machine".into()));
+        let hint = format!("holdall forget {} drops this machine's state", state.shipment);
+        return Err(refuse("it was closed by another machine", hint));
     }
     if let Some(text) = set.set_text(monitor).filter(|text| text.index().is_none()) {
         return closed_elsewhere(folder, state, unclosed, (&text, &mark), refuse);
     }
     // Nothing is touched if it cannot be gone on with: what no record here names, one on a drive that
     // is not here may.
-    let absent = here < unclosed.cases.len();
+    let strangers = strangers(set, given);
+    for drive in &strangers {
+        monitor.note(&format!("{drive} carries nothing of set {name}: it is not used"));
+    }
+    let absent = set.drives.len() < unclosed.cases.len();
     if absent && (!book.stripes().is_empty() || unclosed.pending.is_some()) {
-        check_rule(set, unclosed)?;
+        check_rule(set, unclosed, &strangers)?;
     }
     tidy::remove_litter(set, &book, &unclosed.begun, monitor);
     if book.stripes().is_empty() {
@@ -355,12 +390,14 @@ fn closed_elsewhere(
     state: &mut State,
     unclosed: &UnclosedSet,
     (text, mark): (&SetText, &Mark),
-    refuse: impl Fn(String) -> PackJobError,
+    refuse: impl Fn(&str, String) -> PackJobError,
 ) -> Result<Option<Begun>, PackJobError> {
     let line = |run: &RunLine| (run.run, run.last);
     let run = mark.run.as_ref().or(unclosed.runs.last());
     if text.runs.last().map(line) != run.map(line) {
-        return Err(refuse("it was closed early, without the last that this machine wrote".into()));
+        let why = "it was closed early, without the last that this machine wrote";
+        let hint = format!("holdall forget {} drops this machine's state", state.shipment);
+        return Err(refuse(why, hint));
     }
     state.closed(&mark.cursor, text.root());
     folder.save(state)?;
@@ -368,9 +405,12 @@ fn closed_elsewhere(
 }
 
 /// Can the set's rule be kept with the drives that are here?
-fn check_rule(set: &FoundSet, unclosed: &UnclosedSet) -> Result<(), PackJobError> {
-    let wrong =
-        |_| PackJobError::Resume { set: unclosed.number.to_string(), why: WRONG_STATE.into() };
+fn check_rule(
+    set: &FoundSet,
+    unclosed: &UnclosedSet,
+    strangers: &[String],
+) -> Result<(), PackJobError> {
+    let wrong = |_| wrong_state(set.shipment, unclosed.number);
     let survive: Survive = unclosed.survive.parse().map_err(wrong)?;
     let room = |found: &FoundDrive| {
         let slot = found.label.slot.0;
@@ -380,7 +420,18 @@ fn check_rule(set: &FoundSet, unclosed: &UnclosedSet) -> Result<(), PackJobError
     };
     let rooms: Vec<Room> = set.drives.iter().filter_map(room).collect();
     let planned = Placement::plan(&rooms, survive, None);
-    planned.map(|_| ()).map_err(|e| PackJobError::Plan { survive, source: e.into() })
+    let Err(error) = planned else { return Ok(()) };
+    let nothing = match strangers {
+        [] => String::new(),
+        names => format!(" ({} carries nothing of it)", names.join(", ")),
+    };
+    let why = format!("without the drives that are not here{nothing}, {error}");
+    let hint = format!(
+        "attach the set's own drives; if they are lost, end the set as it is: holdall pack --close {} \
+         --yes",
+        names_of(set).join(" ")
+    );
+    Err(PackJobError::Resume { set: set.name(), why, hint })
 }
 
 /// The mark that the records on the drives agree with.

@@ -1,0 +1,58 @@
+//! Locks on folders of drives, so that two programs never change one set at a time.
+//!
+//! - Enters: an open folder of a drive.
+//! - Leaves: the lock, or who holds it.
+//! - Always holds: (1) a lock is the kernel's (`flock`), on the folder itself: whoever reaches the
+//!   folder sees it, whatever his user, container or state folder, and it ends with the process that
+//!   holds it, however that ends; nothing is written to the drive; (2) a file system that knows no
+//!   locks gives a lock that keeps nobody out.
+
+use std::fs;
+use std::io;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{FlockOperation, flock, fstat};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::detect;
+
+/// A lock that is held until this goes.
+#[derive(Default)]
+pub struct FolderLock {
+    _folder: Option<OwnedFd>,
+}
+
+/// Locks a folder; fails with [`io::ErrorKind::ResourceBusy`], and says who holds it, if it is locked.
+pub(super) fn lock(folder: OwnedFd) -> io::Result<FolderLock> {
+    match retry_on_intr(|| flock(&folder, FlockOperation::NonBlockingLockExclusive)) {
+        Ok(()) => Ok(FolderLock { _folder: Some(folder) }),
+        Err(Errno::WOULDBLOCK) => {
+            let holder = holder(&folder).unwrap_or_else(|| "another holdall".into());
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, holder))
+        }
+        Err(_) => Ok(FolderLock::default()),
+    }
+}
+
+/// The process that holds the lock on a folder, if this one may see it.
+fn holder(folder: &OwnedFd) -> Option<String> {
+    let stat = fstat(folder).ok()?;
+    let (major, minor) = detect::device_of(folder)?;
+    let place = format!("{major:02x}:{minor:02x}:{}", stat.st_ino);
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    // `1: FLOCK  ADVISORY  WRITE 2743 fe:00:10027089 0 EOF`
+    let held = |line: &&str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words.get(1) == Some(&"FLOCK") && words.get(5) == Some(&&place[..])
+    };
+    let line = locks.lines().find(held)?;
+    let process: u32 = line.split_whitespace().nth(4)?.parse().ok().filter(|id| *id > 0)?;
+    let command = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    let mut words = command.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let program = words.next().unwrap_or_default();
+    let program = program.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("process");
+    // Options may come before the verb.
+    let verb = words.find(|word| !word.starts_with('-')).filter(|_| program == "holdall");
+    let verb = verb.map(|verb| format!(" {verb}")).unwrap_or_default();
+    Some(format!("{program}{verb} (process {process})"))
+}

@@ -1,0 +1,69 @@
+//! What stands in the way of going on with a shipment, and what to type then.
+
+use super::PackJobError;
+use crate::format::ids::{SetNumber, ShipmentId, set_folder};
+use crate::host::state::UnclosedSet;
+use crate::packer::SetDrive;
+use crate::sets::FoundSet;
+use std::sync::Arc;
+
+/// The state says what cannot be.
+pub(super) fn wrong_state(shipment: ShipmentId, set: SetNumber) -> PackJobError {
+    let why = "this machine's state of it is damaged".into();
+    let hint = format!("holdall forget {shipment} drops it; holdall pack --close ends the set");
+    PackJobError::Resume { set: set_folder(shipment, set), why, hint }
+}
+
+/// A new set is not put on drives that carry a closed one of the same shipment.
+pub(super) fn refuse_carriers(found: &[FoundSet], closed: u32) -> Result<(), PackJobError> {
+    let Some(set) = found.iter().find(|set| set.set.0 <= closed) else { return Ok(()) };
+    let names: Vec<_> = set.all_drives().map(|d| d.drive.name()).collect();
+    let why = format!("{} carries it, and it is closed", names.join(", "));
+    let hint = "attach other drives for the next set".into();
+    Err(PackJobError::Resume { set: set.name(), why, hint })
+}
+
+/// A set is not packed anew over what is left of it.
+pub(super) fn refuse_remains(
+    found: &[FoundSet],
+    unclosed: &UnclosedSet,
+) -> Result<(), PackJobError> {
+    let Some(set) = found.iter().find(|set| set.set == unclosed.number) else { return Ok(()) };
+    let why = format!("its remains are on {}", names_of(set).join(", "));
+    let hint = format!("{}, then run this command again", erase_command(set));
+    Err(PackJobError::Resume { set: set.name(), why, hint })
+}
+
+pub(super) fn names_of(set: &FoundSet) -> Vec<String> {
+    let quote = |name| shlex::try_quote(name).unwrap_or_default().into_owned();
+    set.all_drives().map(|found| quote(found.drive.name())).collect()
+}
+
+/// What to type to remove a set from the drives that are here.
+fn erase_command(set: &FoundSet) -> String {
+    format!("holdall erase {} --set {}", names_of(set).join(" "), set.name())
+}
+
+/// What to do when records are not those that this machine wrote last, as after a power cut, if
+/// drives had said too early that they had written them.
+pub(super) fn disagreement(set: &FoundSet, closed_sets: u32) -> String {
+    let (shipment, erase) = (set.shipment, erase_command(set));
+    let again = match closed_sets {
+        // Of a shipment without any other set, nothing is left to go on with.
+        0 => "then pack the dataset again".into(),
+        _ => format!("then holdall pack --continue {shipment} --anew with drives for the set"),
+    };
+    format!(
+        "to pack the set again: {erase}, {again}; or to keep what its records name: holdall forget \
+         {shipment}, then holdall pack --close {}",
+        names_of(set).join(" ")
+    )
+}
+
+/// The drives that were given and carry nothing of the set: they stand where others did.
+pub(super) fn strangers(set: &FoundSet, given: &[SetDrive]) -> Vec<String> {
+    let is_of_set =
+        |d: &&SetDrive| set.all_drives().any(|found| Arc::ptr_eq(&found.drive, &d.drive));
+    let others = given.iter().filter(|d| !is_of_set(d));
+    others.map(|d| d.drive.name().to_owned()).collect()
+}

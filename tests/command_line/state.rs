@@ -1,0 +1,140 @@
+//! Shipments in progress on this machine are listed, resumed by name, and forgotten; every question
+//! can be answered with no.
+
+use crate::common::mounted::Memory;
+use crate::common::random::Random;
+use crate::common::shipment::Shipment;
+use crate::common::{Run, has_programs, tree};
+use crate::small;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A drive that holds half of a dataset, twice: two shipments wait for their second sets.
+fn in_progress() -> Option<(Shipment, Vec<Memory>, Vec<String>)> {
+    let mut shipment = Shipment::new(&[1]);
+    tree::write(&shipment.source.join("noise"), &Random::new("state").bytes(9 << 20));
+    let (mut memory, mut ids) = (Vec::new(), Vec::new());
+    for number in 0..2 {
+        let point = shipment.path().join(format!("drive {number}"));
+        memory.push(Memory::new(&point, 8)?);
+        shipment.drives[0].1 = point;
+        let more = ["--yes", "--json", "--name", "my photos"];
+        let run = shipment.run(shipment.pack_arguments("none", &more)).expect(4);
+        ids.push(run.event("packed")["shipment"].as_str().unwrap().to_owned());
+    }
+    Some((shipment, memory, ids))
+}
+
+fn states(shipment: &Shipment) -> usize {
+    fs::read_dir(shipment.state().join("holdall")).map_or(0, Iterator::count)
+}
+
+fn says(run: &Run, words: &[&str]) {
+    for word in words {
+        let told = run.stdout.contains(word) || run.stderr.contains(word);
+        assert!(told, "{word:?} is not in\n{}", run.shown());
+    }
+}
+
+/// Report A8.
+#[test]
+fn shipments_in_progress_are_listed_and_one_can_be_forgotten() {
+    let Some((shipment, _memory, ids)) = in_progress() else { return };
+    let source = shipment.source.display().to_string();
+    let of_source = format!("\"my photos\" of {source}, begun 20");
+    let next = |id: &str| format!("next: holdall pack --continue {id} --drive CASE=PATH");
+    let listed = shipment.run(["status"]);
+    says(&listed, &[&of_source, ", 1 set closed", &ids[0], &ids[1], &next(&ids[0])]);
+    let drive = format!("a={}", shipment.paths()[0].display());
+    let which = shipment.run(["pack", "--continue", "--drive", &drive]).expect(2);
+    says(&which, &["2 shipments are in progress", &of_source, &ids[0], &ids[1], "holdall forget"]);
+    let unasked = shipment.run(["forget", &ids[0]]).expect(2);
+    says(&unasked, &["no further set of it can be packed", "nobody to ask", "hint: add --yes"]);
+    assert_eq!(states(&shipment), 2);
+    shipment.run(["forget", &ids[0], "--yes"]).expect(0);
+    assert_eq!(states(&shipment), 1);
+    says(&shipment.run(["forget", &ids[0], "--yes"]).expect(2), &["no shipment", "holdall status"]);
+    // An erased set is not the last of its shipment: nobody can tell that nothing is left of it.
+    let erase = ["erase".into(), "--yes".into(), "--set".into(), OsString::from(&ids[1])];
+    let erased = shipment.run(erase.into_iter().chain([shipment.paths()[0].clone().into()]));
+    says(&erased.expect(0), &["is still in progress", &format!("holdall forget {}", ids[1])]);
+    assert_eq!(states(&shipment), 1);
+}
+
+/// What a terminal would show that types this answer.
+fn answered(shipment: &Shipment, words: &[OsString], answer: &str) -> (i32, String) {
+    let quoted = words.iter().map(|w| shlex::try_quote(w.to_str().unwrap()).unwrap().into_owned());
+    let line =
+        format!("{} {}", env!("CARGO_BIN_EXE_holdall"), quoted.collect::<Vec<_>>().join(" "));
+    let mut command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).env("XDG_STATE_HOME", shipment.state());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), answer.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Reports A12 and shape 6 I.
+#[test]
+fn no_is_an_answer_that_a_script_can_see() {
+    if !has_programs(&["script"]) {
+        return;
+    }
+    let Some((shipment, _memory, ids)) = in_progress() else { return };
+    let point = shipment.path().join("small");
+    let Some(_small) = Memory::new(&point, 4) else { return };
+    let words = |words: &[&str], path: Option<&Path>| -> Vec<OsString> {
+        words.iter().map(OsString::from).chain(path.map(Into::into)).collect()
+    };
+    let drive = shipment.paths()[0].clone();
+    let pack = |shipment: &Shipment| shipment.pack_arguments("none", &[]);
+    let mut too_small = pack(&shipment);
+    let at = too_small.iter().position(|word| word == "--drive").unwrap() + 1;
+    too_small[at] = format!("a={}", point.display()).into();
+    let all = [
+        too_small,
+        words(&["erase", "--set", &ids[1]], Some(&drive)),
+        words(&["forget", &ids[0]], None),
+    ];
+    for words in all {
+        let before = tree::walk(shipment.path());
+        let (status, text) = answered(&shipment, &words, "n\n");
+        assert_eq!(status, 2, "{text}");
+        assert!(text.contains("[y/N]") && text.contains("error: the answer was no"), "{text}");
+        let after: Vec<PathBuf> = tree::walk(shipment.path());
+        assert_eq!(before, after, "nothing was touched");
+    }
+    let (status, text) = answered(&shipment, &words(&["forget", &ids[0]], None), "y\n");
+    assert_eq!((status, states(&shipment)), (0, 1), "{text}");
+}
+
+/// Report scale 12: full drives are told by the room that lacks, and by what takes it.
+#[test]
+fn a_set_that_takes_the_room_is_named_with_the_command_that_removes_it() {
+    let Some((shipment, _memory, _)) = in_progress() else { return };
+    let set = shipment.set_folder(0).file_name().unwrap().to_str().unwrap().to_owned();
+    let path = shipment.paths()[0].display().to_string();
+    let erase = format!("holdall erase {} --set {set}", shlex::try_quote(&path).unwrap());
+    let again = || {
+        let run = shipment.run(shipment.pack_arguments("none", &[])).expect(2);
+        says(&run, &["are missing", "is no longer needed", &erase]);
+        assert!(!run.stderr.contains("add drives or cases"), "{}", run.shown());
+    };
+    again();
+    // With no room at all there is no plan; with that of the set it would do.
+    let litter = shipment.paths()[0].join("mine");
+    let _ = fs::write(litter, vec![1; 8 << 20]);
+    again();
+}
+
+/// The demo's state lies in its own folder.
+#[test]
+fn the_demo_keeps_its_state_to_itself() {
+    let shipment = small();
+    let demo = shipment.path().join("demo");
+    shipment.run([OsString::from("demo"), demo.clone().into()]).expect(0);
+    assert!(!shipment.state().exists());
+    assert_eq!(fs::read_dir(demo.join("state")).unwrap().count(), 0, "and it is complete");
+}
