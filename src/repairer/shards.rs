@@ -282,7 +282,7 @@ impl Shards<'_> {
             .filter(|shard| absent(shard.slot))
             .map(|shard| shard.slot.to_string())
             .collect();
-        let waits = stripe.waits || self.targets.iter().any(Target::is_out);
+        let waits = stripe.waits() || self.targets.iter().any(Target::is_out);
         let subject = format!("set {}: stripe {}", self.set.name(), record.id);
         let needed = match record.kind {
             StripeKind::Across => format!("{} sound shards are needed", record.k),

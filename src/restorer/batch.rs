@@ -1,6 +1,7 @@
 //! Cutting the items into batches: as many as name stored and plain bytes up to a limit, and the
 //! blocks that they need.
 
+use super::decode::OpenStripe;
 use super::items::Items;
 use crate::format::ids::StripeId;
 use crate::format::list::{End, Entry, Extent, Item, Kind, Place, State};
@@ -63,9 +64,18 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// What is to be read.
-    pub fn requests(&self) -> impl Iterator<Item = Request> + '_ {
-        self.needs.values().cloned()
+    /// The stripes that it needs and that were opened already to give its items.
+    pub fn opened(&self, items: &dyn Items) -> Vec<Arc<OpenStripe>> {
+        self.needs.keys().filter_map(|id| items.opened(*id)).collect()
+    }
+
+    /// What is to be read, but for stripes that are opened.
+    pub fn requests_but<'a>(
+        &'a self,
+        opened: &'a [Arc<OpenStripe>],
+    ) -> impl Iterator<Item = Request> + 'a {
+        let is_opened = |id| opened.iter().any(|stripe| stripe.record.id == id);
+        self.needs.values().filter(move |request| !is_opened(request.record.id)).cloned()
     }
 
     /// The chunks that its extents lie in, and the numbers of the steps that are about each.
@@ -121,7 +131,7 @@ impl Batch {
 }
 
 /// The blocks in which payload bytes lie.
-fn in_blocks(blocks: Blocks, bytes: &Range<usize>) -> Range<usize> {
+pub(super) fn in_blocks(blocks: Blocks, bytes: &Range<usize>) -> Range<usize> {
     blocks.block_of(bytes.start)..blocks.block_of(bytes.end - 1) + 1
 }
 

@@ -4,23 +4,29 @@
 //! - Leaves: counts, and a problem for all that cannot be had or does not agree.
 //! - Always holds: (1) beyond what a restore opens, every block of every data shard is opened, its
 //!   padding too; (2) the entries come from the shards' own lists, and the catalog is held against
-//!   them item by item, so both are read whole; (3) memory: that of a restore, and the data shards
-//!   of one stripe.
+//!   them item by item, so both are read whole; (3) a data shard is read once, for its list and for
+//!   the files, but for chunks that files of later stripes share; (4) memory: that of a restore, and
+//!   the data shards of a few stripes.
 
+use super::decode::OpenStripe;
 use super::items::{CatalogItems, Items, list_in};
 use super::output::Output;
-use super::{OpenSet, RestoreError, RestoreOptions, Restored, pass};
+use super::{KEPT_SHARDS, OpenSet, RestoreError, RestoreOptions, Restored, pass};
+use crate::drives::buffer::Pool;
 use crate::format::ids::{Slot, StripeId};
 use crate::format::list::Item;
-use crate::keys::run::StripeShape;
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::sets::book::BookReader;
 use crate::sets::fetch::Fetcher;
-use crate::sets::stripe::{Request, Stripe};
-use crate::stages::seal::Cipher;
-use rayon::prelude::*;
+use crate::sets::stripe::Request;
 use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Stripes that are kept open at least: a batch may need the last two.
+const KEPT_STRIPES: usize = 2;
+/// Of what a batch usually may need, so that those under way need few stripes.
+const BATCH_PART: u64 = 8;
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]
@@ -57,8 +63,13 @@ pub fn check(
     }
     let mut restored = Restored::default();
     let stripes = open.book.stripes().iter().copied().collect();
+    let progress = |slot: Slot, bytes: u64| monitor.drive_advance(slot.0 as usize, bytes);
     let mut items = WholeItems {
         open,
+        fetcher: Fetcher::new(open.set, open.book, &progress).telling(monitor),
+        pool: Pool::keeping(KEPT_SHARDS),
+        opened: VecDeque::new(),
+        batch_bytes: 0,
         monitor,
         stripes,
         reader: open.book.reader(),
@@ -77,6 +88,11 @@ pub fn check(
 /// The lists of all data shards, of which every block is opened on the way.
 struct WholeItems<'a> {
     open: &'a OpenSet<'a>,
+    fetcher: Fetcher<'a>,
+    pool: Pool,
+    /// the last stripes first: those that a batch may need
+    opened: VecDeque<Arc<OpenStripe>>,
+    batch_bytes: u64,
     monitor: &'a dyn Monitor,
     stripes: VecDeque<StripeId>,
     reader: BookReader<'a>,
@@ -88,6 +104,9 @@ struct WholeItems<'a> {
 impl Items for WholeItems<'_> {
     fn next_list(&mut self) -> Option<Vec<Item>> {
         while self.lists.is_empty() {
+            if self.monitor.should_stop() {
+                return None; // what could not be had may only not have been waited for
+            }
             let Some(id) = self.stripes.pop_front() else {
                 self.catalog.end();
                 return None;
@@ -95,6 +114,15 @@ impl Items for WholeItems<'_> {
             self.read_stripe(id);
         }
         self.lists.pop_front()
+    }
+
+    fn opened(&self, stripe: StripeId) -> Option<Arc<OpenStripe>> {
+        self.opened.iter().find(|opened| opened.record.id == stripe).cloned()
+    }
+
+    fn batch_bytes(&mut self, usual: u64) -> u64 {
+        self.batch_bytes = usual / BATCH_PART;
+        self.batch_bytes
     }
 }
 
@@ -105,54 +133,52 @@ impl WholeItems<'_> {
             let detail = "its record can no longer be read";
             return self.lost(&subject, detail, false);
         };
-        let monitor = self.monitor;
-        let progress = |slot: Slot, bytes: u64| monitor.drive_advance(slot.0 as usize, bytes);
-        let fetcher = Fetcher::new(self.open.set, self.open.book, &progress);
         let shards = (0..record.k).map(|index| (index, 0..record.blocks.count())).collect();
-        let stripe = fetcher.complete(fetcher.read(Request { record, shards }));
-        for index in 0..stripe.request.record.k {
+        let raw = self.fetcher.read(Request { record, shards });
+        let (stripe, rebuilt) = OpenStripe::new(self.open, raw, &self.fetcher, &self.pool);
+        self.decoded.restored.rebuilt_blocks += rebuilt;
+        if self.monitor.should_stop() {
+            return;
+        }
+        for index in 0..stripe.record.k {
             self.read_shard(&stripe, index);
+        }
+        self.opened.push_front(Arc::new(stripe));
+        // Of the stripes that a batch needs, most bytes are in it.
+        let bytes = |opened: &VecDeque<Arc<OpenStripe>>| -> u64 {
+            let shards = opened.iter().flat_map(|stripe| stripe.shards.values());
+            shards.map(|shard| shard.bytes.len() as u64).sum()
+        };
+        while self.opened.len() > KEPT_STRIPES && bytes(&self.opened) > 2 * self.batch_bytes {
+            self.opened.pop_back();
         }
     }
 
-    /// Opens every block of a data shard and decodes its list.
-    fn read_shard(&mut self, stripe: &Stripe, index: u8) {
-        let record = &stripe.request.record;
-        let subject = format!("shard {}-{index:02x}", record.id);
-        let Some(key) = self.open.keys.get(&record.id.run) else {
+    /// Counts the blocks of a data shard that are open, and decodes its list.
+    fn read_shard(&mut self, stripe: &OpenStripe, index: u8) {
+        let (id, blocks) = (stripe.record.id, stripe.record.blocks);
+        let subject = format!("shard {id}-{index:02x}");
+        let Some(shard) = stripe.shards.get(&index) else {
             return self.lost(&subject, "the key of its run is not at hand", false);
         };
-        let salt = record.shards[index as usize].salt;
-        let cipher = Cipher::new(key.shard_key(&salt, &StripeShape::from(&**record), index));
-        let mut plain = vec![0; record.blocks.payload_bytes()];
-        let mut pieces = Vec::with_capacity(record.blocks.count());
-        let mut rest = &mut plain[..];
-        for number in 0..record.blocks.count() {
-            let (piece, after) = rest.split_at_mut(record.blocks.payload_range(number).len());
-            pieces.push((number, piece));
-            rest = after;
-        }
-        let opened: Vec<Option<bool>> = pieces
-            .into_par_iter()
-            .map(|(number, out)| {
-                stripe.block(index, number).map(|b| cipher.open(number, b, out).is_ok())
-            })
-            .collect();
-        let count = |state: Option<bool>| opened.iter().filter(|o| **o == state).count() as u64;
-        self.decoded.blocks += count(Some(true));
-        let unopened = count(Some(false));
-        if unopened > 0 {
-            self.decoded.unopened_blocks += unopened;
-            let detail = format!("{unopened} of its blocks are as recorded, but do not open");
+        let is_open = |number: usize| shard.get(blocks.payload_range(number)).is_some();
+        self.decoded.blocks += (0..blocks.count()).filter(|number| is_open(*number)).count() as u64;
+        if shard.unopened > 0 {
+            self.decoded.unopened_blocks += shard.unopened;
+            let detail =
+                format!("{} of its blocks are as recorded, but do not open", shard.unopened);
             self.monitor.problem(Problem::new(ProblemKind::Damage, &subject, detail));
         }
-        let is_open = |number: usize| opened[number] == Some(true);
-        match list_in(record.blocks, &plain, is_open) {
+        match list_in(blocks, &shard.bytes, is_open) {
             Some(items) => {
                 self.catalog.compare(&items);
                 self.lists.push_back(items);
             }
-            None => self.lost(&format!("list of {subject}"), "it cannot be had", stripe.waits),
+            None => {
+                let whole = 0..blocks.payload_bytes();
+                let waits = stripe.waits(std::iter::once(&whole));
+                self.lost(&format!("list of {subject}"), "it cannot be had", waits);
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! The CPU part of a batch, as far as nothing is written: blocks are checked, rebuilt and opened, each
 //! while it is hot; chunks are decompressed when they are asked for.
 
-use super::batch::runs;
+use super::batch::{in_blocks, runs};
 use super::output::Output;
 use super::{OpenSet, pieces};
 use crate::drives::buffer::{Pool, Pooled};
@@ -16,7 +16,7 @@ use crate::stages::compress::Decompressor;
 use crate::stages::seal::Cipher;
 use rayon::prelude::*;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,16 +30,20 @@ pub enum Absent {
 }
 
 /// The plain bytes of a run of a shard's blocks.
-struct OpenShard {
+pub struct OpenShard {
     /// payload offset of the first byte
     origin: usize,
-    bytes: Pooled,
+    /// the payload from there on; only what is good means anything
+    pub bytes: Pooled,
     /// runs of payload bytes that are good
     good: Vec<Range<usize>>,
+    /// blocks that are as recorded, but do not open with the key
+    pub unopened: u64,
 }
 
 impl OpenShard {
-    fn get(&self, range: Range<usize>) -> Option<&[u8]> {
+    /// These payload bytes, if they are good.
+    pub fn get(&self, range: Range<usize>) -> Option<&[u8]> {
         let within = |good: &Range<usize>| good.start <= range.start && range.end <= good.end;
         self.good
             .iter()
@@ -50,18 +54,25 @@ impl OpenShard {
 
 /// The opened stripes of a batch.
 pub struct Opened {
-    stripes: HashMap<StripeId, OpenStripe>,
+    stripes: HashMap<StripeId, Arc<OpenStripe>>,
     /// blocks that were rebuilt
     pub rebuilt_blocks: u64,
 }
 
 impl Opened {
-    /// Checks, rebuilds and opens what was read for a batch.
-    pub fn new(open: &OpenSet, raw: Vec<RawStripe>, fetcher: &Fetcher, pool: &Pool) -> Self {
+    /// Checks, rebuilds and opens what was read for a batch, and adds what was opened before.
+    pub fn new(
+        open: &OpenSet,
+        raw: Vec<RawStripe>,
+        before: Vec<Arc<OpenStripe>>,
+        fetcher: &Fetcher,
+        pool: &Pool,
+    ) -> Self {
         let opened: Vec<(OpenStripe, u64)> =
             raw.into_par_iter().map(|raw| OpenStripe::new(open, raw, fetcher, pool)).collect();
         let rebuilt_blocks = opened.iter().map(|(_, rebuilt)| rebuilt).sum();
-        let stripes = opened.into_iter().map(|(stripe, _)| (stripe.record.id, stripe)).collect();
+        let opened = opened.into_iter().map(|(stripe, _)| Arc::new(stripe)).chain(before);
+        let stripes = opened.map(|stripe| (stripe.record.id, stripe)).collect();
         Self { stripes, rebuilt_blocks }
     }
 
@@ -88,18 +99,21 @@ impl Opened {
 }
 
 /// The opened blocks of a stripe.
-struct OpenStripe {
-    record: Arc<StripeRecord>,
-    shards: BTreeMap<u8, OpenShard>,
-    waits: bool,
+pub struct OpenStripe {
+    /// its record
+    pub record: Arc<StripeRecord>,
+    /// the wanted shards; none if the key of the run is not at hand
+    pub shards: BTreeMap<u8, OpenShard>,
+    /// as [`Stripe::lacking`](crate::sets::stripe::Stripe::lacking)
+    lacking: BTreeMap<usize, bool>,
 }
 
 /// A wanted shard while its blocks are opened.
 struct Opening<'b> {
     cipher: Cipher,
     first: usize,
-    /// of each block where its plain bytes go, and whether they are there
-    blocks: Vec<Mutex<(&'b mut [u8], bool)>>,
+    /// of each block where its plain bytes go, and, once it was tried, whether they are there
+    blocks: Vec<Mutex<(&'b mut [u8], Option<bool>)>>,
 }
 
 impl<'b> Opening<'b> {
@@ -107,7 +121,7 @@ impl<'b> Opening<'b> {
         let mut pieces = Vec::with_capacity(range.len());
         for number in range.clone() {
             let (piece, after) = rest.split_at_mut(blocks.payload_range(number).len());
-            pieces.push(Mutex::new((piece, false)));
+            pieces.push(Mutex::new((piece, None)));
             rest = after;
         }
         Self { cipher, first: range.start, blocks: pieces }
@@ -118,16 +132,18 @@ impl<'b> Opening<'b> {
         let at = number.checked_sub(self.first);
         let Some(block) = at.and_then(|at| self.blocks.get(at)) else { return };
         let mut block = block.lock().unwrap_or_else(PoisonError::into_inner);
-        if !block.1 {
-            block.1 = self.cipher.open(number, sealed, block.0).is_ok();
+        if block.1 != Some(true) {
+            block.1 = Some(self.cipher.open(number, sealed, block.0).is_ok());
         }
     }
 
-    /// The runs of payload bytes that are there.
-    fn good(self, blocks: Blocks) -> Vec<Range<usize>> {
-        let mut good: Vec<Range<usize>> = Vec::new();
+    /// The runs of payload bytes that are there, and how many blocks did not open.
+    fn good(self, blocks: Blocks) -> (Vec<Range<usize>>, u64) {
+        let (mut good, mut unopened): (Vec<Range<usize>>, u64) = (Vec::new(), 0);
         for (block, number) in self.blocks.into_iter().zip(self.first..) {
-            if !block.into_inner().unwrap_or_else(PoisonError::into_inner).1 {
+            let opened = block.into_inner().unwrap_or_else(PoisonError::into_inner).1;
+            unopened += u64::from(opened == Some(false));
+            if opened != Some(true) {
                 continue;
             }
             let run = blocks.payload_range(number);
@@ -136,13 +152,13 @@ impl<'b> Opening<'b> {
                 _ => good.push(run),
             }
         }
-        good
+        (good, unopened)
     }
 }
 
 impl OpenStripe {
     /// Checks, rebuilds and opens, each block while it is hot; says how many were rebuilt.
-    fn new(open: &OpenSet, raw: RawStripe, fetcher: &Fetcher, pool: &Pool) -> (Self, u64) {
+    pub fn new(open: &OpenSet, raw: RawStripe, fetcher: &Fetcher, pool: &Pool) -> (Self, u64) {
         let request = raw.request().clone();
         let record = &request.record;
         let (blocks, shape) = (record.blocks, StripeShape::from(&**record));
@@ -172,21 +188,30 @@ impl OpenStripe {
             rest.filter_map(|number| Some((number, stripe.block(*index, number)?)))
                 .for_each(|(number, sealed)| shard.open(number, sealed));
         }
-        let good: BTreeMap<u8, Vec<Range<usize>>> =
+        let good: BTreeMap<u8, (Vec<Range<usize>>, u64)> =
             opening.into_iter().map(|(index, shard)| (index, shard.good(blocks))).collect();
         let shard = |(index, range, bytes): (u8, &Range<usize>, Pooled)| {
-            let good = good.get(&index).cloned().unwrap_or_default();
-            (index, OpenShard { origin: payload(range).start, bytes, good })
+            let (good, unopened) = good.get(&index).cloned().unwrap_or_default();
+            (index, OpenShard { origin: payload(range).start, bytes, good, unopened })
         };
         let shards = buffers.into_iter().map(shard).collect();
-        (Self { shards, waits: stripe.waits, record: record.clone() }, stripe.rebuilt_blocks)
+        let (record, lacking) = (record.clone(), stripe.lacking);
+        (Self { record, shards, lacking }, stripe.rebuilt_blocks)
+    }
+
+    /// Do these payload bytes, of which some are not there, wait for drives that are not here?
+    pub fn waits<'r>(&self, runs: impl Iterator<Item = &'r Range<usize>>) -> bool {
+        let columns: BTreeSet<usize> =
+            runs.flat_map(|run| in_blocks(self.record.blocks, run)).collect();
+        let mut lacking = columns.iter().filter_map(|column| self.lacking.get(column)).peekable();
+        lacking.peek().is_some() && lacking.all(|could| *could)
     }
 }
 
 /// The stored bytes of a chunk: those of a shard that is not here from the run that had it. If they
 /// are not all there, and may still come, what there is of them is kept for a later run.
 fn stored<'a>(
-    stripes: &'a HashMap<StripeId, OpenStripe>,
+    stripes: &'a HashMap<StripeId, Arc<OpenStripe>>,
     place: &Place,
     output: Output,
 ) -> Result<Cow<'a, [u8]>, Absent> {
@@ -205,9 +230,11 @@ fn stored<'a>(
         1 => None,
         _ => runs.iter().zip(parts.iter().copied()).map(found).collect(),
     };
+    let absent =
+        runs.iter().zip(&parts).filter(|(_, part)| part.is_none()).map(|((_, run), _)| run);
     match all {
         Some(all) => Ok(all.concat().into()),
-        None if stripe.waits => {
+        None if stripe.waits(absent) => {
             for ((index, _), part) in runs.iter().zip(&parts) {
                 part.iter().for_each(|part| pieces::keep(output, place, *index, part));
             }

@@ -2,6 +2,7 @@
 //! the end of every data shard.
 
 use super::OpenSet;
+use super::decode::OpenStripe;
 use crate::catalog::CatalogReader;
 use crate::catalog::reader::CatalogError;
 use crate::format::catalog::KeySpan;
@@ -31,6 +32,16 @@ pub trait Items {
     /// The next list; none at the end.
     fn next_list(&mut self) -> Option<Vec<Item>>;
 
+    /// A stripe that was opened to give the last items, which so need not be read again.
+    fn opened(&self, _stripe: StripeId) -> Option<Arc<OpenStripe>> {
+        None
+    }
+
+    /// How many bytes a batch may need, if it usually may need so many.
+    fn batch_bytes(&mut self, usual: u64) -> u64 {
+        usual
+    }
+
     /// The entries of these folders, wherever the walk is, as far as there is a way to them.
     fn folders(&mut self, _paths: &[Vec<u8>]) -> Vec<Entry> {
         Vec::new()
@@ -48,6 +59,14 @@ pub struct UntilStopped<'a> {
 impl Items for UntilStopped<'_> {
     fn next_list(&mut self) -> Option<Vec<Item>> {
         if self.monitor.should_stop() { None } else { self.items.next_list() }
+    }
+
+    fn opened(&self, stripe: StripeId) -> Option<Arc<OpenStripe>> {
+        self.items.opened(stripe)
+    }
+
+    fn batch_bytes(&mut self, usual: u64) -> u64 {
+        self.items.batch_bytes(usual)
     }
 
     fn folders(&mut self, paths: &[Vec<u8>]) -> Vec<Entry> {

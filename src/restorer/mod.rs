@@ -46,12 +46,13 @@ use crate::sets::fetch::Fetcher;
 use crate::sets::{Book, FoundSet};
 use batch::{Batch, Batcher};
 use crossbeam_channel::bounded;
-use decode::Opened;
+use decode::{OpenStripe, Opened};
 use files::Files;
 use lift::Lifted;
 use output::Output;
 use selected::Selected;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::thread;
 
 /// A set that is opened with its keys.
@@ -339,28 +340,30 @@ fn pass(
     thread::scope(|scope| {
         let fetcher = &fetcher;
         let ahead = Ahead::start(scope, fetcher, most);
-        let (to_open, being_read) = bounded::<(Batch, Vec<Reading>)>(BATCHES_AHEAD);
+        let (to_open, being_read) =
+            bounded::<(Batch, Vec<Reading>, Vec<Arc<OpenStripe>>)>(BATCHES_AHEAD);
         let (to_write, opened) = bounded::<(Batch, Opened)>(0);
         let skip = files.skipper();
         // Whichever of the later steps ends first, in whatever way, the reading ends with it.
         let (opener, writer) = (ahead.taker(), ahead.taker());
         let reading = scope.spawn(move || {
             let sparing = options.selection.is_some();
-            let mut batcher = Batcher::new(open.book, batch_bytes, sparing);
+            let mut batcher = Batcher::new(open.book, items.batch_bytes(batch_bytes), sparing);
             let mut items = items::UntilStopped { items, monitor };
             while let Some(batch) = batcher.next_batch(&mut items, &skip)
-                && let Some(read) = ahead.begin(batch.requests())
-                && to_open.send((batch, read)).is_ok()
+                && let before = batch.opened(&items)
+                && let Some(read) = ahead.begin(batch.requests_but(&before))
+                && to_open.send((batch, read, before)).is_ok()
             {}
             ahead // until all that was begun is read
         });
         let opening = scope.spawn(move || {
             let (_opener, pool) = (opener, Pool::keeping(KEPT_SHARDS));
-            for (batch, read) in being_read {
+            for (batch, read, before) in being_read {
                 let raw: Option<_> =
                     read.into_iter().map(|reading| reading.wait(fetcher)).collect();
                 let Some(raw) = raw else { return };
-                let opened = Opened::new(open, raw, fetcher, &pool);
+                let opened = Opened::new(open, raw, before, fetcher, &pool);
                 if monitor.should_stop() || to_write.send((batch, opened)).is_err() {
                     return;
                 }

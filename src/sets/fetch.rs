@@ -20,7 +20,7 @@ use crate::format::record::{StripeKind, StripeRecord};
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::stages::hash::block_hash;
 use crate::stages::parity::Code;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -282,7 +282,7 @@ impl<'a> Fetcher<'a> {
         let again = Work { check: false, rebuild, sound };
         let columns = raw.bad_columns();
         if columns.is_empty() {
-            return raw.end(rebuilt_blocks, false);
+            return raw.end(rebuilt_blocks, BTreeMap::new());
         }
         let here = self.here(&record).len();
         let enough = here >= record.k as usize;
@@ -307,8 +307,8 @@ impl<'a> Fetcher<'a> {
                 .filter(|((index, column), block)| raw.put(*index, *column, block))
                 .count() as u64;
         }
-        let waits = !raw.bad_blocks().is_empty() && self.could_help(&raw, &columns);
-        raw.end(rebuilt_blocks, waits)
+        let lacking = self.lacking(&raw);
+        raw.end(rebuilt_blocks, lacking)
     }
 
     /// Is a shard on a drive that is here, with parity along it?
@@ -392,20 +392,23 @@ impl<'a> Fetcher<'a> {
         }
     }
 
-    /// Could the shards on drives that are not here complete the columns?
-    fn could_help(&self, raw: &RawStripe, columns: &[usize]) -> bool {
+    /// The columns that lack wanted blocks: could the shards on drives that are not here complete
+    /// them?
+    fn lacking(&self, raw: &RawStripe) -> BTreeMap<usize, bool> {
         let record = &raw.request().record;
+        let columns = raw.bad_columns().into_iter();
         if record.kind == StripeKind::Along {
-            return !self.set.missing_slots().is_empty();
+            let could = !self.set.missing_slots().is_empty();
+            return columns.map(|column| (column, could)).collect();
         }
         let all = 0..record.shards.len() as u8;
         let absent: Vec<u8> =
             all.filter(|index| !self.has_drive(record.shards[*index as usize].slot)).collect();
-        let could = |column: &usize| {
+        let could = |column: usize| {
             // What was kept of a drive that is not here is not counted again.
-            let others = absent.iter().filter(|index| !raw.is_good(**index, *column)).count();
-            raw.good_in(*column) + others >= record.k as usize
+            let others = absent.iter().filter(|index| !raw.is_good(**index, column)).count();
+            raw.good_in(column) + others >= record.k as usize
         };
-        columns.iter().all(could)
+        columns.map(|column| (column, could(column))).collect()
     }
 }

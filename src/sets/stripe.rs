@@ -236,9 +236,9 @@ impl RawStripe {
     }
 
     /// It is as whole as it will be.
-    pub(super) fn end(self, rebuilt_blocks: u64, waits: bool) -> Stripe {
+    pub(super) fn end(self, rebuilt_blocks: u64, lacking: BTreeMap<usize, bool>) -> Stripe {
         let Self { request, shards, held } = self;
-        Stripe { request, shards, rebuilt_blocks, waits, _held: held }
+        Stripe { request, shards, rebuilt_blocks, lacking, _held: held }
     }
 }
 
@@ -292,12 +292,17 @@ pub struct Stripe {
     shards: BTreeMap<u8, ShardBlocks>,
     /// blocks that had to be rebuilt
     pub rebuilt_blocks: u64,
-    /// blocks that could not be had, but might with the drives that are not here
-    pub waits: bool,
+    /// columns in which wanted blocks could not be had: might they with the drives that are not here?
+    pub lacking: BTreeMap<usize, bool>,
     _held: Option<Held>,
 }
 
 impl Stripe {
+    /// Are there blocks that could not be had, and might they all with the drives that are not here?
+    pub fn waits(&self) -> bool {
+        !self.lacking.is_empty() && self.lacking.values().all(|could| *could)
+    }
+
     /// A block of a wanted shard, if it could be had.
     pub fn block(&self, shard: u8, number: usize) -> Option<&[u8]> {
         self.shards.get(&shard)?.block(number)

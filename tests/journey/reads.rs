@@ -7,9 +7,11 @@ use crate::common::lab::Lab;
 use crate::common::random::Random;
 use crate::common::tree;
 use holdall::drives::Drive;
+use holdall::memory::Memory;
 use holdall::monitor::Recording;
 use holdall::restorer::RestoreOptions;
 use holdall::sets::open;
+use holdall::verbs::decode::decode_sets;
 use holdall::verbs::status::status_of;
 use holdall::verbs::verify::verify_sets;
 use rstest::rstest;
@@ -157,4 +159,19 @@ fn a_set_is_opened_on_all_drives_at_once_and_its_records_are_read_once() {
     let second = case.bytes_of(1, "/copy/records/");
     let of_one = case.bytes_of(1, "/records/") - second;
     assert_eq!(read_of(&reads, "/records/"), records + of_one);
+}
+
+/// Report shape J: data shards were read for the check, for their lists, and for the files.
+#[test]
+fn verify_with_a_key_reads_every_shard_for_the_check_and_data_once_more() {
+    let case = Case::new(&[1, 1, 1, 1], "cases=1", 3 << 20);
+    let (drives, reads) = case.drives(1..=4);
+    let told = Recording::default();
+    let sets = open::find(&drives, &told);
+    let identities = case.lab.identities();
+    let verified = decode_sets(&sets, &identities, Memory::default(), &told).unwrap();
+    assert!(verified[0].is_whole() && verified[0].is_proven(), "{:?}", told.problems());
+    let shards: u64 = (1..=4).map(|slot| case.bytes_of(slot, "/shards/")).sum();
+    // Of each four shards one is parity.
+    assert_eq!(read_of(&reads, "/shards/"), shards + shards / 4 * 3);
 }
