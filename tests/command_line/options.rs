@@ -11,8 +11,9 @@ use holdall::monitor::{Phase, ProblemKind};
 use rstest::rstest;
 
 /// Beside `--continue` these are obeyed; all others were decided when the shipment was begun.
-const WITH_CONTINUE: [&str; 12] = [
+const WITH_CONTINUE: [&str; 13] = [
     "--drive",
+    "--anew",
     "--folder-drives",
     "--recipient",
     "--recipients-file",
