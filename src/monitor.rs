@@ -90,7 +90,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::SourceUnreadable,
         Self::SourceChanged,
         Self::Metadata,
@@ -99,6 +99,7 @@ impl ProblemKind {
         Self::ReadBack,
         Self::Lost,
         Self::Waiting,
+        Self::Refused,
     ];
 
     /// The kind in words, for a heading.

@@ -151,8 +151,8 @@ mod usage {
 
     #[rstest]
     #[case::no_recipient(&[], &["no recipient", "hint: add -r", "holdall keygen"])]
-    #[case::bad_recipient(&["-r", "age1nobody"], &["not a recipient: \"age1nobody\"", "age1"])]
-    #[case::a_secret_key(&["-r", "AGE-SECRET-KEY-1X"], &["not a recipient", "hint:"])]
+    #[case::bad_recipient(&["-r", "age1nobody"], &["-r: this age recipient is incomplete", "hint: copy the whole key"])]
+    #[case::a_secret_key(&["-r", "AGE-SECRET-KEY-1X"], &["-r: this age identity (a secret key)", "hint:"])]
     #[case::no_such_file(&["-R", "/nowhere/recipients"], &["/nowhere/recipients", "hint:"])]
     #[case::too_many_cases(&["--survive", "cases=2"], &["cannot survive cases=2", "--survive none"])]
     #[case::too_many_drives(&["--survive", "drives=4"], &["cannot survive drives=4", "add drives"])]
@@ -352,7 +352,7 @@ mod keys {
             assert_refused(&mut with(&other, verb), 1, &words);
             let missing = shipment.path().join("no.key");
             assert_refused(&mut with(&missing, verb), 1, &["no.key", "hint: -i names a file"]);
-            let words = ["holds no age identity", "hint: -i names a file"];
+            let words = ["line 1: this is no key", "hint: -i names a file"];
             assert_refused(&mut with(&shipment.source.join("folder/file"), verb), 1, &words);
         }
         assert!(!to.exists());

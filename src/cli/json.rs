@@ -10,7 +10,7 @@
 
 use super::exit::Status;
 use super::terminal::{Problems, lock};
-use super::{say, shown_text};
+use super::{redacted, say, shown_text};
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -31,6 +31,12 @@ pub fn out(text: &str) {
 /// Writes `value` as one line, as [`out`] does.
 pub fn emit(value: &serde_json::Value) {
     out(&format!("{value}\n"));
+}
+
+/// The event of what stopped a command, without the letters of a secret key that was typed.
+pub fn emit_error(text: &str, hint: Option<&str>) {
+    let hint = hint.map(redacted);
+    emit(&serde_json::json!({"event": "error", "text": redacted(text), "hint": hint}));
 }
 
 /// As [`out`]; `closed` is the status if the reader is gone.

@@ -3,12 +3,11 @@
 use super::args::{Cli, Command};
 use super::exit::{Status, print_error};
 use super::face::Face;
-use super::json::{emit, out};
-use super::{ls, pack, redacted, restore, say};
+use super::json::{emit_error, out};
+use super::{ls, pack, restore, say};
 use crate::drives::watch::watching;
 use crate::verbs;
 use clap::Parser;
-use serde_json::json;
 use std::time::Duration;
 
 /// A command that could not be done: what stopped it, what to type instead, and the status.
@@ -74,8 +73,7 @@ pub fn run() -> Status {
             face.print_problems();
             if face.is_json() {
                 let text = crate::sets::open::chain(refusal.error.as_ref());
-                let text = redacted(&text);
-                emit(&json!({"event": "error", "text": text, "hint": refusal.hint}));
+                emit_error(&text, refusal.hint.as_deref());
             }
             print_error(refusal.error.as_ref(), refusal.hint.as_deref());
             refusal.status
@@ -106,7 +104,7 @@ fn parse_failure(error: &clap::Error) -> Status {
             let text = error.to_string();
             let first = text.split("\n\n").next().unwrap_or_default();
             let first = first.strip_prefix("error: ").unwrap_or(first);
-            emit(&json!({"event": "error", "text": first, "hint": "see holdall --help"}));
+            emit_error(first, Some("see holdall --help"));
         }
         say(error.to_string().trim_end());
         Status::Usage
