@@ -111,7 +111,9 @@ impl Run {
 
 /// The program, with its state in `state` and nothing of the caller's terminal.
 pub fn program(state: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_holdall"));
+    // Whoever runs the tests may ignore SIGHUP, and a program inherits that.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_holdall")]);
     command.env("XDG_STATE_HOME", state).env("NO_COLOR", "1").stdin(Stdio::null());
     command
 }

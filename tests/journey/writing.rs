@@ -14,7 +14,7 @@ use holdall::verbs::open as verb;
 use rstest::rstest;
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 const CAPACITY: u64 = 16 << 20;
@@ -234,23 +234,33 @@ fn a_source_that_changes_after_the_scan_is_packed_as_it_is_then() {
     now.assert_equal(&Snapshot::of(to.path()).without_folder_metadata());
 }
 
-/// Writes to files once bytes of the dataset were packed, as often as it is told to.
+/// Writes to files while the dataset is read, as often as it is told to.
 struct Meddling<'a> {
     told: Recording,
+    packing: AtomicBool,
+    asked: AtomicUsize,
     left: AtomicUsize,
     meddle: &'a (dyn Fn(usize) + Sync),
 }
 
 impl Monitor for Meddling<'_> {
-    fn phase(&self, _: Phase, _: u64) {}
+    fn phase(&self, phase: Phase, _: u64) {
+        self.packing.store(phase == Phase::Pack, Ordering::SeqCst);
+    }
+
+    fn advance(&self, _: u64) {}
     fn retotal(&self, _: u64) {}
     fn drive(&self, _: usize, _: &str, _: u64) {}
     fn drive_advance(&self, _: usize, _: u64) {}
 
-    fn advance(&self, bytes: u64) {
-        if bytes > 0 && self.left.load(Ordering::SeqCst) > 0 {
+    /// The packer asks this before it reads more; by the tenth time it is midway.
+    fn should_stop(&self) -> bool {
+        let midway =
+            self.packing.load(Ordering::SeqCst) && self.asked.fetch_add(1, Ordering::SeqCst) > 10;
+        if midway && self.left.load(Ordering::SeqCst) > 0 {
             (self.meddle)(self.left.fetch_sub(1, Ordering::SeqCst));
         }
+        false
     }
 
     fn problem(&self, problem: Problem) {
@@ -282,7 +292,13 @@ fn a_large_file_that_changes_while_it_is_read(#[case] times: usize, #[case] list
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     };
-    let monitor = Meddling { told: Recording::default(), left: times.into(), meddle: &meddle };
+    let monitor = Meddling {
+        told: Recording::default(),
+        packing: AtomicBool::new(false),
+        asked: AtomicUsize::new(0),
+        left: times.into(),
+        meddle: &meddle,
+    };
     let mut lab = Lab::new(&[2], CAPACITY, 16);
     lab.pack_after(folder.path(), "drives=1", |_| (), &monitor).unwrap();
     let told: Vec<String> = monitor.told.problems().into_iter().map(|p| p.subject).collect();
