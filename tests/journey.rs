@@ -29,6 +29,7 @@ mod journey {
     mod rounds;
     mod roundtrip;
     mod selection;
+    mod several_sets;
     mod verify;
     mod waiting;
     mod ways_out;

@@ -327,7 +327,7 @@ pub struct RestoreArgs {
     /// that rebuilding needs (attach every drive once without this first)
     #[arg(long, value_name = "DIR")]
     pub stage: Option<PathBuf>,
-    /// Write every file that is lost or waits to FILE, one a line
+    /// Write the path of everything that is not there to FILE, one a line
     #[arg(long, value_name = "FILE")]
     pub missing: Option<PathBuf>,
     /// what it may take

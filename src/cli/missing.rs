@@ -1,5 +1,5 @@
-//! `--missing FILE`: every file that is lost, waits or was not taken, one a line, while the screen shows the
-//! first of them only.
+//! `--missing FILE`: the path of everything that is not there, one a line, while the screen shows the
+//! first of them only. Backslashes, control characters and bytes that are not UTF-8 are escapes.
 
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use std::fs::File;
@@ -54,7 +54,7 @@ impl Monitor for MissingList<'_> {
         if matches!(problem.kind, Lost | Waiting | Refused | SourceUnreadable) {
             let mut guard = self.file.lock().unwrap_or_else(PoisonError::into_inner);
             let (file, error) = &mut *guard;
-            if let Err(e) = writeln!(file, "{problem}") {
+            if let Err(e) = writeln!(file, "{}", problem.subject) {
                 error.get_or_insert(e);
             }
         }

@@ -56,13 +56,17 @@ pub fn restore(args: &RestoreArgs, face: &Face) -> Result<Status, Refusal> {
 /// not taken by the destination.
 pub fn status(outcome: &RestoreOutcome) -> Status {
     let r = &outcome.restored;
+    let awaited = !outcome.awaited.is_empty();
+    let unlisted = r.unlisted > 0 || outcome.gaps;
     match () {
-        () if r.lost + r.refused > 0 || outcome.gaps || r.stopped => Status::Failed,
-        () if !outcome.awaited.is_empty() && outcome.given_up => Status::Failed,
-        () if r.waiting > 0 || !outcome.awaited.is_empty() => Status::Waiting,
+        () if r.lost + r.refused > 0 || r.stopped => Status::Failed,
+        () if outcome.given_up && (awaited || unlisted) => Status::Failed,
+        () if r.waiting > 0 || awaited => Status::Waiting,
+        () if unlisted => Status::Failed,
         () if r.rebuilt_blocks + r.metadata_problems + r.unsupported + r.packed_badly > 0
             || r.from_lists
-            || r.end_unknown =>
+            || r.end_unknown
+            || outcome.metadata_before =>
         {
             Status::Problems
         }

@@ -3,7 +3,7 @@
 mod restored;
 mod status;
 
-pub use restored::{restored, restored_json};
+pub use restored::{drive_name, next_step, restored, restored_json};
 pub use status::{status, status_json};
 
 use super::next::{command, to_prove};

@@ -10,10 +10,12 @@ use super::show::{self, slot_name, some};
 use super::shown_text;
 use crate::verbs;
 use crate::verbs::open::OpenError;
-use crate::verbs::restoring::{Restoring, RestoringError, Seen, SetProgress, SetState};
+use crate::verbs::progress::Seen;
+use crate::verbs::restoring::{Restoring, RestoringError, SetProgress, SetState};
 use crate::verbs::shipments::InProgress;
 use crate::verbs::status::End;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -106,7 +108,7 @@ fn restoring_text(found: &Restoring, to: &Path) -> String {
                 format!("complete, {}", some(*entries, "entry"))
             }
             SetState::Unseen => "waits: none of its drives has been here yet".into(),
-            SetState::Begun(seen) => begun(seen),
+            SetState::Begun(seen) => begun(set, seen),
         };
         let _ = writeln!(t, "Set {}: {state}.", set.name);
         for (slot, case, path) in &set.here {
@@ -117,12 +119,12 @@ fn restoring_text(found: &Restoring, to: &Path) -> String {
     if found.more_sets {
         t.push_str("The shipment has further sets, of which no drive has been here yet.\n");
     }
-    t.push_str("What waits: attach it, and run the same holdall restore again.\n");
+    t.push_str("After each step run the same holdall restore again.\n");
     t
 }
 
 /// What a set that was begun waits for.
-fn begun(seen: &Seen) -> String {
+fn begun(set: &SetProgress, seen: &Seen) -> String {
     let mut words = Vec::new();
     if !seen.ended {
         words.push("its restore was stopped, or goes on now".into());
@@ -131,20 +133,29 @@ fn begun(seen: &Seen) -> String {
         words.push(format!("waits with {}", some(seen.waiting, "file")));
     }
     if seen.lost > 0 {
-        words.push(format!("{} cannot be had from any drive", some(seen.lost, "file")));
+        let lost = some(seen.lost, "entry").replace("entrys", "entries");
+        words.push(format!(
+            "{lost} cannot be restored from any drive: --salvage keeps what there is of incomplete \
+             files, --give-up ends the restore without them"
+        ));
     }
-    let drive = |(slot, case): &(u16, Option<String>)| {
-        format!("slot {slot} (case {})", case.as_deref().unwrap_or("?"))
+    let slots = |wanted: &BTreeSet<u16>| {
+        let drives = seen.drives.iter().filter(|(slot, _)| wanted.contains(slot));
+        drives.map(show::drive_name).collect::<Vec<_>>().join(", ")
     };
-    let of = |wanted: &dyn Fn(u16) -> bool| {
-        let drives = seen.absent.iter().filter(|(slot, _)| wanted(*slot)).map(drive);
-        drives.collect::<Vec<_>>().join(", ")
-    };
-    if !seen.needed.is_empty() {
-        let needed = of(&|slot| seen.needed.contains(&slot));
-        words.push(format!("needs at least {} of: {needed}", seen.at_least));
-    } else if !seen.absent.is_empty() {
-        words.push(format!("not here were {}", of(&|_| true)));
+    if !seen.been.is_empty() {
+        words.push(format!("here before were {}", slots(&seen.been)));
+    }
+    if !seen.kept().is_empty() {
+        words.push(format!("shards are kept of {}", slots(&seen.kept())));
+    }
+    let attached = set.here.iter().map(|(slot, _, _)| slot.0).collect();
+    match seen.next(&attached) {
+        Some(next) => words.push(format!("next: {}", show::next_step(&seen.drives, &next))),
+        None if seen.waiting > 0 && !attached.is_empty() => {
+            words.push("next: run the same restore again with what is attached".into());
+        }
+        None => {}
     }
     if words.is_empty() { "begun".into() } else { words.join("; ") }
 }
@@ -158,6 +169,8 @@ fn restoring_json(found: &Restoring, set: &SetProgress) -> Value {
     };
     let default = Seen::default();
     let facts = seen.unwrap_or(&default);
+    let attached = set.here.iter().map(|(slot, _, _)| slot.0).collect();
+    let next = facts.next(&attached);
     json!({
         "event": "restoring",
         "shipment": found.shipment,
@@ -172,11 +185,14 @@ fn restoring_json(found: &Restoring, set: &SetProgress) -> Value {
         "ended": facts.ended,
         "waiting": facts.waiting,
         "lost": facts.lost,
-        "absent": facts.absent.iter().map(|(slot, case)| json!({
+        "absent": facts.absent().map(|(slot, case)| json!({
             "slot": slot, "case": case,
         })).collect::<Vec<_>>(),
-        "needed": facts.needed,
-        "at_least": facts.at_least,
+        "been": facts.been,
+        "kept": facts.kept(),
+        "needed": next.as_ref().map_or(&Vec::new(), |next| &next.of),
+        "at_least": next.as_ref().map_or(0, |next| next.count),
+        "one_by_one": next.as_ref().map(|next| next.one_by_one),
         "here": set.here.iter().map(|(slot, case, path)| json!({
             "slot": slot.0, "case": case, "drive": path,
         })).collect::<Vec<_>>(),

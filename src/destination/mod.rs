@@ -22,12 +22,14 @@ mod claim;
 mod copy;
 mod error;
 mod folders;
+mod lines;
 mod litter;
 mod metadata;
 mod part;
 mod peek;
 mod place;
 mod state;
+mod tree;
 mod unkept;
 
 use std::io;
@@ -42,9 +44,11 @@ use rustix::fs::{Mode, Timespec, Timestamps, UTIME_OMIT};
 
 pub use claim::Opened;
 pub use error::DestinationError;
+pub use lines::StateLines;
 pub use metadata::MetadataProblem;
 pub use part::PartFile;
 pub use peek::Peek;
+pub use tree::Tree;
 pub use unkept::Unkept;
 
 use crate::format::list::checked_path;

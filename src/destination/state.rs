@@ -15,7 +15,7 @@ use super::folders::{as_path, open_at};
 use super::{CLAIM, Destination, DestinationError, PARTS, SHARED, work_path};
 
 /// What a file is called until it is whole.
-const UNFINISHED: &str = ".new";
+pub(super) const UNFINISHED: &str = ".new";
 
 /// Writes `name` in `folder` under another name, syncs, renames, syncs the folder.
 pub(super) fn replace_file(folder: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {

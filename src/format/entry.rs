@@ -148,7 +148,7 @@ pub fn shown_path(path: &[u8]) -> String {
     let mut out = String::new();
     for chunk in path.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if c.is_control() {
+            if c.is_control() || c == '\\' {
                 out.extend(c.escape_default());
             } else {
                 out.push(c);

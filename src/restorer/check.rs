@@ -10,6 +10,7 @@
 
 use super::decode::OpenStripe;
 use super::items::{CatalogItems, Items, list_in};
+use super::ledger::Ledger;
 use super::output::Output;
 use super::{KEPT_SHARDS, OpenSet, RestoreError, RestoreOptions, Restored, pass};
 use crate::drives::buffer::Pool;
@@ -78,7 +79,8 @@ pub fn check(
         decoded: Decoded::default(),
     };
     let options = RestoreOptions { memory, ..RestoreOptions::default() };
-    pass(open, &mut items, Output::Nowhere, options, &mut restored, monitor)?;
+    let told = (&Ledger::Told(monitor), monitor);
+    pass(open, &mut items, Output::Nowhere, options, &mut restored, told)?;
     let mut decoded = items.decoded;
     decoded.restored.add(&restored);
     decoded.catalog_agrees = items.catalog.agrees;
@@ -175,8 +177,7 @@ impl WholeItems<'_> {
                 self.lists.push_back(items);
             }
             None => {
-                let whole = 0..blocks.payload_bytes();
-                let waits = stripe.waits(std::iter::once(&whole));
+                let waits = stripe.may_come(&[(index, 0..blocks.payload_bytes())]);
                 self.lost(&format!("list of {subject}"), "it cannot be had", waits);
             }
         }

@@ -9,21 +9,37 @@
 
 use crate::destination::{Destination, DestinationError};
 use crate::format::ids::SetNumber;
-use crate::format::list::{End, Entry, Hash, Item, State};
+use crate::format::list::{self, End, Entry, Hash, Item, State};
 use crate::stages::hash::{Merge, Subtree};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What one set holds of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     path: Vec<u8>,
+    /// the entry, as lists have it
+    #[serde(default)]
+    entry: Vec<u8>,
     /// the first piece, and the one after the last
     pieces: (u64, u64),
-    /// their values, joined
+    /// the bytes that this set has, or should have
+    #[serde(default)]
+    bytes: (u64, u64),
+    /// their values, joined; none if bytes are missing
     subtrees: Vec<Subtree>,
     /// false if zeros of holes are not among them
     hashed: bool,
     end: Option<MarkedEnd>,
+    /// of its bytes those that are not there
+    #[serde(default)]
+    missing: Vec<(u64, u64)>,
+    /// the drives that are not here would not have all of these either
+    #[serde(default)]
+    lost: bool,
+    /// what there was of the file was given this name, and is no longer here
+    #[serde(default)]
+    left_as: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,31 +67,51 @@ pub enum Crossing {
 
 /// The name of the file that the sets share: the same for the same entry.
 pub fn shared_name(entry: &Entry) -> String {
-    let mut bytes = Vec::new();
-    Item::Entry { entry: entry.clone(), continued: false }.encode(&mut bytes);
-    blake3::hash(&bytes).to_hex()[..32].into()
+    blake3::hash(&encoded(entry)).to_hex()[..32].into()
 }
 
 fn mark_name(name: &str, set: SetNumber) -> String {
     format!("mark-{name}-{set}")
 }
 
+/// What one set found of a file that crosses sets.
+pub struct Found<'a> {
+    /// its values, from its first piece on
+    pub merge: &'a Merge,
+    /// they are the values of all its bytes
+    pub hashed: bool,
+    /// the bytes that it has, or should have
+    pub bytes: (u64, u64),
+    /// of these those that are not there
+    pub missing: &'a [(u64, u64)],
+    /// the drives that are not here would not have all of these either
+    pub lost: bool,
+    /// what it says of the file's end
+    pub end: Option<End>,
+}
+
 impl Mark {
-    /// Of the pieces that were joined.
-    pub fn new(entry: &Entry, merge: &Merge, start: u64, hashed: bool, end: Option<End>) -> Self {
-        let end = end.map(|end| MarkedEnd {
+    /// Of what a set found.
+    pub fn new(entry: &Entry, start: u64, found: &Found) -> Self {
+        let end = found.end.map(|end| MarkedEnd {
             void: end.state == State::Void,
             changed: end.state == State::Changed,
             root: end.root,
             size: end.size,
         });
-        let path = entry.path.clone();
+        let whole = found.missing.is_empty();
+        let merged = if whole { found.merge.end() } else { start };
         Self {
-            path,
-            pieces: (start, merge.end()),
-            subtrees: merge.subtrees().collect(),
-            hashed,
+            path: entry.path.clone(),
+            entry: encoded(entry),
+            pieces: (start, merged),
+            bytes: found.bytes,
+            subtrees: if whole { found.merge.subtrees().collect() } else { Vec::new() },
+            hashed: found.hashed,
             end,
+            missing: found.missing.to_vec(),
+            lost: found.lost,
+            left_as: None,
         }
     }
 
@@ -83,11 +119,114 @@ impl Mark {
     pub fn path(&self) -> &[u8] {
         &self.path
     }
+
+    fn is_whole(&self) -> bool {
+        self.missing.is_empty() && self.left_as.is_none()
+    }
+}
+
+/// A file of which parts are missing.
+pub struct Unfinished {
+    /// the file that its sets share
+    pub name: String,
+    /// its entry
+    pub entry: Entry,
+    /// the bytes that are not there
+    pub missing: Vec<(u64, u64)>,
+    /// some of them no drive has
+    pub lost: bool,
+    /// some of them may still come
+    pub waits: bool,
+    /// what there was of it was given this name
+    pub left_as: Option<Vec<u8>>,
+}
+
+/// The files that cross sets and are not complete; `is_settled` says of a set that its drives gave all
+/// that they have.
+pub fn unfinished(
+    destination: &Destination,
+    is_settled: &dyn Fn(u32) -> bool,
+) -> Result<Vec<Unfinished>, DestinationError> {
+    let mut files: BTreeMap<String, BTreeMap<u32, Mark>> = BTreeMap::new();
+    for state in destination.state_names("mark-")? {
+        let parts = state.strip_prefix("mark-").and_then(|rest| rest.split_once('-'));
+        let Some((name, Ok(set))) = parts.map(|(name, set)| (name, set.parse())) else { continue };
+        if let Some(mark) = destination.load_state(&state)?.and_then(|bytes| from_bytes(&bytes)) {
+            files.entry(name.into()).or_default().insert(set, mark);
+        }
+    }
+    let one = |(name, marks): (String, BTreeMap<u32, Mark>)| {
+        let is_open = matches!(judge(marks.values().cloned().collect()), Crossing::Waits);
+        let entry = marks.values().find_map(|mark| decoded(&mark.entry)).filter(|_| is_open)?;
+        Some(gaps(name, entry, &marks, is_settled))
+    };
+    Ok(files.into_iter().filter_map(one).collect())
+}
+
+/// What lacks between the parts of a file, and in them.
+fn gaps(
+    name: String,
+    entry: Entry,
+    marks: &BTreeMap<u32, Mark>,
+    is_settled: &dyn Fn(u32) -> bool,
+) -> Unfinished {
+    let left_as = marks.values().find_map(|mark| mark.left_as.clone());
+    let mut found =
+        Unfinished { name, entry, missing: Vec::new(), lost: false, waits: false, left_as };
+    let mut gap = |from: u64, to: u64, settled: bool| {
+        if from < to {
+            found.missing.push((from, to - from));
+            found.lost |= settled;
+            found.waits |= !settled;
+        }
+    };
+    let (mut at, mut before) = (0, 0);
+    for (set, mark) in marks {
+        gap(at, mark.bytes.0, (before + 1..*set).all(is_settled));
+        for (offset, len) in &mark.missing {
+            gap(*offset, offset + len, mark.lost);
+        }
+        (at, before) = (mark.bytes.1.max(at), *set);
+    }
+    if !marks.values().any(|mark| mark.end.is_some()) {
+        gap(at, found.entry.size.max(at + 1), is_settled(before + 1));
+    }
+    found
+}
+
+/// Notes that what there was of a file was given a name: its parts are no longer here.
+pub fn leave(
+    destination: &Destination,
+    file: &Unfinished,
+    left_as: &[u8],
+) -> Result<(), DestinationError> {
+    for state in destination.state_names(&format!("mark-{}-", file.name))? {
+        let mark = destination.load_state(&state)?.and_then(|bytes| from_bytes(&bytes));
+        if let Some(mut mark) = mark {
+            mark.left_as = Some(left_as.to_vec());
+            destination.save_state(&state, &to_bytes(&mark))?;
+        }
+    }
+    Ok(())
+}
+
+fn encoded(entry: &Entry) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Item::Entry { entry: entry.clone(), continued: false }.encode(&mut bytes);
+    bytes
+}
+
+fn decoded(bytes: &[u8]) -> Option<Entry> {
+    match list::decode(bytes).ok()?.pop()? {
+        Item::Entry { entry, .. } => Some(entry),
+        _ => None,
+    }
 }
 
 /// Does this set's part of a file stand already?
 pub fn is_marked(destination: &Destination, name: &str, set: SetNumber) -> bool {
-    matches!(destination.load_state(&mark_name(name, set)), Ok(Some(_)))
+    let mark = destination.load_state(&mark_name(name, set)).ok().flatten();
+    mark.and_then(|bytes| from_bytes(&bytes)).is_some_and(|mark| mark.is_whole())
 }
 
 /// Saves a mark, and says what is known of the file now.
@@ -151,6 +290,9 @@ fn judge(mut marks: Vec<Mark>) -> Crossing {
     if marks.iter().any(|mark| mark.end.is_some_and(|end| end.void)) {
         return Crossing::Void;
     }
+    if !marks.iter().all(Mark::is_whole) {
+        return Crossing::Waits;
+    }
     marks.sort_by_key(|mark| mark.pieces);
     let Some(end) = marks.last().and_then(|mark| mark.end) else { return Crossing::Waits };
     let mut merge = Merge::default();
@@ -183,7 +325,9 @@ mod tests {
         }
         let root = Some(*blake3::hash(data).as_bytes());
         let end = end.map(|state| End { state, root, size: data.len() as u64 });
-        Mark::new(&Entry::new("f", Kind::File), &merge, pieces.start as u64, true, end)
+        let bytes = ((pieces.start * C) as u64, data.len().min(pieces.end * C) as u64);
+        let found = Found { merge: &merge, hashed: true, bytes, missing: &[], lost: false, end };
+        Mark::new(&Entry::new("f", Kind::File), pieces.start as u64, &found)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The CPU part of a batch, as far as nothing is written: blocks are checked, rebuilt and opened, each
 //! while it is hot; chunks are decompressed when they are asked for.
 
-use super::batch::{in_blocks, runs};
+use super::batch::runs;
 use super::output::Output;
 use super::{OpenSet, pieces};
 use crate::drives::buffer::{Pool, Pooled};
@@ -11,7 +11,7 @@ use crate::format::record::StripeRecord;
 use crate::format::shard::Blocks;
 use crate::keys::run::StripeShape;
 use crate::sets::fetch::Fetcher;
-use crate::sets::stripe::RawStripe;
+use crate::sets::stripe::{Hope, Lack, RawStripe};
 use crate::stages::compress::Decompressor;
 use crate::stages::seal::Cipher;
 use rayon::prelude::*;
@@ -55,6 +55,8 @@ impl OpenShard {
 /// The opened stripes of a batch.
 pub struct Opened {
     stripes: HashMap<StripeId, Arc<OpenStripe>>,
+    /// why a stripe is not there of which no record was found
+    unknown: Absent,
     /// blocks that were rebuilt
     pub rebuilt_blocks: u64,
 }
@@ -73,7 +75,24 @@ impl Opened {
         let rebuilt_blocks = opened.iter().map(|(_, rebuilt)| rebuilt).sum();
         let opened = opened.into_iter().map(|(stripe, _)| Arc::new(stripe)).chain(before);
         let stripes = opened.map(|stripe| (stripe.record.id, stripe)).collect();
-        Self { stripes, rebuilt_blocks }
+        let may_come = open.book.gaps && !open.set.missing_slots().is_empty();
+        let unknown = if may_come { Absent::Waits } else { Absent::Lost };
+        Self { stripes, unknown, rebuilt_blocks }
+    }
+
+    /// What a chunk waits for that is not there: who can give its stripe's columns, and the slots of the
+    /// shards that hold what lacks of it.
+    pub fn lack(&self, place: &Place, output: Output) -> Option<(&[Hope], BTreeSet<u16>)> {
+        let stripe = self.stripes.get(&place.stripe)?;
+        let is_there = |(index, run): &(u8, Range<usize>)| {
+            let open =
+                stripe.shards.get(index).is_some_and(|shard| shard.get(run.clone()).is_some());
+            open || pieces::find(output, place, *index, run).is_some()
+        };
+        let slot = |(index, _): &(u8, Range<usize>)| stripe.record.shards[*index as usize].slot.0;
+        let runs = runs(place, &stripe.record)?;
+        let lacking = runs.iter().filter(|run| !is_there(run)).map(slot).collect();
+        Some((&stripe.lack.hopes, lacking))
     }
 
     /// The plain bytes of a chunk; those that were compressed are laid into `buffer`.
@@ -84,7 +103,8 @@ impl Opened {
         decompressor: &mut Decompressor,
         buffer: &'b mut Vec<u8>,
     ) -> Result<Cow<'b, [u8]>, Absent> {
-        let stored = stored(&self.stripes, place, output)?;
+        let stripe = self.stripes.get(&place.stripe).ok_or(self.unknown)?;
+        let stored = stored(stripe, place, output)?;
         if place.method == Method::Plain {
             return if stored.len() == place.plain as usize {
                 Ok(stored)
@@ -104,8 +124,7 @@ pub struct OpenStripe {
     pub record: Arc<StripeRecord>,
     /// the wanted shards; none if the key of the run is not at hand
     pub shards: BTreeMap<u8, OpenShard>,
-    /// as [`Stripe::lacking`](crate::sets::stripe::Stripe::lacking)
-    lacking: BTreeMap<usize, bool>,
+    lack: Lack,
 }
 
 /// A wanted shard while its blocks are opened.
@@ -157,6 +176,22 @@ impl<'b> Opening<'b> {
 }
 
 impl OpenStripe {
+    /// Is no block of these runs one that no drive would give?
+    pub fn may_come(&self, runs: &[(u8, Range<usize>)]) -> bool {
+        let blocks = self.record.blocks;
+        let is_lost = |(index, run): &(u8, Range<usize>)| {
+            self.lack.hopeless.iter().any(|(of, column)| {
+                let payload = blocks.payload_range(*column);
+                let (start, end) = (payload.start.max(run.start), payload.end.min(run.end));
+                let shard = self.shards.get(index);
+                of == index
+                    && start < end
+                    && shard.is_none_or(|shard| shard.get(start..end).is_none())
+            })
+        };
+        !self.lack.hopes.is_empty() && !runs.iter().any(is_lost)
+    }
+
     /// Checks, rebuilds and opens, each block while it is hot; says how many were rebuilt.
     pub fn new(open: &OpenSet, raw: RawStripe, fetcher: &Fetcher, pool: &Pool) -> (Self, u64) {
         let request = raw.request().clone();
@@ -195,27 +230,18 @@ impl OpenStripe {
             (index, OpenShard { origin: payload(range).start, bytes, good, unopened })
         };
         let shards = buffers.into_iter().map(shard).collect();
-        let (record, lacking) = (record.clone(), stripe.lacking);
-        (Self { record, shards, lacking }, stripe.rebuilt_blocks)
-    }
-
-    /// Do these payload bytes, of which some are not there, wait for drives that are not here?
-    pub fn waits<'r>(&self, runs: impl Iterator<Item = &'r Range<usize>>) -> bool {
-        let columns: BTreeSet<usize> =
-            runs.flat_map(|run| in_blocks(self.record.blocks, run)).collect();
-        let mut lacking = columns.iter().filter_map(|column| self.lacking.get(column)).peekable();
-        lacking.peek().is_some() && lacking.all(|could| *could)
+        let (rebuilt_blocks, lack) = (stripe.rebuilt_blocks, stripe.lack);
+        (Self { record: record.clone(), shards, lack }, rebuilt_blocks)
     }
 }
 
 /// The stored bytes of a chunk: those of a shard that is not here from the run that had it. If they
 /// are not all there, and may still come, what there is of them is kept for a later run.
 fn stored<'a>(
-    stripes: &'a HashMap<StripeId, Arc<OpenStripe>>,
+    stripe: &'a OpenStripe,
     place: &Place,
     output: Output,
 ) -> Result<Cow<'a, [u8]>, Absent> {
-    let stripe = stripes.get(&place.stripe).ok_or(Absent::Lost)?;
     let runs = runs(place, &stripe.record).ok_or(Absent::Lost)?;
     let here = |(index, run): &(u8, Range<usize>)| stripe.shards.get(index)?.get(run.clone());
     let parts: Vec<Option<&[u8]>> = runs.iter().map(here).collect();
@@ -230,11 +256,9 @@ fn stored<'a>(
         1 => None,
         _ => runs.iter().zip(parts.iter().copied()).map(found).collect(),
     };
-    let absent =
-        runs.iter().zip(&parts).filter(|(_, part)| part.is_none()).map(|((_, run), _)| run);
     match all {
         Some(all) => Ok(all.concat().into()),
-        None if stripe.waits(absent) => {
+        None if stripe.may_come(&runs) => {
             for ((index, _), part) in runs.iter().zip(&parts) {
                 part.iter().for_each(|part| pieces::keep(output, place, *index, part));
             }

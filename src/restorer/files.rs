@@ -1,20 +1,19 @@
 //! Writing a batch: whole files in parallel, larger ones extent by extent, in order.
 
 use super::batch::{Batch, Step};
-use super::crossing::{Crossing, Mark};
+use super::crossing::{Crossing, Found, Mark};
 use super::decode::{Absent, Opened};
+use super::lacking::Lacking;
+use super::ledger::{Fate, Ledger};
 use super::open_file::OpenFile;
 use super::output::{Output, Part};
 use super::write::{Outcome, Target, do_step};
 use super::{OpenSet, RestoreError, RestoreOptions, Restored};
 use crate::destination::{DestinationError, MetadataProblem};
-use crate::format::ids::StripeId;
 use crate::format::list::{End, Entry, Extent, Kind, State, shown_path};
-use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
+use crate::monitor::{Monitor, Recording};
 use crate::stages::compress::Decompressor;
 use rayon::prelude::*;
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +30,7 @@ pub struct Files<'a> {
     output: Output<'a>,
     options: RestoreOptions<'a>,
     restored: &'a mut Restored,
+    ledger: &'a Ledger<'a>,
     monitor: &'a dyn Monitor,
     file: Option<OpenFile>,
     already: Arc<AtomicU64>,
@@ -43,8 +43,8 @@ pub struct Files<'a> {
     runs_on: bool,
     /// a file that is void, unless an entry of the same path follows
     void: Option<Arc<Entry>>,
-    /// stripes that lack blocks that are wanted
-    lacking: BTreeSet<StripeId>,
+    /// what is wanted and lacks
+    lacking: Lacking,
 }
 
 impl<'a> Files<'a> {
@@ -54,6 +54,7 @@ impl<'a> Files<'a> {
         output: Output<'a>,
         options: RestoreOptions<'a>,
         restored: &'a mut Restored,
+        ledger: &'a Ledger<'a>,
         monitor: &'a dyn Monitor,
     ) -> Result<Self, RestoreError> {
         let cursor = output.load_state(&cursor_name(open))?.filter(|_| options.resumed);
@@ -62,6 +63,7 @@ impl<'a> Files<'a> {
             output,
             options,
             restored,
+            ledger,
             monitor,
             file: None,
             already: Arc::default(),
@@ -70,7 +72,7 @@ impl<'a> Files<'a> {
             last_checkpoint: Instant::now(),
             runs_on: further_sets(open).unwrap_or(options.later_sets),
             void: None,
-            lacking: BTreeSet::new(),
+            lacking: Lacking::default(),
         })
     }
 
@@ -99,6 +101,11 @@ impl<'a> Files<'a> {
             return Ok(()); // not all was done: the next run does the batch anew
         }
         for ((step, outcome), target) in batch.steps.into_iter().zip(outcomes).zip(targets) {
+            if let (Outcome::Absent(Absent::Waits), Some(extent)) = (&outcome, step.extent())
+                && let Some((hopes, own)) = opened.lack(&extent.place, self.output)
+            {
+                self.lacking.add(extent.place.stripe, hopes, &own);
+            }
             self.settle(step, outcome, target)?;
         }
         if self.last_checkpoint.elapsed() >= CHECKPOINT {
@@ -183,13 +190,11 @@ impl<'a> Files<'a> {
         if let Outcome::Failed(e) = outcome {
             return self.failed(&step, e);
         }
-        if let (Outcome::Absent(Absent::Waits), Some(extent)) = (&outcome, step.extent()) {
-            self.lacking.insert(extent.place.stripe);
-        }
         match step {
             Step::Folder(entry) => {
                 self.leave(Some(&entry))?;
-                self.restored.entries += 1;
+                let known = self.cursor.as_ref().is_some_and(|c| entry.sort_key() <= *c);
+                *(if known { &mut self.restored.known } else { &mut self.restored.entries }) += 1;
                 self.settled = entry.sort_key();
             }
             Step::Bare(entry) | Step::Whole(entry, _) => {
@@ -197,9 +202,9 @@ impl<'a> Files<'a> {
                 self.settled = entry.sort_key();
                 match outcome {
                     Outcome::Absent(absent) => {
-                        self.report_absent(&entry, "all of it is missing", absent);
+                        self.report_absent(&entry, "all of it is missing", absent)?;
                     }
-                    Outcome::Placed(problems) => self.placed(&entry, &problems),
+                    Outcome::Placed(problems) => self.placed(&entry, &problems)?,
                     _ => {}
                 }
             }
@@ -247,7 +252,7 @@ impl<'a> Files<'a> {
             && next.is_none_or(|next| next.path != void.path)
         {
             let detail = "it could not be read when the dataset was packed";
-            self.packed_badly(&void, ProblemKind::SourceUnreadable, detail);
+            self.packed_badly(&void, Fate::Unreadable, detail)?;
         }
         Ok(())
     }
@@ -268,8 +273,8 @@ impl<'a> Files<'a> {
         if let Some(error) = file.refused.take() {
             return self.refuse(file, error);
         }
-        let runs_on = end.is_none() && self.runs_on;
-        if (file.begins > 0 || runs_on) && file.missing.is_empty() {
+        let crosses = file.begins > 0 || end.is_none() && self.runs_on;
+        if crosses && (file.missing.is_empty() || matches!(self.output, Output::Folder(_))) {
             return self.end_part(file, end, chunk_bytes);
         }
         let size = end.map_or(entry.size, |e| e.size);
@@ -294,13 +299,13 @@ impl<'a> Files<'a> {
             && (self.options.give_up || absent == Absent::Lost)
             && let Some(path) = self.output.finish_incomplete(part, &entry)?
         {
-            let _ = write!(detail, "; what there is lies in {}", shown_path(&path));
+            detail.push_str(&left_as(&path));
         }
-        self.report_absent(&entry, &detail, absent);
-        Ok(())
+        self.report_absent(&entry, &detail, absent)
     }
 
-    /// Ends this set's part of a file that crosses sets.
+    /// Ends this set's part of a file that crosses sets. What becomes of one that is not whole then, the
+    /// end of the run tells: other sets may have the rest.
     fn end_part(
         &mut self,
         mut file: OpenFile,
@@ -313,13 +318,17 @@ impl<'a> Files<'a> {
                 return self.refuse(file, error);
             }
         }
+        match file.absent.filter(|_| !file.missing.is_empty()) {
+            Some(Absent::Waits) if !self.options.give_up => self.restored.waiting += 1,
+            _ if !file.missing.is_empty() => self.restored.lost += 1,
+            _ => {}
+        }
         let Crossing::Whole { root, end } = self.cross(&file, end)? else { return Ok(()) };
         let entry = file.target.entry.clone();
         let root = root.map_or_else(|| file.read_root(end.size), |root| Ok(Some(root)))?;
         self.output.forget_marks(&entry)?;
         if end.root.is_some_and(|wanted| root.is_some_and(|root| wanted != root)) {
-            self.report_absent(&entry, "its sets do not fit together", Absent::Lost);
-            return Ok(());
+            return self.report_absent(&entry, "its sets do not fit together", Absent::Lost);
         }
         let Some(Target { part, .. }) = Arc::into_inner(file.target) else { return Ok(()) };
         self.finish_file(part, &entry, end)
@@ -330,25 +339,30 @@ impl<'a> Files<'a> {
         let entry = &file.target.entry;
         let chunk_bytes = self.open.set.label().chunk_bytes as u64;
         let start = file.begins / chunk_bytes;
-        let mark = Mark::new(entry, &file.merge, start, !file.unhashed, end);
+        let found = Found {
+            merge: &file.merge,
+            hashed: !file.unhashed,
+            bytes: (file.begins, file.next),
+            missing: &file.missing,
+            lost: file.absent.unwrap_or(Absent::Lost) == Absent::Lost,
+            end,
+        };
+        let mark = Mark::new(entry, start, &found);
         Ok(self.output.settle(entry, self.open.set.set, &mark)?)
     }
 
     /// Gives a whole and verified file its final name.
     fn finish_file(&mut self, part: Part, entry: &Entry, end: End) -> Result<(), RestoreError> {
         if end.state == State::Changed {
-            self.packed_badly(entry, ProblemKind::SourceChanged, MIXTURE);
+            self.packed_badly(entry, Fate::Changed, MIXTURE)?;
         }
         match self.output.finish_file(part, entry, self.options.resumed) {
-            Ok(problems) => {
-                self.placed(entry, &problems);
-                Ok(())
-            }
+            Ok(problems) => self.placed(entry, &problems),
             Err(e) => self.not_placed(entry, e),
         }
     }
 
-    fn placed(&mut self, entry: &Entry, problems: &[MetadataProblem]) {
+    fn placed(&mut self, entry: &Entry, problems: &[MetadataProblem]) -> Result<(), RestoreError> {
         self.restored.entries += 1;
         if entry.kind == Kind::File {
             self.restored.files += 1;
@@ -357,28 +371,42 @@ impl<'a> Files<'a> {
                 self.monitor.advance(entry.size);
             }
             if entry.changed {
-                self.packed_badly(entry, ProblemKind::SourceChanged, MIXTURE);
+                self.packed_badly(entry, Fate::Changed, MIXTURE)?;
             }
         }
+        if self.restored.metadata_problems == 0 && !problems.is_empty() {
+            self.output.note_metadata(self.open.set.set)?;
+        }
         count_metadata(self.restored, problems);
+        Ok(())
     }
 
-    fn packed_badly(&mut self, entry: &Entry, kind: ProblemKind, detail: &str) {
+    fn packed_badly(
+        &mut self,
+        entry: &Entry,
+        fate: Fate,
+        detail: &str,
+    ) -> Result<(), RestoreError> {
         self.restored.packed_badly += 1;
-        self.monitor.problem(Problem::new(kind, entry.shown(), detail));
+        self.ledger.note(fate, entry.shown(), detail)
     }
 
     /// Counts and lists a file that is not there.
-    fn report_absent(&mut self, entry: &Entry, detail: &str, absent: Absent) {
+    fn report_absent(
+        &mut self,
+        entry: &Entry,
+        detail: &str,
+        absent: Absent,
+    ) -> Result<(), RestoreError> {
         let waits = absent == Absent::Waits && !self.options.give_up;
-        let kind = if waits {
+        let fate = if waits {
             self.restored.waiting += 1;
-            ProblemKind::Waiting
+            Fate::Waits
         } else {
             self.restored.lost += 1;
-            ProblemKind::Lost
+            Fate::Lost
         };
-        self.monitor.problem(Problem::new(kind, entry.shown(), detail));
+        self.ledger.note(fate, entry.shown(), detail)
     }
 
     /// The destination refused a step. If it fails as a whole, that ends the restore; all else is one
@@ -416,8 +444,8 @@ impl<'a> Files<'a> {
         if error.ends_all() {
             return Err(error.into());
         }
-        self.restored.refuse(entry, &error, self.monitor);
-        Ok(())
+        let fate = self.restored.refuse(entry);
+        self.ledger.note(fate, entry.shown(), &error.reason())
     }
 
     /// The cursor never goes back: what an earlier run settled, with other drives, stays so.
@@ -429,7 +457,7 @@ impl<'a> Files<'a> {
     }
 
     /// Ends the walk; gives the stripes that lack blocks.
-    pub fn end(mut self, stopped: bool) -> Result<BTreeSet<StripeId>, RestoreError> {
+    pub fn end(mut self, stopped: bool) -> Result<Lacking, RestoreError> {
         self.restored.stopped = stopped;
         if stopped {
             // The file that is open is begun anew next time.
@@ -437,14 +465,6 @@ impl<'a> Files<'a> {
             self.void = None;
         }
         self.leave(None)?;
-        if !stopped {
-            let set = self.open.set.set;
-            for mark in self.output.waiting(set)? {
-                let detail = "the rest of it lies in other sets";
-                let path = shown_path(mark.path());
-                self.monitor.problem(Problem::new(ProblemKind::Waiting, path, detail));
-            }
-        }
         self.checkpoint()?;
         self.restored.already = self.already.load(Ordering::Relaxed);
         Ok(self.lacking)
@@ -466,8 +486,13 @@ pub fn count_metadata(restored: &mut Restored, problems: &[MetadataProblem]) {
     restored.metadata_problems += u64::from(!problems.is_empty());
 }
 
+/// What is said besides of a file whose parts were given another name.
+pub fn left_as(path: &[u8]) -> String {
+    format!("; what there is lies in {}", shown_path(path))
+}
+
 /// `bytes 0-99, 500-599 are missing`
-fn shown_ranges(ranges: &[(u64, u64)]) -> String {
+pub fn shown_ranges(ranges: &[(u64, u64)]) -> String {
     let shown = |(offset, len): &(u64, u64)| format!("{offset}-{}", offset + len - 1);
     let words: Vec<_> = ranges.iter().map(shown).collect();
     if words.is_empty() {

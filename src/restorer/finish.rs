@@ -3,6 +3,7 @@
 
 use super::files::count_metadata;
 use super::items::Items;
+use super::ledger::{Fate, Ledger};
 use super::lift::Lifted;
 use super::selected::is_below;
 use super::{RestoreError, RestoreOptions, Restored};
@@ -21,11 +22,11 @@ pub fn finish(
     options: RestoreOptions,
     lifted: &Lifted,
     restored: &mut Restored,
-    monitor: &dyn Monitor,
+    (ledger, monitor): (&Ledger, &dyn Monitor),
 ) -> Result<(), RestoreError> {
     monitor.phase(Phase::Finish, 0);
     let waiting = Vec::new();
-    let mut links = Finisher { destination, options, lifted, restored, monitor, waiting };
+    let mut links = Finisher { destination, options, lifted, restored, ledger, monitor, waiting };
     let mut folders: Vec<Entry> = Vec::new();
     while let Some(list) = items.next_list() {
         for item in list {
@@ -47,7 +48,7 @@ pub fn finish(
     save_links(destination, set, &waiting)
 }
 
-/// The hard links of a set whose files lie in other sets.
+/// The hard links of a set whose files are not there.
 fn links_name(set: SetNumber) -> String {
     format!("links-{set}")
 }
@@ -67,22 +68,32 @@ fn save_links(
     Ok(destination.save_state(&links_name(set), &bytes)?)
 }
 
-/// Makes the hard links of a set that waited for other sets. Says which still wait.
+/// A link that the destination refuses.
+pub type Refused = (Entry, DestinationError);
+
+/// Makes the hard links of a set that waited for their files. Gives those that still wait, and those
+/// that the destination refuses.
 pub fn waiting_links(
     destination: &Destination,
     set: SetNumber,
-) -> Result<Vec<Entry>, RestoreError> {
-    let Some(bytes) = destination.load_state(&links_name(set))? else { return Ok(Vec::new()) };
+) -> Result<(Vec<Entry>, Vec<Refused>), RestoreError> {
+    let Some(bytes) = destination.load_state(&links_name(set))? else {
+        return Ok(Default::default());
+    };
     let items = list::decode(&bytes).unwrap_or_default();
-    let mut waiting = Vec::new();
+    let (mut waiting, mut refused) = (Vec::new(), Vec::new());
     for item in items {
         let Item::Entry { entry, .. } = item else { continue };
-        if destination.add_hard_link(&entry).is_err() {
-            waiting.push(entry);
+        match destination.add_hard_link(&entry) {
+            Ok(()) => {}
+            Err(DestinationError::NoTarget { .. }) => waiting.push(entry),
+            Err(e) => refused.push((entry, e)),
         }
     }
-    save_links(destination, set, &waiting)?;
-    Ok(waiting)
+    let kept: Vec<Entry> =
+        waiting.iter().chain(refused.iter().map(|(entry, _)| entry)).cloned().collect();
+    save_links(destination, set, &kept)?;
+    Ok((waiting, refused))
 }
 
 struct Finisher<'a> {
@@ -90,8 +101,9 @@ struct Finisher<'a> {
     options: RestoreOptions<'a>,
     lifted: &'a Lifted,
     restored: &'a mut Restored,
+    ledger: &'a Ledger<'a>,
     monitor: &'a dyn Monitor,
-    /// links to files of other sets
+    /// links to files that are not there yet
     waiting: Vec<Entry>,
 }
 
@@ -109,8 +121,7 @@ impl Finisher<'_> {
                     "its bytes lie in another set under its first name, {first}, which was left \
                      out: select that too"
                 );
-                self.monitor.problem(Problem::new(ProblemKind::Lost, entry.shown(), detail));
-                Ok(())
+                self.ledger.note(Fate::Lost, entry.shown(), &detail)
             }
             // What it lacks was said when it was restored.
             true => Ok(()),
@@ -119,28 +130,18 @@ impl Finisher<'_> {
     }
 
     fn link_to(&mut self, entry: &Entry) -> Result<(), RestoreError> {
-        match self.destination.link_or_copy(entry, self.options.resumed) {
+        let resumed = self.options.resumed;
+        let known = resumed && matches!(self.destination.exists(&entry.path), Ok(Some(_)));
+        match self.destination.link_or_copy(entry, resumed) {
+            Ok(()) if known => self.restored.known += 1,
             Ok(()) => self.restored.entries += 1,
             Err(e) if e.ends_all() => return Err(e.into()),
-            Err(DestinationError::NoTarget { .. }) if self.options.more_sets => {
-                self.waiting.push(entry.clone());
+            // What becomes of the file, the end of the run tells.
+            Err(DestinationError::NoTarget { .. }) => self.waiting.push(entry.clone()),
+            Err(e) => {
+                let fate = self.restored.refuse(entry);
+                self.ledger.note(fate, entry.shown(), &e.reason())?;
             }
-            // Its file was not taken either.
-            Err(e @ DestinationError::NoTarget { .. }) if self.restored.is_refusing() => {
-                self.restored.refuse(entry, &e, self.monitor);
-            }
-            Err(e @ DestinationError::NoTarget { .. }) => {
-                let waits = self.restored.waiting > 0 && !self.options.give_up;
-                let kind = if waits {
-                    self.restored.waiting += 1;
-                    ProblemKind::Waiting
-                } else {
-                    self.restored.lost += 1;
-                    ProblemKind::Lost
-                };
-                self.monitor.problem(Problem::new(kind, entry.shown(), chain(&e)));
-            }
-            Err(e) => self.restored.refuse(entry, &e, self.monitor),
         }
         Ok(())
     }

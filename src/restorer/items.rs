@@ -215,6 +215,8 @@ pub struct ListItems<'a> {
     fetcher: Fetcher<'a>,
     lists: VecDeque<Vec<Item>>,
     lost: u64,
+    /// some of them lie on drives that are not here
+    waits: bool,
     monitor: &'a dyn Monitor,
 }
 
@@ -227,27 +229,39 @@ impl<'a> ListItems<'a> {
         let stripes = book.stripes().iter().copied().collect();
         let reader = book.reader();
         let fetcher = Fetcher::new(open.set, book, &silent);
-        Self { open, stripes, reader, fetcher, lists: VecDeque::new(), lost: 0, monitor }
+        Self {
+            open,
+            stripes,
+            reader,
+            fetcher,
+            lists: VecDeque::new(),
+            lost: 0,
+            waits: false,
+            monitor,
+        }
     }
 
-    /// Lists that could not be had: files may be missing that nothing names.
-    pub fn lost_lists(&self) -> u64 {
-        self.lost
+    /// Lists that could not be had, so that files may be missing that nothing names; and whether
+    /// drives that are not here have some of them.
+    pub fn unlisted(&self) -> (u64, bool) {
+        (self.lost, self.waits)
     }
 
     fn read_stripe(&mut self, id: StripeId) {
         let Some(record) = self.reader.find(id) else {
             self.lost += 1;
+            self.waits |= !self.open.set.missing_slots().is_empty();
             return;
         };
         for index in 0..record.k {
             match read_list(self.open, &self.fetcher, &record, index) {
-                Some(items) => self.lists.push_back(items),
-                None => {
+                Ok(items) => self.lists.push_back(items),
+                Err(waits) => {
                     self.lost += 1;
+                    self.waits |= waits;
                     let subject = format!("list of shard {id}-{index:02x}");
                     let detail = "it cannot be had; files that only it names are missing";
-                    self.monitor.problem(Problem::new(ProblemKind::Lost, subject, detail));
+                    self.monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
                 }
             }
         }
@@ -264,13 +278,14 @@ impl Items for ListItems<'_> {
     }
 }
 
-/// The list of one data shard: the last block has the trailer, which says how far back it begins.
+/// The list of one data shard: the last block has the trailer, which says how far back it begins. If it
+/// cannot be had, whether it may be with drives that are not here.
 fn read_list(
     open: &OpenSet,
     fetcher: &Fetcher,
     record: &Arc<StripeRecord>,
     index: u8,
-) -> Option<Vec<Item>> {
+) -> Result<Vec<Item>, bool> {
     let blocks = record.blocks;
     let last = blocks.count() - 1;
     let fetch = |first: usize| {
@@ -278,15 +293,21 @@ fn read_list(
         let request = Request { record: record.clone(), shards };
         fetcher.complete(fetcher.read(request))
     };
-    let tail = plain_from(open, &fetch(last), index, last)?;
-    let trailer_bytes = tail[tail.len() - TRAILER_BYTES..].try_into().ok()?;
-    let trailer = Trailer::decode(trailer_bytes, blocks.payload_bytes()).ok()?;
-    let end = blocks.payload_bytes() - TRAILER_BYTES;
-    let start = end - trailer.list_bytes as usize;
-    let first = blocks.block_of(start);
-    let plain = plain_from(open, &fetch(first), index, first)?;
+    let plain = |first: usize| {
+        let stripe = fetch(first);
+        plain_from(open, &stripe, index, first).ok_or_else(|| stripe.waits())
+    };
+    let tail = plain(last)?;
+    let list = |tail: &[u8]| {
+        let trailer_bytes = tail[tail.len() - TRAILER_BYTES..].try_into().ok()?;
+        let trailer = Trailer::decode(trailer_bytes, blocks.payload_bytes()).ok()?;
+        let end = blocks.payload_bytes() - TRAILER_BYTES;
+        Some(end - trailer.list_bytes as usize..end)
+    };
+    let list = list(&tail).ok_or(false)?;
+    let first = blocks.block_of(list.start);
     let origin = blocks.payload_range(first).start;
-    list::decode(&plain[start - origin..end - origin]).ok()
+    list::decode(&plain(first)?[list.start - origin..list.end - origin]).map_err(|_| false)
 }
 
 /// The list in a shard's payload, if the blocks that hold it are open.

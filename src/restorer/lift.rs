@@ -9,10 +9,10 @@
 
 use super::crossing;
 use super::items::Items;
+use super::lacking::Lacking;
 use super::output::Output;
 use super::{RestoreError, Restored, Walk, pass};
 use crate::format::catalog::KeySpan;
-use crate::format::ids::StripeId;
 use crate::format::list::{Item, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,11 +87,11 @@ pub fn lift(
     items: impl Items + Send,
     names: BTreeMap<Vec<u8>, Vec<u8>>,
     restored: &mut Restored,
-) -> Result<(BTreeSet<StripeId>, Lifted), RestoreError> {
-    let Walk { open, destination, options, monitor } = *walk;
+) -> Result<(Lacking, Lifted), RestoreError> {
+    let Walk { open, destination, options, ledger, monitor } = *walk;
     let mut renamed = Renamed { items, names, passes: false, found: BTreeSet::new() };
     let (output, mut more) = (Output::Folder(destination), Restored::default());
-    let lacking = pass(open, &mut renamed, output, options, &mut more, monitor)?;
+    let lacking = pass(open, &mut renamed, output, options, &mut more, (ledger, monitor))?;
     restored.add(&more);
     let Renamed { names, found, .. } = renamed;
     let mut elsewhere: BTreeSet<Vec<u8>> =

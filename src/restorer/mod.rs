@@ -11,7 +11,9 @@
 //! [`batch`] cuts them where enough stripes are named; the drives read the batches' blocks ahead;
 //! [`decode`] checks, rebuilds and opens; [`write`] verifies and writes in parallel; [`files`]
 //! follows large files to their roots, in order; [`crossing`] those that run on into other sets;
-//! [`finish`] makes hard links and sets the folders' metadata. [`check`] goes the same way with an
+//! [`finish`] makes hard links and sets the folders' metadata; the [`ledger`] of each set keeps what
+//! is not there, and the [`end`] of a run tells it;
+//! [`finished`] is for a restore that is asked for once more. [`check`] goes the same way with an
 //! [`output`] that forgets everything. With `--include` or `--exclude` [`selected`] lets pass what is
 //! asked for, and [`lift`] restores a file of which only a further name is. [`pieces`] and [`stage`]
 //! keep what one run with few drives leaves to the next. [`room`] says before what it will take.
@@ -20,9 +22,13 @@ pub mod batch;
 pub mod check;
 pub mod crossing;
 pub mod decode;
+pub mod end;
 pub mod files;
 pub mod finish;
+pub mod finished;
 pub mod items;
+pub mod lacking;
+pub mod ledger;
 mod lift;
 mod open_file;
 pub mod output;
@@ -35,11 +41,11 @@ pub mod write;
 use crate::destination::{Destination, DestinationError};
 use crate::drives::buffer::Pool;
 use crate::format::catalog::KeySpan;
-use crate::format::ids::{RunId, Slot, StripeId};
+use crate::format::ids::{RunId, Slot};
 use crate::format::list::{Entry, Kind};
 use crate::keys::RunKey;
 use crate::memory::Memory;
-use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
+use crate::monitor::{Monitor, Recording};
 use crate::patterns::Selection;
 use crate::sets::ahead::{Ahead, Reading};
 use crate::sets::fetch::Fetcher;
@@ -48,6 +54,8 @@ use batch::{Batch, Batcher};
 use crossbeam_channel::bounded;
 use decode::{OpenStripe, Opened};
 use files::Files;
+use lacking::{Lacking, Want};
+use ledger::{Fate, Ledger};
 use lift::Lifted;
 use output::Output;
 use selected::Selected;
@@ -79,8 +87,6 @@ pub struct RestoreOptions<'a> {
     pub salvage: bool,
     /// this goes on with an earlier restore
     pub resumed: bool,
-    /// the shipment has other sets that are not restored yet
-    pub more_sets: bool,
     /// sets after this one are known, whatever its set.txt says
     pub later_sets: bool,
     /// what it may take
@@ -99,6 +105,7 @@ pub enum RestoreError {
 }
 
 /// What was restored.
+#[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
     /// entries now in place
@@ -119,6 +126,16 @@ pub struct Restored {
     pub refused: u64,
     /// symlinks, pipes, devices and sockets that it does not take
     pub unsupported: u64,
+    /// folders and hard links that were there already
+    pub known: u64,
+    /// what the files wait for
+    pub wants: BTreeSet<Want>,
+    /// they wait for more than that
+    pub many_wants: bool,
+    /// lists of files that could not be had: there may be more that nothing names
+    pub unlisted: u64,
+    /// some of those lists lie on drives that are not here
+    pub lists_wait: bool,
     /// entries whose metadata could not all be set
     pub metadata_problems: u64,
     /// files that were packed while they changed, or could not be packed
@@ -143,6 +160,9 @@ impl Restored {
         self.waiting += other.waiting;
         self.refused += other.refused;
         self.unsupported += other.unsupported;
+        self.known += other.known;
+        self.unlisted += other.unlisted;
+        self.lists_wait |= other.lists_wait;
         self.metadata_problems += other.metadata_problems;
         self.packed_badly += other.packed_badly;
         self.from_lists |= other.from_lists;
@@ -150,24 +170,19 @@ impl Restored {
         self.stopped |= other.stopped;
     }
 
-    /// Counts and lists an entry that the destination does not take: no drive is at fault.
-    fn refuse(&mut self, entry: &Entry, error: &DestinationError, monitor: &dyn Monitor) {
-        match entry.kind {
-            Kind::File | Kind::Folder | Kind::HardLink => self.refused += 1,
-            _ => self.unsupported += 1,
+    /// Counts an entry that the destination does not take: no drive is at fault.
+    fn refuse(&mut self, entry: &Entry) -> Fate {
+        if matches!(entry.kind, Kind::File | Kind::Folder | Kind::HardLink) {
+            self.refused += 1;
+            return Fate::Refused;
         }
-        let problem = Problem::new(ProblemKind::Refused, entry.shown(), error.reason());
-        monitor.problem(problem);
+        self.unsupported += 1;
+        Fate::Unsupported
     }
 
-    /// Is what is not in place not there for the destination's sake alone?
-    fn is_refusing(&self) -> bool {
-        self.refused + self.unsupported > 0 && self.is_complete()
-    }
-
-    /// Is every entry of the set in place, as far as the destination takes it?
+    /// Is every entry in place, as far as the destination takes it?
     pub fn is_complete(&self) -> bool {
-        self.lost == 0 && self.waiting == 0 && !self.stopped
+        self.lost + self.waiting + self.unlisted == 0 && !self.stopped
     }
 }
 
@@ -191,14 +206,16 @@ pub fn restore(
     if let Some(mut items) = from_catalog(spans) {
         monitor
             .retotal(selection.map_or_else(|| items.data_bytes(open), |_| options.selected_bytes));
-        let walk = Walk { open, destination, options, monitor };
+        let ledger = &Ledger::begin(destination, open.set.set)?;
+        let walk = Walk { open, destination, options, ledger, monitor };
         let (mut items, lifted) = walk.restore(items, &from_catalog, &mut restored)?;
-        if restored.stopped {
-            return Ok(restored);
-        }
-        if !items.is_damaged() {
+        let is_damaged = items.is_damaged();
+        if !is_damaged && !restored.stopped {
             items.seek(spans);
             walk.finish(items, &lifted, &mut restored)?;
+        }
+        if !is_damaged || restored.stopped {
+            ledger.end()?;
             return Ok(restored);
         }
         // What was restored so far stays; the lists say the same and more.
@@ -208,16 +225,16 @@ pub fn restore(
     restored.from_lists = true;
     monitor.note("the catalog is not readable; going by the lists in the shards");
     let lists = |_: &[KeySpan]| Some(items::ListItems::new(open, monitor));
-    let walk = Walk { open, destination, options, monitor };
+    let ledger = &Ledger::begin(destination, open.set.set)?;
+    let walk = Walk { open, destination, options, ledger, monitor };
     let from_lists = items::ListItems::new(open, monitor);
     let (from_lists, lifted) = walk.restore(from_lists, &lists, &mut restored)?;
-    if restored.stopped {
-        return Ok(restored);
+    (restored.unlisted, restored.lists_wait) = from_lists.unlisted();
+    if !restored.stopped {
+        let silent = Recording::default();
+        walk.finish(items::ListItems::new(open, &silent), &lifted, &mut restored)?;
     }
-    if from_lists.lost_lists() > 0 {
-        restored.lost += from_lists.lost_lists();
-    }
-    walk.finish(items::ListItems::new(open, monitor), &lifted, &mut restored)?;
+    ledger.end()?;
     Ok(restored)
 }
 
@@ -226,6 +243,7 @@ struct Walk<'a> {
     open: &'a OpenSet<'a>,
     destination: &'a Destination,
     options: RestoreOptions<'a>,
+    ledger: &'a Ledger<'a>,
     monitor: &'a dyn Monitor,
 }
 
@@ -238,10 +256,10 @@ impl Walk<'_> {
         again: &dyn Fn(&[KeySpan]) -> Option<I>,
         restored: &mut Restored,
     ) -> Result<(I, Lifted), RestoreError> {
-        let Self { open, destination, options, monitor } = *self;
+        let Self { open, destination, options, ledger, monitor } = *self;
         let output = Output::Folder(destination);
         let mut items = Selected::new(items, options.selection);
-        let mut lacking = pass(open, &mut items, output, options, restored, monitor)?;
+        let mut lacking = pass(open, &mut items, output, options, restored, (ledger, monitor))?;
         let names = items.take_lifts();
         let mut lifted = Lifted::default();
         if !names.is_empty()
@@ -253,8 +271,15 @@ impl Walk<'_> {
             lifted = found;
         }
         if !restored.stopped {
-            stage::keep(open.set, open.book, &lacking, monitor);
+            stage::keep(open.set, open.book, &lacking.stripes, monitor);
+            if open.set.stage.is_some() {
+                let here: BTreeSet<u16> =
+                    open.set.all_drives().map(|found| found.label.slot.0).collect();
+                lacking.wants = lacking.wants.into_iter().map(|want| want.keeping(&here)).collect();
+            }
         }
+        restored.wants = lacking.wants;
+        restored.many_wants = lacking.more;
         Ok((items.items, lifted))
     }
 
@@ -267,8 +292,8 @@ impl Walk<'_> {
     ) -> Result<(), RestoreError> {
         let mut items = Selected::new(items, self.options.selection);
         let set = self.open.set.set;
-        let (to, options) = (self.destination, self.options);
-        finish::finish(&mut items, set, to, options, lifted, restored, self.monitor)
+        let (to, options, told) = (self.destination, self.options, (self.ledger, self.monitor));
+        finish::finish(&mut items, set, to, options, lifted, restored, told)
     }
 }
 
@@ -291,7 +316,8 @@ pub fn decode(open: &OpenSet, monitor: &dyn Monitor) -> Result<Restored, Restore
     let mut restored = Restored::default();
     if let Some(mut items) = items::CatalogItems::open(open, monitor) {
         let options = RestoreOptions::default();
-        pass(open, &mut items, Output::Nowhere, options, &mut restored, monitor)?;
+        let told = (&Ledger::Told(monitor), monitor);
+        pass(open, &mut items, Output::Nowhere, options, &mut restored, told)?;
     }
     Ok(restored)
 }
@@ -331,12 +357,12 @@ fn pass(
     output: Output,
     options: RestoreOptions,
     restored: &mut Restored,
-    monitor: &dyn Monitor,
-) -> Result<BTreeSet<StripeId>, RestoreError> {
+    (ledger, monitor): (&Ledger, &dyn Monitor),
+) -> Result<Lacking, RestoreError> {
     let progress = |slot: Slot, bytes: u64| monitor.drive_advance(slot.0 as usize, bytes);
     let fetcher = Fetcher::new(open.set, open.book, &progress).telling(monitor);
     let (most, batch_bytes) = sizes(open, options);
-    let mut files = Files::new(open, output, options, restored, monitor)?;
+    let mut files = Files::new(open, output, options, restored, ledger, monitor)?;
     thread::scope(|scope| {
         let fetcher = &fetcher;
         let ahead = Ahead::start(scope, fetcher, most);

@@ -8,6 +8,9 @@ use crate::format::list::Entry;
 
 type Placed = Result<Vec<MetadataProblem>, DestinationError>;
 
+/// How the states are called that say of a set that not all metadata could be set.
+pub const METADATA: &str = "metadata-";
+
 /// Takes what was decoded and verified.
 #[derive(Clone, Copy)]
 pub enum Output<'a> {
@@ -154,6 +157,14 @@ impl Output<'_> {
     pub fn checkpoint(&self, name: &str, state: &[u8]) -> Result<(), DestinationError> {
         match self {
             Self::Folder(folder) => folder.sync().and_then(|()| folder.save_state(name, state)),
+            Self::Nowhere => Ok(()),
+        }
+    }
+
+    /// Notes for the end that metadata of a set could not all be set.
+    pub fn note_metadata(&self, set: SetNumber) -> Result<(), DestinationError> {
+        match self {
+            Self::Folder(folder) => folder.save_state(&format!("{METADATA}{set}"), b""),
             Self::Nowhere => Ok(()),
         }
     }

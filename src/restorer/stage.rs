@@ -10,16 +10,40 @@ use crate::format::ids::{Slot, StripeId, shard_path};
 use crate::format::record::StripeRecord;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::sets::book::Records;
-use crate::sets::open::chain;
+use crate::sets::open::{HOLDALL, chain};
 use crate::sets::{Book, FoundSet, tidy};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Copies the shards that the drives here have of these stripes, each drive by itself.
 pub fn keep(set: &FoundSet, book: &Book, stripes: &BTreeSet<StripeId>, monitor: &dyn Monitor) {
     let Some(stage) = &set.stage else { return };
-    monitor.phase(Phase::Stage, 0);
+    let missing = |record: &StripeRecord, index: usize| {
+        let path = format!("{}/{}", set.folder, shard_path(record.id, index as u8));
+        let here = set.drive(record.shards[index].slot).is_some();
+        here && stage.open(&path, ReadMode::Cached).is_err()
+    };
     let records = Records::of(book);
+    let of = |record: Arc<StripeRecord>| {
+        let shards = (0..record.shards.len()).filter(|index| missing(&record, *index)).count();
+        (shards * record.blocks.file_bytes()) as u64
+    };
+    let bytes: u64 = stripes.iter().filter_map(|id| records.find(*id)).map(of).sum();
+    let free = stage.room().map_or(u64::MAX, |room| room.free_bytes);
+    monitor.phase(Phase::Stage, bytes);
+    if bytes > 0 {
+        monitor.note(&format!(
+            "--stage keeps {} MB of these drives in {}, until enough drives were here; it takes least \
+             if the drives come set by set",
+            bytes.div_ceil(1_000_000),
+            stage.name(),
+        ));
+    }
+    if bytes > free {
+        let detail = format!("{} MB are free there", free / 1_000_000);
+        monitor.problem(Problem::new(ProblemKind::Drive, stage.name(), detail));
+    }
     let failed = AtomicBool::new(false);
     let kept = on_each(set.drives.len(), |i| {
         let slot = set.drives[i].label.slot;
@@ -73,6 +97,9 @@ pub fn clear(set: &FoundSet, monitor: &dyn Monitor) {
 
 fn remove_below(stage: &dyn Drive, folder: &str) -> Result<(), DriveError> {
     let shards = format!("{folder}/shards");
+    if stage.list(&shards)?.is_empty() {
+        return Ok(());
+    }
     let is_ours = |name: &String| tidy::is_group(name);
     for group in stage.list(&shards)?.into_iter().filter(is_ours) {
         let group = format!("{shards}/{group}");
@@ -83,7 +110,8 @@ fn remove_below(stage: &dyn Drive, folder: &str) -> Result<(), DriveError> {
         remove_empty(stage, &group)?;
     }
     remove_empty(stage, &shards)?;
-    remove_empty(stage, folder)
+    remove_empty(stage, folder)?;
+    remove_empty(stage, HOLDALL)
 }
 
 /// Removes a folder unless something of somebody else's lies in it, such as `.DS_Store`.

@@ -12,7 +12,7 @@ use super::open::FoundSet;
 use super::pace::Paces;
 use super::reading::{Tried, read_blocks, try_blocks};
 use super::shard::read_again;
-use super::stripe::{RawStripe, Request, ShardBlocks, Sound, Stripe, Work};
+use super::stripe::{Hope, Lack, RawStripe, Request, ShardBlocks, Sound, Stripe, Work};
 use crate::drives::buffer::Pool;
 use crate::drives::{DriveFile, ReadMode};
 use crate::format::ids::{Slot, shard_path};
@@ -20,12 +20,15 @@ use crate::format::record::{StripeKind, StripeRecord};
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::stages::hash::block_hash;
 use crate::stages::parity::Code;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Buffers that are kept for reuse, for each drive: several shards of it are read ahead.
 const KEPT_SHARDS: usize = 8;
+
+/// Blocks of a shard that are named each.
+const MOST_NAMED: usize = 16;
 
 /// Reads stripes of one set.
 pub struct Fetcher<'a> {
@@ -282,7 +285,7 @@ impl<'a> Fetcher<'a> {
         let again = Work { check: false, rebuild, sound };
         let columns = raw.bad_columns();
         if columns.is_empty() {
-            return raw.end(rebuilt_blocks, BTreeMap::new());
+            return raw.end(rebuilt_blocks, Lack::default());
         }
         let here = self.here(&record).len();
         let enough = here >= record.k as usize;
@@ -307,8 +310,9 @@ impl<'a> Fetcher<'a> {
                 .filter(|((index, column), block)| raw.put(*index, *column, block))
                 .count() as u64;
         }
-        let lacking = self.lacking(&raw);
-        raw.end(rebuilt_blocks, lacking)
+        let lack = self.lack(&raw);
+        self.tell_damage(&raw);
+        raw.end(rebuilt_blocks, lack)
     }
 
     /// Is a shard on a drive that is here, with parity along it?
@@ -392,23 +396,65 @@ impl<'a> Fetcher<'a> {
         }
     }
 
-    /// The columns that lack wanted blocks: could the shards on drives that are not here complete
-    /// them?
-    fn lacking(&self, raw: &RawStripe) -> BTreeMap<usize, bool> {
-        let record = &raw.request().record;
-        let columns = raw.bad_columns().into_iter();
-        if record.kind == StripeKind::Along {
-            let could = !self.set.missing_slots().is_empty();
-            return columns.map(|column| (column, could)).collect();
+    /// Names the blocks on drives that are here which those that are bad still would need.
+    fn tell_damage(&self, raw: &RawStripe) {
+        let (Some(monitor), record) = (self.monitor, &raw.request().record) else { return };
+        let columns = raw.bad_columns();
+        for (index, shard) in record.shards.iter().enumerate() {
+            let Some(found) = self.set.drive(shard.slot) else { continue };
+            let is_bad = |column: &&usize| raw.is_bad(index as u8, **column);
+            let bad: Vec<String> = columns.iter().filter(is_bad).map(ToString::to_string).collect();
+            if !bad.is_empty() && self.has_drive(shard.slot) {
+                let blocks = if bad.len() > 1 { "blocks" } else { "block" };
+                let detail = format!(
+                    "shard {}-{index:02x}: {blocks} {} cannot be had, and files need what it gives; \
+                     holdall verify names all damage",
+                    record.id,
+                    if bad.len() > MOST_NAMED { "of many numbers".into() } else { bad.join(", ") },
+                );
+                monitor.problem(Problem::new(ProblemKind::Damage, found.drive.name(), detail));
+            }
         }
-        let all = 0..record.shards.len() as u8;
-        let absent: Vec<u8> =
-            all.filter(|index| !self.has_drive(record.shards[*index as usize].slot)).collect();
-        let could = |column: usize| {
-            // What was kept of a drive that is not here is not counted again.
-            let others = absent.iter().filter(|index| !raw.is_good(**index, column)).count();
-            raw.good_in(column) + others >= record.k as usize
-        };
-        columns.map(|column| (column, could(column))).collect()
+    }
+
+    /// What the columns lack in which wanted blocks are bad still, and who has it.
+    fn lack(&self, raw: &RawStripe) -> Lack {
+        let record = &raw.request().record;
+        let mut lack = Lack::default();
+        if record.kind == StripeKind::Along {
+            let hope = || Hope { k: 1, ..Hope::default() };
+            let waits = !raw.bad_blocks().is_empty() && !self.set.missing_slots().is_empty();
+            return Lack { hopes: waits.then(hope).into_iter().collect(), ..lack };
+        }
+        let (here, bad) = (self.here(record), raw.bad_blocks());
+        for column in raw.bad_columns() {
+            let mut hope = Hope { k: record.k, ..Hope::default() };
+            for (index, shard) in record.shards.iter().enumerate() {
+                let index = index as u8;
+                if raw.is_bad(index, column) && self.has_drive(shard.slot) {
+                    continue;
+                }
+                hope.sound.push(shard.slot.0);
+                if !self.has_drive(shard.slot)
+                    && here.contains(&index)
+                    && !raw.is_bad(index, column)
+                {
+                    hope.kept.push(shard.slot.0);
+                }
+            }
+            let can_be_rebuilt = hope.sound.len() >= record.k as usize;
+            // A block whose own drive is not here comes with it.
+            let comes = |index: u8| {
+                can_be_rebuilt || hope.sound.contains(&record.shards[index as usize].slot.0)
+            };
+            let bad = bad.iter().copied().filter(|(_, of)| *of == column);
+            let (comes, lost): (Vec<(u8, usize)>, Vec<_>) =
+                bad.partition(|(index, _)| comes(*index));
+            lack.hopeless.extend(lost);
+            if !comes.is_empty() && !lack.hopes.contains(&hope) {
+                lack.hopes.push(hope);
+            }
+        }
+        lack
     }
 }

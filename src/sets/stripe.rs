@@ -11,6 +11,7 @@ use crate::format::record::StripeRecord;
 use crate::stages::hash::block_hash;
 use crate::stages::parity::Code;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -196,8 +197,10 @@ impl RawStripe {
         columns.into_par_iter().map(|(column, cells)| work.column(request, column, cells)).sum()
     }
 
-    pub(super) fn is_good(&self, index: u8, column: usize) -> bool {
-        self.shards.get(&index).is_some_and(|shard| shard.is_good(column))
+    /// Was it read, or tried, and is not as recorded?
+    pub(super) fn is_bad(&self, index: u8, column: usize) -> bool {
+        let tried = |shard: &&ShardBlocks| shard.range().contains(&column);
+        self.shards.get(&index).filter(tried).is_some_and(|shard| !shard.is_good(column))
     }
 
     pub(super) fn good_in(&self, column: usize) -> usize {
@@ -236,9 +239,9 @@ impl RawStripe {
     }
 
     /// It is as whole as it will be.
-    pub(super) fn end(self, rebuilt_blocks: u64, lacking: BTreeMap<usize, bool>) -> Stripe {
+    pub(super) fn end(self, rebuilt_blocks: u64, lack: Lack) -> Stripe {
         let Self { request, shards, held } = self;
-        Stripe { request, shards, rebuilt_blocks, lacking, _held: held }
+        Stripe { request, shards, rebuilt_blocks, lack, _held: held }
     }
 }
 
@@ -285,6 +288,27 @@ impl Work<'_> {
     }
 }
 
+/// What a stripe lacks of what is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lack {
+    /// who can give the columns of those blocks that drives which are not here would give, each case
+    /// once
+    pub hopes: Vec<Hope>,
+    /// index and number of the blocks that they would not give
+    pub hopeless: Vec<(u8, usize)>,
+}
+
+/// Who can give a column: any k of these slots.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Hope {
+    /// so many give it
+    pub k: u8,
+    /// those that have a good block of it, and those that are not here
+    pub sound: Vec<u16>,
+    /// those of them whose shard is kept
+    pub kept: Vec<u16>,
+}
+
 /// Blocks of the wanted shards that match their records.
 pub struct Stripe {
     /// what was asked for
@@ -292,15 +316,15 @@ pub struct Stripe {
     shards: BTreeMap<u8, ShardBlocks>,
     /// blocks that had to be rebuilt
     pub rebuilt_blocks: u64,
-    /// columns in which wanted blocks could not be had: might they with the drives that are not here?
-    pub lacking: BTreeMap<usize, bool>,
+    /// what it lacks
+    pub lack: Lack,
     _held: Option<Held>,
 }
 
 impl Stripe {
-    /// Are there blocks that could not be had, and might they all with the drives that are not here?
+    /// Would drives that are not here give all that it lacks?
     pub fn waits(&self) -> bool {
-        !self.lacking.is_empty() && self.lacking.values().all(|could| *could)
+        !self.lack.hopes.is_empty() && self.lack.hopeless.is_empty()
     }
 
     /// A block of a wanted shard, if it could be had.

@@ -79,7 +79,7 @@ pub fn ls(
         } else {
             let mut items = ListItems::new(&opened, monitor);
             take(&mut items);
-            outcome.complete &= items.lost_lists() == 0;
+            outcome.complete &= items.unlisted().0 == 0;
         }
         if monitor.should_stop() {
             return Err(OpenError::Stopped);

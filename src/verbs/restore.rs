@@ -1,27 +1,36 @@
 //! `restore`: from whatever drives are here to a folder, all of it or what was selected.
 
+use super::next::Next;
 use super::open::{self, OpenError};
 use super::own_disks::is_unmounted;
-use super::restoring::Seen;
-use crate::destination::{self, Destination, DestinationError, Opened};
+use super::progress::{self, Seen};
+use crate::destination::{self, Destination, DestinationError, Opened, Tree};
 use crate::drives::{Drive, DriveError, LocalDrive};
 use crate::format::catalog::KeySpan;
-use crate::format::ids::{RunId, SetNumber};
-use crate::format::list::shown_path;
+use crate::format::ids::RunId;
 use crate::format::set::SlotLine;
 use crate::keys::RunKey;
 use crate::keys::recipients::Identities;
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use crate::patterns::Selection;
+use crate::restorer::end::{self, End};
+use crate::restorer::finished;
+use crate::restorer::output::{METADATA, Output};
 use crate::restorer::selected::{self, Survey};
 use crate::restorer::{self, OpenSet, RestoreError, RestoreOptions, Restored};
 use crate::restorer::{room, stage};
 use crate::sets::{Book, FoundSet};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+impl RestoreOutcome {
+    /// Is everything in place?
+    pub fn is_complete(&self) -> bool {
+        self.restored.is_complete() && !self.gaps && self.awaited.is_empty()
+    }
+}
 
 /// How to restore, and where to.
 pub struct RestoreJob {
@@ -82,6 +91,9 @@ pub enum RestoreJobError {
     },
 }
 
+/// Slots of a set, and their cases if they are known.
+pub type Drives = Vec<(u16, Option<String>)>;
+
 /// What was restored.
 #[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 #[derive(Default)]
@@ -90,12 +102,20 @@ pub struct RestoreOutcome {
     pub restored: Restored,
     /// drives that are not here: set, slot and case, if known
     pub missing: Vec<(String, u16, Option<String>)>,
+    /// of sets that wait: their number, slots and cases, and the smallest next step
+    pub next: Vec<(u32, Drives, Next)>,
     /// records of some set are missing or contradict each other
     pub gaps: bool,
-    /// sets that are not restored yet, by number
+    /// sets that drives which are not here would bring on, by number
     pub awaited: Vec<String>,
-    /// they were given up
+    /// of some of these nothing is known, so that not every missing file is listed
+    pub unseen: bool,
+    /// what is not here was given up
     pub given_up: bool,
+    /// an earlier run could not set all metadata
+    pub metadata_before: bool,
+    /// it was finished before: all is there, going by names, sizes and times
+    pub in_place: bool,
     /// owners were not set, since we are not root
     pub owners_left: bool,
     /// extended attributes that were not set, since we are not root
@@ -106,66 +126,6 @@ pub struct RestoreOutcome {
     pub selection: Option<String>,
     /// with them: the entries of the sets that are here, if their catalogs say how many
     pub of_entries: Option<u64>,
-}
-
-/// What is kept of a set that is restored.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Done {
-    /// it is the shipment's last
-    pub last: bool,
-    pub entries: u64,
-    /// sets before it, and after it, can hold what was selected
-    #[serde(default = "both")]
-    pub others: (bool, bool),
-}
-
-fn both() -> (bool, bool) {
-    (true, true)
-}
-
-fn done_name(set: SetNumber) -> String {
-    format!("done-{set}")
-}
-
-/// The sets that are restored, by number.
-fn done(destination: &Destination) -> Result<BTreeMap<u32, Done>, DestinationError> {
-    let mut states = Vec::new();
-    for name in destination.state_names("done-")? {
-        let bytes = destination.load_state(&name)?;
-        states.extend(bytes.map(|bytes| (name, bytes)));
-    }
-    Ok(decode_done(states))
-}
-
-/// The same from names and bytes of the states.
-pub(super) fn decode_done(states: Vec<(String, Vec<u8>)>) -> BTreeMap<u32, Done> {
-    let one = |(name, bytes): (String, Vec<u8>)| {
-        let number = name.strip_prefix("done-")?.parse().ok()?;
-        Some((number, serde_json::from_slice(&bytes).ok()?))
-    };
-    states.into_iter().filter_map(one).collect()
-}
-
-/// The sets that are not restored yet and may hold what is asked for. None after the last that is
-/// known, if that is not the shipment's last: then there are more.
-fn awaited(done: &BTreeMap<u32, Done>, here: &[Chosen]) -> Vec<String> {
-    let here = || here.iter().map(|chosen| (chosen.set.set.0, chosen.others));
-    let others: Vec<_> = done.iter().map(|(set, done)| (*set, done.others)).chain(here()).collect();
-    let matters = |number: u32| {
-        let ruled_out = |(set, (before, after)): &(u32, (bool, bool))| {
-            number < *set && !before || number > *set && !after
-        };
-        !others.iter().any(ruled_out)
-    };
-    let known = others.iter().map(|(set, _)| *set).max().unwrap_or(0);
-    let mut awaited: Vec<String> = (1..=known)
-        .filter(|set| !done.contains_key(set) && matters(*set))
-        .map(|set| set.to_string())
-        .collect();
-    if done.get(&known).is_some_and(|set| !set.last) && matters(known + 1) {
-        awaited.push(format!("{} and perhaps more", known + 1));
-    }
-    awaited
 }
 
 /// Restores all sets on these drives, one after the other.
@@ -207,8 +167,12 @@ pub fn restore_sets(
     let shipment = sets[0].shipment.to_string();
     let selection = job.selection.as_ref().map(Selection::text);
     let is_taken = has_work_name(job, &chosen);
-    let (destination, how) = Destination::open_for(&job.to, &shipment, selection, is_taken)
-        .map_err(destination_error)?;
+    let (destination, how) = match Destination::open_for(&job.to, &shipment, selection, is_taken) {
+        Err(e @ DestinationError::NotEmpty { .. }) => {
+            return in_place(job, &chosen).ok_or(destination_error(e));
+        }
+        opened => opened.map_err(destination_error)?,
+    };
     if how != Opened::Resumed && is_unmounted(&job.to) {
         monitor.note(&format!(
             "{} is on the system's disk (/): no drive is mounted there",
@@ -263,8 +227,8 @@ fn restore_chosen(
 ) -> Result<(), RestoreJobError> {
     let destination_error = |source| RestoreJobError::Destination { path: job.to.clone(), source };
     for one in chosen {
-        let before = done(destination).map_err(destination_error)?;
-        if let Some(before) = before.get(&one.set.set.0) {
+        let before = progress::load(destination).map_err(destination_error)?;
+        if let Some(before) = before.get(&one.set.set.0).filter(|seen| seen.complete) {
             outcome.restored.already += before.entries;
             continue;
         }
@@ -285,8 +249,11 @@ fn note_room(
     chosen: &[Chosen],
     monitor: &dyn Monitor,
 ) {
-    let (Ok(free), Ok(done)) = (destination.free_bytes(), done(destination)) else { return };
-    let left = || chosen.iter().filter(|one| !done.contains_key(&one.set.set.0));
+    let (Ok(free), Ok(done)) = (destination.free_bytes(), progress::load(destination)) else {
+        return;
+    };
+    let left =
+        || chosen.iter().filter(|one| !done.get(&one.set.set.0).is_some_and(|seen| seen.complete));
     let unit = destination.unit_bytes();
     let most_of = |one: &Chosen| match &one.survey {
         Some(survey) => {
@@ -316,6 +283,19 @@ fn note_room(
     ));
 }
 
+/// The outcome if all that the sets here hold was restored before.
+fn in_place(job: &RestoreJob, chosen: &[Chosen]) -> Option<RestoreOutcome> {
+    let tree = Tree::open(&job.to).ok()?;
+    let mut outcome = RestoreOutcome { in_place: true, ..Default::default() };
+    for one in chosen {
+        let selection = job.selection.as_ref();
+        outcome.restored.already += finished::in_place(&one.open(), &tree, selection)?;
+    }
+    outcome.selection = job.selection.as_ref().map(|selection| selection.text().into());
+    tree.tidy();
+    Some(outcome)
+}
+
 /// A set that is here, and what of it is asked for.
 struct Chosen<'a> {
     set: &'a FoundSet,
@@ -340,7 +320,7 @@ impl<'a> Chosen<'a> {
     ) -> Self {
         let text = set.set_text(&Recording::default());
         let last = text.and_then(|text| text.further_sets()) != Some(true);
-        let mut chosen = Self { set, keys, book, last, survey: None, others: both() };
+        let mut chosen = Self { set, keys, book, last, survey: None, others: (true, true) };
         if let Some(selection) = &job.selection {
             let open = chosen.open();
             let survey = selected::survey(&open, selection, monitor);
@@ -366,10 +346,11 @@ impl<'a> Chosen<'a> {
 fn refuse_nothing(job: &RestoreJob, chosen: &[Chosen]) -> Result<(), RestoreJobError> {
     let Some(selection) = &job.selection else { return Ok(()) };
     let restored = |chosen: &Chosen| {
-        (chosen.set.set.0, Done { last: chosen.last, entries: 0, others: chosen.others })
+        let seen = Seen { further: !chosen.last, others: chosen.others, ..Seen::default() };
+        (chosen.set.set.0, Seen { ended: true, complete: true, ..seen })
     };
-    let done = chosen.iter().map(restored).collect();
-    if chosen.iter().any(Chosen::has_any) || !awaited(&done, chosen).is_empty() {
+    let seen = chosen.iter().map(restored).collect();
+    if chosen.iter().any(Chosen::has_any) || !progress::awaited(&seen).is_empty() {
         return Ok(());
     }
     Err(RestoreJobError::NothingSelected { selection: selection.text().into() })
@@ -390,15 +371,14 @@ fn note_idle_patterns(job: &RestoreJob, chosen: &[Chosen], monitor: &dyn Monitor
 fn restore_one(
     one: &Chosen,
     (job, destination): (&RestoreJob, &Destination),
-    before: &BTreeMap<u32, Done>,
+    before: &BTreeMap<u32, Seen>,
     chosen: &[Chosen],
     outcome: &mut RestoreOutcome,
     monitor: &dyn Monitor,
 ) -> Result<Restored, RestoreJobError> {
     let destination_error = |source| RestoreJobError::Destination { path: job.to.clone(), source };
-    let (set, last) = (one.set, one.last);
+    let set = one.set;
     note_missing(one, outcome, monitor);
-    let own = set.set.to_string();
     let here = chosen.iter().map(|chosen| chosen.set.set.0);
     let options = RestoreOptions {
         selection: job.selection.as_ref(),
@@ -406,23 +386,21 @@ fn restore_one(
         give_up: job.give_up,
         salvage: job.salvage,
         resumed: outcome.resumed,
-        more_sets: !last || awaited(before, chosen).iter().any(|awaited| *awaited != own),
         later_sets: before.keys().copied().chain(here).any(|number| number > set.set.0),
         memory: job.memory,
     };
-    // What all of the set needs says little of what was selected, and costs reading all records.
-    let mut seen = Seen::begin(set, job.selection.is_none().then_some(one.book));
+    let mut seen = Seen::begin(set, before.get(&set.set.0));
+    (seen.further, seen.others, seen.ended) = (!one.last, one.others, false);
     seen.save(destination, set.set).map_err(destination_error)?;
     let restored = restorer::restore(&one.open(), destination, options, monitor)
         .map_err(|source| RestoreJobError::Restore { path: job.to.clone(), source })?;
-    seen =
-        Seen { ended: !restored.stopped, waiting: restored.waiting, lost: restored.lost, ..seen };
+    let is_complete = restored.is_complete() && !one.book.gaps;
+    seen.end(&restored, is_complete, one.book.gaps);
+    if restored.metadata_problems > 0 {
+        Output::Folder(destination).note_metadata(set.set).map_err(destination_error)?;
+    }
     seen.save(destination, set.set).map_err(destination_error)?;
-    if restored.is_complete() {
-        let entries = restored.entries + restored.already;
-        let done = Done { last, entries, others: one.others };
-        let bytes = serde_json::to_vec(&done).unwrap_or_default();
-        destination.save_state(&done_name(set.set), &bytes).map_err(destination_error)?;
+    if is_complete {
         stage::clear(set, monitor);
     }
     Ok(restored)
@@ -445,7 +423,7 @@ fn note_missing(one: &Chosen, outcome: &mut RestoreOutcome, monitor: &dyn Monito
     }
 }
 
-/// What can only be done when all sets are there: links across them, and the end.
+/// Tells what is not there, and ends the restore if nothing more is to come.
 fn complete(
     job: &RestoreJob,
     destination: &Destination,
@@ -455,30 +433,38 @@ fn complete(
 ) -> Result<(), RestoreJobError> {
     let destination_error = |source| RestoreJobError::Destination { path: job.to.clone(), source };
     outcome.attributes_left = destination.attributes_left_out();
-    let done = done(destination).map_err(destination_error)?;
-    outcome.awaited = awaited(&done, chosen);
-    for set in done.keys() {
-        for link in restorer::finish::waiting_links(destination, SetNumber(*set))
-            .map_err(|source| RestoreJobError::Restore { path: job.to.clone(), source })?
-        {
-            // While sets are awaited, the file may lie in one of them.
-            let kind = if outcome.awaited.is_empty() {
-                outcome.restored.lost += 1;
-                ProblemKind::Lost
-            } else {
-                ProblemKind::Waiting
-            };
-            let detail = format!("it is a hard link to {}", shown_path(&link.target));
-            monitor.problem(Problem::new(kind, link.shown(), detail));
-        }
+    let seen = progress::load(destination).map_err(destination_error)?;
+    outcome.awaited = progress::awaited(&seen);
+    outcome.unseen = progress::has_unseen(&seen);
+    for (number, seen) in &seen {
+        let here = chosen.iter().any(|chosen| chosen.set.set.0 == *number);
+        let attached = if here { seen.here.clone() } else { BTreeSet::new() };
+        outcome.next.extend(seen.next(&attached).map(|next| (*number, seen.drives.clone(), next)));
     }
-    let r = &outcome.restored;
-    let all = r.waiting == 0 && r.lost == 0 && outcome.awaited.is_empty();
-    if !r.stopped && (all || job.give_up) {
+    let sets: BTreeSet<u32> = seen.keys().copied().collect();
+    let stopped = outcome.restored.stopped;
+    let end = End {
+        destination,
+        sets: &sets,
+        is_settled: &|set| progress::is_settled(&seen, set),
+        nothing_comes: !stopped && (job.give_up || outcome.awaited.is_empty()),
+        salvage: job.salvage,
+    };
+    end::tell(&end, &mut outcome.restored, monitor)
+        .map_err(|source| RestoreJobError::Restore { path: job.to.clone(), source })?;
+    let metadata = destination.state_names(METADATA).map_err(destination_error)?;
+    let r = &mut outcome.restored;
+    r.end_unknown |= seen.values().any(|seen| seen.end_unknown);
+    r.unlisted = seen.values().map(|seen| seen.unlisted).sum();
+    outcome.gaps |= seen.values().any(|seen| seen.gaps);
+    outcome.metadata_before = r.metadata_problems == 0 && !metadata.is_empty();
+    let all = outcome.is_complete();
+    if !stopped && (all || job.give_up) {
         destination.complete().map_err(destination_error)?;
+        chosen.iter().for_each(|one| stage::clear(one.set, monitor));
         if all
             && let Some(selection) = &job.selection
-            && done.values().all(|set| set.entries == 0)
+            && seen.values().all(|set| set.entries == 0)
         {
             return Err(RestoreJobError::NothingSelected { selection: selection.text().into() });
         }

@@ -6,66 +6,12 @@
 //! - Always holds: nothing is written, neither to DIR nor to a drive.
 
 use super::open::{self, OpenError};
-use super::restore::decode_done;
-use crate::destination::{Destination, DestinationError, Peek};
+use super::progress::{self, Seen};
+use crate::destination::{DestinationError, Peek};
 use crate::format::ids::{SetNumber, ShipmentId, Slot, set_folder};
-use crate::format::set::SetText;
 use crate::monitor::Monitor;
-use crate::monitor::Recording;
-use crate::sets::{Book, FoundSet, damage};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use crate::sets::FoundSet;
 use std::path::{Path, PathBuf};
-
-/// How the names of these states begin.
-const SEEN: &str = "seen-";
-
-/// What a restore keeps in DIR of a set that it has seen.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
-    /// slot and case (if set.txt tells it) of the drives that were not here
-    pub absent: Vec<(u16, Option<String>)>,
-    /// those of them that hold what stripes lack
-    pub needed: Vec<u16>,
-    /// how many of these at least
-    pub at_least: usize,
-    /// the shipment has further sets, says its set.txt
-    pub further: bool,
-    /// the last run on it has come to its end; else it was stopped, or goes on
-    pub ended: bool,
-    /// files that waited then
-    pub waiting: u64,
-    /// files that could not be had then
-    pub lost: u64,
-}
-
-impl Seen {
-    /// Of a set whose restore begins; without a book nothing is said of what is needed.
-    pub fn begin(set: &FoundSet, book: Option<&Book>) -> Self {
-        let text = set.set_text(&Recording::default());
-        let further = text.as_ref().and_then(SetText::further_sets) == Some(true);
-        let lines = text.map(|text| text.slots).unwrap_or_default();
-        let case = |slot: Slot| lines.iter().find(|s| s.slot == slot)?.known_case();
-        let judge = |book| damage::absent(set).judge(book, &Recording::default());
-        let verdict = book.map(judge).unwrap_or_default();
-        Self {
-            absent: set.missing_slots().iter().map(|slot| (slot.0, case(*slot))).collect(),
-            needed: verdict.would_help.iter().map(|slot| slot.0).collect(),
-            at_least: verdict.lacking,
-            further,
-            ..Self::default()
-        }
-    }
-
-    /// Keeps it in DIR, unless another process has completed the restore there.
-    pub fn save(&self, to: &Destination, set: SetNumber) -> Result<(), DestinationError> {
-        let bytes = serde_json::to_vec(self).unwrap_or_default();
-        match to.save_state(&format!("{SEEN}{set}"), &bytes) {
-            Err(_) if to.was_completed() => Ok(()),
-            result => result,
-        }
-    }
-}
 
 /// What is known of a set.
 pub enum SetState {
@@ -129,29 +75,20 @@ pub fn restoring(
     let Some(peek) = Peek::open(to).map_err(failed)? else { return Ok(None) };
     let mut found = open::found(paths, monitor)?;
     found.retain(|set| set.shipment.to_string() == peek.shipment());
-    let mut seen: BTreeMap<u32, Seen> = BTreeMap::new();
-    for (name, bytes) in peek.states(SEEN).map_err(failed)? {
-        let number = name.strip_prefix(SEEN).and_then(|n| n.parse().ok());
-        seen.extend(number.zip(serde_json::from_slice(&bytes).ok()));
-    }
-    let done = decode_done(peek.states("done-").map_err(failed)?);
+    let mut seen = progress::decode(peek.states(progress::SEEN).map_err(failed)?);
     let here = found.iter().map(|set| set.set.0);
-    let known = done.keys().copied().chain(seen.keys().copied()).chain(here).max().unwrap_or(0);
-    let more_sets = done
-        .get(&known)
-        .map(|done| !done.last)
-        .or_else(|| seen.get(&known).map(|seen| seen.further))
-        .unwrap_or(false);
+    let known = seen.keys().copied().chain(here).max().unwrap_or(0);
+    let more_sets = seen.get(&known).is_some_and(|seen| seen.further);
     let name = |number: u32| match peek.shipment().parse::<ShipmentId>() {
         Ok(id) => set_folder(id, SetNumber(number)),
         Err(_) => number.to_string(),
     };
     let one = |number: u32| SetProgress {
         name: name(number),
-        state: match (done.get(&number), seen.remove(&number)) {
-            (Some(done), _) => SetState::Complete { entries: done.entries },
-            (None, Some(seen)) => SetState::Begun(seen),
-            (None, None) => SetState::Unseen,
+        state: match seen.remove(&number) {
+            Some(seen) if seen.complete => SetState::Complete { entries: seen.entries },
+            Some(seen) => SetState::Begun(seen),
+            None => SetState::Unseen,
         },
         here: found
             .iter()

@@ -15,6 +15,7 @@ use holdall::keys::recipients::Identities;
 use holdall::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use holdall::packer::{self, Begin, Checkpoint, PackError, Packed, SetDrive, SetJob};
 use holdall::plan::room::{self, DriveRoom, Geometry, Need};
+use holdall::restorer::end::{self, End};
 use holdall::restorer::{self, OpenSet, RestoreOptions, Restored};
 use holdall::sets::open;
 use holdall::verbs::open as verb;
@@ -197,7 +198,15 @@ impl Lab {
         let shipment = sets[0].shipment.to_string();
         let (destination, _) = Destination::open(to, &shipment).unwrap();
         let opened = OpenSet { set: &sets[0], book: &book, keys: &keys };
-        let restored = restorer::restore(&opened, &destination, options, monitor).unwrap();
+        let mut restored = restorer::restore(&opened, &destination, options, monitor).unwrap();
+        let end = End {
+            destination: &destination,
+            sets: &[sets[0].set.0].into(),
+            is_settled: &|_| true,
+            nothing_comes: options.give_up,
+            salvage: options.salvage,
+        };
+        end::tell(&end, &mut restored, monitor).unwrap();
         if restored.waiting == 0 && (restored.lost == 0 || options.give_up) {
             destination.complete().unwrap();
         }

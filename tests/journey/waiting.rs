@@ -46,12 +46,20 @@ fn a_restore_in_progress_says_what_it_waits_for_with_nothing_attached() {
     );
     assert!(set["waiting"].as_u64().unwrap() > 0, "{set}");
     let absent = json!([{"slot": 3, "case": "c"}, {"slot": 4, "case": "d"}]);
-    assert_eq!((&set["absent"], &set["needed"]), (&absent, &json!([3, 4])));
-    assert_eq!((&set["at_least"], &set["here"]), (&1.into(), &json!([])));
+    assert_eq!((&set["absent"], &set["been"]), (&absent, &json!([1, 2])));
+    // With nothing attached each has its own share, or three are needed at once.
+    assert_eq!((&set["needed"], &set["at_least"]), (&json!([3, 4]), &2.into()));
+    assert_eq!((&set["one_by_one"], &set["here"]), (&true.into(), &json!([])));
+    // Beside the first two either will do (Scale 3).
+    let set = status_to(&shipment, &to, &paths[..2], true).expect(4).event("restoring");
+    assert_eq!((&set["needed"], &set["at_least"]), (&json!([3, 4]), &1.into()));
+    assert_eq!(set["one_by_one"], false);
     let text = status_to(&shipment, &to, &[], false).expect(4).stdout;
     let name = shipment.set_folder(0).file_name().unwrap().to_str().unwrap().to_owned();
     assert!(text.contains(&format!("Set {name}: waits with ")), "{text}");
-    assert!(text.contains("needs at least 1 of: slot 3 (case c), slot 4 (case d)"), "{text}");
+    let words = "here before were slot 1 (case a), slot 2 (case b); next: attach slot 3 (case c), slot 4 \
+                 (case d); one after the other is enough";
+    assert!(text.contains(words), "{text}");
     // One of them comes.
     let set = status_to(&shipment, &to, &paths[3..], true).expect(4).event("restoring");
     assert_eq!(set["here"][0]["slot"], 4);

@@ -2,6 +2,7 @@
 //! rounds, crashes on the way, losses, and the way back.
 
 mod harm;
+mod truth;
 
 use super::drive::{Fuse, Fused, POWER_OFF, copy_folder};
 use super::oracle::Oracle;
@@ -417,6 +418,9 @@ impl Journey {
     fn way_back(&mut self) {
         if !self.forced.calm && self.random.below(4) == 0 {
             return self.beyond_the_rule();
+        }
+        if !self.forced.calm && self.random.below(3) == 0 {
+            return self.told_truly();
         }
         let mut losses = Vec::new();
         let spots = !self.forced.calm && self.random.below(3) == 0;

@@ -1,0 +1,75 @@
+//! A restored tree, looked at.
+//!
+//! - Enters: DIR, and entries with any path whatever.
+//! - Leaves: whether each is there as its entry says, by name, kind, size and time.
+//! - Always holds: nothing is changed, but for the working folder of a restore whose completion was cut
+//!   short; no symlink is followed.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use cap_std::fs::{Metadata, MetadataExt};
+use rustix::fs::Mode;
+
+use super::claim::open_there;
+use super::folders::{Folders, as_path, split};
+use super::{DestinationError, WORK, mtime};
+use crate::format::list::{Entry, Kind, checked_path};
+
+/// Some file systems keep times in steps of that.
+const TIME_STEP_SECONDS: i64 = 2;
+
+/// DIR, whatever it holds.
+pub struct Tree {
+    folders: Folders,
+}
+
+impl Tree {
+    /// Opens DIR, which must be there.
+    pub fn open(dir: &Path) -> Result<Self, DestinationError> {
+        Ok(Self { folders: Folders::new(open_there(dir)?, (0, 0), false) })
+    }
+
+    /// Is the entry there as it says? `size` is that of a file, if it is known.
+    pub fn has(&self, entry: &Entry, size: Option<u64>) -> bool {
+        if entry.path.is_empty() {
+            return true;
+        }
+        let (folder, name) = split(&entry.path);
+        let Ok(Some(folder)) =
+            checked_path(&entry.path).map_or(Ok(None), |_| self.folders.find(folder))
+        else {
+            return false;
+        };
+        let Ok(found) = folder.symlink_metadata(as_path(name)) else { return false };
+        match entry.kind {
+            Kind::Folder => found.is_dir(),
+            Kind::File => {
+                found.is_file()
+                    && size.is_none_or(|size| found.len() == size)
+                    && is_of_time(&found, entry)
+            }
+            Kind::HardLink => found.is_file(),
+            Kind::Symlink => {
+                let target = folder.read_link_contents(as_path(name));
+                target.is_ok_and(|target| target.as_os_str().as_bytes() == entry.target)
+            }
+            _ => !found.is_dir() && !found.is_file() && !found.is_symlink(),
+        }
+    }
+
+    /// Removes the working folder of a restore that was completed all but for that.
+    pub fn tidy(&self) {
+        let root = self.folders.root();
+        let Ok(before) = rustix::fs::fstat(root) else { return };
+        // One that is not empty, or not there, stays as it is.
+        if root.remove_dir(WORK).is_ok() {
+            let _ = rustix::fs::fchmod(root, Mode::from_raw_mode(before.st_mode & 0o7777));
+            let _ = rustix::fs::futimens(root, &mtime(before.st_mtime, before.st_mtime_nsec));
+        }
+    }
+}
+
+fn is_of_time(found: &Metadata, entry: &Entry) -> bool {
+    (found.mtime() - entry.mtime).abs() <= TIME_STEP_SECONDS
+}
