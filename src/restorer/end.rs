@@ -8,8 +8,8 @@
 //!   not here would give it.
 
 use super::crossing::{self, Unfinished};
-use super::files::{left_as, shown_ranges};
 use super::ledger::{self, Fate, Line};
+use super::open_file::{left_as, shown_ranges};
 use super::{RestoreError, Restored, finish};
 use crate::destination::{Destination, DestinationError};
 use crate::format::ids::SetNumber;

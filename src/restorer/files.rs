@@ -5,12 +5,12 @@ use super::crossing::{Crossing, Found, Mark};
 use super::decode::{Absent, Opened};
 use super::lacking::Lacking;
 use super::ledger::{Fate, Ledger};
-use super::open_file::OpenFile;
+use super::open_file::{OpenFile, left_as, shown_ranges};
 use super::output::{Output, Part};
 use super::write::{Outcome, Target, do_step};
 use super::{OpenSet, RestoreError, RestoreOptions, Restored};
 use crate::destination::{DestinationError, MetadataProblem};
-use crate::format::list::{End, Entry, Extent, Kind, State, shown_path};
+use crate::format::list::{End, Entry, Extent, Kind, State};
 use crate::monitor::{Monitor, Recording};
 use crate::stages::compress::Decompressor;
 use rayon::prelude::*;
@@ -484,19 +484,4 @@ fn cursor_name(open: &OpenSet) -> String {
 /// the end.
 pub fn count_metadata(restored: &mut Restored, problems: &[MetadataProblem]) {
     restored.metadata_problems += u64::from(!problems.is_empty());
-}
-
-/// What is said besides of a file whose parts were given another name.
-pub fn left_as(path: &[u8]) -> String {
-    format!("; what there is lies in {}", shown_path(path))
-}
-
-/// `bytes 0-99, 500-599 are missing`
-pub fn shown_ranges(ranges: &[(u64, u64)]) -> String {
-    let shown = |(offset, len): &(u64, u64)| format!("{offset}-{}", offset + len - 1);
-    let words: Vec<_> = ranges.iter().map(shown).collect();
-    if words.is_empty() {
-        return "its end is missing".into();
-    }
-    format!("bytes {} are missing", words.join(", "))
 }

@@ -4,7 +4,7 @@
 use super::decode::Absent;
 use super::write::Target;
 use crate::destination::DestinationError;
-use crate::format::list::Hash;
+use crate::format::list::{Hash, shown_path};
 use crate::stages::hash::{Merge, piece};
 use std::sync::Arc;
 
@@ -107,4 +107,19 @@ impl OpenFile {
             _ => self.missing.push((offset, len)),
         }
     }
+}
+
+/// What is said besides of a file whose parts were given another name.
+pub fn left_as(path: &[u8]) -> String {
+    format!("; what there is lies in {}", shown_path(path))
+}
+
+/// `bytes 0-99, 500-599 are missing`
+pub fn shown_ranges(ranges: &[(u64, u64)]) -> String {
+    let shown = |(offset, len): &(u64, u64)| format!("{offset}-{}", offset + len - 1);
+    let words: Vec<_> = ranges.iter().map(shown).collect();
+    if words.is_empty() {
+        return "its end is missing".into();
+    }
+    format!("bytes {} are missing", words.join(", "))
 }
