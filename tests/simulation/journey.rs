@@ -310,7 +310,9 @@ impl Journey {
                     return outcome.left_entries > 0;
                 }
                 // A drive that was lost was needed, since nothing counted yet.
-                Err(PackJobError::Plan { .. }) if !self.rounds.last().unwrap().gone.is_empty() => {
+                Err(PackJobError::Plan { .. } | PackJobError::Resume { .. })
+                    if !self.rounds.last().unwrap().gone.is_empty() =>
+                {
                     let round = self.rounds.last_mut().unwrap();
                     round.gone.clear();
                     // It was not begun, so that nobody died of it.
@@ -318,6 +320,7 @@ impl Journey {
                         round.drives[die].die_after(u64::MAX, Death::RefusesWrites);
                     }
                 }
+                Err(PackJobError::Stopped) if stop => self.tell("  stopped in the scan".into()),
                 Err(e) => panic!("pack: {}", open::chain(&e)),
             }
         }
@@ -380,7 +383,9 @@ impl Journey {
         assert!(!state.exists(), "the state is removed");
         for round in &self.rounds {
             let monitor = Recording::default();
-            let sets = open::find(&round.here(&round.gone, &Fuse::never()), &monitor);
+            // A shipment that lost its power before its label is another matter.
+            let found = Recording::default();
+            let sets = open::find(&round.here(&round.gone, &Fuse::never()), &found);
             let sets: Vec<_> =
                 sets.into_iter().filter(|s| Some(s.shipment) == self.shipment).collect();
             assert_eq!(sets.len(), 1, "one set in a round");
