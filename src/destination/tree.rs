@@ -58,14 +58,15 @@ impl Tree {
         }
     }
 
-    /// Removes the working folder of a restore that was completed all but for that.
-    pub fn tidy(&self) {
+    /// Removes the working folder of a restore that was completed all but for that, and gives DIR the
+    /// time of its entry.
+    pub fn tidy(&self, dir: &Entry) {
         let root = self.folders.root();
         let Ok(before) = rustix::fs::fstat(root) else { return };
         // One that is not empty, or not there, stays as it is.
         if root.remove_dir(WORK).is_ok() {
             let _ = rustix::fs::fchmod(root, Mode::from_raw_mode(before.st_mode & 0o7777));
-            let _ = rustix::fs::futimens(root, &mtime(before.st_mtime, before.st_mtime_nsec));
+            let _ = rustix::fs::futimens(root, &mtime(dir.mtime, dir.mtime_nanos.into()));
         }
     }
 }

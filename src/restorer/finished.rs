@@ -15,7 +15,8 @@ use crate::format::list::{Entry, Item, Kind, State};
 use crate::monitor::Recording;
 use crate::patterns::Selection;
 
-/// The entries of a set that are in place; none if one is not, or the catalog cannot be read.
+/// The entries of a set that are in place; none if one is not, or the catalog cannot be read. What a
+/// restore left that was cut short at its very end is removed.
 pub fn in_place(open: &OpenSet, tree: &Tree, selection: Option<&Selection>) -> Option<u64> {
     let silent = Recording::default();
     let mut items = CatalogItems::open(open, &silent)?;
@@ -23,7 +24,7 @@ pub fn in_place(open: &OpenSet, tree: &Tree, selection: Option<&Selection>) -> O
         items.seek(selection.spans());
     }
     let mut items = Selected::new(items, selection);
-    let (mut count, mut file): (u64, Option<Entry>) = (0, None);
+    let (mut count, mut file, mut dir): (u64, Option<Entry>, Option<Entry>) = (0, None, None);
     while let Some(list) = items.next_list() {
         for item in list {
             match item {
@@ -34,7 +35,9 @@ pub fn in_place(open: &OpenSet, tree: &Tree, selection: Option<&Selection>) -> O
                         return None;
                     }
                     count += 1;
-                    if entry.kind == Kind::File && !entry.whole {
+                    if entry.path.is_empty() {
+                        dir = Some(entry);
+                    } else if entry.kind == Kind::File && !entry.whole {
                         file = Some(entry);
                     } else if !tree.has(&entry, Some(entry.size)) {
                         return None;
@@ -51,5 +54,8 @@ pub fn in_place(open: &OpenSet, tree: &Tree, selection: Option<&Selection>) -> O
         }
     }
     let all = file.is_none_or(|file| tree.has(&file, None)) && !items.items.is_damaged();
+    if all {
+        dir.iter().for_each(|dir| tree.tidy(dir));
+    }
     all.then_some(count)
 }

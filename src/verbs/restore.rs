@@ -292,7 +292,6 @@ fn in_place(job: &RestoreJob, chosen: &[Chosen]) -> Option<RestoreOutcome> {
         outcome.restored.already += finished::in_place(&one.open(), &tree, selection)?;
     }
     outcome.selection = job.selection.as_ref().map(|selection| selection.text().into());
-    tree.tidy();
     Some(outcome)
 }
 

@@ -104,12 +104,31 @@ fn a_folder_with_anything_in_it_is_refused() {
     assert!(run.stderr.contains("is not empty"), "{}", run.shown());
     assert!(run.stderr.contains("hint: restore into a folder that is missing or empty"));
     before.assert_equal(&Snapshot::of(&to));
-    // A restore that was completed is no longer a restore's folder.
+}
+
+/// Newcomer A23, Scale 9, Faults F13b: it is done, whatever was cut short at its very end; one that was
+/// changed since is a folder like any other.
+#[test]
+fn a_finished_restore_that_is_asked_for_again_is_done() {
+    let shipment = Shipment::new(&[1]);
+    tree::plain(&shipment.source, "again", 3);
+    shipment.pack("none").expect(0);
     let to = shipment.new_destination();
     shipment.restore(&shipment.paths(), &to, &[]).expect(0);
     let before = Snapshot::of(&to);
-    shipment.restore(&shipment.paths(), &to, &[]).expect(1);
-    before.assert_equal(&Snapshot::of(&to));
+    for cut_short in [false, true] {
+        if cut_short {
+            fs::create_dir(to.join(".holdall")).unwrap();
+        }
+        let again = shipment.restore(&shipment.paths(), &to, &[]).expect(0).event("restored");
+        assert_eq!((&again["in_place"], &again["complete"]), (&true.into(), &true.into()));
+        assert!(!to.join(".holdall").exists());
+    }
+    Snapshot::of(&to).assert_equal(&before);
+    let file = tree::walk(&to).into_iter().find(|path| path.is_file()).unwrap();
+    fs::write(&file, b"longer than it was, or shorter, but another length at any rate").unwrap();
+    let run = shipment.restore(&shipment.paths(), &to, &[]).expect(1);
+    assert!(run.stderr.contains("is not empty"), "{}", run.shown());
 }
 
 #[test]
