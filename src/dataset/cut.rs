@@ -97,10 +97,10 @@ impl<'a, E, I: Iterator<Item = Result<ScannedEntry, E>>> Cutter<'a, I> {
     /// The next piece that is there to be read or hashed, at the latest the last.
     fn after_hole(&self, file: &LargeFile, number: u64) -> u64 {
         let offset = number * self.chunk_bytes;
-        match file.entry.hole_end(offset) {
-            Some(end) if !file.hash_holes => {
+        match file.entry.hole_at(offset) {
+            Some(hole) if !file.hash_holes => {
                 let last = (file.entry.size - 1) / self.chunk_bytes;
-                (end / self.chunk_bytes).clamp(number, last)
+                (hole.end / self.chunk_bytes).clamp(number, last)
             }
             _ => number,
         }

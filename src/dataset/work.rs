@@ -300,7 +300,7 @@ impl<'a> Worker<'a> {
     }
 
     fn piece_bytes(&self, file: &LargeFile, offset: u64, len: usize) -> PieceOutcome {
-        if file.entry.hole_end(offset).is_some_and(|end| end >= offset + len as u64) {
+        if file.entry.hole_at(offset).is_some_and(|hole| hole.end >= offset + len as u64) {
             let id = file.hash_holes.then(|| piece(&self.zeros[..len], offset, false));
             return PieceOutcome::Hole { id };
         }

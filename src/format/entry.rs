@@ -4,6 +4,7 @@ use super::FormatError;
 use super::wire::{Fields, Put};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
+use std::ops::Range;
 
 /// The longest name in a path. Most file systems take 255 bytes; exFAT and NTFS take 255 units of
 /// UTF-16, which are up to 765 bytes of UTF-8.
@@ -117,11 +118,11 @@ impl Entry {
         self.holes.iter().map(|(_, len)| len).sum::<u64>() <= HASHED_HOLE_BYTES
     }
 
-    /// The hole at `offset`, if there is one: where it ends.
-    pub fn hole_end(&self, offset: u64) -> Option<u64> {
+    /// The hole that `offset` lies in, if there is one.
+    pub fn hole_at(&self, offset: u64) -> Option<Range<u64>> {
         let next = self.holes.partition_point(|(start, _)| *start <= offset);
         let (start, len) = *self.holes.get(next.checked_sub(1)?)?;
-        Some(start + len).filter(|end| *end > offset)
+        Some(start..start + len).filter(|hole| hole.contains(&offset))
     }
 
     /// The path as the total order sees it: a folder's ends in `/` (the root's is empty).

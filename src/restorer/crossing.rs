@@ -24,7 +24,6 @@ pub struct Mark {
     /// the first piece, and the one after the last
     pieces: (u64, u64),
     /// the bytes that this set has, or should have
-    #[serde(default)]
     bytes: (u64, u64),
     /// their values, joined; none if bytes are missing
     subtrees: Vec<Subtree>,
@@ -293,14 +292,16 @@ fn judge(mut marks: Vec<Mark>) -> Crossing {
     if !marks.iter().all(Mark::is_whole) {
         return Crossing::Waits;
     }
-    marks.sort_by_key(|mark| mark.pieces);
+    marks.sort_by_key(|mark| mark.bytes);
     let Some(end) = marks.last().and_then(|mark| mark.end) else { return Crossing::Waits };
     let mut merge = Merge::default();
-    let mut hashed = true;
+    let (mut hashed, mut covered) = (true, 0);
     for mark in &marks {
-        if mark.pieces.0 > merge.end() {
+        // By bytes: of a file with long holes the zeros are no pieces.
+        if mark.bytes.0 > covered {
             return Crossing::Waits;
         }
+        covered = covered.max(mark.bytes.1);
         hashed &= mark.hashed && mark.pieces.0 == merge.end();
         mark.subtrees.iter().for_each(|subtree| merge.push_subtree(*subtree));
     }

@@ -273,6 +273,11 @@ impl<'a> Files<'a> {
         if let Some(error) = file.refused.take() {
             return self.refuse(file, error);
         }
+        if let Some(end) = end.filter(|_| self.open.set.set.0 > 1)
+            && file.ends_in_hole(end.size)
+        {
+            file.begin_at(end.size, chunk_bytes);
+        }
         let crosses = file.begins > 0 || end.is_none() && self.runs_on;
         if crosses && (file.missing.is_empty() || matches!(self.output, Output::Folder(_))) {
             return self.end_part(file, end, chunk_bytes);
@@ -312,11 +317,16 @@ impl<'a> Files<'a> {
         end: Option<End>,
         chunk_bytes: u64,
     ) -> Result<(), RestoreError> {
-        if let Some(end) = end {
-            file.skip_to(end.size, chunk_bytes);
-            if let Err(error) = file.target.part.set_len(end.size) {
-                return self.refuse(file, error);
+        match end {
+            Some(end) => {
+                file.skip_to(end.size, chunk_bytes);
+                if let Err(error) = file.target.part.set_len(end.size) {
+                    return self.refuse(file, error);
+                }
             }
+            // It begins with a hole, which counts to the set that has its first bytes.
+            None if file.next == 0 => return Ok(()),
+            None => {}
         }
         match file.absent.filter(|_| !file.missing.is_empty()) {
             Some(Absent::Waits) if !self.options.give_up => self.restored.waiting += 1,
@@ -325,7 +335,10 @@ impl<'a> Files<'a> {
         }
         let Crossing::Whole { root, end } = self.cross(&file, end)? else { return Ok(()) };
         let entry = file.target.entry.clone();
-        let root = root.map_or_else(|| file.read_root(end.size), |root| Ok(Some(root)))?;
+        let root = match end.root {
+            Some(_) if root.is_none() => file.read_root(end.size)?,
+            _ => root,
+        };
         self.output.forget_marks(&entry)?;
         if end.root.is_some_and(|wanted| root.is_some_and(|root| wanted != root)) {
             return self.report_absent(&entry, "its sets do not fit together", Absent::Lost);
@@ -337,8 +350,8 @@ impl<'a> Files<'a> {
     /// Marks what this set holds of a file that crosses sets.
     fn cross(&self, file: &OpenFile, end: Option<End>) -> Result<Crossing, RestoreError> {
         let entry = &file.target.entry;
-        let chunk_bytes = self.open.set.label().chunk_bytes as u64;
-        let start = file.begins / chunk_bytes;
+        // C is unknown where no label could be read.
+        let start = file.begins / u64::from(self.open.set.label().chunk_bytes).max(1);
         let found = Found {
             merge: &file.merge,
             hashed: !file.unhashed,

@@ -40,16 +40,27 @@ impl OpenFile {
         }
     }
 
-    /// The first extent that this set has; what lies before it lies in earlier sets.
+    /// The first extent that this set has; what lies before it lies in earlier sets, but for a hole
+    /// right before it: that has no extent, so it counts to this set.
     pub fn begin_at(&mut self, offset: u64, chunk_bytes: u64) {
-        if self.next == 0 && offset > 0 && !self.is_hole(0, offset) {
-            (self.begins, self.next) = (offset, offset);
-            self.merge = Merge::from(offset / chunk_bytes);
+        let piece = chunk_bytes.max(1);
+        if self.next == 0 && offset > 0 {
+            let hole = self.target.entry.hole_at(offset - 1);
+            let start = hole.map_or(offset, |hole| hole.start.next_multiple_of(piece).min(offset));
+            (self.begins, self.next) = (start, start);
+            self.merge = Merge::from(start / piece);
         }
     }
 
+    /// Has this set nothing of the file but the hole in which it ends, and an earlier set its
+    /// beginning?
+    pub fn ends_in_hole(&self, size: u64) -> bool {
+        let hole = self.target.entry.hole_at(size.saturating_sub(1));
+        self.next == 0 && hole.is_some_and(|hole| hole.start > 0)
+    }
+
     fn is_hole(&self, from: u64, to: u64) -> bool {
-        self.target.entry.hole_end(from).is_some_and(|end| end >= to)
+        self.target.entry.hole_at(from).is_some_and(|hole| hole.end >= to)
     }
 
     /// Goes on to `offset`: what lies between is a hole, or missing.

@@ -1,9 +1,14 @@
 //! What is told of files that several sets hold: one set never comes, or has lost a part.
 
 use super::rounds::Rounds;
+use crate::common::mounted::Memory;
+use crate::common::random::Random;
+use crate::common::shipment::Shipment;
 use crate::common::{Run, tree};
+use rstest::rstest;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Restores with these options; the lines of `--missing`.
@@ -110,4 +115,72 @@ fn a_part_that_is_lost_takes_nothing_from_the_other_sets() {
     run.expect(1);
     assert_eq!(again, listed);
     assert!(!to.join(".holdall").exists());
+}
+
+/// Writes a file that has data in these pieces and holes everywhere else.
+fn write_pieces(path: &Path, size: u64, offsets: impl Iterator<Item = u64>) {
+    let (mut random, file) = (Random::new(path.to_str().unwrap()), fs::File::create(path).unwrap());
+    offsets.for_each(|at| file.write_all_at(&random.bytes(tree::CHUNK), at).unwrap());
+    file.set_len(size).unwrap();
+}
+
+/// A set ends right before a hole: in the middle of a file, hashed or too long for that, or before
+/// a file's first bytes. Whichever set comes first, the file is completed.
+#[rstest]
+fn a_hole_between_two_sets_belongs_to_one(
+    #[values("short holes", "long holes", "first")] holes: &str,
+    #[values([0, 1], [1, 0])] order: [usize; 2],
+) {
+    let shipment = Shipment::new(&[2]);
+    let mount = |(_, point): &(_, PathBuf)| Memory::new(point, 16);
+    let Some(_drives) = shipment.drives.iter().map(mount).collect::<Option<Vec<_>>>() else {
+        return;
+    };
+    let piece = tree::CHUNK as u64;
+    let pieces = (15 << 20) / piece;
+    if holes == "first" {
+        (0..pieces).for_each(|number| {
+            let path = shipment.source.join(format!("image {number:05}"));
+            write_pieces(&path, 2 * piece, std::iter::once(piece));
+        });
+    } else {
+        let long = if holes == "long holes" { 40 << 30 } else { 0 };
+        let offset = |n: u64| n * 2 * piece + if n > pieces / 2 { long } else { 0 };
+        write_pieces(&shipment.source.join("image"), offset(pieces), (0..pieces).map(offset));
+    }
+    let drives: Vec<String> =
+        shipment.drives.iter().map(|(case, path)| format!("{case}={}", path.display())).collect();
+    let source = shipment.source.to_str().unwrap();
+    let first = ["pack", source, "--json", "--yes", "-r", &shipment.recipient, "--survive", "none"];
+    let rest = ["--geometry", tree::GEOMETRY, "--drive", &drives[0]];
+    shipment.run(first.iter().chain(&rest)).expect(4);
+    shipment.run(["pack", "--json", "--continue", "--drive", &drives[1]]).expect(0);
+    let to = shipment.new_destination();
+    for (drive, status) in order.into_iter().zip([4, 0]) {
+        shipment.restore(&[shipment.drives[drive].1.clone()], &to, &[]).expect(status);
+    }
+    for path in tree::walk(&shipment.source).iter().filter(|path| path.is_file()) {
+        let restored = to.join(path.strip_prefix(&shipment.source).unwrap());
+        same_data(path, &restored);
+    }
+    assert!(!to.join(".holdall").exists());
+}
+
+/// Compares two sparse files without reading their holes.
+fn same_data(one: &Path, other: &Path) {
+    let (one, other) = (fs::File::open(one).unwrap(), fs::File::open(other).unwrap());
+    assert_eq!(one.metadata().unwrap().len(), other.metadata().unwrap().len());
+    let mut at = 0;
+    while let Ok(data) = rustix::fs::seek(&one, rustix::fs::SeekFrom::Data(at)) {
+        let end = rustix::fs::seek(&one, rustix::fs::SeekFrom::Hole(data)).unwrap();
+        let read = |file: &fs::File| {
+            let mut bytes = vec![0; (end - data) as usize];
+            file.read_exact_at(&mut bytes, data).map(|()| bytes).unwrap()
+        };
+        assert!(read(&one) == read(&other), "at {data}");
+        at = end;
+    }
+    let allocated =
+        |file: &fs::File| std::os::unix::fs::MetadataExt::blocks(&file.metadata().unwrap());
+    assert!(allocated(&other) <= allocated(&one) + 64, "the holes are filled");
 }
