@@ -20,7 +20,8 @@ pub fn erase(args: &EraseArgs, face: &Face) -> Result<Status, Refusal> {
         rounds::confirm(&what, "Erase it?", "add --yes to erase it", face)?;
     }
     let erased = erasure.run(face.monitor());
-    let all = erased.len() == carriers.len() && erased.iter().all(|drive| drive.done);
+    let all = erased.iter().all(|drive| drive.done);
+    let stopped = !all && face.monitor().should_stop();
     face.finish();
     face.print_problems();
     for drive in &erased {
@@ -31,16 +32,18 @@ pub fn erase(args: &EraseArgs, face: &Face) -> Result<Status, Refusal> {
                 "drive": drive.drive,
                 "files": drive.files,
                 "done": drive.done,
+                "stopped": stopped && !drive.done,
             }));
         } else if drive.done {
             let files = some(drive.files, "file");
             out(&format!("{}: set {} is erased, {files}.\n", drive.drive, drive.set));
         } else {
-            out(&format!("{}: set {} is not erased to its end.\n", drive.drive, drive.set));
+            let to_its_end = if stopped && drive.files == 0 { "" } else { " to its end" };
+            out(&format!("{}: set {} is not erased{to_its_end}.\n", drive.drive, drive.set));
         }
     }
-    if !all && face.monitor().should_stop() {
-        face.monitor().note("stopped as asked: run it again for the drives that are not named");
+    if stopped {
+        face.monitor().note("stopped as asked: the same command again erases the rest");
     }
     Ok(match () {
         () if !all => Status::Failed,

@@ -5,7 +5,7 @@ use super::exit::Status;
 use super::face::Face;
 use super::json::{emit, out};
 use super::run::Refusal;
-use super::say;
+use super::{say, stop};
 use crate::keys::kind::KeyKind;
 use crate::keys::recipients::{Identities, KeyError, Recipients};
 use crate::verbs::keygen::keygen as verb;
@@ -15,7 +15,8 @@ use std::path::PathBuf;
 
 /// Reads recipients: words, and files with one a line.
 pub fn recipients(words: &[String], files: &[PathBuf]) -> Result<Recipients, Refusal> {
-    Recipients::read(words, files).map_err(|error| {
+    // One of them may be standard input.
+    stop::waiting(|| Recipients::read(words, files)).map_err(|error| {
         let hint = match &error {
             KeyError::NoRecipient => "add -r RECIPIENT; holdall keygen makes one",
             KeyError::WrongKind { kind: KeyKind::Identity { .. }, .. } => {
@@ -33,7 +34,7 @@ pub fn recipients(words: &[String], files: &[PathBuf]) -> Result<Recipients, Ref
 
 /// Reads identity files.
 pub fn identities(files: &[PathBuf]) -> Result<Identities, Refusal> {
-    Identities::read(files).map_err(|error| {
+    stop::waiting(|| Identities::read(files)).map_err(|error| {
         let hint = match &error {
             KeyError::WrongKind { kind, .. } => kind.remedy(),
             _ => None,

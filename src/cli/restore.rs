@@ -79,6 +79,9 @@ const PATTERNS: &str = "a pattern without / matches names at any depth, one with
                         dataset's top, such as 2026/march or 2026/**/*.mov; holdall ls lists them";
 /// What to do about a destination that is full.
 const FULL: &str = "make room there, then run the same command again to go on from here";
+/// What to do about one that fails as a whole.
+const BROKEN: &str = "see that the drive or folder is still there and takes files, then run the same \
+                      command again to go on from here";
 
 fn refusal(error: RestoreJobError) -> Refusal {
     let hint = match error {
@@ -109,6 +112,7 @@ fn refusal(error: RestoreJobError) -> Refusal {
         {
             FULL
         }
+        RestoreJobError::Restore { source: RestoreError::Destination(_), .. } => BROKEN,
         RestoreJobError::Restore { .. } => "run the same command again to go on from here",
     };
     Refusal::failed(error).hint(hint)

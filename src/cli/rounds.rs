@@ -8,6 +8,7 @@ use super::run::Refusal;
 use super::show::some;
 use super::shown_text;
 use super::sizes::shown_bytes;
+use super::stop;
 use crate::drives::detect::MountedDrive;
 use crate::drives::{Drive, LocalDrive, detect};
 use crate::format::ids::ShipmentId;
@@ -47,7 +48,7 @@ pub fn confirm(what: &str, question: &str, hint: &str, face: &Face) -> Result<()
 /// A line from the terminal; none at its end.
 fn line() -> Option<String> {
     let mut text = String::new();
-    let read = io::stdin().lock().read_line(&mut text).ok()?;
+    let read = stop::waiting(|| io::stdin().lock().read_line(&mut text)).ok()?;
     (read > 0).then_some(text)
 }
 

@@ -1,5 +1,5 @@
-//! Signals: the first asks the job to come to a safe end, the second ends the program at once.
-//! Both are safe: what is committed stays, the rest is litter that nothing names.
+//! Signals: the first asks the job to come to a safe end, the second ends the program at once; so does
+//! the first while a person is being asked. All are safe: what is committed stays, the rest is litter that nothing names.
 //!
 //! - Enters: Ctrl-C, a request to terminate, a terminal that was closed.
 //! - Leaves: whether the job should stop.
@@ -11,12 +11,15 @@ use super::say;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-static ASKED: AtomicBool = AtomicBool::new(false);
+/// The signal that asked to stop; 0 is none.
+static ASKED: AtomicI32 = AtomicI32::new(0);
+/// A person is being asked, and nothing is under way.
+static ASKING: AtomicBool = AtomicBool::new(false);
 static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// A shell gives a program that a signal ended this and the signal's number.
@@ -34,9 +37,8 @@ pub fn listen() {
     let Ok(mut signals) = Signals::new(signals) else { return };
     thread::spawn(move || {
         for signal in signals.forever().filter(|signal| *signal != SIGXFSZ) {
-            if ASKED.swap(true, Ordering::Relaxed) {
-                temporary().iter().for_each(|folder| remove(folder));
-                std::process::exit(SIGNALLED + signal);
+            if ASKED.swap(signal, SeqCst) != 0 || ASKING.load(SeqCst) {
+                end(signal);
             }
         }
     });
@@ -44,7 +46,28 @@ pub fn listen() {
 
 /// Was the program asked to stop?
 pub fn asked() -> bool {
-    ASKED.load(Ordering::Relaxed)
+    ASKED.load(SeqCst) != 0
+}
+
+/// Waits for what a person types; a signal ends the program at once meanwhile.
+pub fn waiting<T>(read: impl FnOnce() -> T) -> T {
+    ASKING.store(true, SeqCst);
+    // One may have come just before.
+    match ASKED.load(SeqCst) {
+        0 => {}
+        signal => end(signal),
+    }
+    let typed = read();
+    ASKING.store(false, SeqCst);
+    typed
+}
+
+fn end(signal: i32) -> ! {
+    if ASKING.load(SeqCst) {
+        say("\nstopped");
+    }
+    temporary().iter().for_each(|folder| remove(folder));
+    std::process::exit(SIGNALLED + signal);
 }
 
 /// Did whoever started the program have it ignore this signal?

@@ -6,6 +6,7 @@
 //! - Always holds: zeros in a row are left as a hole.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 
 use rustix::fs::{FileType, OFlags};
@@ -20,8 +21,14 @@ const STEP_BYTES: usize = 1 << 20;
 
 impl Destination {
     /// Makes one more name of the file at the entry's target, which must be there; where that cannot
-    /// be, for whatever reason, a file with the same bytes.
-    pub fn link_or_copy(&self, entry: &Entry, replace: bool) -> Result<(), DestinationError> {
+    /// be, for whatever reason, a file with the same bytes. `should_stop` ends it with an error, and
+    /// nothing is there then.
+    pub fn link_or_copy(
+        &self,
+        entry: &Entry,
+        replace: bool,
+        should_stop: &dyn Fn() -> bool,
+    ) -> Result<(), DestinationError> {
         let refused = match self.make_hard_link(entry, replace) {
             Err(error) if error.is_refused_link() => error,
             done => return done,
@@ -29,7 +36,7 @@ impl Destination {
         // A pipe or a symlink is none to be copied.
         let Some(from) = self.open_regular(&entry.target)? else { return Err(refused) };
         let part = self.begin_file()?;
-        copy(&from, &part).map_err(DestinationError::io("copy", &entry.path))?;
+        copy(&from, &part, should_stop).map_err(DestinationError::io("copy", &entry.path))?;
         let own = Entry { kind: Kind::File, target: Vec::new(), ..entry.clone() };
         self.finish_file(part, &own, replace)?;
         if let DestinationError::Io { source, .. } = &refused {
@@ -51,9 +58,12 @@ impl Destination {
     }
 }
 
-fn copy(from: &File, to: &PartFile) -> std::io::Result<()> {
+fn copy(from: &File, to: &PartFile, should_stop: &dyn Fn() -> bool) -> io::Result<()> {
     let (mut buffer, mut at) = (vec![0; STEP_BYTES], 0);
     loop {
+        if should_stop() {
+            return Err(io::Error::other("stopped as asked"));
+        }
         let read = from.read_at(&mut buffer, at)?;
         if read == 0 {
             return to.file.set_len(at);

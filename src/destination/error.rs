@@ -137,13 +137,19 @@ impl DestinationError {
     /// The destination fails as a whole: it is full, gone, read-only or broken, or this process has no
     /// handles left. No other entry will fare better; all else is the matter of one entry.
     pub fn ends_all(&self) -> bool {
-        const BROKEN: [Errno; 9] = [
+        const BROKEN: [Errno; 15] = [
             Errno::IO,
             Errno::ROFS,
             Errno::NODEV,
             Errno::NXIO,
             Errno::NOTCONN,
             Errno::STALE,
+            Errno::REMOTEIO,
+            Errno::TIMEDOUT,
+            Errno::HOSTDOWN,
+            Errno::HOSTUNREACH,
+            Errno::CONNABORTED,
+            Errno::SHUTDOWN,
             Errno::MFILE,
             Errno::NFILE,
             Errno::NOMEM,

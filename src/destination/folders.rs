@@ -5,7 +5,8 @@
 //! - Always holds: (1) no symlink is walked through: every step is `openat` of one name with
 //!   `O_NOFOLLOW`, so a path may be of any length; (2) at most [`HELD_FOLDERS`] handles are kept,
 //!   however deep or wide the tree is, and a step holds two more; (3) the working folder is never
-//!   reached, under whatever spelling the file system takes for its name.
+//!   reached, under whatever spelling the file system takes for its name; (4) a folder is reached under
+//!   its name to the letter: where case does not count, one that differs in it is another's.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -19,6 +20,7 @@ use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use super::error::DestinationError;
+use super::spelling::{Spellings, has_another};
 
 /// Handles kept open: enough for many threads in many folders, far below the 1,024 files that a
 /// process may usually have open.
@@ -85,7 +87,7 @@ pub(super) fn empty_folder(folder: &Dir, keep: Option<&str>) -> io::Result<()> {
 /// The first name in `folder` that `allowed` does not know.
 pub(super) fn holds_only(
     folder: &Dir,
-    allowed: impl Fn(&[u8]) -> bool,
+    mut allowed: impl FnMut(&[u8]) -> bool,
 ) -> io::Result<Option<Vec<u8>>> {
     for entry in folder.entries()? {
         let name = entry?.file_name();
@@ -127,13 +129,29 @@ pub(super) struct Folders {
     work: FileId,
     /// root may enter and write in any folder
     is_root: bool,
+    /// the file system takes `README` and `readme` for one name; none: that is not known
+    ignores_case: Option<bool>,
+    spellings: Spellings,
     held: Mutex<Held>,
 }
 
 impl Folders {
     /// The folders below `root`; `work` is the one that no path may reach.
     pub(super) fn new(root: Dir, work: FileId, is_root: bool) -> Self {
-        Self { root: Arc::new(root), work, is_root, held: Mutex::default() }
+        let (spellings, held) = Default::default();
+        Self { root: Arc::new(root), work, is_root, ignores_case: None, spellings, held }
+    }
+
+    /// The same, where it is known if names differ by the case of letters.
+    #[must_use]
+    pub(super) fn ignoring_case(self, ignores_case: bool) -> Self {
+        Self { ignores_case: Some(ignores_case), ..self }
+    }
+
+    /// Is what was found as `name` in the folder of this path called so, letter by letter?
+    pub(super) fn is_called(&self, folder: &Dir, path: &[u8], name: &[u8]) -> bool {
+        let may_differ = self.ignores_case.unwrap_or_else(|| has_another(folder, name));
+        !may_differ || self.spellings.has(folder, path, name)
     }
 
     /// DIR itself.
@@ -223,6 +241,8 @@ impl Folders {
             self.within(parent, || make_folder_at(parent, name))
                 .map_err(DestinationError::io("make folder", path))?;
             opened = self.open_child(parent, name);
+        } else if opened.is_ok() && !self.is_called(parent, split(path).0, name) {
+            return Err(DestinationError::Exists { path: path.to_vec() });
         }
         let folder = opened.map_err(not_opened(path))?;
         // The working folder may have a short name too, or one that only looks different.

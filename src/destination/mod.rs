@@ -28,6 +28,7 @@ mod metadata;
 mod part;
 mod peek;
 mod place;
+mod spelling;
 mod state;
 mod tree;
 mod unkept;
@@ -140,7 +141,7 @@ impl Destination {
         let rights = Rights::of_process();
         let destination = Self {
             dir: absolute,
-            folders: Folders::new(root, work_id, rights.is_root),
+            folders: Folders::new(root, work_id, rights.is_root).ignoring_case(ignores_case),
             work_name,
             work,
             parts: Arc::new(parts),
@@ -165,26 +166,44 @@ impl Destination {
         self.rights.left_out()
     }
 
-    /// What has the final name `path` now; nothing if a parent is missing too.
+    /// What has the final name `path` now; nothing if a parent is missing too, or if it is another
+    /// entry, whose name differs in the case of letters only.
     pub fn exists(&self, path: &[u8]) -> Result<Option<FoundKind>, DestinationError> {
+        let found = self.look_at(path)?;
+        Ok(found.filter(|(_, is_called_so)| *is_called_so).map(|(kind, _)| kind))
+    }
+
+    /// The error that it would be to give an entry this final name, if another has it whose name
+    /// differs in the case of letters only.
+    pub fn is_anothers(&self, path: &[u8]) -> Option<DestinationError> {
+        match self.look_at(path) {
+            Ok(Some((_, false))) => Some(DestinationError::Exists { path: path.to_vec() }),
+            Err(error @ DestinationError::Exists { .. }) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// What there is under a path, and if that is called so letter by letter.
+    fn look_at(&self, path: &[u8]) -> Result<Option<(FoundKind, bool)>, DestinationError> {
         let path = self.checked(path)?;
         if path.is_empty() {
-            return Ok(Some(FoundKind::Folder));
+            return Ok(Some((FoundKind::Folder, true)));
         }
-        let (folder, name) = split(path);
-        let Some(folder) = self.folders.find(folder)? else { return Ok(None) };
+        let (parent, name) = split(path);
+        let Some(folder) = self.folders.find(parent)? else { return Ok(None) };
         let look = || folder.symlink_metadata(as_path(name));
         let found = match self.folders.within(&folder, look) {
             Ok(found) => found.file_type(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(DestinationError::io("look at", path)(error)),
         };
-        Ok(Some(match found {
+        let kind = match found {
             _ if found.is_dir() => FoundKind::Folder,
             _ if found.is_file() => FoundKind::File,
             _ if found.is_symlink() => FoundKind::Symlink,
             _ => FoundKind::Special,
-        }))
+        };
+        Ok(Some((kind, self.folders.is_called(&folder, parent, name))))
     }
 
     /// Puts everything so far on disk; an earlier write that failed unseen is an error here.
@@ -239,7 +258,17 @@ impl Destination {
 
     /// Has another process, which restored other sets into DIR, ended the restore?
     pub fn was_completed(&self) -> bool {
-        matches!(state::read_file(&self.work, CLAIM), Ok(None))
+        matches!(state::read_file(&self.work, CLAIM), Ok(None)) && !self.is_gone()
+    }
+
+    /// Does this error end the restore? It does if DIR fails as a whole, or is no longer there.
+    pub fn is_ended_by(&self, error: &DestinationError) -> bool {
+        error.ends_all() || self.is_gone()
+    }
+
+    /// Was DIR removed?
+    fn is_gone(&self) -> bool {
+        rustix::fs::fstat(self.folders.root()).map_or(true, |found| found.st_nlink == 0)
     }
 
     /// Removes the working folder. The claim goes last, so that a DIR whose completion is cut short

@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
 use rustix::io::Errno;
 
 use super::error::{DestinationError, LINK, MAKE_SPECIAL, MAKE_SYMLINK};
-use super::folders::{as_path, holds_only, split};
+use super::folders::{as_path, split};
 use super::litter::is_name_of_litter;
 use super::metadata::{MetadataProblem, disarm, set_on_handle, set_on_part};
 use super::part::{Part, PartFile};
@@ -134,12 +134,16 @@ impl Destination {
     }
 
     /// Makes a hard link in a folder that is finished, which stays as it is.
-    pub fn add_hard_link(&self, entry: &Entry) -> Result<(), DestinationError> {
+    pub fn add_hard_link(
+        &self,
+        entry: &Entry,
+        should_stop: &dyn Fn() -> bool,
+    ) -> Result<(), DestinationError> {
         let path = self.path_of(entry, &[Kind::HardLink])?;
         let shown = split(path).0;
         let folder = self.folders.open_or_make(shown)?;
         let before = rustix::fs::fstat(&*folder).map_err(DestinationError::io("look at", shown))?;
-        let made = self.link_or_copy(entry, true);
+        let made = self.link_or_copy(entry, true, should_stop);
         // Refused only where it was refused before, and reported then.
         let _ = rustix::fs::fchmod(&*folder, Mode::from_raw_mode(before.st_mode & 0o7777));
         let _ = rustix::fs::futimens(&*folder, &mtime(before.st_mtime, before.st_mtime_nsec));
@@ -192,7 +196,7 @@ impl Destination {
         let found = folder.symlink_metadata(as_path(name));
         let is_folder = found.map_err(DestinationError::io("look at", path))?.is_dir();
         // Where case does not count, it may be another entry.
-        if is_folder || self.ignores_case && !holds(folder, name) {
+        if is_folder || !self.folders.is_called(folder, split(path).0, name) {
             return Err(DestinationError::Exists { path: path.to_vec() });
         }
         self.folders
@@ -208,11 +212,6 @@ fn id_at(folder: &Dir, name: &[u8]) -> io::Result<Option<(u64, u64)>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Is there something of exactly this name, letter by letter?
-fn holds(folder: &Dir, name: &[u8]) -> bool {
-    holds_only(folder, |found| found != name).is_ok_and(|found| found.is_some())
 }
 
 fn is_taken(result: &io::Result<()>) -> bool {

@@ -1,7 +1,7 @@
 //! A restored tree, looked at.
 //!
 //! - Enters: DIR, and entries with any path whatever.
-//! - Leaves: whether each is there as its entry says, by name, kind, size and time.
+//! - Leaves: whether each is there as its entry says, by name (to the letter), kind, size and time.
 //! - Always holds: nothing is changed, but for the working folder of a restore whose completion was cut
 //!   short; no symlink is followed.
 
@@ -35,13 +35,16 @@ impl Tree {
         if entry.path.is_empty() {
             return true;
         }
-        let (folder, name) = split(&entry.path);
+        let (parent, name) = split(&entry.path);
         let Ok(Some(folder)) =
-            checked_path(&entry.path).map_or(Ok(None), |_| self.folders.find(folder))
+            checked_path(&entry.path).map_or(Ok(None), |_| self.folders.find(parent))
         else {
             return false;
         };
         let Ok(found) = folder.symlink_metadata(as_path(name)) else { return false };
+        if !self.folders.is_called(&folder, parent, name) {
+            return false;
+        }
         match entry.kind {
             Kind::Folder => found.is_dir(),
             Kind::File => {

@@ -13,6 +13,7 @@ use crate::dataset::cut::Cutter;
 use crate::dataset::work::{Done, Worker};
 use crate::format::list::Entry;
 use crate::host::HostError;
+use crate::monitor::Monitor;
 use crate::pipeline;
 use crate::plan::room::Geometry;
 use std::sync::Arc;
@@ -27,10 +28,12 @@ pub struct Again<'a> {
     pub(super) geometry: Geometry,
     pub(super) list_bytes: usize,
     pub(super) depth: usize,
+    pub(super) monitor: &'a dyn Monitor,
 }
 
 impl Again<'_> {
-    /// Packs the file of `entry` again.
+    /// Packs the file of `entry` again. If that is to stop, it ends with an error: what was read of the
+    /// entries behind it must not be placed before its own end.
     pub fn pack(&self, filler: &mut Filler, entry: &Arc<Entry>) -> Result<(), PackError> {
         while self.attempt(filler, entry)? {}
         Ok(())
@@ -48,10 +51,13 @@ impl Again<'_> {
         };
         let one = std::iter::once(Ok::<_, HostError>(scanned));
         let mut cutter = Cutter::new(one, self.source, self.geometry.chunk_bytes, self.list_bytes);
-        let mut changed = false;
+        let (mut changed, mut stopped) = (false, false);
         pipeline::ordered(
             self.depth,
-            || Ok(cutter.next_work()?),
+            || {
+                stopped = self.monitor.should_stop();
+                if stopped { Ok(None) } else { Ok(cutter.next_work()?) }
+            },
             |work| self.worker.work(work, as_it_is),
             |done| {
                 for done in done {
@@ -60,6 +66,6 @@ impl Again<'_> {
                 Ok::<_, PackError>(())
             },
         )?;
-        Ok(changed)
+        if stopped { Err(PackError::Asked) } else { Ok(changed) }
     }
 }

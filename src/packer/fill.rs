@@ -246,10 +246,11 @@ impl<'a> Filler<'a> {
     pub fn finish(
         mut self,
         result: Result<(), PackError>,
-        stopped: bool,
+        mut stopped: bool,
     ) -> Result<FillOutcome, PackError> {
         match result {
             Err(PackError::Full) => self.outcome.full = true,
+            Err(PackError::Asked) => stopped = true,
             result => result?,
         }
         self.close_stripe()?;

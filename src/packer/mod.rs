@@ -188,6 +188,9 @@ pub enum PackError {
     /// The drives cannot hold even the next piece of work.
     #[error("the drives have no room for any of the dataset")]
     NoRoom,
+    /// It is to end before its time. What is packed by then stays.
+    #[error("stopped as asked")]
+    Asked,
     /// Sealing ended early; its own error says why.
     #[error("sealing has stopped")]
     Stopped,
@@ -328,7 +331,7 @@ fn fill(
     let depth = 2 * rayon::current_num_threads() + 2;
     let worker = Worker::new(source, geometry.chunk_bytes, job.level, depth);
     let list_bytes = geometry.blocks.payload_bytes() / 4;
-    let again = again::Again { source, worker: &worker, geometry, list_bytes, depth };
+    let again = again::Again { source, worker: &worker, geometry, list_bytes, depth, monitor };
     let entries = list.iter_from(cursor.entries + u64::from(cursor.open.is_some()))?;
     let mut cutter = Cutter::new(entries, source, geometry.chunk_bytes, list_bytes);
     filler.name_folders()?;

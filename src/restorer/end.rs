@@ -39,7 +39,7 @@ pub fn tell(end: &End, restored: &mut Restored, monitor: &dyn Monitor) -> Result
     let mut fates: BTreeMap<String, Fate> = BTreeMap::new();
     let mut links: Vec<Entry> = Vec::new();
     for set in end.sets {
-        let (waiting, refused) = finish::waiting_links(end.destination, SetNumber(*set))?;
+        let (waiting, refused) = finish::waiting_links(end.destination, SetNumber(*set), monitor)?;
         links.extend(waiting);
         for (link, error) in refused {
             told.line(&Line { fate: Fate::Refused, path: link.shown(), detail: error.reason() });

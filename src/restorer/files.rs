@@ -1,7 +1,7 @@
 //! Writing a batch: whole files in parallel, larger ones extent by extent, in order.
 
 use super::batch::{Batch, Step};
-use super::crossing::{Crossing, Found, Mark};
+use super::crossing::Crossing;
 use super::decode::{Absent, Opened};
 use super::lacking::Lacking;
 use super::ledger::{Fate, Ledger};
@@ -349,19 +349,8 @@ impl<'a> Files<'a> {
 
     /// Marks what this set holds of a file that crosses sets.
     fn cross(&self, file: &OpenFile, end: Option<End>) -> Result<Crossing, RestoreError> {
-        let entry = &file.target.entry;
-        // C is unknown where no label could be read.
-        let start = file.begins / u64::from(self.open.set.label().chunk_bytes).max(1);
-        let found = Found {
-            merge: &file.merge,
-            hashed: !file.unhashed,
-            bytes: (file.begins, file.next),
-            missing: &file.missing,
-            lost: file.absent.unwrap_or(Absent::Lost) == Absent::Lost,
-            end,
-        };
-        let mark = Mark::new(entry, start, &found);
-        Ok(self.output.settle(entry, self.open.set.set, &mark)?)
+        let mark = file.mark(self.open.set.label().chunk_bytes.into(), end);
+        Ok(self.output.settle(&file.target.entry, self.open.set.set, &mark)?)
     }
 
     /// Gives a whole and verified file its final name.
@@ -412,6 +401,9 @@ impl<'a> Files<'a> {
         absent: Absent,
     ) -> Result<(), RestoreError> {
         let waits = absent == Absent::Waits && !self.options.give_up;
+        if waits && let Some(error) = self.output.is_anothers(&entry.path) {
+            return self.not_placed(entry, error); // no drive would help
+        }
         let fate = if waits {
             self.restored.waiting += 1;
             Fate::Waits
@@ -430,7 +422,7 @@ impl<'a> Files<'a> {
                 self.leave(Some(e))?;
                 self.not_placed(e, error)
             }
-            Step::Extent(extent) if !error.ends_all() => {
+            Step::Extent(extent) if !self.output.is_ended_by(&error) => {
                 self.settle_extent(extent, &Outcome::Absent(Absent::Lost));
                 if let Some(file) = &mut self.file {
                     file.refused.get_or_insert(error);
@@ -444,7 +436,7 @@ impl<'a> Files<'a> {
     /// A larger file that the destination does not take: what was written of it makes room.
     fn refuse(&mut self, file: OpenFile, error: DestinationError) -> Result<(), RestoreError> {
         let entry = file.target.entry.clone();
-        if error.ends_all() {
+        if self.output.is_ended_by(&error) {
             return Err(error.into());
         }
         if let Some(Target { part, .. }) = Arc::into_inner(file.target) {
@@ -454,7 +446,7 @@ impl<'a> Files<'a> {
     }
 
     fn not_placed(&mut self, entry: &Entry, error: DestinationError) -> Result<(), RestoreError> {
-        if error.ends_all() {
+        if self.output.is_ended_by(&error) {
             return Err(error.into());
         }
         let fate = self.restored.refuse(entry);

@@ -31,6 +31,10 @@ pub fn finish(
     while let Some(list) = items.next_list() {
         for item in list {
             let Item::Entry { entry, continued: false } = item else { continue };
+            if monitor.should_stop() {
+                links.restored.stopped = true;
+                return Ok(()); // the next run does this anew
+            }
             while folders.last().is_some_and(|f| !is_below(&entry.path, &f.path)) {
                 folders.pop().map_or(Ok(()), |f| links.folder(&f))?;
             }
@@ -40,6 +44,9 @@ pub fn finish(
                 _ => {}
             }
         }
+    }
+    if links.restored.stopped {
+        return Ok(());
     }
     while let Some(folder) = folders.pop() {
         links.folder(&folder)?;
@@ -76,6 +83,7 @@ pub type Refused = (Entry, DestinationError);
 pub fn waiting_links(
     destination: &Destination,
     set: SetNumber,
+    monitor: &dyn Monitor,
 ) -> Result<(Vec<Entry>, Vec<Refused>), RestoreError> {
     let Some(bytes) = destination.load_state(&links_name(set))? else {
         return Ok(Default::default());
@@ -84,9 +92,12 @@ pub fn waiting_links(
     let (mut waiting, mut refused) = (Vec::new(), Vec::new());
     for item in items {
         let Item::Entry { entry, .. } = item else { continue };
-        match destination.add_hard_link(&entry) {
+        let stop = || monitor.should_stop();
+        match destination.add_hard_link(&entry, &stop) {
             Ok(()) => {}
             Err(DestinationError::NoTarget { .. }) => waiting.push(entry),
+            Err(_) if stop() => waiting.push(entry),
+            Err(e) if destination.is_ended_by(&e) => return Err(e.into()),
             Err(e) => refused.push((entry, e)),
         }
     }
@@ -132,10 +143,12 @@ impl Finisher<'_> {
     fn link_to(&mut self, entry: &Entry) -> Result<(), RestoreError> {
         let resumed = self.options.resumed;
         let known = resumed && matches!(self.destination.exists(&entry.path), Ok(Some(_)));
-        match self.destination.link_or_copy(entry, resumed) {
+        let stop = || self.monitor.should_stop();
+        match self.destination.link_or_copy(entry, resumed, &stop) {
             Ok(()) if known => self.restored.known += 1,
             Ok(()) => self.restored.entries += 1,
-            Err(e) if e.ends_all() => return Err(e.into()),
+            Err(_) if self.monitor.should_stop() => self.restored.stopped = true,
+            Err(e) if self.destination.is_ended_by(&e) => return Err(e.into()),
             // What becomes of the file, the end of the run tells.
             Err(DestinationError::NoTarget { .. }) => self.waiting.push(entry.clone()),
             Err(e) => {
@@ -152,7 +165,9 @@ impl Finisher<'_> {
         }
         match self.destination.finish_folder(entry) {
             Ok(problems) => count_metadata(self.restored, &problems),
-            Err(e) if e.ends_all() => return Err(e.into()),
+            Err(e) if self.destination.is_ended_by(&e) => return Err(e.into()),
+            // Another's name differs by case alone; that was said when it was to be made.
+            Err(DestinationError::Exists { .. }) => {}
             Err(e) => {
                 self.restored.metadata_problems += 1;
                 let problem = Problem::new(ProblemKind::Metadata, entry.shown(), chain(&e));

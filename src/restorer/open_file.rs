@@ -1,10 +1,11 @@
 //! A larger file in progress, as the serial part sees it: followed extent by extent, in order, to
 //! its root and to what is missing of it.
 
+use super::crossing::{Found, Mark};
 use super::decode::Absent;
 use super::write::Target;
 use crate::destination::DestinationError;
-use crate::format::list::{Hash, shown_path};
+use crate::format::list::{End, Hash, shown_path};
 use crate::stages::hash::{Merge, piece};
 use std::sync::Arc;
 
@@ -111,6 +112,20 @@ impl OpenFile {
         Ok(Some(*hasher.finalize().as_bytes()))
     }
 
+    /// What this set holds of it.
+    pub fn mark(&self, chunk_bytes: u64, end: Option<End>) -> Mark {
+        let found = Found {
+            merge: &self.merge,
+            hashed: !self.unhashed,
+            bytes: (self.begins, self.next),
+            missing: &self.missing,
+            lost: self.absent.unwrap_or(Absent::Lost) == Absent::Lost,
+            end,
+        };
+        // C is unknown where no label could be read.
+        Mark::new(&self.target.entry, self.begins / chunk_bytes.max(1), &found)
+    }
+
     /// Notes that bytes are not there.
     pub fn miss(&mut self, offset: u64, len: u64) {
         match self.missing.last_mut() {
@@ -133,4 +148,30 @@ pub fn shown_ranges(ranges: &[(u64, u64)]) -> String {
         return "its end is missing".into();
     }
     format!("bytes {} are missing", words.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::output::Part;
+    use super::*;
+    use crate::format::list::{Entry, Kind};
+    use rstest::rstest;
+
+    /// Of a set that has the last bytes of a file, or its end alone.
+    #[rstest]
+    #[case::no_hole(vec![], 64, false)]
+    #[case::after_bytes(vec![(20, 44)], 32, true)]
+    #[case::from_the_beginning(vec![(0, 64)], 0, false)]
+    #[case::elsewhere(vec![(0, 32)], 64, false)]
+    fn a_hole_between_two_sets_counts_to_the_later(
+        #[case] holes: Vec<(u64, u64)>,
+        #[case] begins: u64,
+        #[case] has_only_its_end: bool,
+    ) {
+        let entry = Arc::new(Entry { holes, ..Entry::new("file", Kind::File) });
+        let mut file = OpenFile::new(Arc::new(Target { entry, part: Part::Nowhere }));
+        assert_eq!(file.ends_in_hole(64), has_only_its_end);
+        file.begin_at(64, 16);
+        assert_eq!((file.begins, file.next, file.merge.end()), (begins, begins, begins / 16));
+    }
 }

@@ -99,6 +99,22 @@ impl Output<'_> {
         }
     }
 
+    /// Does this error end the restore, or only one entry?
+    pub fn is_ended_by(&self, error: &DestinationError) -> bool {
+        match self {
+            Self::Folder(folder) => folder.is_ended_by(error),
+            Self::Nowhere => error.ends_all(),
+        }
+    }
+
+    /// The error that it is if another entry has this path, but for the case of letters.
+    pub fn is_anothers(&self, path: &[u8]) -> Option<DestinationError> {
+        match self {
+            Self::Folder(folder) => folder.is_anothers(path),
+            Self::Nowhere => None,
+        }
+    }
+
     /// What is there under a path.
     pub fn exists(&self, path: &[u8]) -> Result<Option<FoundKind>, DestinationError> {
         match self {

@@ -128,26 +128,28 @@ impl Erasure {
         self.drives.iter().filter_map(|(drive, set)| Some((drive.name(), set.as_deref()?)))
     }
 
-    /// Erases it. A drive that refuses is a problem, and the others are erased all the same.
+    /// Erases it. A drive that refuses is a problem, and the others are erased all the same. Stopped,
+    /// it says of every drive what was done, and the rest can be done later.
     pub fn run(self, monitor: &dyn Monitor) -> Vec<ErasedDrive> {
         let mut erased = Vec::new();
+        let stop = || monitor.should_stop();
         for (drive, set) in &self.drives {
-            if monitor.should_stop() {
-                break;
-            }
             let mut files = 0;
             // What a broken-off erasing left beside the sets goes too.
-            let done = match set {
-                Some(set) => erase(drive, &format!("{HOLDALL}/{set}"), &mut files),
-                None => Ok(()),
+            let gone = match set {
+                _ if stop() => Ok(false),
+                Some(set) => erase(drive, &format!("{HOLDALL}/{set}"), &stop, &mut files),
+                None => Ok(true),
             };
-            let done = done.and_then(|()| after_removal(drive)).and_then(|()| drive.sync());
+            let tidy = || after_removal(drive).and_then(|()| drive.sync());
+            let done = gone.and_then(|gone| if gone { tidy().map(|()| true) } else { Ok(false) });
             if let Err(e) = &done {
                 monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), chain(e)));
             }
-            let (drive, done) = (drive.name().to_string(), done.is_ok());
+            let (drive, done) = (drive.name().to_string(), matches!(done, Ok(true)));
             match set {
                 Some(set) => erased.push(ErasedDrive { drive, set: set.clone(), files, done }),
+                None if !done => {}
                 None => monitor.note(&format!("{drive}: nothing of the set lies on it")),
             }
         }
@@ -207,10 +209,19 @@ fn is_set(name: &str) -> bool {
 }
 
 /// Removes a folder and what is in it: files first, so that what tells of the shards goes before
-/// they do, and the folder's own name last, so that a broken-off erasing can be run again.
-fn erase(drive: &dyn Drive, folder: &str, files: &mut u64) -> Result<(), DriveError> {
+/// they do, and the folder's own name last, so that a broken-off erasing can be run again. False if it
+/// was stopped.
+fn erase(
+    drive: &dyn Drive,
+    folder: &str,
+    stop: &dyn Fn() -> bool,
+    files: &mut u64,
+) -> Result<bool, DriveError> {
     let mut folders = Vec::new();
     for name in drive.list(folder)? {
+        if stop() {
+            return Ok(false);
+        }
         let path = format!("{folder}/{name}");
         match drive.open(&path, ReadMode::Cached) {
             Err(e) if e.source.kind() == ErrorKind::IsADirectory => folders.push(path),
@@ -221,7 +232,9 @@ fn erase(drive: &dyn Drive, folder: &str, files: &mut u64) -> Result<(), DriveEr
         }
     }
     for path in folders {
-        erase(drive, &path, files)?;
+        if !erase(drive, &path, stop, files)? {
+            return Ok(false);
+        }
     }
-    drive.remove_folder(folder)
+    drive.remove_folder(folder).map(|()| true)
 }

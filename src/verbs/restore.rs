@@ -191,19 +191,19 @@ pub fn restore_sets(
     let restored = restore_chosen(job, &destination, &chosen, &mut outcome, monitor);
     let completed =
         restored.and_then(|()| complete(job, &destination, &chosen, &mut outcome, monitor));
-    for unkept in destination.unkept() {
-        let subject = match unkept.count {
-            1 => unkept.first.clone(),
-            count => format!("{count} entries"),
-        };
-        monitor.problem(Problem::new(ProblemKind::Metadata, subject, unkept));
-    }
     match completed {
         Err(RestoreJobError::NothingSelected { selection }) => {
             return Err(RestoreJobError::NothingSelected { selection });
         }
         Err(_) if destination.was_completed() => outcome.awaited.clear(),
         result => result?,
+    }
+    for unkept in destination.unkept() {
+        let subject = match unkept.count {
+            1 => unkept.first.clone(),
+            count => format!("{count} entries"),
+        };
+        monitor.problem(Problem::new(ProblemKind::Metadata, subject, unkept));
     }
     Ok(outcome)
 }

@@ -59,9 +59,6 @@ pub fn status(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<SetStatus>
 pub fn status_of(sets: &[FoundSet], monitor: &dyn Monitor) -> Result<Vec<SetStatus>, OpenError> {
     let mut out = Vec::new();
     for set in sets {
-        if monitor.should_stop() {
-            return Err(OpenError::Stopped);
-        }
         let book = Book::open(set, None, monitor);
         let text = set.set_text(monitor);
         let absent = absent(set);
@@ -71,8 +68,11 @@ pub fn status_of(sets: &[FoundSet], monitor: &dyn Monitor) -> Result<Vec<SetStat
             bytes += (record.shards.len() * record.blocks.file_bytes()) as u64;
             judge.add(record);
             groups.add(record);
-            true
+            !monitor.should_stop()
         });
+        if monitor.should_stop() {
+            return Err(OpenError::Stopped);
+        }
         let mut cases: BTreeMap<Slot, String> = BTreeMap::new();
         if let Some(text) = &text {
             cases.extend(text.slots.iter().filter_map(|s| Some((s.slot, s.known_case()?))));

@@ -1,9 +1,12 @@
 //! A set is removed from drives by its name, when a person or `--yes` says so, and nothing else is.
 
+use super::signals::StopsAfter;
 use crate::common::shipment::Shipment;
 use crate::common::tree;
 use crate::{assert_refused, holdall, small};
 use assert_cmd::Command;
+use holdall::monitor::Recording;
+use holdall::verbs::erase::Erasure;
 use std::ffi::OsString;
 use std::fs;
 
@@ -87,4 +90,17 @@ fn nothing_goes_without_a_word() {
     let words: [OsString; 4] = ["erase".into(), "--set".into(), set.into(), "--yes".into()];
     holdall(shipment.path()).args(words).assert().code(2);
     assert_eq!(tree::walk(shipment.path()), before, "nothing was touched");
+}
+
+/// Stopped in the middle of a drive, it says of each drive what was done; again, it does the rest.
+#[test]
+fn an_erasing_that_is_stopped_says_what_is_left() {
+    let (shipment, set) = packed();
+    let paths = &shipment.paths()[..2];
+    let erasure = Erasure::find(paths, &set, &Recording::default()).unwrap();
+    let erased = erasure.run(&StopsAfter(4.into()));
+    let done: Vec<(bool, bool)> = erased.iter().map(|d| (d.files > 0, d.done)).collect();
+    assert_eq!(done, [(true, false), (false, false)]);
+    erase(&shipment, &[0, 1], &set, &["--yes"]).assert().code(0);
+    assert!(paths.iter().all(|path| !path.join("holdall").exists()));
 }

@@ -2,15 +2,21 @@
 
 use crate::common::random::Random;
 use crate::common::shipment::Shipment;
-use crate::common::{program, tree};
+use crate::common::{has_programs, program, tree};
+use holdall::keys::recipients::Identities;
+use holdall::monitor::{Monitor, Phase, Problem};
+use holdall::verbs::ls::{LsOptions, ls};
+use holdall::verbs::open::OpenError;
+use holdall::verbs::status::status;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The program with temporary files in a folder of their own.
@@ -127,4 +133,85 @@ fn a_verify_that_is_stopped_says_nothing_of_what_it_did_not_read() {
         "{text}"
     );
     assert!(!text.contains("can be restored"), "{text}");
+}
+
+/// At a question nothing is under way: the first Ctrl-C ends it.
+#[test]
+fn a_question_is_ended_by_the_first_signal() {
+    if !has_programs(&["script"]) {
+        return;
+    }
+    let shipment = Shipment::new(&[1]);
+    tree::write(&shipment.source.join("file"), b"file");
+    shipment.pack("none").expect(0);
+    let set = shipment.set_folder(0);
+    let words = ["erase", shipment.drives[0].1.to_str().unwrap(), "--set"];
+    let words = words.into_iter().chain([set.file_name().unwrap().to_str().unwrap()]);
+    let typed: Vec<&str> = [env!("CARGO_BIN_EXE_holdall")].into_iter().chain(words).collect();
+    let mut terminal = Command::new("script")
+        .args(["-qec", &shlex::try_join(typed).unwrap(), "/dev/null"])
+        .env("XDG_STATE_HOME", shipment.state())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut shown, mut byte) = (String::new(), [0]);
+    let mut output = terminal.stdout.take().unwrap();
+    while !shown.ends_with("[y/N] ") {
+        output.read_exact(&mut byte).unwrap_or_else(|_| panic!("{shown}"));
+        shown.push(byte[0].into());
+    }
+    let mut input = terminal.stdin.take().unwrap();
+    input.write_all(b"\x03").unwrap();
+    // Another one would end it in any case; a question that is still asked would wait for ever.
+    let (sender, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(output.read_to_string(&mut shown).map(|_| shown)));
+    let text = ended.recv_timeout(Duration::from_secs(20)).expect("it still asks").unwrap();
+    let status = terminal.wait().unwrap();
+    assert_eq!(status.code(), Some(128 + 2), "{text}");
+    assert!(text.lines().any(|line| line.trim_end() == "stopped"), "{text}");
+    assert!(set.join("label.json").exists());
+}
+
+/// Stops once it was asked so often.
+pub struct StopsAfter(pub AtomicU64);
+
+impl Monitor for StopsAfter {
+    fn phase(&self, _: Phase, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn retotal(&self, _: u64) {}
+    fn drive(&self, _: usize, _: &str, _: u64) {}
+    fn drive_advance(&self, _: usize, _: u64) {}
+    fn problem(&self, _: Problem) {}
+    fn note(&self, _: &str) {}
+
+    fn should_stop(&self) -> bool {
+        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err()
+    }
+}
+
+/// Wherever `status` and `ls` are stopped, they say that and nothing else.
+#[test]
+fn what_is_looked_at_is_whole_or_said_to_be_stopped() {
+    let shipment = Shipment::new(&[1, 1]);
+    tree::plain(&shipment.source, "stopped", 20);
+    shipment.pack("cases=1").expect(0);
+    let paths = shipment.paths();
+    let mut heard = 0;
+    while let Err(e) = status(&paths, &StopsAfter(heard.into())) {
+        assert!(matches!(e, OpenError::Stopped), "{e}");
+        heard += 1;
+    }
+    assert!(heard > 1, "{heard}");
+    let identities = Identities::read(std::slice::from_ref(&shipment.key)).unwrap();
+    let options = LsOptions { paths, identities, folder: None };
+    let mut heard = 0;
+    let all = loop {
+        match ls(&options, &StopsAfter(heard.into()), &mut |_| ()) {
+            Ok(listed) => break listed,
+            Err(e) => assert!(matches!(e, OpenError::Stopped), "{e}"),
+        }
+        heard += 1;
+    };
+    assert!(heard > 1 && all.complete && all.entries > 20, "{heard}, {}", all.entries);
 }

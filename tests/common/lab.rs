@@ -9,7 +9,7 @@ use holdall::entropy::{Entropy, Fixed, random_id};
 use holdall::format::Suite;
 use holdall::format::entry::entry_len;
 use holdall::format::ids::{RunId, SetNumber, ShipmentId};
-use holdall::host::FrozenWriter;
+use holdall::host::{FrozenWriter, HostError};
 use holdall::keys::RunKey;
 use holdall::keys::recipients::Identities;
 use holdall::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
@@ -21,7 +21,7 @@ use holdall::sets::open;
 use holdall::verbs::open as verb;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Drives in memory, and who may open them.
@@ -37,6 +37,8 @@ pub struct Lab {
     seed: u64,
     /// with which it packs; the seed chooses
     pub suite: Suite,
+    /// the packing machine's own disk no longer takes its state
+    pub state_fails: Arc<AtomicBool>,
 }
 
 /// The small geometry.
@@ -74,7 +76,16 @@ impl Lab {
         let identity = age::x25519::Identity::generate();
         let suite = Suite::ALL[seed as usize % Suite::ALL.len()];
         let (key_file, left_out) = (Vec::new(), Vec::new());
-        Self { drives, cases: numbers, identity, key_file, left_out, seed, suite }
+        Self {
+            drives,
+            cases: numbers,
+            identity,
+            key_file,
+            left_out,
+            seed,
+            suite,
+            state_fails: Arc::default(),
+        }
     }
 
     /// The identity that opens the set.
@@ -144,7 +155,11 @@ impl Lab {
             name: "lab".into(),
             contact: String::new(),
             begin: Begin { left_out: self.left_out.clone(), ..Begin::default() },
-            journal: &|_| Ok(()),
+            journal: &|_| {
+                let source = std::io::ErrorKind::StorageFull.into();
+                let full = HostError::Full { action: "write", path: "state.json".into(), source };
+                if self.state_fails.load(Ordering::SeqCst) { Err(full) } else { Ok(()) }
+            },
             entropy: &entropy,
         };
         packer::pack(&job, &list, &Source::open(source).unwrap(), monitor)

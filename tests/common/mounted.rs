@@ -290,3 +290,12 @@ fn unmount(point: &Path) {
     };
     let _ = umount(&[]) || umount(&["-l"]);
 }
+
+/// Shuts a file system down at once, without writing its journal.
+#[track_caller]
+pub fn shut_down(point: &Path) {
+    const SHUT_DOWN: &str = "import fcntl, os, struct, sys\n\
+        fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
+    let done = Command::new("python3").args(["-c", SHUT_DOWN]).arg(point).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}

@@ -199,3 +199,44 @@ fn a_dataset_with_the_working_folders_name_is_restored() {
     assert_eq!(fs::read(to.join(".holdall")).unwrap(), b"one file");
     assert_eq!(fs::read_dir(&to).unwrap().count(), 1);
 }
+
+/// Where `README` and `readme` are one name, the second of them is that file's problem, in every run:
+/// what lies there as the first is not taken for it. The same holds of folders and what is in them.
+#[test]
+fn names_that_differ_by_case_alone_are_two_entries() {
+    let shipment = Shipment::new(&[1, 1]);
+    for file in ["Folder/same", "README", "folder/same", "readme", "zz"] {
+        tree::write(&shipment.source.join(file), format!("{file:11}").as_bytes());
+    }
+    tree::write(&shipment.source.join("zzz"), &Random::new("case").bytes(20 * tree::CHUNK));
+    let large = shipment.source.join("zzz");
+    for file in tree::walk(&shipment.source).iter().filter(|path| path.is_file()) {
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+        File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
+    }
+    shipment.pack("none").expect(0);
+    let point = shipment.path().join("exfat");
+    fs::create_dir(&point).unwrap();
+    let Some(_mounted) = Mounted::over(&point, FileSystem::Exfat, 32) else { return };
+    let to = point.join("out");
+    let second = ["folder", "folder/same", "readme"];
+    let check = |run: Run| {
+        let mut refused: Vec<String> = problems(&run, "refused").into_iter().map(|p| p.0).collect();
+        refused.sort();
+        assert_eq!(refused, second, "{}", run.shown());
+        assert_eq!(fs::read(to.join("README")).unwrap(), b"README     ");
+        assert_eq!(fs::read(to.join("Folder/same")).unwrap(), b"Folder/same");
+    };
+    // The first drive alone leaves a cursor behind; which of the two has the small files is chance.
+    let paths = shipment.paths();
+    for path in &paths {
+        let run = shipment.restore(std::slice::from_ref(path), &to, &[]);
+        if to.join("README").is_file() {
+            check(run);
+        }
+    }
+    assert!(fs::read(to.join("zzz")).unwrap() == fs::read(large).unwrap());
+    // It is finished, and not taken for whole.
+    assert!(!to.join(".holdall").exists());
+    shipment.restore(&paths, &to, &[]).expect(1);
+}

@@ -2,7 +2,7 @@
 //! not written is lost, and nothing is written any more.
 
 use crate::common::mounted::FileSystem::{self, Ext4, Xfs};
-use crate::common::mounted::Mounted;
+use crate::common::mounted::{Mounted, shut_down};
 use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::snapshot::Snapshot;
@@ -12,17 +12,8 @@ use serde_json::Value;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
-
-/// Shuts a file system down at once, without writing its journal.
-#[track_caller]
-fn shut_down(point: &Path) {
-    const SHUT_DOWN: &str = "import fcntl, os, struct, sys\n\
-        fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
-    let done = Command::new("python3").args(["-c", SHUT_DOWN]).arg(point).output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-}
 
 /// Whether the drive has at least this many record files.
 fn has_records(drive: &Path, count: usize) -> bool {
