@@ -19,6 +19,7 @@ use crate::format::list::Item;
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::sets::book::BookReader;
+use crate::sets::check::ReadBefore;
 use crate::sets::fetch::Fetcher;
 use crate::sets::stripe::Request;
 use std::collections::VecDeque;
@@ -49,10 +50,11 @@ impl Decoded {
     }
 }
 
-/// Decodes all of a set.
+/// Decodes all of a set, and notes the stripes of which every data shard is as recorded on its drive.
 pub fn check(
     open: &OpenSet,
     memory: Memory,
+    read: &mut ReadBefore,
     monitor: &dyn Monitor,
 ) -> Result<Decoded, RestoreError> {
     let mut catalog = Comparison::new(open, monitor);
@@ -67,7 +69,8 @@ pub fn check(
     let progress = |slot: Slot, bytes: u64| monitor.drive_advance(slot.0 as usize, bytes);
     let mut items = WholeItems {
         open,
-        fetcher: Fetcher::new(open.set, open.book, &progress).telling(monitor),
+        fetcher: Fetcher::new(open.set, open.book, &progress).from_medium().telling(monitor),
+        read,
         pool: Pool::keeping(KEPT_SHARDS),
         opened: VecDeque::new(),
         batch_bytes: 0,
@@ -91,6 +94,7 @@ pub fn check(
 struct WholeItems<'a> {
     open: &'a OpenSet<'a>,
     fetcher: Fetcher<'a>,
+    read: &'a mut ReadBefore,
     pool: Pool,
     /// the last stripes first: those that a batch may need
     opened: VecDeque<Arc<OpenStripe>>,
@@ -141,6 +145,9 @@ impl WholeItems<'_> {
         self.decoded.restored.rebuilt_blocks += rebuilt;
         if self.monitor.should_stop() {
             return;
+        }
+        if stripe.is_as_read {
+            self.read.add(&stripe.record);
         }
         for index in 0..stripe.record.k {
             self.read_shard(&stripe, index);

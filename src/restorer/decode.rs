@@ -17,6 +17,7 @@ use crate::stages::seal::Cipher;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -95,26 +96,31 @@ impl Opened {
         Some((&stripe.lack.hopes, lacking))
     }
 
-    /// The plain bytes of a chunk; those that were compressed are laid into `buffer`.
+    /// The plain bytes of a chunk; those that were compressed are laid into `buffer`, by a
+    /// decompressor that is made for the first of them. Fails if the system has no memory for it.
     pub fn chunk<'b>(
         &'b self,
         place: &Place,
         output: Output,
-        decompressor: &mut Decompressor,
+        decompressor: &mut Option<Decompressor>,
         buffer: &'b mut Vec<u8>,
-    ) -> Result<Cow<'b, [u8]>, Absent> {
-        let stripe = self.stripes.get(&place.stripe).ok_or(self.unknown)?;
-        let stored = stored(stripe, place, output)?;
-        if place.method == Method::Plain {
-            return if stored.len() == place.plain as usize {
-                Ok(stored)
-            } else {
-                Err(Absent::Lost)
-            };
-        }
+    ) -> io::Result<Result<Cow<'b, [u8]>, Absent>> {
+        let stripe = self.stripes.get(&place.stripe).ok_or(self.unknown);
+        let stored = match stripe.and_then(|stripe| stored(stripe, place, output)) {
+            Ok(stored) if place.method == Method::Plain => {
+                let is_whole = stored.len() == place.plain as usize;
+                return Ok(is_whole.then_some(stored).ok_or(Absent::Lost));
+            }
+            Ok(stored) => stored,
+            Err(absent) => return Ok(Err(absent)),
+        };
         buffer.resize(place.plain as usize, 0);
-        decompressor.decompress(place.method, &stored, buffer).map_err(|_| Absent::Lost)?;
-        Ok(Cow::Borrowed(buffer))
+        let decompressor = match decompressor {
+            Some(decompressor) => decompressor,
+            None => decompressor.insert(Decompressor::new()?),
+        };
+        let plain = decompressor.decompress(place.method, &stored, buffer);
+        Ok(plain.map(|()| Cow::Borrowed(&buffer[..])).map_err(|_| Absent::Lost))
     }
 }
 
@@ -125,6 +131,8 @@ pub struct OpenStripe {
     /// the wanted shards; none if the key of the run is not at hand
     pub shards: BTreeMap<u8, OpenShard>,
     lack: Lack,
+    /// as [`Stripe::is_as_read`](crate::sets::stripe::Stripe::is_as_read)
+    pub is_as_read: bool,
 }
 
 /// A wanted shard while its blocks are opened.
@@ -230,8 +238,9 @@ impl OpenStripe {
             (index, OpenShard { origin: payload(range).start, bytes, good, unopened })
         };
         let shards = buffers.into_iter().map(shard).collect();
-        let (rebuilt_blocks, lack) = (stripe.rebuilt_blocks, stripe.lack);
-        (Self { record: record.clone(), shards, lack }, rebuilt_blocks)
+        let (rebuilt_blocks, is_as_read, lack) =
+            (stripe.rebuilt_blocks, stripe.is_as_read, stripe.lack);
+        (Self { record: record.clone(), shards, lack, is_as_read }, rebuilt_blocks)
     }
 }
 

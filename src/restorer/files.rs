@@ -12,7 +12,6 @@ use super::{OpenSet, RestoreError, RestoreOptions, Restored};
 use crate::destination::{DestinationError, MetadataProblem};
 use crate::format::list::{End, Entry, Extent, Kind, State};
 use crate::monitor::{Monitor, Recording};
-use crate::stages::compress::Decompressor;
 use rayon::prelude::*;
 use std::io;
 use std::sync::Arc;
@@ -131,15 +130,12 @@ impl<'a> Files<'a> {
         let of_chunks = chunks
             .into_par_iter()
             .map_init(
-                || (Decompressor::new(), Vec::new()),
+                || (None, Vec::new()),
                 |(decompressor, buffer), (place, steps)| {
                     if self.monitor.should_stop() {
                         return Ok(Vec::new());
                     }
-                    let decompressor = decompressor
-                        .as_mut()
-                        .map_err(|e| io::Error::new(e.kind(), e.to_string()))?;
-                    let chunk = opened.chunk(place, output, decompressor, buffer);
+                    let chunk = opened.chunk(place, output, decompressor, buffer)?;
                     let chunk = chunk.as_deref().map_err(|absent| *absent);
                     Ok(steps.par_iter().map(|number| outcome(*number, chunk)).collect())
                 },

@@ -1,4 +1,10 @@
 //! Checking a drive: every block of every shard that the records place on it.
+//!
+//! - Enters: the records, and which stripes' data shards were read already.
+//! - Leaves: a report of the whole drive, and a problem for every bad shard.
+//! - Always holds: what counts as read already was read in full from this drive, the only one of its
+//!   slot, past the caches, and was as recorded; that it is still there, and no longer than it should
+//!   be, is looked at here.
 
 use super::book::Book;
 use super::damage::Bad;
@@ -7,9 +13,10 @@ use super::reading::Haste;
 use super::sample::Sample;
 use super::shard::{check_blocks, check_in_haste};
 use crate::drives::{Drive, Level, Proof, ReadMode};
-use crate::format::ids::{StripeId, shard_path};
+use crate::format::ids::{Slot, StripeId, shard_path};
 use crate::format::record::StripeRecord;
 use crate::monitor::{Monitor, Problem, ProblemKind};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What was found on a drive.
 #[derive(Clone, Debug)]
@@ -142,13 +149,43 @@ pub fn check_drive(
     monitor: &dyn Monitor,
     progress: &dyn Fn(u64),
 ) -> DriveReport {
-    check_drive_by(found, folder, book, Depth::All(Haste::default()), mode, monitor, progress)
+    let nothing = ReadBefore::default();
+    let depth = Depth::All(Haste::default(), &nothing);
+    check_drive_by(found, folder, book, depth, mode, monitor, progress)
+}
+
+/// Data shards that were read and are as recorded.
+#[derive(Default)]
+pub struct ReadBefore {
+    stripes: BTreeSet<StripeId>,
+    /// shards and bytes
+    slots: BTreeMap<Slot, (u64, u64)>,
+}
+
+impl ReadBefore {
+    /// All data shards of a stripe.
+    pub fn add(&mut self, record: &StripeRecord) {
+        self.stripes.insert(record.id);
+        for shard in &record.shards[..record.k.into()] {
+            let (shards, bytes) = self.slots.entry(shard.slot).or_default();
+            (*shards, *bytes) = (*shards + 1, *bytes + record.blocks.file_bytes() as u64);
+        }
+    }
+
+    /// Bytes of those on a drive.
+    pub fn bytes(&self, slot: Slot) -> u64 {
+        self.slots.get(&slot).map_or(0, |(_, bytes)| *bytes)
+    }
+
+    fn has(&self, record: &StripeRecord, index: usize) -> bool {
+        index < record.k.into() && self.stripes.contains(&record.id)
+    }
 }
 
 /// How much of a drive is read.
-pub enum Depth {
-    /// every block, but see [`super::reading`]
-    All(Haste),
+pub enum Depth<'a> {
+    /// every block that was not read before, but see [`super::reading`]
+    All(Haste, &'a ReadBefore),
     /// the presence and length of every shard, and these blocks
     Sample(Sample),
 }
@@ -159,14 +196,18 @@ pub fn check_drive_by(
     found: &FoundDrive,
     folder: &str,
     book: &Book,
-    depth: Depth,
+    depth: Depth<'_>,
     mode: ReadMode,
     monitor: &dyn Monitor,
     progress: &dyn Fn(u64),
 ) -> DriveReport {
     let mut report = DriveReport::new();
-    if let Depth::Sample(sample) = &depth {
-        report.sampled_blocks = Some(sample.len());
+    match &depth {
+        Depth::Sample(sample) => report.sampled_blocks = Some(sample.len()),
+        Depth::All(_, before) => {
+            let of_slot = before.slots.get(&found.label.slot).copied();
+            (report.shards, report.bytes) = of_slot.unwrap_or_default();
+        }
     }
     let (not_there, skipped) = (NotThere::default(), Vec::new());
     let buffer = Vec::new();
@@ -193,7 +234,7 @@ pub fn check_drive_by(
 struct Survey<'a> {
     found: &'a FoundDrive,
     folder: &'a str,
-    depth: Depth,
+    depth: Depth<'a>,
     mode: ReadMode,
     monitor: &'a dyn Monitor,
     progress: &'a dyn Fn(u64),
@@ -217,6 +258,10 @@ impl Survey<'_> {
         }
         let here = record.shards.iter().position(|s| s.slot == self.found.label.slot);
         let Some(index) = here else { return true };
+        if self.was_read(record, index) {
+            self.shard(record, index);
+            return !self.report.vanished;
+        }
         self.report.shards += 1;
         if self.skip > 0 {
             self.skip -= 1;
@@ -232,15 +277,19 @@ impl Survey<'_> {
             self.come_back(book);
         }
         self.skip = match &mut self.depth {
-            Depth::All(haste) => haste.skip(readable),
+            Depth::All(haste, _) => haste.skip(readable),
             Depth::Sample(_) => 0,
         };
         let bytes = match &self.depth {
-            Depth::All(_) => record.blocks.file_bytes() as u64,
+            Depth::All(..) => record.blocks.file_bytes() as u64,
             Depth::Sample(_) => 0, // counted by block
         };
         (self.progress)(bytes);
         true
+    }
+
+    fn was_read(&self, record: &StripeRecord, index: usize) -> bool {
+        matches!(&self.depth, Depth::All(_, before) if before.has(record, index))
     }
 
     /// Reads the shards that were skipped, from the last to the first, until one cannot be read: it
@@ -286,7 +335,11 @@ impl Survey<'_> {
         let problem = |detail: String| Problem::new(ProblemKind::Damage, &subject, detail);
         self.not_there.last = false;
         let checked = match &mut self.depth {
-            Depth::All(haste) => {
+            Depth::All(_, before) if before.has(record, index) => {
+                check_blocks(drive, &path, record, index, self.mode, &[])
+            }
+            Depth::All(haste, _) => {
+                self.report.bytes += record.blocks.file_bytes() as u64;
                 check_in_haste(drive, &path, record, index, self.mode, &mut self.buffer, haste)
             }
             Depth::Sample(sample) => {
@@ -297,9 +350,6 @@ impl Survey<'_> {
                 check_blocks(drive, &path, record, index, self.mode, &picks)
             }
         };
-        if matches!(self.depth, Depth::All(_)) {
-            self.report.bytes += record.blocks.file_bytes() as u64;
-        }
         let readable = match &checked {
             Ok(checked) => checked.unreadable.len() + checked.unread.len() < record.blocks.count(),
             Err(reason) => reason.is_none(),

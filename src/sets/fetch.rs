@@ -40,6 +40,7 @@ pub struct Fetcher<'a> {
     progress: &'a (dyn Fn(Slot, u64) + Sync),
     pool: Pool,
     paces: Paces,
+    mode: ReadMode,
     monitor: Option<&'a dyn Monitor>,
 }
 
@@ -53,8 +54,14 @@ impl<'a> Fetcher<'a> {
     ) -> Self {
         let pool = Pool::keeping(KEPT_SHARDS * set.drive_count() as usize);
         let (codes, paces) = (Mutex::default(), Paces::default());
-        let records = Records::of(book);
-        Self { set, book, records, codes, progress, pool, paces, monitor: None }
+        let (records, mode) = (Records::of(book), ReadMode::Cached);
+        Self { set, book, records, codes, progress, pool, paces, mode, monitor: None }
+    }
+
+    /// Reads what the drives hold past the caches.
+    #[must_use]
+    pub fn from_medium(self) -> Self {
+        Self { mode: ReadMode::Medium, ..self }
     }
 
     /// Tells of drives that no longer answer.
@@ -225,7 +232,7 @@ impl<'a> Fetcher<'a> {
         let path = format!("{}/{}", self.set.folder, shard_path(record.id, index));
         let drives = self.set.all_drives().filter(move |d| d.label.slot == slot);
         let sources = drives.map(|d| &d.drive).chain(&self.set.stage);
-        sources.filter_map(move |drive| drive.open(&path, ReadMode::Cached).ok())
+        sources.filter_map(move |drive| drive.open(&path, self.mode).ok())
     }
 
     /// Marks as bad what does not match the record and is no better on another drive of the slot.
@@ -285,7 +292,9 @@ impl<'a> Fetcher<'a> {
         let again = Work { check: false, rebuild, sound };
         let columns = raw.bad_columns();
         if columns.is_empty() {
-            return raw.end(rebuilt_blocks, Lack::default());
+            let mut stripe = raw.end(rebuilt_blocks, Lack::default());
+            stripe.is_as_read = one_source && rebuilt_blocks == 0;
+            return stripe;
         }
         let here = self.here(&record).len();
         let enough = here >= record.k as usize;

@@ -241,7 +241,7 @@ impl RawStripe {
     /// It is as whole as it will be.
     pub(super) fn end(self, rebuilt_blocks: u64, lack: Lack) -> Stripe {
         let Self { request, shards, held } = self;
-        Stripe { request, shards, rebuilt_blocks, lack, _held: held }
+        Stripe { request, shards, rebuilt_blocks, lack, is_as_read: false, _held: held }
     }
 }
 
@@ -318,6 +318,8 @@ pub struct Stripe {
     pub rebuilt_blocks: u64,
     /// what it lacks
     pub lack: Lack,
+    /// every wanted block is as the one drive of its slot gave it the first time
+    pub is_as_read: bool,
     _held: Option<Held>,
 }
 

@@ -1,8 +1,13 @@
-//! `verify -i`: what verify does without a key, by records that the key shows to be authentic; then
-//! everything that a restore would open, decoded to nowhere.
+//! `verify -i`: everything that a restore would open, decoded to nowhere; and what verify does without
+//! a key, by records that the key shows to be authentic, of which what was decoded is a part.
+//!
+//! - Enters: drives and identities.
+//! - Leaves: what was found of each set, of each drive as verify without a key would find it.
+//! - Always holds: (1) a shard that was decoded just as its drive gave it, past the caches, is not read
+//!   again; (2) every other is.
 
 use super::open::{self, OpenError};
-use super::verify::{SetOutcome, note_shipments, verify_set};
+use super::verify::{SetOutcome, note_shipments, verify_rest};
 use crate::format::ids::RunId;
 use crate::keys::RunKey;
 use crate::keys::recipients::Identities;
@@ -11,6 +16,7 @@ use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::restorer::OpenSet;
 use crate::restorer::check::{self, Decoded};
 use crate::sets::FoundSet;
+use crate::sets::check::ReadBefore;
 use crate::sets::open::chain;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -46,18 +52,14 @@ fn decode_set(
     monitor: &dyn Monitor,
 ) -> SetOutcome {
     let book = open::book(set, keys, monitor);
-    let mut outcome = verify_set(set, &book, monitor);
-    if outcome.drives.iter().any(|d| d.report.stopped) {
-        return outcome;
-    }
     let opened = OpenSet { set, book: &book, keys };
-    let decoded = check::check(&opened, memory, monitor).unwrap_or_else(|e| {
+    let mut read = ReadBefore::default();
+    let decoded = check::check(&opened, memory, &mut read, monitor).unwrap_or_else(|e| {
         let subject = format!("set {}", set.name());
         monitor.problem(Problem::new(ProblemKind::Lost, subject, chain(&e)));
         let mut decoded = Decoded::default();
         decoded.restored.stopped = true;
         decoded
     });
-    outcome.decoded = Some(decoded);
-    outcome
+    SetOutcome { decoded: Some(decoded), ..verify_rest(set, &book, read, monitor) }
 }

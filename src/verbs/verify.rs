@@ -7,7 +7,7 @@ use crate::format::ids::Slot;
 use crate::format::set::SetText;
 use crate::monitor::{Monitor, Phase};
 use crate::restorer::check::Decoded;
-use crate::sets::check::{Depth, DriveReport, check_drive_by, shard_bytes};
+use crate::sets::check::{Depth, DriveReport, ReadBefore, check_drive_by, shard_bytes};
 use crate::sets::damage::{Damage, Verdict};
 use crate::sets::papers::{check_papers, key_files, keyless};
 use crate::sets::reading::Haste;
@@ -123,7 +123,8 @@ pub fn verify_quickly(
 ) -> Result<Vec<SetOutcome>, OpenError> {
     let sets = open::sets(paths, monitor)?;
     note_shipments(&sets, monitor);
-    let verify = |set| verify_by(set, &Book::open(set, None, monitor), Some(seed), monitor);
+    let part = Part { sample: Some(seed), ..Part::default() };
+    let verify = |set| verify_by(set, &Book::open(set, None, monitor), &part, monitor);
     Ok(sets.iter().map(verify).collect())
 }
 
@@ -149,18 +150,32 @@ pub fn note_shipments(sets: &[FoundSet], monitor: &dyn Monitor) {
 
 /// Verifies one set by its records.
 pub fn verify_set(set: &FoundSet, book: &Book, monitor: &dyn Monitor) -> SetOutcome {
-    verify_by(set, book, None, monitor)
+    verify_by(set, book, &Part::default(), monitor)
 }
 
-/// The same; with a seed only a sample of blocks is read, which it decides.
-fn verify_by(
+/// The same where some shards were read already.
+pub fn verify_rest(
     set: &FoundSet,
     book: &Book,
-    seed: Option<[u8; 32]>,
+    before: ReadBefore,
     monitor: &dyn Monitor,
 ) -> SetOutcome {
+    verify_by(set, book, &Part { sample: None, before }, monitor)
+}
+
+/// What of a set is read.
+#[derive(Default)]
+struct Part {
+    /// only a sample of blocks, which this seed decides
+    sample: Option<[u8; 32]>,
+    /// what need not be, as it was
+    before: ReadBefore,
+}
+
+/// The same of a part of it.
+fn verify_by(set: &FoundSet, book: &Book, part: &Part, monitor: &dyn Monitor) -> SetOutcome {
     let text = set.set_text(monitor);
-    let drives = check_drives(set, book, text.as_ref(), seed, monitor);
+    let drives = check_drives(set, book, text.as_ref(), part, monitor);
     let missing = set.missing_slots();
     let mut damage = Damage { lost: missing.iter().copied().collect(), ..Damage::default() };
     let slots: BTreeSet<Slot> = drives.iter().map(|d| d.slot).collect();
@@ -186,7 +201,7 @@ fn check_drives(
     set: &FoundSet,
     book: &Book,
     text: Option<&SetText>,
-    seed: Option<[u8; 32]>,
+    part: &Part,
     monitor: &dyn Monitor,
 ) -> Vec<DriveOutcome> {
     let found: Vec<_> = set.all_drives().cloned().collect();
@@ -196,16 +211,20 @@ fn check_drives(
     let samples: Vec<Option<Sample>> = found
         .iter()
         .enumerate()
-        .map(|(i, d)| Some(Sample::draw(of_slot(d.label.slot) / block_bytes, &of_drive(seed?, i))))
+        .map(|(i, d)| {
+            let seed = of_drive(part.sample?, i);
+            Some(Sample::draw(of_slot(d.label.slot) / block_bytes, &seed))
+        })
         .collect();
     let bytes = |i: usize| match &samples[i] {
         Some(sample) => sample.len() * block_bytes,
         None => of_slot(found[i].label.slot),
     };
-    monitor.phase(Phase::Verify, (0..found.len()).map(bytes).sum());
+    let rest = |i: usize| bytes(i).saturating_sub(part.before.bytes(found[i].label.slot));
+    monitor.phase(Phase::Verify, (0..found.len()).map(rest).sum());
     for (i, d) in found.iter().enumerate() {
         let name = format!("{} {}", d.label.case, d.drive.name());
-        monitor.drive(i, &name, bytes(i));
+        monitor.drive(i, &name, rest(i));
     }
     let keys = key_files(set);
     let checked = drives::on_each(found.len(), |i| {
@@ -213,7 +232,8 @@ fn check_drives(
             monitor.advance(bytes);
             monitor.drive_advance(i, bytes);
         };
-        let depth = samples[i].clone().map_or(Depth::All(Haste::default()), Depth::Sample);
+        let all = || Depth::All(Haste::default(), &part.before);
+        let depth = samples[i].clone().map_or_else(all, Depth::Sample);
         let (drive, mode) = (&found[i], ReadMode::Medium);
         let mut report = check_drive_by(drive, &set.folder, book, depth, mode, monitor, &progress);
         // Of a drive that is gone no paper can be read either, which need not be told.

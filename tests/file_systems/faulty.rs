@@ -11,7 +11,7 @@ use crate::common::snapshot::Snapshot;
 use crate::common::{Run, tree};
 use holdall::drives::{Drive, LocalDrive, ReadMode};
 use holdall::monitor::Recording;
-use holdall::sets::check::{Depth, check_drive_by};
+use holdall::sets::check::{Depth, ReadBefore, check_drive_by};
 use holdall::sets::reading::Haste;
 use holdall::sets::{Book, open};
 use rstest::rstest;
@@ -269,7 +269,8 @@ fn a_large_bad_region_is_skipped_and_reported() {
     let book = Book::open(&sets[0], None, &monitor);
     let found = sets[0].drives.iter().find(|found| found.label.slot.0 == 1).unwrap();
     let began = Instant::now();
-    let depth = Depth::All(Haste::after(5 * TAKES));
+    let nothing = ReadBefore::default();
+    let depth = Depth::All(Haste::after(5 * TAKES), &nothing);
     let (folder, mode) = (&sets[0].folder, ReadMode::Medium);
     let report = check_drive_by(found, folder, &book, depth, mode, &monitor, &|_| ());
     let failed = lab.image.faults().failed_reads;

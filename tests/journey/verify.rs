@@ -114,6 +114,49 @@ fn two_drives_of_one_slot_are_two_sources() {
     assert_eq!(packed.verify(&drives_of(&images), true).status, 1);
 }
 
+/// Harms the first drive in a way that has this name.
+fn harm(images: &mut Vec<Image>, how: &str) {
+    let names = shards(&images[0]);
+    let first = |index: &str| names.iter().find(|path| path.ends_with(index)).unwrap().clone();
+    let (data, parity) = (first("-00"), first("-03"));
+    let double = images[0].clone();
+    let mut change = |path: &str, how: fn(&mut Vec<u8>)| how(images[0].get_mut(path).unwrap());
+    match how {
+        "a data block" => change(&data, |bytes| bytes[5000] ^= 1),
+        "a parity block" => change(&parity, |bytes| bytes[5000] ^= 1),
+        "short" => change(&data, |bytes| bytes.truncate(5000)),
+        "long" => change(&data, |bytes| bytes.push(0)),
+        "a shard" => drop(images[0].remove(&data)),
+        "a paper" => images[0].retain(|path, _| !path.ends_with("/checklist.b3")),
+        "a drive" => drop(images.remove(0)),
+        "a block of a double" => {
+            change(&data, |bytes| bytes[5000] ^= 1);
+            images.push(double);
+        }
+        _ => {}
+    }
+}
+
+/// Report shape J: what was decoded is not read again, and every drive is judged as if it were.
+#[test]
+fn with_a_key_each_drive_is_found_as_without_one() {
+    let packed = Packed::new(&[1, 1, 1, 1], "drives=1", "found alike");
+    let damage = ["a data block", "a parity block", "short", "long", "a shard", "a paper"];
+    for how in ["nothing", "a drive", "a block of a double"].into_iter().chain(damage) {
+        let mut images = packed.images.clone();
+        harm(&mut images, how);
+        let [with, without] =
+            [true, false].map(|keyed| packed.verify(&drives_of(&images), keyed).sets.remove(0));
+        assert_eq!(with.verdict, without.verdict, "{how}");
+        for (a, b) in with.drives.iter().zip(&without.drives) {
+            assert_eq!(format!("{:?}", a.report), format!("{:?}", b.report), "{how}");
+            assert_eq!((a.bad_papers, a.expected_bytes), (b.bad_papers, b.expected_bytes), "{how}");
+        }
+        let is_harmed = with.drives.iter().any(|drive| !drive.is_whole());
+        assert_eq!(is_harmed, !["nothing", "a drive"].contains(&how), "{how}");
+    }
+}
+
 #[test]
 fn a_drive_copied_in_part_is_told_in_a_line() {
     let packed = Packed::new(&[1, 1], "drives=1", "in part");
