@@ -210,10 +210,8 @@ fn erase_first(drives: &[(String, PathBuf)]) -> String {
     let paths: Vec<PathBuf> = drives.iter().map(|(_, path)| path.clone()).collect();
     let mut text = String::new();
     for set in found(&paths, &crate::monitor::Recording::default()).unwrap_or_default() {
-        let names = set.all_drives().map(|found| found.drive.name());
-        let quoted: Vec<_> = names.map(|n| shlex::try_quote(n).unwrap_or_default()).collect();
-        let command = format!("holdall erase {} --set {}", quoted.join(" "), set.name());
-        let _ = write!(text, "if set {} is no longer needed: {command}; or ", set.name());
+        let (name, command) = (set.name(), set.erase_command());
+        let _ = write!(text, "if set {name} is no longer needed: {command}; or ");
     }
     text
 }

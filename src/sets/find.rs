@@ -9,6 +9,7 @@
 
 use super::book::MAX_RECORD_FILE_BYTES;
 use super::open::{COPY, FoundDrive, FoundSet, HOLDALL, chain};
+use super::tidy;
 use crate::drives::{Drive, DriveError, on_each};
 use crate::format::ids::{SetNumber, ShipmentId, Slot, set_folder, shard_path};
 use crate::format::label::{Label, MAX_LABEL_BYTES, WHAT};
@@ -182,13 +183,10 @@ impl Claims {
     /// Settles every drive's slot; none if nothing says what the set is.
     fn resolve(mut self, monitor: &dyn Monitor) -> Option<FoundSet> {
         let tally = self.tally();
-        let common = self.common(&tally);
-        if common.is_none() {
-            for claim in &self.all {
-                self.report(claim, "no label, set.txt or record can be read here", monitor);
-            }
-        }
-        let common = common?;
+        let Some(common) = self.common(&tally) else {
+            self.report_nameless(monitor);
+            return None;
+        };
         let (mut drives, mut doubles): (Vec<FoundDrive>, Vec<FoundDrive>) = Default::default();
         for (claim, votes) in self.all.iter().zip(&tally.votes) {
             let label = self.settled(claim, votes, &common, monitor);
@@ -203,6 +201,22 @@ impl Claims {
         drives.sort_by_key(|d| (d.label.slot == Slot(0), d.label.slot));
         (self.set.drives, self.set.doubles) = (drives, doubles);
         Some(self.set)
+    }
+
+    /// Nothing says what the set is: its files are damaged, or it never had any.
+    fn report_nameless(&self, monitor: &dyn Monitor) {
+        if self.all.iter().all(|c| tidy::is_bare(c.drive.as_ref(), &self.set.folder)) {
+            monitor.note(&format!(
+                "set {}: its folders are empty here, as a pack leaves them that was stopped at once; to \
+                 remove them: {}",
+                self.set.name(),
+                self.set.erase_command()
+            ));
+            return;
+        }
+        for claim in &self.all {
+            self.report(claim, "no label, set.txt or record can be read here", monitor);
+        }
     }
 
     fn report(&self, claim: &Claim, detail: &str, monitor: &dyn Monitor) {

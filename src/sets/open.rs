@@ -122,6 +122,17 @@ impl FoundSet {
         self.drives.iter().chain(&self.doubles)
     }
 
+    /// The names of all drives, quoted for a shell.
+    pub fn quoted_drives(&self) -> Vec<String> {
+        let quote = |name| shlex::try_quote(name).unwrap_or_default().into_owned();
+        self.all_drives().map(|found| quote(found.drive.name())).collect()
+    }
+
+    /// What to type to remove the set from the drives that are here.
+    pub fn erase_command(&self) -> String {
+        format!("holdall erase {} --set {}", self.quoted_drives().join(" "), self.name())
+    }
+
     /// The paths on a drive where a file of the set may lie: itself and its second copy.
     fn paths(&self, path: &str) -> [String; 2] {
         let join = |folder: &str| match path {

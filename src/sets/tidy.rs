@@ -8,12 +8,13 @@
 
 use super::book::Book;
 use super::open::{COPY, FoundDrive, FoundSet, chain};
-use crate::drives::{DriveError, ReadMode};
+use crate::drives::{Drive, DriveError, ReadMode};
 use crate::format::SECOND_COPY_DRIVES;
 use crate::format::ids::{RunId, Slot, StripeId, StripeNumber, key_path, part_path, record_path};
 use crate::format::list::Hash;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use std::collections::HashSet;
+use std::io::ErrorKind;
 
 /// A shard's line in the checklist, at most.
 const CHECKLIST_LINE_BYTES: u64 = 128;
@@ -177,6 +178,24 @@ fn is_given(name: &str) -> bool {
 /// Is this how a file is called until it is whole?
 pub fn is_temporary(name: &str) -> bool {
     has_ending(name, "tmp") && !name.starts_with('.')
+}
+
+/// Is there no file of ours in a folder and those below it? What cannot be looked at may be one.
+pub(super) fn is_bare(drive: &dyn Drive, folder: &str) -> bool {
+    let is_nothing = |name: &String| {
+        let path = format!("{folder}/{name}");
+        is_foreign(name)
+            || match drive.open(&path, ReadMode::Cached) {
+                Ok(_) => is_temporary(name),
+                Err(e) => e.source.kind() == ErrorKind::IsADirectory && is_bare(drive, &path),
+            }
+    };
+    drive.list(folder).is_ok_and(|names| names.iter().all(is_nothing))
+}
+
+/// Does a desktop leave a file or folder of this name?
+fn is_foreign(name: &str) -> bool {
+    name.starts_with('.') || ["Thumbs.db", "desktop.ini"].contains(&name)
 }
 
 fn has_ending(name: &str, ending: &str) -> bool {

@@ -72,6 +72,36 @@ fn a_broken_off_erasing_is_run_again() {
     assert_eq!(tree::walk(&shipment.paths()[0]).len(), 1);
 }
 
+/// A kill right at the start of packing leaves folders and nothing in them: that is no damage, and
+/// the command that removes them is printed.
+#[test]
+fn empty_folders_of_a_killed_pack_are_told_with_the_command_that_removes_them() {
+    let (shipment, _) = packed();
+    let bare = "0123456789abcdef-001";
+    let folders: Vec<_> = shipment.paths().iter().map(|p| p.join("holdall").join(bare)).collect();
+    for folder in &folders {
+        fs::create_dir_all(folder.join("shards")).unwrap();
+    }
+    fs::write(folders[0].join("label.json.tmp"), b"{").unwrap();
+    fs::write(folders[1].join(".DS_Store"), b"litter").unwrap();
+    let drives: Vec<_> = shipment.paths().iter().map(|p| p.display().to_string()).collect();
+    let command = format!("holdall erase {} --set {bare}", drives.join(" "));
+    let verified = shipment.verify(&shipment.paths()).expect(0);
+    let notes = verified.events_of("note");
+    assert!(notes.len() == 1 && notes[0]["text"].as_str().unwrap().ends_with(&command));
+    shipment.restore(&shipment.paths(), &shipment.new_destination(), &[]).expect(0);
+    // A shard without any record is damage, and not a thing to erase.
+    fs::create_dir(folders[2].join("shards/00000")).unwrap();
+    let shard = folders[2].join("shards/00000/0123456789abcdef-00000000-00");
+    fs::write(&shard, b"shard").unwrap();
+    let damaged = shipment.verify(&shipment.paths()).expect(3);
+    assert!(!damaged.shown().contains("holdall erase"), "{}", damaged.shown());
+    fs::remove_file(&shard).unwrap();
+    let words = command.split(' ').skip(1).chain(["--yes"]);
+    shipment.run(words).expect(0);
+    assert!(!shipment.verify(&shipment.paths()).expect(0).shown().contains(bare));
+}
+
 #[test]
 fn nothing_goes_without_a_word() {
     let (shipment, set) = packed();

@@ -10,9 +10,7 @@
 //!   is after its read-back: what a closing that was broken off has written is written anew.
 
 use super::read_back::{is_unproven, prove};
-use super::ways_on::{
-    disagreement, names_of, refuse_carriers, refuse_remains, strangers, wrong_state,
-};
+use super::ways_on::{disagreement, refuse_carriers, refuse_remains, strangers, wrong_state};
 use super::{PackJobError, Prepared, drives, source};
 use crate::drives::{AbsentDrive, Drive, LocalDrive};
 use crate::entropy::Entropy;
@@ -429,7 +427,7 @@ fn check_rule(
     let hint = format!(
         "attach the set's own drives; if they are lost, end the set as it is: holdall pack --close {} \
          --yes",
-        names_of(set).join(" ")
+        set.quoted_drives().join(" ")
     );
     Err(PackJobError::Resume { set: set.name(), why, hint })
 }

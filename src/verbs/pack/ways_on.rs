@@ -29,25 +29,15 @@ pub(super) fn refuse_remains(
     unclosed: &UnclosedSet,
 ) -> Result<(), PackJobError> {
     let Some(set) = found.iter().find(|set| set.set == unclosed.number) else { return Ok(()) };
-    let why = format!("its remains are on {}", names_of(set).join(", "));
-    let hint = format!("{}, then run this command again", erase_command(set));
+    let why = format!("its remains are on {}", set.quoted_drives().join(", "));
+    let hint = format!("{}, then run this command again", set.erase_command());
     Err(PackJobError::Resume { set: set.name(), why, hint })
-}
-
-pub(super) fn names_of(set: &FoundSet) -> Vec<String> {
-    let quote = |name| shlex::try_quote(name).unwrap_or_default().into_owned();
-    set.all_drives().map(|found| quote(found.drive.name())).collect()
-}
-
-/// What to type to remove a set from the drives that are here.
-fn erase_command(set: &FoundSet) -> String {
-    format!("holdall erase {} --set {}", names_of(set).join(" "), set.name())
 }
 
 /// What to do when records are not those that this machine wrote last, as after a power cut, if
 /// drives had said too early that they had written them.
 pub(super) fn disagreement(set: &FoundSet, closed_sets: u32) -> String {
-    let (shipment, erase) = (set.shipment, erase_command(set));
+    let (shipment, erase) = (set.shipment, set.erase_command());
     let again = match closed_sets {
         // Of a shipment without any other set, nothing is left to go on with.
         0 => "then pack the dataset again".into(),
@@ -56,7 +46,7 @@ pub(super) fn disagreement(set: &FoundSet, closed_sets: u32) -> String {
     format!(
         "to pack the set again: {erase}, {again}; or to keep what its records name: holdall forget \
          {shipment}, then holdall pack --close {}",
-        names_of(set).join(" ")
+        set.quoted_drives().join(" ")
     )
 }
 
