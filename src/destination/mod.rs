@@ -49,6 +49,7 @@ pub use lines::StateLines;
 pub use metadata::MetadataProblem;
 pub use part::PartFile;
 pub use peek::Peek;
+pub use state::SetLock;
 pub use tree::Tree;
 pub use unkept::Unkept;
 

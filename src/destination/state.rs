@@ -4,12 +4,13 @@
 //! - Leaves: the bytes of the last save that ended, or nothing.
 //! - Always holds: a crash leaves the old bytes or the new ones, never a mixture.
 
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
 use std::sync::PoisonError;
 
 use cap_std::fs::Dir;
-use rustix::fs::OFlags;
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::folders::{as_path, open_at};
 use super::{CLAIM, Destination, DestinationError, PARTS, SHARED, work_path};
@@ -62,7 +63,23 @@ pub(super) fn names(work: &Dir, beginning: &str) -> Result<Vec<String>, Destinat
     list().map_err(DestinationError::io("list", super::WORK.as_bytes()))
 }
 
+/// Held as long as this lives, and no longer than its process does.
+pub struct SetLock(#[allow(dead_code, reason = "closing it unlocks")] File);
+
 impl Destination {
+    /// Locks the set of this number against other processes that restore into DIR; none if one has it.
+    pub fn lock_set(&self, number: u32) -> Result<Option<SetLock>, DestinationError> {
+        let name = format!("lock-{number}");
+        let failed = |error| DestinationError::io("lock", &work_path(&name))(error);
+        let flags = OFlags::RDWR | OFlags::CREATE;
+        let file = open_at(&self.work, name.as_bytes(), flags, 0o600).map_err(failed)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            // A file system without locks has to do without.
+            _ => Ok(Some(SetLock(file))),
+        }
+    }
+
     /// Saves a small state file in `DIR/.holdall`, on disk when this returns. `name` is one name.
     pub fn save_state(&self, name: &str, bytes: &[u8]) -> Result<(), DestinationError> {
         state_name(name)?;

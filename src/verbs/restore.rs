@@ -189,13 +189,21 @@ pub fn restore_sets(
         ..Default::default()
     };
     let restored = restore_chosen(job, &destination, &chosen, &mut outcome, monitor);
-    let completed =
-        restored.and_then(|()| complete(job, &destination, &chosen, &mut outcome, monitor));
+    // While another process is at work, nothing is ended, and its lists are not whole.
+    let is_shared = !outcome.awaited.is_empty();
+    let completed = restored.and_then(|()| {
+        if is_shared { Ok(()) } else { complete(job, &destination, &chosen, &mut outcome, monitor) }
+    });
     match completed {
         Err(RestoreJobError::NothingSelected { selection }) => {
             return Err(RestoreJobError::NothingSelected { selection });
         }
-        Err(_) if destination.was_completed() => outcome.awaited.clear(),
+        Err(_) if destination.was_completed() => {
+            monitor.note(
+                "another holdall has ended this restore meanwhile, and said what is not there",
+            );
+            outcome.awaited.clear();
+        }
         result => result?,
     }
     for unkept in destination.unkept() {
@@ -227,6 +235,14 @@ fn restore_chosen(
 ) -> Result<(), RestoreJobError> {
     let destination_error = |source| RestoreJobError::Destination { path: job.to.clone(), source };
     for one in chosen {
+        let Some(_lock) = destination.lock_set(one.set.set.0).map_err(destination_error)? else {
+            let detail = "another holdall is restoring it to the same folder: when that has ended, \
+                          run this again";
+            let subject = format!("set {}", one.set.name());
+            monitor.problem(Problem::new(ProblemKind::Waiting, subject, detail));
+            outcome.awaited.push(one.set.set.0.to_string());
+            continue;
+        };
         let before = progress::load(destination).map_err(destination_error)?;
         if let Some(before) = before.get(&one.set.set.0).filter(|seen| seen.complete) {
             outcome.restored.already += before.entries;

@@ -131,6 +131,28 @@ fn a_finished_restore_that_is_asked_for_again_is_done() {
     assert!(run.stderr.contains("is not empty"), "{}", run.shown());
 }
 
+/// Two at once in one folder: a set that another process is restoring is left to it.
+#[test]
+fn a_set_that_another_process_restores_is_left_to_it() {
+    let shipment = Shipment::new(&[1, 1]);
+    tree::plain(&shipment.source, "two at once", 20);
+    shipment.pack("none").expect(0);
+    let to = shipment.new_destination();
+    shipment.restore(&shipment.paths()[..1], &to, &[]).expect(4);
+    let held = fs::File::open(to.join(".holdall/lock-1")).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    for more in [&[][..], &["--give-up"]] {
+        let run = shipment.restore(&shipment.paths(), &to, more);
+        assert_eq!(run.status, if more.is_empty() { 4 } else { 1 }, "{}", run.shown());
+        assert!(run.problems()[0].1.starts_with("another holdall"), "{}", run.shown());
+        assert_eq!(run.event("restored")["entries"], 0, "{}", run.shown());
+        assert!(to.join(".holdall").exists());
+    }
+    drop(held);
+    shipment.restore(&shipment.paths(), &to, &[]).expect(0);
+    Snapshot::of(&shipment.source).assert_equal(&Snapshot::of(&to));
+}
+
 #[test]
 fn a_folder_of_another_shipment_is_refused() {
     let [one, other] = [(); 2].map(|()| {
