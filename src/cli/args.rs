@@ -164,7 +164,7 @@ pub struct PackArgs {
     #[allow(clippy::option_option, reason = "clap's way to say that the value may be left out")]
     pub go_on: Option<Option<String>>,
     /// Pack the unfinished set anew, on drives that carry nothing of it; for drives that are lost
-    #[arg(long, requires = "go_on")]
+    #[arg(long, requires = "go_on", conflicts_with = "source")]
     pub anew: bool,
     /// Close a set early, with what is in it, by the drives at PATH or all mounted drives; no key
     #[arg(long, value_name = "PATH", num_args = 0.., conflicts_with_all = NOT_WITH_CLOSE)]
@@ -238,7 +238,7 @@ pub struct VerifyArgs {
     /// With an identity: size buffers to take SIZE of memory in all, and 8 MiB for each core; a set
     /// that was packed with more may need a few of its shards more
     #[arg(long, value_name = "SIZE", default_value = "1.5GiB", value_parser = memory)]
-    #[arg(requires = "identities")]
+    #[arg(requires = "identities", conflicts_with = "quick")]
     pub memory: Memory,
 }
 

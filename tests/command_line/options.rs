@@ -67,6 +67,12 @@ fn an_option_of_pack_is_obeyed_or_refused(#[case] words: &[&str], #[case] obeyed
 #[case(&["verify", "--memory", "1GiB"], false)]
 #[case(&["verify", "--memory", "1GiB", "-i", "key"], true)]
 #[case(&["verify", "--quick", "-i", "key"], false)]
+// clap forgives a requirement that something else on the line excludes: both must be refused.
+#[case(&["verify", "--quick", "--memory", "1GiB"], false)]
+#[case(&["verify", "--quick"], true)]
+#[case(&["pack", "x", "--drive", "a=y", "--anew"], false)]
+#[case(&["pack", "--continue", "--drive", "a=y", "--anew"], true)]
+#[case(&["pack", "--close", "--anew"], false)]
 #[case(&["repair", "--slot", "1"], false)]
 #[case(&["repair", "--folder-drives"], false)]
 #[case(&["bench", "--bytes", "1GiB"], false)]
