@@ -15,6 +15,7 @@ use crate::format::ids::ShipmentId;
 use crate::format::label::checked_case;
 use crate::sets::open::HOLDALL;
 use crate::verbs::pack::similar_case;
+use rustix::termios::{QueueSelector, tcflush};
 use std::io::{self, BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -30,8 +31,8 @@ pub fn can_ask() -> bool {
 
 /// Asks a question that is answered with yes or no.
 pub fn agrees(question: &str) -> bool {
-    out(&format!("{question} [y/N] "));
-    matches!(line().as_deref().map(str::trim), Some("y" | "Y" | "yes"))
+    let typed = answer(&format!("{question} [y/N] "));
+    matches!(typed.as_deref().map(str::trim), Some("y" | "Y" | "yes"))
 }
 
 /// Says what is to be done and asks if it is meant; refused if a person says no, or if there is none
@@ -45,8 +46,11 @@ pub fn confirm(what: &str, question: &str, hint: &str, face: &Face) -> Result<()
     if agrees(question) { Ok(()) } else { Err(Refusal::declined()) }
 }
 
-/// A line from the terminal; none at its end.
-fn line() -> Option<String> {
+/// The answer to a question, a line from the terminal; none at its end. What was typed before the
+/// question answers nothing.
+fn answer(question: &str) -> Option<String> {
+    let _ = tcflush(io::stdin(), QueueSelector::IFlush); // no terminal: nothing waits
+    out(question);
     let mut text = String::new();
     let read = stop::waiting(|| io::stdin().lock().read_line(&mut text)).ok()?;
     (read > 0).then_some(text)
@@ -165,11 +169,11 @@ impl Round {
         let such = proposal
             .as_ref()
             .map_or_else(|| "such as: a b c".into(), |cases| format!("yes: {}", cases.join(" ")));
-        out(&format!(
+        let question = format!(
             "Their cases in this order ({such}), - to leave a drive out, Enter to look again, or \
              stop: "
-        ));
-        let Some(text) = line() else { return Answer::Stop };
+        );
+        let Some(text) = answer(&question) else { return Answer::Stop };
         let answer = understand(&text, new.len(), proposal).unwrap_or_else(|wrong| {
             out(&format!("{wrong}\n"));
             Answer::Again

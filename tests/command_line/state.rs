@@ -8,6 +8,7 @@ use crate::common::{Run, has_programs, tree};
 use crate::small;
 use std::ffi::OsString;
 use std::fs;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -63,20 +64,39 @@ fn shipments_in_progress_are_listed_and_one_can_be_forgotten() {
     assert_eq!(states(&shipment), 1);
 }
 
-/// What a terminal would show that types this answer.
-fn answered(shipment: &Shipment, words: &[OsString], answer: &str) -> (i32, String) {
+/// What a terminal would show where this is typed ahead, and this once the question is asked.
+fn answered(shipment: &Shipment, words: &[OsString], ahead: &str, answer: &str) -> (i32, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let go = folder.path().join("go");
     let quoted = words.iter().map(|w| shlex::try_quote(w.to_str().unwrap()).unwrap().into_owned());
-    let line =
-        format!("{} {}", env!("CARGO_BIN_EXE_holdall"), quoted.collect::<Vec<_>>().join(" "));
+    let line = format!(
+        "until [ -e {} ]; do sleep 0.01; done; {} {}",
+        go.display(),
+        env!("CARGO_BIN_EXE_holdall"),
+        quoted.collect::<Vec<_>>().join(" ")
+    );
     let mut command = Command::new("script");
     command.args(["-qec", &line, "/dev/null"]).env("XDG_STATE_HOME", shipment.state());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), answer.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned())
+    let mut input = child.stdin.take().unwrap();
+    let (mut output, mut shown) = (child.stdout.take().unwrap(), Vec::new());
+    let mut until = |end: &str| {
+        let mut byte = [0];
+        while !shown.ends_with(end.as_bytes()) && output.read(&mut byte).unwrap() > 0 {
+            shown.push(byte[0]);
+        }
+    };
+    input.write_all(format!("{ahead}\n").as_bytes()).unwrap();
+    until(&format!("{ahead}\r\n")); // the terminal has it
+    fs::write(&go, b"").unwrap();
+    until("[y/N] ");
+    input.write_all(format!("{answer}\n").as_bytes()).unwrap();
+    until("to its end");
+    let status = child.wait().unwrap();
+    (status.code().unwrap_or(-1), String::from_utf8_lossy(&shown).into_owned())
 }
 
-/// Reports A12 and shape 6 I.
+/// Reports A12 and shape 6 I; and only what is typed once it is asked is an answer.
 #[test]
 fn no_is_an_answer_that_a_script_can_see() {
     if !has_programs(&["script"]) {
@@ -100,13 +120,14 @@ fn no_is_an_answer_that_a_script_can_see() {
     ];
     for words in all {
         let before = tree::walk(shipment.path());
-        let (status, text) = answered(&shipment, &words, "n\n");
+        let (status, text) = answered(&shipment, &words, "y", "n");
         assert_eq!(status, 2, "{text}");
         assert!(text.contains("[y/N]") && text.contains("error: the answer was no"), "{text}");
         let after: Vec<PathBuf> = tree::walk(shipment.path());
         assert_eq!(before, after, "nothing was touched");
     }
-    let (status, text) = answered(&shipment, &words(&["forget", &ids[0]], None), "y\n");
+    let forget = words(&["forget", &ids[0]], None);
+    let (status, text) = answered(&shipment, &forget, "n", "y");
     assert_eq!((status, states(&shipment)), (0, 1), "{text}");
 }
 
