@@ -55,6 +55,9 @@ fn closed_text(closed: &Closed) -> String {
     let stripes = some(closed.stripes, "stripe");
     let _ = match () {
         () if closed.proof.root.is_none() => writeln!(t, "Set {} is not closed.", closed.set),
+        () if closed.again && closed.drives.iter().all(|d| d.files == 0 && !d.failed) => {
+            writeln!(t, "Set {} was closed before: nothing was to be done.", closed.set)
+        }
         () if closed.again => {
             writeln!(t, "Set {} was closed before; what drives lacked was written.", closed.set)
         }

@@ -12,6 +12,7 @@ use crate::drives::{Drive, DriveError, ReadMode};
 use crate::format::SECOND_COPY_DRIVES;
 use crate::format::ids::{RunId, Slot, StripeId, StripeNumber, key_path, part_path, record_path};
 use crate::format::list::Hash;
+use crate::format::set::SetText;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use std::collections::HashSet;
 use std::io::ErrorKind;
@@ -41,20 +42,19 @@ pub fn remove_litter(set: &FoundSet, book: &Book, begun: &[RunId], monitor: &dyn
     }
 }
 
-/// How many files lie on a drive that look like ours and that no record names. Without the packing
+/// How many files lie on a drive that look like ours and that neither a record nor set.txt names. Without the packing
 /// machine's state nothing proves that no record on an absent drive names them: they are left.
-pub fn count_litter(set: &FoundSet, book: &Book, found: &FoundDrive) -> u64 {
-    let stripes: HashSet<StripeId> = book.stripes().iter().copied().collect();
+pub fn count_litter(set: &FoundSet, book: &Book, text: &SetText, found: &FoundDrive) -> u64 {
     let list = |folder: &str| found.drive.list(&format!("{}/{folder}", set.folder));
     let names = |folder: &str| list(folder).unwrap_or_default();
-    let is_litter = |name: &String| stripe_of(name).is_some_and(|id| !stripes.contains(&id));
+    let is_litter = |name: &String| stripe_of(name).is_some_and(|id| !book.has(id));
     let groups = names("shards").into_iter().filter(|name| is_group(name));
     let shards: usize = groups
         .map(|group| {
             names(&format!("shards/{group}")).iter().filter(|name| is_litter(name)).count()
         })
         .sum();
-    let parts: HashSet<String> = book.parts().map(|(run, p)| part_path(run, p.number)).collect();
+    let parts: HashSet<String> = text.parts.iter().map(|p| part_path(p.run, p.part)).collect();
     let unnamed = |name: &&String| {
         is_temporary(name) || has_ending(name, "cat") && !parts.contains(&format!("catalog/{name}"))
     };

@@ -218,6 +218,23 @@ fn closing_again_writes_what_drives_lack_and_nothing_else() {
     must_pass_b3sum(&shipment, 3);
 }
 
+/// The index of the catalog and the stripes along the drives are the set's own.
+#[test]
+fn a_set_that_pack_closed_has_no_litter() {
+    let shipment = Shipment::new(&[1, 1]);
+    tree::write(&shipment.source.join("file"), &Random::new("no litter").bytes(1_000_000));
+    shipment.pack("cases=1,blocks=10%").expect(0);
+    let words = ["pack", "--yes", "--close"].map(OsString::from).into_iter();
+    let again = shipment.run(words.chain(shipment.paths().iter().map(Into::into))).expect(0);
+    assert!(
+        again.stdout.contains("was closed before: nothing was to be done."),
+        "{}",
+        again.shown()
+    );
+    let closed = close(&shipment, &shipment.paths(), &["--yes"]).expect(0).event("closed");
+    assert_eq!(closed["litter"], 0, "{closed}");
+}
+
 #[test]
 fn drives_that_are_not_here_must_be_given_up_aloud() {
     let shipment = stateless(&[1, 1, 1]);

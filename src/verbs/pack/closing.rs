@@ -218,7 +218,7 @@ fn from_drives(
     }
     let text = origin.text.unwrap_or_else(|| closing::text_of(set, &book, entropy.now()));
     let drives = closing::close(set, &book, &text, monitor);
-    let litter = set.all_drives().map(|found| tidy::count_litter(set, &book, found)).sum();
+    let litter = set.all_drives().map(|found| tidy::count_litter(set, &book, &text, found)).sum();
     // What labels now say is found again.
     let opened: Vec<Arc<dyn Drive>> = set.all_drives().map(|found| found.drive.clone()).collect();
     let after = sets::find(&opened, monitor).into_iter().find(|after| after.name() == name);
