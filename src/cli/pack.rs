@@ -61,7 +61,7 @@ fn sets(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
         let (shipment, drives) = (prepared.shipment(), prepared.drive_names());
         let (packed, outcome) = one_set(prepared, face)?;
         status = status.merge(packed);
-        if outcome.left_entries == 0 || outcome.is_lost() {
+        if outcome.left_entries == 0 || outcome.packed.stopped || outcome.is_lost() {
             return Ok(status);
         }
         let round = rounds::Round { shipment, drives };

@@ -370,7 +370,7 @@ pub fn packed_json(facts: &PlanFacts, outcome: &PackOutcome) -> Value {
         "left_entries": outcome.left_entries,
         "left_bytes": outcome.left_bytes,
         "early": outcome.early,
-        "root": blake3::Hash::from_bytes(p.root).to_hex().to_string(),
+        "root": (!p.stopped).then(|| blake3::Hash::from_bytes(p.root).to_hex().to_string()),
         "entries": p.entries,
         "files": p.files,
         "file_bytes": p.file_bytes,

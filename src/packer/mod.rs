@@ -267,7 +267,9 @@ pub fn pack(
         packed.forgotten = filled.forgotten;
         packed.left_out = filled.left_out;
         writers.finish();
-        progress.end();
+        if !packed.stopped {
+            progress.end();
+        }
         Ok(packed)
     })
 }

@@ -224,7 +224,7 @@ pub struct PackOutcome {
     pub verdict: Option<Verdict>,
     /// the set
     pub set: SetNumber,
-    /// bytes of the dataset that wait for further sets
+    /// bytes of the dataset that wait for further sets, or for the rest of one that was stopped
     pub left_bytes: u64,
     /// entries that wait for them
     pub left_entries: u64,
@@ -458,7 +458,8 @@ impl Prepared<'_> {
         };
         let early = job.begin.close;
         let left = |all: u64, packed_so_far| {
-            if packed.full { all.saturating_sub(packed_so_far) } else { 0 }
+            let ended = !packed.full && !packed.stopped;
+            if ended { 0 } else { all.saturating_sub(packed_so_far) }
         };
         let left_bytes = left(totals.data_bytes, packed.cursor.bytes);
         let left_entries = left(totals.entries, packed.cursor.entries);

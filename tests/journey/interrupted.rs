@@ -79,6 +79,14 @@ fn what_was_committed_stays(#[case] signal: Signal) {
         let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
         assert_eq!((&last["event"], &last["stopped"]), (&"packed".into(), &true.into()));
         assert!(last["entries"].as_u64().unwrap() < FILES as u64, "it was stopped midway");
+        // Nothing says that it was done: no root, no 100 %, and what is left is told.
+        assert_eq!(last["root"], serde_json::Value::Null);
+        let left = |field: &str| last[field].as_u64().unwrap();
+        assert!(left("left_bytes") > 0 && left("left_entries") > 0, "{last}");
+        let mut lines = text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
+        let progress = lines.rfind(|e| e["event"] == "progress").unwrap();
+        let number = |field: &str| progress[field].as_u64().unwrap();
+        assert!(number("done") < number("total"), "{progress}");
     }
     // The set was never closed: said, and never taken for whole.
     let verified = shipment.verify(&shipment.paths()).expect(3).event("verified");

@@ -133,6 +133,9 @@ fn what_waits_is_what_is_not_packed_and_a_resumed_set_is_counted_whole() {
         let drives = drives(2, 5 * MIB);
         let stopped = packing.pack(&drives, "none", &StopAfter((1_500_000).into()));
         assert!(stopped.packed.stopped && stopped.packed.stored_bytes > 0);
+        let so_far = stored + stopped.packed.stored_bytes + stopped.packed.duplicate_bytes;
+        assert_eq!(so_far + stopped.left_bytes, 11 * MIB + 20 * 50_000, "set {sets}: stopped");
+        assert!(stopped.left_entries > 0);
         let outcome = packing.pack(&drives, "none", &Recording::default());
         let packed = &outcome.packed;
         // Nothing compresses; what is there twice is stored twice if it was forgotten meanwhile.
