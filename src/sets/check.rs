@@ -12,7 +12,7 @@ use super::open::{FoundDrive, FoundSet};
 use super::reading::Haste;
 use super::sample::Sample;
 use super::shard::{check_blocks, check_in_haste};
-use crate::drives::{Drive, Level, Proof, ReadMode};
+use crate::drives::{Drive, Level, Proof, ReadMode, on_each};
 use crate::format::ids::{Slot, StripeId, shard_path};
 use crate::format::record::StripeRecord;
 use crate::monitor::{Monitor, Problem, ProblemKind};
@@ -413,6 +413,18 @@ pub(super) const GONE: &str = "it no longer answers";
 /// Files that are on every drive of a closed set; the first two also before it is closed.
 const WITNESSES: [&str; 5] =
     ["label.json", "copy/label.json", "set.txt", "copy/set.txt", "checklist.b3"];
+
+/// The drives of a set that no longer answer; each is told.
+pub fn silent<'a>(set: &'a FoundSet, monitor: &dyn Monitor) -> Vec<&'a FoundDrive> {
+    let all: Vec<&FoundDrive> = set.all_drives().collect();
+    let answering = on_each(all.len(), |i| answers(all[i].drive.as_ref(), &set.folder, None));
+    let silent = all.into_iter().zip(answering).filter(|(_, answers)| !answers);
+    let tell = |(found, _): (&'a FoundDrive, bool)| {
+        monitor.problem(Problem::new(ProblemKind::Drive, found.drive.name(), GONE));
+        found
+    };
+    silent.map(tell).collect()
+}
 
 /// Does a drive still answer? What was read well before must be readable now; before anything was,
 /// one of those files must be, or none be there.

@@ -1,15 +1,17 @@
 //! `status`: which drives of which sets are here, what is missing, and can it be restored; reads
-//! labels and records only.
+//! labels and records only. A drive of which nothing can be read counts as one that is not here.
 
 use super::open::{self, OpenError};
 use crate::format::ids::Slot;
 use crate::monitor::Monitor;
+use crate::sets::check::silent;
 use crate::sets::damage::{Judge, Verdict, absent};
 use crate::sets::papers::{key_files, keyless};
 use crate::sets::together::{Groups, Together};
 use crate::sets::{Book, FoundSet};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::ptr;
 
 /// What a set says of its own end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +63,12 @@ pub fn status_of(sets: &[FoundSet], monitor: &dyn Monitor) -> Result<Vec<SetStat
     for set in sets {
         let book = Book::open(set, None, monitor);
         let text = set.set_text(monitor);
-        let absent = absent(set);
+        let silent = silent(set, monitor);
+        let here = || set.all_drives().filter(|d| silent.iter().all(|s| !ptr::eq(*s, *d)));
+        let mut absent = absent(set);
+        let no_longer = silent.iter().map(|d| d.label.slot);
+        absent.lost.extend(no_longer.filter(|slot| here().all(|d| d.label.slot != *slot)));
+        absent.lost.remove(&Slot(0));
         let (mut judge, mut groups) = (Judge::new(&absent, &book), Groups::new(&absent.lost));
         let mut bytes = 0;
         book.walk(monitor, |record| {
@@ -84,11 +91,10 @@ pub fn status_of(sets: &[FoundSet], monitor: &dyn Monitor) -> Result<Vec<SetStat
             created: label.created.clone(),
             survive: label.survive.clone(),
             drive_count: set.drive_count(),
-            drives: set
-                .all_drives()
+            drives: here()
                 .map(|d| (d.label.slot, d.label.case.clone(), d.drive.name().to_string()))
                 .collect(),
-            missing: set.missing_slots().into_iter().map(|s| (s, cases.get(&s).cloned())).collect(),
+            missing: absent.lost.iter().map(|s| (*s, cases.get(s).cloned())).collect(),
             end: match text.map(|t| t.further_sets()) {
                 None => End::Open,
                 Some(None) => End::Unknown,

@@ -2,11 +2,12 @@
 
 use crate::common::counting::{Counting, Opening, Reads, read_of};
 use crate::common::images::Image;
-use crate::common::images::{drive_of, image_of};
+use crate::common::images::{drive_of, image_of, memory_of};
 use crate::common::lab::Lab;
 use crate::common::random::Random;
 use crate::common::tree;
 use holdall::drives::Drive;
+use holdall::format::ids::Slot;
 use holdall::memory::Memory;
 use holdall::monitor::Recording;
 use holdall::restorer::RestoreOptions;
@@ -159,6 +160,27 @@ fn a_set_is_opened_on_all_drives_at_once_and_its_records_are_read_once() {
     let second = case.bytes_of(1, "/copy/records/");
     let of_one = case.bytes_of(1, "/records/") - second;
     assert_eq!(read_of(&reads, "/records/"), records + of_one);
+}
+
+/// Names can still be listed on a drive that answers nothing else: its shards are not there to be
+/// counted on.
+#[test]
+fn a_drive_of_which_nothing_can_be_read_is_not_here() {
+    let case = Case::new(&[1, 1, 1], "cases=1", 1 << 20);
+    let dead = memory_of("dead", &case.images[1]);
+    let mut drives: Vec<_> = case.images.iter().map(|image| drive_of("sound", image)).collect();
+    for path in dead.paths() {
+        dead.fail_reads(&path, 0..u64::MAX);
+    }
+    drives[1] = Arc::new(dead);
+    let told = Recording::default();
+    let status = status_of(&open::find(&drives, &told), &told).unwrap().remove(0);
+    assert_eq!(status.missing, [(Slot(2), Some("case-1".into()))]);
+    assert_eq!(status.drives.iter().map(|(slot, ..)| slot.0).collect::<Vec<_>>(), [1, 3]);
+    assert!(status.verdict.restorable());
+    assert_eq!(status.verdict.least_spare, Some(0), "no other drive may be lost");
+    let gone = told.problems().iter().filter(|p| p.detail == "it no longer answers").count();
+    assert_eq!(gone, 1);
 }
 
 /// Report shape J: data shards were read for the check, for their lists, and for the files.
