@@ -1,30 +1,57 @@
 //! `--missing FILE`: the path of everything that is not there, one a line, while the screen shows the
-//! first of them only. Backslashes, control characters and bytes that are not UTF-8 are escapes.
+//! first of them only. Backslashes, control characters and bytes that are not UTF-8 are escapes. A list
+//! that is there is replaced once the new one is finished: a command that fails leaves it as it is.
 
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+/// A list that gets its name at its end; removed if that never comes.
+struct Unnamed {
+    path: PathBuf,
+    name: PathBuf,
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
 
 /// Passes everything on, and writes what is missing to a file.
 pub struct MissingList<'a> {
     inner: &'a dyn Monitor,
     file: Mutex<(BufWriter<File>, Option<io::Error>)>,
+    /// none for what is no plain file, such as a pipe: that is written at once
+    unnamed: Option<Unnamed>,
 }
 
 impl<'a> MissingList<'a> {
-    /// Begins the file; one of that name is replaced.
+    /// Begins the list, beside the file of that name if there is one.
     pub fn create(path: &Path, inner: &'a dyn Monitor) -> io::Result<Self> {
-        let file = BufWriter::new(File::create(path)?);
-        Ok(Self { inner, file: Mutex::new((file, None)) })
+        let there = path.symlink_metadata().ok();
+        let (file, unnamed) = if there.as_ref().is_none_or(fs::Metadata::is_file) {
+            let mut name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_owned();
+            name.push(format!(".{}.part", std::process::id()));
+            let part = path.with_file_name(name);
+            let file = File::create_new(&part)?;
+            let unnamed = Unnamed { path: part, name: path.into() };
+            there.map_or(Ok(()), |there| file.set_permissions(there.permissions()))?;
+            (file, Some(unnamed))
+        } else {
+            (File::create(path)?, None)
+        };
+        Ok(Self { inner, file: Mutex::new((BufWriter::new(file), None)), unnamed })
     }
 
-    /// Ends the file; the first error there was.
+    /// Ends the list, and gives it its name; the first error there was.
     pub fn finish(self) -> io::Result<()> {
         let (mut file, error) = self.file.into_inner().unwrap_or_else(PoisonError::into_inner);
         error.map_or(Ok(()), Err)?;
-        file.flush()
+        file.flush()?;
+        self.unnamed.map_or(Ok(()), |unnamed| fs::rename(&unnamed.path, &unnamed.name))
     }
 }
 

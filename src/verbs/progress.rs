@@ -161,9 +161,10 @@ fn unseen(seen: &BTreeMap<u32, Seen>) -> Vec<u32> {
     (1..=known + u32::from(more)).filter(|set| !seen.contains_key(set) && matters(*set)).collect()
 }
 
-/// Is there a set that may hold what is asked for, and of which nothing is known?
-pub fn has_unseen(seen: &BTreeMap<u32, Seen>) -> bool {
-    !unseen(seen).is_empty()
+/// Is there a set that may hold what is asked for, and of which no run has yet listed what is missing?
+/// One that was cut short has listed nothing.
+pub fn has_unlisted(seen: &BTreeMap<u32, Seen>) -> bool {
+    !unseen(seen).is_empty() || seen.values().any(|seen| !seen.ended)
 }
 
 /// The sets that wait for drives; after the last that is known there may be more.
@@ -182,4 +183,19 @@ pub fn awaited(seen: &BTreeMap<u32, Seen>) -> Vec<String> {
 pub fn is_settled(seen: &BTreeMap<u32, Seen>, set: u32) -> bool {
     let beyond = seen.iter().any(|(number, seen)| *number < set && !seen.further);
     seen.get(&set).map_or(beyond, |seen| seen.ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_whose_restore_was_cut_short_has_listed_nothing() {
+        let done = Seen { ended: true, complete: true, others: (true, true), ..Seen::default() };
+        let first = Seen { further: true, complete: false, ..done.clone() };
+        let mut seen = BTreeMap::from([(1, first), (2, done)]);
+        assert!(!has_unlisted(&seen));
+        seen.entry(1).and_modify(|seen| seen.ended = false);
+        assert!(has_unlisted(&seen));
+    }
 }

@@ -108,7 +108,7 @@ pub struct RestoreOutcome {
     pub gaps: bool,
     /// sets that drives which are not here would bring on, by number
     pub awaited: Vec<String>,
-    /// of some of these nothing is known, so that not every missing file is listed
+    /// of some of these no run has come to its end, so that not every missing file is listed
     pub unseen: bool,
     /// what is not here was given up
     pub given_up: bool,
@@ -450,8 +450,9 @@ fn complete(
     outcome.attributes_left = destination.attributes_left_out();
     let seen = progress::load(destination).map_err(destination_error)?;
     outcome.awaited = progress::awaited(&seen);
-    outcome.unseen = progress::has_unseen(&seen);
-    for (number, seen) in &seen {
+    outcome.unseen = progress::has_unlisted(&seen);
+    // What is given up needs no drive more.
+    for (number, seen) in seen.iter().filter(|_| !job.give_up) {
         let here = chosen.iter().any(|chosen| chosen.set.set.0 == *number);
         let attached = if here { seen.here.clone() } else { BTreeSet::new() };
         outcome.next.extend(seen.next(&attached).map(|next| (*number, seen.drives.clone(), next)));

@@ -142,6 +142,38 @@ fn the_lists_in_the_shards_are_enough(#[case] gone: &[&str]) {
 }
 
 #[test]
+fn what_was_given_up_without_lists_asks_for_no_drive() {
+    let (shipment, _) = packed("given up", &[1, 1, 1], "cases=1");
+    remove_everywhere(&shipment, "catalog/");
+    let (one, to) = (&shipment.paths()[..1], shipment.new_destination());
+    let waits = shipment.restore(one, &to, &[]).expect(4).event("restored");
+    assert_ne!(waits["next"], serde_json::json!([]), "{waits}");
+    let given_up = shipment.restore(one, &to, &["--give-up"]).expect(1).event("restored");
+    assert_eq!(given_up["next"], serde_json::json!([]), "{given_up}");
+    assert!(!to.join(".holdall").exists());
+}
+
+#[test]
+fn a_restore_that_fails_leaves_the_list_of_an_earlier_one() {
+    let (shipment, _) = packed("the list stays", &[1, 1, 1], "cases=1");
+    let (one, to) = (&shipment.paths()[..1], shipment.new_destination());
+    let folder = shipment.path().join("lists");
+    fs::create_dir(&folder).unwrap();
+    let list = folder.join("missing");
+    let give_up = ["--give-up", "--missing", list.to_str().unwrap()];
+    shipment.restore(one, &to, &give_up).expect(1).event("restored");
+    let lines = fs::read_to_string(&list).unwrap();
+    assert!(!lines.is_empty());
+    let again = shipment.restore(one, &to, &give_up).expect(1);
+    assert!(again.stderr.contains("is not empty"), "{}", again.shown());
+    assert_eq!(fs::read_to_string(&list).unwrap(), lines);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing lies beside it");
+    // The list of one that comes to its end replaces it.
+    shipment.restore(&shipment.paths(), &shipment.new_destination(), &give_up).expect(0);
+    assert_eq!(fs::read_to_string(&list).unwrap(), "");
+}
+
+#[test]
 fn a_catalog_that_is_damaged_everywhere_at_one_place_is_no_loss() {
     let (shipment, source) = packed("everywhere", &[1, 1, 1, 1], "cases=1");
     let names: Vec<PathBuf> = shipment.files(0, "catalog/");

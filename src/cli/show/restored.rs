@@ -12,6 +12,9 @@ use std::path::Path;
 /// What may be said of the files when none is lost and none waits.
 fn complete(outcome: &RestoreOutcome) -> String {
     let r = &outcome.restored;
+    if r.end_unknown && r.entries + r.already + r.known == 0 {
+        return "Nothing was committed to these drives: there is nothing to restore.\n".into();
+    }
     let file = if outcome.selection.is_some() { "selected file" } else { "file" };
     let mut t = String::new();
     if r.refused > 0 {
@@ -115,7 +118,7 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
             () if r.stopped => "it was stopped",
             () if r.unlisted > 0 => "lists of files could not be read",
             () if outcome.gaps => "records are missing",
-            () => "nothing is known yet of sets whose drives have not been here",
+            () => "of some sets no restore has come to its end yet",
         };
         let _ = writeln!(t, "The list of missing files is not complete: {why}.");
     }
@@ -210,4 +213,20 @@ pub fn restored_json(outcome: &RestoreOutcome) -> Value {
         "in_place": outcome.in_place,
         "complete": outcome.is_complete() && r.refused == 0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::restorer::Restored;
+
+    #[test]
+    fn of_a_set_that_committed_nothing_no_file_is_called_complete() {
+        let text = |entries| {
+            let restored = Restored { end_unknown: true, entries, ..Restored::default() };
+            super::restored(&RestoreOutcome { restored, ..Default::default() }, Path::new("to"))
+        };
+        assert!(text(0).contains("Nothing was committed to these drives"), "{}", text(0));
+        assert!(text(1).contains("Every file is complete and verified"), "{}", text(1));
+    }
 }
