@@ -377,6 +377,10 @@ pub fn refusal(error: PackJobError) -> Refusal {
         ),
         PackJobError::DriveTwice { .. } => ("name each drive once", Status::Usage),
         PackJobError::Rule { .. } => ("leave --survive out", Status::Usage),
+        PackJobError::Weaker { rule, .. } => {
+            let hint = format!("add drives or cases, or add --survive {rule} if that is enough");
+            return Refusal::failed(error).hint(hint).status(Status::Usage);
+        }
         PackJobError::Inside { .. } => {
             ("pack a folder that lies apart from the drives", Status::Usage)
         }

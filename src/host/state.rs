@@ -145,6 +145,9 @@ pub struct State {
     /// the cases of the last closed set's drives, by slot
     #[serde(default)]
     pub cases: Vec<String>,
+    /// the rule of the last closed set
+    #[serde(default)]
+    pub survive: Option<String>,
     /// closed sets
     pub sets: u32,
     /// root of the last of them
@@ -166,6 +169,7 @@ impl State {
             entry_bytes,
             begun: String::new(),
             cases: Vec::new(),
+            survive: None,
             sets: 0,
             before: None,
             cursor: Cursor::default(),
@@ -178,7 +182,9 @@ impl State {
         self.sets += 1;
         self.before = Some(root);
         self.cursor = cursor.clone();
-        self.cases = self.unclosed.take().map(|set| set.cases).unwrap_or_default();
+        if let Some(set) = self.unclosed.take() {
+            (self.cases, self.survive) = (set.cases, Some(set.survive));
+        }
     }
 }
 

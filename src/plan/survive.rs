@@ -129,6 +129,14 @@ impl Survive {
         beside <= index(self.drives)
     }
 
+    /// Whether it allows for whatever losses of drives and cases the other does.
+    #[must_use]
+    pub fn is_as_strong_as(self, other: Self) -> bool {
+        // A case that may be lost is at least a drive.
+        let all = |rule: Self| index(rule.cases) + index(rule.drives);
+        self.cases >= other.cases && all(self) >= all(other)
+    }
+
     /// Whether drives in these numbers can keep the rule, given room. A stripe over all of them
     /// leaves the most for data: one drive more adds one shard, and at most one parity shard.
     #[must_use]

@@ -113,6 +113,16 @@ pub enum PackJobError {
         /// what was asked for
         asked: String,
     },
+    /// By default the next set would survive less than the one before.
+    #[error("these drives can keep {rule}, which is less than the {earlier} of set {set}")]
+    Weaker {
+        /// the set before
+        set: SetNumber,
+        /// its rule
+        earlier: Survive,
+        /// the default for these drives
+        rule: Survive,
+    },
     /// A drive was named twice.
     #[error("{} was given twice", path.display())]
     DriveTwice {

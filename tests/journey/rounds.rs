@@ -328,6 +328,23 @@ fn a_file_larger_than_a_set_that_changes_between_rounds_goes_on_as_it_is() {
     }
 }
 
+/// What one set survives the next one does, unless less is asked for.
+#[test]
+fn the_next_set_survives_no_less_than_the_last() {
+    let Some(rounds) = Rounds::new("no less") else { return };
+    let mut first = rounds.first();
+    let rule = first.iter().position(|word| word == "--survive").unwrap();
+    first.drain(rule..rule + 2);
+    rounds.run(first).expect(4);
+    let mut one_drive = rounds.next(1);
+    one_drive.truncate(one_drive.iter().position(|word| word == "--drive").unwrap() + 2);
+    let run = rounds.run(one_drive.clone()).expect(2);
+    assert!(run.stderr.contains("less than the cases=1,blocks=1% of set 1"), "{}", run.shown());
+    assert!(run.stderr.contains("add --survive blocks=1%"), "{}", run.shown());
+    one_drive.extend(["--survive", "blocks=1%"].map(OsString::from));
+    assert_eq!(rounds.run(one_drive).expect(4).event("plan")["survive"], "blocks=1%");
+}
+
 #[test]
 fn what_cannot_be_gone_on_with_is_said() {
     let Some(rounds) = Rounds::new("said") else { return };

@@ -195,6 +195,9 @@ pub fn go_on_with<'a>(
     let source = source::reopen(Path::new(&state.asked.source), &list, begin.cursor.entries)?;
     let (plan, free_bytes) =
         drives::plan(&wanted, &set_drives, &need_after(&state, &begin), monitor)?;
+    if wanted.survive.is_none() {
+        refuse_weaker(&state, plan.survive)?;
+    }
     let recipients = match options.recipients {
         Some(recipients) => recipients,
         None => Recipients::read(&state.asked.recipients, &[])?,
@@ -264,6 +267,15 @@ fn refuse_another_rule(set: &UnclosedSet, asked: Option<Survive>) -> Result<(), 
         Some(asked) => {
             Err(PackJobError::Rule { set: set.number, rule: set.survive.clone(), asked })
         }
+        None => Ok(()),
+    }
+}
+
+/// What one set survives the next one does, unless somebody says that it need not.
+fn refuse_weaker(state: &State, rule: Survive) -> Result<(), PackJobError> {
+    let earlier = state.survive.as_ref().and_then(|rule| rule.parse::<Survive>().ok());
+    match earlier.filter(|earlier| !rule.is_as_strong_as(*earlier)) {
+        Some(earlier) => Err(PackJobError::Weaker { set: SetNumber(state.sets), earlier, rule }),
         None => Ok(()),
     }
 }
