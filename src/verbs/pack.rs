@@ -2,14 +2,14 @@
 
 mod closing;
 mod drives;
+mod error;
 mod go_on;
 mod read_back;
 mod source;
 mod ways_on;
 
-use crate::dataset::SourceError;
-use crate::dataset::{self, Filter, FilterError, ScanError, ScanOptions, ScanTotals, Source};
-use crate::drives::{DriveError, Level};
+use crate::dataset::{self, Filter, ScanError, ScanOptions, ScanTotals, Source};
+use crate::drives::Level;
 use crate::entropy::{Entropy, random_id};
 use crate::format::Suite;
 use crate::format::entry::entry_len;
@@ -17,24 +17,23 @@ use crate::format::ids::{RunId, SetNumber, ShipmentId};
 use crate::host::state::{Asked, Mark, State, StateFolder, UnclosedSet};
 use crate::host::{FrozenList, FrozenWriter, HostError};
 use crate::keys::RunKey;
-use crate::keys::recipients::{KeyError, Recipients};
+use crate::keys::recipients::Recipients;
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase};
-use crate::packer::{self, Begin, Checkpoint, PackError, Packed, SetDrive, SetJob, Step};
+use crate::packer::{self, Begin, Checkpoint, Packed, SetDrive, SetJob, Step};
 use crate::plan::cipher::{CipherChoice, aes_is_fast};
-use crate::plan::room::{Geometry, Need, RoomError, SetPlan};
+use crate::plan::room::{Geometry, Need, SetPlan};
 use crate::plan::survive::Survive;
 use crate::sets::check::DriveReport;
 use crate::sets::damage::Verdict;
-use crate::sets::lock::{InUse, SetLocks};
-use crate::verbs::own_disks::NoDrive;
-use std::io;
+use crate::sets::lock::SetLocks;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 pub use closing::{CloseError, Closed, Closing, close, to_close};
 pub use drives::similar_case;
+pub use error::PackJobError;
 pub use go_on::{GoOn, Rest, Unproven, go_on, go_on_with};
 
 /// What to pack and how.
@@ -67,127 +66,6 @@ pub struct PackOptions {
     pub memory: Memory,
     /// folders on this machine's own disks may be drives
     pub folder_drives: bool,
-}
-
-/// Why a pack could not be begun, or stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum PackJobError {
-    /// A drive cannot be opened.
-    #[error("{} cannot be used as a drive", path.display())]
-    Drive {
-        /// its path
-        path: PathBuf,
-        /// what the system said
-        #[source]
-        source: DriveError,
-    },
-    /// Nothing is in progress, or several shipments are.
-    #[error("{}", if *count == 0 {
-        format!("no shipment {names} is in progress on this machine")
-    } else {
-        format!("{count} shipments are in progress on this machine: {names}")
-    })]
-    Which {
-        /// how many
-        count: usize,
-        /// their ids, or the one that was asked for
-        names: String,
-    },
-    /// The set that is not closed cannot be resumed.
-    #[error("cannot resume set {set}: {why}")]
-    Resume {
-        /// the set
-        set: String,
-        /// why
-        why: String,
-        /// what to do about it
-        hint: String,
-    },
-    /// The rule of a set that is begun cannot be changed.
-    #[error("set {set} was begun with the rule {rule}, which cannot be changed to {asked}")]
-    Rule {
-        /// the set
-        set: SetNumber,
-        /// its rule
-        rule: String,
-        /// what was asked for
-        asked: String,
-    },
-    /// By default the next set would survive less than the one before.
-    #[error("these drives can keep {rule}, which is less than the {earlier} of set {set}")]
-    Weaker {
-        /// the set before
-        set: SetNumber,
-        /// its rule
-        earlier: Survive,
-        /// the default for these drives
-        rule: Survive,
-    },
-    /// A drive was named twice.
-    #[error("{} was given twice", path.display())]
-    DriveTwice {
-        /// its path
-        path: PathBuf,
-    },
-    /// Somebody else is at work on the set.
-    #[error(transparent)]
-    InUse(#[from] InUse),
-    /// No drive is mounted where one was named.
-    #[error(transparent)]
-    NoDrive(#[from] NoDrive),
-    /// A case's name cannot be used.
-    #[error("{case:?} is not a name for a case: 1 to 32 letters, digits, '.', '_' or '-'")]
-    Case {
-        /// the name
-        case: String,
-    },
-    /// The source lies on a drive, or a drive in the source.
-    #[error("{} lies inside {}", inner.display(), outer.display())]
-    Inside {
-        /// the inner path
-        inner: PathBuf,
-        /// the outer path
-        outer: PathBuf,
-    },
-    /// A pattern cannot be used.
-    #[error("a pattern after --exclude")]
-    Filter(#[from] FilterError),
-    /// The source cannot be scanned.
-    #[error("scan the source")]
-    Scan(#[from] ScanError),
-    /// The source cannot be opened.
-    #[error("open the source")]
-    Source(#[from] SourceError),
-    /// It was stopped while the source was scanned.
-    #[error("stopped as asked: nothing was written")]
-    Stopped,
-    /// Something else lies where the source was.
-    #[error("{} is not the folder that was scanned, and nothing that is left to pack is in it", path.display())]
-    SourceAway {
-        /// its path
-        path: PathBuf,
-    },
-    /// The host's state cannot be kept.
-    #[error("keep the list of entries")]
-    Host(#[from] HostError),
-    /// There is no plan.
-    #[error("there is no plan that keeps the rule {survive}")]
-    Plan {
-        /// the rule
-        survive: Survive,
-        /// why
-        #[source]
-        source: RoomError,
-    },
-    /// The run key cannot be wrapped.
-    #[error("wrap the run key")]
-    Key(#[from] KeyError),
-    /// The system gives no random bytes.
-    #[error("the system gives no random bytes")]
-    System(#[from] io::Error),
-    /// Packing stopped.
-    #[error("packing stopped")]
-    Pack(#[from] PackError),
 }
 
 impl PackJobError {
