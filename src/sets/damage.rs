@@ -247,6 +247,8 @@ pub struct Verdict {
     pub unknown: u64,
     /// runs of which no drive has the wrapped key any more: nobody can open them
     pub keyless: Vec<RunId>,
+    /// of the stripes that could be restored, those that these runs sealed
+    sealed: u64,
 }
 
 impl Verdict {
@@ -255,10 +257,20 @@ impl Verdict {
         self.beyond.is_empty() && !self.gaps && self.unknown == 0 && self.keyless.is_empty()
     }
 
+    /// The same, if of these runs of the book nobody can open anything.
+    #[must_use]
+    pub fn without_keys(mut self, book: &Book, keyless: Vec<RunId>) -> Self {
+        let beyond: BTreeSet<&StripeId> = self.beyond.iter().collect();
+        let is_sealed = |id: &&StripeId| keyless.contains(&id.run) && !beyond.contains(id);
+        self.sealed = book.stripes().iter().filter(is_sealed).count() as u64;
+        self.keyless = keyless;
+        self
+    }
+
     /// Stripes that cannot be restored, and stripes in all, as far as that is known.
     pub fn lost_of(&self) -> (u64, u64) {
-        let known = if self.keyless.is_empty() { self.beyond.len() as u64 } else { self.stripes };
-        (known + self.unknown, self.stripes + self.unknown)
+        let lost = self.beyond.len() as u64 + self.sealed + self.unknown;
+        (lost, self.stripes + self.unknown)
     }
 }
 

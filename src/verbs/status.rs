@@ -101,7 +101,7 @@ pub fn status_of(sets: &[FoundSet], monitor: &dyn Monitor) -> Result<Vec<SetStat
                 Some(Some(true)) => End::Further,
                 Some(Some(false)) => End::Last,
             },
-            verdict: Verdict { keyless: keyless(set, &book, &key_files(set)), ..judge.end() },
+            verdict: judge.end().without_keys(&book, keyless(set, &book, &key_files(set))),
             together: groups.end(),
             bytes,
         });

@@ -190,7 +190,7 @@ fn verify_by(set: &FoundSet, book: &Book, part: &Part, monitor: &dyn Monitor) ->
         drive_count: set.drive_count(),
         drives,
         missing,
-        verdict: Verdict { keyless, ..damage.judge(book, monitor) },
+        verdict: damage.judge(book, monitor).without_keys(book, keyless),
         root: text.map(|t| blake3::Hash::from_bytes(t.root()).to_hex().to_string()),
         decoded: None,
     }

@@ -7,6 +7,8 @@ use crate::common::snapshot::Snapshot;
 use crate::common::tree;
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsString;
+use std::fs;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
@@ -139,4 +141,58 @@ fn the_rule_of_a_set_that_is_begun_cannot_be_changed() {
     let run = shipment.run(&words).expect(2);
     assert!(run.stderr.contains("was begun with the rule cases=1"), "{}", run.shown());
     assert!(run.stderr.contains("hint: leave --survive out"), "{}", run.shown());
+}
+
+/// Report L2: a set of which a part is lost already takes no more, and nothing on its drives changes.
+#[rstest]
+#[case::without_its_key("key-", "has the wrapped key")]
+#[case::without_a_record("records/", "records that this machine wrote are missing or damaged")]
+fn a_set_that_is_lost_in_part_is_not_resumed(#[case] beginning: &str, #[case] why: &str) {
+    let shipment = shipment();
+    pack_and_kill(&shipment, "cases=1");
+    for drive in 0..3 {
+        let first = shipment.files(drive, beginning).remove(0);
+        match beginning {
+            "key-" => {
+                shipment.files(drive, beginning).iter().for_each(|p| fs::remove_file(p).unwrap());
+            }
+            _ => fs::OpenOptions::new().write(true).open(first).unwrap().set_len(100).unwrap(),
+        }
+    }
+    let files = || tree::walk(&shipment.path().join("drives"));
+    let before = files();
+    let refused = shipment.go_on().expect(1);
+    assert!(refused.shown().contains(why), "{}", refused.shown());
+    assert!(refused.shown().contains("holdall erase "), "{}", refused.shown());
+    assert_eq!(files(), before);
+    // What is left can still be kept: closed, and said to be lost in part.
+    let close = ["pack", "--yes", "--close"].map(OsString::from).into_iter();
+    let closed = shipment.run(close.chain(shipment.paths().into_iter().map(Into::into))).expect(1);
+    assert!(closed.shown().contains("cannot be restored"), "{}", closed.shown());
+}
+
+/// Report L3: what a run without its key has sealed is lost, and no stripe of another run.
+#[test]
+fn only_the_stripes_of_a_run_without_its_key_are_lost() {
+    let shipment = shipment();
+    pack_and_kill(&shipment, "cases=1");
+    let key = shipment.files(0, "key-").remove(0);
+    let run = key.file_stem().unwrap().to_str().unwrap()["key-".len()..].to_owned();
+    shipment.go_on().expect(0);
+    for drive in 0..3 {
+        for beginning in ["key-", "copy/key-"] {
+            let of_run = format!("{beginning}{run}");
+            shipment.files(drive, &of_run).iter().for_each(|path| fs::remove_file(path).unwrap());
+        }
+    }
+    let stripes = |name: &str| {
+        let all = shipment.files(0, "shards/");
+        all.iter().filter(|p| p.file_name().unwrap().to_str().unwrap().starts_with(name)).count()
+    };
+    let (lost, all) = (stripes(&run), stripes(""));
+    assert!((1..all).contains(&lost), "{lost} of {all}");
+    let verify = [OsString::from("verify")].into_iter();
+    let told = shipment.run(verify.chain(shipment.paths().into_iter().map(Into::into))).expect(1);
+    let words = format!("{lost} stripes of {all} are lost");
+    assert!(told.stdout.contains(&words), "{words}: {}", told.shown());
 }

@@ -7,10 +7,13 @@
 //!   them, and one of its two marks must be it; (2) a set that is gone on with gets a new run with a
 //!   new key; (3) a file is removed from a drive only if this machine's state knows its run, its
 //!   name is one of ours and no record names it; (4) a set is closed when the state says so, which
-//!   is after its read-back: what a closing that was broken off has written is written anew.
+//!   is after its read-back: what a closing that was broken off has written is written anew; (5) a
+//!   set of which a part is lost already is closed at most: nothing is added to it.
 
 use super::read_back::{is_unproven, prove};
-use super::ways_on::{disagreement, refuse_carriers, refuse_remains, strangers, wrong_state};
+use super::ways_on::{
+    disagreement, refuse_carriers, refuse_lost, refuse_remains, strangers, wrong_state,
+};
 use super::{PackJobError, Prepared, drives, source};
 use crate::drives::{AbsentDrive, Drive, LocalDrive};
 use crate::entropy::Entropy;
@@ -145,18 +148,19 @@ pub fn go_on_with<'a>(
     let list = folder.list()?;
     let locks = lock_unclosed(&opened, &state)?;
     let found = found_sets(&opened, &state, monitor);
-    let mut begun = match state.unclosed.clone() {
+    let begun = match state.unclosed.clone() {
         Some(unclosed) if options.anew => {
             refuse_remains(&found, &unclosed)?;
             state.unclosed = None;
             None
         }
-        Some(unclosed) => resume(&folder, &mut state, &unclosed, (&found, &opened), monitor)?,
+        Some(unclosed) => {
+            let close = options.close;
+            resume(&folder, &mut state, &unclosed, (&found, &opened), close, monitor)?
+        }
         None => None,
     };
-    if let Some(begun) = &mut begun {
-        begun.begin.close = options.close;
-    } else if options.close {
+    if begun.is_none() && options.close {
         folder.save(&state)?;
         return Ok(None); // there is nothing to close
     }
@@ -308,6 +312,7 @@ fn resume(
     state: &mut State,
     unclosed: &UnclosedSet,
     (found, given): (&[FoundSet], &[SetDrive]),
+    close: bool,
     monitor: &dyn Monitor,
 ) -> Result<Option<Begun>, PackJobError> {
     let name = set_folder(state.shipment, unclosed.number);
@@ -345,6 +350,9 @@ fn resume(
     }
     if let Some(text) = set.set_text(monitor).filter(|text| text.index().is_none()) {
         return closed_elsewhere(folder, state, unclosed, (&text, &mark), refuse);
+    }
+    if !close {
+        refuse_lost(set, &book, unclosed.runs.iter().chain(&mark.run), state.sets)?;
     }
     // Nothing is touched if it cannot be gone on with: what no record here names, one on a drive that
     // is not here may.
@@ -387,7 +395,7 @@ fn resume(
         earlier: Some(earlier),
         before: state.before,
         left_out,
-        close: false,
+        close,
     };
     state.unclosed = Some(resumed.clone());
     Ok(Some(Begun { set: resumed, drives, begin, closing_bytes }))

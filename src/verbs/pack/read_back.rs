@@ -61,8 +61,8 @@ pub(super) fn read_back(
         note.write(found.drive.as_ref(), &report, monitor);
         by_slot[found.label.slot.0 as usize - 1] = Some(report);
     }
-    let mut verdict = damage.judge(&book, monitor);
-    verdict.keyless = keyless(&set, &book, &keys);
+    let judged = damage.judge(&book, monitor);
+    let mut verdict = judged.without_keys(&book, keyless(&set, &book, &keys));
     // What was packed is known here, whatever the drives still say.
     let known = verdict.stripes + verdict.unknown;
     verdict.unknown += packed.stripes.saturating_sub(known);
