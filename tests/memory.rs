@@ -68,7 +68,8 @@ fn peak_of(shipment: &Shipment, arguments: &[OsString], status: i32) -> u64 {
     let program = program(&shipment.state());
     let report = shipment.path().join("time");
     let mut timed = Command::new("/usr/bin/time");
-    timed.args(["-f", "%M", "-o"]).arg(&report).arg(program.get_program()).args(arguments);
+    timed.args(["-f", "%M", "-o"]).arg(&report);
+    timed.arg(program.get_program()).args(program.get_args()).args(arguments);
     timed.env("XDG_STATE_HOME", shipment.state()).stdin(Stdio::null());
     let output = timed.output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
