@@ -425,6 +425,15 @@ fn nobody_touches_a_set_that_is_being_packed() {
     let (shipment, mut child) = packing(&[1, 1, 1]);
     let process = Pid::from_child(&child);
     kill_process(process, Signal::STOP).unwrap();
+    // It stops thread by thread, each once its system call has ended.
+    let tasks = format!("/proc/{}/task", child.id());
+    let is_stopped = |task: std::io::Result<fs::DirEntry>| {
+        let stat = fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_none_or(|rest| rest.starts_with('T'))
+    };
+    while !fs::read_dir(&tasks).unwrap().all(is_stopped) {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
     let paths = shipment.paths();
     let set = shipment.set_folder(0).file_name().unwrap().to_str().unwrap().to_owned();
     let elsewhere = shipment.path().join("another state");
