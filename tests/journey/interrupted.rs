@@ -96,7 +96,14 @@ fn what_was_committed_stays(#[case] signal: Signal) {
     assert_eq!(verified["verdict"]["restorable"], true);
     let restored = check_restored(&shipment, 0..3);
     assert!(restored > 5 && restored < FILES, "{restored} files came back");
-    assert_eq!(check_restored(&shipment, 1..3), restored, "the rule holds for what is committed");
+    let without_one = check_restored(&shipment, 1..3);
+    // A kill may come when the last record lies on the first drive alone.
+    let records = |drive| shipment.files(drive, "records/").len();
+    if signal != Signal::KILL || (1..3).all(|drive| records(drive) == records(0)) {
+        assert_eq!(without_one, restored, "the rule holds for what is committed");
+    } else {
+        assert!(without_one <= restored);
+    }
 }
 
 #[test]
