@@ -82,11 +82,11 @@ fn sets(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
 pub fn one_set(prepared: Prepared, face: &Face) -> Result<(Status, PackOutcome), Refusal> {
     let facts = show::PlanFacts::of(&prepared);
     let (shipment, set) = (prepared.shipment(), prepared.set);
-    let drives: String = prepared.drive_names().iter().map(drive_words).collect();
     let outcome = prepared.run(face.monitor()).map_err(|e| match e {
         PackJobError::Pack(PackError::SourceGone(_)) => Refusal::failed(e).hint(format!(
             "what is packed stays packed: attach or mount the source again where it was, then \
-             holdall pack --continue {shipment}{drives}"
+             {}",
+            facts.go_on_command(true),
         )),
         PackJobError::Pack(_) => Refusal::failed(e).hint(format!(
             "set {} was left unfinished; make room, or replace what failed, then: {}",
@@ -109,13 +109,6 @@ pub fn one_set(prepared: Prepared, face: &Face) -> Result<(Status, PackOutcome),
         () => Status::Done,
     };
     Ok((status, outcome))
-}
-
-/// The words that name a drive by case and path.
-fn drive_words((case, path): &(String, String)) -> String {
-    let word = format!("{case}={path}");
-    let quoted = shlex::try_quote(&word).map_or(word.clone(), Into::into);
-    format!(" --drive {quoted}")
 }
 
 /// Reads a closed set back whose read-back was stopped.

@@ -84,6 +84,7 @@ fn a_source_that_vanishes_stops_the_pack_and_is_gone_on_with() {
     assert_eq!(stopped.problems(), [], "nothing is left out: {}", stopped.shown());
     assert!(stopped.shown().contains("the source can no longer be read"), "{}", stopped.shown());
     assert!(stopped.shown().contains("holdall pack --continue "), "{}", stopped.shown());
+    assert!(stopped.shown().contains(" --folder-drives"), "it works as printed");
 
     *medium.faults() = Faults::default();
     source.remount();
