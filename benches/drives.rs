@@ -11,7 +11,6 @@
 //!
 //! `cargo bench --bench drives -- alike` runs the first half alone, `-- unlike` the second.
 //! `HOLDALL_BENCH_GAPS=1` lists also when drives were idle.
-#![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::type_complexity)]
 
 #[path = "../tests/common/mod.rs"]

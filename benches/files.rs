@@ -3,13 +3,13 @@
 //!
 //! All lies in /dev/shm. Packing goes onto drives that forget, in this process; the rest is the
 //! program itself on four drives in memory.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
+#![allow(clippy::unwrap_used, reason = "a benchmark")]
 
-use holdall::dataset::Source;
-use holdall::format::Suite;
-use holdall::measure::whole::{self, How};
-use holdall::monitor::Recording;
-use holdall::plan::survive::Survive;
+use holdall::testing::dataset::Source;
+use holdall::testing::format::Suite;
+use holdall::testing::measure::whole::{self, How};
+use holdall::testing::monitor::Recording;
+use holdall::testing::plan::survive::Survive;
 use rayon::prelude::*;
 use rustix::fs::{Mode, Timespec, Timestamps, UTIME_NOW, fchmod, futimens};
 use std::fs::{self, File};
@@ -33,7 +33,7 @@ fn path(root: &Path, number: usize) -> PathBuf {
 }
 
 fn make(root: &Path, files: usize, bytes: usize) {
-    let noise = holdall::measure::sample::Sample::noise().chunks;
+    let noise = holdall::testing::measure::sample::Sample::noise().chunks;
     (0..files.div_ceil(FOLDER)).into_par_iter().for_each(|folder| {
         fs::create_dir_all(root.join(format!("{folder:05}"))).unwrap();
         for number in folder * FOLDER..files.min((folder + 1) * FOLDER) {
@@ -96,7 +96,7 @@ fn bare_writes(root: &Path) -> f64 {
 fn packing(root: &Path, source: &Path) -> (f64, f64, f64) {
     let bytes = (FILES * FILE_BYTES) as u64;
     let part = whole::part(source, bytes, &Recording::default()).unwrap();
-    let list = whole::freeze(&part, &root.join("list")).unwrap();
+    let list = whole::write_snapshot(&part, &root.join("list")).unwrap();
     let survive = Survive { cases: 0, drives: 1, blocks: 0 };
     let how = How { drives: 4, survive, level: 3, suite: Suite::ChaCha20 };
     let pack =

@@ -5,16 +5,15 @@
 //! restores them. Then 1, 10 and 50 GB are packed onto drives that forget. Printed: seconds, seconds
 //! a GB, and the largest resident size that the kernel saw of the process.
 #![allow(clippy::unwrap_used, clippy::type_complexity, clippy::format_push_string)]
-#![allow(missing_docs, reason = "a benchmark")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
 use common::generated::Generated;
-use holdall::format::Suite;
-use holdall::measure::whole::{self, How};
-use holdall::monitor::Recording;
-use holdall::plan::survive::Survive;
+use holdall::testing::format::Suite;
+use holdall::testing::measure::whole::{self, How};
+use holdall::testing::monitor::Recording;
+use holdall::testing::plan::survive::Survive;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -74,7 +73,7 @@ fn whole_way(root: &Path, gigabytes: u64) {
 /// Packs onto drives that forget, in this process.
 fn forget(root: &Path, gigabytes: u64) {
     let part = whole::part(&root.join("source"), gigabytes * GB, &Recording::default()).unwrap();
-    let list = whole::freeze(&part, &root.join("list")).unwrap();
+    let list = whole::write_snapshot(&part, &root.join("list")).unwrap();
     let survive = Survive { cases: 0, drives: 1, blocks: 0 };
     let how = How { drives: 4, survive, level: 3, suite: Suite::ChaCha20 };
     let began = Instant::now();

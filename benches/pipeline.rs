@@ -4,16 +4,15 @@
 //! The source lies in /dev/shm, the drives in memory, so that reading is copying, which is a stage, too. Printed: what each stage does, the share of
 //! the roofline that each way reaches (the middle one of five runs, and the range), and how much
 //! faster all cores are than one, for the stages and for the whole.
-#![allow(missing_docs)]
 
-use holdall::dataset::Source;
-use holdall::format::Suite;
-use holdall::measure::sample::Sample;
-use holdall::measure::stages::{self, Compression};
-use holdall::measure::whole::{self, How, Part};
-use holdall::measure::{GB, Rate};
-use holdall::monitor::Recording;
-use holdall::plan::survive::Survive;
+use holdall::testing::dataset::Source;
+use holdall::testing::format::Suite;
+use holdall::testing::measure::sample::Sample;
+use holdall::testing::measure::stages::{self, Compression};
+use holdall::testing::measure::whole::{self, How, Part};
+use holdall::testing::measure::{GB, Rate};
+use holdall::testing::monitor::Recording;
+use holdall::testing::plan::survive::Survive;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -115,7 +114,7 @@ fn measure(root: &Path, kind: &Kind, level: i32, suite: Suite) {
     show("rebuild", &stages.rebuild);
     show("read", &read);
     show("probe and compress", &c.rate);
-    let list = whole::freeze(&kind.part, &root.join("list")).expect("there is room");
+    let list = whole::write_snapshot(&kind.part, &root.join("list")).expect("there is room");
     let survive = Survive { cases: 1, drives: 0, blocks: 0 };
     let how = How { drives: 4, survive, level, suite };
     let pack =

@@ -1,21 +1,21 @@
 //! Each stage alone, on one core: random contents, at random places of a buffer larger than the caches
 //! and, beside it, hot. Printed by divan: the time of one call, and bytes a second.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
+#![allow(clippy::unwrap_used, reason = "a benchmark")]
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use holdall::format::Suite;
-use holdall::format::ids::{RunId, SetNumber, ShipmentId, StripeId, StripeNumber};
-use holdall::format::list::Method;
-use holdall::format::shard::Blocks;
-use holdall::keys::RunKey;
-use holdall::keys::run::StripeShape;
-use holdall::measure::sample::Sample;
-use holdall::stages::compress::{Compressor, Decompressor};
-use holdall::stages::dedup::{Dedup, Known};
-use holdall::stages::hash::{Merge, block_hash, piece};
-use holdall::stages::parity::Code;
-use holdall::stages::seal::{Cipher, Payload, seal_stripe};
+use holdall::testing::format::Suite;
+use holdall::testing::format::ids::{RunId, SetNumber, ShipmentId, StripeId, StripeNumber};
+use holdall::testing::format::list::Method;
+use holdall::testing::format::shard::Blocks;
+use holdall::testing::keys::RunKey;
+use holdall::testing::keys::run::StripeShape;
+use holdall::testing::measure::sample::Sample;
+use holdall::testing::stages::compress::{Compressor, Decompressor};
+use holdall::testing::stages::dedup::{Dedup, Known};
+use holdall::testing::stages::hash::{Merge, block_hash, piece};
+use holdall::testing::stages::parity::Code;
+use holdall::testing::stages::seal::{Cipher, Payload, seal_stripe};
 
 const CHUNK: usize = 1 << 20;
 const BLOCK: usize = 256 << 10;
@@ -171,7 +171,7 @@ fn rebuild_m_of_a_column(bencher: Bencher, (k, m): (usize, usize)) {
         let there = |i: usize| (i >= wanted.len()).then_some(&blocks[i][..]);
         let column: Vec<Option<&[u8]>> = (0..k + m).map(there).collect();
         let mut outs: Vec<&mut [u8]> = out.iter_mut().map(|block| &mut block[..]).collect();
-        code.recover(&column, &wanted, &mut outs).unwrap();
+        code.reconstruct(&column, &wanted, &mut outs).unwrap();
         black_box(&outs);
     });
 }

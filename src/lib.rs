@@ -5,7 +5,7 @@
 //! # The tour, in the order data meets it
 //!
 //! ```text
-//!            dataset     the tree: scanned in one order, frozen on the host, read in pieces
+//!            dataset     the tree: scanned in one order, kept as a snapshot on the host, read in pieces
 //!               │
 //!             plan       how many shards fit, and on which drives each stripe lies
 //!               │
@@ -15,7 +15,7 @@
 //!               │
 //!            drives      mounted file systems or memory, a writer thread each
 //!               ┆        (four suitcases on the way)
-//!             sets       what is found at the far end: records, damage, rebuilt blocks
+//!             sets       what is found at the far end: records, damage, reconstructed blocks
 //!               │  └─ repairer   made whole again where it lies, or on new drives
 //!               │
 //!           catalog      the entries, sealed, the same on every drive
@@ -26,39 +26,46 @@
 //! ```
 //!
 //! [`format`] is the bytes of all this and holds their specification; [`patterns`] what paths are
-//! meant by `--include` and `--exclude`; [`keys`] the run key and the
-//! recipients; [`host`] what the packing machine keeps while it packs; [`monitor`] how a job
-//! reports; [`pipeline`] the CPU threads; [`measure`] what a machine and its drives can do; [`memory`] how much of it a command may take; [`entropy`] randomness and time, passed in. [`verbs`] wires
-//! the parts, one user verb each; [`cli`] is the command line. Imports point one way: cli → verbs →
-//! parts → format.
+//! meant by `--include` and `--exclude`; [`keys`] the run key and the recipients;
+//! [`local_state`] what the packing machine keeps while it packs; [`monitor`] how a job
+//! reports; [`pipeline`] the CPU threads; [`measure`] what a machine and its drives can do;
+//! [`memory`] how much of it a command may take; [`entropy`] randomness and time, passed in.
+//! [`commands`] wires the parts, one command each; [`cli`] is the command line. Imports point one
+//! way: cli → commands → parts → format. All are private: the program needs [`run`] alone, and tests
+//! and benches name the rest through `testing`.
 
-pub mod patterns;
+mod patterns;
 
-pub mod dataset;
-pub mod host;
+mod dataset;
+mod local_state;
 
-pub mod plan;
+mod plan;
 
-pub mod keys;
-pub mod measure;
-pub mod memory;
-pub mod pipeline;
-pub mod stages;
+mod keys;
+mod measure;
+mod memory;
+mod pipeline;
+mod stages;
 
-pub mod drives;
-pub mod packer;
+mod drives;
+mod packer;
 
-pub mod catalog;
-pub mod sets;
+mod catalog;
+mod sets;
 
-pub mod repairer;
+mod repairer;
 
-pub mod destination;
-pub mod restorer;
+mod destination;
+mod restorer;
 
-pub mod entropy;
-pub mod format;
-pub mod monitor;
+mod entropy;
+mod format;
+mod monitor;
 
-pub mod cli;
-pub mod verbs;
+mod cli;
+mod commands;
+
+pub use cli::run::run;
+
+#[doc(hidden)]
+pub mod testing;

@@ -1,5 +1,5 @@
-//! The program: everything is in the library; see [`holdall::cli`].
+//! The program: everything is in the library; see its `cli`.
 
 fn main() -> std::process::ExitCode {
-    holdall::cli::run::run().into()
+    holdall::run().into()
 }

@@ -31,6 +31,11 @@ impl Memory {
         (bytes >= LEAST_BYTES).then_some(Self(bytes))
     }
 
+    /// Bytes for what each of so many drives is read into.
+    pub fn for_each(self, drives: usize) -> usize {
+        (self.for_shards() / drives.max(1) as u64) as usize
+    }
+
     /// Bytes for shards.
     pub fn for_shards(self) -> u64 {
         self.0 - FIXED_BYTES

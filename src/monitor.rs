@@ -5,11 +5,13 @@
 //! - Always holds: (1) the library never prints; (2) a [`Problem`] is counted, kept and listed
 //!   again at the end of the job, and the job goes on; (3) a call is cheap enough for once a block.
 
+use serde::Serialize;
 use std::fmt;
 use std::sync::Mutex;
 
 /// What a job is doing now, in the user's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// walking the source
     Scan,
@@ -66,7 +68,8 @@ impl Phase {
 }
 
 /// What kind of thing went wrong, for grouping in the final list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ProblemKind {
     /// an entry of the source could not be read, or vanished
     SourceUnreadable,
@@ -130,7 +133,6 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem of `kind` with `subject`.
     pub fn new(kind: ProblemKind, subject: impl fmt::Display, detail: impl fmt::Display) -> Self {
         Self { kind, subject: subject.to_string(), detail: detail.to_string() }
     }
@@ -191,12 +193,10 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// The problems so far.
     pub fn problems(&self) -> Vec<Problem> {
         self.problems.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
-    /// The notes so far.
     pub fn notes(&self) -> Vec<String> {
         self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
@@ -216,4 +216,32 @@ impl Monitor for Recording {
     fn note(&self, text: &str) {
         self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(text.into());
     }
+}
+
+const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+
+/// `bytes` in decimal units: `812 B`, `16.8 MB`, `1.5 GB`.
+pub fn shown_bytes(bytes: u64) -> String {
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64;
+    for unit in UNITS {
+        value /= 1000.0;
+        if value < 999.5 {
+            return format!("{} {unit}", three_digits(value));
+        }
+    }
+    unreachable!("u64::MAX is 18.4 EB")
+}
+
+/// A value below 999.5 with three significant digits, without zeros at the end.
+fn three_digits(value: f64) -> String {
+    let decimals = match value {
+        v if v < 9.995 => 2,
+        v if v < 99.95 => 1,
+        _ => return format!("{value:.0}"),
+    };
+    let text = format!("{value:.decimals$}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

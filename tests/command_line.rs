@@ -4,7 +4,6 @@
 //! The golden files of `--help` are in `fixtures/help`; `HOLDALL_RENEW=1 cargo test --test
 //! command_line` writes them anew.
 #![allow(clippy::unwrap_used, clippy::type_complexity, clippy::format_push_string)]
-#![allow(missing_docs, reason = "tests")]
 
 mod common;
 
@@ -12,15 +11,16 @@ use assert_cmd::Command;
 use common::shipment::Shipment;
 use common::snapshot::Snapshot;
 use common::tree::{self, CHUNK};
+use holdall::testing::cli::help::{TOPICS, Topic};
 use rstest::rstest;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "keygen", "pack", "verify", "repair", "restore", "ls", "status", "erase", "forget", "bench",
-    "demo",
+    "demo", "help",
 ];
 
 /// The program, with its state and its temporary files in `folder`.
@@ -105,11 +105,27 @@ mod help {
         let mut names: Vec<String> = own.map(first).collect();
         names.sort();
         let mut commands = COMMANDS.to_vec();
-        commands.push("help");
         commands.sort_unstable();
         assert_eq!(names, commands);
-        let parts = |text: String| text.split_once("Options:").unwrap().1.to_owned();
-        assert_eq!(parts(help_of(&["help", "pack"])), parts(help_of(&["pack", "--help"])));
+    }
+
+    /// Review issue 12.9: of a command, of a topic, and of a word that is both.
+    #[test]
+    fn help_prints_commands_and_topics() {
+        let all = help_of(&["--help"]);
+        assert_eq!(help_of(&["help"]), all);
+        for command in COMMANDS {
+            let (long, text) = (help_of(&[command, "--help"]), help_of(&["help", command]));
+            assert!(text.starts_with(&long), "{text}");
+        }
+        for topic in &TOPICS {
+            assert!(all.contains(&format!("\n  {} ", topic.name)), "{all}");
+            assert!(help_of(&["help", topic.name]).ends_with(topic.page), "{}", topic.name);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut unknown = holdall(folder.path());
+        let names = TOPICS.map(|topic| topic.name).join(", ");
+        assert_refused(unknown.args(["help", "surive"]), 2, &["\"surive\"", &names]);
     }
 
     #[test]
@@ -120,6 +136,16 @@ mod help {
             assert!(example.contains(&format!("holdall {command}")), "{text}");
             assert!(!example.contains("Options:"), "the example comes last: {text}");
             assert!(!text.contains("--geometry"), "{text}");
+        }
+    }
+
+    /// Pages are read in a terminal as they are.
+    #[test]
+    fn pages_fit_a_terminal() {
+        for Topic { name, page, .. } in &TOPICS {
+            let long = page.lines().find(|line| line.chars().count() > 80);
+            assert_eq!(long, None, "{name}");
+            assert!(page.starts_with("# ") && page.ends_with('\n'), "{name}");
         }
     }
 
@@ -175,20 +201,44 @@ mod usage {
         assert_untouched(&shipment);
     }
 
+    /// Review A24: the hint shows what was meant.
     #[test]
     fn a_drive_without_a_case_is_refused() {
         let shipment = small();
         let path = shipment.paths()[0].display().to_string();
         let recipient = ["-r", &shipment.recipient];
-        for drive in [path.clone(), format!("={path}"), "a=".into()] {
-            assert_refused(&mut pack(&shipment, &[drive], &recipient), 2, &["--drive CASE=PATH"]);
+        let meant = format!("hint: write --drive CASE=PATH, such as --drive a={path}\n");
+        for drive in [path.clone(), format!("={path}")] {
+            assert_refused(&mut pack(&shipment, &[drive], &recipient), 2, &[&meant]);
         }
+        let example = ["hint: write --drive CASE=PATH, such as --drive a=/media/usb1\n"];
+        assert_refused(&mut pack(&shipment, &["a=".into()], &recipient), 2, &example);
         for case in ["a b", "ü", "x/y", &"c".repeat(33)] {
             let drive = [format!("{case}={path}")];
             let words = ["is not a name for a case", "1 to 32 letters"];
             assert_refused(&mut pack(&shipment, &drive, &recipient), 2, &words);
         }
         assert_untouched(&shipment);
+    }
+
+    /// Review scale 11: what is wrong first is said first, whatever memory there is.
+    #[rstest]
+    #[case(&[])]
+    #[case(&["--memory", "4GiB"])]
+    fn more_drives_than_a_set_can_have_are_refused(#[case] more: &[&str]) {
+        let shipment = small();
+        let drive = |number: u32| {
+            let path = shipment.path().join(format!("many/{number}"));
+            fs::create_dir_all(&path).unwrap();
+            format!("{}={}", ["a", "b", "c"][number as usize % 3], path.display())
+        };
+        let all: Vec<String> = (0..256).map(drive).collect();
+        let words =
+            ["256 drives are given and a set can have at most 255", "hint: pack onto fewer"];
+        let more = [&["-r", &shipment.recipient], more].concat();
+        assert_refused(&mut pack(&shipment, &all, &more), 2, &words);
+        assert_untouched(&shipment);
+        assert!(tree::walk(&shipment.path().join("many")).iter().all(|path| path.is_dir()));
     }
 
     #[test]
@@ -239,6 +289,7 @@ mod usage {
         assert_untouched(&shipment);
     }
 
+    /// Review A24: and a number is asked for in words.
     #[test]
     fn what_clap_refuses_is_usage_too() {
         let folder = tempfile::tempdir().unwrap();
@@ -246,6 +297,9 @@ mod usage {
         {
             holdall(folder.path()).args(words).assert().code(2);
         }
+        let mut pack = holdall(folder.path());
+        let words = ["invalid value '22'", "a level is a number from 1 to 19"];
+        assert_refused(pack.args(["pack", "x", "--drive", "a=x", "--level", "22"]), 2, &words);
     }
 
     #[test]
@@ -306,7 +360,7 @@ mod keys {
         assert_eq!(secrets.count(), 1, "{text}");
         let key = folder.path().join("key");
         fs::write(&key, text).unwrap();
-        assert!(holdall::keys::recipients::Identities::read(&[key]).is_ok());
+        assert!(holdall::testing::keys::recipients::Identities::read(&[key]).is_ok());
     }
 
     #[test]
@@ -360,15 +414,17 @@ mod keys {
 }
 
 mod command_line {
+    mod close;
     mod drives;
     mod erase;
     mod events;
     mod keys;
+    mod not_taken;
     mod options;
     mod output;
     mod readme;
     mod room;
-    mod signals;
+    pub(super) mod signals;
     mod state;
     mod typed;
 }
@@ -385,6 +441,46 @@ mod demo {
         assert!(text.contains("One case is lost"), "{text}");
         let left = tree::walk(folder.path()).into_iter().filter(|p| p.is_file()).count();
         assert_eq!(left, 0, "the temporary folder is removed");
+    }
+
+    /// Review A8: interrupted wherever it is, it leaves nothing, and its state was never among the
+    /// user's.
+    #[test]
+    fn leaves_nothing_when_it_is_interrupted() {
+        use rustix::process::{Pid, Signal, kill_process};
+        let folder = tempfile::tempdir().unwrap();
+        let mut stopped = 0;
+        for milliseconds in [0, 50, 150, 300, 600, 1200] {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_holdall"));
+            command.arg("demo").env("TMPDIR", folder.path());
+            command.env("XDG_STATE_HOME", folder.path()).stdout(std::process::Stdio::null());
+            let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+            kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+            let output = child.wait_with_output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            stopped += usize::from(said.contains("stopped as asked"));
+            // Ended before it listened, or once it was done; else it says so.
+            let status = output.status.code();
+            assert!([None, Some(0), Some(1)].contains(&status), "{status:?} {said}");
+            assert_eq!(status == Some(1), said.contains("stopped as asked"), "{said}");
+            let left = fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.path());
+            let left: Vec<_> = left.flat_map(|path| tree::walk(&path)).collect();
+            assert!(!left.iter().any(|path| path.is_file()), "{milliseconds} ms: {left:?}");
+        }
+        assert!(stopped > 0, "it is always too early or too late");
+    }
+
+    /// It is asked before each file whether to stop.
+    #[test]
+    fn stops_before_its_dataset_is_made() {
+        use crate::command_line::signals::StopsAfter;
+        use holdall::testing::commands::demo::{DemoError, demo};
+        let folder = tempfile::tempdir().unwrap();
+        let stopped = demo(folder.path(), &StopsAfter(3.into()), &|_| {});
+        assert!(matches!(stopped, Err(DemoError::Stopped)));
+        let files: Vec<_> = tree::walk(folder.path()).into_iter().filter(|p| p.is_file()).collect();
+        assert_eq!(files.len(), 3, "{files:?}");
     }
 
     #[test]

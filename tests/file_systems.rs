@@ -2,12 +2,12 @@
 //! changes on the medium behind the caches is seen; drives that fill up, lie about their size or
 //! die while they are written to are told, and what can be saved is. What a destination does not take
 //! or keep is told, and costs nothing else.
-#![allow(missing_docs, reason = "tests")]
 #![allow(clippy::unwrap_used, clippy::type_complexity, clippy::format_push_string)]
 
 mod common;
 
 mod file_systems {
+    mod attended;
     mod destination;
     mod dying;
     mod faulty;

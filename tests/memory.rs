@@ -6,13 +6,15 @@
 //! `--memory` takes. Everything lies in memory where there is room:
 //! what is measured is the program, not the disk.
 #![allow(clippy::unwrap_used, clippy::type_complexity, clippy::format_push_string)]
-#![allow(missing_docs, reason = "tests")]
 
 mod common;
 
 use common::random::Random;
 use common::shipment::Shipment;
 use common::{has_programs, program, skip};
+use holdall::testing::format::ids::{RunId, StripeId, StripeNumber, record_path, shard_path};
+use holdall::testing::format::record::{self, RecordFileHeader, StripeRecord};
+use holdall::testing::format::shard::Blocks;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
@@ -177,4 +179,225 @@ fn does_not_grow_with_the_files() {
     let least = format!("{LEAST_MIB}MiB");
     let Some(peaks) = peaks(fill, false, &["--memory", &least]) else { return };
     peaks.assert_below(LEAST_MIB);
+}
+
+/// Review S7: of 20 drives with shards of 16 MiB, verify without a key holds what it is given.
+#[test]
+fn verify_without_a_key_takes_no_more_than_it_may() {
+    if !has_programs(&["time"]) {
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let Some(folder) = roomy_folder() else { return };
+    let shipment = Shipment::within(&folder, &[20]);
+    large_files(&shipment.source, 5 * (64 << 20));
+    let mut pack = shipment.pack_arguments("drives=1", &["--no-read-back"]);
+    let geometry = pack.iter().position(|word| word == "--geometry").unwrap();
+    pack.drain(geometry..geometry + 2);
+    pack.extend(["--memory", "2GiB"].map(OsString::from));
+    peak_of(&shipment, &pack, 0);
+    // What reads one shard of each drive as a whole takes this.
+    let largest = |drive| {
+        let shards = shipment.files(drive, "shards/").into_iter();
+        shards.map(|path| path.metadata().unwrap().len()).max().unwrap()
+    };
+    let shards = (0..20).map(largest).sum::<u64>() >> 20;
+    assert!(shards > LEAST_MIB, "{shards} MiB: the shards are too small to tell");
+    let verify = |options: &[&str]| {
+        let words = ["verify"].iter().chain(options).map(OsString::from);
+        let all: Vec<_> = words.chain(shipment.paths().into_iter().map(Into::into)).collect();
+        peak_of(&shipment, &all, 0) >> 10
+    };
+    let cores = std::thread::available_parallelism().unwrap().get() as u64;
+    let least = verify(&["--memory", "256MiB"]);
+    println!("verify: {least} MiB");
+    assert!(least < LEAST_MIB + CORE_MIB * cores, "{least} MiB");
+}
+
+/// Review S7: repair holds what it is given of stripes that are more than that, of blocks here and there
+/// and of whole shards.
+#[test]
+fn repair_takes_no_more_than_it_may() {
+    if !has_programs(&["time"]) {
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let Some(folder) = roomy_folder() else { return };
+    let shipment = Shipment::within(&folder, &[1, 1, 1]);
+    large_files(&shipment.source, 3 * (64 << 20));
+    let mut pack = shipment.pack_arguments("drives=1", &["--no-read-back"]);
+    let geometry = pack.iter().position(|word| word == "--geometry").unwrap();
+    pack[geometry + 1] = "1048576,262144,512".into();
+    peak_of(&shipment, &pack, 0);
+    let shard = |drive: usize| shipment.files(drive, "shards/").remove(0);
+    let (lost, hurt) = (shard(0), shard(1));
+    let (before, len) = (fs::read(&lost).unwrap(), hurt.metadata().unwrap().len());
+    assert!(len > 90 << 20, "{len} bytes are too few to tell");
+    fs::remove_file(&lost).unwrap();
+    // In columns apart: each is to be had from two of three.
+    let repair = || {
+        let words = ["repair", "--memory", "256MiB"].iter().map(OsString::from);
+        let all: Vec<_> = words.chain(shipment.paths().into_iter().map(Into::into)).collect();
+        peak_of(&shipment, &all, 0) >> 10
+    };
+    let cores = std::thread::available_parallelism().unwrap().get() as u64;
+    let whole = repair();
+    assert!(fs::read(&lost).unwrap() == before, "the shard is another");
+    let sound = fs::read(&hurt).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&hurt).unwrap();
+    for at in [5, len / 2, len - 5] {
+        std::os::unix::fs::FileExt::write_all_at(&file, b"!?!", at).unwrap();
+    }
+    let blocks = repair();
+    assert!(fs::read(&hurt).unwrap() == sound, "the blocks are others");
+    println!("repair: {whole} MiB, {blocks} MiB");
+    assert!(whole.max(blocks) < LEAST_MIB + CORE_MIB * cores, "{whole} MiB, {blocks} MiB");
+}
+
+/// Review S6, S7: none of these may take more, whatever lies on the drives.
+const HOSTILE_MIB: u64 = 300;
+
+/// Runs what reads drives, each in turn: it comes to its end, and takes little.
+#[track_caller]
+fn assert_little(shipment: &Shipment, what: &str) {
+    let drives = shipment.paths();
+    let command = |words: &[&str]| {
+        let words = words.iter().map(OsString::from);
+        words.chain(drives.iter().map(OsString::from)).collect::<Vec<_>>()
+    };
+    let key = shipment.key.to_str().unwrap();
+    let to = shipment.new_destination();
+    let all = [
+        ("verify", command(&["verify"])),
+        ("verify -i", command(&["verify", "-i", key])),
+        ("status", command(&["status"])),
+        ("ls", command(&["ls", "-i", key])),
+        ("restore", shipment.restore_arguments(&drives, &to, &[])),
+        ("repair", command(&["repair"])),
+    ];
+    for (name, arguments) in all {
+        let program = program(&shipment.state());
+        let report = shipment.path().join("time");
+        let mut timed = Command::new("/usr/bin/time");
+        timed.args(["-f", "%M", "-o"]).arg(&report);
+        timed.arg(program.get_program()).args(program.get_args()).args(arguments);
+        timed.env("XDG_STATE_HOME", shipment.state()).stdin(Stdio::null());
+        let output = timed.output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(matches!(output.status.code(), Some(0..=4)), "{what}: {name}: {stderr}");
+        let text = fs::read_to_string(report).unwrap();
+        let peak = text.lines().last().unwrap().trim().parse::<u64>().unwrap() >> 10;
+        assert!(peak < HOSTILE_MIB, "{what}: {name} took {peak} MiB");
+    }
+}
+
+#[test]
+fn files_of_100_gb_in_any_place_take_little() {
+    if !has_programs(&["time"]) {
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let shipment = Shipment::new(&[1, 1]);
+    fs::write(shipment.source.join("file"), Random::new("sparse").bytes(100_000)).unwrap();
+    shipment.pack("drives=1").expect(0);
+    let places = [
+        "label.json",
+        "set.txt",
+        "checklist.b3",
+        "key-",
+        "records/",
+        "catalog/",
+        "copy/label.json",
+        "copy/set.txt",
+        "copy/key-",
+        "copy/records/",
+        "copy/catalog/",
+        "shards/",
+    ];
+    let mut files: Vec<PathBuf> =
+        places.iter().flat_map(|place| shipment.files(0, place)).collect();
+    files.push(shipment.set_folder(0).join("key-00000000000000aa.age"));
+    files.push(shipment.set_folder(0).join("records/00000000000000aa-00000000.rec"));
+    for path in files {
+        let before = fs::read(&path).ok();
+        File::create(&path).unwrap().set_len(100_000_000_000).unwrap();
+        assert_little(&shipment, &path.display().to_string());
+        match before {
+            Some(bytes) => fs::write(&path, bytes).unwrap(),
+            None => drop(fs::remove_file(&path)),
+        }
+    }
+}
+
+#[test]
+fn a_record_of_large_shards_that_are_not_there_takes_little() {
+    if !has_programs(&["time"]) {
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let shipment = Shipment::new(&[1, 1]);
+    fs::write(shipment.source.join("file"), Random::new("promise").bytes(100_000)).unwrap();
+    shipment.pack("drives=1").expect(0);
+    let own = fs::read(&shipment.files(0, "records/")[0]).unwrap();
+    let head = record::decode_file(&own).unwrap();
+    let first = record::records(&head, &own).next().unwrap().unwrap();
+    let (run, blocks) = (RunId(0xaa), Blocks::new(4 << 20, 1023).unwrap());
+    let id = StripeId { run, number: first.id.number };
+    let hashes = vec![[1; 32]; first.shards.len() * blocks.count()];
+    let promise = StripeRecord { id, blocks, hashes, ..first };
+    let head = RecordFileHeader { run, number: 0, stripes: 1, part: None, ..head };
+    let forged = record::encode_file(&head, &[promise.encode()], |_| [0; 32]);
+    for drive in 0..2 {
+        for path in
+            shipment.files(drive, "copy/").into_iter().chain(shipment.files(drive, "set.txt"))
+        {
+            fs::remove_file(path).unwrap();
+        }
+        let folder = shipment.set_folder(drive);
+        for index in 0..promise.shards.len() as u8 {
+            let shard = folder.join(shard_path(id, index));
+            fs::create_dir_all(shard.parent().unwrap()).unwrap();
+            File::create(shard).unwrap();
+        }
+        fs::write(folder.join(record_path(run, 0)), &forged).unwrap();
+    }
+    assert_little(&shipment, "shards of 4 GiB");
+}
+
+/// Files of as many tiny records as may be, and one of more.
+#[test]
+fn tiny_records_take_little() {
+    if !has_programs(&["time"]) {
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let shipment = Shipment::new(&[1, 1]);
+    fs::write(shipment.source.join("file"), Random::new("tiny").bytes(100_000)).unwrap();
+    shipment.pack("drives=1").expect(0);
+    let own = fs::read(&shipment.files(0, "records/")[0]).unwrap();
+    let head = record::decode_file(&own).unwrap();
+    let first = record::records(&head, &own).next().unwrap().unwrap();
+    let (run, blocks) = (RunId(0xaa), Blocks::new(4096, 1).unwrap());
+    let tiny = |number: u32| {
+        let id = StripeId { run, number: StripeNumber(number) };
+        let shards = first.shards[..1].to_vec();
+        let (k, m, hashes) = (1, 0, vec![[1; 32]]);
+        StripeRecord { id, blocks, k, m, shards, hashes, ..first.clone() }.encode()
+    };
+    let mut previous = [0; 32];
+    for (number, count) in [1 << 16, 1 << 16, 900_000].into_iter().enumerate() {
+        let number = number as u32;
+        let records: Vec<Vec<u8>> = (0..count).map(|i| tiny(number << 20 | i)).collect();
+        let head = RecordFileHeader { run, number, stripes: count, part: None, previous, ..head };
+        let forged = record::encode_file(&head, &records, |_| [0; 32]);
+        previous = *blake3::hash(&forged).as_bytes();
+        for drive in 0..2 {
+            fs::write(shipment.set_folder(drive).join(record_path(run, number)), &forged).unwrap();
+        }
+    }
+    for drive in 0..2 {
+        let closed = ["copy/", "set.txt"].iter().flat_map(|b| shipment.files(drive, b));
+        closed.for_each(|path| fs::remove_file(path).unwrap());
+    }
+    assert_little(&shipment, "tiny records");
 }

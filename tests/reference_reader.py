@@ -386,6 +386,10 @@ def record_key(run_key, owner):
     return derive("record key", run_key + owner)
 
 
+def set_key(run_key, owner):
+    return derive("set key", run_key + owner)
+
+
 def shard_key(run_key, salt, suite, owner, stripe, index, k, m, B, n):
     return derive("shard key", run_key + salt + struct.pack("<HBB", 1, suite, 0) + owner
                   + struct.pack("<IBBBBII", stripe, index, k, m, 0, B, n))
@@ -442,9 +446,15 @@ def read_identities(paths):
 
 # ---- label.json (section 4) and set.txt (section 15)
 
+def members(pairs):
+    if len(dict(pairs)) < len(pairs):
+        raise Bad("a member is there twice")
+    return dict(pairs)
+
+
 def parse_label(data, shipment, number):
     try:
-        label = json.loads(data.decode("utf-8"))
+        label = json.loads(data.decode("utf-8"), object_pairs_hook=members)
     except (ValueError, RecursionError):
         raise Bad("it is no JSON")
     if not isinstance(label, dict) or label.get("what") != "holdall drive":
@@ -463,7 +473,7 @@ def parse_label(data, shipment, number):
         raise Bad("its slot is out of range")
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,32}", label["case"]):
         raise Bad("the name of its case has another form")
-    if not power_of_two(label["chunk_bytes"], 1024, 1 << 62):
+    if not power_of_two(label["chunk_bytes"], 1024, 1 << 26) or not 1 <= label["suite"] <= 255:
         raise Bad("chunk_bytes is out of range")
     if not power_of_two(label["block_bytes"], 4096, 4194304):
         raise Bad("block_bytes is out of range")
@@ -505,6 +515,15 @@ class SetText:
         self.one("before ([0-9a-f]{64}|none)")
         self.one("base ([0-9a-f]{16}|none)")
         self.last = self.one("last (yes|no)")[0] == "yes"
+        mac = self.one("mac ([0-9a-f]{64}|none)")[0]
+        self.mac = None if mac == "none" else bytes.fromhex(mac)
+        self.sealed = data[:data.rindex(b"mac ")]
+        if (self.mac is None) != (self.index is None) or not self.runs:
+            raise Bad("it has an index and no MAC, or a MAC and no index, or no run")
+        known = [run for run, *_ in self.runs]
+        named = [(run, part) for run, part, *_ in self.parts]
+        if len(set(known)) < len(known) or len(set(named)) < len(named) or {run for run, _ in named} - set(known):
+            raise Bad("it names a run or a part twice, or a part of no run")
         if lines:
             raise Bad("it has a line too many: " + show(lines[0][:60]))
 
@@ -528,21 +547,22 @@ class Record:
 
     def __init__(self, data, at, shipment, number, run):
         """Reads the record that begins at `at`."""
-        if len(data) - at < 144:
+        if len(data) - at < 48:
             raise Bad("a record ends early")
         (length, self.kind, reason, self.suite, self.k, self.m, zero, version, self.B, self.n, *owner, self.stripe,
-         members, self.commitment, self.previous) = struct.unpack_from("<IBBBBBBHIIIQQII32s32s", data, at)
+         members) = struct.unpack_from("<IBBBBBBHIIIQQII", data, at)
         if version > 1:
             raise Bad(f"a record is of a newer format, {version}")
         self.total = self.k + self.m
         if (version == 0 or zero or self.kind > 1 or reason > 3 or self.total > 255
                 or (self.k < 1 if self.kind == 0 else (self.k, self.m) != (0, 1))
                 or not power_of_two(self.B, 4096, 4194304) or not 1 <= self.n <= 65536
+                or self.B * self.n >= 1 << 32 or self.suite == 0
                 or owner != [number, int(shipment, 16), int(run, 16)] or (members > 0) != (self.kind == 1)):
             raise Bad("a field of a record is out of range")
-        places = at + 112
+        places = at + 48
         hashes = places + 34 * self.total + 16 * members
-        self.end = hashes + 32 * self.total * self.n + 32
+        self.end = hashes + 32 * self.total * self.n
         if length != self.end - at or self.end > len(data):
             raise Bad("a record's length is not what its fields give")
         self.run = run
@@ -558,9 +578,7 @@ class Record:
             if any(zeros):
                 raise Bad("a member's zeros are none")
             self.members.append((f"{run:016x}", stripe, index))
-        self.body, self.mac = data[at:self.end - 32], bytes(data[self.end - 32:self.end])
-        self.hashes = data[hashes:self.end - 32]
-        self.digest = plain_hash(data[at:self.end])
+        self.head, self.hashes = data[at:hashes], data[hashes:self.end]
 
     def hash(self, index, block):
         at = 32 * (index * self.n + block)
@@ -571,20 +589,18 @@ class Record:
         """The plain BLAKE3 of a whole shard."""
         return merge([self.hash(index, block) for block in range(self.n)], True)
 
-    def authentic(self, key):
-        return blake3(self.body, key=key).digest() == self.mac
 
-
-RECORD_FILE = struct.Struct("<8sHHIQQIIIII32s")
+RECORD_FILE = struct.Struct("<8sHHIQQIIIII32s32s32s")
 
 
 class RecordFile:
     """One commit of the packer."""
 
     def __init__(self, data, shipment, number, run, file_number):
-        if len(data) < 116:
+        if len(data) < 212:
             raise Bad("it ends early")
-        magic, version, flags, *owner, count, part, part_B, part_n, part_hash = RECORD_FILE.unpack_from(data)
+        (magic, version, flags, *owner, count, part, part_B, part_n, part_hash,
+         self.commitment, self.previous) = RECORD_FILE.unpack_from(data)
         if magic != b"holdrec\n":
             raise Bad("it is no record file")
         if version > 1:
@@ -593,13 +609,17 @@ class RecordFile:
             raise Bad("it does not match its own hash")
         if version == 0 or flags > 1 or owner != [number, int(shipment, 16), int(run, 16), file_number]:
             raise Bad("a field of its head is out of range, or it is of another set or run")
+        if count > 65536:
+            raise Bad("it has more records than it may")
         if flags == 0 and any(data[40:84]):
             raise Bad("it names a part, but has none")
-        if flags and not (power_of_two(part_B, 4096, 4194304) and part_n):
+        if flags and not (power_of_two(part_B, 4096, 4194304) and 1 <= part_n <= 65536
+                          and part_B * part_n < 1 << 32 and part != 0xFFFFFFFF):
             raise Bad("the sizes of its part are out of range")
         self.run, self.number, self.data = run, file_number, data
         self.part = (run, part, part_B * part_n, part_hash) if flags else None
-        view, at = memoryview(data)[:-32], 84
+        self.root, self.mac, self.body = plain_hash(data), data[-64:-32], plain_hash(data[:-64])
+        view, at = memoryview(data)[:-64], 148
         self.records = []
         for _ in range(count):
             self.records.append(Record(view, at, shipment, number, run))
@@ -607,10 +627,15 @@ class RecordFile:
         if at != len(view):
             raise Bad("more follows behind its records")
 
+    def authentic(self, key):
+        return blake3(self.body, key=key).digest() == self.mac
+
 
 # ---- Lists (section 11)
 
-FOLDER, FILE, SYMLINK, HARDLINK, FIFO, CHARACTER, BLOCK, SOCKET = range(1, 9)
+FOLDER, FILE, SYMLINK, HARDLINK, FIFO, CHARACTER, BLOCK, SOCKET, UNKNOWN = range(1, 10)
+LACKS = {1: "what lies in it", 2: "some of what lies in it", 3: "extended attributes or ACLs",
+         4: "extended attributes and ACLs, with all of the dataset"}
 WHOLE, CHANGED, VOID = range(3)
 EXTENT = struct.Struct("<BQII32sQIBBIIII")
 
@@ -627,14 +652,19 @@ class Entry:
         self.item_end = at + 5 + length
         if self.item_end > len(data) or at + 45 + p > self.item_end:
             raise Bad("an entry ends early")
-        if (self.flags > 7 or self.flags & 6 == 4 or not FOLDER <= self.kind <= SOCKET or (self.flags and self.kind != FILE) or zero
+        if (self.flags > 7 or self.flags & 6 == 4 or not FOLDER <= self.kind <= UNKNOWN or (self.flags and self.kind != FILE) or zero
                 or self.mode > 0o7777 or self.nanos >= 10**9 or (self.size and self.kind != FILE)):
             raise Bad("a field of an entry is out of range")
         self.continued, self.whole = bool(self.flags & 1), bool(self.flags & 2)
         self.path = bytes(data[at + 45:at + 45 + p])
         check_path(self.path, self.kind == FOLDER)
-        self.target, self.device, self.holes, self.xattrs = b"", (0, 0), [], []
+        self.target, self.device, self.holes, self.xattrs, self.lacks = b"", (0, 0), [], [], b""
         self.fields(data, at + 45 + p)
+        if (self.kind == UNKNOWN and (self.mode or self.uid or self.gid or self.seconds or self.nanos)
+                or 2 in self.lacks and (1 in self.lacks or self.kind != FOLDER)
+                or 1 in self.lacks and self.kind not in (FOLDER, UNKNOWN)
+                or 3 in self.lacks and self.kind in (HARDLINK, UNKNOWN) or 4 in self.lacks and self.path):
+            raise Bad("an entry says of itself what cannot be")
         if self.kind in (SYMLINK, HARDLINK) and not self.target:
             raise Bad("a link has no target")
         if self.kind == HARDLINK:
@@ -642,7 +672,7 @@ class Entry:
         self.extents, self.end, self.seen = [], None, 0
 
     def fields(self, data, at):
-        before = -1
+        before = 0
         while at < self.item_end:
             if self.item_end - at < 5:
                 raise Bad("a field of an entry ends early")
@@ -656,6 +686,8 @@ class Entry:
             if tag < before or (tag == before and tag != 4):
                 raise Bad(f"an entry has the field {tag} twice, or out of order")
             before = tag
+            if self.kind == UNKNOWN and tag < 7:
+                raise Bad("an entry of which nothing is known has metadata")
             if tag == 1:
                 if self.kind not in (SYMLINK, HARDLINK):
                     raise Bad("an entry has a target, but is no link")
@@ -664,20 +696,26 @@ class Entry:
                 name = 2 + int.from_bytes(value[:2], "little")
                 if len(value) < 2 or name > len(value):
                     raise Bad("an extended attribute ends early")
+                if name == 2 or b"\0" in value[2:name] or self.xattrs and value[2:name] <= self.xattrs[-1][0]:
+                    raise Bad("the name of an extended attribute is none, or out of order")
                 self.xattrs.append((value[2:name], value[name:]))
-            elif tag == 5 and self.kind in (CHARACTER, BLOCK):
+                if len(self.xattrs) > 32768:
+                    raise Bad("too many extended attributes")
+            elif tag == 5:
                 if length != 8:
                     raise Bad(f"the number of a device has {length} bytes")
                 self.device = struct.unpack("<II", value)
-            elif tag == 6 and self.kind == FILE:
+            elif tag == 6:
                 if length % 16:
                     raise Bad("a hole ends early")
-                free = 0
                 for start, size in struct.iter_unpack("<QQ", value):
-                    if start < free or size == 0 or start + size > self.size:
+                    if size == 0 or start + size > self.size or self.holes and start <= self.holes[-1][1]:
                         raise Bad("a hole is out of range")
-                    free = start + size
-                    self.holes.append((start, free))
+                    self.holes.append((start, start + size))
+            elif tag == 7:
+                if any(code not in LACKS for code in value) or bytes(sorted(set(value))) != value:
+                    raise Bad("an entry lacks what is not known, or in no order")
+                self.lacks = value
 
     @property
     def time(self):
@@ -719,7 +757,7 @@ class Extent:
         stripe, index, method, start, head, stored, plain = chunk
         self.chunk = (f"{run:016x}", *chunk)
         if (self.length == 0 or self.offset + self.length >= 1 << 64 or self.skip + self.length > plain or method > 1
-                or not 0 < head <= stored or (method == 0 and plain != stored)):
+                or not 0 < head <= stored or plain > 1 << 26 or (method == 0 and plain != stored)):
             raise Bad("a field of an extent is out of range")
 
 
@@ -732,7 +770,8 @@ def check_path(path, empty_allowed):
 
 
 def sort_key(entry):
-    return entry.path + b"/" if entry.kind == FOLDER and entry.path else entry.path
+    folder = entry.kind == FOLDER or entry.kind == UNKNOWN and 1 in entry.lacks
+    return entry.path + b"/" if folder and entry.path else entry.path
 
 
 def parse_list(data):
@@ -755,10 +794,18 @@ def parse_list(data):
             if kind == 2:
                 item = Extent(EXTENT.unpack_from(data, at))
                 item.whole = entry.whole
+                if entry.whole:
+                    if (item.offset, item.length) != (0, entry.size):
+                        raise Bad("an extent is not all of a whole file")
+                    entry = None
+                elif item.offset:
+                    most = item.offset & -item.offset  # the largest power of two that divides it
+                    if most < 1024 or item.length > most:
+                        raise Bad("an extent is no piece of a file")
                 at += 79
             else:
                 _, state, size, root = struct.unpack_from("<BBQ32s", data, at)
-                if state & 127 > 2 or (state < 128 and any(root)):
+                if state & 127 > 2 or (state < 128 and any(root)) or entry.whole:
                     raise Bad("a field of an end is out of range")
                 item = state & 127, size, root if state >= 128 else None
                 entry = None
@@ -803,6 +850,7 @@ class HoldallSet:
         self.shipment, self.number, self.report, self.all_blocks = shipment, number, report, all_blocks
         self.name = f"{shipment}-{number:03d}"
         self.folders, self.keys, self.label, self.text, self.cache = [], {}, None, None, cache
+        self.keyed = False
 
     def bad(self, text):
         self.report.bad(f"set {self.name}: {text}")
@@ -878,25 +926,23 @@ class HoldallSet:
                 names.update(os.listdir(join(folder.path, place)))
         for name in sorted(name for name in names if re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]{8}\.rec", name)):
             run, number = name[:16], int(name[17:25], 16)
-            if self.text and not self.text.index and number >= sum(line[2] for line in self.text.runs if line[0] == run):
-                self.report.note(f"note: set {self.name} was closed without records/{name}; it is left aside")
-                continue
             files = self.found.setdefault(run, {}).setdefault(number, [])
-            for _, file in self.copies("records/" + name, missing=True, parse=lambda data: RecordFile(
+            counts = not self.text or any(run == line[0] and number < line[2] for line in self.text.runs)
+            for _, file in self.copies("records/" + name, 1 << 25, missing=counts, parse=lambda data: RecordFile(
                     data, self.shipment, self.number, run, number)):
                 if all(file.data != other.data for other in files):
                     files.append(file)
 
     def unwrap(self, identities):
         """Opens the run keys; drops runs without one, and record files that are not authentic."""
+        self.keyed = True
         runs = dict.fromkeys(list(self.found) + [run for run, *_ in self.text.runs] if self.text else self.found)
         for run in runs:
-            promises = {record.commitment for files in self.found.get(run, {}).values() for file in files
-                        for record in file.records}
+            promises = {file.commitment for files in self.found.get(run, {}).values() for file in files}
             if self.text:
                 promises.update(promise for name, promise, *_ in self.text.runs if name == run)
             found, why = set(), "it is on none of the drives"
-            for _, wrapped in self.copies(f"key-{run}.age", 1 << 20):
+            for _, wrapped in self.copies(f"key-{run}.age", 1 << 16):
                 try:
                     key = parse_run_key(pyrage.decrypt(wrapped, identities), self.owner(run))
                     if promises and commitment(key, self.owner(run)) not in promises:
@@ -914,14 +960,42 @@ class HoldallSet:
                 continue
             key, promise = record_key(self.keys[run], self.owner(run)), commitment(self.keys[run], self.owner(run))
             for number, files in numbers.items():
-                good = [file for file in files if all(record.commitment == promise and record.authentic(key)
-                                                      for record in file.records)]
+                good = [file for file in files if file.commitment == promise and file.authentic(key)]
                 if len(good) < len(files):
                     self.bad(f"a copy of records/{run}-{number:08x}.rec is not authentic")
                 numbers[number] = good
+        if self.text and self.text.mac:
+            run = self.text.index[0]
+            key = run in self.keys and set_key(self.keys[run], self.owner(run))
+            if not key or blake3(self.text.sealed, key=key).digest() != self.text.mac:
+                self.bad("set.txt is not authentic: more may belong to the set")
+                self.text = None
+
+    def vouched(self):
+        """Of the record files those that set.txt vouches for, from the last of each run back (section 15)."""
+        for run in sorted(set(self.found).difference(run for run, *_ in self.text.runs)):
+            self.report.note(f"note: run {run} is not in set {self.name}; it is left aside")
+        kept = {}
+        for run, _, count, _, wanted in self.text.runs:
+            kept[run] = numbers = {}
+            for number, files in sorted(self.found.get(run, {}).items(), reverse=True):
+                if number >= count:
+                    self.report.note(f"note: set {self.name} was closed without records/{run}-{number:08x}.rec; "
+                                     "it is left aside")
+                    continue
+                if number + 1 < count and number + 1 not in numbers:
+                    wanted = None
+                right = [file for file in files if file.root == wanted or wanted is None and len(files) == 1]
+                if len(right) < len(files):
+                    self.bad(f"a copy of records/{run}-{number:08x}.rec is not what set.txt vouches for")
+                if right:
+                    numbers[number], wanted = right, right[0].previous
+        self.found = kept
 
     def order(self):
         """Puts the records in order, and checks their chain and set.txt against them (sections 10 and 15)."""
+        if self.text and (self.text.mac or not self.keyed):
+            self.vouched()
         runs = {}
         for run, numbers in self.found.items():
             runs[run] = []
@@ -929,40 +1003,36 @@ class HoldallSet:
                 if len(files) > 1:
                     self.bad(f"CONFLICT: there are different valid files records/{run}-{number:08x}.rec")
                 runs[run] += files[:1]
-        records = {run: [record for file in files for record in file.records] for run, files in runs.items()}
-        order, digest = [run for run, *_ in self.text.runs if run in runs] if self.text else [], bytes(32)
+        order, before = [run for run, *_ in self.text.runs if run in runs] if self.text else [], bytes(32)
         while not self.text:
-            following = [run for run in runs
-                         if run not in order and records[run] and records[run][0].previous == digest]
+            following = [run for run in runs if run not in order and runs[run] and runs[run][0].previous == before]
             if len(following) != 1:
                 break
             order.append(following[0])
-            digest = records[following[0]][-1].digest
+            before = runs[following[0]][-1].root
         for run in sorted(set(runs) - set(order)):
-            if self.text:
-                self.bad(f"run {run} is not in set.txt; it is left out")
-            else:
+            if not self.text:
                 self.bad(f"run {run} is not in the chain of records")
-                order.append(run)
+            order.append(run)
         self.files = [file for run in order for file in runs[run]]
-        self.stripes, self.along, digest = {}, {}, bytes(32)
+        self.stripes, self.along, before = {}, {}, bytes(32)
         for file in self.files:
+            if file.previous != before:
+                self.lost(f"the chain of records is broken before {file.run}-{file.number:08x}")
+            before = file.root
             for record in file.records:
-                if record.previous != digest:
-                    self.lost(f"the chain of records is broken before stripe {record.run}-{record.stripe:08x}")
-                digest = record.digest
                 if (record.run, record.stripe) in self.stripes:
                     self.bad(f"run {record.run} has stripe {record.stripe:08x} twice")
                 else:
                     self.stripes[record.run, record.stripe] = Stripe(self, record)
                     self.along.update(dict.fromkeys(record.members, (record.run, record.stripe)))
         last = bytes(32)
-        for run, promise, files, stripes, digest in self.text.runs if self.text else []:
-            here = records.get(run, [])
-            last = here[-1].digest if here else last
-            if (len(runs.get(run, [])), len(here), last) != (files, stripes, digest):
-                self.lost(f"run {run} ends in another record than set.txt says: records are missing")
-            if any(record.commitment != promise for record in here):
+        for run, promise, count, stripes, digest in self.text.runs if self.text else []:
+            here = runs.get(run, [])
+            last = here[-1].root if here else last
+            if (len(here), sum(len(file.records) for file in here), last) != (count, stripes, digest):
+                self.lost(f"run {run} ends in another record file than set.txt says: records are missing")
+            if any(file.commitment != promise for file in here):
                 self.bad(f"the key of run {run} in set.txt is not that of its records")
             last = digest
 
@@ -1084,6 +1154,8 @@ class HoldallSet:
                 if len(data) != 8 + stored or struct.unpack_from("<II", data) != (stored, plain):
                     raise Bad("a frame is not what its row says")
                 items = parse_list(inflate(data[8:], plain))
+                if sum(1 + len(item.xattrs) if isinstance(item, Entry) else 1 for item in items) > 65536:
+                    raise Bad("a frame has too many items")
                 if not items or sort_key(items[0]) != key:
                     raise Bad("a frame does not begin with the entry that its row names")
                 lists.append(items)
@@ -1140,15 +1212,23 @@ class HoldallSet:
 
 
 def inflate(data, size):
-    """One zstd frame, which gives `size` bytes and is stopped from giving more."""
+    """One zstd frame of a bounded window, which gives `size` bytes and is stopped from giving more."""
     try:
-        with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=False) as reader:
-            plain = reader.read(size + 1)
+        head = zstandard.get_frame_parameters(data)
     except zstandard.ZstdError as why:
         raise Bad(f"zstd: {why}")
-    if len(plain) != size:
-        raise Bad("a zstd frame does not give the bytes that were announced")
-    return plain
+    if data[:4] != b"\x28\xb5\x2f\xfd" or head.dict_id or head.window_size > max(size, 8 << 20):
+        raise Bad("it is no zstd frame, or has a dictionary, or its window is too large")
+    frame, plain, at = zstandard.ZstdDecompressor().decompressobj(), bytearray(), 0
+    try:
+        while at < len(data) and not frame.eof and len(plain) <= size:
+            plain += frame.decompress(data[at : at + 4096])
+            at += 4096
+    except zstandard.ZstdError as why:
+        raise Bad(f"zstd: {why}")
+    if len(plain) != size or not frame.eof or frame.unused_data or at < len(data):
+        raise Bad("a zstd frame does not give the bytes that were announced, or is not alone")
+    return bytes(plain)
 
 
 def parse_index(data):
@@ -1171,6 +1251,14 @@ def parse_index(data):
     if at != len(data):
         raise Bad("more follows behind the rows of the catalog's index")
     return rows
+
+
+def parse_trailer(data, room):
+    """How many bytes the list has."""
+    chunks, size, zero = struct.unpack("<IIQ", data)
+    if zero or chunks + size + 16 > room:
+        raise Bad("a trailer is out of range")
+    return size
 
 
 class Stripe:
@@ -1351,9 +1439,7 @@ class Stripe:
         return bytes(payload[start:end])
 
     def list(self, index):
-        chunks, size, zero = struct.unpack("<IIQ", self.plain(index, self.room - 16, self.room))
-        if zero or chunks + size + 16 > self.room:
-            raise Bad("its trailer is out of range")
+        size = parse_trailer(self.plain(index, self.room - 16, self.room), self.room)
         return self.plain(index, self.room - 16 - size, self.room - 16)
 
 
@@ -1445,7 +1531,7 @@ def verify_keys(one):
     runs = set(one.found).union(run for run, *_ in one.text.runs) if one.text else set(one.found)
     for run in sorted(runs):
         name, here = f"key-{run}.age", {}
-        for folder, data in one.copies(name, 1 << 20, missing=True):
+        for folder, data in one.copies(name, 65536, missing=True):
             here.setdefault((f"{plain_hash(data).hex()}  {name}\n").encode(), folder.path)
         sums = {line: folder.path for folder, line in one.copies(f"key-{run}.b3", 4096, missing=True)}
         for line in set(here) ^ set(sums) if sums else []:
@@ -1531,6 +1617,13 @@ def read_dataset(drives, identities, report, shipment=None, from_lists=False, al
     for path in [path for path, entry in dataset.items() if entry.void()]:
         report.bad("not in the dataset, could not be read when it was packed: " + show(path))
         del dataset[path]
+    for path, entry in list(dataset.items()):
+        if entry.kind == UNKNOWN:
+            report.bad("not in the dataset, the packer could not look at it: " + show(path))
+            del dataset[path]
+        elif entry.lacks:
+            what = "; ".join(LACKS[code] for code in entry.lacks)
+            report.bad(f"the packer could not take all of {show(path or b'.')}: {what}")
     return dataset
 
 
@@ -1827,7 +1920,7 @@ def vectors(path):
     check("run key file", pyrage.decrypt(bytes.fromhex(given["key_file"]), identities))
     check("commitment", commitment(key, owner))
     check("record key", record_key(key, owner))
-    check("MAC of the 12 bytes `small record`", blake3(b"small record", key=record_key(key, owner)).digest())
+    check("set key", set_key(key, owner))
     for index, salt in enumerate(inputs["salts"]):
         value = shard_key(key, bytes.fromhex(salt), 1, owner, inputs["stripe"], index, 2, 1, B, 3)
         check(f"shard key of data shard {index}", value)
@@ -1870,10 +1963,9 @@ def vectors(path):
         check("block hashes of data shard 0", b"".join(hashes))
         check("root of data shard 0", merge(hashes, True))
         check("block hashes of the parity shard", b"".join(block_hashes(bytes(part.read(2)[0]), B)))
-        check("record file head", file.data[:84])
-        check("record up to its block hashes", record.body[:len(record.body) - len(record.hashes)])
-        check("record MAC", blake3(record.body, key=record_key(key, owner)).digest())
-        check("record digest", record.digest)
+        check("record file head", file.data[:148])
+        check("record up to its block hashes", record.head)
+        check("record file MAC", blake3(file.body, key=record_key(key, owner)).digest())
         check("record file digest", file.data[-32:])
         for name in ("label.json", "set.txt"):
             with open(join(one.folders[0].path, name)) as text:
@@ -1888,15 +1980,20 @@ def vectors(path):
                                     int(extent.chunk[0], 16), *extent.chunk[1:]))
         end = next(item for item in items if isinstance(item, tuple))
         check("end", struct.pack("<BBQ32s", 3, end[0] | 128, end[1], end[2]))
-        shown = ("entry of a file", "entry of a device")
-        entry, device = (parse_list(bytes.fromhex(examples[name]))[0] for name in shown)
+        shown = ("entry of a file", "entry of a device", "entry of a folder that was listed in part",
+                 "entry of a folder that could not be looked at")
+        entry, device, part_listed, unknown = (parse_list(bytes.fromhex(examples[name]))[0] for name in shown)
         seen.update(shown)
         if (entry.path, entry.size, entry.mode, entry.time, entry.xattrs, entry.holes) != (
-                "dir/é\n.img".encode(), 1 << 32, 0o4755, -876543211, [(b"user.note", b"x\0y"), (b"user.empty", b"")],
+                "dir/é\n.img".encode(), 1 << 32, 0o4755, -876543211, [(b"user.empty", b""), (b"user.note", b"x\0y")],
                 [(0, 1 << 16), (1 << 20, 1 << 32)]):
             failed.append("entry of a file")
         if (device.path, device.kind, device.mode, device.device) != (b"dev", BLOCK, 0o660, (8, 17)):
             failed.append("entry of a device")
+        if (part_listed.path, part_listed.kind, part_listed.mode, part_listed.lacks) != (b"part", FOLDER, 0o750, b"\2\3"):
+            failed.append("entry of a folder that was listed in part")
+        if (unknown.path, unknown.kind, unknown.lacks, sort_key(unknown)) != (b"gone", UNKNOWN, b"\1", b"gone/"):
+            failed.append("entry of a folder that could not be looked at")
 
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
@@ -1916,10 +2013,29 @@ def vectors(path):
         if failed:
             print(said.getvalue())
     failed += [f"no example is known as {name}" for name in set(examples) - seen]
+    failed += [name for name, case in given["cases"].items() if is_taken(case, shipment, number, run) != case["taken"]]
     for name in failed:
         print("FAILED: " + name)
     print(f"{len(examples)} examples, {len(failed)} failures")
     return 1 if failed else 0
+
+
+def is_taken(case, shipment, number, run):
+    data = bytes.fromhex(case["bytes"])
+    readers = {
+        "list": parse_list,
+        "record file": lambda data: RecordFile(data, shipment, number, run, 0),
+        "set.txt": lambda data: SetText(data, shipment, number),
+        "label.json": lambda data: parse_label(data, shipment, number),
+        "index": parse_index,
+        "trailer": lambda data: parse_trailer(data, 12208),
+        "zstd frame": lambda data: inflate(data, 300),
+    }
+    try:
+        readers[case["what"]](data)
+    except Bad:
+        return False
+    return True
 
 
 def main():

@@ -590,7 +590,7 @@ sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 "#;
 
-/// Newcomer A15: it runs where there are no such flags and no handles of folders.
+/// Review A15: it runs where there are no such flags and no handles of folders.
 #[test]
 fn a_system_without_handles_of_folders() {
     let Some(python) = python() else { return };
@@ -619,7 +619,7 @@ fn a_system_without_handles_of_folders() {
     assert!(files > 10, "{files}");
 }
 
-/// Newcomer A14: help needs no packages, and what is lacking is said with how to get it.
+/// Review A14: help needs no packages, and what is lacking is said with how to get it.
 #[test]
 fn without_its_packages_it_says_which() {
     let Some(python) = python() else { return };

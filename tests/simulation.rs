@@ -7,7 +7,6 @@
 //! the system's to decide, so a seed is made some times over. `HOLDALL_LONG=1` makes a million,
 //! `HOLDALL_JOURNEYS=n` so many.
 #![allow(clippy::unwrap_used, clippy::type_complexity, clippy::format_push_string)]
-#![allow(missing_docs, reason = "tests")]
 
 mod common;
 

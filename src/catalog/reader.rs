@@ -6,14 +6,15 @@
 
 use crate::drives::DriveFile;
 use crate::format::catalog::{
-    FRAME_HEAD_BYTES, FrameRow, INDEX_PART, Index, KeySpan, LENGTH_BYTES, decode_frame_head,
+    FRAME_HEAD_BYTES, FrameRow, Index, KeySpan, LENGTH_BYTES, MAX_FRAME_ITEMS, decode_frame_head,
 };
-use crate::format::ids::{RunId, part_path};
+use crate::format::ids::{INDEX_PART, RunId, part_path};
 use crate::format::list::{self, Entry, Item, Kind};
 use crate::format::shard::{Blocks, SALT_BYTES};
 use crate::format::{FormatError, Suite};
 use crate::keys::RunKey;
 use crate::sets::FoundSet;
+use crate::stages::compress::is_frame;
 use crate::stages::seal::Cipher;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,30 +23,17 @@ use std::collections::{BTreeMap, VecDeque};
 pub enum CatalogError {
     /// No copy of a file can be opened with the key.
     #[error("{path}: no sound copy on any drive that is here")]
-    NoCopy {
-        /// the file
-        path: String,
-    },
+    NoCopy { path: String },
     /// A block is bad in every copy.
     #[error("{path}: block {block} is damaged in every copy that is here")]
-    Block {
-        /// the file
-        path: String,
-        /// the block
-        block: usize,
-    },
+    Block { path: String, block: usize },
     /// The key of a run is not at hand.
     #[error("the key of run {run} is not at hand")]
-    NoKey {
-        /// the run
-        run: RunId,
-    },
+    NoKey { run: RunId },
     /// What was sealed is not a catalog.
     #[error("{path}")]
     Format {
-        /// the file
         path: String,
-        /// what is wrong
         #[source]
         source: FormatError,
     },
@@ -204,7 +192,6 @@ impl<'a> CatalogReader<'a> {
         Ok(Self { set, keys, index, part: None })
     }
 
-    /// The index.
     pub fn index(&self) -> &Index {
         &self.index
     }
@@ -241,7 +228,6 @@ impl<'a> CatalogReader<'a> {
         Ok(found)
     }
 
-    /// The items of one frame.
     pub fn frame(&mut self, row: &FrameRow) -> Result<Vec<Item>, CatalogError> {
         let id = (row.run, row.part);
         if self.part.as_ref().is_none_or(|(open, _)| *open != id) {
@@ -257,11 +243,16 @@ impl<'a> CatalogReader<'a> {
         if (stored, plain) != (row.stored, row.plain) {
             return Err(format(FormatError::invalid("catalog frame", "length", stored)));
         }
-        let list = zstd::bulk::decompress(&bytes[FRAME_HEAD_BYTES..], plain as usize)
+        let (frame, plain) = (&bytes[FRAME_HEAD_BYTES..], plain as usize);
+        if !is_frame(frame, plain) {
+            let detail = "not one frame of these bytes with a window that may be";
+            return Err(format(FormatError::invalid("catalog frame", "zstd", detail)));
+        }
+        let list = zstd::bulk::decompress(frame, plain)
             .map_err(|e| format(FormatError::invalid("catalog frame", "zstd", e)))?;
-        if list.len() != plain as usize {
+        if list.len() != plain {
             return Err(format(FormatError::invalid("catalog frame", "length", list.len())));
         }
-        list::decode(&list).map_err(format)
+        list::decode_at_most(&list, MAX_FRAME_ITEMS).map_err(format)
     }
 }

@@ -76,7 +76,8 @@ impl CatalogWriter {
                 self.open = None;
                 if entry.kind == Kind::File {
                     self.index.files += 1;
-                    self.index.file_bytes += entry.size;
+                    let bytes = &mut self.index.file_bytes;
+                    *bytes = bytes.saturating_add(entry.size);
                     self.open = Some(entry);
                 }
             }

@@ -1,6 +1,7 @@
 //! What was typed.
 
 use super::sizes::parse_size;
+use crate::format::list::Hash;
 use crate::memory::Memory;
 use crate::plan::cipher::CipherChoice;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -10,8 +11,10 @@ use std::path::PathBuf;
 /// Packs a dataset onto many removable drives, carried in several cases, and puts it back together
 /// at the other end.
 #[derive(Parser)]
-#[command(name = "holdall", version, max_term_width = 100)]
-#[command(after_help = "Example:
+#[command(name = "holdall", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = super::help::topics() + "
+
+Example:
   holdall keygen -o me.key
   holdall pack photos --drive a=/media/usb1 --drive b=/media/usb2 -r age1...
   holdall verify /media/usb1 /media/usb2
@@ -21,14 +24,14 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
     /// One JSON object a line on standard output, for programs
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 100)]
     pub json: bool,
     /// Errors and the final summary only
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, display_order = 100)]
     pub quiet: bool,
 }
 
-/// The verbs.
+/// The commands.
 #[derive(Subcommand)]
 pub enum Command {
     /// Make an identity: a secret key, and the recipient that belongs to it
@@ -41,6 +44,9 @@ pub enum Command {
       --drive b=/media/usb3 --drive b=/media/usb4 --survive cases=1 -r age1...
   holdall pack --continue --drive a=/media/usb5 --drive b=/media/usb6
   holdall pack --close /media/usb5 /media/usb6      ends there, without a key")]
+    #[command(override_usage = "holdall pack SOURCE --drive CASE=PATH... -r RECIPIENT [OPTIONS]
+       holdall pack --continue [SHIPMENT] --drive CASE=PATH... [OPTIONS]
+       holdall pack --close [PATH]... [--yes] [-i IDENTITY]")]
     Pack(PackArgs),
     /// Check every block of every shard on drives; needs no key
     #[command(after_help = "Example:
@@ -86,6 +92,11 @@ pub enum Command {
   holdall demo                               in a temporary folder, removed afterwards
   holdall demo /tmp/journey                  in a folder that stays")]
     Demo(DemoArgs),
+    /// Print the help of a command, or a page on a topic
+    #[command(after_help = "Example:
+  holdall help                               lists the commands and the topics
+  holdall help survive                       which rule to choose")]
+    Help(HelpArgs),
 }
 
 /// keygen
@@ -97,8 +108,7 @@ pub struct KeygenArgs {
 }
 
 /// What says nothing when a set is closed as it is.
-const NOT_WITH_CLOSE: [&str; 18] = [
-    "source",
+const NOT_WITH_CLOSE: [&str; 17] = [
     "go_on",
     "anew",
     "drives",
@@ -119,8 +129,17 @@ const NOT_WITH_CLOSE: [&str; 18] = [
 ];
 
 /// What was decided when the shipment was begun.
-const NOT_WITH_CONTINUE: [&str; 8] =
-    ["source", "cipher", "level", "exclude", "one_file_system", "name", "contact", "geometry"];
+const NOT_WITH_CONTINUE: [&str; 9] = [
+    "source",
+    "identities",
+    "cipher",
+    "level",
+    "exclude",
+    "one_file_system",
+    "name",
+    "contact",
+    "geometry",
+];
 
 fn level(text: &str) -> Result<i32, &'static str> {
     let level = text.parse().ok().filter(|level| (1..=19).contains(level));
@@ -135,6 +154,21 @@ fn at_least_one(text: &str) -> Result<u32, &'static str> {
 #[allow(clippy::needless_pass_by_value, reason = "clap gives the word away")]
 fn cipher(word: String) -> Result<CipherChoice, &'static str> {
     CipherChoice::of(&word).ok_or("there is no such cipher")
+}
+
+/// A root as pack prints it.
+fn root(text: &str) -> Result<Hash, &'static str> {
+    let root = blake3::Hash::from_hex(text.trim()).map(|root| *root.as_bytes());
+    root.map_err(|_| "a root is the 64 hexadecimal digits that pack printed (b3sum set.txt)")
+}
+
+/// The roots that sets must have.
+#[derive(Args)]
+pub struct ExpectArg {
+    /// Take no set but one whose root (which pack printed; b3sum set.txt) is ROOT, and the sets before
+    /// that it names (repeatable)
+    #[arg(long, value_name = "ROOT", value_parser = root)]
+    pub expect: Vec<Hash>,
 }
 
 /// What a command may take.
@@ -155,9 +189,9 @@ fn memory(text: &str) -> Result<Memory, String> {
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct PackArgs {
-    /// The folder (or file) to pack
-    #[arg(required_unless_present_any = ["go_on", "close"])]
-    pub source: Option<PathBuf>,
+    /// The folder (or file) to pack; with --close, the drives at PATH...
+    #[arg(id = "source", value_name = "SOURCE", required_unless_present_any = ["go_on", "close"])]
+    pub paths: Vec<PathBuf>,
     /// Go on with a shipment in progress: the next set, or the rest after a crash
     #[arg(long = "continue", value_name = "SHIPMENT", id = "go_on")]
     #[arg(conflicts_with_all = NOT_WITH_CONTINUE)]
@@ -166,9 +200,13 @@ pub struct PackArgs {
     /// Pack the unfinished set anew, on drives that carry nothing of it; for drives that are lost
     #[arg(long, requires = "go_on", conflicts_with = "source")]
     pub anew: bool,
-    /// Close a set early, with what is in it, by the drives at PATH or all mounted drives; no key
-    #[arg(long, value_name = "PATH", num_args = 0.., conflicts_with_all = NOT_WITH_CLOSE)]
-    pub close: Option<Vec<PathBuf>>,
+    /// Close a set early, with what is in it, by the drives at PATH... or all mounted drives; no key
+    #[arg(long, conflicts_with_all = NOT_WITH_CLOSE)]
+    pub close: bool,
+    /// With --close: your identity (repeatable), where drives disagree on what was packed: what its
+    /// runs made counts
+    #[arg(short, long = "identity", value_name = "FILE", requires = "close")]
+    pub identities: Vec<PathBuf>,
     /// A drive: the name of its case, and the path where it is mounted (repeatable)
     #[arg(long = "drive", value_name = "CASE=PATH", required_unless_present = "close")]
     pub drives: Vec<String>,
@@ -232,13 +270,16 @@ pub struct VerifyArgs {
     /// Your identity (repeatable): opens and decodes everything, and writes nothing
     #[arg(short, long = "identity", value_name = "FILE")]
     pub identities: Vec<PathBuf>,
+    /// the roots that sets must have
+    #[command(flatten)]
+    pub expect: ExpectArg,
     /// Read all but the shards, of these only a random sample of blocks; takes minutes
     #[arg(long, conflicts_with = "identities")]
     pub quick: bool,
-    /// With an identity: size buffers to take SIZE of memory in all, and 8 MiB for each core; a set
-    /// that was packed with more may need a few of its shards more
+    /// Size buffers to take SIZE of memory in all, and 8 MiB for each core; a set that was packed
+    /// with more may need a few of its shards more
     #[arg(long, value_name = "SIZE", default_value = "1.5GiB", value_parser = memory)]
-    #[arg(requires = "identities", conflicts_with = "quick")]
+    #[arg(conflicts_with = "quick")]
     pub memory: Memory,
 }
 
@@ -257,8 +298,8 @@ pub struct RepairArgs {
     #[arg(long, value_name = "N", requires = "onto")]
     pub slot: Option<u16>,
     /// Where copies differ, the set whose root (b3sum set.txt) is ROOT is the right one
-    #[arg(long, value_name = "ROOT")]
-    pub expect: Option<String>,
+    #[arg(long, value_name = "ROOT", value_parser = root)]
+    pub expect: Option<Hash>,
     /// what it may take
     #[command(flatten)]
     pub memory: MemoryArg,
@@ -323,10 +364,17 @@ pub struct RestoreArgs {
     /// Leave files that cannot be completed as NAME.incomplete, holes where bytes are missing
     #[arg(long)]
     pub salvage: bool,
+    /// Make no devices, and leave out setuid and setgid bits, file capabilities and other attributes
+    /// of the system (security.*, trusted.*): for what comes from somebody who is not trusted
+    #[arg(long)]
+    pub no_special: bool,
     /// With too few ports to rebuild lost drives: keep in DIR, from each drive in turn, the shards
     /// that rebuilding needs (attach every drive once without this first)
     #[arg(long, value_name = "DIR")]
     pub stage: Option<PathBuf>,
+    /// the roots that sets must have
+    #[command(flatten)]
+    pub expect: ExpectArg,
     /// Write the path of everything that is not there to FILE, one a line
     #[arg(long, value_name = "FILE")]
     pub missing: Option<PathBuf>,
@@ -381,4 +429,11 @@ pub struct BenchArgs {
 pub struct DemoArgs {
     /// A folder to work in, missing or empty; it stays
     pub dir: Option<PathBuf>,
+}
+
+/// help
+#[derive(Args)]
+pub struct HelpArgs {
+    /// A command or a topic
+    pub topic: Option<String>,
 }

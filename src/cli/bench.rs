@@ -3,18 +3,17 @@
 use super::args::BenchArgs;
 use super::demo::temporary_folder;
 use super::exit::Status;
-use super::face::Face;
 use super::json::{emit, out};
 use super::pack;
-use super::run::Refusal;
+use super::refusal::Refusal;
 use super::sizes::{parse_size, shown_bytes, shown_duration};
 use super::table::{Column, Table};
+use super::ui::Ui;
+use crate::commands::bench::{Bench, BenchError, BenchJob, Wanted, bench as command};
 use crate::measure::Rate;
-use crate::measure::predict::Prediction;
 use crate::measure::sample::Sample;
 use crate::monitor::Monitor;
-use crate::verbs::bench::{Bench, BenchError, BenchJob, Wanted, bench as verb};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,25 +21,24 @@ use std::time::Duration;
 /// Bytes of each of the two files that are made where no source is given.
 const MADE_BYTES: usize = 256 << 20;
 
-/// Measures.
-pub fn bench(args: &BenchArgs, face: &Face) -> Result<Status, Refusal> {
+pub fn bench(args: &BenchArgs, ui: &Ui) -> Result<Status, Refusal> {
     let wanted = wanted(args)?;
     let work = temporary_folder("bench")?;
-    let result = run(args, wanted, work.path(), face);
+    let result = run(args, wanted, work.path(), ui);
     drop(work);
     let bench = match result? {
         Ok(bench) => bench,
-        Err(BenchError::Stopped) if face.is_json() => {
-            face.finish();
-            emit(&json!({"event": "bench", "stopped": true}));
+        Err(BenchError::Stopped) if ui.is_json() => {
+            ui.finish();
+            emit("bench", &BenchEvent { stopped: true, bench: None });
             return Ok(Status::Failed);
         }
         Err(error) => return Err(refusal(error)),
     };
-    face.finish();
-    face.print_problems();
-    if face.is_json() {
-        emit(&as_json(&bench));
+    ui.finish();
+    ui.print_problems();
+    if ui.is_json() {
+        emit("bench", &BenchEvent { stopped: false, bench: Some(bench) });
     } else {
         out(&shown(&bench, args.source.is_none()));
     }
@@ -51,11 +49,11 @@ fn run(
     args: &BenchArgs,
     wanted: Wanted,
     work: &Path,
-    face: &Face,
+    ui: &Ui,
 ) -> Result<Result<Bench, BenchError>, Refusal> {
     let source = match &args.source {
         Some(source) => source.clone(),
-        None => make_source(work, face.monitor()).map_err(|e| {
+        None => make_source(work, ui.monitor()).map_err(|e| {
             Refusal::failed(e).hint("name a folder to read from: holdall bench SOURCE")
         })?,
     };
@@ -63,7 +61,7 @@ fn run(
         parse_size(&args.bytes).map_err(|text| Refusal::usage(text, "write --bytes 1GiB"))?;
     let drives = args.drives.clone();
     let job = BenchJob { source, work: work.into(), drives, drive_bytes, wanted };
-    Ok(verb(&job, face.monitor()))
+    Ok(command(&job, ui.monitor()))
 }
 
 fn wanted(args: &BenchArgs) -> Result<Wanted, Refusal> {
@@ -141,7 +139,7 @@ fn shown(bench: &Bench, made: bool) -> String {
         Column::Right("scaling"),
     ]);
     for stage in &bench.stages {
-        rate_row(&mut table, stage.name, &stage.rate, bench.cores);
+        rate_row(&mut table, &stage.name.replace('-', " "), &stage.rate, bench.cores);
     }
     for c in &bench.compression {
         let name = format!("zstd {}: to {:.0} %", c.level, c.ratio * 100.0);
@@ -155,7 +153,7 @@ fn shown(bench: &Bench, made: bool) -> String {
         Column::Right("of the sum of its stages"),
     ]);
     for whole in &bench.whole {
-        let share = whole.speed / whole.roofline * 100.0;
+        let share = whole.of_its_stages * 100.0;
         table.row([
             whole.name.into(),
             format!("{:.2}", whole.speed / 1e9),
@@ -188,7 +186,7 @@ fn drives(t: &mut String, bench: &Bench) {
 }
 
 fn prediction(t: &mut String, bench: &Bench) {
-    let (wanted, (k, m)) = (&bench.wanted, bench.stripe);
+    let (wanted, k, m) = (&bench.wanted, bench.k, bench.m);
     let _ = writeln!(
         t,
         "\nPacking {} on {} drives in {} cases, {} at a time, {} ({k}+{m}),\n\
@@ -199,8 +197,8 @@ fn prediction(t: &mut String, bench: &Bench) {
         wanted.ports,
         bench.survive,
         if bench.together.is_some() { "measured at" } else { "taken to do" },
-        bench.drive.0 / 1e6,
-        bench.drive.1 / 1e6,
+        bench.drive.write / 1e6,
+        bench.drive.read / 1e6,
     );
     let mut table = Table::new(&[
         Column::Left("level"),
@@ -231,54 +229,10 @@ fn prediction(t: &mut String, bench: &Bench) {
     }
 }
 
-fn rate_json(name: &str, rate: &Rate) -> Value {
-    json!({
-        "name": name,
-        "bytes_per_second": rate.one_core,
-        "core_seconds_per_gb": rate.core_seconds(),
-        "all_cores_bytes_per_second": rate.all_cores,
-    })
-}
-
-fn prediction_json(p: &Prediction) -> Value {
-    json!({
-        "level": p.level,
-        "pack_seconds": p.pack,
-        "read_back_seconds": p.read_back,
-        "limit": p.limit.id(),
-    })
-}
-
-fn as_json(bench: &Bench) -> Value {
-    let compression = |c: &crate::measure::stages::Compression| {
-        let mut row = rate_json(&format!("zstd {}", c.level), &c.rate);
-        row["ratio"] = c.ratio.into();
-        row
-    };
-    json!({
-        "event": "bench",
-        "stopped": false,
-        "cores": bench.cores,
-        "sample_bytes": bench.sample_bytes,
-        "entries_per_second": bench.entries,
-        "stages": bench.stages.iter().map(|s| rate_json(s.name, &s.rate)).collect::<Vec<_>>(),
-        "compression": bench.compression.iter().map(compression).collect::<Vec<_>>(),
-        "whole": bench.whole.iter().map(|w| json!({
-            "name": w.name, "bytes_per_second": w.speed, "of_its_stages": w.speed / w.roofline,
-        })).collect::<Vec<_>>(),
-        "drives": bench.drives.iter().map(|d| json!({
-            "drive": d.name,
-            "write_bytes_per_second": d.write,
-            "read_bytes_per_second": d.read,
-            "level": d.level.name(),
-        })).collect::<Vec<_>>(),
-        "at_once": bench.together.map(|all| json!({
-            "write_bytes_per_second": all.write, "read_bytes_per_second": all.read,
-        })),
-        "survive": bench.survive.to_string(),
-        "k": bench.stripe.0,
-        "m": bench.stripe.1,
-        "predictions": bench.predictions.iter().map(prediction_json).collect::<Vec<_>>(),
-        "best": bench.best.as_ref().map(prediction_json),
-    })
+/// The same for programs; nothing of one that was stopped.
+#[derive(Serialize)]
+struct BenchEvent {
+    stopped: bool,
+    #[serde(flatten)]
+    bench: Option<Bench>,
 }

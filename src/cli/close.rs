@@ -1,50 +1,60 @@
 //! `pack --close` on the command line.
 
+use super::args::PackArgs;
 use super::exit::Status;
-use super::face::Face;
 use super::json::{emit, out};
-use super::run::{Refusal, open_refusal};
-use super::show::some;
+use super::keys::identities;
+use super::refusal::{Refusal, open_refusal};
+use super::show::{some, verb};
+use super::ui::Ui;
 use super::{pack, rounds, verify};
+use crate::commands::pack::{CloseError, Closed, Closing, to_close};
+use crate::commands::verify::SetOutcome;
 use crate::entropy::System;
-use crate::verbs::pack::{CloseError, Closed, Closing, to_close};
-use crate::verbs::verify::SetOutcome;
-use serde_json::{Value, json};
+use crate::repairer::origin::OriginError;
+use serde::Serialize;
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
-/// Closes a set early.
-pub fn close(paths: &[PathBuf], yes: bool, face: &Face) -> Result<Status, Refusal> {
-    let set = to_close(paths, face.monitor()).map_err(refusal)?;
-    if paths.is_empty() && !yes {
+/// Closes a set early. A person is asked; for a program, the drives that are named say which set is
+/// meant.
+pub fn close(args: &PackArgs, yes: bool, ui: &Ui) -> Result<Status, Refusal> {
+    let paths = &args.paths;
+    let identities = match &args.identities[..] {
+        [] => None,
+        files => Some(identities(files, ui)?),
+    };
+    let set = to_close(paths, ui.monitor()).map_err(refusal)?;
+    let unasked = !paths.is_empty() && (ui.is_json() || !rounds::can_ask());
+    if !yes && !unasked {
         let drives: Vec<&str> = set.all_drives().map(|found| found.drive.name()).collect();
         let what = format!("to be closed: set {} on {}", set.name(), drives.join(", "));
         let hint = "name its drives: holdall pack --close PATH...; or add --yes";
-        rounds::confirm(&what, "Close it?", hint, face)?;
+        rounds::confirm(&what, "Close it?", hint, ui)?;
     }
-    let closing = crate::verbs::pack::close(&set, yes, &System, face.monitor());
+    let closing =
+        crate::commands::pack::close(&set, yes, identities.as_ref(), &System, ui.monitor());
     match closing.map_err(refusal)? {
-        Closing::Pack(prepared) => Ok(pack::one_set(*prepared, face)?.0),
+        Closing::Pack(prepared) => Ok(pack::one_set(*prepared, ui)?.0),
         Closing::Done(closed) => {
-            face.finish();
-            face.print_problems();
-            if face.is_json() {
-                emit(&closed_json(&closed));
+            ui.finish();
+            ui.print_problems();
+            if ui.is_json() {
+                emit("closed", &ClosedEvent::from(&*closed));
             }
-            verify::say(&closed.proof, face);
-            if !face.is_json() {
+            verify::say(&closed.proof, ui);
+            if !ui.is_json() {
                 out(&closed_text(&closed));
             }
-            Ok(proof_status(&closed.proof, face))
+            Ok(proof_status(&closed.proof, ui))
         }
     }
 }
 
 /// 0 read back and whole; 3 not all of it; 1 what is there is not enough.
-pub fn proof_status(proof: &SetOutcome, face: &Face) -> Status {
+pub fn proof_status(proof: &SetOutcome, ui: &Ui) -> Status {
     match () {
         () if proof.root.is_none() || !proof.is_restorable() => Status::Failed,
-        () if !face.problems().is_empty() || !proof.is_proven() => Status::Problems,
+        () if !ui.problems().is_empty() || !proof.is_proven() => Status::Problems,
         () => Status::Done,
     }
 }
@@ -75,12 +85,13 @@ fn closed_text(closed: &Closed) -> String {
     if closed.litter > 0 {
         let _ = writeln!(
             t,
-            "{} that no record names were left: without the packing machine's state nothing \
-             proves that they are not needed. They do no harm.",
+            "{} that no record names {} left: without the packing machine's state nothing proves \
+             that such files are not needed. They do no harm.",
             some(closed.litter, "file"),
+            verb(closed.litter, "was", "were"),
         );
     }
-    if closed.further_sets.is_none() {
+    if closed.last.is_none() {
         t.push_str(
             "What is in the set can be restored. The set cannot tell whether more of the dataset \
              was to follow.\n",
@@ -96,22 +107,21 @@ fn closed_text(closed: &Closed) -> String {
 }
 
 /// The same for programs.
-fn closed_json(closed: &Closed) -> Value {
-    json!({
-        "event": "closed",
-        "set": closed.set,
-        "root": closed.proof.root,
-        "stripes": closed.stripes,
-        "again": closed.again,
-        "last": closed.further_sets.map(|further| !further),
-        "absent": closed.absent.iter().map(|slot| slot.0).collect::<Vec<_>>(),
-        "drives": closed.drives.iter().map(|d| json!({
-            "drive": d.name, "files": d.files, "failed": d.failed,
-        })).collect::<Vec<_>>(),
-        "litter": closed.litter,
-        "proven": closed.proof.is_proven(),
-        "stopped": closed.proof.is_stopped(),
-    })
+#[derive(Serialize)]
+struct ClosedEvent<'a> {
+    #[serde(flatten)]
+    closed: &'a Closed,
+    root: Option<&'a str>,
+    proven: bool,
+    stopped: bool,
+}
+
+impl<'a> From<&'a Closed> for ClosedEvent<'a> {
+    fn from(closed: &'a Closed) -> Self {
+        let proof = &closed.proof;
+        let (proven, stopped) = (proof.is_proven(), proof.is_stopped());
+        Self { closed, root: proof.root.as_deref(), proven, stopped }
+    }
 }
 
 /// What to do when a set is not closed.
@@ -127,14 +137,23 @@ fn refusal(error: CloseError) -> Refusal {
              out for good",
             Status::Usage,
         ),
-        CloseError::Gaps { .. } => (
-            "attach the other drives of the set; holdall restore --give-up has what can be had",
+        CloseError::Alone { ref without, ref alone, .. } => {
+            let hint = format!(
+                "add -i IDENTITY: what its runs made counts; or, without the key, close it by what the \
+                 other drives say: {without}; or, if that drive was in good hands, by what it says: \
+                 {alone}, and repair the others"
+            );
+            return Refusal::failed(error).hint(hint);
+        }
+        CloseError::Conflict { source: OriginError::Gaps { .. }, .. } => (
+            "attach the other drives of the set; if records contradict each other, add -i IDENTITY; \
+             holdall restore --give-up has what can be had",
             Status::Failed,
         ),
         CloseError::Nothing { .. } => ("holdall erase removes it", Status::Failed),
         CloseError::Conflict { .. } => (
-            "holdall repair --expect ROOT decides which is right, if the set was closed; see \
-             holdall verify",
+            "holdall repair --expect ROOT decides which is right, if the set was closed; if it was not, \
+             add -i IDENTITY; see holdall verify",
             Status::Failed,
         ),
     };

@@ -2,50 +2,53 @@
 
 use super::args::DemoArgs;
 use super::exit::Status;
-use super::face::Face;
 use super::json::{emit, out};
-use super::run::Refusal;
+use super::refusal::Refusal;
 use super::stop::Temporary;
+use super::ui::Ui;
 use super::{restore, show};
-use crate::verbs::demo::{DemoError, Told, demo as verb};
-use serde_json::{Value, json};
+use crate::commands::demo::{DemoError, Told, demo as command};
+use serde::Serialize;
 
 /// Shows the journey.
-pub fn demo(args: DemoArgs, face: &Face) -> Result<Status, Refusal> {
+pub fn demo(args: DemoArgs, ui: &Ui) -> Result<Status, Refusal> {
     let temporary = if args.dir.is_none() { Some(temporary_folder("demo")?) } else { None };
     let dir = temporary.as_ref().map_or(args.dir.unwrap_or_default(), |t| t.path().into());
     let began = std::time::Instant::now();
     let tell = |told: Told| {
-        face.finish();
+        ui.finish();
         match told {
-            _ if face.is_json() || face.is_quiet() => {}
+            _ if ui.is_json() || ui.is_quiet() => {}
             Told::Step(text) => out(&format!("* {text}\n")),
             Told::Result(text) => out(&format!("    {text}\n")),
         }
     };
-    let result = verb(&dir, face.monitor(), &tell);
-    face.finish();
+    let result = command(&dir, ui.monitor(), &tell);
+    ui.finish();
     let named = temporary.is_none();
     drop(temporary);
-    if face.is_json() && matches!(result, Err(DemoError::Stopped)) {
-        emit(&demo_json(None));
+    if ui.is_json() && matches!(result, Err(DemoError::Stopped)) {
+        emit("demo", &DemoEvent { stopped: true, equal: None, compared: None });
         return Ok(Status::Failed);
     }
     let outcome = result.map_err(|e| match e {
         DemoError::NotEmpty { .. } => {
             Refusal::failed(e).hint("name a folder that is missing or empty").status(Status::Usage)
         }
+        DemoError::Stopped if named => Refusal::failed(DemoError::Stopped)
+            .hint(format!("what it has made so far lies in {}", dir.display())),
         e => Refusal::failed(e),
     })?;
-    if face.is_json() {
-        emit(&demo_json(Some(outcome.compared)));
+    if ui.is_json() {
+        let compared = Some(outcome.compared);
+        emit("demo", &DemoEvent { stopped: false, equal: Some(true), compared });
         return Ok(Status::Done);
     }
-    for set in outcome.verified.iter().filter(|_| !face.is_quiet()) {
+    for set in outcome.verified.iter().filter(|_| !ui.is_quiet()) {
         out(&format!("\nWhat verify said:\n{}", super::verify::verified(set)));
     }
     let restored = show::restored(&outcome.restored, "restored".as_ref());
-    if !face.is_quiet() {
+    if !ui.is_quiet() {
         out(&format!("\nWhat restore said:\n{restored}"));
     }
     let healed = restore::status(&outcome.restored) == Status::Problems;
@@ -66,14 +69,14 @@ pub fn demo(args: DemoArgs, face: &Face) -> Result<Status, Refusal> {
     Ok(Status::Done)
 }
 
-/// Of how many entries were compared and found equal; none if it was stopped before.
-fn demo_json(compared: Option<u64>) -> Value {
-    json!({
-        "event": "demo",
-        "stopped": compared.is_none(),
-        "equal": compared.map(|_| true),
-        "compared": compared,
-    })
+/// How the restored tree compares with the original.
+#[derive(Serialize)]
+struct DemoEvent {
+    stopped: bool,
+    /// a tree that differs is an error; none if it was stopped
+    equal: Option<bool>,
+    /// entries
+    compared: Option<u64>,
 }
 
 /// A new folder of our own under the system's temporary folder.

@@ -2,52 +2,43 @@
 
 use super::args::EraseArgs;
 use super::exit::Status;
-use super::face::Face;
 use super::json::{emit, out};
-use super::run::Refusal;
+use super::refusal::Refusal;
 use super::show::some;
+use super::ui::Ui;
 use super::{pack, rounds};
-use crate::verbs::erase::{EraseError, Erasure};
-use serde_json::json;
+use crate::commands::erase::{EraseError, Erasure};
 
-/// Erases.
-pub fn erase(args: &EraseArgs, face: &Face) -> Result<Status, Refusal> {
-    let erasure = Erasure::find(&args.paths, &args.set, face.monitor()).map_err(refusal)?;
+pub fn erase(args: &EraseArgs, ui: &Ui) -> Result<Status, Refusal> {
+    let erasure = Erasure::find(&args.paths, &args.set, ui.monitor()).map_err(refusal)?;
     let carriers: Vec<String> =
         erasure.carriers().map(|(drive, set)| format!("set {set} on {drive}")).collect();
     if !args.yes {
         let what = format!("to be erased for good: {}", carriers.join(", "));
-        rounds::confirm(&what, "Erase it?", "add --yes to erase it", face)?;
+        rounds::confirm(&what, "Erase it?", "add --yes to erase it", ui)?;
     }
-    let erased = erasure.run(face.monitor());
+    let erased = erasure.run(ui.monitor());
     let all = erased.iter().all(|drive| drive.done);
-    let stopped = !all && face.monitor().should_stop();
-    face.finish();
-    face.print_problems();
+    let stopped = erased.iter().any(|drive| drive.stopped);
+    ui.finish();
+    ui.print_problems();
     for drive in &erased {
-        if face.is_json() {
-            emit(&json!({
-                "event": "erased",
-                "set": drive.set,
-                "drive": drive.drive,
-                "files": drive.files,
-                "done": drive.done,
-                "stopped": stopped && !drive.done,
-            }));
+        if ui.is_json() {
+            emit("erased", drive);
         } else if drive.done {
             let files = some(drive.files, "file");
             out(&format!("{}: set {} is erased, {files}.\n", drive.drive, drive.set));
         } else {
-            let to_its_end = if stopped && drive.files == 0 { "" } else { " to its end" };
+            let to_its_end = if drive.stopped && drive.files == 0 { "" } else { " to its end" };
             out(&format!("{}: set {} is not erased{to_its_end}.\n", drive.drive, drive.set));
         }
     }
     if stopped {
-        face.monitor().note("stopped as asked: the same command again erases the rest");
+        ui.monitor().note("stopped as asked: the same command again erases the rest");
     }
     Ok(match () {
         () if !all => Status::Failed,
-        () if !face.problems().is_empty() => Status::Problems,
+        () if !ui.problems().is_empty() => Status::Problems,
         () => Status::Done,
     })
 }

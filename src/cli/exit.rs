@@ -5,6 +5,9 @@
 //! - Always holds: (1) the numbers never change, scripts depend on them; (2) a merged status is
 //!   the worse of its two, in the order of [`Status::merge`]; (3) an error is one line, its causes
 //!   behind it.
+//!
+//! The page of `holdall help errors` follows.
+#![doc = include_str!("errors.md")]
 
 use super::{say, shown_text};
 use std::error::Error;

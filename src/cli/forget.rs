@@ -2,17 +2,18 @@
 
 use super::args::ForgetArgs;
 use super::exit::Status;
-use super::face::Face;
 use super::json::{emit, out};
+use super::refusal::Refusal;
 use super::rounds;
-use super::run::Refusal;
 use super::shown_text;
-use crate::verbs::shipments::{self, InProgress, StateError};
-use serde_json::{Value, json};
+use super::ui::Ui;
+use crate::commands::shipments::{self, InProgress, StateError};
+use crate::format::ids::ShipmentId;
+use serde::Serialize;
 use std::fmt::Write as _;
 
 /// Forgets a shipment in progress.
-pub fn forget(args: &ForgetArgs, face: &Face) -> Result<Status, Refusal> {
+pub fn forget(args: &ForgetArgs, ui: &Ui) -> Result<Status, Refusal> {
     let all = shipments::in_progress().map_err(refusal)?;
     let Some(found) = all.iter().find(|one| one.shipment.to_string() == args.shipment) else {
         let text = format!("no shipment {} is in progress on this machine", args.shipment);
@@ -20,12 +21,12 @@ pub fn forget(args: &ForgetArgs, face: &Face) -> Result<Status, Refusal> {
     };
     if !args.yes {
         let what = format!("to be forgotten: {found}: {}", found.lost_by_forgetting());
-        rounds::confirm(&what, "Forget it?", "add --yes to forget it", face)?;
+        rounds::confirm(&what, "Forget it?", "add --yes to forget it", ui)?;
     }
     shipments::forget(found.shipment).map_err(refusal)?;
-    face.finish();
-    if face.is_json() {
-        emit(&json!({"event": "forgotten", "shipment": found.shipment}));
+    ui.finish();
+    if ui.is_json() {
+        emit("forgotten", &OfShipment { shipment: Some(found.shipment) });
     } else {
         out(&format!("Shipment {} is forgotten.\n", found.shipment));
     }
@@ -36,25 +37,20 @@ pub fn forget(args: &ForgetArgs, face: &Face) -> Result<Status, Refusal> {
 pub fn in_progress(all: &[InProgress]) -> String {
     let mut text = String::from("In progress on this machine:\n");
     for one in all {
-        let next = one.next_command();
-        let _ = writeln!(text, "  {}\n    next: {next}", shown_text(&one.to_string()));
+        let next = match (&one.in_use, &one.next) {
+            (Some(program), _) => format!("now: {program} is at work on it"),
+            (None, Some(next)) => format!("next: {next}"),
+            (None, None) => format!("next: {}", shipments::without_state(one.shipment)),
+        };
+        let _ = writeln!(text, "  {}\n    {next}", shown_text(&one.to_string()));
     }
     text + "(holdall forget SHIPMENT drops one.)\n"
 }
 
-/// The same for programs.
-pub fn in_progress_json(one: &InProgress) -> Value {
-    let facts = one.facts.as_ref();
-    json!({
-        "event": "in-progress",
-        "shipment": one.shipment,
-        "name": facts.map(|f| &f.name),
-        "source": facts.map(|f| f.source.to_string_lossy()),
-        "begun": facts.map(|f| &f.begun),
-        "sets": facts.map(|f| f.sets),
-        "unclosed": facts.and_then(|f| f.unclosed.as_ref()).map(|(set, _)| set),
-        "next": one.next_command(),
-    })
+/// A shipment, for programs.
+#[derive(Serialize)]
+pub struct OfShipment {
+    pub shipment: Option<ShipmentId>,
 }
 
 fn refusal(error: StateError) -> Refusal {

@@ -7,12 +7,16 @@
 //!   second, and once more when its phase ends; (3) nothing here panics on a closed pipe: a reader
 //!   of results who has seen enough (`| head`) is no failure, so the program ends with 0; a job
 //!   whose listener is gone ends with 1, because it is not done.
+//!
+//! The page of `holdall help json` follows.
+#![doc = include_str!("json.md")]
 
 use super::exit::Status;
 use super::terminal::{Problems, lock};
-use super::{redacted, say, shown_text};
+use super::{redacted, say, shown_json, shown_text};
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,15 +32,34 @@ pub fn out(text: &str) {
     deliver(text, Status::Done);
 }
 
-/// Writes `value` as one line, as [`out`] does.
-pub fn emit(value: &serde_json::Value) {
-    out(&format!("{value}\n"));
+/// Writes a result as one line, the name of its event and its fields, as [`out`] does.
+pub fn emit(event: &str, fields: &impl Serialize) {
+    #[derive(Serialize)]
+    struct Line<'a, T> {
+        event: &'a str,
+        #[serde(flatten)]
+        fields: &'a T,
+    }
+    match serde_json::to_string(&Line { event, fields }) {
+        Ok(line) => out(&format!("{}\n", shown_json(&line))),
+        Err(error) => fail(&format!("cannot print the event {event}: {error}")),
+    }
 }
 
 /// The event of what stopped a command, without the letters of a secret key that was typed.
 pub fn emit_error(text: &str, hint: Option<&str>) {
-    let hint = hint.map(redacted);
-    emit(&serde_json::json!({"event": "error", "text": redacted(text), "hint": hint}));
+    #[derive(Serialize)]
+    struct Error<'a> {
+        text: Cow<'a, str>,
+        hint: Option<Cow<'a, str>>,
+    }
+    emit("error", &Error { text: redacted(text), hint: hint.map(redacted) });
+}
+
+/// Ends the program, as its results cannot be delivered.
+fn fail(text: &str) -> ! {
+    say(&format!("error: {}", shown_text(text)));
+    std::process::exit(Status::Failed.code().into());
 }
 
 /// As [`out`]; `closed` is the status if the reader is gone.
@@ -45,8 +68,7 @@ fn deliver(text: &str, closed: Status) {
         if error.kind() == io::ErrorKind::BrokenPipe {
             std::process::exit(closed.code().into());
         }
-        say(&format!("error: cannot write to standard output: {}", shown_text(&error.to_string())));
-        std::process::exit(Status::Failed.code().into());
+        fail(&format!("cannot write to standard output: {error}"));
     }
 }
 
@@ -93,10 +115,10 @@ impl Present {
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Event<'a> {
-    Phase { phase: String, total: u64 },
-    Drive { phase: String, drive: usize, name: &'a str, total: u64 },
-    Progress { phase: String, done: u64, total: u64, seconds: f64, drives: Vec<DriveBytes<'a>> },
-    Problem { kind: &'a str, subject: &'a str, detail: &'a str },
+    Phase { phase: Phase, total: u64 },
+    Drive { phase: Phase, drive: usize, name: &'a str, total: u64 },
+    Progress { phase: Phase, done: u64, total: u64, seconds: f64, drives: Vec<DriveBytes<'a>> },
+    Problem { kind: ProblemKind, subject: &'a str, detail: &'a str },
     Note { text: &'a str },
 }
 
@@ -108,7 +130,6 @@ struct DriveBytes<'a> {
     total: u64,
 }
 
-/// What is counted of a drive.
 #[derive(Default)]
 struct DriveCount {
     name: String,
@@ -135,16 +156,14 @@ impl JsonLines {
         self.replace(Present::new(None, 0));
     }
 
-    /// The problems so far.
     pub fn problems(&self) -> Problems {
         lock(&self.problems).clone()
     }
 
     fn event(&self, event: &Event<'_>) {
         // These types always serialise: no maps with odd keys, no floats that are not finite.
-        if let Ok(mut line) = serde_json::to_string(event) {
-            line.push('\n');
-            (self.sink)(&line);
+        if let Ok(line) = serde_json::to_string(event) {
+            (self.sink)(&format!("{}\n", shown_json(&line)));
         }
     }
 
@@ -157,7 +176,7 @@ impl JsonLines {
         *present = next;
         if let Some(phase) = present.phase {
             let total = present.total.load(Ordering::Relaxed);
-            self.event(&Event::Phase { phase: phase_id(phase), total });
+            self.event(&Event::Phase { phase, total });
         }
     }
 
@@ -188,7 +207,7 @@ impl JsonLines {
             total: count.total,
         });
         self.event(&Event::Progress {
-            phase: phase_id(phase),
+            phase,
             done,
             total: present.total.load(Ordering::Relaxed),
             seconds: present.began.elapsed().as_millis() as f64 / 1000.0,
@@ -226,7 +245,7 @@ impl Monitor for JsonLines {
         // A total that was corrected shows in the next progress line.
         if count.name != name {
             name.clone_into(&mut count.name);
-            self.event(&Event::Drive { phase: phase_id(phase), drive, name, total });
+            self.event(&Event::Drive { phase, drive, name, total });
         }
     }
 
@@ -240,7 +259,7 @@ impl Monitor for JsonLines {
 
     fn problem(&self, problem: Problem) {
         let Problem { kind, subject, detail } = &problem;
-        self.event(&Event::Problem { kind: kind_id(*kind), subject, detail });
+        self.event(&Event::Problem { kind: *kind, subject, detail });
         lock(&self.problems).add(problem);
     }
 
@@ -250,26 +269,6 @@ impl Monitor for JsonLines {
 
     fn should_stop(&self) -> bool {
         super::stop::asked()
-    }
-}
-
-/// The phase for programs: never reworded.
-pub fn phase_id(phase: Phase) -> String {
-    phase.name().replace(' ', "-")
-}
-
-/// The kind for programs: never reworded, unlike [`ProblemKind::name`].
-pub fn kind_id(kind: ProblemKind) -> &'static str {
-    match kind {
-        ProblemKind::SourceUnreadable => "source-unreadable",
-        ProblemKind::SourceChanged => "source-changed",
-        ProblemKind::Metadata => "metadata",
-        ProblemKind::Drive => "drive",
-        ProblemKind::Damage => "damage",
-        ProblemKind::ReadBack => "read-back",
-        ProblemKind::Lost => "lost",
-        ProblemKind::Waiting => "waiting",
-        ProblemKind::Refused => "refused",
     }
 }
 

@@ -2,23 +2,32 @@
 
 use super::args::KeygenArgs;
 use super::exit::Status;
-use super::face::Face;
 use super::json::{emit, out};
-use super::run::Refusal;
+use super::refusal::Refusal;
+use super::ui::Ui;
 use super::{say, stop};
+use crate::commands::keygen::keygen as command;
+use crate::keys::Place;
 use crate::keys::kind::KeyKind;
 use crate::keys::recipients::{Identities, KeyError, Recipients};
-use crate::verbs::keygen::keygen as verb;
-use serde_json::json;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Reads recipients: words, and files with one a line.
 pub fn recipients(words: &[String], files: &[PathBuf]) -> Result<Recipients, Refusal> {
     // One of them may be standard input.
     stop::waiting(|| Recipients::read(words, files)).map_err(|error| {
+        if let KeyError::WrongKind { place: Place::Typed { number, .. }, kind: KeyKind::Unknown } =
+            &error
+            && let Some(hint) = words.get(number - 1).and_then(|word| file_hint(word.trim()))
+        {
+            return Refusal::failed(error).hint(hint).status(Status::Usage);
+        }
         let hint = match &error {
             KeyError::NoRecipient => "add -r RECIPIENT; holdall keygen makes one",
+            KeyError::WrongKind { place: Place::Typed { .. }, kind: KeyKind::Unknown } => {
+                "a recipient begins with age1: holdall keygen prints it; -R names a file of recipients"
+            }
             KeyError::WrongKind { kind: KeyKind::Identity { .. }, .. } => {
                 "pack to its recipient: -r, or a file of recipients with -R; packing needs no \
                  secret key"
@@ -32,8 +41,29 @@ pub fn recipients(words: &[String], files: &[PathBuf]) -> Result<Recipients, Ref
     })
 }
 
-/// Reads identity files.
-pub fn identities(files: &[PathBuf]) -> Result<Identities, Refusal> {
+/// What to type in place of `-r FILE`, if there is such a file; nothing of what is in it is said but
+/// the public half of a key.
+fn file_hint(word: &str) -> Option<String> {
+    let path = Path::new(word);
+    if !path.is_file() {
+        return None;
+    }
+    let quoted = shlex::try_quote(word).ok()?;
+    Some(match Recipients::read(&[], &[path.into()]) {
+        Err(KeyError::WrongKind { kind: KeyKind::Identity { recipient }, .. }) => {
+            format!("{quoted} is a file with an identity; pack to its recipient: -r {recipient}")
+        }
+        _ => format!("{quoted} is a file: -R names a file with one recipient a line: -R {quoted}"),
+    })
+}
+
+/// Reads identity files; says so of one that others can read.
+pub fn identities(files: &[PathBuf], ui: &Ui) -> Result<Identities, Refusal> {
+    for path in files.iter().filter(|path| is_readable_by_others(path)) {
+        let path = path.display();
+        let text = format!("{path} holds a secret key, and other users can read it: chmod 600 it");
+        ui.monitor().note(&text);
+    }
     stop::waiting(|| Identities::read(files)).map_err(|error| {
         let hint = match &error {
             KeyError::WrongKind { kind, .. } => kind.remedy(),
@@ -46,14 +76,14 @@ pub fn identities(files: &[PathBuf]) -> Result<Identities, Refusal> {
 }
 
 /// Makes an identity.
-pub fn keygen(args: &KeygenArgs, face: &Face) -> Result<Status, Refusal> {
-    if face.is_json() && args.output.is_none() {
+pub fn keygen(args: &KeygenArgs, ui: &Ui) -> Result<Status, Refusal> {
+    if ui.is_json() && args.output.is_none() {
         return Err(Refusal::usage(
             "with --json the identity itself is not printed",
             "add -o FILE: the identity is written there",
         ));
     }
-    let made = verb(args.output.as_deref()).map_err(|error| {
+    let made = command(args.output.as_deref()).map_err(|error| {
         let hint = match &error {
             KeyError::File { source, .. } if source.kind() == ErrorKind::AlreadyExists => {
                 "keygen never writes over a file: name another, or move it away"
@@ -65,8 +95,8 @@ pub fn keygen(args: &KeygenArgs, face: &Face) -> Result<Status, Refusal> {
         };
         Refusal::failed(error).hint(hint)
     })?;
-    if face.is_json() {
-        emit(&json!({"event": "keygen", "recipient": made.recipient, "file": args.output}));
+    if ui.is_json() {
+        emit("keygen", &made);
         return Ok(Status::Done);
     }
     match &made.text {
@@ -79,7 +109,7 @@ pub fn keygen(args: &KeygenArgs, face: &Face) -> Result<Status, Refusal> {
         }
         None => {
             out(&format!("{}\n", made.recipient));
-            let file = args.output.as_deref().unwrap_or_else(|| "".as_ref()).display();
+            let file = made.file.as_deref().unwrap_or_default();
             say(&format!(
                 "note: keep {file} where the drives do not go; without it nobody can \
                  restore"
@@ -87,6 +117,13 @@ pub fn keygen(args: &KeygenArgs, face: &Face) -> Result<Status, Refusal> {
         }
     }
     Ok(Status::Done)
+}
+
+/// Is it a file that others may read?
+fn is_readable_by_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let found = std::fs::metadata(path);
+    found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o044 != 0)
 }
 
 /// Is standard output a file that others may read?

@@ -2,18 +2,18 @@
 
 use super::args::LsArgs;
 use super::exit::Status;
-use super::face::Face;
 use super::json::{emit, out};
 use super::keys::identities;
-use super::run::{Refusal, open_refusal};
-use crate::format::list::{Entry, Kind, shown_path};
+use super::refusal::{Refusal, open_refusal};
+use super::show::some;
+use super::ui::Ui;
+use crate::commands::ls::{LsOptions, ls as command};
+use crate::format::list::{Entry, Kind, Lack, shown_path};
 use crate::patterns::typed::Typed;
-use crate::verbs::ls::{LsOptions, ls as verb};
-use serde_json::json;
+use serde::Serialize;
 use std::os::unix::ffi::OsStringExt;
 
-/// Lists.
-pub fn ls(args: LsArgs, face: &Face) -> Result<Status, Refusal> {
+pub fn ls(args: LsArgs, ui: &Ui) -> Result<Status, Refusal> {
     let folder = args.folder.map(OsStringExt::into_vec);
     let folder = folder.map(|typed| Typed::of(&typed)).transpose().map_err(|error| {
         Refusal::failed(error)
@@ -22,31 +22,37 @@ pub fn ls(args: LsArgs, face: &Face) -> Result<Status, Refusal> {
     })?;
     let options = LsOptions {
         paths: args.paths,
-        identities: identities(&args.identities)?,
+        identities: identities(&args.identities, ui)?,
         folder: folder.map(|typed| typed.body),
     };
     let mut text = String::new();
-    let mut print = |entry: &Entry| {
-        if face.is_json() {
-            emit(&entry_json(entry));
+    let mut print = |entry: &Entry, unread: bool| {
+        if ui.is_json() {
+            emit("entry", &EntryEvent::new(entry, unread));
             return;
         }
-        text.push_str(&line(entry));
+        text.push_str(&line(entry, unread));
         if text.len() > 1 << 16 {
             out(&text);
             text.clear();
         }
     };
-    let outcome = verb(&options, face.monitor(), &mut print);
+    let outcome = command(&options, ui.monitor(), &mut print);
     out(&text);
     let outcome = outcome.map_err(open_refusal)?;
-    face.print_problems();
+    if outcome.not_taken > 0 {
+        ui.monitor().note(&format!(
+            "of {} marked with [ ] the packer could not take all: what lacks is in no set",
+            some(outcome.not_taken, "entry")
+        ));
+    }
+    ui.print_problems();
     if outcome.entries == 0
         && let Some(folder) = &options.folder
     {
         return Err(no_such_folder(folder, outcome.complete));
     }
-    let whole = outcome.complete && face.problems().is_empty();
+    let whole = outcome.complete && outcome.not_taken == 0 && ui.problems().is_empty();
     Ok(if whole { Status::Done } else { Status::Problems })
 }
 
@@ -61,7 +67,7 @@ fn no_such_folder(folder: &[u8], complete: bool) -> Refusal {
 }
 
 /// As `ls -l` shows it: mode, owner, group, size, time, path.
-fn line(entry: &Entry) -> String {
+fn line(entry: &Entry, unread: bool) -> String {
     let target = match entry.kind {
         Kind::Symlink => format!(" -> {}", super::shown_text(&shown_path(&entry.target))),
         Kind::HardLink => format!(" = {}", super::shown_text(&shown_path(&entry.target))),
@@ -69,14 +75,33 @@ fn line(entry: &Entry) -> String {
     };
     let path = entry.shown();
     let path = super::shown_text(&path);
+    let lacks = lacks(entry, unread).join(", ").replace('-', " ");
+    let lacks = if lacks.is_empty() { lacks } else { format!("  [lacks {lacks}]") };
+    if entry.kind == Kind::Unknown {
+        let unknown = format!("{:>5} {:>5} {:>13} {:>20}", '?', '?', '?', '?');
+        return format!("{} {unknown} {path}{lacks}\n", "?".repeat(10));
+    }
     format!(
-        "{} {:>5} {:>5} {:>13} {} {path}{target}\n",
+        "{} {:>5} {:>5} {:>13} {} {path}{target}{lacks}\n",
         mode_text(entry),
         entry.uid,
         entry.gid,
         entry.size,
         time_text(entry),
     )
+}
+
+/// What of an entry the packer could not take.
+fn lacks(entry: &Entry, unread: bool) -> Vec<&'static str> {
+    let of_entry = entry.lacks.iter().map(|lack| match lack {
+        Lack::Names => "names",
+        Lack::SomeNames => "some-names",
+        Lack::Attributes => "attributes",
+        Lack::AllAttributes => "all-attributes",
+    });
+    let metadata = (entry.kind == Kind::Unknown).then_some("metadata");
+    let bytes = unread.then_some("bytes");
+    metadata.into_iter().chain(bytes).chain(of_entry).collect()
 }
 
 /// `drwxr-xr-x`
@@ -90,6 +115,7 @@ fn mode_text(entry: &Entry) -> String {
         Kind::CharDevice => 'c',
         Kind::BlockDevice => 'b',
         Kind::Socket => 's',
+        Kind::Unknown => '?',
     };
     let mut text = String::from(kind);
     for (shift, special, on) in [(6, 0o4000, 's'), (3, 0o2000, 's'), (0, 0o1000, 't')] {
@@ -113,8 +139,9 @@ fn time_text(entry: &Entry) -> String {
         .map_or_else(|_| entry.mtime.to_string(), |t| t.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
-fn entry_json(entry: &Entry) -> serde_json::Value {
-    let kind = match entry.kind {
+/// For programs.
+fn kind_word(kind: Kind) -> &'static str {
+    match kind {
         Kind::Folder => "folder",
         Kind::File => "file",
         Kind::HardLink => "hard-link",
@@ -123,17 +150,38 @@ fn entry_json(entry: &Entry) -> serde_json::Value {
         Kind::CharDevice => "character-device",
         Kind::BlockDevice => "block-device",
         Kind::Socket => "socket",
-    };
-    json!({
-        "event": "entry",
-        "path": shown_path(&entry.path),
-        "kind": kind,
-        "mode": format!("{:04o}", entry.mode),
-        "uid": entry.uid,
-        "gid": entry.gid,
-        "size": entry.size,
-        "mtime": entry.mtime,
-        "mtime_nanos": entry.mtime_nanos,
-        "target": (!entry.target.is_empty()).then(|| shown_path(&entry.target)),
-    })
+        Kind::Unknown => "unknown",
+    }
+}
+
+/// The same for programs.
+#[derive(Serialize)]
+struct EntryEvent {
+    path: String,
+    kind: &'static str,
+    lacks: Vec<&'static str>,
+    mode: String,
+    uid: u32,
+    gid: u32,
+    size: u64,
+    mtime: i64,
+    mtime_nanos: u32,
+    target: Option<String>,
+}
+
+impl EntryEvent {
+    fn new(entry: &Entry, unread: bool) -> Self {
+        Self {
+            path: shown_path(&entry.path),
+            kind: kind_word(entry.kind),
+            lacks: lacks(entry, unread),
+            mode: format!("{:04o}", entry.mode),
+            uid: entry.uid,
+            gid: entry.gid,
+            size: entry.size,
+            mtime: entry.mtime,
+            mtime_nanos: entry.mtime_nanos,
+            target: (!entry.target.is_empty()).then(|| shown_path(&entry.target)),
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! `--missing FILE`: the path of everything that is not there, one a line, while the screen shows the
 //! first of them only. Backslashes, control characters and bytes that are not UTF-8 are escapes. A list
-//! that is there is replaced once the new one is finished: a command that fails leaves it as it is.
+//! that is there is replaced once the new one is finished: a command that restores nothing leaves it as it
+//! is.
 
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use std::fs::{self, File};

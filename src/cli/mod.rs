@@ -14,26 +14,31 @@ mod close;
 mod demo;
 mod erase;
 pub mod exit;
-pub mod face;
 mod forget;
+pub mod help;
 pub mod json;
 mod keys;
 mod ls;
 mod missing;
 mod next;
 mod pack;
+pub mod refusal;
 mod repair;
 mod restore;
 mod rounds;
 pub mod run;
+mod secrets;
 mod show;
 pub mod sizes;
 mod status;
 mod stop;
 pub mod table;
 pub mod terminal;
+pub mod ui;
 mod verify;
 
+use crate::format::shown::is_unsafe;
+pub use crate::format::shown::shown_text;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -56,27 +61,22 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{before}...{}", redacted(behind)))
 }
 
-/// `text` with what could move a cursor, hide or reorder text written as an escape.
-pub fn shown_text(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
-        return Cow::Borrowed(text);
+/// A line of JSON in which those characters are escaped as JSON does it: it says the same to a
+/// program, and does nothing to a terminal.
+pub fn shown_json(line: &str) -> Cow<'_, str> {
+    if !line.contains(is_unsafe) {
+        return Cow::Borrowed(line);
     }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
+    let mut shown = String::with_capacity(line.len() + 16);
+    for c in line.chars() {
         if is_unsafe(c) {
-            let _ = write!(shown, "{}", c.escape_default());
+            // None of them is beyond 16 bits, and none stands outside of strings.
+            let _ = write!(shown, "\\u{:04x}", u32::from(c));
         } else {
             shown.push(c);
         }
     }
     Cow::Owned(shown)
-}
-
-/// Control characters, and the invisible ones that order text (a name could pretend with them).
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}')
-        || matches!(c, '\u{2060}'..='\u{206F}' | '\u{061C}' | '\u{FEFF}')
 }
 
 /// The columns `text` takes on a terminal; exact for what names are made of in practice.
@@ -146,6 +146,17 @@ mod tests {
     #[case::reordered("txt.\u{202e}gpj", "txt.\\u{202e}gpj")]
     fn control_characters_are_escaped(#[case] text: &str, #[case] shown: &str) {
         assert_eq!(shown_text(text), shown);
+    }
+
+    // Security, cosmetic: the name of a dataset is whatever its label says.
+    #[test]
+    fn json_carries_nothing_that_a_terminal_obeys() {
+        let name = "a\u{9b}31m\u{202e}\x7f\u{1b}é";
+        let line = serde_json::json!({"name": name}).to_string();
+        let shown = shown_json(&line);
+        assert!(!shown.contains(is_unsafe), "{shown:?}");
+        let back: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(back["name"], name);
     }
 
     #[rstest]

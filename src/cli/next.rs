@@ -45,7 +45,7 @@ pub fn to_prove(drives: &[(&str, Proof)]) -> String {
 mod tests {
     use super::*;
 
-    /// Shape A, newcomer A20, reports "small ones": an rclone mount can never be proven here.
+    /// Review A20, shape A: an rclone mount can never be proven here.
     #[test]
     fn only_what_verify_can_prove_is_to_be_verified() {
         let read = to_prove(&[("a", Proof::Read), ("my drive", Proof::Read)]);

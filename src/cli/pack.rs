@@ -1,12 +1,18 @@
 //! `pack` on the command line.
 
 use super::args::PackArgs;
-use super::exit::Status;
-use super::face::Face;
+use super::exit::{Status, print_error};
+use super::forget::OfShipment;
 use super::json::{emit, out};
-use super::run::Refusal;
+use super::refusal::Refusal;
 use super::sizes::{parse_size, shown_bytes};
+use super::ui::Ui;
 use super::{keys, rounds, show};
+use crate::commands::open::found;
+use crate::commands::pack::{
+    self as command, GoOn, PackJobError, PackOptions, PackOutcome, Prepared, Rest, Unproven,
+};
+use crate::commands::shipments::without_state;
 use crate::dataset::ScanError;
 use crate::drives::DriveError;
 use crate::entropy::System;
@@ -16,128 +22,146 @@ use crate::packer::{Checkpoint, PackError};
 use crate::plan::place::PlaceError;
 use crate::plan::room::{Geometry, RoomError};
 use crate::plan::survive::Survive;
-use crate::verbs::open::found;
-use crate::verbs::pack::{
-    self as verb, GoOn, PackJobError, PackOptions, PackOutcome, Prepared, Rest, Unproven,
-};
 use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-/// Packs.
-pub fn pack(args: PackArgs, face: &Face) -> Result<Status, Refusal> {
+pub fn pack(args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
     let yes = args.yes;
-    if let Some(paths) = args.close {
-        return super::close::close(&paths, yes, face);
+    if args.close {
+        return super::close::close(&args, yes, ui);
     }
     let prepared = if let Some(shipment) = args.go_on.clone() {
         let shipment = shipment_id(shipment)?;
         let (drives, options) = (drives(&args)?, going_on(&args)?);
-        let rest = verb::go_on(shipment, &drives, options, &System, face.monitor());
+        let rest = command::go_on(shipment, &drives, options, &System, ui.monitor());
         match rest.map_err(|e| refusal_on(e, &drives))? {
             Rest::Pack(prepared) => *prepared,
-            Rest::Prove(unproven) => return Ok(prove(*unproven, face)),
-            Rest::Nothing => return Ok(nothing_left(shipment, face)),
+            Rest::Prove(unproven) => return Ok(prove(*unproven, ui)),
+            Rest::Nothing => return Ok(nothing_left(shipment, ui)),
         }
     } else {
         let drives = drives(&args)?;
-        let prepared = verb::prepare(&drives, meant(args)?, None, &System, face.monitor())
+        let prepared = command::prepare(&drives, meant(args)?, None, &System, ui.monitor())
             .map_err(|e| refusal_on(e, &drives))?;
         if prepared.plan.missing_bytes > 0 && !yes {
-            return ask_for_more(prepared, &drives, face);
+            return ask_for_more(prepared, &drives, ui);
         }
-        unless_empty(prepared, yes, face)?
+        unless_empty(prepared, yes, ui)?
     };
-    sets(prepared, face)
+    show_plan(&prepared, ui);
+    sets(prepared, ui)
 }
 
-/// Packs a set, and those that follow as drives are attached.
-fn sets(prepared: Prepared, face: &Face) -> Result<Status, Refusal> {
+/// Packs a set whose plan was shown, and those that follow as drives are attached.
+fn sets(prepared: Prepared, ui: &Ui) -> Result<Status, Refusal> {
     let mut prepared = prepared;
     let mut status = Status::Done;
+    let mut left_out = rounds::LeftOut::default();
     loop {
-        show_plan(&prepared, face);
-        let memory = prepared.memory;
-        let (shipment, drives) = (prepared.shipment(), prepared.drive_names());
-        let (packed, outcome) = one_set(prepared, face)?;
+        let (memory, folder_drives) = (prepared.memory, prepared.folder_drives());
+        let (shipment, drives, cases) =
+            (prepared.shipment(), prepared.drive_names(), prepared.cases());
+        let (packed, outcome) = one_set(prepared, ui)?;
         status = status.merge(packed);
         if outcome.left_entries == 0 || outcome.packed.stopped || outcome.is_lost() {
             return Ok(status);
         }
-        let round = rounds::Round { shipment, drives };
-        let Some(drives) = rounds::next_drives(&round, face) else {
-            return Ok(status.merge(Status::Waiting));
+        let round = rounds::Round { shipment, drives, cases };
+        let rest = loop {
+            let Some(drives) = rounds::next_drives(&round, &mut left_out, ui) else {
+                return Ok(status.merge(Status::Waiting));
+            };
+            let options = GoOn { memory, folder_drives, ..GoOn::default() };
+            match command::go_on(Some(shipment), &drives, options, &System, ui.monitor()) {
+                Ok(rest) => break rest,
+                Err(e) => answered_wrong(e, ui)?,
+            }
+            left_out.offer_again(&drives);
         };
-        let options = GoOn { memory, ..GoOn::default() }; // only what is mounted is proposed
-        let rest = verb::go_on(Some(outcome.shipment), &drives, options, &System, face.monitor());
-        prepared = match rest.map_err(refusal)? {
+        prepared = match rest {
             Rest::Pack(prepared) => *prepared,
-            Rest::Prove(unproven) => return Ok(status.merge(prove(*unproven, face))),
+            Rest::Prove(unproven) => return Ok(status.merge(prove(*unproven, ui))),
             Rest::Nothing => return Ok(status),
         };
+        show_plan(&prepared, ui);
     }
 }
 
+/// Says what is wrong with the drives that a person chose; fails if it is something else that is wrong.
+fn answered_wrong(error: PackJobError, ui: &Ui) -> Result<(), Refusal> {
+    let refusal = refusal(error);
+    if refusal.status != Status::Usage {
+        return Err(refusal);
+    }
+    ui.finish();
+    print_error(refusal.error.as_ref(), refusal.hint.as_deref());
+    Ok(())
+}
+
 /// Packs one set, and says what came of it.
-pub fn one_set(prepared: Prepared, face: &Face) -> Result<(Status, PackOutcome), Refusal> {
-    let facts = show::PlanFacts::of(&prepared);
+pub fn one_set(prepared: Prepared, ui: &Ui) -> Result<(Status, PackOutcome), Refusal> {
+    let plan = show::Plan::of(&prepared);
     let (shipment, set) = (prepared.shipment(), prepared.set);
-    let outcome = prepared.run(face.monitor()).map_err(|e| match e {
+    let outcome = prepared.run(ui.monitor()).map_err(|e| match e {
+        e if damaged_state(&e).is_some() => refusal(e),
         PackJobError::Pack(PackError::SourceGone(_)) => Refusal::failed(e).hint(format!(
             "what is packed stays packed: attach or mount the source again where it was, then \
              {}",
-            facts.go_on_command(true),
+            plan.go_on_command(true),
         )),
         PackJobError::Pack(_) => Refusal::failed(e).hint(format!(
             "set {} was left unfinished; make room, or replace what failed, then: {}",
             set_folder(shipment, set),
-            facts.go_on_command(true),
+            plan.go_on_command(true),
         )),
         e => refusal(e),
     })?;
-    face.finish();
-    face.print_problems();
-    if face.is_json() {
-        emit(&show::packed_json(&facts, &outcome));
+    ui.finish();
+    ui.print_problems();
+    if ui.is_json() {
+        emit("packed", &show::PackedEvent::new(&plan, &outcome));
     } else {
-        out(&show::packed(&facts, &outcome, face.is_quiet()));
+        out(&show::packed(&plan, &outcome, ui.is_quiet()));
     }
     let asked = !outcome.reports.is_empty();
     let status = match () {
         () if outcome.is_lost() || outcome.packed.stopped => Status::Failed,
-        () if !face.problems().is_empty() || asked && !outcome.is_proven() => Status::Problems,
+        () if !ui.problems().is_empty() || asked && !outcome.is_proven() => Status::Problems,
         () => Status::Done,
     };
     Ok((status, outcome))
 }
 
 /// Reads a closed set back whose read-back was stopped.
-fn prove(unproven: Unproven, face: &Face) -> Status {
+fn prove(unproven: Unproven, ui: &Ui) -> Status {
     let name = unproven.name();
-    face.monitor().note(&format!("set {name} is closed, and its read-back was stopped: once more"));
-    let proof = unproven.run(face.monitor());
-    face.finish();
-    face.print_problems();
-    super::verify::say(&proof, face);
-    super::close::proof_status(&proof, face)
+    ui.monitor().note(&format!("set {name} is closed, and its read-back was stopped: once more"));
+    let proof = unproven.run(ui.monitor());
+    ui.finish();
+    ui.print_problems();
+    super::verify::say(&proof, ui);
+    super::close::proof_status(&proof, ui)
 }
 
-fn show_plan(prepared: &Prepared, face: &Face) {
-    face.finish();
-    if face.is_json() {
-        emit(&show::plan_json(prepared));
-    } else if !face.is_quiet() {
-        out(&show::plan(prepared));
+fn show_plan(prepared: &Prepared, ui: &Ui) {
+    ui.finish();
+    if ui.is_json() {
+        emit("plan", &show::Plan::of(prepared));
+    } else if !ui.is_quiet() {
+        out(&show::plan(&show::Plan::of(prepared)));
     }
 }
 
-fn nothing_left(shipment: Option<ShipmentId>, face: &Face) -> Status {
-    face.finish();
-    if face.is_json() {
-        let shipment = shipment.map(|id| id.to_string());
-        emit(&serde_json::json!({"event": "nothing-left", "shipment": shipment}));
+fn nothing_left(shipment: Option<ShipmentId>, ui: &Ui) -> Status {
+    ui.finish();
+    if ui.is_json() {
+        emit("nothing-left", &OfShipment { shipment });
     } else {
-        out("Nothing is left to do: no shipment is in progress on this machine.\n");
+        out(&match shipment {
+            Some(id) => format!("Nothing is left to do: shipment {id} is complete.\n"),
+            None => "Nothing is left to do: no shipment is in progress on this machine.\n".into(),
+        });
     }
     Status::Done
 }
@@ -146,20 +170,20 @@ fn nothing_left(shipment: Option<ShipmentId>, face: &Face) -> Status {
 fn ask_for_more(
     prepared: Prepared,
     drives: &[(String, PathBuf)],
-    face: &Face,
+    ui: &Ui,
 ) -> Result<Status, Refusal> {
-    face.finish();
+    ui.finish();
     let (missing, holds) = (prepared.plan.missing_bytes, prepared.plan.holds_bytes);
-    if !face.is_json() && rounds::can_ask() {
-        show_plan(&prepared, face);
+    if !ui.is_json() && rounds::can_ask() {
+        show_plan(&prepared, ui);
         if rounds::agrees("Pack what fits, and the rest on further sets?") {
-            return sets(prepared, face);
+            return sets(prepared, ui);
         }
         prepared.discard().map_err(refusal)?;
         return Err(Refusal::declined());
     }
-    if face.is_json() {
-        show_plan(&prepared, face); // the numbers, for programs
+    if ui.is_json() {
+        show_plan(&prepared, ui); // the numbers, for programs
     }
     let survive = prepared.plan.survive;
     prepared.discard().map_err(refusal)?;
@@ -178,20 +202,16 @@ fn ask_for_more(
 
 /// A dataset with nothing in it is most often a disk that is not mounted, or a pattern that matches
 /// everything: that is said, and a person is asked. Refused if it is not to be packed.
-fn unless_empty<'a>(
-    prepared: Prepared<'a>,
-    yes: bool,
-    face: &Face,
-) -> Result<Prepared<'a>, Refusal> {
+fn unless_empty<'a>(prepared: Prepared<'a>, yes: bool, ui: &Ui) -> Result<Prepared<'a>, Refusal> {
     let totals = prepared.totals();
     if totals.entries > totals.folders {
         return Ok(prepared);
     }
     let text = "there is nothing but folders in the dataset: is its disk mounted, and does --exclude \
                 leave anything?";
-    face.monitor().note(text);
-    face.finish();
-    if yes || face.is_json() || !rounds::can_ask() || rounds::agrees("Pack it all the same?") {
+    ui.monitor().note(text);
+    ui.finish();
+    if yes || ui.is_json() || !rounds::can_ask() || rounds::agrees("Pack it all the same?") {
         return Ok(prepared);
     }
     prepared.discard().map_err(refusal)?;
@@ -244,6 +264,17 @@ fn shipment_id(text: Option<String>) -> Result<Option<ShipmentId>, Refusal> {
     text.map(|id| id.parse()).transpose().map_err(wrong)
 }
 
+/// The one dataset that is packed.
+fn source(mut paths: Vec<PathBuf>) -> Result<PathBuf, Refusal> {
+    if let Some(more) = paths.get(1) {
+        let text = format!("unexpected argument {}: one SOURCE is packed", more.display());
+        let hint = "name the folder that holds all of it, and leave out with --exclude; a drive is \
+                    named with --drive CASE=PATH";
+        return Err(Refusal::usage(text, hint));
+    }
+    Ok(paths.pop().unwrap_or_default())
+}
+
 /// Case and path of each drive.
 fn drives(args: &PackArgs) -> Result<Vec<(String, PathBuf)>, Refusal> {
     args.drives.iter().map(|d| drive(d)).collect()
@@ -262,7 +293,7 @@ fn meant(args: PackArgs) -> Result<PackOptions, Refusal> {
         }
     }
     Ok(PackOptions {
-        source: args.source.unwrap_or_default(),
+        source: source(args.paths)?,
         recipients,
         survive,
         cipher: args.cipher,
@@ -325,6 +356,17 @@ fn geometry(text: &str) -> Result<Geometry, Refusal> {
     })
 }
 
+/// What to do when what this machine keeps of a shipment is damaged, if it is that.
+fn damaged_state(error: &PackJobError) -> Option<String> {
+    let (PackJobError::LocalState(host) | PackJobError::Pack(PackError::LocalState(host))) = error
+    else {
+        return None;
+    };
+    // Every file of a state lies in a folder with the shipment's name.
+    let shipment = host.damaged()?.parent()?.file_name()?.to_string_lossy();
+    Some(without_state(shipment))
+}
+
 /// What to do when somebody else is at work.
 pub const WAIT: &str = "wait until it has ended";
 
@@ -361,6 +403,9 @@ pub fn refusal(error: PackJobError) -> Refusal {
         let hint = hint.clone();
         return Refusal::failed(error).hint(hint);
     }
+    if let Some(hint) = damaged_state(&error) {
+        return Refusal::failed(error).hint(hint);
+    }
     let (hint, status) = match &error {
         PackJobError::Drive { source, .. } => (drive_hint(source), Status::Usage),
         PackJobError::NoDrive(_) => (NO_DRIVE, Status::Usage),
@@ -394,15 +439,20 @@ pub fn refusal(error: PackJobError) -> Refusal {
         PackJobError::Case { .. } | PackJobError::Filter(_) | PackJobError::Plan { .. } => {
             ("", Status::Usage)
         }
-        PackJobError::Which { count: 0, .. } => {
-            ("holdall status lists the shipments in progress here", Status::Usage)
+        PackJobError::Which { count: 0, .. } => (
+            "holdall status lists those that are; if it has ended, nothing is left to do: the drives \
+                 of its last set tell",
+            Status::Usage,
+        ),
+        PackJobError::NothingBegun { .. } => {
+            ("to begin, name the dataset: holdall pack SOURCE --drive CASE=PATH ...", Status::Usage)
         }
         PackJobError::Which { .. } => (
             "write --continue SHIPMENT, one of them; holdall forget SHIPMENT drops one",
             Status::Usage,
         ),
         e if e.is_busy() => (WAIT, Status::Failed),
-        PackJobError::Scan(ScanError::Sink { .. }) | PackJobError::Host(_) => (
+        PackJobError::Scan(ScanError::Sink { .. }) | PackJobError::LocalState(_) => (
             "the list of entries needs about 150 bytes an entry: make room, or set XDG_STATE_HOME \
              to a folder that can be written and has it",
             Status::Failed,

@@ -2,39 +2,37 @@
 
 use super::args::RepairArgs;
 use super::exit::Status;
-use super::face::Face;
 use super::json::{emit, out};
 use super::next::command;
 use super::pack::{drive_hint, example_path};
-use super::run::{Refusal, open_refusal};
+use super::refusal::{Refusal, open_refusal};
 use super::show::{slot_name, some};
 use super::sizes::shown_bytes;
+use super::ui::Ui;
+use crate::commands::repair::{self as command, RepairError, RepairOptions, SetRepair};
 use crate::format::ids::Slot;
-use crate::format::list::Hash;
 use crate::repairer::DriveRepair;
 use crate::repairer::onto::OntoError;
 use crate::repairer::origin::OriginError;
-use crate::verbs::repair::{self as verb, RepairError, RepairOptions, SetRepair};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-/// Repairs.
-pub fn repair(args: &RepairArgs, face: &Face) -> Result<Status, Refusal> {
+pub fn repair(args: &RepairArgs, ui: &Ui) -> Result<Status, Refusal> {
     let options = meant(args)?;
-    let sets = verb::repair(&options, face.monitor()).map_err(refusal)?;
-    face.finish();
-    face.print_problems();
+    let sets = command::repair(&options, ui.monitor()).map_err(refusal)?;
+    ui.finish();
+    ui.print_problems();
     let mut status = Status::Done;
     for set in &sets {
-        if face.is_json() {
-            emit(&repaired_json(set));
+        if ui.is_json() {
+            emit("repaired", &RepairedEvent::from(set));
         } else {
             out(&repaired(set));
         }
         status = status.merge(set_status(set));
     }
-    Ok(if face.problems().is_empty() { status } else { status.merge(Status::Problems) })
+    Ok(if ui.problems().is_empty() { status } else { status.merge(Status::Problems) })
 }
 
 /// 0 all that was given is whole; 3 some damage waits for drives; 1 beyond repair, or refused.
@@ -49,7 +47,7 @@ fn set_status(set: &SetRepair) -> Status {
 /// What the arguments mean.
 fn meant(args: &RepairArgs) -> Result<RepairOptions, Refusal> {
     let onto = args.onto.iter().map(|text| new_drive(text)).collect::<Result<Vec<_>, _>>()?;
-    let expect = args.expect.as_deref().map(root).transpose()?;
+    let expect = args.expect;
     if args.slot.is_some() && onto.len() != 1 {
         let hint = "name one new drive with --onto, and its slot with --slot";
         return Err(Refusal::usage("--slot belongs to one new drive", hint));
@@ -69,14 +67,6 @@ fn new_drive(text: &str) -> Result<(String, PathBuf), Refusal> {
             format!("write --onto CASE=PATH, such as --onto a={}", example_path(text)),
         )),
     }
-}
-
-fn root(text: &str) -> Result<Hash, Refusal> {
-    let root = blake3::Hash::from_hex(text.trim());
-    root.map(|root| *root.as_bytes()).map_err(|_| {
-        let hint = "write the 64 hexadecimal digits that pack printed, or b3sum set.txt prints";
-        Refusal::usage(format!("--expect {text} is not a root"), hint)
-    })
 }
 
 /// What to do when nothing was repaired.
@@ -138,13 +128,22 @@ fn repaired(set: &SetRepair) -> String {
     let mut t = String::new();
     if let Some(conflict) = &set.conflict {
         let _ = writeln!(t, "Set {}: {conflict}. Nothing was written.", set.name);
-        if let OriginError::Conflict { roots, .. } = conflict {
-            for root in roots {
-                let root = blake3::Hash::from_bytes(*root).to_hex();
-                let _ = writeln!(t, "A set.txt here has the root {root}");
-            }
+        let sides = match conflict {
+            OriginError::Conflict { sides, .. } | OriginError::Gaps { sides } => sides,
+            OriginError::NoSuchRoot => "",
+        };
+        if sides.is_empty() {
+            t.push_str(
+                "The set was not closed, so no root decides. If its other drives are not here, attach \
+                 them; its key decides, and closes it:\n",
+            );
+            let _ = writeln!(t, "holdall pack --close DRIVE... -i IDENTITY");
+        } else {
+            let _ = writeln!(t, "The drives vouch for: {sides}");
+            t.push_str(
+                "Attach the set's other drives, or say which root pack printed: --expect ROOT\n",
+            );
         }
-        t.push_str("Which is right, only the root that pack printed decides: --expect ROOT\n");
         return t;
     }
     let here = u64::from(set.drive_count) - set.missing.len() as u64;
@@ -174,6 +173,15 @@ fn repaired(set: &SetRepair) -> String {
     }
     if !r.keyless.is_empty() {
         t.push_str("No drive here has the wrapped key any more: nobody can open what it sealed.\n");
+    }
+    if !set.alone.is_empty() {
+        let names = set.alone.join(", ");
+        let close = command("pack --close", r.drives.iter().map(|d| d.name.as_str()));
+        let _ = writeln!(
+            t,
+            "What {names} alone says was packed was not spread: only the key tells whether the packer made \
+             it:\n{close} -i IDENTITY"
+        );
     }
     r.drives.iter().for_each(|drive| t.push_str(&why_not(set, drive)));
     t.push_str(match () {
@@ -235,38 +243,19 @@ fn stranger_text(set: &SetRepair, stranger: &str) -> String {
 }
 
 /// The same for programs.
-fn repaired_json(set: &SetRepair) -> Value {
-    let names = |ids: &std::collections::BTreeSet<crate::format::ids::StripeId>| {
-        ids.iter().map(ToString::to_string).collect::<Vec<_>>()
-    };
-    let r = &set.repaired;
-    json!({
-        "event": "repaired",
-        "set": set.name,
-        "root": set.root,
-        "whole": set.is_whole(),
-        "conflict": set.conflict.as_ref().map(ToString::to_string),
-        "missing": set.missing.iter().map(|slot| slot.0).collect::<Vec<_>>(),
-        "gaps": set.gaps,
-        "beyond": names(&r.beyond),
-        "waiting": names(&r.waiting),
-        "keyless": r.keyless.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "strangers": set.strangers,
-        "stopped": r.stopped,
-        "drives": r.drives.iter().map(|d| json!({
-            "slot": d.slot.0,
-            "case": d.case,
-            "drive": d.name,
-            "new": d.new,
-            "blocks": d.blocks,
-            "shards": d.shards,
-            "files": d.files,
-            "left_shards": d.left_shards,
-            "left_files": d.left_files,
-            "failed": d.failed,
-            "level": d.level.name(),
-        })).collect::<Vec<_>>(),
-    })
+#[derive(Serialize)]
+struct RepairedEvent<'a> {
+    #[serde(flatten)]
+    set: &'a SetRepair,
+    whole: bool,
+    contradictions: &'a [String],
+}
+
+impl<'a> From<&'a SetRepair> for RepairedEvent<'a> {
+    fn from(set: &'a SetRepair) -> Self {
+        let contradictions = set.conflict.as_ref().map_or(&[][..], OriginError::files);
+        Self { set, whole: set.is_whole(), contradictions }
+    }
 }
 
 #[cfg(test)]
@@ -301,13 +290,14 @@ mod tests {
             strangers: Vec::new(),
             conflict: None,
             gaps: false,
+            alone: Vec::new(),
             repaired: crate::repairer::Repaired::default(),
         };
         set.repaired.drives = vec![drive(1), second];
         set
     }
 
-    /// Issue kind 6: a repair that cannot do what the rule promises says which drive, and why.
+    /// A repair that cannot do what the rule promises says which drive, and why.
     #[test]
     fn a_drive_that_is_not_whole_is_named_with_why() {
         let failed = repaired(&set(DriveRepair { failed: true, ..drive(2) }));

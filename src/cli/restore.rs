@@ -2,20 +2,21 @@
 
 use super::args::RestoreArgs;
 use super::exit::Status;
-use super::face::Face;
 use super::json::{emit, out};
 use super::missing::MissingList;
-use super::run::{Refusal, open_refusal};
+use super::refusal::{Refusal, open_refusal};
+use super::ui::Ui;
 use super::{keys, show};
+use crate::commands::restore::{self as command, RestoreJob, RestoreJobError, RestoreOutcome};
 use crate::destination::DestinationError;
-use crate::monitor::ProblemKind;
+use crate::monitor::{ProblemKind, Untold};
 use crate::patterns::Selection;
 use crate::restorer::RestoreError;
-use crate::verbs::restore::{self as verb, RestoreJob, RestoreJobError, RestoreOutcome};
+use crate::restorer::stage::StageError;
+use std::path::Path;
 
-/// Restores.
-pub fn restore(args: &RestoreArgs, face: &Face) -> Result<Status, Refusal> {
-    let identities = keys::identities(&args.identities)?;
+pub fn restore(args: &RestoreArgs, ui: &Ui) -> Result<Status, Refusal> {
+    let identities = keys::identities(&args.identities, ui)?;
     let selection = Selection::new(&args.include, &args.exclude)
         .map_err(|e| Refusal::failed(e).status(Status::Usage).hint(PATTERNS))?;
     let job = RestoreJob {
@@ -24,32 +25,79 @@ pub fn restore(args: &RestoreArgs, face: &Face) -> Result<Status, Refusal> {
         to: args.to.clone(),
         give_up: args.give_up,
         salvage: args.salvage,
+        no_special: args.no_special,
         stage: args.stage.clone(),
         memory: args.memory.memory,
+        expect: args.expect.expect.clone(),
     };
     let outcome = match &args.missing {
-        None => verb::restore(&args.paths, &job, face.monitor()).map_err(refusal)?,
-        Some(path) => {
-            let failed = |e| Refusal::failed(e).hint("--missing names a file that can be written");
-            let list = MissingList::create(path, face.monitor()).map_err(failed)?;
-            let outcome = verb::restore(&args.paths, &job, &list).map_err(refusal)?;
-            list.finish().map_err(failed)?;
-            outcome
-        }
+        None => command::restore(&args.paths, &job, ui.monitor()).map_err(refusal)?,
+        Some(path) => listing(args, path, &job, ui)?,
     };
-    face.finish();
-    face.print_problems();
-    if face.is_json() {
-        emit(&show::restored_json(&outcome));
+    ui.finish();
+    ui.print_problems();
+    if ui.is_json() {
+        emit("restored", &show::RestoredEvent::from(&outcome));
     } else {
         out(&show::restored(&outcome, &args.to));
     }
-    // A drive whose papers are damaged, for one, takes nothing from what was restored. What waits or
+    // A drive whose metadata files are damaged, for one, takes nothing from what was restored. What waits or
     // is lost is counted in the outcome: a file that waited for the next set may be whole by now.
     let counted = [ProblemKind::Waiting, ProblemKind::Lost, ProblemKind::Refused];
     let is_other = |kind| !counted.contains(&kind);
-    let others = face.problems().kinds().any(|(kind, _)| is_other(kind));
+    let others = ui.problems().kinds().any(|(kind, _)| is_other(kind));
     Ok(status(&outcome).merge(if others { Status::Problems } else { Status::Done }))
+}
+
+/// Restores, and lists in a file what is not there.
+fn listing(
+    args: &RestoreArgs,
+    path: &Path,
+    job: &RestoreJob,
+    ui: &Ui,
+) -> Result<RestoreOutcome, Refusal> {
+    let failed = |e| Refusal::failed(e).hint("--missing names a file that can be written");
+    let list = MissingList::create(path, ui.monitor()).map_err(failed)?;
+    match command::restore(&args.paths, job, &list) {
+        Ok(outcome) => {
+            list.finish().map_err(failed)?;
+            Ok(outcome)
+        }
+        Err(error) => {
+            drop(list);
+            if is_broken_off(&error) {
+                list_absent(args, path, job, ui);
+            }
+            Err(refusal(error))
+        }
+    }
+}
+
+/// Did it stop on the way?
+fn is_broken_off(error: &RestoreJobError) -> bool {
+    let in_folder = |e: &DestinationError| matches!(e, DestinationError::Io { .. });
+    match error {
+        RestoreJobError::Restore { .. } => true,
+        RestoreJobError::Destination { source, .. } => in_folder(source),
+        _ => false,
+    }
+}
+
+/// Lists what a restore that stopped on the way has not brought, going by the lists of the sets that are
+/// here; what cannot be said leaves the file as it was, which is told.
+fn list_absent(args: &RestoreArgs, path: &Path, job: &RestoreJob, ui: &Ui) {
+    let untold = Untold(ui.monitor());
+    let listed = MissingList::create(path, &untold).is_ok_and(|list| {
+        command::tell_absent(&args.paths, job, &list).is_some() && list.finish().is_ok()
+    });
+    let what = if listed {
+        "lists what is not there yet of the sets that are here"
+    } else if path.exists() {
+        "was left as it was: what is not there is not known"
+    } else {
+        return;
+    };
+    ui.monitor().note(&format!("{} {what}", path.display()));
 }
 
 /// 0 all there; 3 all there but healed, or lacking metadata or links; 4 files wait; 1 files are lost or
@@ -63,7 +111,8 @@ pub fn status(outcome: &RestoreOutcome) -> Status {
         () if outcome.given_up && (awaited || unlisted) => Status::Failed,
         () if r.waiting > 0 || awaited => Status::Waiting,
         () if unlisted => Status::Failed,
-        () if r.rebuilt_blocks + r.metadata_problems + r.unsupported + r.packed_badly > 0
+        () if r.reconstructed.all + r.metadata_problems + r.unsupported > 0
+            || r.packed_badly + r.not_taken > 0
             || r.from_lists
             || r.end_unknown
             || outcome.metadata_before =>
@@ -95,7 +144,7 @@ fn refusal(error: RestoreJobError) -> Refusal {
         } => {
             let same = match found {
                 Some(found) => format!("with {found}"),
-                None => "without --include and --exclude".into(),
+                None => "without --include, --exclude and --no-special".into(),
             };
             let hint =
                 format!("to go on with that, type it {same}; or restore into another folder");
@@ -104,7 +153,26 @@ fn refusal(error: RestoreJobError) -> Refusal {
         RestoreJobError::Destination { source: DestinationError::NotEmpty { .. }, .. } => {
             "restore into a folder that is missing or empty, such as a new one in it"
         }
-        RestoreJobError::Stage { .. } => "--stage names a folder that can be written",
+        RestoreJobError::OtherSet { .. } => {
+            "only one of them is what was packed: compare the roots with that which pack printed, and \
+             restore that set with --expect ROOT into a new folder"
+        }
+        RestoreJobError::Stage { source: StageError::Drive(_), .. } => {
+            "--stage names a folder that can be written"
+        }
+        RestoreJobError::Stage { .. } => {
+            let hint = "--stage names a folder of its own, on a disk that has room";
+            return Refusal::failed(error).status(Status::Usage).hint(hint);
+        }
+        RestoreJobError::Destination { source: DestinationError::Claim { .. }, .. } => {
+            "the file is damaged, and that restore cannot go on: restore into another folder"
+        }
+        RestoreJobError::Destination { source: DestinationError::NewerClaim { .. }, .. } => {
+            "go on with the newer holdall, or restore into another folder"
+        }
+        RestoreJobError::Destination { source: DestinationError::OtherShipment { .. }, .. } => {
+            "attach that shipment's drives to go on with it, or restore into another folder"
+        }
         RestoreJobError::Destination { ref source, .. } if source.is_full() => FULL,
         RestoreJobError::Destination { .. } => "name a folder that can be written",
         RestoreJobError::Restore { source: RestoreError::Destination(ref e), .. }

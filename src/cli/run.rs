@@ -2,76 +2,34 @@
 
 use super::args::{Cli, Command};
 use super::exit::{Status, print_error};
-use super::face::Face;
 use super::json::{emit_error, out};
+use super::refusal::Refusal;
+use super::ui::Ui;
 use super::{ls, pack, restore, say};
 use crate::drives::watch::watching;
-use crate::verbs;
 use clap::Parser;
 use std::time::Duration;
 
-/// A command that could not be done: what stopped it, what to type instead, and the status.
-pub struct Refusal {
-    /// what stopped it
-    pub error: Box<dyn std::error::Error>,
-    /// what to do about it
-    pub hint: Option<String>,
-    /// the exit status
-    pub status: Status,
-}
-
-impl Refusal {
-    /// The command line asks for what cannot be.
-    pub fn usage(text: impl Into<String>, hint: impl Into<String>) -> Self {
-        let error = Box::<dyn std::error::Error>::from(text.into());
-        Self { error, hint: Some(hint.into()), status: Status::Usage }
-    }
-
-    /// A person said no.
-    pub fn declined() -> Self {
-        let error = Box::<dyn std::error::Error>::from("the answer was no: nothing was done");
-        Self { error, hint: None, status: Status::Usage }
-    }
-
-    /// It could not be done.
-    pub fn failed(error: impl std::error::Error + 'static) -> Self {
-        Self { error: Box::new(error), hint: None, status: Status::Failed }
-    }
-
-    /// With a hint.
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    /// With another status.
-    #[must_use]
-    pub fn status(mut self, status: Status) -> Self {
-        self.status = status;
-        self
-    }
-}
-
 /// Parses the command line, runs the command, and says how it ended.
 pub fn run() -> Status {
+    super::secrets::forbid_core_dumps();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => return parse_failure(&e),
     };
-    let face = Face::new(cli.json, cli.quiet);
+    let ui = Ui::new(cli.json, cli.quiet);
     super::stop::listen();
     let waiting = |drive: &str, took: Duration| {
         let seconds = took.as_secs();
-        face.monitor().note(&format!("{drive} has not answered for {seconds} s: waiting for it"));
+        ui.monitor().note(&format!("{drive} has not answered for {seconds} s: waiting for it"));
     };
-    let result = watching(&waiting, || obey(cli.command, &face));
-    face.finish();
+    let result = watching(&waiting, || run_command(cli.command, &ui));
+    ui.finish();
     match result {
         Ok(status) => status,
         Err(refusal) => {
-            face.print_problems();
-            if face.is_json() {
+            ui.print_problems();
+            if ui.is_json() {
                 let text = crate::sets::open::chain(refusal.error.as_ref());
                 emit_error(&text, refusal.hint.as_deref());
             }
@@ -81,19 +39,20 @@ pub fn run() -> Status {
     }
 }
 
-fn obey(command: Command, face: &Face) -> Result<Status, Refusal> {
+fn run_command(command: Command, ui: &Ui) -> Result<Status, Refusal> {
     match command {
-        Command::Keygen(args) => super::keys::keygen(&args, face),
-        Command::Pack(args) => pack::pack(args, face),
-        Command::Verify(args) => super::verify::verify(&args, face),
-        Command::Repair(args) => super::repair::repair(&args, face),
-        Command::Restore(args) => restore::restore(&args, face),
-        Command::Ls(args) => ls::ls(args, face),
-        Command::Status(args) => super::status::status(&args, face),
-        Command::Erase(args) => super::erase::erase(&args, face),
-        Command::Forget(args) => super::forget::forget(&args, face),
-        Command::Bench(args) => super::bench::bench(&args, face),
-        Command::Demo(args) => super::demo::demo(args, face),
+        Command::Keygen(args) => super::keys::keygen(&args, ui),
+        Command::Pack(args) => pack::pack(args, ui),
+        Command::Verify(args) => super::verify::verify(&args, ui),
+        Command::Repair(args) => super::repair::repair(&args, ui),
+        Command::Restore(args) => restore::restore(&args, ui),
+        Command::Ls(args) => ls::ls(args, ui),
+        Command::Status(args) => super::status::status(&args, ui),
+        Command::Erase(args) => super::erase::erase(&args, ui),
+        Command::Forget(args) => super::forget::forget(&args, ui),
+        Command::Bench(args) => super::bench::bench(&args, ui),
+        Command::Demo(args) => super::demo::demo(args, ui),
+        Command::Help(args) => super::help::help(&args),
     }
 }
 
@@ -112,29 +71,4 @@ fn parse_failure(error: &clap::Error) -> Status {
         out(&error.to_string());
         Status::Done
     }
-}
-
-/// What to do when no set or key could be opened.
-pub fn open_refusal(error: verbs::open::OpenError) -> Refusal {
-    use verbs::open::OpenError;
-    let hint = match &error {
-        OpenError::Stopped => return Refusal::failed(error),
-        OpenError::Drive { .. } => "name folders where drives are mounted",
-        OpenError::NoSet { denied: true, .. } => {
-            "its permissions keep you from reading it: as its owner or root, run \
-             chmod -R a+rX DRIVE/holdall"
-        }
-        OpenError::NoSet { .. } => {
-            "a drive of a set has a folder named holdall: mount the drives and name their mount \
-             points"
-        }
-        OpenError::Newer { .. } => "a newer holdall is needed for these drives",
-        OpenError::SeveralShipments { .. } => {
-            "name the drives of one shipment (holdall status says which is which), or its folder \
-             on one of them: DRIVE/holdall/SHIPMENT-001"
-        }
-        OpenError::Key { .. } => "name the identity that belongs to a recipient of this shipment",
-        OpenError::NoKeyFile { .. } => "attach another drive of the set: each carries the keys",
-    };
-    Refusal::failed(error).hint(hint)
 }

@@ -2,21 +2,25 @@
 
 mod restored;
 mod status;
+mod verdict;
 
-pub use restored::{drive_name, next_step, restored, restored_json};
-pub use status::{status, status_json};
+pub use restored::{RestoredEvent, drive_name, next_step, not_taken, restored};
+pub use status::{StatusEvent, status};
+pub use verdict::{Judged, never_closed, verdict};
 
 use super::next::{command, to_prove};
 use super::sizes::{shown_bytes, shown_count};
 use super::table::{DriveRow, bytes_table};
 use super::terminal::KEPT;
+use crate::commands::pack::{PackOutcome, Prepared};
 use crate::drives::Level;
-use crate::format::ids::{ShipmentId, Slot};
+use crate::format::Suite;
+use crate::format::ids::{SetNumber, ShipmentId, Slot};
+use crate::format::list::Hash;
 use crate::plan::survive::Survive;
 use crate::sets::check::DriveReport;
 use crate::sets::damage::Verdict;
-use crate::verbs::pack::{PackOutcome, Prepared};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::fmt::Write as _;
 
 /// Counts with the right ending: `1 drive`, `2 drives`, `3 entries`.
@@ -27,6 +31,11 @@ pub fn some(count: u64, noun: &str) -> String {
         Some(stem) => format!("{shown} {stem}ies"),
         None => format!("{shown} {noun}s"),
     }
+}
+
+/// The form of a verb for one, or for several.
+pub fn verb(count: u64, one: &'static str, several: &'static str) -> &'static str {
+    if count == 1 { one } else { several }
 }
 
 /// Where so many files are listed that could not be packed.
@@ -63,27 +72,78 @@ fn guarantee(survive: Survive, drive_count: usize) -> String {
     }
 }
 
-/// What stays to be said after the plan was carried out.
-pub struct PlanFacts {
-    survive: Survive,
-    names: Vec<(String, String)>,
-    free_bytes: Vec<u64>,
-    folder_drives: &'static str,
+/// The plan of a set, which is shown before anything is written; parts of it are told after it was
+/// carried out.
+#[derive(Serialize)]
+pub struct Plan {
     shipment: ShipmentId,
+    set: SetNumber,
+    survive: Survive,
+    survive_is_default: bool,
+    cipher: &'static str,
+    /// of the dataset
+    entries: u64,
+    files: u64,
+    data_bytes: u64,
+    /// of the dataset, what no set holds yet
+    left_entries: u64,
+    left_bytes: u64,
+    holds_bytes: u64,
+    missing_bytes: u64,
+    parity_bytes: u64,
+    drives: Vec<PlannedDrive>,
+    #[serde(skip)]
+    suite: Suite,
+    #[serde(skip)]
+    folder_drives: &'static str,
     /// drives that are not here, from 0
+    #[serde(skip)]
     absent: Vec<usize>,
 }
 
-impl PlanFacts {
-    /// Of a plan.
+/// One of its drives.
+#[derive(Serialize)]
+struct PlannedDrive {
+    slot: usize,
+    case: String,
+    drive: String,
+    /// of shards, at most
+    bytes: u64,
+    free_bytes: u64,
+    /// what earlier runs of the set have put on it
+    #[serde(skip)]
+    before: u64,
+}
+
+impl Plan {
     pub fn of(prepared: &Prepared) -> Self {
+        let (plan, totals, before) = (&prepared.plan, prepared.totals(), prepared.bytes_before());
+        let drive = |(i, (case, drive))| PlannedDrive {
+            slot: i + 1,
+            case,
+            drive,
+            bytes: plan.drive_bytes[i],
+            free_bytes: prepared.free_bytes[i],
+            before: before[i],
+        };
         Self {
-            survive: prepared.plan.survive,
-            names: prepared.drive_names(),
             shipment: prepared.shipment(),
-            absent: prepared.absent().to_vec(),
-            free_bytes: prepared.free_bytes.clone(),
+            set: prepared.set,
+            survive: plan.survive,
+            survive_is_default: prepared.survive_is_default,
+            cipher: prepared.suite().word(),
+            entries: totals.entries,
+            files: totals.files,
+            data_bytes: totals.data_bytes,
+            left_entries: prepared.left_entries(),
+            left_bytes: plan.data_bytes,
+            holds_bytes: plan.holds_bytes,
+            missing_bytes: plan.missing_bytes,
+            parity_bytes: plan.parity_bytes,
+            drives: prepared.drive_names().into_iter().enumerate().map(drive).collect(),
+            suite: prepared.suite(),
             folder_drives: if prepared.has_folder_drives() { " --folder-drives" } else { "" },
+            absent: prepared.absent().to_vec(),
         }
     }
 
@@ -91,7 +151,8 @@ impl PlanFacts {
     pub fn go_on_command(&self, same: bool) -> String {
         let mut text = format!("holdall pack --continue {}", self.shipment);
         let absent = |number: &usize| same && self.absent.contains(number);
-        for (_, (case, drive)) in self.names.iter().enumerate().filter(|(n, _)| !absent(n)) {
+        for (_, planned) in self.drives.iter().enumerate().filter(|(n, _)| !absent(n)) {
+            let PlannedDrive { case, drive, .. } = planned;
             let drive =
                 if same { shlex::try_quote(drive).unwrap_or_default() } else { "PATH".into() };
             let _ = write!(text, " --drive {case}={drive}");
@@ -106,16 +167,34 @@ impl PlanFacts {
             return None;
         }
         let mut text = String::from("holdall repair");
-        for (number, (_, drive)) in self.names.iter().enumerate() {
+        for (number, planned) in self.drives.iter().enumerate() {
             if !failed.contains(&number) {
-                let _ = write!(text, " {}", shlex::try_quote(drive).unwrap_or_default());
+                let _ = write!(text, " {}", shlex::try_quote(&planned.drive).unwrap_or_default());
             }
         }
         for number in failed {
-            let case = &self.names[*number].0;
+            let case = &self.drives[*number].case;
             let _ = write!(text, " --onto {}", shlex::try_quote(&format!("{case}=PATH")).ok()?);
         }
         Some(text + self.folder_drives)
+    }
+
+    /// The drives that answered when they were read back.
+    fn live<'a>(&'a self, outcome: &'a PackOutcome) -> Vec<(&'a str, &'a DriveReport)> {
+        let reports = self.drives.iter().zip(&outcome.reports);
+        reports
+            .filter_map(|(planned, report)| Some((planned.drive.as_str(), report.as_ref()?)))
+            .filter(|(_, report)| !report.vanished)
+            .collect()
+    }
+
+    /// What to type to mend what the read-back found damaged; none if nothing is, or none can.
+    fn mend_command(&self, outcome: &PackOutcome) -> Option<String> {
+        let live = self.live(outcome);
+        let is_damaged = |report: &DriveReport| !report.is_whole() && !report.stopped;
+        let is_any = live.iter().any(|(_, report)| is_damaged(report));
+        (is_any && !outcome.is_lost())
+            .then(|| command("repair", live.iter().map(|(drive, _)| *drive)))
     }
 
     /// What to type to mend what the read-back found damaged, or to prove what it could not. Drives
@@ -124,16 +203,10 @@ impl PlanFacts {
         if outcome.is_lost() {
             return lost_text(outcome);
         }
-        let reports = self.names.iter().zip(&outcome.reports);
-        let live: Vec<(&str, &DriveReport)> = reports
-            .filter_map(|((_, drive), report)| Some((drive.as_str(), report.as_ref()?)))
-            .filter(|(_, report)| !report.vanished)
-            .collect();
-        let is_damaged = |report: &DriveReport| !report.is_whole() && !report.stopped;
-        if live.iter().any(|(_, report)| is_damaged(report)) {
-            let command = command("repair", live.iter().map(|(drive, _)| *drive));
+        if let Some(command) = self.mend_command(outcome) {
             return format!("To mend it: {command}\n");
         }
+        let live = self.live(outcome);
         let proven = |r: &DriveReport| r.is_whole() && r.level >= Level::Dropped;
         if live.iter().all(|(_, report)| proven(report)) {
             return String::new();
@@ -141,15 +214,16 @@ impl PlanFacts {
         to_prove(&live.iter().map(|(drive, report)| (*drive, report.proof)).collect::<Vec<_>>())
     }
 
+    /// `bytes` are those of all runs of the set.
     fn table(&self, bytes: &[u64]) -> String {
-        let row = |(i, (case, drive)): (usize, &(String, String))| DriveRow {
-            case: case.clone(),
-            drive: drive.clone(),
-            slot: i + 1,
-            bytes: bytes[i],
-            capacity: self.free_bytes[i],
+        let row = |(planned, bytes): (&PlannedDrive, &u64)| DriveRow {
+            case: planned.case.clone(),
+            drive: planned.drive.clone(),
+            slot: planned.slot,
+            bytes: *bytes,
+            capacity: planned.free_bytes + planned.before,
         };
-        bytes_table(&self.names.iter().enumerate().map(row).collect::<Vec<_>>())
+        bytes_table(&self.drives.iter().zip(bytes).map(row).collect::<Vec<_>>())
     }
 }
 
@@ -174,22 +248,20 @@ fn lost_text(outcome: &PackOutcome) -> String {
 }
 
 /// The plan, before anything is written.
-pub fn plan(prepared: &Prepared) -> String {
-    let facts = PlanFacts::of(prepared);
-    let (plan, totals) = (&prepared.plan, prepared.totals());
-    let mut cases: Vec<&str> = facts.names.iter().map(|(case, _)| case.as_str()).collect();
+pub fn plan(plan: &Plan) -> String {
+    let mut cases: Vec<&str> = plan.drives.iter().map(|planned| planned.case.as_str()).collect();
     cases.sort_unstable();
     cases.dedup();
     let mut t = String::new();
     let _ = writeln!(
         t,
         "Plan for set {} of shipment {}: {} in {}.\n{}{}",
-        prepared.set,
-        prepared.shipment(),
-        some(facts.names.len() as u64, "drive"),
+        plan.set,
+        plan.shipment,
+        some(plan.drives.len() as u64, "drive"),
         some(cases.len() as u64, "case"),
-        guarantee(plan.survive, facts.names.len()),
-        if prepared.survive_is_default {
+        guarantee(plan.survive, plan.drives.len()),
+        if plan.survive_is_default {
             " (The default for these drives; --survive changes it.)"
         } else {
             ""
@@ -197,14 +269,10 @@ pub fn plan(prepared: &Prepared) -> String {
     );
     let _ = writeln!(
         t,
-        "{}: {}, {}. The drives hold {} under this rule.",
-        if prepared.left_entries() < totals.entries {
-            "Left of the dataset"
-        } else {
-            "The dataset"
-        },
-        some(prepared.left_entries(), "entry"),
-        shown_bytes(plan.data_bytes),
+        "{}: {}, {}. The drives hold at least {} under this rule.",
+        if plan.left_entries < plan.entries { "Left of the dataset" } else { "The dataset" },
+        some(plan.left_entries, "entry"),
+        shown_bytes(plan.left_bytes),
         shown_bytes(plan.holds_bytes),
     );
     if plan.missing_bytes > 0 {
@@ -214,69 +282,54 @@ pub fn plan(prepared: &Prepared) -> String {
             shown_bytes(plan.missing_bytes),
         );
     }
-    let _ = writeln!(t, "Sealed with {}.", prepared.suite());
-    let _ = writeln!(
-        t,
-        "The cost: {} of data, {} of parity. At most, if nothing compresses:\n",
-        shown_bytes(plan.data_bytes.min(plan.holds_bytes)),
-        shown_bytes(plan.parity_bytes()),
-    );
-    t.push_str(&facts.table(&plan.drive_bytes));
+    let _ = writeln!(t, "Sealed with {}.", plan.suite);
+    let _ = writeln!(t, "The cost at most, if nothing compresses: {}.\n", cost(plan));
+    let bytes = plan.drives.iter().map(|planned| planned.bytes + planned.before);
+    t.push_str(&plan.table(&bytes.collect::<Vec<_>>()));
     t
 }
 
-/// The same for programs.
-pub fn plan_json(prepared: &Prepared) -> Value {
-    json!({
-        "event": "plan",
-        "set": prepared.set,
-        "missing_bytes": prepared.plan.missing_bytes,
-        "shipment": prepared.shipment().to_string(),
-        "survive": prepared.plan.survive.to_string(),
-        "survive_is_default": prepared.survive_is_default,
-        "cipher": prepared.suite().word(),
-        "entries": prepared.totals().entries,
-        "files": prepared.totals().files,
-        "data_bytes": prepared.totals().data_bytes,
-        "left_entries": prepared.left_entries(),
-        "left_bytes": prepared.plan.data_bytes,
-        "holds_bytes": prepared.plan.holds_bytes,
-        "parity_bytes": prepared.plan.parity_bytes(),
-        "drives": prepared.drive_names().iter().enumerate().map(|(i, (case, drive))| json!({
-            "slot": i + 1,
-            "case": case,
-            "drive": drive,
-            "bytes": prepared.plan.drive_bytes[i],
-            "free_bytes": prepared.free_bytes[i],
-        })).collect::<Vec<_>>(),
-    })
+/// What the bytes of the plan's table are for.
+fn cost(plan: &Plan) -> String {
+    let data = plan.left_bytes.min(plan.holds_bytes);
+    let all: u64 = plan.drives.iter().map(|planned| planned.bytes).sum();
+    let others = all.saturating_sub(data + plan.parity_bytes);
+    let [data, parity, others] = [data, plan.parity_bytes, others].map(shown_bytes);
+    let there = match plan.drives.iter().map(|planned| planned.before).sum() {
+        0 => String::new(),
+        there => format!("; {} are there already", shown_bytes(there)),
+    };
+    format!("{data} of data, {parity} of parity, {others} of lists and padding{there}")
 }
 
 /// What was packed; the table is left out if little is to be said.
-pub fn packed(facts: &PlanFacts, outcome: &PackOutcome, quiet: bool) -> String {
+pub fn packed(plan: &Plan, outcome: &PackOutcome, quiet: bool) -> String {
     let p = &outcome.packed;
     let mut t = String::new();
     if !quiet {
-        let _ = write!(t, "\n{}\n", facts.table(&p.drive_bytes));
+        let _ = write!(t, "\n{}\n", plan.table(&p.drive_bytes));
     }
     if p.stopped {
         let _ = writeln!(
             t,
-            "Stopped as asked: {} with {} are committed, set {} is not closed.\n\
+            "Stopped as asked, with {} of {} committed; set {} is not closed.\n\
              To go on: {}",
             some(p.stripes, "stripe"),
             some(p.entries, "entry"),
             outcome.set,
-            facts.go_on_command(true),
+            plan.go_on_command(true),
         );
         return t;
     }
     let _ = writeln!(
         t,
         "Packed {}: {} in {}, stored as {} in {}.",
-        some(p.entries, "entry"),
-        shown_bytes(p.file_bytes),
-        some(p.files, "file"),
+        some(outcome.new_entries, "entry"),
+        shown_bytes(outcome.part_bytes.unwrap_or(p.file_bytes)),
+        match outcome.part_bytes {
+            Some(_) => some(p.files, "file") + ", or parts of them",
+            None => some(p.files, "file"),
+        },
         shown_bytes(p.stored_bytes),
         some(p.stripes, "stripe"),
     );
@@ -310,24 +363,23 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome, quiet: bool) -> String {
                 () => "not proven, see above",
             },
         );
-        t.push_str(&facts.next_step(outcome));
+        t.push_str(&plan.next_step(outcome));
         if outcome.read_back_stopped() {
-            let _ = writeln!(t, "or: {}", facts.go_on_command(true));
+            let _ = writeln!(t, "or: {}", plan.go_on_command(true));
         }
     }
     let degraded = outcome.verdict.as_ref().is_some_and(|v| v.degraded > 0 || !v.restorable());
     let _ = writeln!(
         t,
         "{}{}",
-        guarantee(facts.survive, facts.names.len()),
+        guarantee(plan.survive, plan.drives.len()),
         if degraded { " This does not hold for all stripes: see the problems above." } else { "" },
     );
-    let root = blake3::Hash::from_bytes(p.root).to_hex();
-    let _ = writeln!(t, "The set's root (b3sum set.txt): {root}");
+    let _ = writeln!(t, "The set's root (b3sum set.txt): {}", root(p.root));
     if !outcome.is_lost() {
         t.push_str("The drives are synced: unmount them, and they are safe to unplug.\n");
     }
-    t.push_str(&failed_drives(facts, outcome).unwrap_or_default());
+    t.push_str(&failed_drives(plan, outcome).unwrap_or_default());
     if outcome.left_entries > 0 {
         let _ = writeln!(
             t,
@@ -337,17 +389,17 @@ pub fn packed(facts: &PlanFacts, outcome: &PackOutcome, quiet: bool) -> String {
             if outcome.early { "closed early" } else { "full" },
             some(outcome.left_entries, "entry"),
             shown_bytes(outcome.left_bytes),
-            facts.go_on_command(false),
+            plan.go_on_command(false),
         );
     }
     t
 }
 
 /// The drives that were left out, and what to type for them; none if none were.
-fn failed_drives(facts: &PlanFacts, outcome: &PackOutcome) -> Option<String> {
-    let command = facts.repair_command(outcome)?;
+fn failed_drives(plan: &Plan, outcome: &PackOutcome) -> Option<String> {
+    let command = plan.repair_command(outcome)?;
     let failed = &outcome.packed.failed;
-    let absent = failed.iter().filter(|number| facts.absent.contains(number)).count();
+    let absent = failed.iter().filter(|number| plan.absent.contains(number)).count();
     let (absent, failed) = (absent as u64, (failed.len() - absent) as u64);
     let told = match (failed, absent) {
         (failed, 0) => format!("{} failed.", some(failed, "drive")),
@@ -361,98 +413,70 @@ fn failed_drives(facts: &PlanFacts, outcome: &PackOutcome) -> Option<String> {
 }
 
 /// The same for programs.
-pub fn packed_json(facts: &PlanFacts, outcome: &PackOutcome) -> Value {
-    let p = &outcome.packed;
-    json!({
-        "event": "packed",
-        "shipment": outcome.shipment.to_string(),
-        "set": outcome.set,
-        "left_entries": outcome.left_entries,
-        "left_bytes": outcome.left_bytes,
-        "early": outcome.early,
-        "root": (!p.stopped).then(|| blake3::Hash::from_bytes(p.root).to_hex().to_string()),
-        "entries": p.entries,
-        "files": p.files,
-        "file_bytes": p.file_bytes,
-        "left_out": p.left_out,
-        "duplicate_bytes": p.duplicate_bytes,
-        "stored_bytes": p.stored_bytes,
-        "stripes": p.stripes,
-        "stopped": p.stopped,
-        "drive_bytes": p.drive_bytes,
-        "failed_drives": p.failed.iter().map(|i| i + 1).collect::<Vec<_>>(),
-        "repair": facts.repair_command(outcome),
-        "read_back": outcome.reports.iter().map(|r| r.as_ref().map(|r| json!({
-            "level": r.level.name(), "whole": r.is_whole(), "bytes": r.bytes,
-            "stopped": r.stopped,
-        }))).collect::<Vec<_>>(),
-        "proven": outcome.is_proven(),
-        "restorable": outcome.verdict.as_ref().map(Verdict::restorable),
-    })
+#[derive(Serialize)]
+pub struct PackedEvent<'a> {
+    #[serde(flatten)]
+    outcome: &'a PackOutcome,
+    root: Option<String>,
+    failed_drives: Vec<usize>,
+    repair: Option<String>,
+    read_back: Vec<Option<ReadBack>>,
+    proven: bool,
+    restorable: Option<bool>,
 }
 
-/// The verdict in a sentence or two.
-pub fn verdict(v: &Verdict) -> String {
-    let mut t = String::new();
-    if v.restorable() && v.stripes == 0 {
-        return "Nothing was committed to it: there is nothing to restore.\n".into();
-    }
-    if v.restorable() {
-        let spare = match v.least_spare {
-            None | Some(0) if v.degraded == 0 => "no shard more may be lost".into(),
-            None | Some(0) => "nothing more may be lost of the stripes hit worst".into(),
-            Some(spare) => {
-                format!("{} more of any stripe may be lost", some(spare as u64, "shard"))
-            }
-        };
-        let _ = match v.degraded {
-            0 => writeln!(t, "Everything can be restored; {spare}."),
-            n => writeln!(
-                t,
-                "Everything can be restored: {} of {} {} parity for it; {spare}.",
-                some(n, "stripe"),
-                shown_count(v.stripes),
-                if n == 1 { "needs" } else { "need" },
-            ),
-        };
-        return t;
-    }
-    if v.gaps || v.unknown > 0 {
-        t.push_str("Records are missing or contradict each other: some stripes cannot be found.\n");
-    }
-    if !v.keyless.is_empty() {
-        t.push_str("No drive here has the wrapped key any more: nobody can open what it sealed.\n");
-    }
-    let (lost, stripes) = v.lost_of();
-    let _ = writeln!(
-        t,
-        "Not everything can be restored from the drives that are here: {} of {} {} lost.",
-        some(lost, "stripe"),
-        shown_count(stripes),
-        if lost == 1 { "is" } else { "are" },
-    );
-    if !v.would_help.is_empty() {
-        let slots: Vec<_> = v.would_help.iter().map(ToString::to_string).collect();
-        let _ = writeln!(t, "Drives that would help: slot {}.", slots.join(", "));
-    }
-    t
+/// How one drive was read back.
+#[derive(Serialize)]
+struct ReadBack {
+    level: Level,
+    whole: bool,
+    bytes: u64,
+    stopped: bool,
 }
 
-/// The same for programs. Only of a set that was looked at to the end is anything sound.
-pub fn verdict_json(v: &Verdict, to_the_end: bool) -> Value {
-    json!({
-        "restorable": (to_the_end || !v.restorable()).then(|| v.restorable()),
-        "stripes": v.stripes + v.unknown,
-        "unknown": v.unknown,
-        "keyless": v.keyless.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "degraded": v.degraded,
-        "beyond": v.beyond.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "would_help": v.would_help.iter().map(|s| s.0).collect::<Vec<_>>(),
-        "spare_shards": v.least_spare.filter(|_| to_the_end),
-    })
+impl<'a> PackedEvent<'a> {
+    pub fn new(plan: &Plan, outcome: &'a PackOutcome) -> Self {
+        let packed = &outcome.packed;
+        let read_back = |report: &DriveReport| ReadBack {
+            level: report.level,
+            whole: report.is_whole(),
+            bytes: report.bytes,
+            stopped: report.stopped,
+        };
+        Self {
+            outcome,
+            root: (!packed.stopped).then(|| root(packed.root)),
+            failed_drives: packed.failed.iter().map(|number| number + 1).collect(),
+            repair: plan.repair_command(outcome).or_else(|| plan.mend_command(outcome)),
+            read_back: outcome.reports.iter().map(|r| r.as_ref().map(read_back)).collect(),
+            proven: outcome.is_proven(),
+            restorable: outcome.verdict.as_ref().map(Verdict::restorable),
+        }
+    }
+}
+
+/// BLAKE3 of a set's set.txt, in hexadecimal.
+fn root(root: Hash) -> String {
+    blake3::Hash::from_bytes(root).to_hex().to_string()
 }
 
 /// A slot's number, if it is known.
 pub fn slot_name(slot: Slot) -> String {
     if slot.0 == 0 { "?".into() } else { slot.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::some;
+    use rstest::rstest;
+
+    /// Review A24: nothing is `1 cases`, `1 blocks` or `2 entrys`.
+    #[rstest]
+    #[case(0, "entry", "0 entries")]
+    #[case(1, "entry", "1 entry")]
+    #[case(1, "case", "1 case")]
+    #[case(12_345, "block", "12,345 blocks")]
+    fn counts_have_the_right_ending(#[case] count: u64, #[case] noun: &str, #[case] shown: &str) {
+        assert_eq!(some(count, noun), shown);
+    }
 }

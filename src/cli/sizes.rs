@@ -9,33 +9,7 @@
 use bytesize::ByteSize;
 use std::time::Duration;
 
-const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
-
-/// `bytes` in decimal units: `812 B`, `16.8 MB`, `1.5 GB`.
-pub fn shown_bytes(bytes: u64) -> String {
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64;
-    for unit in UNITS {
-        value /= 1000.0;
-        if value < 999.5 {
-            return format!("{} {unit}", three_digits(value));
-        }
-    }
-    unreachable!("u64::MAX is 18.4 EB")
-}
-
-/// A value below 999.5 with three significant digits, without zeros at the end.
-fn three_digits(value: f64) -> String {
-    let decimals = match value {
-        v if v < 9.995 => 2,
-        v if v < 99.95 => 1,
-        _ => return format!("{value:.0}"),
-    };
-    let text = format!("{value:.decimals$}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
+pub use crate::monitor::shown_bytes;
 
 /// A count with separated thousands: `1,204,331`.
 pub fn shown_count(count: u64) -> String {

@@ -2,31 +2,33 @@
 
 use super::args::StatusArgs;
 use super::exit::Status;
-use super::face::Face;
 use super::forget;
 use super::json::{emit, out};
-use super::run::{Refusal, open_refusal};
+use super::refusal::{Refusal, open_refusal};
 use super::show::{self, slot_name, some};
 use super::shown_text;
-use crate::verbs;
-use crate::verbs::open::OpenError;
-use crate::verbs::progress::Seen;
-use crate::verbs::restoring::{Restoring, RestoringError, SetProgress, SetState};
-use crate::verbs::shipments::InProgress;
-use crate::verbs::status::End;
-use serde_json::{Value, json};
+use super::ui::Ui;
+use crate::commands;
+use crate::commands::next::{Instead, Step};
+use crate::commands::open::OpenError;
+use crate::commands::progress::Seen;
+use crate::commands::restoring::{Restoring, RestoringError, SetProgress, SetState};
+use crate::commands::shipments::InProgress;
+use crate::commands::slots::{AbsentDrive, HereDrive};
+use crate::commands::status::End;
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
 /// Says what is here.
-pub fn status(args: &StatusArgs, face: &Face) -> Result<Status, Refusal> {
+pub fn status(args: &StatusArgs, ui: &Ui) -> Result<Status, Refusal> {
     if let Some(to) = &args.to {
-        return restoring(to, args, face);
+        return restoring(to, args, ui);
     }
     // Of shipments in progress here, those on the drives that were named; without names, all.
-    let mut shipments = verbs::shipments::in_progress().unwrap_or_default();
-    let sets = match verbs::status::status(&args.paths, face.monitor()) {
+    let mut shipments = commands::shipments::in_progress().unwrap_or_default();
+    let sets = match commands::status::status(&args.paths, ui.monitor()) {
         Err(OpenError::NoSet { .. }) if args.paths.is_empty() && !shipments.is_empty() => {
             Vec::new()
         }
@@ -39,59 +41,60 @@ pub fn status(args: &StatusArgs, face: &Face) -> Result<Status, Refusal> {
         };
         shipments.retain(is_here);
     }
-    face.finish();
-    face.print_problems();
+    ui.finish();
+    ui.print_problems();
     let mut status = if sets.is_empty() { Status::Waiting } else { Status::Done };
     for set in &sets {
-        if face.is_json() {
-            emit(&show::status_json(set));
+        if ui.is_json() {
+            emit("status", &show::StatusEvent::from(set));
         } else {
             out(&show::status(set));
         }
         status = status.merge(match () {
-            () if !set.verdict.restorable() => Status::Failed,
+            () if !set.verdict.restorable() && !set.is_foreign => Status::Failed,
             () if !set.missing.is_empty() || set.end == End::Open => Status::Problems,
             () => Status::Done,
         });
     }
-    if face.is_json() {
-        shipments.iter().for_each(|one| emit(&forget::in_progress_json(one)));
+    if ui.is_json() {
+        shipments.iter().for_each(|one| emit("in-progress", one));
     } else if !shipments.is_empty() {
         out(&forget::in_progress(&shipments));
     }
-    Ok(if face.problems().is_empty() { status } else { status.merge(Status::Problems) })
+    Ok(if ui.problems().is_empty() { status } else { status.merge(Status::Problems) })
 }
 
 /// Says how far a restore is: 0 nothing is left, 4 something waits, 1 something is lost.
-fn restoring(to: &Path, args: &StatusArgs, face: &Face) -> Result<Status, Refusal> {
+fn restoring(to: &Path, args: &StatusArgs, ui: &Ui) -> Result<Status, Refusal> {
     let found =
-        verbs::restoring::restoring(to, &args.paths, face.monitor()).map_err(|e| match e {
+        commands::restoring::restoring(to, &args.paths, ui.monitor()).map_err(|e| match e {
             RestoringError::Open(e) => open_refusal(e),
             e @ RestoringError::Destination { .. } => {
                 Refusal::failed(e).hint("--to names the folder that holdall restore was given")
             }
         })?;
-    face.finish();
-    face.print_problems();
+    ui.finish();
+    ui.print_problems();
     let Some(found) = found else {
         let to = to.display();
         let text = format!("no restore is in progress in {to}: it is complete, or was never begun");
-        face.monitor().note(&text);
+        ui.monitor().note(&text);
         return Ok(Status::Done);
     };
-    if face.is_json() {
-        found.sets.iter().for_each(|set| emit(&restoring_json(&found, set)));
+    if ui.is_json() {
+        found.sets.iter().for_each(|set| emit("restoring", &RestoringEvent::new(&found, set)));
     } else {
         out(&restoring_text(&found, to));
     }
     let state = |set: &SetProgress| match &set.state {
         SetState::Complete { .. } => Status::Done,
-        SetState::Begun(seen) if seen.lost > 0 => Status::Failed,
+        SetState::Begun(seen) if seen.told().1 + seen.told().2 > 0 => Status::Failed,
+        SetState::Begun(seen) if seen.is_open() => Status::Problems,
         SetState::Begun(_) | SetState::Unseen => Status::Waiting,
     };
     let more = if found.more_sets { Status::Waiting } else { Status::Done };
     let status = found.sets.iter().map(state).fold(more, Status::merge);
-    Ok(if face.problems().is_empty() { status } else { status.merge(Status::Problems) })
+    Ok(if ui.problems().is_empty() { status } else { status.merge(Status::Problems) })
 }
 
 /// How far a restore is.
@@ -100,43 +103,87 @@ fn restoring_text(found: &Restoring, to: &Path) -> String {
     let to = shown_text(&to);
     let mut t = format!("Restore of shipment {} to {to}:\n", found.shipment);
     if let Some(selection) = &found.selection {
-        let _ = writeln!(t, "Of it what {} selects.", shown_text(selection));
+        let _ = writeln!(t, "Asked for with {}.", shown_text(selection));
     }
     for set in &found.sets {
         let state = match &set.state {
             SetState::Complete { entries } => {
                 format!("complete, {}", some(*entries, "entry"))
             }
-            SetState::Unseen => "waits: none of its drives has been here yet".into(),
-            SetState::Begun(seen) => begun(set, seen),
+            SetState::Unseen => unseen(set),
+            SetState::Begun(seen) => begun(set, seen, found.full),
         };
         let _ = writeln!(t, "Set {}: {state}.", set.name);
-        for (slot, case, path) in &set.here {
+        for HereDrive { slot, case, drive } in &set.here {
             let slot = slot_name(*slot);
-            let _ = writeln!(t, "  slot {slot:>3}  case {case}  {} is here", shown_text(path));
+            let _ = writeln!(t, "  slot {slot:>3}  case {case}  {} is here", shown_text(drive));
         }
+    }
+    let of_sets: u64 = found.sets.iter().map(waiting).sum();
+    if let Some(all) = found.waiting.filter(|all| *all != of_sets) {
+        let _ = writeln!(
+            t,
+            "In all {} {}; those that lie in several sets are counted once here.",
+            some(all, "file"),
+            show::verb(all, "waits", "wait"),
+        );
     }
     if found.more_sets {
         t.push_str("The shipment has further sets, of which no drive has been here yet.\n");
     }
-    t.push_str("After each step run the same holdall restore again.\n");
+    let waits = |set: &SetProgress| match &set.state {
+        SetState::Complete { .. } => false,
+        SetState::Begun(seen) => seen.waits(),
+        SetState::Unseen => true,
+    };
+    if found.more_sets || found.sets.iter().any(waits) {
+        t.push_str("After each step run the same holdall restore again.\n");
+    }
     t
 }
 
+/// How many files of a set wait, as it knows.
+fn waiting(set: &SetProgress) -> u64 {
+    if let SetState::Begun(seen) = &set.state { seen.told().0 } else { 0 }
+}
+
+/// The step that needs no drive more.
+const AGAIN: &str = "next: run the same restore again with what is attached";
+
+/// Of a set that was never closed, as far as its drives tell.
+const OPEN: &str = "what its drives tell of is in place, and nothing tells whether that is all: run the same \
+                    restore with drives that were not here, or end it with --give-up";
+
+/// What a set waits for of which nothing was begun.
+fn unseen(set: &SetProgress) -> String {
+    let next = if set.here.is_empty() { "next: attach its drives" } else { AGAIN };
+    format!("waits: no restore of it has begun; {next}")
+}
+
 /// What a set that was begun waits for.
-fn begun(set: &SetProgress, seen: &Seen) -> String {
+fn begun(set: &SetProgress, seen: &Seen, full: bool) -> String {
     let mut words = Vec::new();
-    if !seen.ended {
+    let (waiting, lost, refused) = seen.told();
+    if !seen.ended && full {
+        words.push("its restore was stopped, as the destination was full: make room there".into());
+    } else if !seen.ended {
         words.push("its restore was stopped, or goes on now".into());
     }
-    if seen.waiting > 0 {
-        words.push(format!("waits with {}", some(seen.waiting, "file")));
+    if waiting > 0 {
+        words.push(format!("waits with {}", some(waiting, "file")));
     }
-    if seen.lost > 0 {
-        let lost = some(seen.lost, "entry").replace("entrys", "entries");
+    if lost > 0 {
+        let lost = some(lost, "entry");
         words.push(format!(
             "{lost} cannot be restored from any drive: --salvage keeps what there is of incomplete \
              files, --give-up ends the restore without them"
+        ));
+    }
+    if refused > 0 {
+        let refused = some(refused, "entry");
+        words.push(format!(
+            "the destination refused {refused}: the same restore tries again, --give-up ends it without \
+             them"
         ));
     }
     let slots = |wanted: &BTreeSet<u16>| {
@@ -149,53 +196,72 @@ fn begun(set: &SetProgress, seen: &Seen) -> String {
     if !seen.kept().is_empty() {
         words.push(format!("shards are kept of {}", slots(&seen.kept())));
     }
-    let attached = set.here.iter().map(|(slot, _, _)| slot.0).collect();
-    match seen.next(&attached) {
-        Some(next) => words.push(format!("next: {}", show::next_step(&seen.drives, &next))),
-        None if seen.waiting > 0 && !attached.is_empty() => {
-            words.push("next: run the same restore again with what is attached".into());
-        }
+    match next_step(set, seen) {
+        Some(step) => words.push(format!("next: {}", show::next_step(&step))),
+        None if seen.waits() && !set.here.is_empty() => words.push(AGAIN.into()),
         None => {}
+    }
+    if seen.is_open() {
+        words.push(OPEN.into());
     }
     if words.is_empty() { "begun".into() } else { words.join("; ") }
 }
 
 /// The same for programs.
-fn restoring_json(found: &Restoring, set: &SetProgress) -> Value {
-    let (entries, seen) = match &set.state {
-        SetState::Complete { entries } => (Some(*entries), None),
-        SetState::Begun(seen) => (None, Some(seen)),
-        SetState::Unseen => (None, None),
-    };
-    let default = Seen::default();
-    let facts = seen.unwrap_or(&default);
-    let attached = set.here.iter().map(|(slot, _, _)| slot.0).collect();
-    let next = facts.next(&attached);
-    json!({
-        "event": "restoring",
-        "shipment": found.shipment,
-        "selection": found.selection,
-        "set": set.name,
-        "state": match &set.state {
-            SetState::Complete { .. } => "complete",
-            SetState::Begun(_) => "begun",
-            SetState::Unseen => "unseen",
-        },
-        "entries": entries,
-        "ended": facts.ended,
-        "waiting": facts.waiting,
-        "lost": facts.lost,
-        "absent": facts.absent().map(|(slot, case)| json!({
-            "slot": slot, "case": case,
-        })).collect::<Vec<_>>(),
-        "been": facts.been,
-        "kept": facts.kept(),
-        "needed": next.as_ref().map_or(&Vec::new(), |next| &next.of),
-        "at_least": next.as_ref().map_or(0, |next| next.count),
-        "one_by_one": next.as_ref().map(|next| next.one_by_one),
-        "here": set.here.iter().map(|(slot, case, path)| json!({
-            "slot": slot.0, "case": case, "drive": path,
-        })).collect::<Vec<_>>(),
-        "more_sets": found.more_sets,
-    })
+#[derive(Serialize)]
+struct RestoringEvent<'a> {
+    #[serde(flatten)]
+    restore: &'a Restoring,
+    #[serde(flatten)]
+    set: &'a SetProgress,
+    state: &'static str,
+    entries: Option<u64>,
+    ended: bool,
+    waiting: u64,
+    lost: u64,
+    refused: u64,
+    absent: Vec<AbsentDrive>,
+    been: BTreeSet<u16>,
+    end_unknown: bool,
+    kept: BTreeSet<u16>,
+    needed: Vec<u16>,
+    at_least: usize,
+    one_by_one: Option<bool>,
+    instead: Option<Instead>,
+}
+
+impl<'a> RestoringEvent<'a> {
+    fn new(restore: &'a Restoring, set: &'a SetProgress) -> Self {
+        let (entries, seen) = match &set.state {
+            SetState::Complete { entries } => (Some(*entries), Seen::default()),
+            SetState::Begun(seen) => (None, (**seen).clone()),
+            SetState::Unseen => (None, Seen::default()),
+        };
+        let step = next_step(set, &seen);
+        let (next, instead) = step.map(|step| (step.next, step.instead)).unzip();
+        let (waiting, lost, refused) = seen.told();
+        Self {
+            restore,
+            set,
+            state: set.state.word(),
+            entries,
+            ended: seen.ended,
+            waiting,
+            lost,
+            refused,
+            absent: seen.absent().collect(),
+            kept: seen.kept(),
+            been: seen.been,
+            end_unknown: seen.end_unknown,
+            at_least: next.as_ref().map_or(0, |next| next.count),
+            one_by_one: next.as_ref().map(|next| next.one_by_one),
+            needed: next.map(|next| next.of).unwrap_or_default(),
+            instead: instead.flatten(),
+        }
+    }
+}
+
+/// The next step of a set that was begun, with the drives that are here.
+fn next_step(set: &SetProgress, seen: &Seen) -> Option<Step> {
+    Step::of(set.number, seen, &set.here.iter().map(|drive| drive.slot.0).collect())
 }

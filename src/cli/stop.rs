@@ -10,11 +10,12 @@
 use super::say;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The signal that asked to stop; 0 is none.
 static ASKED: AtomicI32 = AtomicI32::new(0);
@@ -24,6 +25,8 @@ static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// A shell gives a program that a signal ended this and the signal's number.
 const SIGNALLED: i32 = 128;
+/// The same signal again so soon is no second one: it was sent to this program and to its group.
+const ECHO: Duration = Duration::from_millis(500);
 /// How often it is tried to remove a folder whose job still runs.
 const REMOVE_TRIES: usize = 20;
 
@@ -36,8 +39,12 @@ pub fn listen() {
     }
     let Ok(mut signals) = Signals::new(signals) else { return };
     thread::spawn(move || {
+        let mut first: Option<(i32, Instant)> = None;
         for signal in signals.forever().filter(|signal| *signal != SIGXFSZ) {
-            if ASKED.swap(signal, SeqCst) != 0 || ASKING.load(SeqCst) {
+            let is_echo = first.is_some_and(|(same, at)| same == signal && at.elapsed() < ECHO);
+            first.get_or_insert((signal, Instant::now()));
+            let again = ASKED.swap(signal, SeqCst) != 0 && !is_echo;
+            if again || ASKING.load(SeqCst) {
                 end(signal);
             }
         }
@@ -63,10 +70,11 @@ pub fn waiting<T>(read: impl FnOnce() -> T) -> T {
 }
 
 fn end(signal: i32) -> ! {
-    if ASKING.load(SeqCst) {
+    temporary().iter().for_each(|folder| remove(folder));
+    // What a terminal shows then is a question, or lines of progress.
+    if ASKING.load(SeqCst) || std::io::stderr().is_terminal() {
         say("\nstopped");
     }
-    temporary().iter().for_each(|folder| remove(folder));
     std::process::exit(SIGNALLED + signal);
 }
 
@@ -102,7 +110,6 @@ impl Temporary {
         Self(folder)
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.0
     }

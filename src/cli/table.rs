@@ -11,7 +11,7 @@ use super::{columns, shortened, shown_text};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle};
 
 /// The width that every table keeps.
-pub const WIDTH: usize = 80;
+const WIDTH: usize = 80;
 /// What is drawn between two columns.
 const GAP: u16 = 2;
 
@@ -45,7 +45,6 @@ impl Table {
         Self { inner, columns: columns.to_vec() }
     }
 
-    /// Adds a row.
     pub fn row<T: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = T>) {
         self.inner.add_row(cells.into_iter().map(|cell| shown_text(cell.as_ref()).into_owned()));
     }

@@ -15,7 +15,7 @@ mod lines;
 mod plain;
 mod problems;
 
-pub use problems::{KEPT, KindProblems, Problems};
+pub use problems::{KEPT, Problems};
 
 use super::{say, shown_text};
 use crate::monitor::{Monitor, Phase, Problem};
@@ -51,7 +51,7 @@ impl Mode {
 }
 
 /// What draws: one implementation a mode. The calls mean what [`Monitor`] says.
-trait Face: Send + Sync {
+trait Ui: Send + Sync {
     fn begin(&self, phase: Phase, total: u64);
     fn end(&self);
     fn advance(&self, amount: u64);
@@ -65,7 +65,7 @@ trait Face: Send + Sync {
 /// Shows a job on standard error.
 pub struct Terminal {
     mode: Mode,
-    face: Box<dyn Face>,
+    ui: Box<dyn Ui>,
     problems: Mutex<Problems>,
     /// that the job comes to its end was said
     stopping: AtomicBool,
@@ -74,12 +74,12 @@ pub struct Terminal {
 impl Terminal {
     /// Shows nothing until the first phase.
     pub fn new(mode: Mode) -> Self {
-        let face: Box<dyn Face> = match mode {
+        let ui: Box<dyn Ui> = match mode {
             Mode::Bars => Box::new(bars::Bars::new()),
             Mode::Plain => Box::new(plain::Plain::default()),
             Mode::Quiet => Box::new(Silence),
         };
-        Self { mode, face, problems: Mutex::default(), stopping: AtomicBool::new(false) }
+        Self { mode, ui, problems: Mutex::default(), stopping: AtomicBool::new(false) }
     }
 
     /// Whether only errors and the final summary are to be said.
@@ -89,10 +89,9 @@ impl Terminal {
 
     /// Ends the present phase and clears the bars; call it before anything else is printed.
     pub fn finish(&self) {
-        self.face.end();
+        self.ui.end();
     }
 
-    /// The problems so far.
     pub fn problems(&self) -> Problems {
         lock(&self.problems).clone()
     }
@@ -115,24 +114,24 @@ impl Drop for Terminal {
 
 impl Monitor for Terminal {
     fn phase(&self, phase: Phase, total: u64) {
-        self.face.end();
-        self.face.begin(phase, total);
+        self.ui.end();
+        self.ui.begin(phase, total);
     }
 
     fn advance(&self, amount: u64) {
-        self.face.advance(amount);
+        self.ui.advance(amount);
     }
 
     fn retotal(&self, total: u64) {
-        self.face.retotal(total);
+        self.ui.retotal(total);
     }
 
     fn drive(&self, drive: usize, name: &str, total: u64) {
-        self.face.drive(drive, &shown_text(name), total);
+        self.ui.drive(drive, &shown_text(name), total);
     }
 
     fn drive_advance(&self, drive: usize, bytes: u64) {
-        self.face.drive_advance(drive, bytes);
+        self.ui.drive_advance(drive, bytes);
     }
 
     fn problem(&self, problem: Problem) {
@@ -140,14 +139,14 @@ impl Monitor for Terminal {
         let line = format!("problem: {}", shown_text(&problem.to_string()));
         let count = lock(&self.problems).add(problem);
         if count <= LIVE_PROBLEMS {
-            self.face.say(&line);
+            self.ui.say(&line);
         } else if count == LIVE_PROBLEMS + 1 {
-            self.face.say(&format!("note: more like it ({}) are only counted", kind.name()));
+            self.ui.say(&format!("note: more like it ({}) are only counted", kind.name()));
         }
     }
 
     fn note(&self, text: &str) {
-        self.face.say(&format!("note: {}", shown_text(text)));
+        self.ui.say(&format!("note: {}", shown_text(text)));
     }
 
     fn should_stop(&self) -> bool {
@@ -159,10 +158,10 @@ impl Monitor for Terminal {
     }
 }
 
-/// The face of [`Mode::Quiet`].
+/// The display in mode [`Mode::Quiet`].
 struct Silence;
 
-impl Face for Silence {
+impl Ui for Silence {
     fn begin(&self, _: Phase, _: u64) {}
     fn end(&self) {}
     fn advance(&self, _: u64) {}
@@ -186,7 +185,7 @@ mod tests {
     /// Keeps what would stay on the screen.
     struct Kept(Arc<Mutex<Vec<String>>>);
 
-    impl Face for Kept {
+    impl Ui for Kept {
         fn begin(&self, phase: Phase, _: u64) {
             self.say(&format!("begin {}", phase.name()));
         }
@@ -206,9 +205,9 @@ mod tests {
 
     fn kept() -> (Terminal, Arc<Mutex<Vec<String>>>) {
         let lines = Arc::default();
-        let face = Box::new(Kept(Arc::clone(&lines)));
+        let ui = Box::new(Kept(Arc::clone(&lines)));
         let stopping = AtomicBool::default();
-        (Terminal { mode: Mode::Plain, face, problems: Mutex::default(), stopping }, lines)
+        (Terminal { mode: Mode::Plain, ui, problems: Mutex::default(), stopping }, lines)
     }
 
     #[test]

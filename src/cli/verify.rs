@@ -2,60 +2,62 @@
 
 use super::args::VerifyArgs;
 use super::exit::Status;
-use super::face::Face;
 use super::json::{emit, out};
 use super::keys::identities;
 use super::next::{command, to_prove};
-use super::run::{Refusal, open_refusal};
-use super::show::{slot_name, some, verdict, verdict_json};
+use super::refusal::{Refusal, open_refusal};
+use super::show::{Judged, never_closed, not_taken, slot_name, some, verb, verdict};
+use super::shown_text;
 use super::sizes::{shown_bytes, shown_count};
+use super::ui::Ui;
+use crate::commands;
+use crate::commands::verify::{DriveOutcome, SetOutcome};
 use crate::drives::{Level, Proof};
 use crate::entropy::{Entropy, System};
-use crate::format::ids::Slot;
+use crate::format::ids::StripeId;
 use crate::restorer::check::Decoded;
 use crate::sets::check::DriveReport;
-use crate::verbs;
-use crate::verbs::verify::{DriveOutcome, SetOutcome};
-use serde_json::{Value, json};
+use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// Verifies.
-pub fn verify(args: &VerifyArgs, face: &Face) -> Result<Status, Refusal> {
+pub fn verify(args: &VerifyArgs, ui: &Ui) -> Result<Status, Refusal> {
+    let expect = &args.expect.expect[..];
     let sets = match &args.identities[..] {
         [] if args.quick => {
             let mut seed = [0; 32];
             System.fill(&mut seed).map_err(Refusal::failed)?;
-            verbs::verify::verify_quickly(&args.paths, seed, face.monitor())
+            commands::verify::verify_quickly(&args.paths, expect, seed, ui.monitor())
         }
-        [] => verbs::verify::verify(&args.paths, face.monitor()),
+        [] => commands::verify::verify(&args.paths, expect, args.memory, ui.monitor()),
         files => {
-            let (identities, memory) = (identities(files)?, args.memory);
-            verbs::decode::decode(&args.paths, &identities, memory, face.monitor())
+            let (identities, memory) = (identities(files, ui)?, args.memory);
+            commands::decode::decode(&args.paths, &identities, expect, memory, ui.monitor())
         }
     };
     let sets = sets.map_err(open_refusal)?;
-    face.finish();
-    face.print_problems();
+    ui.finish();
+    ui.print_problems();
     let mut status = Status::Done;
     for set in &sets {
-        say(set, face);
+        say(set, ui);
         status = status.merge(match () {
-            () if !set.is_restorable() => Status::Failed,
+            () if set.has_lost() => Status::Failed,
             () if !set.is_whole() => Status::Problems,
             () => Status::Done,
         });
     }
-    Ok(if face.problems().is_empty() { status } else { status.merge(Status::Problems) })
+    Ok(if ui.problems().is_empty() { status } else { status.merge(Status::Problems) })
 }
 
 /// Says what was found of a set.
-pub fn say(set: &SetOutcome, face: &Face) {
-    if !face.is_json() {
+pub fn say(set: &SetOutcome, ui: &Ui) {
+    if !ui.is_json() {
         return out(&verified(set));
     }
-    emit(&verify_json(set));
+    emit("verified", &Verified::new(set));
     if let Some(decoded) = &set.decoded {
-        emit(&decoded_json(set, decoded));
+        emit("decoded", &DecodedSet::new(&set.name, decoded));
     }
 }
 
@@ -84,8 +86,8 @@ fn drive_state(d: &DriveOutcome) -> String {
     if r.long_shards > 0 {
         words.push(format!("{} too long", some(r.long_shards, "shard")));
     }
-    if d.bad_papers > 0 {
-        words.push(format!("{} damaged", some(d.bad_papers, "other file")));
+    if r.bad_metadata_files > 0 {
+        words.push(format!("{} damaged", some(r.bad_metadata_files, "other file")));
     }
     if words.is_empty() { "whole".into() } else { words.join(", ") }
 }
@@ -112,7 +114,7 @@ pub fn verified(set: &SetOutcome) -> String {
         t,
         "Set {} ({}): {} of {} here.",
         set.name,
-        set.survive,
+        shown_text(&set.survive),
         some(here, "drive"),
         set.drive_count
     );
@@ -127,21 +129,38 @@ pub fn verified(set: &SetOutcome) -> String {
             if d.double { " (one of several copies)" } else { "" },
             amount(r),
             r.level.name(),
-            drive_state(d),
+            if set.verdict.is_blank() && d.is_whole() {
+                "no record to check it by".into()
+            } else {
+                drive_state(d)
+            },
         );
     }
     if !set.missing.is_empty() {
         let slots: Vec<_> = set.missing.iter().map(ToString::to_string).collect();
         let _ = writeln!(t, "  not here: slot {}", slots.join(", "));
     }
-    match &set.root {
-        Some(root) => {
+    match (&set.root, &set.in_use) {
+        (Some(root), _) => {
             let _ = writeln!(t, "Root (b3sum set.txt): {root}");
+            if set.end_unknown {
+                t.push_str(
+                    "The set was closed from its drives alone, so nothing tells whether more was packed: \
+                     it cannot be told from a shortened one.\n",
+                );
+            }
         }
-        None => t.push_str("The set was never closed: it cannot be told from a shortened one.\n"),
+        (None, Some(program)) => {
+            let _ = writeln!(t, "The set is not closed yet: {program} is at work on it.");
+        }
+        (None, None) => {
+            t.push_str(&never_closed("The set", !set.missing.is_empty()));
+        }
     }
     t.push_str(&found(set));
-    t.push_str(&next_step(set));
+    if !set.is_foreign {
+        t.push_str(&next_step(set));
+    }
     if let Some(decoded) = &set.decoded {
         t.push_str(&decoded_text(decoded));
     }
@@ -150,6 +169,9 @@ pub fn verified(set: &SetOutcome) -> String {
 
 /// The verdict, of what was read and no more.
 fn found(set: &SetOutcome) -> String {
+    if set.is_foreign {
+        return "Another set of its shipment says that this is none: it is left aside.\n".into();
+    }
     if set.is_stopped() {
         let sum = |bytes: &dyn Fn(&DriveOutcome) -> u64| {
             shown_bytes(set.drives.iter().map(bytes).sum::<u64>())
@@ -164,17 +186,23 @@ fn found(set: &SetOutcome) -> String {
             "Stopped: {read} of {all} were read{sound}. Nothing is said of the rest.\n"
         );
     }
+    if set.needs_key && set.verdict.gaps {
+        return "Records contradict each other, and the set is not closed: only its key tells what can be \
+                restored.\n"
+            .into();
+    }
     let mut t = verdict(&set.verdict);
     if set.drives.iter().any(|d| d.report.sampled_blocks.is_some()) {
-        t = t.replace("Everything can be restored", "By the sample, everything can be restored");
+        t = t.replace("Everything ", "By the sample, everything ");
         t.push_str(SAMPLED);
     }
     let unread: u64 = set.drives.iter().map(|d| d.report.unread_blocks).sum();
     if unread > 0 {
-        let unread = some(unread, "block");
         let _ = writeln!(
             t,
-            "{unread} were not read, between others that cannot be: they count as lost."
+            "{} between others that cannot be read {} not tried, and counted as lost.",
+            some(unread, "block"),
+            verb(unread, "was", "were"),
         );
     }
     t
@@ -182,7 +210,39 @@ fn found(set: &SetOutcome) -> String {
 
 /// What to type to mend what is damaged, or to prove what was read through a cache.
 pub fn next_step(set: &SetOutcome) -> String {
-    let mut t = repair_command(set).map(|c| format!("To mend it: {c}\n")).unwrap_or_default();
+    let mut t = String::new();
+    if let Some(command) = erase_command(set) {
+        let names = set.leftovers.join(", ");
+        let _ = writeln!(
+            t,
+            "What lies on {names} was begun of the set and is no part of it. To remove it: {command}"
+        );
+    }
+    let _ = match mending(set) {
+        None => Ok(()),
+        Some(Mending::Root(command)) => writeln!(
+            t,
+            "Records are missing or contradict each other, or copies of set.txt do, so repair has to be \
+             told the root that pack printed: {command}"
+        ),
+        Some(Mending::Decide(command)) => writeln!(
+            t,
+            "The set is not closed, and its drives disagree on what was packed. Its key decides, and closes \
+             it, so that repair can do the rest: {command}"
+        ),
+        Some(Mending::Repair(command)) => writeln!(t, "To mend it: {command}"),
+        Some(Mending::Attach) => writeln!(t, "To mend it, attach those too, and verify again."),
+        Some(Mending::Key) => writeln!(
+            t,
+            "No repair makes a wrapped key again: drives of the set that are not here may have it. Attach \
+             those too, and verify again."
+        ),
+        Some(Mending::Never) => writeln!(
+            t,
+            "No repair brings that back: holdall restore --give-up has what can be had, unless the \
+             dataset can be packed again."
+        ),
+    };
     let unproven = set.drives.iter().filter(|d| {
         let cached = d.report.level < Level::Dropped;
         !d.report.vanished && (d.report.stopped || cached && d.is_whole())
@@ -198,11 +258,69 @@ pub fn next_step(set: &SetOutcome) -> String {
     t
 }
 
-/// The command that mends what is damaged on the drives that are here; none if nothing is.
+/// What helps against what is damaged on the drives that are here.
+enum Mending {
+    /// the drives that are not here
+    Attach,
+    /// this command, with the root of the set
+    Root(String),
+    /// this command, with the key
+    Decide(String),
+    /// this command
+    Repair(String),
+    /// drives that are not here, if they have a wrapped key that none here has
+    Key,
+    /// nothing: too much is lost
+    Never,
+}
+
+/// None if nothing that is a part of the set is damaged.
+fn mending(set: &SetOutcome) -> Option<Mending> {
+    let is_own = |d: &&DriveOutcome| !d.report.vanished && !set.leftovers.contains(&d.name);
+    let damaged = || set.drives.iter().filter(is_own).filter(|d| d.is_damaged());
+    let verdict = &set.verdict;
+    let may_come = !verdict.would_help.is_empty();
+    if set.needs_key && set.missing.is_empty() && !set.is_stopped() {
+        let names = set.drives.iter().map(|d| d.name.as_str());
+        return Some(Mending::Decide(command("pack --close", names) + " -i IDENTITY"));
+    }
+    if verdict.gaps && may_come && !set.is_stopped() {
+        return Some(Mending::Attach);
+    }
+    // Of a set that was not closed, nothing tells what the records were that no drive has.
+    if verdict.gaps && set.root.is_none() && !set.is_stopped() {
+        return Some(Mending::Never);
+    }
+    damaged().next()?;
+    let beyond: BTreeSet<&StripeId> = verdict.beyond.iter().collect();
+    let can_be_mended = |d: &DriveOutcome| {
+        let r = &d.report;
+        r.bad_metadata_files + r.long_shards > d.lost_keys
+            || r.bad.iter().any(|(id, ..)| !beyond.contains(id))
+    };
+    let names = set.drives.iter().filter(is_own).map(|d| d.name.as_str());
+    let repair = command("repair", names);
+    Some(match () {
+        () if set.needs_root => Mending::Root(repair + " --expect ROOT"),
+        () if damaged().any(can_be_mended) => Mending::Repair(repair),
+        () if may_come => Mending::Attach,
+        () if !set.missing.is_empty() && damaged().any(|d| d.lost_keys > 0) => Mending::Key,
+        () => Mending::Never,
+    })
+}
+
+/// The command that mends what is damaged on the drives that are here; none if nothing is, or none does.
 fn repair_command(set: &SetOutcome) -> Option<String> {
-    let here = || set.drives.iter().filter(|d| !d.report.vanished);
-    let names = || here().map(|d| d.name.as_str());
-    here().any(DriveOutcome::is_damaged).then(|| command("repair", names()))
+    match mending(set)? {
+        Mending::Repair(command) | Mending::Root(command) => Some(command),
+        Mending::Decide(_) | Mending::Attach | Mending::Key | Mending::Never => None,
+    }
+}
+
+/// The command that removes what is no part of the set.
+fn erase_command(set: &SetOutcome) -> Option<String> {
+    let erase = command("erase", set.leftovers.iter().map(String::as_str));
+    (!set.leftovers.is_empty()).then(|| format!("{erase} --set {}", set.name))
 }
 
 /// What decoding everything showed.
@@ -226,6 +344,11 @@ fn decoded_text(d: &Decoded) -> String {
         let waiting = files_or_lists(r.waiting);
         let _ = writeln!(t, "{waiting} could not be checked without the drives not here.");
     }
+    if r.packed_badly > 0 {
+        let files = some(r.packed_badly, "file");
+        let _ = writeln!(t, "{files} could not be read, or changed, while the dataset was packed.");
+    }
+    t.push_str(&not_taken(r));
     t.push_str(match d.catalog_agrees {
         Some(true) => "The catalog says the same as the lists in the shards.\n",
         Some(false) => "The catalog is damaged, or says other than the lists in the shards.\n",
@@ -239,57 +362,65 @@ fn files_or_lists(count: u64) -> String {
     format!("{} {noun}", shown_count(count))
 }
 
-fn decoded_json(set: &SetOutcome, d: &Decoded) -> Value {
-    json!({
-        "event": "decoded",
-        "set": set.name,
-        "stopped": d.restored.stopped,
-        "files": d.restored.files,
-        "file_bytes": d.restored.file_bytes,
-        "entries": d.restored.entries,
-        "blocks": d.blocks,
-        "unopened_blocks": d.unopened_blocks,
-        "lost": d.restored.lost,
-        "waiting": d.restored.waiting,
-        "catalog_agrees": d.catalog_agrees,
-        "complete": d.is_complete(),
-    })
+/// What was found of a set, for programs.
+#[derive(Serialize)]
+struct Verified<'a> {
+    #[serde(flatten)]
+    set: &'a SetOutcome,
+    stopped: bool,
+    whole: bool,
+    proven: bool,
+    repair: Option<String>,
+    erase: Option<String>,
+    verdict: Judged<'a>,
 }
 
-/// The same for programs.
-fn verify_json(set: &SetOutcome) -> Value {
-    json!({
-        "event": "verified",
-        "set": set.name,
-        "stopped": set.is_stopped(),
-        "survive": set.survive,
-        "root": set.root,
-        "whole": set.is_whole(),
-        "proven": set.is_proven(),
-        "repair": repair_command(set),
-        "missing": slots_json(&set.missing),
-        "drives": set.drives.iter().map(|d| json!({
-            "slot": d.slot.0,
-            "case": d.case,
-            "drive": d.name,
-            "shards": d.report.shards,
-            "bytes": d.report.bytes,
-            "level": d.report.level.name(),
-            "missing_shards": d.report.missing_shards,
-            "bad_blocks": d.report.bad_blocks,
-            "unreadable_blocks": d.report.unreadable_blocks,
-            "unread_blocks": d.report.unread_blocks,
-            "unread_shards": d.report.unread_shards,
-            "sampled_blocks": d.report.sampled_blocks,
-            "long_shards": d.report.long_shards,
-            "double": d.double,
-            "bad_files": d.bad_papers,
-            "vanished": d.report.vanished,
-        })).collect::<Vec<_>>(),
-        "verdict": verdict_json(&set.verdict, !set.is_stopped()),
-    })
+impl<'a> Verified<'a> {
+    fn new(set: &'a SetOutcome) -> Self {
+        Self {
+            set,
+            stopped: set.is_stopped(),
+            whole: set.is_whole(),
+            proven: set.is_proven(),
+            repair: repair_command(set),
+            erase: erase_command(set),
+            verdict: Judged::new(&set.verdict, !set.is_stopped()),
+        }
+    }
 }
 
-fn slots_json(slots: &[Slot]) -> Vec<u16> {
-    slots.iter().map(|s| s.0).collect()
+/// What decoding everything showed, for programs.
+#[derive(Serialize)]
+struct DecodedSet<'a> {
+    set: &'a str,
+    stopped: bool,
+    files: u64,
+    file_bytes: u64,
+    entries: u64,
+    lost: u64,
+    waiting: u64,
+    packed_badly: u64,
+    not_taken: u64,
+    #[serde(flatten)]
+    decoded: &'a Decoded,
+    complete: bool,
+}
+
+impl<'a> DecodedSet<'a> {
+    fn new(set: &'a str, decoded: &'a Decoded) -> Self {
+        let r = &decoded.restored;
+        Self {
+            set,
+            stopped: r.stopped,
+            files: r.files,
+            file_bytes: r.file_bytes,
+            entries: r.entries,
+            lost: r.lost,
+            waiting: r.waiting,
+            packed_badly: r.packed_badly,
+            not_taken: r.not_taken,
+            decoded,
+            complete: decoded.is_complete(),
+        }
+    }
 }

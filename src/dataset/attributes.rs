@@ -29,7 +29,7 @@ use super::inode::Inode;
 use crate::format::list::{Kind, shown_path};
 
 /// The most bytes that the names and values of one entry's attributes may have.
-pub const MAX_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 /// Bytes in which the names, and those in which a value, should fit at first.
 const SMALL_BYTES: usize = 512;
 /// Bytes in which all the names of an inode fit, and any value, as the kernel bounds them.
@@ -47,6 +47,23 @@ pub type List = Vec<(Vec<u8>, Vec<u8>)>;
 /// The names of an inode's attributes, each ended by a zero byte; [`Errno::RANGE`] if they are
 /// many, and [`Attributes::read`] has to list them again.
 pub type Listed = Result<Vec<u8>, Errno>;
+
+/// What could be had of an inode's attributes.
+#[derive(Default)]
+pub struct Had {
+    /// those that are kept
+    pub list: List,
+    /// there are more: they could not be read, or only root could restore them
+    pub lacks_some: bool,
+    /// what could not be read, in words
+    pub problem: Option<String>,
+}
+
+impl Had {
+    fn nothing(problem: String) -> Self {
+        Self { list: List::new(), lacks_some: true, problem: Some(problem) }
+    }
+}
 
 /// Where an inode is reached.
 pub struct Place {
@@ -127,7 +144,7 @@ impl Attributes {
 
     /// The names of the attributes of `name` in a folder. Any thread may ask.
     pub fn list(&self, folder: impl AsFd, name: &[u8], inode: &Inode) -> Listed {
-        let Some(kind) = inode.kind().filter(|kind| *kind != Kind::Socket) else {
+        let Some(kind) = inode.kind() else {
             return Ok(Vec::new());
         };
         self.list_at(&Place::in_folder(folder, name), inode.identity.device, kind)
@@ -154,21 +171,23 @@ impl Attributes {
     }
 
     /// Reads the attributes that were listed, and says what could not be read.
-    pub fn read(&self, place: &Place, listed: Listed) -> (List, Option<String>) {
+    pub fn read(&self, place: &Place, listed: Listed) -> Had {
         let listed = match listed {
             Err(Errno::RANGE) => place.list(&mut vec![0; LARGE_BYTES]),
             listed => listed,
         };
         let names = match listed {
             Ok(names) => names,
-            Err(errno) => return (List::new(), Some(failed("its extended attributes", errno))),
+            Err(errno) => return Had::nothing(failed("its extended attributes", errno)),
         };
-        let mut names: Vec<&[u8]> =
-            names.split(|byte| *byte == 0).filter(|name| self.is_kept(name)).collect();
+        let mut had = Had::default();
+        let mut names: Vec<&[u8]> = names
+            .split(|byte| *byte == 0)
+            .filter(|name| self.is_kept(name, &mut had.lacks_some))
+            .collect();
         names.sort_unstable();
         names.dedup();
-        let mut list = List::with_capacity(names.len());
-        let (mut bytes, mut problem) = (0, None);
+        let mut bytes = 0;
         for name in names {
             let value = match place.value(name, &mut [0; SMALL_BYTES]) {
                 Err(Errno::RANGE) => place.value(name, &mut vec![0; LARGE_BYTES]),
@@ -177,28 +196,31 @@ impl Attributes {
             match value {
                 Ok(value) => {
                     bytes += name.len() + value.len();
-                    list.push((name.to_vec(), value));
+                    had.list.push((name.to_vec(), value));
                 }
                 // It was removed since, or is only listed: there is nothing to keep.
                 Err(Errno::NODATA | Errno::NOTSUP | Errno::NOENT) => {}
                 Err(errno) => {
                     let what = format!("its extended attribute {}", shown_path(name));
-                    problem.get_or_insert_with(|| failed(&what, errno));
+                    had.lacks_some = true;
+                    had.problem.get_or_insert_with(|| failed(&what, errno));
                 }
             }
             if bytes > MAX_BYTES {
                 let detail = "its extended attributes have more than 1 MiB; they are left out";
-                return (List::new(), Some(detail.into()));
+                return Had::nothing(detail.into());
             }
         }
-        (list, problem)
+        had
     }
 
-    fn is_kept(&self, name: &[u8]) -> bool {
+    fn is_kept(&self, name: &[u8], lacks_some: &mut bool) -> bool {
         if self.is_root || !ROOT_ONLY.iter().any(|prefix| name.starts_with(prefix)) {
             return !name.is_empty();
         }
-        self.left_out.fetch_add((name != LABEL).into(), Ordering::Relaxed);
+        let counts = name != LABEL;
+        *lacks_some |= counts;
+        self.left_out.fetch_add(counts.into(), Ordering::Relaxed);
         false
     }
 }

@@ -1,8 +1,8 @@
-//! How far a dataset is packed, so that packing can go on from there, on other drives or after a
+//! How far a dataset is packed, so that packing can resume there, on other drives or after a
 //! crash.
 //!
 //! - Enters: each entry, when it is packed.
-//! - Leaves: where to begin again, in the frozen list and within a large file.
+//! - Leaves: where to begin again, in the scan snapshot and within a large file.
 //! - Always holds: memory is the folders that the next entry lies in, and one file's state.
 
 use crate::format::list::{Entry, Kind};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// Everything before it is packed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// entries of the frozen list that are packed
+    /// entries of the scan snapshot that are packed
     pub entries: u64,
     /// their plain bytes without holes, as the scan counts them, and those of the file in progress
     pub bytes: u64,

@@ -33,7 +33,6 @@ pub enum Work {
     Group(Vec<ScannedEntry>),
     /// one piece of a large file
     Piece {
-        /// the file
         file: Arc<LargeFile>,
         /// its number: it begins at number · C
         number: u64,

@@ -136,10 +136,13 @@ impl Folder {
         self.listing.index.len() - self.next
     }
 
-    /// Drops the names that have not been read.
-    pub fn give_up(&mut self) {
-        self.next = self.listing.index.len();
+    /// Takes out the names that have not been read, each with whether it was a folder.
+    pub fn give_up(&mut self) -> Vec<(Vec<u8>, bool)> {
+        let unread = self.next..self.listing.index.len();
+        self.next = unread.end;
         self.ahead.clear();
+        let name = |at: usize| (self.listing.name(at).to_vec(), self.listing.index[at].is_folder);
+        unread.map(name).collect()
     }
 }
 

@@ -30,6 +30,17 @@ pub struct Identity {
     pub ctime_nanos: u32,
 }
 
+/// An entry, and what the packing host needs to know when it reads it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScannedEntry {
+    /// the entry as it is packed; the holes of a file are not yet known
+    pub entry: Entry,
+    /// tells whether the path still stands for the same thing
+    pub identity: Identity,
+    /// a file that has holes, or may have: looking for them is worth while
+    pub sparse: bool,
+}
+
 /// An inode's metadata.
 #[derive(Clone, Copy, Debug)]
 pub struct Inode {

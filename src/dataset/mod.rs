@@ -26,6 +26,6 @@ mod sizes;
 pub(crate) mod testing;
 
 pub use crate::patterns::{Filter, FilterError};
-pub use inode::Identity;
-pub use scan::{ScanError, ScanOptions, ScanTotals, ScannedEntry, data_bytes, scan};
+pub use inode::{Identity, ScannedEntry};
+pub use scan::{ScanError, ScanOptions, ScanTotals, data_bytes, scan};
 pub use source::{Source, SourceError, SourceFile};

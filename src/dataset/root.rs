@@ -16,7 +16,6 @@ use crate::format::list::Kind;
 
 /// What SOURCE is.
 pub enum Root {
-    /// a folder
     Folder(OwnedFd, Inode),
     /// a single file: its name and inode
     File(Vec<u8>, Inode),

@@ -2,7 +2,7 @@
 //!
 //! - Enters: SOURCE, a folder or a single file, and what to leave out.
 //! - Leaves: one [`ScannedEntry`] a path, a [`Problem`] for each path that cannot be had or whose
-//!   metadata cannot all be read, and [`ScanTotals`].
+//!   metadata cannot all be read, which its entry says too, and [`ScanTotals`].
 //! - Always holds:
 //!   1. Entries come in the order of [`Entry::sort_key`]: bytewise by path, a folder's path taken
 //!      as ending in `/`. The walk goes depth first; the names of a folder are read whole and
@@ -14,9 +14,9 @@
 //!   3. Memory is one folder's names for each depth, and 64 MiB at most for the first paths of
 //!      hard-linked files ([`links`]). No more than 256 folder handles are open, and the
 //!      thread's stack does not grow with the depth.
-//!   4. A path that cannot be read, or changes between listing and looking, is one problem and no
-//!      more; the scan goes on. One whose extended attributes cannot all be read is an entry with
-//!      those that can, and one problem.
+//!   4. A path that cannot be looked at, or changes between listing and looking, is one problem and
+//!      an entry of [`Kind::Unknown`]; the scan goes on. A folder that cannot be listed, or an inode
+//!      whose extended attributes cannot all be read, is an entry that says so, and one problem.
 //!   5. What a file has allocated is not believed, for it says too little on a file system that
 //!      compresses, and nothing on some FUSE drivers. It is a reason to look: only large holes
 //!      that the file system shows make [`ScanTotals::data_bytes`] less than the files' sizes.
@@ -34,12 +34,12 @@ use super::attributes::{Attributes, Listed, Place};
 use super::beneath::open_beneath;
 use super::folder::{Folder, Looked, Named};
 use super::holes::{MAX_HOLES, hole_bytes, holes};
-use super::inode::{Identity, Inode};
+use super::inode::{Identity, Inode, ScannedEntry};
 use super::names::Names;
 use super::root::Root;
 use super::source::{open_quietly, open_single};
 use crate::format::entry::NAME_BYTES;
-use crate::format::list::{Entry, Kind, shown_path};
+use crate::format::list::{Entry, Kind, Lack, shown_path};
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::patterns::Filter;
 use links::HardLinks;
@@ -48,27 +48,15 @@ pub use error::ScanError;
 
 mod error;
 mod links;
+mod notes;
 
 /// Folder handles that are open at once; those of folders further up are closed and opened again.
 const OPEN_FOLDERS: usize = 256;
 /// Entries between two calls of [`Monitor::advance`].
 const ADVANCE_ENTRIES: u64 = 256;
-/// Folders that are left out, of which each is named.
-const NAMED_FOLDERS: u64 = 5;
 /// How a folder is opened.
 const FOLDER_FLAGS: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
-/// An entry, and what the packing host needs to know when it reads it again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScannedEntry {
-    /// the entry as it is packed; the holes of a file are not yet known
-    pub entry: Entry,
-    /// tells whether the path still stands for the same thing
-    pub identity: Identity,
-    /// a file that has holes, or may have: looking for them is worth while
-    pub sparse: bool,
-}
 
 /// What to leave out.
 #[derive(Clone, Debug)]
@@ -89,7 +77,6 @@ pub struct ScanTotals {
     pub entries: u64,
     /// regular files
     pub files: u64,
-    /// folders
     pub folders: u64,
     /// symlinks and hard links
     pub links: u64,
@@ -122,8 +109,7 @@ pub fn scan(
             let mut entry = inode.entry(b"", Kind::Folder);
             let listed = walk.attributes.list_at(&place, walk.device, Kind::Folder);
             walk.add_attributes(&mut entry, &place, listed);
-            walk.emit(entry, &inode)?;
-            walk.enter(handle, &inode)?;
+            walk.enter(handle, entry, &inode)?;
             walk.tree()?;
         }
         Root::File(name, inode) => {
@@ -203,11 +189,14 @@ impl<'a> Walk<'a> {
     fn visit(&mut self, listed_as_folder: bool, looked: Looked) -> Result<(), ScanError> {
         let found = looked
             .inode
-            .map_err(|errno| said("cannot read its metadata", errno))
+            .map_err(|errno| with_cause("cannot read its metadata", errno))
             .and_then(|inode| Ok((self.entry(&inode, listed_as_folder)?, inode)));
         let (mut entry, inode) = match found {
             Ok(found) => found,
-            Err(detail) => return self.problem(detail),
+            Err(detail) => {
+                self.problem(detail)?;
+                return self.unknown(listed_as_folder);
+            }
         };
         let is_folder = entry.kind == Kind::Folder;
         if is_folder && self.is_own(&inode) {
@@ -217,17 +206,22 @@ impl<'a> Walk<'a> {
         if entry.kind != Kind::HardLink {
             self.add_attributes(&mut entry, &self.place(), looked.attributes);
         }
-        self.emit(entry, &inode)?;
         let elsewhere = inode.identity.device != self.device;
-        if is_folder && self.options.one_file_system && elsewhere {
+        if !is_folder {
+            self.emit(entry, &inode)
+        } else if self.options.one_file_system && elsewhere {
             self.left_out("another file system is mounted there, or a subvolume");
-        } else if is_folder {
+            self.emit(entry, &inode)
+        } else {
             match self.open_folder() {
-                Ok(handle) => self.enter(handle, &inode)?,
-                Err(errno) => self.problem(said("cannot open the folder", errno))?,
+                Ok(handle) => self.enter(handle, entry, &inode),
+                Err(errno) => {
+                    self.problem(with_cause("cannot open the folder", errno))?;
+                    entry.lack(Lack::Names);
+                    self.emit(entry, &inode)
+                }
             }
         }
-        Ok(())
     }
 
     /// Is it the folder of what this program keeps itself? That is not packed.
@@ -240,51 +234,17 @@ impl<'a> Walk<'a> {
         true
     }
 
-    /// Says of the first folders that are not entered which they are.
-    fn left_out(&mut self, why: &str) {
-        self.other_file_systems += 1;
-        if self.other_file_systems <= NAMED_FOLDERS {
-            let path = shown_path(&self.path);
-            self.monitor.note(&format!("what lies in {path} is left out: {why}"));
-        }
-    }
-
-    fn report_left_out(&self) {
-        let more = self.other_file_systems.saturating_sub(NAMED_FOLDERS);
-        if more > 0 {
-            self.monitor.note(&format!(
-                "other file systems that are left out: {more} more, {} in all",
-                self.other_file_systems
-            ));
-        }
-        let forgotten = self.hard_links.forgotten;
-        if forgotten > 0 {
-            self.monitor.note(&format!(
-                "files with names that were too many or too far apart to be remembered: {forgotten}; \
-                 further names of theirs are packed as files of their own"
-            ));
-        }
-    }
-
     /// The entry of the present path, or why there is none. What the inode alone does not say (a
     /// symlink's text, the first path of a hard link) is added here.
     fn entry(&mut self, inode: &Inode, listed_as_folder: bool) -> Result<Entry, String> {
         let kind = inode.kind().ok_or("the system does not say what it is")?;
-        if kind == Kind::Socket {
-            return Err("sockets are not packed".into());
-        }
         if (kind == Kind::Folder) != listed_as_folder {
             return Err("it was replaced while its folder was scanned".into());
-        }
-        let name = last_name(&self.path);
-        if name.len() > NAME_BYTES {
-            let len = name.len();
-            return Err(format!("its name has {len} bytes; at most {NAME_BYTES} can be packed"));
         }
         let mut entry = inode.entry(&self.path, kind);
         if kind == Kind::Symlink {
             entry.target =
-                self.read_link().map_err(|errno| said("cannot read the symlink", errno))?;
+                self.read_link().map_err(|errno| with_cause("cannot read the symlink", errno))?;
         }
         if kind != Kind::Folder
             && let Some(first) = self.hard_links.first_path(inode, &self.path)
@@ -306,29 +266,21 @@ impl<'a> Walk<'a> {
     }
 
     fn add_attributes(&self, entry: &mut Entry, place: &Place, listed: Listed) {
+        if !self.attributes.are_reachable() && self.folders.is_empty() {
+            let is_all = entry.path.is_empty();
+            entry.lack(if is_all { Lack::AllAttributes } else { Lack::Attributes });
+        }
         if matches!(&listed, Ok(names) if names.is_empty()) {
             return;
         }
-        let (list, problem) = self.attributes.read(place, listed);
-        entry.xattrs = list;
-        if let Some(detail) = problem {
+        let had = self.attributes.read(place, listed);
+        entry.xattrs = had.list;
+        if had.lacks_some {
+            entry.lack(Lack::Attributes);
+        }
+        if let Some(detail) = had.problem {
             let problem = Problem::new(ProblemKind::Metadata, shown_path(&entry.path), detail);
             self.monitor.problem(problem);
-        }
-    }
-
-    /// Says what holds for the attributes of the whole dataset.
-    fn report_attributes(&self) {
-        if !self.attributes.are_reachable() {
-            let detail = "extended attributes and ACLs are not packed: /proc is not there";
-            let subject = self.source.display();
-            self.monitor.problem(Problem::new(ProblemKind::Metadata, subject, detail));
-        }
-        let left_out = self.attributes.left_out();
-        if left_out > 0 {
-            self.monitor.note(&format!(
-                "extended attributes that only root can restore are not packed: {left_out}"
-            ));
         }
     }
 
@@ -358,22 +310,36 @@ impl<'a> Walk<'a> {
         let holes = if looks_sparse { self.first_holes(inode) } else { Some(Vec::new()) };
         let sparse = holes.as_ref().is_none_or(|holes| !holes.is_empty());
         let totals = &mut self.totals;
-        totals.entries += 1;
         match entry.kind {
             Kind::Folder => totals.folders += 1,
             Kind::Symlink | Kind::HardLink => totals.links += 1,
             Kind::File => {
                 totals.files += 1;
-                totals.file_bytes += inode.size;
+                totals.file_bytes = totals.file_bytes.saturating_add(inode.size);
                 totals.data_bytes +=
                     inode.size - hole_bytes(&holes.unwrap_or_default(), inode.size);
             }
             _ => totals.other += 1,
         }
-        if totals.entries.is_multiple_of(ADVANCE_ENTRIES) {
+        self.give(ScannedEntry { entry, identity: inode.identity, sparse })
+    }
+
+    /// Reports that there is a name at the present path of which nothing more is known.
+    fn unknown(&mut self, listed_as_folder: bool) -> Result<(), ScanError> {
+        let mut entry = Entry::new(&self.path[..], Kind::Unknown);
+        if listed_as_folder {
+            entry.lack(Lack::Names);
+        }
+        let identity = Identity { device: 0, inode: 0, ctime: 0, ctime_nanos: 0 };
+        self.give(ScannedEntry { entry, identity, sparse: false })
+    }
+
+    fn give(&mut self, scanned: ScannedEntry) -> Result<(), ScanError> {
+        self.totals.entries += 1;
+        if self.totals.entries.is_multiple_of(ADVANCE_ENTRIES) {
             self.monitor.advance(ADVANCE_ENTRIES);
         }
-        (self.sink)(ScannedEntry { entry, identity: inode.identity, sparse })
+        (self.sink)(scanned)
     }
 
     /// Opens the folder at the present path, which lies in the folder that the walk is in.
@@ -384,19 +350,28 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Lists the folder at the present path; from here on the walk is in it.
-    fn enter(&mut self, handle: OwnedFd, inode: &Inode) -> Result<(), ScanError> {
+    /// Lists the folder at the present path and reports it; from here on the walk is in it.
+    fn enter(&mut self, handle: OwnedFd, mut entry: Entry, inode: &Inode) -> Result<(), ScanError> {
         let path_len = self.path.len();
-        let path = &mut self.path;
+        let (path, mut too_long) = (&mut self.path, 0);
         let (folder, result) = Folder::read(handle, inode, path_len, |name, is_folder| {
             append_name(path, name);
             let keep = !self.options.filter.matches(path, is_folder);
             path.truncate(path_len);
-            keep
+            let is_too_long = keep && name.len() > NAME_BYTES;
+            too_long += u64::from(is_too_long);
+            keep && !is_too_long
         });
         if let Err(errno) = result {
-            self.problem(said("cannot list the whole folder", errno))?;
+            self.problem(with_cause("cannot list the whole folder", errno))?;
+            entry.lack(Lack::SomeNames);
         }
+        if too_long > 0 {
+            let detail = format!("names in it with more than {NAME_BYTES} bytes: {too_long}");
+            self.problem(format!("{detail}; they cannot be packed"))?;
+            entry.lack(Lack::SomeNames);
+        }
+        self.emit(entry, inode)?;
         self.folders.push(folder);
         // Handle 0 stays open, so that one is taken off the count.
         if let Some(far @ 1..) = self.folders.len().checked_sub(OPEN_FOLDERS) {
@@ -425,8 +400,13 @@ impl<'a> Walk<'a> {
             });
         let left = folder.left();
         if !back && left > 0 {
-            folder.give_up();
+            let (path_len, unread) = (folder.path_len, folder.give_up());
             self.problem(format!("it was moved while it was scanned: {left} names not read"))?;
+            for (name, is_folder) in unread {
+                self.path.truncate(path_len);
+                append_name(&mut self.path, &name);
+                self.unknown(is_folder)?;
+            }
         }
         Ok(())
     }
@@ -450,7 +430,7 @@ pub fn data_bytes(entry: &Entry) -> u64 {
     if entry.kind == Kind::File { entry.size.saturating_sub(holes) } else { 0 }
 }
 
-fn said(what: &str, errno: Errno) -> String {
+fn with_cause(what: &str, errno: Errno) -> String {
     format!("{what}: {}", io::Error::from(errno))
 }
 

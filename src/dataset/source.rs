@@ -7,8 +7,6 @@
 //!   error and does not block; (3) access times are left alone where the system allows it.
 
 use std::io;
-use std::num::NonZeroU64;
-use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -25,7 +23,7 @@ use super::inode::Inode;
 use super::names::Names;
 use super::root::Root;
 use super::sizes::Sizes;
-use crate::format::list::{Entry, Kind, checked_path, shown_path};
+use crate::format::list::{Entry, Kind, Lack, checked_path, shown_path};
 
 /// How a file is opened. NONBLOCK means nothing to a regular file.
 const FILE_FLAGS: OFlags = OFlags::RDONLY
@@ -85,7 +83,8 @@ impl SourceError {
     }
 
     /// The path is no longer there.
-    pub fn is_missing(&self) -> bool {
+    #[cfg(test)]
+    fn is_missing(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
     }
 }
@@ -312,8 +311,12 @@ impl SourceFile {
         let attributes = Attributes::new();
         let place = Place::of_file(&self.handle);
         let listed = attributes.list_at(&place, inode.identity.device, Kind::File);
-        let (xattrs, problem) = attributes.read(&place, listed);
-        entry.xattrs = if problem.is_some() { before.xattrs.clone() } else { xattrs };
+        let had = attributes.read(&place, listed);
+        entry.xattrs = if had.problem.is_some() { before.xattrs.clone() } else { had.list };
+        if had.lacks_some || !attributes.are_reachable() && before.lacks.contains(&Lack::Attributes)
+        {
+            entry.lack(Lack::Attributes);
+        }
         Ok(ScannedEntry { entry, identity: inode.identity, sparse: inode.looks_sparse() })
     }
 
@@ -331,13 +334,6 @@ impl SourceFile {
     /// The file will be read from front to back. Advice only: errors do not matter.
     pub fn advise_sequential(&self) {
         let _ = rustix::fs::fadvise(&self.handle, 0, None, Advice::Sequential);
-    }
-
-    /// These bytes will not be read again. Advice only: errors do not matter.
-    pub fn advise_done(&self, range: Range<u64>) {
-        if let Some(len) = range.end.checked_sub(range.start).and_then(NonZeroU64::new) {
-            let _ = rustix::fs::fadvise(&self.handle, range.start, Some(len), Advice::DontNeed);
-        }
     }
 }
 

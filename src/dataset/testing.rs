@@ -84,9 +84,12 @@ pub fn as_nobody_in(module: &str, test: &str, scene: &Path) {
     command.args([name.as_str(), "--exact", "--nocapture"]).env(SCENE, scene);
     command.uid(NOBODY).gid(NOBODY);
     if let Ok(done) = command.output() {
-        let said = String::from_utf8_lossy(&done.stdout);
+        let output = String::from_utf8_lossy(&done.stdout);
         let warned = String::from_utf8_lossy(&done.stderr);
-        assert!(done.status.success() && said.contains("1 passed"), "as nobody: {said}{warned}");
+        assert!(
+            done.status.success() && output.contains("1 passed"),
+            "as nobody: {output}{warned}"
+        );
     }
 }
 

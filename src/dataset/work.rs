@@ -41,7 +41,6 @@ pub enum PieceOutcome {
         /// its value, unless holes are not hashed
         id: Option<Hash>,
     },
-    /// bytes
     Bytes {
         /// bytes
         len: u32,
@@ -62,7 +61,6 @@ enum Small {
 
 /// A piece of work, done.
 pub enum Done {
-    /// a group
     Group {
         /// each entry and what became of it
         entries: Vec<(Arc<Entry>, Outcome)>,

@@ -12,7 +12,8 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::{FileType, OFlags};
 
 use super::error::DestinationError;
-use super::folders::{open_at, split};
+use super::folders::{as_path, open_at, split};
+use super::unkept::Of;
 use super::{Destination, PartFile};
 use crate::format::list::{Entry, Kind};
 
@@ -38,7 +39,7 @@ impl Destination {
         let part = self.begin_file()?;
         copy(&from, &part, should_stop).map_err(DestinationError::io("copy", &entry.path))?;
         let own = Entry { kind: Kind::File, target: Vec::new(), ..entry.clone() };
-        self.finish_file(part, &own, replace)?;
+        self.finish_file_of(part, &own, replace, Of::Anew)?;
         if let DestinationError::Io { source, .. } = &refused {
             self.note_copy(&entry.path, source);
         }
@@ -48,6 +49,11 @@ impl Destination {
     fn open_regular(&self, path: &[u8]) -> Result<Option<File>, DestinationError> {
         let (folder, name) = split(path);
         let Some(folder) = self.folders.find(folder)? else { return Ok(None) };
+        // A device may start when it is opened.
+        let found = self.folders.within(&folder, || folder.symlink_metadata(as_path(name)));
+        if !found.is_ok_and(|found| found.is_file()) {
+            return Ok(None);
+        }
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
         let Ok(file) = self.folders.within(&folder, || open_at(&folder, name, flags, 0)) else {
             return Ok(None);

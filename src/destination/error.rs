@@ -103,7 +103,6 @@ pub enum DestinationError {
     /// The file that says which restore was begun cannot be understood.
     #[error("{} does not say which restore was begun here", shown_path(.path))]
     Claim {
-        /// the file
         path: Vec<u8>,
         /// what is wrong with it
         #[source]
@@ -112,7 +111,6 @@ pub enum DestinationError {
     /// The restore in DIR was begun by a newer holdall.
     #[error("{} is of format {found}; this program knows format 1", shown_path(.path))]
     NewerClaim {
-        /// the file
         path: Vec<u8>,
         /// its format
         found: u32,
@@ -180,6 +178,7 @@ impl DestinationError {
     }
 
     /// This user may not do that (make a device, for one).
+    #[cfg(test)]
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
     }

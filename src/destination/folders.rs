@@ -209,7 +209,7 @@ impl Folders {
         let steps = steps(path);
         let (done, mut folder) = self.nearest(&steps);
         let mut start = if done == 0 { 0 } else { steps[done - 1].end + 1 };
-        for Step { end, key } in &steps[done..] {
+        for PathStep { end, key } in &steps[done..] {
             folder = Arc::new(self.step(&folder, &path[start..*end], &path[..*end], make)?);
             self.held().put(*key, Arc::clone(&folder));
             start = end + 1;
@@ -218,7 +218,7 @@ impl Folders {
     }
 
     /// The deepest folder on the way that is open, and how many steps lead to it.
-    fn nearest(&self, steps: &[Step]) -> (usize, Arc<Dir>) {
+    fn nearest(&self, steps: &[PathStep]) -> (usize, Arc<Dir>) {
         let mut held = self.held();
         for (before, step) in steps.iter().enumerate().rev() {
             if let Some(folder) = held.get(&step.key) {
@@ -286,7 +286,7 @@ fn widen_unreadable(parent: &Dir, name: &[u8]) -> io::Result<()> {
 }
 
 /// A folder on the way: where its path ends, and what stands for its path.
-struct Step {
+struct PathStep {
     end: usize,
     key: Key,
 }
@@ -296,7 +296,7 @@ struct Step {
 type Key = [u8; blake3::OUT_LEN];
 
 /// The steps from DIR to `path`.
-fn steps(path: &[u8]) -> Vec<Step> {
+fn steps(path: &[u8]) -> Vec<PathStep> {
     let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
     let last = (!path.is_empty()).then_some(path.len());
     let (mut start, mut key) = (0, Key::default());
@@ -306,7 +306,7 @@ fn steps(path: &[u8]) -> Vec<Step> {
             key =
                 *blake3::Hasher::new().update(&key).update(&path[start..end]).finalize().as_bytes();
             start = end + 1;
-            Step { end, key }
+            PathStep { end, key }
         })
         .collect()
 }

@@ -21,7 +21,6 @@ pub struct StateLines {
 }
 
 impl StateLines {
-    /// Adds a line.
     pub fn add(&mut self, line: &[u8]) -> Result<(), DestinationError> {
         let written = self.file.write_all(line).and_then(|()| self.file.write_all(b"\n"));
         written.map_err(DestinationError::io("save", &work_path(&self.name)))
@@ -29,7 +28,6 @@ impl StateLines {
 }
 
 impl Destination {
-    /// Begins a state of lines.
     pub fn begin_lines(&self, name: &str) -> Result<StateLines, DestinationError> {
         let failed = |error| DestinationError::io("save", &work_path(name))(error);
         let own = getrandom::u64().map_err(|error| failed(error.into()))?;

@@ -42,6 +42,29 @@ const ACL: &[u8] = b"system.posix_acl_access";
 /// What a folder gives to what is made in it.
 const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 
+/// What an extended attribute is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttributeKind {
+    /// anybody's, ACLs too
+    User,
+    /// lends rights to whoever runs the file
+    Capability,
+    /// the destination's system gives its own
+    Policy,
+    /// another that only root may set
+    System,
+}
+
+/// The kind of an extended attribute of this name.
+pub fn attribute_kind(name: &[u8]) -> AttributeKind {
+    match name {
+        CAPABILITY => AttributeKind::Capability,
+        _ if ITS_OWN.contains(&name) => AttributeKind::Policy,
+        _ if ROOT_ONLY.iter().any(|prefix| name.starts_with(prefix)) => AttributeKind::System,
+        _ => AttributeKind::User,
+    }
+}
+
 /// Stands for: it was taken, and what is read back is something else.
 const NOT_KEPT: Errno = Errno::NODATA;
 
@@ -53,7 +76,6 @@ pub(super) struct Rights {
 }
 
 impl Rights {
-    /// The rights of this process.
     pub(super) fn of_process() -> Self {
         let is_root = rustix::process::geteuid().is_root();
         Self { is_root, left_out: AtomicU64::new(0) }
@@ -66,8 +88,9 @@ impl Rights {
 
     /// Whether an attribute is to be set; counts it if not.
     fn allow(&self, name: &[u8]) -> bool {
-        let allowed = self.is_root || !ROOT_ONLY.iter().any(|prefix| name.starts_with(prefix));
-        if !allowed && !ITS_OWN.contains(&name) {
+        let kind = attribute_kind(name);
+        let allowed = self.is_root || kind == AttributeKind::User;
+        if !allowed && kind != AttributeKind::Policy {
             self.left_out.fetch_add(1, Ordering::Relaxed);
         }
         allowed
@@ -140,7 +163,9 @@ impl<'a> Problems<'a> {
                 continue;
             }
             let mut set = on.set(name, value);
-            if set.is_ok() && !is_acl(name) && !on.has(name, value) {
+            let kept =
+                || if is_acl(name) { on.keeps_acl(name, value) } else { on.has(name, value) };
+            if set.is_ok() && !kept() {
                 set = Err(NOT_KEPT);
             }
             if set.is_err() && !ITS_OWN.contains(&name.as_slice()) {
@@ -168,14 +193,29 @@ impl On<'_> {
         }
     }
 
+    fn get(&self, name: &[u8], found: &mut [u8]) -> Result<usize, Errno> {
+        match self {
+            Self::Handle(fd) => rustix::fs::fgetxattr(fd, name, found),
+            Self::Path(path) => rustix::fs::lgetxattr(path.as_str(), name, found),
+        }
+    }
+
     fn has(&self, name: &[u8], value: &[u8]) -> bool {
         let mut found = vec![0; value.len() + 1];
-        let len = match self {
-            Self::Handle(fd) => rustix::fs::fgetxattr(fd, name, found.as_mut_slice()),
-            Self::Path(path) => rustix::fs::lgetxattr(path.as_str(), name, found.as_mut_slice()),
-        };
-        len.is_ok_and(|len| found[..len] == *value)
+        self.get(name, &mut found).is_ok_and(|len| found[..len] == *value)
     }
+
+    /// The system may write an ACL in its own way, so that it is there is all that is looked at.
+    fn keeps_acl(&self, name: &[u8], value: &[u8]) -> bool {
+        let there = self.get(name, &mut vec![0; value.len() + 1]);
+        !is_lost_acl(value, there.err())
+    }
+}
+
+/// Is an ACL that was taken not there? One that says no more than a mode is none: it becomes the mode.
+fn is_lost_acl(value: &[u8], error: Option<Errno>) -> bool {
+    const OF_MODE_BYTES: usize = 4 + 3 * 8;
+    value.len() > OF_MODE_BYTES && matches!(error, Some(Errno::NODATA | Errno::NOTSUP))
 }
 
 /// Sets what an open file or folder should have.
@@ -213,7 +253,7 @@ fn prepare_folder(fd: BorrowedFd<'_>, entry: &Entry, rights: &Rights) {
         }
     }
     if !entry.xattrs.is_empty() && !rights.is_root {
-        // If that fails, so does setting the mode, which is told.
+        // If that fails, so does setting the mode, which is reported.
         let _ = rustix::fs::fchmod(fd, Mode::RWXU);
     }
 }
@@ -296,5 +336,20 @@ fn times(entry: &Entry) -> Timestamps {
     Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
         last_modification: Timespec { tv_sec: entry.mtime, tv_nsec: i64::from(entry.mtime_nanos) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::testing::acl_of_754;
+
+    /// As on a file system that agrees to an ACL and forgets it.
+    #[test]
+    fn an_acl_that_is_taken_and_not_kept_is_noticed() {
+        let acl = acl_of_754();
+        assert!(is_lost_acl(&acl, Some(Errno::NODATA)) && is_lost_acl(&acl, Some(Errno::NOTSUP)));
+        assert!(!is_lost_acl(&acl, None) && !is_lost_acl(&acl, Some(Errno::RANGE)));
+        assert!(!is_lost_acl(&acl[..28], Some(Errno::NODATA)), "it is in the mode");
     }
 }

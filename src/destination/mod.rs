@@ -46,10 +46,9 @@ use rustix::fs::{Mode, Timespec, Timestamps, UTIME_OMIT};
 pub use claim::Opened;
 pub use error::DestinationError;
 pub use lines::StateLines;
-pub use metadata::MetadataProblem;
+pub use metadata::{AttributeKind, MetadataProblem, attribute_kind};
 pub use part::PartFile;
 pub use peek::Peek;
-pub use state::SetLock;
 pub use tree::Tree;
 pub use unkept::Unkept;
 
@@ -74,9 +73,7 @@ const HIDDEN_WAIT: Duration = Duration::from_millis(50);
 /// What has a final name already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FoundKind {
-    /// a folder
     Folder,
-    /// a regular file
     File,
     /// a symlink, wherever it points
     Symlink,
@@ -98,6 +95,8 @@ pub struct Destination {
     shared: Arc<Dir>,
     next_part: AtomicU64,
     saving: Mutex<()>,
+    /// where case does not count, one entry at a time gets its name: two may have one
+    placing: Mutex<()>,
     rights: Rights,
     unkept: Tally,
     /// the file system takes `README` and `readme` for one name
@@ -111,7 +110,7 @@ impl Destination {
         Self::open_for(dir, shipment, None, false)
     }
 
-    /// The same for what `selection` says of the shipment: only a restore of the same goes on.
+    /// The same for what `selection` says of the shipment: only a restore of the same resumes.
     /// `is_taken`: what is restored has the name [`WORK`] at its top.
     pub fn open_for(
         dir: &Path,
@@ -149,6 +148,7 @@ impl Destination {
             shared: Arc::new(shared),
             next_part: AtomicU64::new(0),
             saving: Mutex::new(()),
+            placing: Mutex::new(()),
             rights,
             unkept: Tally::default(),
             ignores_case,

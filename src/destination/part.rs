@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use cap_std::fs::Dir;
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, SeekFrom};
 
 use super::error::{DestinationError, MAKE_PART, OPEN_PART};
 use super::folders::{as_path, open_at};
@@ -52,7 +52,6 @@ pub struct PartFile {
 }
 
 impl PartFile {
-    /// Writes all of `bytes` at `offset`.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DestinationError> {
         self.file.write_all_at(bytes, offset).map_err(|error| self.failed("write", error))
     }
@@ -65,6 +64,12 @@ impl PartFile {
     /// Sets the length; what lies past the bytes written is a hole.
     pub fn set_len(&self, len: u64) -> Result<(), DestinationError> {
         self.file.set_len(len).map_err(|error| self.failed("set the length of", error))
+    }
+
+    /// Does it hold anything but a hole? Where the file system does not tell, it may.
+    pub fn has_bytes(&self) -> bool {
+        let data = rustix::fs::seek(&self.file, SeekFrom::Data(0));
+        data != Err(rustix::io::Errno::NXIO)
     }
 
     /// Gives it up: it is removed, also if it is shared.

@@ -7,6 +7,7 @@
 //!   restored again after an interruption), and a folder never.
 
 use std::io;
+use std::sync::PoisonError;
 
 use cap_std::fs::{Dir, MetadataExt};
 use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
@@ -17,6 +18,7 @@ use super::folders::{as_path, split};
 use super::litter::is_name_of_litter;
 use super::metadata::{MetadataProblem, disarm, set_on_handle, set_on_part};
 use super::part::{Part, PartFile};
+use super::unkept::Of;
 use super::{Destination, mtime};
 use crate::format::list::{Entry, Kind};
 
@@ -35,6 +37,17 @@ impl Destination {
     /// Gives a part file its metadata and its final name; missing parents are made. `replace`: a
     /// leftover of that name that is not a folder is removed first.
     pub fn finish_file(&self, part: PartFile, entry: &Entry, replace: bool) -> Placed {
+        self.finish_file_of(part, entry, replace, Of::Placed)
+    }
+
+    /// The same of a file that every walk makes anew, or not.
+    pub(super) fn finish_file_of(
+        &self,
+        part: PartFile,
+        entry: &Entry,
+        replace: bool,
+        of: Of,
+    ) -> Placed {
         let path = self.path_of(entry, &[Kind::File])?;
         let PartFile { file, mut part } = part;
         let problems = set_on_handle(&file, entry, &self.rights);
@@ -45,7 +58,7 @@ impl Destination {
             // It will not be taken another time either, and its bytes are in the way of others.
             part.stays = false;
         }
-        placed.map(|()| self.noted(problems))
+        placed.map(|()| self.noted(problems, of))
     }
 
     /// Gives a part file that will never be whole the name `NAME.incomplete`, or the next that is
@@ -81,7 +94,7 @@ impl Destination {
         })?;
         let problems = set_on_part(&part.folder, &part.name, entry, &self.rights);
         self.place(&mut part, path, replace)?;
-        Ok(self.noted(problems))
+        Ok(self.noted(problems, Of::Placed))
     }
 
     /// Makes a pipe, a device or a socket. Devices need permission; without it that is an error.
@@ -102,7 +115,7 @@ impl Destination {
         })?;
         let problems = set_on_part(&part.folder, &part.name, entry, &self.rights);
         self.place(&mut part, path, replace)?;
-        Ok(self.noted(problems))
+        Ok(self.noted(problems, Of::Placed))
     }
 
     /// Makes one more name of the file at the entry's target, which must be there.
@@ -154,11 +167,20 @@ impl Destination {
     /// nothing more is put into it, and for the folders in it first; after a resume, for every
     /// folder again.
     pub fn finish_folder(&self, entry: &Entry) -> Placed {
+        self.finish_folder_of(entry, Of::Anew)
+    }
+
+    /// The same of a folder that another set may name too.
+    pub fn finish_shared_folder(&self, entry: &Entry) -> Placed {
+        self.finish_folder_of(entry, Of::Shared)
+    }
+
+    fn finish_folder_of(&self, entry: &Entry, of: Of) -> Placed {
         if entry.kind != Kind::Folder {
             return Err(DestinationError::WrongKind { path: entry.path.clone() });
         }
         let folder = self.folders.open_anew(self.checked(&entry.path)?)?;
-        Ok(self.noted(set_on_handle(&*folder, entry, &self.rights)))
+        Ok(self.noted(set_on_handle(&*folder, entry, &self.rights), of))
     }
 
     /// The entry's path, checked, if it is of one of `kinds` and has a name.
@@ -173,6 +195,8 @@ impl Destination {
     fn place(&self, part: &mut Part, path: &[u8], replace: bool) -> Result<(), DestinationError> {
         let (folder, name) = split(path);
         let folder = self.folders.open_or_make(folder)?;
+        let lock = || self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _placing = self.ignores_case.then(lock);
         let from = (&*part.folder, part.name.as_bytes());
         let rename = || rename_new(from, (&folder, name));
         let mut renamed = self.folders.within(&folder, rename);

@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::path::PathBuf;
 use std::sync::PoisonError;
 
 use cap_std::fs::Dir;
@@ -111,9 +110,14 @@ impl Destination {
         }
     }
 
-    /// Where a state file lies, for one that is too large to be held in memory.
-    pub fn state_path(&self, name: &str) -> PathBuf {
-        self.dir.join(&self.work_name).join(name)
+    /// Gives a state file another name, which takes no room; says whether there was one.
+    pub fn rename_state(&self, from: &str, to: &str) -> Result<bool, DestinationError> {
+        [from, to].into_iter().try_for_each(state_name)?;
+        match self.work.rename(from, &self.work, to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(DestinationError::io("rename", &work_path(from))(error)),
+            Ok(()) => Ok(true),
+        }
     }
 }
 

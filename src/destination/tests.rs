@@ -321,7 +321,7 @@ fn states_are_replaced_whole() {
     assert_eq!(destination.load_state("journal").unwrap().unwrap(), b"2");
     fs::write(dir.join(".holdall/journal.new"), "cut sh").unwrap();
     assert_eq!(destination.load_state("journal").unwrap().unwrap(), b"2");
-    assert_eq!(fs::read(destination.state_path("journal")).unwrap(), b"2");
+    assert_eq!(fs::read(dir.join(".holdall/journal")).unwrap(), b"2");
     destination.remove_state("journal").unwrap();
     destination.remove_state("journal").unwrap();
     assert_eq!(destination.load_state("journal").unwrap(), None);
@@ -362,7 +362,7 @@ fn complete_leaves_only_the_dataset() {
     let (_scratch, dir, destination) = fresh();
     put(&destination, "file", b"", false).unwrap();
     destination.save_state("journal", b"x").unwrap();
-    fs::write(destination.state_path("large"), "x").unwrap();
+    fs::write(dir.join(".holdall/large"), "x").unwrap();
     fs::write(dir.join(".holdall/parts/left"), "x").unwrap();
     fs::create_dir_all(dir.join(".holdall/parts/strange/folder")).unwrap();
     let mut root = entry("", Kind::Folder);
@@ -391,7 +391,7 @@ fn incomplete_files_find_a_free_name() {
     assert_eq!(destination.exists(b"a/file").unwrap(), None);
 }
 
-/// A restore goes on in folders that the run before finished with a mode that shuts its owner out.
+/// A restore is resumed in folders that the run before finished with a mode that shuts its owner out.
 #[test]
 fn finished_folders_are_opened_again() {
     let (scratch, dir, destination) = fresh();
@@ -412,7 +412,7 @@ fn finished_folders_are_opened_again() {
 }
 
 #[test]
-fn what_cannot_be_set_is_told() {
+fn what_cannot_be_set_is_reported() {
     let (_scratch, dir, destination) = fresh();
     let mut file = entry("file", Kind::File);
     file.mode = 0o6755;

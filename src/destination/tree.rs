@@ -1,15 +1,18 @@
 //! A restored tree, looked at.
 //!
 //! - Enters: DIR, and entries with any path whatever.
-//! - Leaves: whether each is there as its entry says, by name (to the letter), kind, size and time.
+//! - Leaves: whether each is there as its entry says, by name (to the letter), kind and size; whether it
+//!   has its time; or whether nothing is there.
 //! - Always holds: nothing is changed, but for the working folder of a restore whose completion was cut
 //!   short; no symlink is followed.
 
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use cap_std::fs::{Metadata, MetadataExt};
 use rustix::fs::Mode;
+use rustix::io::Errno;
 
 use super::claim::open_there;
 use super::folders::{Folders, as_path, split};
@@ -30,7 +33,7 @@ impl Tree {
         Ok(Self { folders: Folders::new(open_there(dir)?, (0, 0), false) })
     }
 
-    /// Is the entry there as it says? `size` is that of a file, if it is known.
+    /// Is the entry there as it says, but for its time? `size` is that of a file, if it is known.
     pub fn has(&self, entry: &Entry, size: Option<u64>) -> bool {
         if entry.path.is_empty() {
             return true;
@@ -47,11 +50,7 @@ impl Tree {
         }
         match entry.kind {
             Kind::Folder => found.is_dir(),
-            Kind::File => {
-                found.is_file()
-                    && size.is_none_or(|size| found.len() == size)
-                    && is_of_time(&found, entry)
-            }
+            Kind::File => found.is_file() && size.is_none_or(|size| found.len() == size),
             Kind::HardLink => found.is_file(),
             Kind::Symlink => {
                 let target = folder.read_link_contents(as_path(name));
@@ -61,9 +60,34 @@ impl Tree {
         }
     }
 
+    /// Has the entry, which is there, its time?
+    pub fn has_time(&self, entry: &Entry) -> bool {
+        let (parent, name) = split(&entry.path);
+        let Ok(Some(folder)) = self.folders.find(parent) else { return false };
+        folder.symlink_metadata(as_path(name)).is_ok_and(|found| is_of_time(&found, entry))
+    }
+
+    /// Does nothing lie where the entry belongs?
+    pub fn lacks(&self, entry: &Entry) -> bool {
+        let (parent, name) = split(&entry.path);
+        if checked_path(&entry.path).is_err() {
+            return true; // it can be nowhere
+        }
+        let folder = match self.folders.find(parent) {
+            Ok(Some(folder)) => folder,
+            Ok(None) => return true,
+            Err(DestinationError::Io { source, .. }) => return is_no_name(&source),
+            Err(_) => return false,
+        };
+        match folder.symlink_metadata(as_path(name)) {
+            Ok(_) => !self.folders.is_called(&folder, parent, name),
+            Err(error) => error.kind() == ErrorKind::NotFound || is_no_name(&error),
+        }
+    }
+
     /// Removes the working folder of a restore that was completed all but for that, and gives DIR the
     /// time of its entry.
-    pub fn tidy(&self, dir: &Entry) {
+    pub fn cleanup(&self, dir: &Entry) {
         let root = self.folders.root();
         let Ok(before) = rustix::fs::fstat(root) else { return };
         // One that is not empty, or not there, stays as it is.
@@ -72,6 +96,12 @@ impl Tree {
             let _ = rustix::fs::futimens(root, &mtime(dir.mtime, dir.mtime_nanos.into()));
         }
     }
+}
+
+/// Does the file system know no such names, so that nothing can be called so?
+fn is_no_name(error: &std::io::Error) -> bool {
+    const NO_NAME: [Errno; 3] = [Errno::ILSEQ, Errno::INVAL, Errno::NAMETOOLONG];
+    NO_NAME.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 fn is_of_time(found: &Metadata, entry: &Entry) -> bool {

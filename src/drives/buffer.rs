@@ -112,6 +112,7 @@ impl Pool {
     }
 
     /// How many free buffers it holds now.
+    #[cfg(test)]
     pub fn free(&self) -> usize {
         self.0.free.lock().unwrap_or_else(PoisonError::into_inner).len()
     }

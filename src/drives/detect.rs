@@ -57,24 +57,47 @@ pub(super) struct Mount {
 /// A file system that can be a drive, where it is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountedDrive {
-    /// the folder
     pub point: PathBuf,
-    /// number of the mount and of the device: another drive at the same place most often has others
+    /// number of the mount and of the device: another drive at the same place may have the same
     pub numbers: (u64, Vec<u8>),
+    /// number that the kernel gives to no other mount (from Linux 6.8 on), and id of the file system:
+    /// what tells two drives at one place apart; none of what a dying drive does not answer
+    pub identity: (Option<u64>, Option<u64>),
 }
 
 /// The mount points of the file systems that can be drives, sorted; empty if the list cannot be
 /// read.
 pub fn mounted() -> Vec<PathBuf> {
-    mounted_drives().into_iter().map(|drive| drive.point).collect()
+    let mut points: Vec<_> = mounted_drives().into_iter().map(|drive| drive.point).collect();
+    points.retain(|point| fs::metadata(point).is_ok_and(|found| found.is_dir()));
+    points
 }
 
-/// The same with what tells them apart.
+/// The same with what tells them apart, and with those that cannot be read at the moment.
 pub fn mounted_drives() -> Vec<MountedDrive> {
     let list = fs::read("/proc/self/mountinfo").unwrap_or_default();
     let mut drives = can_be_drives(parse(&list));
-    drives.retain(|drive| fs::metadata(&drive.point).is_ok_and(|found| found.is_dir()));
+    drives.iter_mut().for_each(|drive| drive.identity = identity(&drive.point));
     drives
+}
+
+impl MountedDrive {
+    /// Is it the same drive at the same place, as far as both could be asked?
+    pub fn is_same(&self, other: &Self) -> bool {
+        let agree = |a: Option<u64>, b: Option<u64>| a.is_none() || b.is_none() || a == b;
+        (&self.point, &self.numbers) == (&other.point, &other.numbers)
+            && agree(self.identity.0, other.identity.0)
+            && agree(self.identity.1, other.identity.1)
+    }
+}
+
+/// What tells the file system that is mounted here from any other.
+fn identity(point: &Path) -> (Option<u64>, Option<u64>) {
+    const UNIQUE: u32 = 0x4000; // STATX_MNT_ID_UNIQUE
+    let flags = kernel::StatxFlags::from_bits_retain(UNIQUE);
+    let found = kernel::statx(kernel::CWD, point, kernel::AtFlags::empty(), flags).ok();
+    let unique = found.filter(|found| found.stx_mask & UNIQUE != 0).map(|found| found.stx_mnt_id);
+    (unique, kernel::statvfs(point).ok().map(|found| found.f_fsid))
 }
 
 /// A mount of the file system with this device number, as `stat` gives it.
@@ -118,19 +141,6 @@ pub fn file_system(path: &Path) -> Option<FileSystem> {
     Some(FileSystem { device: device_at(&found) })
 }
 
-/// The pairs of paths, by number, that lie on one device and so share its room.
-pub fn same_device(paths: &[PathBuf]) -> Vec<(usize, usize)> {
-    let devices: Vec<_> =
-        paths.iter().map(|path| fs::metadata(path).ok().map(|found| found.dev())).collect();
-    let mut pairs = Vec::new();
-    for (first, device) in devices.iter().enumerate() {
-        let others = devices.iter().enumerate().skip(first + 1);
-        let same = others.filter(|(_, other)| device.is_some() && *other == device);
-        pairs.extend(same.map(|(second, _)| (first, second)));
-    }
-    pairs
-}
-
 /// Device and number of a folder, the same by whatever path, link or mount it is reached.
 pub fn folder_id(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
@@ -163,7 +173,8 @@ fn can_be_drives(mounts: Vec<Mount>) -> Vec<MountedDrive> {
         let can_be = !NO_DRIVES.contains(&name) && !NO_FUSE_DRIVES.contains(&name);
         // The same folder of the same device at a second place is not a second drive.
         if can_be && seen.insert((mount.device.clone(), mount.root)) {
-            drives.push(MountedDrive { point, numbers: (mount.id, mount.device) });
+            let numbers = (mount.id, mount.device);
+            drives.push(MountedDrive { point, numbers, identity: (None, None) });
         }
     }
     drives
@@ -281,13 +292,5 @@ a line that is none
         assert!(!inside(&ab, &a).unwrap());
         assert!(!inside(&a, &a.join("x")).unwrap());
         assert!(inside(Path::new("not-there"), Path::new(".")).unwrap());
-    }
-
-    #[test]
-    fn one_device_is_seen_twice() {
-        let base = tempfile::tempdir().unwrap();
-        let [here, proc, nowhere] = [base.path(), Path::new("/proc"), Path::new("/not/there")];
-        let paths = [here, proc, here, nowhere, nowhere].map(PathBuf::from);
-        assert_eq!(same_device(&paths), [(0, 2)]);
     }
 }

@@ -4,13 +4,14 @@
 //! - Leaves: what the kernel did, as [`io::Error`]; interrupted calls are begun again here.
 //! - Always holds: (1) no link on a drive is followed, so nothing outside of it is touched; (2) no
 //!   call here makes a file system write zeros where data follows; (3) what a driver does not
-//!   support is left out or done in another way, and never an error by itself.
+//!   support is left out or done in another way, and never an error by itself; (4) nothing is opened
+//!   but folders and regular files.
 
 use std::io;
 use std::mem;
 use std::path::Path;
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{
     self, Advice, AtFlags, FallocateFlags, FileType, FsWord, Mode, OFlags, RenameFlags,
 };
@@ -82,11 +83,6 @@ pub(super) fn own_bytes(file: impl AsFd, total_bytes: u64) -> io::Result<u64> {
     Ok(if magic == BTRFS { (total_bytes / 8).min(MOST) } else { 0 })
 }
 
-/// Does this path lie on a file system whose driver is a process?
-pub fn is_fuse(path: &Path) -> io::Result<bool> {
-    Ok(Kind::of_magic(retry_on_intr(|| fs::statfs(path))?.f_type) == Kind::Fuse)
-}
-
 /// Has the driver no such call, or not for this file?
 fn unsupported(error: Errno) -> bool {
     [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP].contains(&error)
@@ -149,15 +145,39 @@ pub(super) fn create_folder(folder: impl AsFd, name: &str, kind: Kind) -> io::Re
 
 /// Opens a regular file for reading and says how long it is.
 pub(super) fn open_file(folder: impl AsFd, name: &str) -> io::Result<(OwnedFd, u64)> {
-    // Without NONBLOCK a pipe under a file's name would wait for ever.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = retry_on_intr(|| fs::openat(&folder, name, flags, Mode::empty()))?;
-    let stat = retry_on_intr(|| fs::fstat(&file))?;
+    open_regular(folder, name, OFlags::RDONLY)
+}
+
+/// Opens a regular file and says how long it is. What is none is never opened: that alone may start
+/// a device, a watchdog for one.
+fn open_regular(folder: impl AsFd, name: &str, access: OFlags) -> io::Result<(OwnedFd, u64)> {
+    // A place for names, as `step` opens it: nothing is asked of a device for that.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = retry_on_intr(|| fs::openat(&folder, name, flags, Mode::empty()))?;
+    let stat = retry_on_intr(|| fs::fstat(&place))?;
     match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Ok((file, stat.st_size as u64)),
-        FileType::Directory => Err(Errno::ISDIR.into()),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+        FileType::RegularFile => {}
+        FileType::Directory => return Err(Errno::ISDIR.into()),
+        FileType::Symlink => return Err(Errno::LOOP.into()),
+        _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
     }
+    let file = reopen(&place, access).or_else(|errno| match errno {
+        // Without /proc by its name once more.
+        Errno::NOENT => {
+            let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            retry_on_intr(|| fs::openat(&folder, name, flags, Mode::empty()))
+        }
+        errno => Err(errno),
+    })?;
+    let len = retry_on_intr(|| fs::fstat(&file))?.st_size as u64;
+    Ok((file, len))
+}
+
+/// Opens what an open place is, whatever has its name by now.
+fn reopen(place: &OwnedFd, access: OFlags) -> Result<OwnedFd, Errno> {
+    let path = format!("/proc/self/fd/{}", place.as_raw_fd());
+    let flags = access | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    retry_on_intr(|| fs::open(path.as_str(), flags, Mode::empty()))
 }
 
 /// Removes a file; `false` if there is none.
@@ -210,22 +230,39 @@ pub(super) fn remove_folder(folder: impl AsFd, name: &str) -> io::Result<bool> {
 
 /// Writes over a part of a file that is there, and syncs it.
 pub(super) fn rewrite(folder: impl AsFd, name: &str, pieces: &[(u64, &[u8])]) -> io::Result<()> {
-    let (_, len) = open_file(&folder, name)?;
+    let (file, len) = open_regular(&folder, name, OFlags::WRONLY)?;
     if pieces.iter().any(|(offset, piece)| offset + piece.len() as u64 > len) {
         return Err(Errno::INVAL.into());
     }
-    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = retry_on_intr(|| fs::openat(&folder, name, flags, Mode::empty()))?;
-    for (offset, piece) in pieces {
-        let mut done = 0;
-        while done < piece.len() {
-            match retry_on_intr(|| pwrite(&file, &piece[done..], offset + done as u64))? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                written => done += written,
-            }
+    pieces.iter().try_for_each(|(offset, piece)| write_at(&file, *offset, piece))?;
+    sync_file(file)
+}
+
+fn write_at(file: impl AsFd, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match retry_on_intr(|| pwrite(&file, &bytes[done..], offset + done as u64))? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => done += written,
         }
     }
-    sync_file(file)
+    Ok(())
+}
+
+/// Writes what comes part by part into a new file of so many bytes.
+pub(super) fn write_parts(
+    file: impl AsFd,
+    kind: Kind,
+    len: u64,
+    next: super::NextPart,
+) -> io::Result<()> {
+    reserve(&file, kind, len)?;
+    let mut offset = 0;
+    while let Some(part) = next()? {
+        write_at(&file, offset, &part)?;
+        offset += part.len() as u64;
+    }
+    Ok(())
 }
 
 /// Makes a file's bytes durable.

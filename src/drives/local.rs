@@ -25,10 +25,11 @@ use rustix::io::retry_on_intr;
 use super::filesystem::{self, Kind};
 use super::local_file::LocalFile;
 use super::lock::{self, FolderLock};
+use super::removal::Removal;
 use super::watch::Calls;
 use super::{
-    Drive, DriveError, DriveFile, Level, PROBE_BYTES, Proof, ReadMode, Room, check_file, device,
-    folder_and_name, parts,
+    Drive, DriveError, DriveFile, Level, NextPart, PROBE_BYTES, Proof, ReadMode, Room, check_file,
+    device, folder_and_name, parts,
 };
 
 /// A folder of a mounted file system.
@@ -92,9 +93,24 @@ impl LocalDrive {
             .map_err(|source| self.error("write", "", source))
     }
 
-    /// The kind of its file system.
-    pub fn kind(&self) -> Kind {
-        self.kind
+    /// Removes a folder and all that is in it; one that is not there is fine. False if it was stopped.
+    /// The files that were removed are counted.
+    pub fn remove_tree(
+        &self,
+        path: &str,
+        stop: &dyn Fn() -> bool,
+        files: &mut u64,
+    ) -> Result<bool, DriveError> {
+        let _call = self.calls.begin();
+        let (parent, name) = match self.place(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            place => place.map_err(|source| self.error("remove folder", path, source))?,
+        };
+        Removal::new(stop, files).run(&parent, name).map_err(|e| {
+            let above = folder_and_name(path).0;
+            let path = if e.path.is_empty() { path.into() } else { format!("{above}/{}", e.path) };
+            self.error("remove folder", &path, e.source)
+        })
     }
 
     fn error(&self, action: &'static str, path: &str, source: impl Into<io::Error>) -> DriveError {
@@ -183,7 +199,7 @@ impl LocalDrive {
 
     fn try_write(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
         let (folder, name) = self.place(path)?;
-        self.write_file(&folder, name, bytes)?;
+        self.write_file(&folder, name, |file| filesystem::write_new(file, self.kind, bytes))?;
         if self.kind == Kind::Fuse {
             self.unsynced(|unsynced| {
                 unsynced.files.insert(path.to_owned());
@@ -194,9 +210,14 @@ impl LocalDrive {
     }
 
     /// Writes a new file, which is left open; removes it again if that fails.
-    fn write_file(&self, folder: &OwnedFd, name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
+    fn write_file(
+        &self,
+        folder: &OwnedFd,
+        name: &str,
+        fill: impl FnOnce(&OwnedFd) -> io::Result<()>,
+    ) -> io::Result<OwnedFd> {
         let file = filesystem::create(folder, name, self.kind)?;
-        match filesystem::write_new(&file, self.kind, bytes) {
+        match fill(&file) {
             Ok(()) => Ok(file),
             Err(error) => {
                 drop(file);
@@ -209,13 +230,13 @@ impl LocalDrive {
     fn try_commit(
         &self,
         path: &str,
-        bytes: &[u8],
+        fill: impl FnOnce(&OwnedFd) -> io::Result<()>,
         rename: impl FnOnce(&OwnedFd, &str, &str) -> io::Result<()>,
     ) -> io::Result<()> {
         let (folder, name) = self.place(path)?;
         let temporary = format!("{name}.tmp");
         filesystem::remove(&folder, &temporary)?; // litter of an earlier crash
-        let file = self.write_file(&folder, &temporary, bytes)?;
+        let file = self.write_file(&folder, &temporary, fill)?;
         let renamed = filesystem::sync_file(&file).and_then(|()| rename(&folder, &temporary, name));
         if let Err(error) = renamed {
             drop(file);
@@ -224,6 +245,18 @@ impl LocalDrive {
         }
         filesystem::sync_folder(&folder)?;
         self.sync_way_to(folder_and_name(path).0)
+    }
+
+    fn replace_by(
+        &self,
+        path: &str,
+        fill: impl FnOnce(&OwnedFd) -> io::Result<()>,
+    ) -> Result<(), DriveError> {
+        let rename =
+            |folder: &OwnedFd, old: &str, new: &str| filesystem::rename_over(folder, old, new);
+        let replaced = self.try_commit(path, fill, rename);
+        *self.device_cache() = DeviceCache::Stale;
+        replaced.map_err(|source| self.error("replace", path, source))
     }
 
     /// Makes durable the new folders that lead to a folder, outermost last.
@@ -330,18 +363,20 @@ impl Drive for LocalDrive {
     fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
         let _call = self.calls.begin();
         let rename = |folder: &OwnedFd, old: &str, new: &str| filesystem::rename(folder, old, new);
-        let committed = self.try_commit(path, bytes, rename);
+        let fill = |file: &OwnedFd| filesystem::write_new(file, self.kind, bytes);
+        let committed = self.try_commit(path, fill, rename);
         *self.device_cache() = DeviceCache::Stale;
         committed.map_err(|source| self.error("commit", path, source))
     }
 
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
         let _call = self.calls.begin();
-        let rename =
-            |folder: &OwnedFd, old: &str, new: &str| filesystem::rename_over(folder, old, new);
-        let replaced = self.try_commit(path, bytes, rename);
-        *self.device_cache() = DeviceCache::Stale;
-        replaced.map_err(|source| self.error("replace", path, source))
+        self.replace_by(path, |file| filesystem::write_new(file, self.kind, bytes))
+    }
+
+    fn replace_parts(&self, path: &str, len: u64, next: NextPart) -> Result<(), DriveError> {
+        let _call = self.calls.begin();
+        self.replace_by(path, |file| filesystem::write_parts(file, self.kind, len, next))
     }
 
     fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
@@ -390,6 +425,12 @@ impl Drive for LocalDrive {
         self.folder(path)
             .and_then(|folder| lock::lock(filesystem::readable(&folder)?))
             .map_err(|source| self.error("lock", path, source))
+    }
+
+    fn user_of(&self, path: &str) -> Option<String> {
+        let _call = self.calls.begin();
+        let folder = self.folder(path).and_then(|folder| filesystem::readable(&folder));
+        lock::user_of(&folder.ok()?)
     }
 
     fn probe(&self, path: &str) -> Result<(), DriveError> {

@@ -31,11 +31,11 @@ struct Shared {
     name: String,
     capacity_bytes: u64,
     device: u64,
-    state: Mutex<State>,
+    state: Mutex<MemoryState>,
 }
 
 #[derive(Default)]
-struct State {
+struct MemoryState {
     /// behind an `Arc`, so that no copying is done under the lock
     files: BTreeMap<String, Arc<Vec<u8>>>,
     folders: BTreeSet<String>,
@@ -144,7 +144,7 @@ impl MemoryDrive {
 }
 
 impl Shared {
-    fn state<R>(&self, job: impl FnOnce(&mut State) -> R) -> R {
+    fn state<R>(&self, job: impl FnOnce(&mut MemoryState) -> R) -> R {
         job(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -153,7 +153,7 @@ impl Shared {
         &self,
         action: &'static str,
         path: &str,
-        job: impl FnOnce(&mut State) -> io::Result<R>,
+        job: impl FnOnce(&mut MemoryState) -> io::Result<R>,
     ) -> Result<R, DriveError> {
         self.state(|state| if state.gone { Err(Errno::NODEV.into()) } else { job(state) })
             .map_err(|source| DriveError::new(&self.name, action, path, source))
@@ -211,7 +211,7 @@ impl Fake {
     }
 }
 
-impl State {
+impl MemoryState {
     /// Counts what is written until the drive dies.
     fn wear(&mut self, bytes: u64) -> io::Result<()> {
         let Some((left, death)) = &mut self.dies else { return Ok(()) };

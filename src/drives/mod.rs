@@ -6,6 +6,9 @@
 //!   [`Drive::rewrite`] and [`Drive::replace`] where bytes are not what they should be; (2) only this folder touches the
 //!   drives' files; (3) paths are made of `[0-9a-z.-]` names and `/`, relative to the folder that
 //!   the drive was given as, so a drive may be a mount point or any directory.
+//!
+//! The page of `holdall help drives` follows.
+#![doc = include_str!("drives.md")]
 
 mod absent;
 pub mod buffer;
@@ -16,6 +19,7 @@ pub mod local;
 mod local_file;
 pub mod lock;
 pub mod memory;
+mod removal;
 pub mod watch;
 pub mod writer;
 
@@ -26,6 +30,7 @@ pub use absent::AbsentDrive;
 pub use local::LocalDrive;
 pub use memory::MemoryDrive;
 
+use serde::{Serialize, Serializer};
 use std::io;
 
 /// What a drive did not do.
@@ -112,6 +117,12 @@ impl Level {
     }
 }
 
+impl Serialize for Level {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 /// What it takes to prove what lies on a drive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
@@ -150,11 +161,10 @@ pub trait DriveFile: Send {
     }
     /// The file's length in bytes.
     fn len(&self) -> u64;
-    /// Is the file empty?
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
+
+/// Gives the next bytes of a file, none behind the last.
+pub type NextPart<'a> = &'a mut dyn FnMut() -> io::Result<Option<Vec<u8>>>;
 
 /// One mounted file system, or a directory, or memory.
 pub trait Drive: Send + Sync {
@@ -176,6 +186,16 @@ pub trait Drive: Send + Sync {
     /// As [`Drive::commit`], but takes the place of a file of that name, or of an empty folder:
     /// after a crash the old file is there or the new one whole.
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError>;
+    /// As [`Drive::replace`], with bytes that come part by part, `len` in all; where `next` fails, all is
+    /// as it was.
+    fn replace_parts(&self, path: &str, len: u64, next: NextPart) -> Result<(), DriveError> {
+        let mut bytes = Vec::with_capacity(len.min(PART_BYTES) as usize);
+        let failed = |source: io::Error| DriveError::new(self.name(), "replace", path, source);
+        while let Some(part) = next().map_err(failed)? {
+            bytes.extend(part);
+        }
+        self.replace(path, &bytes)
+    }
     /// Writes pieces of an existing file over what is there, each at its offset and inside the
     /// file, and makes them durable.
     fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError>;
@@ -190,6 +210,11 @@ pub trait Drive: Send + Sync {
     fn lock(&self, path: &str) -> Result<lock::FolderLock, DriveError> {
         let _ = path;
         Ok(lock::FolderLock::default())
+    }
+    /// The other program that has locked a folder, as far as that can be told without locking it.
+    fn user_of(&self, path: &str) -> Option<String> {
+        let _ = path;
+        None
     }
     /// How far [`ReadMode::Medium`] can be trusted on this drive.
     fn level(&self) -> Level;
@@ -211,20 +236,51 @@ pub trait Drive: Send + Sync {
     /// As [`Drive::read`], in the mode that is asked for.
     fn read_whole(&self, path: &str, limit: u64, mode: ReadMode) -> Result<Vec<u8>, DriveError> {
         let mut file = self.open(path, mode)?;
-        let too_long = file.len() > limit;
-        let mut bytes = vec![0; if too_long { 0 } else { file.len() as usize }];
-        let read = file.read_at(0, &mut bytes)?;
-        if too_long || read < bytes.len() {
-            let text = if too_long { "longer than it can be" } else { "shorter than its length" };
-            return Err(DriveError {
-                drive: self.name().into(),
-                action: "read",
-                path: path.into(),
-                source: io::Error::new(io::ErrorKind::InvalidData, text),
-            });
+        if file.len() > limit {
+            return Err(not_its_length(self.name(), path, TOO_LONG));
+        }
+        let mut bytes = vec![0; file.len() as usize];
+        if file.read_at(0, &mut bytes)? < bytes.len() {
+            return Err(not_its_length(self.name(), path, "shorter than its length"));
         }
         Ok(bytes)
     }
+    /// The same, part by part: the file is never held whole.
+    fn read_parts(
+        &self,
+        path: &str,
+        limit: u64,
+        mode: ReadMode,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), DriveError> {
+        let mut file = self.open(path, mode)?;
+        let len = file.len();
+        if len > limit {
+            return Err(not_its_length(self.name(), path, TOO_LONG));
+        }
+        let mut buffer = vec![0; len.min(PART_BYTES) as usize];
+        let mut at = 0;
+        while at < len {
+            let part = &mut buffer[..(len - at).min(PART_BYTES) as usize];
+            if file.read_at(at, part)? < part.len() {
+                return Err(not_its_length(self.name(), path, "shorter than its length"));
+            }
+            each(part);
+            at += part.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of a part of a file that is not held whole.
+const PART_BYTES: u64 = 1 << 20;
+
+/// Whatever it is, it is not the file that belongs there.
+const TOO_LONG: &str = "longer than it can be, so it is not the file that was written (holdall repair makes that anew)";
+
+fn not_its_length(drive: &str, path: &str, text: &str) -> DriveError {
+    let source = io::Error::new(io::ErrorKind::InvalidData, text);
+    DriveError { drive: drive.into(), action: "read", path: path.into(), source }
 }
 
 /// The names that a path is made of, none for the drive's own folder; fails on a path that is not

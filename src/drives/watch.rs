@@ -1,4 +1,4 @@
-//! Patience with drives: a call that takes long is told, and waited for.
+//! Patience with drives: a call that takes long is reported, and waited for.
 //!
 //! - Enters: every call on a [`super::LocalDrive`], as it begins and as it ends.
 //! - Leaves: once a call, after [`PATIENCE`], the name of the drive and how long it has not answered.
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
-/// How long a drive may take for one call before that is told: disks spin up in less.
+/// How long a drive may take for one call before that is reported: disks spin up in less.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the thread looks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -34,7 +34,7 @@ pub(super) struct Calls {
 #[derive(Default)]
 struct Waiting {
     next: u64,
-    /// when each began, and whether it was told
+    /// when each began, and whether it was reported
     calls: BTreeMap<u64, (Instant, bool)>,
 }
 
@@ -57,12 +57,12 @@ impl Calls {
         Call { calls: self, number }
     }
 
-    /// How long the eldest call has taken, if that is long and was not told.
+    /// How long the eldest call has taken, if that is long and was not reported.
     fn overdue(&self, patience: Duration) -> Option<Duration> {
         let mut waiting = lock(&self.waiting);
-        let (_, (began, told)) = waiting.calls.iter_mut().next()?;
+        let (_, (began, reported)) = waiting.calls.iter_mut().next()?;
         let took = began.elapsed();
-        (took >= patience && !std::mem::replace(told, took >= patience)).then_some(took)
+        (took >= patience && !std::mem::replace(reported, took >= patience)).then_some(took)
     }
 }
 
@@ -78,15 +78,15 @@ impl Drop for Call<'_> {
     }
 }
 
-/// Does a job; `tell` is called, from another thread, with the name of each drive that does not
+/// Does a job; `report` is called, from another thread, with the name of each drive that does not
 /// answer and for how long.
-pub fn watching<R>(tell: &(dyn Fn(&str, Duration) + Sync), job: impl FnOnce() -> R) -> R {
-    watching_for(PATIENCE, tell, job)
+pub fn watching<R>(report: &(dyn Fn(&str, Duration) + Sync), job: impl FnOnce() -> R) -> R {
+    watching_for(PATIENCE, report, job)
 }
 
 fn watching_for<R>(
     patience: Duration,
-    tell: &(dyn Fn(&str, Duration) + Sync),
+    report: &(dyn Fn(&str, Duration) + Sync),
     job: impl FnOnce() -> R,
 ) -> R {
     // Dropped when the job is done, also by a panic, which wakes the thread for its end.
@@ -97,7 +97,7 @@ fn watching_for<R>(
                 let drives: Vec<_> = lock(&DRIVES).iter().filter_map(Weak::upgrade).collect();
                 for drive in drives {
                     if let Some(took) = drive.overdue(patience) {
-                        tell(&drive.name, took);
+                        report(&drive.name, took);
                     }
                 }
             }
@@ -116,27 +116,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_that_takes_long_is_told_once_and_others_are_not() {
+    fn a_call_that_takes_long_is_reported_once_and_others_are_not() {
         let (slow, quick) = (Calls::of("test slow"), Calls::of("test quick"));
-        let told = Mutex::new(Vec::new());
-        let tell = |name: &str, took: Duration| {
+        let reported = Mutex::new(Vec::new());
+        let report = |name: &str, took: Duration| {
             if name.starts_with("test ") {
-                lock(&told).push((name.to_owned(), took));
+                lock(&reported).push((name.to_owned(), took));
             }
         };
-        watching_for(Duration::from_millis(50), &tell, || {
+        watching_for(Duration::from_millis(50), &report, || {
             let call = slow.begin();
             let deadline = Instant::now() + Duration::from_secs(10);
-            while lock(&told).is_empty() && Instant::now() < deadline {
+            while lock(&reported).is_empty() && Instant::now() < deadline {
                 drop(quick.begin());
                 thread::sleep(Duration::from_millis(1));
             }
             thread::sleep(Duration::from_millis(200));
             drop(call);
         });
-        let told = told.into_inner().unwrap();
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert_eq!(told[0].0, "test slow");
-        assert!(told[0].1 >= Duration::from_millis(50));
+        let reported = reported.into_inner().unwrap();
+        assert_eq!(reported.len(), 1, "{reported:?}");
+        assert_eq!(reported[0].0, "test slow");
+        assert!(reported[0].1 >= Duration::from_millis(50));
     }
 }

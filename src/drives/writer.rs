@@ -45,7 +45,7 @@ impl AsRef<[u8]> for Shared {
     }
 }
 
-enum Job {
+enum WriteJob {
     Write { path: String, bytes: Shared },
     Commit { path: Arc<str>, bytes: Arc<[u8]>, reply: Reply },
     Sync { reply: Reply },
@@ -55,7 +55,7 @@ enum Job {
 type Reply = Sender<(usize, Outcome)>;
 
 /// What the threads and their owner share.
-struct State {
+struct WriterState {
     /// one a drive
     failures: Vec<OnceLock<Arc<DriveError>>>,
     abandoned: AtomicBool,
@@ -66,10 +66,10 @@ struct State {
 /// Dropped without [`Writers::finish`], it lets go of what is still queued and waits for nothing;
 /// the scope then waits for the threads, each of which ends after the job that it is at.
 pub struct Writers<'scope> {
-    queues: Vec<Sender<Job>>,
+    queues: Vec<Sender<WriteJob>>,
     threads: Vec<ScopedJoinHandle<'scope, ()>>,
     names: Vec<String>,
-    state: Arc<State>,
+    state: Arc<WriterState>,
 }
 
 impl<'scope> Writers<'scope> {
@@ -81,7 +81,7 @@ impl<'scope> Writers<'scope> {
         depth: usize,
         progress: &'env (dyn Fn(usize, u64) + Sync),
     ) -> Self {
-        let state = Arc::new(State {
+        let state = Arc::new(WriterState {
             failures: drives.iter().map(|_| OnceLock::new()).collect(),
             abandoned: AtomicBool::new(false),
         });
@@ -103,7 +103,7 @@ impl<'scope> Writers<'scope> {
     /// [`Writers::sync`].
     pub fn write(&self, drive: usize, path: String, bytes: Shared) {
         if self.state.failures[drive].get().is_none() {
-            self.send(drive, Job::Write { path, bytes });
+            self.send(drive, WriteJob::Write { path, bytes });
         }
     }
 
@@ -119,14 +119,14 @@ impl<'scope> Writers<'scope> {
             let first = room.select();
             let (drive, path, bytes) = files.remove(first.index());
             // The threads end after the queues do, so this cannot fail.
-            first.send(&self.queues[drive], Job::Write { path, bytes }).ok();
+            first.send(&self.queues[drive], WriteJob::Write { path, bytes }).ok();
         }
     }
 
     /// Waits for everything queued, then makes it durable on all drives at once; one result a
     /// drive.
     pub fn sync(&self) -> Vec<Outcome> {
-        self.ask(|_, reply| Some(Job::Sync { reply }))
+        self.ask(|_, reply| Some(WriteJob::Sync { reply }))
     }
 
     /// Commits the same file on all drives at once, after what they have queued, and waits; one
@@ -144,7 +144,7 @@ impl<'scope> Writers<'scope> {
         let path: Arc<str> = path.into();
         self.ask(|drive, reply| {
             let (path, bytes) = (Arc::clone(&path), bytes_for(drive)?);
-            Some(Job::Commit { path, bytes, reply })
+            Some(WriteJob::Commit { path, bytes, reply })
         })
     }
 
@@ -178,7 +178,7 @@ impl<'scope> Writers<'scope> {
 
     /// Gives each drive its job, if it has one, and waits for all answers. No drive waits for
     /// another's job, but for room in its queue.
-    fn ask(&self, job_for: impl Fn(usize, Reply) -> Option<Job>) -> Vec<Outcome> {
+    fn ask(&self, job_for: impl Fn(usize, Reply) -> Option<WriteJob>) -> Vec<Outcome> {
         let count = self.queues.len();
         let (reply, answers) = bounded(count);
         let ask = |drive| match job_for(drive, reply.clone()) {
@@ -198,7 +198,7 @@ impl<'scope> Writers<'scope> {
         outcomes.into_iter().enumerate().map(or_stopped).collect()
     }
 
-    fn send(&self, drive: usize, job: Job) {
+    fn send(&self, drive: usize, job: WriteJob) {
         // The threads end after the queues do, so this cannot fail.
         self.queues[drive].send(job).ok();
     }
@@ -225,7 +225,7 @@ fn fail(failure: &OnceLock<Arc<DriveError>>, error: DriveError) -> Arc<DriveErro
 
 /// A drive's thread. If it panics, the panic is kept until the owner has ended its queue: until then
 /// jobs are taken and dropped, so that nobody waits for room in the queue or for an answer.
-fn run(mut writer: Writer, jobs: &Receiver<Job>) {
+fn run(mut writer: Writer, jobs: &Receiver<WriteJob>) {
     let work = panic::AssertUnwindSafe(|| writer.work(jobs));
     if let Err(cause) = panic::catch_unwind(work) {
         jobs.iter().for_each(drop);
@@ -238,19 +238,19 @@ struct Writer<'env> {
     number: usize,
     drive: &'env dyn Drive,
     progress: &'env (dyn Fn(usize, u64) + Sync),
-    state: Arc<State>,
+    state: Arc<WriterState>,
     /// the folders that are known to be there
     made: HashSet<String>,
 }
 
 impl Writer<'_> {
-    fn work(&mut self, jobs: &Receiver<Job>) {
+    fn work(&mut self, jobs: &Receiver<WriteJob>) {
         for job in jobs {
             if self.state.abandoned.load(Ordering::Relaxed) {
                 return;
             }
             match job {
-                Job::Write { path, bytes } => {
+                WriteJob::Write { path, bytes } => {
                     let len = bytes.as_ref().len() as u64;
                     let outcome = self.attempt(|writer| {
                         writer.make_folder_of(&path)?;
@@ -261,14 +261,14 @@ impl Writer<'_> {
                         (self.progress)(self.number, len);
                     }
                 }
-                Job::Commit { path, bytes, reply } => {
+                WriteJob::Commit { path, bytes, reply } => {
                     let outcome = self.attempt(|writer| {
                         writer.make_folder_of(&path)?;
                         writer.drive.commit(&path, &bytes)
                     });
                     reply.send((self.number, outcome)).ok();
                 }
-                Job::Sync { reply } => {
+                WriteJob::Sync { reply } => {
                     let outcome = self.attempt(|writer| writer.drive.sync());
                     reply.send((self.number, outcome)).ok();
                 }

@@ -9,14 +9,14 @@ use super::ids::RunId;
 use super::wire::{Fields, Put};
 use std::ops::Range;
 
-/// The part number that means: the index.
-pub const INDEX_PART: u32 = u32::MAX;
 /// Bytes before a frame's stored bytes.
 pub const FRAME_HEAD_BYTES: usize = 8;
 /// Plain bytes after which a frame is closed.
 pub const FRAME_BYTES: usize = 256 << 10;
 /// The most plain bytes of a frame that is read: one entry may be large.
 pub const MAX_FRAME_BYTES: u32 = 64 << 20;
+/// The most items and extended attributes of a frame that is read.
+pub const MAX_FRAME_ITEMS: usize = 65_536;
 /// Bytes of the length in front of a sealed content.
 pub const LENGTH_BYTES: usize = 8;
 
@@ -27,7 +27,6 @@ pub struct FrameRow {
     pub first: Vec<u8>,
     /// the run whose part it is in
     pub run: RunId,
-    /// the part
     pub part: u32,
     /// offset of its head in the part's content
     pub offset: u64,
@@ -140,7 +139,6 @@ pub struct KeySpan {
 }
 
 impl KeySpan {
-    /// All keys.
     pub fn all() -> Self {
         Self { from: Vec::new(), to: None }
     }
@@ -164,7 +162,6 @@ impl KeySpan {
         [alone, Self::within(path)]
     }
 
-    /// Is the key in it?
     pub fn holds(&self, key: &[u8]) -> bool {
         *self.from <= *key && self.to.as_ref().is_none_or(|to| *key < **to)
     }

@@ -9,17 +9,16 @@ use std::ops::Range;
 /// The longest name in a path. Most file systems take 255 bytes; exFAT and NTFS take 255 units of
 /// UTF-16, which are up to 765 bytes of UTF-8.
 pub const NAME_BYTES: usize = 1_020;
+/// The most extended attributes of an entry. Linux lists less: 64 KiB of names.
+const MAX_XATTRS: usize = 32_768;
 /// With more bytes of holes than this a writer gives a file no root, and no reader hashes its
 /// zeros: that would take as long as the file is long, not as its data is.
 pub const HASHED_HOLE_BYTES: u64 = 16 << 30;
 
-/// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Kind {
-    /// a directory
     Folder = 1,
-    /// a regular file
     File = 2,
     /// a symbolic link; [`Entry::target`] is its text
     Symlink = 3,
@@ -27,12 +26,11 @@ pub enum Kind {
     HardLink = 4,
     /// a named pipe
     Fifo = 5,
-    /// a character device
     CharDevice = 6,
-    /// a block device
     BlockDevice = 7,
-    /// a socket
     Socket = 8,
+    /// a name in a folder that the packer could not look at: nothing more is known of it
+    Unknown = 9,
 }
 
 impl Kind {
@@ -46,9 +44,42 @@ impl Kind {
             Self::CharDevice,
             Self::BlockDevice,
             Self::Socket,
+            Self::Unknown,
         ]
         .into_iter()
         .find(|k| *k as u8 == byte)
+    }
+}
+
+/// What the packer could not take of an entry, and so is in no set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Lack {
+    /// what lies in a folder: it could not be listed; says also that an [`Kind::Unknown`] is one
+    Names = 1,
+    /// some of what lies in a folder: not all of it could be listed
+    SomeNames = 2,
+    /// extended attributes or ACLs, some or all
+    Attributes = 3,
+    /// those of all entries of the dataset; stands with its own folder
+    AllAttributes = 4,
+}
+
+impl Lack {
+    fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Names, Self::SomeNames, Self::Attributes, Self::AllAttributes]
+            .into_iter()
+            .find(|lack| *lack as u8 == byte)
+    }
+
+    /// Can it be said of such an entry?
+    fn is_of(self, kind: Kind, path: &[u8]) -> bool {
+        match self {
+            Self::Names => matches!(kind, Kind::Folder | Kind::Unknown),
+            Self::SomeNames => kind == Kind::Folder,
+            Self::Attributes => !matches!(kind, Kind::HardLink | Kind::Unknown),
+            Self::AllAttributes => path.is_empty(),
+        }
     }
 }
 
@@ -57,7 +88,6 @@ impl Kind {
 pub struct Entry {
     /// relative to SOURCE, `/` between names, no leading or trailing `/`; empty for SOURCE itself
     pub path: Vec<u8>,
-    /// what it is
     pub kind: Kind,
     /// a file that is complete with exactly one extent (none when it is empty) and has no
     /// [`Item::End`]; the extent's id is the file's root
@@ -88,6 +118,9 @@ pub struct Entry {
     pub device: Option<(u32, u32)>,
     /// holes of a file: offset and length in bytes, ascending, apart
     pub holes: Vec<(u64, u64)>,
+    /// what the packer could not take of it, ascending, each once
+    #[serde(default)]
+    pub lacks: Vec<Lack>,
 }
 
 impl Entry {
@@ -110,7 +143,21 @@ impl Entry {
             xattrs: Vec::new(),
             device: None,
             holes: Vec::new(),
+            lacks: Vec::new(),
         }
+    }
+
+    /// Notes that something of it could not be taken.
+    pub fn lack(&mut self, lack: Lack) {
+        if let Err(at) = self.lacks.binary_search(&lack) {
+            self.lacks.insert(at, lack);
+        }
+    }
+
+    /// Is it a folder, as far as its name's place in the order goes?
+    pub fn is_listed_as_folder(&self) -> bool {
+        let is_unknown = self.kind == Kind::Unknown && self.lacks.contains(&Lack::Names);
+        self.kind == Kind::Folder || is_unknown
     }
 
     /// Are the zeros of its holes few enough to be hashed? Else it has no root.
@@ -128,7 +175,7 @@ impl Entry {
     /// The path as the total order sees it: a folder's ends in `/` (the root's is empty).
     pub fn sort_key(&self) -> Vec<u8> {
         let mut key = self.path.clone();
-        if self.kind == Kind::Folder && !key.is_empty() {
+        if self.is_listed_as_folder() && !key.is_empty() {
             key.push(b'/');
         }
         key
@@ -172,6 +219,7 @@ const FIELD_GROUP: u8 = 3;
 const FIELD_XATTR: u8 = 4;
 const FIELD_DEVICE: u8 = 5;
 const FIELD_HOLES: u8 = 6;
+const FIELD_LACKS: u8 = 7;
 /// A field with a tag from here on must be understood.
 const FIELD_CRITICAL: u8 = 128;
 
@@ -187,6 +235,7 @@ pub fn entry_len(entry: &Entry) -> usize {
         + entry.xattrs.iter().map(|(n, v)| field(2 + n.len() + v.len())).sum::<usize>()
         + field(if entry.device.is_some() { 8 } else { 0 })
         + field(entry.holes.len() * 16)
+        + field(entry.lacks.len())
 }
 
 /// Appends an entry's bytes, without the item's tag.
@@ -231,6 +280,8 @@ pub(super) fn encode_entry(entry: &Entry, continued: bool, out: &mut Vec<u8>) {
         holes.put_u64(*len);
     }
     field(FIELD_HOLES, &[&holes]);
+    let lacks: Vec<u8> = entry.lacks.iter().map(|lack| *lack as u8).collect();
+    field(FIELD_LACKS, &[&lacks]);
 }
 
 /// Reads an entry behind its item's tag, and whether it is continued.
@@ -294,6 +345,17 @@ fn check_entry(entry: &Entry) -> Result<(), FormatError> {
     if entry.kind == Kind::HardLink {
         checked_path(&entry.target)?;
     }
+    let both = entry.lacks.starts_with(&[Lack::Names, Lack::SomeNames]);
+    let foreign = |lack: &&Lack| !lack.is_of(entry.kind, &entry.path);
+    if let Some(lack) = entry.lacks.iter().find(|lack| both || foreign(lack)) {
+        return Err(invalid("lacks", &(*lack as u8)));
+    }
+    if entry.kind == Kind::Unknown {
+        let bare = Entry { lacks: entry.lacks.clone(), ..Entry::new(&entry.path[..], entry.kind) };
+        if *entry != bare {
+            return Err(invalid("kind", &"unknown, and yet there is metadata"));
+        }
+    }
     Ok(())
 }
 
@@ -323,7 +385,14 @@ fn decode_field(entry: &mut Entry, tag: u8, bytes: &[u8]) -> Result<(), FormatEr
             let name_len = fields.u16()? as usize;
             let name = fields.take(name_len)?.to_vec();
             let value = fields.take(fields.left())?.to_vec();
+            let ascends = entry.xattrs.last().is_none_or(|(before, _)| *before < name);
+            if name.is_empty() || name.contains(&0) || !ascends {
+                return Err(fields.invalid("attribute name", shown_path(&name)));
+            }
             entry.xattrs.push((name, value));
+            if entry.xattrs.len() > MAX_XATTRS {
+                return Err(fields.invalid("extended attributes", entry.xattrs.len()));
+            }
         }
         FIELD_DEVICE => {
             entry.device = Some((fields.u32()?, fields.u32()?));
@@ -333,15 +402,24 @@ fn decode_field(entry: &mut Entry, tag: u8, bytes: &[u8]) -> Result<(), FormatEr
             })?;
         }
         FIELD_HOLES => {
-            let mut end = 0;
+            let mut before = None;
             while fields.left() > 0 {
                 let (offset, len) = (fields.u64()?, fields.u64()?);
-                let next = offset.checked_add(len);
-                match next {
-                    Some(next) if len > 0 && offset >= end && next <= entry.size => end = next,
-                    _ => return Err(fields.invalid("holes", format!("{offset}+{len}"))),
+                let end = offset.checked_add(len).filter(|end| len > 0 && *end <= entry.size);
+                if end.is_none() || before.is_some_and(|before| offset <= before) {
+                    return Err(fields.invalid("holes", format!("{offset}+{len}")));
                 }
+                before = end;
                 entry.holes.push((offset, len));
+            }
+        }
+        FIELD_LACKS => {
+            for byte in bytes {
+                let lack = Lack::from_byte(*byte);
+                let Some(lack) = lack.filter(|lack| entry.lacks.last() < Some(lack)) else {
+                    return Err(fields.invalid("lacks", byte));
+                };
+                entry.lacks.push(lack);
             }
         }
         tag if tag < FIELD_CRITICAL => {}

@@ -1,6 +1,6 @@
 //! The numbers that name a shipment, its sets, runs, stripes and drives.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
 macro_rules! hex_id {
@@ -104,6 +104,12 @@ impl fmt::Display for StripeId {
     }
 }
 
+impl Serialize for StripeId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// The name of a set's folder under `holdall/` on each of its drives.
 pub fn set_folder(shipment: ShipmentId, set: SetNumber) -> String {
     format!("{shipment}-{:03}", set.0)
@@ -119,10 +125,20 @@ pub fn record_path(run: RunId, number: u32) -> String {
     format!("records/{run}-{number:08x}.rec")
 }
 
-/// The path of a catalog part within its set's folder; part [`super::catalog::INDEX_PART`] is the
+/// The run and the number in a record file's name.
+pub fn parse_record_name(name: &str) -> Option<(RunId, u32)> {
+    let (run, number) = name.strip_suffix(".rec")?.split_once('-')?;
+    let parsed = (run.parse().ok()?, u32::from_str_radix(number, 16).ok()?);
+    (record_path(parsed.0, parsed.1).strip_prefix("records/") == Some(name)).then_some(parsed)
+}
+
+/// The number of the catalog part that is the index.
+pub const INDEX_PART: u32 = u32::MAX;
+
+/// The path of a catalog part within its set's folder; part [`INDEX_PART`] is the
 /// index.
 pub fn part_path(run: RunId, part: u32) -> String {
-    if part == super::catalog::INDEX_PART {
+    if part == INDEX_PART {
         format!("catalog/{run}-index.cat")
     } else {
         format!("catalog/{run}-{part:08x}.cat")

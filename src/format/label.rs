@@ -13,9 +13,7 @@ pub struct Label {
     pub format: u64,
     /// the program that wrote it, for people
     pub program: String,
-    /// the shipment
     pub shipment: ShipmentId,
-    /// the set
     pub set: SetNumber,
     /// this drive's number in the set
     pub slot: Slot,
@@ -41,6 +39,10 @@ pub struct Label {
 
 /// What [`Label::what`] says.
 pub const WHAT: &str = "holdall drive";
+/// The least that C can be.
+pub const LEAST_CHUNK_BYTES: u32 = 1 << 10;
+/// The most that C can be.
+pub const MOST_CHUNK_BYTES: u32 = 64 << 20;
 /// The longest label that is read.
 pub const MAX_LABEL_BYTES: u64 = 64 << 10;
 
@@ -77,7 +79,8 @@ impl Label {
         if label.slot.0 == 0 || label.slot.0 > label.drives || label.set.0 == 0 {
             return Err(FormatError::invalid("label", "slot", label.slot));
         }
-        if !label.chunk_bytes.is_power_of_two() || label.chunk_bytes < 1024 {
+        let sizes = LEAST_CHUNK_BYTES..=MOST_CHUNK_BYTES;
+        if !label.chunk_bytes.is_power_of_two() || !sizes.contains(&label.chunk_bytes) {
             return Err(FormatError::invalid("label", "chunk_bytes", label.chunk_bytes));
         }
         super::shard::Blocks::new(label.block_bytes, 1)?;

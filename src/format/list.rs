@@ -6,8 +6,9 @@
 //! inside a file opens with that file's entry again, marked continued, so each list is understood
 //! alone.
 
-pub use super::entry::{Entry, Kind, checked_path, entry_len, shown_path};
+pub use super::entry::{Entry, Kind, Lack, checked_path, entry_len, shown_path};
 use super::entry::{decode_entry, encode_entry};
+use super::label::MOST_CHUNK_BYTES;
 use super::wire::{Fields, Put};
 use super::{FormatError, RunId, StripeNumber, ids::StripeId};
 
@@ -20,7 +21,6 @@ pub type Hash = [u8; HASH_BYTES];
 /// there, the rest from the start of the payloads of the next data shards of the same stripe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
-    /// the stripe
     pub stripe: StripeId,
     /// number of the data shard in which the chunk begins
     pub index: u8,
@@ -49,7 +49,6 @@ pub enum Method {
 /// A run of a file's bytes and where they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// offset in the file
     pub file_offset: u64,
     /// bytes
     pub len: u32,
@@ -58,7 +57,6 @@ pub struct Extent {
     /// BLAKE3 of these bytes: the root if they are the whole file, else the chaining value of
     /// the subtree at `file_offset`
     pub id: Hash,
-    /// the chunk
     pub place: Place,
 }
 
@@ -90,7 +88,6 @@ pub struct End {
 pub enum Item {
     /// an entry begins, or (`continued`) the list goes on with it
     Entry {
-        /// its metadata
         entry: Entry,
         /// it began in an earlier list
         continued: bool,
@@ -128,15 +125,6 @@ impl Item {
             }
         }
     }
-
-    /// How many bytes [`Item::encode`] appends.
-    pub fn encoded_len(&self) -> usize {
-        match self {
-            Self::Entry { entry, .. } => entry_len(entry),
-            Self::Extent(_) => EXTENT_BYTES,
-            Self::End(_) => END_BYTES,
-        }
-    }
 }
 
 fn encode_extent(extent: &Extent, out: &mut Vec<u8>) {
@@ -158,16 +146,23 @@ fn encode_extent(extent: &Extent, out: &mut Vec<u8>) {
 
 /// Codes a whole list.
 pub fn encode(items: &[Item]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(items.iter().map(Item::encoded_len).sum());
+    let mut out = Vec::new();
     items.iter().for_each(|item| item.encode(&mut out));
     out
 }
 
 /// Decodes a whole list and checks that it stands alone.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Item>, FormatError> {
+    decode_at_most(bytes, usize::MAX)
+}
+
+/// The same of one that may have so many items and extended attributes: decoded, each takes a multiple of
+/// its bytes.
+pub fn decode_at_most(bytes: &[u8], most: usize) -> Result<Vec<Item>, FormatError> {
     let mut fields = Fields::new(WHAT, bytes);
-    let mut items = Vec::new();
-    let mut open = false;
+    let (mut items, mut weight) = (Vec::new(), 0_usize);
+    // Of the open file: is it whole, and with how many bytes?
+    let mut open: Option<Option<u64>> = None;
     while fields.left() > 0 {
         let item = match fields.u8()? {
             TAG_ENTRY => {
@@ -180,20 +175,43 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Item>, FormatError> {
         };
         match &item {
             Item::Entry { entry, continued } => {
+                weight += entry.xattrs.len();
                 if *continued && !items.is_empty() {
                     return Err(fields.invalid("continued", "not at the start"));
                 }
-                open = entry.kind == Kind::File;
+                open = (entry.kind == Kind::File).then(|| entry.whole.then_some(entry.size));
             }
-            Item::Extent(_) | Item::End(_) if !open => {
-                return Err(fields.invalid("extent or end", "outside a file"));
+            Item::Extent(extent) => match open {
+                None => return Err(fields.invalid("extent or end", "outside a file")),
+                Some(None) if is_piece(extent) => {}
+                Some(None) => return Err(fields.invalid("extent", "no piece of a file")),
+                Some(Some(size)) if (extent.file_offset, u64::from(extent.len)) == (0, size) => {
+                    open = None;
+                }
+                Some(Some(_)) => return Err(fields.invalid("extent", "not all of a whole file")),
+            },
+            Item::End(_) if open != Some(None) => {
+                return Err(fields.invalid("extent or end", "outside a file, or of a whole one"));
             }
-            Item::Extent(_) => {}
-            Item::End(_) => open = false,
+            Item::End(_) => open = None,
+        }
+        weight += 1;
+        if weight > most {
+            return Err(fields.invalid("items", format!("more than {most}")));
         }
         items.push(item);
     }
     Ok(items)
+}
+
+/// Can this be a piece of a file that is not whole? It begins at a multiple of some C, at least 1,024,
+/// that it is no longer than.
+fn is_piece(extent: &Extent) -> bool {
+    let most = match extent.file_offset {
+        0 => return true,
+        offset => 1 << offset.trailing_zeros(),
+    };
+    most >= 1024 && u64::from(extent.len) <= most
 }
 
 fn decode_extent(fields: &mut Fields) -> Result<Extent, FormatError> {
@@ -215,7 +233,7 @@ fn decode_extent(fields: &mut Fields) -> Result<Extent, FormatError> {
     if head == 0 || head > stored {
         return Err(fields.invalid("head", head));
     }
-    if method == Method::Plain && stored != plain {
+    if plain > MOST_CHUNK_BYTES || method == Method::Plain && stored != plain {
         return Err(fields.invalid("plain", plain));
     }
     if len == 0 || chunk_offset.checked_add(len).is_none_or(|end| end > plain) {

@@ -13,17 +13,19 @@
 pub mod catalog;
 pub mod entry;
 pub mod ids;
+pub mod key;
 pub mod label;
 pub mod list;
 pub mod record;
 pub mod set;
 pub mod shard;
+pub mod shown;
 pub mod suite;
 #[cfg(test)]
 mod vectors;
 mod wire;
 
-pub use ids::{RunId, SetNumber, ShipmentId, Slot, StripeNumber};
+pub use ids::{RunId, StripeNumber};
 pub use suite::Suite;
 
 /// Sets of fewer drives than this carry second copies of records and catalog.

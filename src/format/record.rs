@@ -1,9 +1,10 @@
 //! Stripe records and the files that carry them: in clear, the same on every drive of the set.
 //!
-//! A stripe record says where the stripe's shards lie and what every block's hash is; it names
-//! the digest of the record before it and carries a MAC under the run key. A record file is one
-//! commit: its records count as soon as one valid copy of the file exists anywhere.
+//! A stripe record says where the stripe's shards lie and what every block's hash is. A record file
+//! is one commit: its records count as soon as one valid copy of the file exists anywhere. It names
+//! the record file before it by its BLAKE3, and ends with a MAC under the run key.
 
+use super::ids::INDEX_PART;
 use super::ids::{RunId, SetNumber, ShipmentId, Slot, StripeId, StripeNumber};
 use super::list::{HASH_BYTES, Hash};
 use super::shard::{Blocks, MAX_SHARDS, SALT_BYTES, Salt};
@@ -11,12 +12,16 @@ use super::wire::{Fields, Put};
 use super::{FORMAT_VERSION, FormatError, Suite};
 
 const MAGIC: &[u8; 8] = b"holdrec\n";
+/// The longest record file that is read.
+pub const MAX_RECORD_FILE_BYTES: u64 = 32 << 20;
+/// The most records that it holds.
+pub const MAX_RECORDS: u32 = 1 << 16;
 
-const HEADER_BYTES: usize = 112;
+const HEADER_BYTES: usize = 48;
 const SHARD_BYTES: usize = 2 + SALT_BYTES;
 const MEMBER_BYTES: usize = 16;
-/// Bytes of the MAC that ends a record.
-pub const MAC_BYTES: usize = 32;
+/// Bytes of the MAC and the digest that end a record file.
+const END_BYTES: usize = 2 * HASH_BYTES;
 
 /// Which drives a stripe lies on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,16 +61,13 @@ pub struct ShardRecord {
 pub struct Member {
     /// the stripe across that it belongs to
     pub stripe: StripeId,
-    /// its index there
     pub index: u8,
 }
 
 /// Everything about a stripe but its blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StripeRecord {
-    /// the shipment
     pub shipment: ShipmentId,
-    /// the set
     pub set: SetNumber,
     /// run and number
     pub id: StripeId,
@@ -73,7 +75,6 @@ pub struct StripeRecord {
     pub kind: StripeKind,
     /// why this placement
     pub reason: Reason,
-    /// cipher suite
     pub suite: Suite,
     /// data shards; 0 along a drive, where the members take their place
     pub k: u8,
@@ -81,10 +82,6 @@ pub struct StripeRecord {
     pub m: u8,
     /// B and n; along a drive n is that of the longest member
     pub blocks: Blocks,
-    /// commitment of the run key
-    pub commitment: Hash,
-    /// digest of the record before; zeros for the first of a set
-    pub previous: Hash,
     /// k data shards, then m parity shards
     pub shards: Vec<ShardRecord>,
     /// for a stripe along: the shards it protects
@@ -100,13 +97,12 @@ impl StripeRecord {
         &self.hashes[index * n..(index + 1) * n]
     }
 
-    /// The record's bytes without the MAC.
+    /// The record's bytes.
     pub fn encode(&self) -> Vec<u8> {
         let len = HEADER_BYTES
             + self.shards.len() * SHARD_BYTES
             + self.members.len() * MEMBER_BYTES
-            + self.hashes.len() * HASH_BYTES
-            + MAC_BYTES;
+            + self.hashes.len() * HASH_BYTES;
         let mut out = Vec::with_capacity(len);
         out.put_u32(len as u32);
         out.put_u8(self.kind as u8);
@@ -123,8 +119,6 @@ impl StripeRecord {
         out.put_u64(self.id.run.0);
         out.put_u32(self.id.number.0);
         out.put_u32(self.members.len() as u32);
-        out.put(&self.commitment);
-        out.put(&self.previous);
         for shard in &self.shards {
             out.put_u16(shard.slot.0);
             out.put(&shard.salt);
@@ -171,12 +165,10 @@ impl StripeRecord {
         let shipment = ShipmentId(fields.u64()?);
         let id = StripeId { run: RunId(fields.u64()?), number: StripeNumber(fields.u32()?) };
         let member_count = fields.u32()? as usize;
-        let commitment = fields.array()?;
-        let previous = fields.array()?;
         let hash_count = count * blocks.count();
         let needed = (count * SHARD_BYTES) as u64
             + member_count as u64 * MEMBER_BYTES as u64
-            + (hash_count * HASH_BYTES + MAC_BYTES) as u64;
+            + (hash_count * HASH_BYTES) as u64;
         if needed != fields.left() as u64 {
             return Err(fields.invalid("length", bytes.len()));
         }
@@ -201,22 +193,7 @@ impl StripeRecord {
         if kind == StripeKind::Across && !distinct(&shards) {
             return Err(fields.invalid("slots", "one drive twice"));
         }
-        Ok(Self {
-            shipment,
-            set,
-            id,
-            kind,
-            reason,
-            suite,
-            k,
-            m,
-            blocks,
-            commitment,
-            previous,
-            shards,
-            members,
-            hashes,
-        })
+        Ok(Self { shipment, set, id, kind, reason, suite, k, m, blocks, shards, members, hashes })
     }
 }
 
@@ -248,11 +225,8 @@ pub struct PartRecord {
 /// The head of a record file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordFileHeader {
-    /// the shipment
     pub shipment: ShipmentId,
-    /// the set
     pub set: SetNumber,
-    /// the run
     pub run: RunId,
     /// the file's number within the run, from 0
     pub number: u32,
@@ -260,12 +234,21 @@ pub struct RecordFileHeader {
     pub stripes: u32,
     /// the catalog part written with it
     pub part: Option<PartRecord>,
+    /// commitment of the run key
+    pub commitment: Hash,
+    /// BLAKE3 of the record file before it, be that of the same run or the run before; zeros for the
+    /// first of a set
+    pub previous: Hash,
 }
 
-/// Puts records (each with its MAC appended) together to a record file.
-pub fn encode_file(header: &RecordFileHeader, records: &[Vec<u8>]) -> Vec<u8> {
+/// Puts records together to a record file; `mac` gives the MAC of what is hashed before it.
+pub fn encode_file(
+    header: &RecordFileHeader,
+    records: &[Vec<u8>],
+    mac: impl FnOnce(&Hash) -> Hash,
+) -> Vec<u8> {
     let body: usize = records.iter().map(Vec::len).sum();
-    let mut out = Vec::with_capacity(RECORDS_AT + body + HASH_BYTES);
+    let mut out = Vec::with_capacity(RECORDS_AT + body + END_BYTES);
     out.put(MAGIC);
     out.put_u16(FORMAT_VERSION);
     out.put_u16(u16::from(header.part.is_some()));
@@ -283,31 +266,20 @@ pub fn encode_file(header: &RecordFileHeader, records: &[Vec<u8>]) -> Vec<u8> {
         }
         None => out.put(&[0; 12 + HASH_BYTES]),
     }
+    out.put(&header.commitment);
+    out.put(&header.previous);
     records.iter().for_each(|r| out.put(r));
-    let digest = blake3::hash(&out);
-    out.put(digest.as_bytes());
+    let mac = mac(blake3::hash(&out).as_bytes());
+    out.put(&mac);
+    let digest = *blake3::hash(&out).as_bytes();
+    out.put(&digest);
     out
 }
 
-/// One record of a file: what it says, and its bytes for MAC and digest.
-#[derive(Clone, Debug)]
-pub struct RecordIn<'a> {
-    /// decoded
-    pub record: StripeRecord,
-    /// all bytes, the MAC too
-    pub bytes: &'a [u8],
-}
-
-impl RecordIn<'_> {
-    /// The bytes the MAC is over, and the MAC.
-    pub fn mac(&self) -> (&[u8], &[u8]) {
-        self.bytes.split_at(self.bytes.len() - MAC_BYTES)
-    }
-
-    /// What the next record names as the digest of the one before.
-    pub fn digest(&self) -> Hash {
-        *blake3::hash(self.bytes).as_bytes()
-    }
+/// What the MAC of a record file is over, the BLAKE3 of all before it, and the MAC.
+pub fn mac_of(bytes: &[u8]) -> Option<(Hash, &Hash)> {
+    let (body, end) = bytes.split_at_checked(bytes.len().checked_sub(END_BYTES)?)?;
+    Some((*blake3::hash(body).as_bytes(), end.first_chunk()?))
 }
 
 /// Decodes a record file's head and checks its digest. The records are read with [`records`].
@@ -318,15 +290,16 @@ pub fn decode_file(bytes: &[u8]) -> Result<RecordFileHeader, FormatError> {
         return Err(fields.invalid("magic", "not a record file"));
     }
     newer(WHAT, fields.u16()?)?;
-    let Some(end) = bytes.len().checked_sub(HASH_BYTES).filter(|end| *end >= RECORDS_AT) else {
+    let Some(end) = bytes.len().checked_sub(END_BYTES).filter(|end| *end >= RECORDS_AT) else {
         return Err(FormatError::Truncated {
             what: WHAT,
             at: 0,
-            needed: RECORDS_AT + HASH_BYTES,
+            needed: RECORDS_AT + END_BYTES,
             left: bytes.len(),
         });
     };
-    if blake3::hash(&bytes[..end]).as_bytes()[..] != bytes[end..] {
+    let digest_at = end + HASH_BYTES;
+    if blake3::hash(&bytes[..digest_at]).as_bytes()[..] != bytes[digest_at..] {
         return Err(FormatError::Digest { what: WHAT });
     }
     let has_part = match fields.u16()? {
@@ -339,18 +312,26 @@ pub fn decode_file(bytes: &[u8]) -> Result<RecordFileHeader, FormatError> {
     let run = RunId(fields.u64()?);
     let number = fields.u32()?;
     let stripes = fields.u32()?;
+    if stripes > MAX_RECORDS {
+        return Err(fields.invalid("count of records", stripes));
+    }
     let part = if has_part {
         let number = fields.u32()?;
         let blocks = Blocks::new(fields.u32()?, fields.u32()?)?;
+        if number == INDEX_PART {
+            return Err(fields.invalid("part", "the index is none"));
+        }
         Some(PartRecord { number, blocks, root: fields.array()? })
     } else {
         fields.zeros(12 + HASH_BYTES)?;
         None
     };
-    Ok(RecordFileHeader { shipment, set, run, number, stripes, part })
+    let (commitment, previous) = (fields.array()?, fields.array()?);
+    Ok(RecordFileHeader { shipment, set, run, number, stripes, part, commitment, previous })
 }
 
-const RECORDS_AT: usize = 84;
+/// Bytes of a record file's head.
+const RECORDS_AT: usize = 148;
 
 /// The number of the first stripe across in a record file, read as far as that and no further; if
 /// there is none, that of the first along. Nothing of it is checked: it says where to look. `read`
@@ -384,9 +365,9 @@ pub fn first_number(mut read: impl FnMut(u64, &mut [u8]) -> bool) -> Option<Stri
 pub fn records<'a>(
     header: &RecordFileHeader,
     bytes: &'a [u8],
-) -> impl Iterator<Item = Result<RecordIn<'a>, FormatError>> + use<'a> {
+) -> impl Iterator<Item = Result<StripeRecord, FormatError>> + use<'a> {
     let header = *header;
-    let mut rest = &bytes[RECORDS_AT.min(bytes.len())..bytes.len().saturating_sub(HASH_BYTES)];
+    let mut rest = &bytes[RECORDS_AT.min(bytes.len())..bytes.len().saturating_sub(END_BYTES)];
     let mut left = header.stripes;
     let mut failed = false;
     std::iter::from_fn(move || {
@@ -400,11 +381,11 @@ pub fn records<'a>(
     })
 }
 
-fn next_record<'a>(
+fn next_record(
     header: &RecordFileHeader,
-    rest: &mut &'a [u8],
+    rest: &mut &[u8],
     left: u32,
-) -> Result<RecordIn<'a>, FormatError> {
+) -> Result<StripeRecord, FormatError> {
     let mut fields = Fields::new("record file", rest);
     if left == 0 {
         return Err(fields.invalid("stripe count", header.stripes));
@@ -420,5 +401,5 @@ fn next_record<'a>(
     {
         return Err(FormatError::invalid("stripe record", "shipment, set or run", record.id));
     }
-    Ok(RecordIn { record, bytes })
+    Ok(record)
 }

@@ -6,6 +6,7 @@ use super::label::checked_case;
 use super::list::Hash;
 use super::{FORMAT_VERSION, FormatError};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// The longest set.txt that is read.
@@ -35,7 +36,6 @@ pub const UNKNOWN_CASE: &str = "?";
 /// A run of the set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunLine {
-    /// its id
     pub run: RunId,
     /// commitment of its key
     pub commitment: Hash,
@@ -43,7 +43,7 @@ pub struct RunLine {
     pub files: u32,
     /// stripes in them
     pub stripes: u32,
-    /// digest of its last record (of the run before it if it has none)
+    /// BLAKE3 of its last record file (of the run before it if it has none)
     pub last: Hash,
 }
 
@@ -52,7 +52,7 @@ pub struct RunLine {
 pub struct PartLine {
     /// the run that sealed it
     pub run: RunId,
-    /// its number, or [`super::catalog::INDEX_PART`]
+    /// its number, or [`super::ids::INDEX_PART`]
     pub part: u32,
     /// bytes of the file
     pub bytes: u64,
@@ -63,9 +63,7 @@ pub struct PartLine {
 /// A whole `set.txt`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetText {
-    /// the shipment
     pub shipment: ShipmentId,
-    /// the set
     pub set: SetNumber,
     /// when it was closed, RFC 3339
     pub closed: String,
@@ -84,6 +82,8 @@ pub struct SetText {
     pub base: Option<ShipmentId>,
     /// is this the shipment's last set; without an index, `false` only says that nobody knew
     pub last: bool,
+    /// MAC of the lines before under the set key of the run that sealed the index; none without one
+    pub mac: Option<Hash>,
 }
 
 const WHAT: &str = "set.txt";
@@ -100,6 +100,13 @@ fn or_none(hash: Option<&Hash>) -> String {
 impl SetText {
     /// The file's bytes.
     pub fn encode(&self) -> Vec<u8> {
+        let mut t = self.lines();
+        t.extend(format!("mac {}\n", or_none(self.mac.as_ref())).into_bytes());
+        t
+    }
+
+    /// Those that the MAC is over: all but the last line.
+    pub fn lines(&self) -> Vec<u8> {
         let mut t = String::new();
         // Writing to a String cannot fail.
         let _ = self.write(&mut t);
@@ -157,14 +164,26 @@ impl SetText {
                 "no" => false,
                 other => return Err(FormatError::invalid(WHAT, "last", other)),
             },
+            mac: lines.optional("mac", parse_hash)?,
         };
         if lines.at != lines.lines.len() {
             return Err(FormatError::invalid(WHAT, "line", lines.lines[lines.at]));
         }
         let in_order = set.slots.iter().enumerate().all(|(i, s)| s.slot.0 as usize == i + 1);
-        let indices = set.parts.iter().filter(|p| p.part == super::catalog::INDEX_PART).count();
+        let indices = set.parts.iter().filter(|p| p.part == super::ids::INDEX_PART).count();
         if indices != usize::from(set.index().is_some()) || set.set.0 == 0 {
             return Err(FormatError::invalid(WHAT, "part", "the index is not last"));
+        }
+        let runs: BTreeSet<_> = set.runs.iter().map(|line| line.run).collect();
+        if set.runs.is_empty() || runs.len() < set.runs.len() {
+            return Err(FormatError::invalid(WHAT, "run", "there is none, or one is there twice"));
+        }
+        let parts: BTreeSet<_> = set.parts.iter().map(|line| (line.run, line.part)).collect();
+        if parts.len() < set.parts.len() || !parts.iter().all(|(run, _)| runs.contains(run)) {
+            return Err(FormatError::invalid(WHAT, "part", "there twice, or of no run"));
+        }
+        if set.mac.is_some() != set.index().is_some() {
+            return Err(FormatError::invalid(WHAT, "mac", "there is one if there is an index"));
         }
         if !in_order || set.slots.is_empty() {
             return Err(FormatError::invalid(WHAT, "slot", "not numbered from 1"));
@@ -174,19 +193,17 @@ impl SetText {
 
     /// The catalog's index; none if the set was closed from its drives alone, which cannot seal one.
     pub fn index(&self) -> Option<&PartLine> {
-        self.parts.last().filter(|p| p.part == super::catalog::INDEX_PART)
+        self.parts.last().filter(|p| p.part == super::ids::INDEX_PART)
     }
 
     /// Is it known if the shipment has further sets, and has it?
     pub fn further_sets(&self) -> Option<bool> {
-        (self.last || self.index().is_some()).then_some(!self.last)
+        self.mac.is_some().then_some(!self.last)
     }
 
-    /// Was a record file left out when the set was closed from its drives alone? So it is with one
-    /// that lay only on a drive that was not here.
-    pub fn leaves_out(&self, run: RunId, number: u32) -> bool {
-        let counts = |r: &RunLine| r.run == run && number < r.files;
-        self.index().is_none() && !self.runs.iter().any(counts)
+    /// Is this record file one of those that the set consists of?
+    pub fn names_records(&self, run: RunId, number: u32) -> bool {
+        self.runs.iter().any(|line| line.run == run && number < line.files)
     }
 
     /// The set's root: BLAKE3 of the file.
@@ -204,6 +221,7 @@ impl<'a> Lines<'a> {
     fn rest(&mut self, key: &'static str) -> Result<&'a str, FormatError> {
         let line = self.lines.get(self.at).copied().unwrap_or("");
         let rest = line.strip_prefix(key).and_then(|l| l.strip_prefix(' '));
+        let rest = rest.filter(|rest| !rest.is_empty() && !rest.starts_with(' '));
         self.at += 1;
         rest.ok_or_else(|| FormatError::invalid(WHAT, key, format!("{line:?}")))
     }

@@ -6,16 +6,20 @@
 //! version of the zstd library can change a byte. Only the key file cannot be made again, because
 //! age draws random bytes: it is kept in v1.json and must open.
 
+mod cases;
+mod examples;
+
+use examples::{Example, examples};
+
 use crate::format::FORMAT_VERSION;
-use crate::format::FormatError;
 use crate::format::Suite;
-use crate::format::catalog::{self, FrameRow, INDEX_PART, Index, encode_frame_head};
+use crate::format::catalog::{self, FrameRow, Index, encode_frame_head};
 use crate::format::ids::{
-    RunId, SetNumber, ShipmentId, Slot, StripeId, StripeNumber, key_path, part_path, record_path,
-    set_folder, shard_path,
+    INDEX_PART, RunId, SetNumber, ShipmentId, Slot, StripeId, StripeNumber, key_path, part_path,
+    record_path, set_folder, shard_path,
 };
 use crate::format::label::{Label, WHAT};
-use crate::format::list::{self, End, Entry, Hash, Item, Kind, Method, State};
+use crate::format::list::{self, End, Entry, Hash, Item, Kind, Lack, Method, State};
 use crate::format::record::{
     self, PartRecord, Reason, RecordFileHeader, ShardRecord, StripeKind, StripeRecord,
 };
@@ -61,6 +65,7 @@ const NOT_SHOWN: [&str; 7] = [
 ];
 const RUN_KEY_MAGIC: &[u8] = b"holdall run key\n";
 const RECORD_KEY_CONTEXT: &str = "holdall 2026-11-22 format 1 record key";
+const SET_KEY_CONTEXT: &str = "holdall 2026-11-22 format 1 set key";
 
 /// 32 bytes, counting up from `first`.
 fn counting(first: u8) -> [u8; 32] {
@@ -225,7 +230,7 @@ impl Set {
         let index = Part::new(suite, INDEX_PART, counting(0x80), index);
         let record = stripe_record(&shape, hashes.clone());
         let record_file = record_file(&part, &record);
-        let text = set_text(&record, [&part, &index]);
+        let text = set_text(&record_file, [&part, &index]);
         Self { filled, shape, shards, hashes, part, index, record, record_file, text }
     }
 
@@ -280,16 +285,11 @@ fn stripe_record(shape: &StripeShape, hashes: Vec<Hash>) -> Vec<u8> {
         k: shape.k,
         m: shape.m,
         blocks: shape.blocks,
-        commitment: run_key().commitment(),
-        previous: [0; 32],
         shards: SLOTS.iter().enumerate().map(shard).collect(),
         members: Vec::new(),
         hashes,
     };
-    let mut bytes = record.encode();
-    let mac = run_key().record_mac(&bytes);
-    bytes.extend(mac);
-    bytes
+    record.encode()
 }
 
 fn record_file(part: &Part, record: &[u8]) -> Vec<u8> {
@@ -301,8 +301,10 @@ fn record_file(part: &Part, record: &[u8]) -> Vec<u8> {
         number: 0,
         stripes: 1,
         part: Some(part),
+        commitment: run_key().commitment(),
+        previous: [0; 32],
     };
-    record::encode_file(&header, &[record.to_vec()])
+    record::encode_file(&header, &[record.to_vec()], |body| run_key().record_mac(body))
 }
 
 fn label(slot: Slot) -> Label {
@@ -325,7 +327,7 @@ fn label(slot: Slot) -> Label {
     }
 }
 
-fn set_text(record: &[u8], parts: [&Part; 2]) -> SetText {
+fn set_text(record_file: &[u8], parts: [&Part; 2]) -> SetText {
     let slot = |number: u16| SlotLine {
         slot: Slot(number),
         case: label(Slot(number)).case,
@@ -342,9 +344,9 @@ fn set_text(record: &[u8], parts: [&Part; 2]) -> SetText {
         commitment: run_key().commitment(),
         files: 1,
         stripes: 1,
-        last: *blake3::hash(record).as_bytes(),
+        last: *blake3::hash(record_file).as_bytes(),
     };
-    SetText {
+    let mut text = SetText {
         shipment: SHIPMENT,
         set: SET,
         closed: "2026-11-22T09:30:00Z".into(),
@@ -355,7 +357,10 @@ fn set_text(record: &[u8], parts: [&Part; 2]) -> SetText {
         before: None,
         base: None,
         last: true,
-    }
+        mac: None,
+    };
+    text.mac = Some(run_key().set_mac(&text.lines()));
+    text
 }
 
 /// Shipment, set and run, as they stand in every derivation.
@@ -377,118 +382,6 @@ fn parity_column() -> Vec<u8> {
     let data_refs: Vec<&[u8]> = data.iter().map(|d| &d[..]).collect();
     Code::new(3, 2).unwrap().encode(&data_refs, &mut [&mut p[..], &mut q[..]]);
     [data.concat(), parity.concat()].concat()
-}
-
-/// Entries that between them have every field.
-fn entries() -> [Entry; 2] {
-    let file = Entry {
-        size: 1 << 32,
-        user: b"ann".into(),
-        group: b"users".into(),
-        xattrs: vec![(b"user.note".into(), b"x\0y".into()), (b"user.empty".into(), Vec::new())],
-        holes: vec![(0, 65_536), (1 << 20, (1 << 32) - (1 << 20))],
-        mtime: -1,
-        ..entry("dir/\u{e9}\n.img", Kind::File, 0o4755)
-    };
-    let device = Entry { device: Some((8, 17)), ..entry("dev", Kind::BlockDevice, 0o660) };
-    [file, device]
-}
-
-/// One worked value.
-enum Example {
-    Hex(Vec<u8>),
-    Text(String),
-}
-
-/// A block of a shard: hash, first 48 bytes and its last 16.
-fn block_example(set: &Set, number: usize) -> Example {
-    let block = &set.shards[0][number * 4096..][..4096];
-    Example::Hex([&set.hashes[number][..], &block[..48], &block[4080..]].concat())
-}
-
-fn list_example(items: &[Item]) -> Example {
-    let bytes = list::encode(items);
-    assert_eq!(list::decode(&bytes).unwrap(), items);
-    Example::Hex(bytes)
-}
-
-/// The list and the trailer at the end of a data shard's payload.
-fn list_and_trailer(set: &Set, shard: usize) -> (Vec<u8>, Vec<u8>) {
-    let payload_bytes = set.shape.blocks.payload_bytes();
-    let mut payload = vec![0; payload_bytes];
-    let salt = salts()[shard];
-    let cipher = Cipher::new(run_key().shard_key(&salt, &set.shape, shard as u8));
-    for number in 0..set.shape.blocks.count() {
-        let block = &set.shards[shard][number * 4096..][..4096];
-        cipher.open(number, block, &mut payload[set.shape.blocks.payload_range(number)]).unwrap();
-    }
-    let trailer_at = payload_bytes - 16;
-    let trailer = payload.split_off(trailer_at);
-    let lengths = Trailer::decode(trailer[..].try_into().unwrap(), payload_bytes).unwrap();
-    (payload.split_off(trailer_at - lengths.list_bytes as usize), trailer)
-}
-
-fn examples(set: &Set) -> Vec<(&'static str, Example)> {
-    use Example::{Hex, Text};
-    let key = run_key();
-    let shard_key = |i: usize| key.shard_key(&salts()[i], &set.shape, i as u8).0;
-    let record_key = blake3::derive_key(RECORD_KEY_CONTEXT, &[&counting(0)[..], &owner()].concat());
-    let small_mac = key.record_mac(b"small record");
-    assert_eq!(small_mac, *blake3::keyed_hash(&record_key, b"small record").as_bytes());
-    let [file, device] = entries();
-    let item = |entry: Entry| Item::Entry { entry, continued: false };
-    let extents: Vec<Item> =
-        set.filled.items.iter().filter(|i| matches!(i, Item::Extent(_))).cloned().collect();
-    let end = set.filled.items.iter().find(|i| matches!(i, Item::End(_))).unwrap();
-    let lone = |item: &Item| {
-        let mut bytes = Vec::new();
-        item.encode(&mut bytes);
-        Hex(bytes)
-    };
-    let (list_0, trailer_0) = list_and_trailer(set, 0);
-    let (list_1, trailer_1) = list_and_trailer(set, 1);
-    let aes = Set::of(Suite::Aes256);
-    let aes_key = key.shard_key(&salts()[0], &aes.shape, 0).0;
-    let record_head = 112 + 3 * 34;
-    let mac_at = set.record.len() - 32;
-    let digest_at = set.record_file.len() - 32;
-    vec![
-        ("run key file", Hex(run_key_bytes())),
-        ("commitment", Hex(key.commitment().into())),
-        ("record key", Hex(record_key.into())),
-        ("MAC of the 12 bytes `small record`", Hex(small_mac.into())),
-        ("shard key of data shard 0", Hex(shard_key(0).into())),
-        ("shard key of data shard 1", Hex(shard_key(1).into())),
-        ("catalog key of part 0", Hex(set.part.key().into())),
-        ("catalog key of the index", Hex(set.index.key().into())),
-        ("block 0 of data shard 0: hash, first 48 bytes, last 16", block_example(set, 0)),
-        ("block 1 of data shard 0: hash, first 48 bytes, last 16", block_example(set, 1)),
-        ("suite 2: shard key of data shard 0", Hex(aes_key.into())),
-        ("suite 2: catalog key of part 0", Hex(aes.part.key().into())),
-        ("suite 2: block 1 of data shard 0: hash, first 48 bytes, last 16", block_example(&aes, 1)),
-        ("block hashes of data shard 0", Hex(set.hashes[..3].concat())),
-        ("root of data shard 0", Hex(root_of(&set.hashes[..3]).into())),
-        ("block hashes of the parity shard", Hex(set.hashes[6..].concat())),
-        ("column of 3 data blocks and 2 parity blocks, 4 bytes each", Hex(parity_column())),
-        ("entry of a file", list_example(&[item(file)])),
-        ("entry of a device", list_example(&[item(device)])),
-        ("extent", lone(&extents[1])),
-        ("end", lone(end)),
-        ("list of data shard 0", Hex(list_0)),
-        ("trailer of data shard 0", Hex(trailer_0)),
-        ("list of data shard 1", Hex(list_1)),
-        ("trailer of data shard 1", Hex(trailer_1)),
-        ("label.json", Text(String::from_utf8(label(Slot(1)).encode()).unwrap())),
-        ("record file head", Hex(set.record_file[..84].into())),
-        ("record up to its block hashes", Hex(set.record[..record_head].into())),
-        ("record MAC", Hex(set.record[mac_at..].into())),
-        ("record digest", Hex(blake3::hash(&set.record).as_bytes()[..].into())),
-        ("record file digest", Hex(set.record_file[digest_at..].into())),
-        ("catalog frame, first 32 bytes", Hex(set.part.content[..32].into())),
-        ("catalog index", Hex(set.index.content.clone())),
-        ("set.txt", Text(String::from_utf8(set.text.encode()).unwrap())),
-        ("set root", Hex(set.text.root().into())),
-    ]
 }
 
 /// What the specification shows: the lines after `example: NAME`, up to the next example or the
@@ -538,7 +431,8 @@ fn made_json(set: &Set, kept: &Value) -> Value {
     json!({
         "about": "Worked values of holdall format 1; src/format/format.md explains them. Bytes are \
                   hexadecimal; label.json and set.txt among the examples are text. `drives` holds \
-                  every file of a whole set, `restored` what comes out of it.",
+                  every file of a whole set, `restored` what comes out of it; `cases` are structures \
+                  that a reader takes or rejects.",
         "format": FORMAT_VERSION,
         "inputs": {
             "run_key": hex(&counting(0)),
@@ -552,6 +446,7 @@ fn made_json(set: &Set, kept: &Value) -> Value {
             "part_salts": [hex(&set.part.salt), hex(&set.index.salt)],
         },
         "examples": examples,
+        "cases": cases::json(),
         "identity": kept["identity"],
         "key_file": kept["key_file"],
         "drives": (1..=3).map(drive).collect::<serde_json::Map<_, _>>(),
@@ -591,7 +486,7 @@ fn the_key_file_of_v1_json_opens() {
     let identities = Identities::of(kept["identity"].as_str().unwrap().parse().unwrap());
     let commitment = run_key().commitment();
     let unwrap = |run| identities.unwrap(&key_file(&kept), SHIPMENT, SET, run, Some(&commitment));
-    assert_eq!(unwrap(RUN).unwrap().record_mac(b"x"), run_key().record_mac(b"x"));
+    assert_eq!(unwrap(RUN).unwrap().record_mac(&[1; 32]), run_key().record_mac(&[1; 32]));
     assert!(unwrap(RunId(1)).is_err(), "the key is bound to its run");
 }
 
@@ -603,9 +498,9 @@ fn the_files_of_the_set_are_read_back() {
     let header = record::decode_file(&set.record_file).unwrap();
     let records: Vec<_> = record::records(&header, &set.record_file).map(Result::unwrap).collect();
     assert_eq!(records.len(), 1);
-    let (bytes, mac) = records[0].mac();
-    assert!(run_key().record_mac_is(bytes, mac));
-    assert_eq!(records[0].digest(), set.text.runs[0].last);
+    assert!(run_key().is_record_file(&header, &set.record_file));
+    assert!(run_key().has_closed(&set.text));
+    assert_eq!(*blake3::hash(&set.record_file).as_bytes(), set.text.runs[0].last);
     let index = Index::decode(&set.index.content).unwrap();
     let (stored, plain) = catalog::decode_frame_head(&set.part.content).unwrap();
     assert_eq!((index.frames[0].stored, index.frames[0].plain), (stored, plain));
@@ -616,17 +511,17 @@ fn the_files_of_the_set_are_read_back() {
 }
 
 #[test]
-fn records_and_labels_of_an_unknown_suite_are_of_a_newer_program() {
-    let newer = FormatError::Newer { what: "cipher suite", found: 3 };
+fn records_and_labels_of_an_unknown_suite_are_read() {
     let mut file = Set::new().record_file;
-    file[84 + 6] = 3;
+    file[148 + 6] = 3;
     let end = file.len() - 32;
     let digest = blake3::hash(&file[..end]);
     file[end..].copy_from_slice(digest.as_bytes());
     let header = record::decode_file(&file).unwrap();
-    assert_eq!(record::records(&header, &file).next().unwrap().unwrap_err(), newer);
+    let record = record::records(&header, &file).next().unwrap().unwrap();
+    assert_eq!(record.suite, Suite::Unknown(3));
     let label = Label { suite: 3, ..label(Slot(1)) };
-    assert_eq!(Label::decode(&label.encode()), Err(newer));
+    assert_eq!(Label::decode(&label.encode()), Ok(label));
 }
 
 /// Writes v1.json anew after a change of the format, which is possible only until format 1 is

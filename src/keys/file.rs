@@ -3,33 +3,33 @@
 //! - Enters: a path, `-` for standard input.
 //! - Leaves: the lines that are neither empty nor comments, without the blanks about them.
 //! - Always holds: (1) the text is wiped when it is dropped; (2) no error quotes any of it; (3) not
-//!   more than [`MAX_KEY_BYTES`] are read.
+//!   more than [`MAX_FILE_BYTES`] are read.
 
 use super::kind::KeyKind;
-use super::recipients::{KeyError, MAX_KEY_BYTES};
+use super::recipients::KeyError;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
+
+/// The longest file of identities or recipients that is read.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Where a key stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// it was typed: its number among those of its option
     Typed {
-        /// the option
         option: &'static str,
         /// from 1 on
         number: usize,
     },
     /// a line of a file
     Line {
-        /// the file
         path: PathBuf,
         /// from 1 on
         number: usize,
     },
-    /// a file
     File(PathBuf),
 }
 
@@ -60,7 +60,6 @@ pub(super) struct KeyFile {
 }
 
 impl KeyFile {
-    /// Reads it.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let failed = |source| {
             // A key typed in place of a file's name must not be shown as one.
@@ -71,7 +70,7 @@ impl KeyFile {
             }
         };
         let mut bytes = Zeroizing::new(Vec::new());
-        let limit = MAX_KEY_BYTES + 1;
+        let limit = MAX_FILE_BYTES + 1;
         let read = if is_standard_input(path) {
             io::stdin().lock().take(limit).read_to_end(&mut bytes)
         } else {

@@ -22,6 +22,8 @@ pub enum KeyKind {
     },
     /// `AGE-SECRET-KEY-1…`, cut short or mistyped
     BrokenIdentity,
+    /// several keys, with commas or blanks between them
+    Several,
     /// a key, and more behind it on its line
     KeyAndMore,
     /// the public half of a key of an age plugin: its name
@@ -51,6 +53,9 @@ pub enum KeyKind {
 impl KeyKind {
     /// Of a word, or of a line without the blanks about it.
     pub fn of(text: &str) -> Self {
+        if Self::is_several(text) {
+            return Self::Several;
+        }
         let whole = Self::of_word(text);
         let key_and_more = |word| {
             matches!(Self::of_word(word), Self::Recipient | Self::Identity { .. })
@@ -60,6 +65,14 @@ impl KeyKind {
             Some((word, _)) if whole != Self::SshPublic => key_and_more(word).unwrap_or(whole),
             _ => whole,
         }
+    }
+
+    /// Is each of several words a key, if perhaps a mistyped one?
+    fn is_several(text: &str) -> bool {
+        let words = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|w| !w.is_empty());
+        let kinds: Vec<Self> = words.map(Self::of_word).collect();
+        let broken = |kind: &Self| matches!(kind, Self::BrokenRecipient);
+        kinds.len() > 1 && kinds.iter().all(|kind| kind.is_a_key() || broken(kind))
     }
 
     fn of_word(text: &str) -> Self {
@@ -105,12 +118,13 @@ impl KeyKind {
             self,
             Self::BrokenIdentity | Self::PluginIdentity(_) | Self::PostQuantumIdentity
         );
-        secret || matches!(self, Self::Recipient | Self::Identity { .. })
+        secret || matches!(self, Self::Recipient | Self::Several | Self::Identity { .. })
     }
 
     /// What there is to do about it, if that depends on the kind alone.
     pub fn remedy(&self) -> Option<&'static str> {
         Some(match self {
+            Self::Several => "give each recipient its own -r, or each key its own line of a file",
             Self::KeyAndMore => {
                 "put nothing behind a key on its line; a comment is a line of its own that begins \
                  with #"
@@ -151,6 +165,7 @@ impl fmt::Display for KeyKind {
                 );
             }
             Self::BrokenIdentity => "this age identity (a secret key) is incomplete or mistyped",
+            Self::Several => "these are several keys in one",
             Self::KeyAndMore => "there is more on this line than a key",
             Self::PluginRecipient(name) => {
                 return write!(f, "this is a recipient of the age plugin {name}");

@@ -6,12 +6,16 @@
 //!   (2) every derivation has its own context and input of fixed length, so no two keys meet;
 //!   (3) keyless verify and repair import nothing from here; (4) no error quotes a key, or a line of
 //!   a key file: a key is told by its kind and its place.
+//!
+//! The page of `holdall help security` follows.
+#![doc = include_str!("security.md")]
 
 mod file;
 pub mod kind;
 pub mod recipients;
 pub mod run;
 
+pub use file::Place;
 pub use run::RunKey;
 
 #[cfg(test)]

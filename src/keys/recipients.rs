@@ -5,26 +5,25 @@ use super::file::{KeyFile, Place, shown};
 use super::kind::KeyKind;
 use crate::format::FormatError;
 use crate::format::ids::{RunId, SetNumber, ShipmentId};
+use crate::format::key::header_len;
 use crate::format::list::Hash;
 use age::secrecy::ExposeSecret;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// The longest key file that is read.
-pub const MAX_KEY_BYTES: u64 = 1 << 20;
+/// So many fit a key file: each takes 98 bytes of it.
+const MAX_RECIPIENTS: usize = 600;
 
 /// Why a key could not be wrapped, unwrapped or read. None of it quotes a key file.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// What stands there is not the kind of key that is needed.
     #[error("{place}: {kind}")]
-    WrongKind {
-        /// where
-        place: Place,
-        /// what it is
-        kind: KeyKind,
-    },
+    WrongKind { place: Place, kind: KeyKind },
+    /// Their stanzas do not fit a key file.
+    #[error("{count} recipients are too many: a key file has room for {MAX_RECIPIENTS}")]
+    TooMany { count: usize },
     /// There is no recipient at all.
     #[error("no recipient")]
     NoRecipient,
@@ -50,20 +49,13 @@ pub enum KeyError {
     Wrap(#[source] std::io::Error),
     /// The key file is not for any of the identities given.
     #[error("the key of run {run} is not wrapped to any identity given")]
-    NotForUs {
-        /// the run
-        run: RunId,
-    },
+    NotForUs { run: RunId },
     /// The key file is damaged.
     #[error("the key file of run {run} is damaged")]
-    Damaged {
-        /// the run
-        run: RunId,
-    },
+    Damaged { run: RunId },
     /// What was wrapped is not a run key of this run.
     #[error("the key file of run {run} does not hold its key")]
     Format {
-        /// the run
         run: RunId,
         /// what is wrong with it
         #[source]
@@ -71,10 +63,7 @@ pub enum KeyError {
     },
     /// The key is not the one that the records commit to.
     #[error("the key of run {run} is not the one its records were made with")]
-    Commitment {
-        /// the run
-        run: RunId,
-    },
+    Commitment { run: RunId },
 }
 
 /// Public keys to which a shipment is packed.
@@ -96,17 +85,16 @@ impl Recipients {
                 return Err(KeyError::Empty { path: shown(path) });
             }
         }
-        if all.is_empty() { Err(KeyError::NoRecipient) } else { Ok(Self(all)) }
+        match all.len() {
+            0 => Err(KeyError::NoRecipient),
+            count if count > MAX_RECIPIENTS => Err(KeyError::TooMany { count }),
+            _ => Ok(Self(all)),
+        }
     }
 
     /// As text, one word each.
     pub fn words(&self) -> Vec<String> {
         self.0.iter().map(ToString::to_string).collect()
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.0.len()
     }
 
     /// Wraps a run key: the bytes of `key-<run>.age`.
@@ -161,7 +149,9 @@ impl Identities {
         commitment: Option<&Hash>,
     ) -> Result<RunKey, KeyError> {
         let damaged = |_| KeyError::Damaged { run };
-        let decryptor = age::Decryptor::new_buffered(BufReader::new(file)).map_err(damaged)?;
+        let header = header_len(file).ok_or(KeyError::Damaged { run })?;
+        let input = HeaderAtOnce { rest: file, header };
+        let decryptor = age::Decryptor::new_buffered(input).map_err(damaged)?;
         let identities = self.0.iter().map(|i| i.as_ref() as &dyn age::Identity);
         let mut reader = decryptor.decrypt(identities).map_err(|e| match e {
             age::DecryptError::NoMatchingKeys => KeyError::NotForUs { run },
@@ -175,6 +165,36 @@ impl Identities {
             Some(c) if *c != key.commitment() => Err(KeyError::Commitment { run }),
             _ => Ok(key),
         }
+    }
+}
+
+/// A key file whose header is read in one go. age asks for it line by line and parses all that it has
+/// anew after each, which takes the square of their number.
+struct HeaderAtOnce<'a> {
+    rest: &'a [u8],
+    header: usize,
+}
+
+impl Read for HeaderAtOnce<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.rest.read(buffer)
+    }
+}
+
+impl BufRead for HeaderAtOnce<'_> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        Ok(self.rest)
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.rest.consume(amount);
+    }
+
+    fn read_until(&mut self, _: u8, line: &mut Vec<u8>) -> std::io::Result<usize> {
+        let (header, rest) = self.rest.split_at(std::mem::take(&mut self.header));
+        line.extend_from_slice(header);
+        self.rest = rest;
+        Ok(header.len())
     }
 }
 

@@ -3,14 +3,18 @@
 
 use crate::format::ids::{RunId, SetNumber, ShipmentId, StripeId};
 use crate::format::list::Hash;
-use crate::format::record::StripeRecord;
+use crate::format::record::{self, RecordFileHeader, StripeRecord};
+use crate::format::set::SetText;
 use crate::format::shard::{Blocks, Salt};
 use crate::format::{FORMAT_VERSION, FormatError, Suite};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 const SHARD_CONTEXT: &str = "holdall 2026-11-22 format 1 shard key";
 const PART_CONTEXT: &str = "holdall 2026-11-22 format 1 catalog key";
+const SHARD_SALT_CONTEXT: &str = "holdall 2026-11-29 shard salt";
+const PART_SALT_CONTEXT: &str = "holdall 2026-11-29 catalog salt";
 const MAC_CONTEXT: &str = "holdall 2026-11-22 format 1 record key";
+const SET_CONTEXT: &str = "holdall 2026-11-22 format 1 set key";
 const COMMITMENT_CONTEXT: &str = "holdall 2026-11-22 format 1 run key commitment";
 const FILE_MAGIC: &[u8; 16] = b"holdall run key\n";
 const FILE_BYTES: usize = 16 + 2 + 2 + 8 + 4 + 8 + 32;
@@ -73,6 +77,27 @@ impl RunKey {
         out
     }
 
+    /// The salt of data shard `index` of a stripe. It is hedged: fresh randomness alone is repeated
+    /// where a machine is cloned while it packs, and so is the run key; `content`, the BLAKE3 of what
+    /// the stripe holds, then keeps two contents from one key.
+    pub fn shard_salt(&self, random: &Salt, id: StripeId, index: u8, content: &Hash) -> Salt {
+        let mut rest = self.hedged(random, content);
+        rest.extend(id.number.0.to_le_bytes());
+        rest.push(index);
+        self.derive(SHARD_SALT_CONTEXT, &rest)
+    }
+
+    /// The salt of a catalog file, in the same way.
+    pub fn part_salt(&self, random: &Salt, part: u32, content: &Hash) -> Salt {
+        let mut rest = self.hedged(random, content);
+        rest.extend(part.to_le_bytes());
+        self.derive(PART_SALT_CONTEXT, &rest)
+    }
+
+    fn hedged(&self, random: &Salt, content: &Hash) -> Vec<u8> {
+        [&random[..], content, &self.owner()].concat()
+    }
+
     /// The key of data shard `index` of a stripe.
     pub fn shard_key(&self, salt: &Salt, shape: &StripeShape, index: u8) -> SealKey {
         let mut rest = self.salted(salt, shape.suite);
@@ -92,20 +117,32 @@ impl RunKey {
         SealKey(self.derive(PART_CONTEXT, &rest), suite)
     }
 
-    /// The MAC of a stripe record's bytes.
-    pub fn record_mac(&self, record: &[u8]) -> Hash {
-        let mut key = self.derive(MAC_CONTEXT, &self.owner());
-        let mac = *blake3::keyed_hash(&key, record).as_bytes();
+    fn mac(&self, context: &str, bytes: &[u8]) -> Hash {
+        let mut key = self.derive(context, &self.owner());
+        let mac = *blake3::keyed_hash(&key, bytes).as_bytes();
         key.zeroize();
         mac
     }
 
-    /// Is this the MAC of these bytes? In constant time.
-    pub fn record_mac_is(&self, record: &[u8], mac: &[u8]) -> bool {
-        let mac: Result<[u8; 32], _> = mac.try_into();
-        mac.is_ok_and(|m| {
-            blake3::Hash::from_bytes(self.record_mac(record)) == blake3::Hash::from_bytes(m)
-        })
+    /// The MAC of a record file: `body` is the BLAKE3 of what comes before it.
+    pub fn record_mac(&self, body: &Hash) -> Hash {
+        self.mac(MAC_CONTEXT, body)
+    }
+
+    /// Is this record file of this run, and authentic? Its digest was checked.
+    pub fn is_record_file(&self, header: &RecordFileHeader, bytes: &[u8]) -> bool {
+        header.commitment == self.commitment()
+            && record::mac_of(bytes).is_some_and(|(body, mac)| same(&self.record_mac(&body), mac))
+    }
+
+    /// The MAC of a set.txt, over all its lines before the last.
+    pub fn set_mac(&self, lines: &[u8]) -> Hash {
+        self.mac(SET_CONTEXT, lines)
+    }
+
+    /// Did the run of this key close the set with this text?
+    pub fn has_closed(&self, text: &SetText) -> bool {
+        text.mac.is_some_and(|mac| same(&self.set_mac(&text.lines()), &mac))
     }
 
     /// What is wrapped to the recipients.
@@ -146,12 +183,16 @@ impl RunKey {
     }
 }
 
+/// Are these equal? In constant time.
+fn same(a: &Hash, b: &Hash) -> bool {
+    blake3::Hash::from_bytes(*a) == blake3::Hash::from_bytes(*b)
+}
+
 /// What a shard's key is bound to besides the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StripeShape {
     /// run and number
     pub id: StripeId,
-    /// cipher suite
     pub suite: Suite,
     /// data shards
     pub k: u8,

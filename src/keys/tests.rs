@@ -26,7 +26,7 @@ fn wide(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
     format!("\u{feff}{text}").encode_utf16().flat_map(bytes).collect()
 }
 
-// Reports R19 (a): what editors and shells make of a text file.
+/// Review R19: what editors and shells make of a text file.
 #[test]
 fn a_byte_order_mark_utf_16_and_blanks_are_taken() {
     let (secret, _) = pair();
@@ -58,11 +58,23 @@ fn chain(error: &KeyError) -> String {
     format!("{error}: {}", source.unwrap_or_default())
 }
 
-// Newcomer A1 and A21, reports R3 and R19 (b) and (c): a key is told by its kind and its place.
+/// Review A1, A21, R3, R19: a key is told by its kind and its place, and nothing of it is said.
 #[rstest]
 #[case::behind_a_key(
     b"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p # alice",
     "line 1: there is more"
+)]
+#[case::several(
+    b"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p,age1ql3z7hjy54pw3hyww5ayyfg7",
+    "line 1: these are several keys in one"
+)]
+#[case::several_with_blanks(
+    b"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p age1ql3z7hjy54pw3hyww5ayyfg7",
+    "line 1: these are several keys in one"
+)]
+#[case::with_a_secret(
+    b"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p,AGE-SECRET-KEY-13FLV3P0000",
+    "line 1: these are several keys in one"
 )]
 #[case::cut(
     b"\n\nage1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2",
@@ -113,6 +125,7 @@ fn a_key_is_told_by_kind_and_place(#[case] bytes: &[u8], #[case] told: &str) {
     }
 }
 
+/// Review A1: an identity in the place of a recipient is told with its recipient.
 #[test]
 fn a_key_in_the_wrong_place_is_told_with_the_half_that_is_public() {
     let (secret, recipient) = pair();

@@ -4,6 +4,7 @@
 use super::sample::Sample;
 use crate::drives::{Drive, DriveError, Level, LocalDrive, ReadMode, on_each};
 use crate::monitor::Monitor;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -13,24 +14,29 @@ const FOLDER: &str = "holdall-bench";
 const FILE_BYTES: usize = 16 << 20;
 
 /// What a drive does, in bytes a second.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DriveRate {
     /// its path
+    #[serde(rename = "drive")]
     pub name: String,
     /// alone, made durable
+    #[serde(rename = "write_bytes_per_second")]
     pub write: f64,
     /// alone
+    #[serde(rename = "read_bytes_per_second")]
     pub read: f64,
     /// how it could be read
     pub level: Level,
 }
 
 /// What drives do together, in bytes a second.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Together {
     /// all at once
+    #[serde(rename = "write_bytes_per_second")]
     pub write: f64,
     /// all at once
+    #[serde(rename = "read_bytes_per_second")]
     pub read: f64,
 }
 

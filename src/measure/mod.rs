@@ -7,6 +7,9 @@
 //!   the machine can do and not what else it did; (2) shares are of numbers of the same run; (3)
 //!   nothing stays on a drive; (4) a job that should stop does so within a moment, and what was
 //!   measured is then worth nothing.
+//!
+//! The page of `holdall help performance` follows.
+#![doc = include_str!("performance.md")]
 
 pub mod devices;
 pub mod null;
@@ -16,6 +19,8 @@ pub mod stages;
 pub mod whole;
 
 use crate::monitor::Monitor;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 use std::time::{Duration, Instant};
 
 /// Bytes of a GB.
@@ -41,6 +46,16 @@ impl Rate {
     }
 }
 
+impl Serialize for Rate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Rate", 3)?;
+        fields.serialize_field("bytes_per_second", &self.one_core)?;
+        fields.serialize_field("core_seconds_per_gb", &self.core_seconds())?;
+        fields.serialize_field("all_cores_bytes_per_second", &self.all_cores)?;
+        fields.end()
+    }
+}
+
 /// Core-seconds of a GB on one core when all are busy, which share caches and clock.
 pub fn busy_cost(rate: &Rate, cores: f64) -> f64 {
     cores * GB / rate.all_cores
@@ -60,6 +75,7 @@ fn speed(bytes: usize, monitor: &dyn Monitor, job: &mut dyn FnMut()) -> f64 {
             rounds += 1;
         }
         best = best.max((rounds * bytes) as f64 / began.elapsed().as_secs_f64());
+        monitor.advance((rounds * bytes) as u64);
     }
     best
 }

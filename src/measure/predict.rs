@@ -4,6 +4,7 @@
 //! a round. What changes hands between rounds is not counted.
 
 use super::stages::Compression;
+use serde::Serialize;
 
 /// What is to be packed, onto what.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,7 +32,6 @@ pub struct Rates {
     pub hash_cost: f64,
     /// core-seconds a stored byte for sealing, hashing and parity
     pub seal_cost: f64,
-    /// cores
     pub cores: f64,
     /// what the whole reaches of the sum of its stages, from 0 to 1
     pub share: f64,
@@ -41,8 +41,8 @@ pub struct Rates {
     pub read: f64,
 }
 
-/// What limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Limit {
     /// reading the source
     Source,
@@ -53,14 +53,8 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// For programs.
-    pub fn id(self) -> &'static str {
-        match self {
-            Self::Source => "source",
-            Self::Cores => "cores",
-            Self::Drives => "drives",
-        }
-    }
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Source, Self::Cores, Self::Drives];
 
     /// In words.
     pub fn name(self) -> &'static str {
@@ -73,13 +67,15 @@ impl Limit {
 }
 
 /// How long it takes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Prediction {
     /// of zstd
     pub level: i32,
     /// seconds of reading, sealing and writing
+    #[serde(rename = "pack_seconds")]
     pub pack: f64,
     /// seconds of reading back
+    #[serde(rename = "read_back_seconds")]
     pub read_back: f64,
     /// what decides how long packing takes
     pub limit: Limit,
@@ -152,6 +148,7 @@ mod tests {
         assert_eq!(best(&all).unwrap().level, 3);
     }
 
+    /// Review scale 6.
     #[test]
     fn of_levels_that_save_nothing_the_lowest_is_best() {
         let levels = [level(1, 5e9, 1.0), level(3, 5e9, 0.995), level(15, 1e9, 0.994)];

@@ -82,7 +82,6 @@ impl Sample {
         (!chunks.is_empty()).then_some(Self { chunks })
     }
 
-    /// All bytes.
     pub fn bytes(&self) -> usize {
         self.chunks.iter().map(Vec::len).sum()
     }

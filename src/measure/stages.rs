@@ -15,6 +15,7 @@ use crate::stages::compress::{Compressor, Decompressor};
 use crate::stages::hash::{block_hash, piece};
 use crate::stages::parity::Code;
 use crate::stages::seal::{Cipher, Payload, seal_stripe};
+use serde::Serialize;
 use std::hint::black_box;
 use std::io;
 
@@ -26,13 +27,15 @@ const READ_BYTES: usize = 256 << 20;
 const BLOCKS: u32 = 3;
 
 /// A level of compression, and what it gives.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Compression {
     /// of zstd
     pub level: i32,
     /// with the probe, in plain bytes
+    #[serde(flatten)]
     pub rate: Rate,
     /// back again, in plain bytes
+    #[serde(skip)]
     pub back: Rate,
     /// stored bytes to a plain one
     pub ratio: f64,
@@ -149,7 +152,6 @@ pub fn open(suite: Suite, monitor: &dyn Monitor) -> Rate {
     })
 }
 
-/// Hashes of blocks.
 pub fn block_hashes(monitor: &dyn Monitor) -> Rate {
     rate(BLOCK_BYTES, monitor, || {
         let block = vec![9; BLOCK_BYTES];
@@ -183,7 +185,7 @@ pub fn rebuild(k: usize, m: usize, monitor: &dyn Monitor) -> Rate {
         move || {
             let column: Vec<Option<&[u8]>> =
                 (0..k + m).map(|i| (i > 0).then_some(&blocks[i][..])).collect();
-            code.recover(&column, &[0], &mut [&mut out]).expect("k blocks are there");
+            code.reconstruct(&column, &[0], &mut [&mut out]).expect("k blocks are there");
             black_box(&mut out);
         }
     })

@@ -9,8 +9,8 @@ use crate::entropy::{Entropy, System};
 use crate::format::Suite;
 use crate::format::entry::entry_len;
 use crate::format::ids::{RunId, SetNumber, ShipmentId};
-use crate::host::{FrozenList, FrozenWriter, HostError};
 use crate::keys::RunKey;
+use crate::local_state::{LocalStateError, ScanSnapshot, SnapshotWriter};
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Recording, Untold};
 use crate::packer::{self, Begin, Checkpoint, PackError, SetDrive, SetJob};
@@ -18,7 +18,7 @@ use crate::plan::room::{DriveRoom, Geometry, Need, RoomError, plan};
 use crate::plan::survive::Survive;
 use crate::restorer::{self, OpenSet, RestoreError};
 use crate::sets::check::check_drive;
-use crate::sets::{Book, FoundSet, open};
+use crate::sets::{FoundSet, RecordIndex, open};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,17 +35,13 @@ pub enum WholeError {
     Filter(#[from] FilterError),
     /// The host's disk.
     #[error(transparent)]
-    Host(#[from] HostError),
-    /// The plan.
+    LocalState(#[from] LocalStateError),
     #[error(transparent)]
     Room(#[from] RoomError),
-    /// Packing.
     #[error(transparent)]
     Pack(#[from] PackError),
-    /// Decoding.
     #[error(transparent)]
     Restore(#[from] RestoreError),
-    /// The source.
     #[error(transparent)]
     Source(#[from] crate::dataset::SourceError),
 }
@@ -127,8 +123,8 @@ pub fn part(source: &Path, bytes: u64, monitor: &dyn Monitor) -> Result<Part, Wh
 }
 
 /// Freezes a part's list in a file.
-pub fn freeze(part: &Part, path: &Path) -> Result<FrozenList, WholeError> {
-    let mut writer = FrozenWriter::create(path)?;
+pub fn write_snapshot(part: &Part, path: &Path) -> Result<ScanSnapshot, WholeError> {
+    let mut writer = SnapshotWriter::create(path)?;
     part.entries.iter().try_for_each(|entry| writer.push(entry))?;
     Ok(writer.finish()?)
 }
@@ -138,11 +134,9 @@ pub fn freeze(part: &Part, path: &Path) -> Result<FrozenList, WholeError> {
 pub struct How {
     /// drives, each in a case of its own
     pub drives: u16,
-    /// the rule
     pub survive: Survive,
     /// of zstd
     pub level: i32,
-    /// the cipher
     pub suite: Suite,
 }
 
@@ -165,7 +159,7 @@ fn key() -> RunKey {
 pub fn pack(
     source: &Path,
     part: &Part,
-    list: &FrozenList,
+    list: &ScanSnapshot,
     how: How,
     keep: bool,
     monitor: &dyn Monitor,
@@ -219,11 +213,11 @@ pub fn pack(
 }
 
 impl PackedSet {
-    fn found(&self, lost: usize) -> Option<(FoundSet, Book)> {
+    fn found(&self, lost: usize) -> Option<(FoundSet, RecordIndex)> {
         let told = Recording::default();
         let set = open::find(&self.drives[lost..], &told).into_iter().next()?;
-        let book = Book::open(&set, None, &told);
-        Some((set, book))
+        let record_index = RecordIndex::open(&set, None, &told);
+        Some((set, record_index))
     }
 
     /// Plain bytes of files a second that are decoded, to nowhere, with so many drives lost.
@@ -233,9 +227,9 @@ impl PackedSet {
         lost: usize,
         monitor: &dyn Monitor,
     ) -> Result<f64, WholeError> {
-        let Some((set, book)) = self.found(lost) else { return Ok(0.0) };
+        let Some((set, record_index)) = self.found(lost) else { return Ok(0.0) };
         let keys = BTreeMap::from([(RunId(1), self.key.clone())]);
-        let open = OpenSet { set: &set, book: &book, keys: &keys };
+        let open = OpenSet { set: &set, record_index: &record_index, keys: &keys };
         let began = Instant::now();
         restorer::decode(&open, &Untold(monitor))?;
         Ok(part.bytes as f64 / began.elapsed().as_secs_f64())
@@ -244,11 +238,11 @@ impl PackedSet {
     /// Bytes of shards a second that are checked without a key, drive after drive on threads of
     /// their own.
     pub fn verify(&self, monitor: &dyn Monitor) -> f64 {
-        let Some((set, book)) = self.found(0) else { return 0.0 };
+        let Some((set, record_index)) = self.found(0) else { return 0.0 };
         let began = Instant::now();
         crate::drives::on_each(set.drives.len(), |i| {
             let (drive, mode, told) = (&set.drives[i], ReadMode::Medium, Untold(monitor));
-            check_drive(drive, &set.folder, &book, mode, &told, &|_| ())
+            check_drive(drive, &set.folder, &record_index, (mode, usize::MAX), &told, &|_| ())
         });
         self.shard_bytes as f64 / began.elapsed().as_secs_f64()
     }
@@ -258,7 +252,7 @@ impl PackedSet {
 mod tests {
     use super::*;
 
-    // Report scale 6: images must not hide the tables that come after them.
+    /// Review scale 6: images must not hide the tables that come after them.
     #[test]
     fn a_part_is_spread_over_the_tree_and_takes_of_each_its_share() {
         let dir = tempfile::tempdir().unwrap();
@@ -288,7 +282,7 @@ mod tests {
         let list = dir.path().join("list");
         let survive = Survive { cases: 1, drives: 0, blocks: 0 };
         let how = How { drives: 4, survive, level: 1, suite: Suite::ChaCha20 };
-        let list = freeze(&part, &list).unwrap();
+        let list = write_snapshot(&part, &list).unwrap();
         let packed = pack(dir.path(), &part, &list, how, true, &Recording::default()).unwrap();
         assert!(
             packed.decode(&part, 0, &Recording::default()).unwrap() > 0.0,

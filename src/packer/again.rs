@@ -12,7 +12,7 @@ use crate::dataset::Source;
 use crate::dataset::cut::Cutter;
 use crate::dataset::work::{Done, Worker};
 use crate::format::list::Entry;
-use crate::host::HostError;
+use crate::local_state::LocalStateError;
 use crate::monitor::Monitor;
 use crate::pipeline;
 use crate::plan::room::Geometry;
@@ -49,7 +49,7 @@ impl Again<'_> {
                 return filler.take(unreadable, as_it_is).map(|_| false);
             }
         };
-        let one = std::iter::once(Ok::<_, HostError>(scanned));
+        let one = std::iter::once(Ok::<_, LocalStateError>(scanned));
         let mut cutter = Cutter::new(one, self.source, self.geometry.chunk_bytes, self.list_bytes);
         let (mut changed, mut stopped) = (false, false);
         pipeline::ordered(

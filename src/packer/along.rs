@@ -12,16 +12,15 @@
 
 use super::commit::Committer;
 use super::{PackError, SetJob};
-use crate::drives::ReadMode;
 use crate::drives::buffer::{Pool, Pooled};
 use crate::format::ids::{Slot, StripeId, StripeNumber, shard_path};
 use crate::format::record::{Member, StripeKind};
 use crate::format::shard::Blocks;
 use crate::monitor::{Monitor, Recording};
 use crate::plan::room::Geometry;
-use crate::sets::Book;
+use crate::sets::RecordIndex;
 use crate::sets::open::FoundSet;
-use crate::sets::shard::check_shard;
+use crate::sets::shard::read_shard;
 use crate::stages::parity::add_to;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -119,13 +118,13 @@ impl Group {
 impl Committer<'_> {
     /// Adds the shards that earlier runs have put on the drives without parity along, from the
     /// drives. One that does not read as it was written stays without.
-    pub fn take_up(&mut self, job: &SetJob, set: &FoundSet, monitor: &dyn Monitor) {
+    pub fn resume(&mut self, job: &SetJob, set: &FoundSet, monitor: &dyn Monitor) {
         if job.plan.survive.members().is_none() {
             return;
         }
-        let book = Book::open(set, None, &Recording::default());
-        let (mut reader, mut buffer) = (book.reader(), Vec::new());
-        for (slot, members) in uncovered(&book) {
+        let record_index = RecordIndex::open(set, None, &Recording::default());
+        let (mut reader, mut buffer) = (record_index.reader(), Vec::new());
+        for (slot, members) in uncovered(&record_index) {
             let drive = slot.0 as usize - 1;
             for member in members {
                 if monitor.should_stop() || self.failed.get(drive) != Some(&false) {
@@ -135,7 +134,7 @@ impl Committer<'_> {
                 let shard = shard_path(member.stripe, member.index);
                 let path = format!("{}/{shard}", job.folder());
                 let (from, at) = (job.drives[drive].drive.as_ref(), member.index as usize);
-                let read = check_shard(from, &path, &record, at, ReadMode::Cached, &mut buffer);
+                let read = read_shard(from, &path, &record, at, &mut buffer);
                 if !read.is_ok_and(|shard| shard.bad.is_empty()) {
                     continue;
                 }
@@ -176,9 +175,9 @@ impl Committer<'_> {
 }
 
 /// Shards that are no member of a stripe along, by slot, in order.
-fn uncovered(book: &Book) -> BTreeMap<Slot, Vec<Member>> {
+fn uncovered(record_index: &RecordIndex) -> BTreeMap<Slot, Vec<Member>> {
     let mut uncovered: BTreeMap<Slot, Vec<Member>> = BTreeMap::new();
-    book.walk(&Recording::default(), |record| {
+    record_index.walk(&Recording::default(), |record| {
         match record.kind {
             StripeKind::Across => {
                 for (index, shard) in record.shards.iter().enumerate() {

@@ -2,18 +2,19 @@
 //! finds it.
 
 use super::commit::Committer;
-use super::{PackError, Packed, SetJob};
+use super::{PackError, Packed, SetDrive, SetJob};
 use crate::drives;
 use crate::format::ids::{Slot, key_path, shard_path};
+use crate::format::key::MAX_KEY_BYTES;
 use crate::format::label::{Label, MAX_LABEL_BYTES, WHAT};
+use crate::format::list::Hash;
 use crate::format::set::{SetText, SlotLine};
 use crate::format::{FORMAT_VERSION, SECOND_COPY_DRIVES};
-use crate::keys::recipients::MAX_KEY_BYTES;
 use crate::monitor::Monitor;
-use crate::sets::Book;
-use crate::sets::explain::{explanation, kept_text};
-use crate::sets::open::{COPY, FoundDrive, FoundSet};
-use crate::sets::papers::checklist_line;
+use crate::sets::RecordIndex;
+use crate::sets::drive_readme::{explanation, kept_text};
+use crate::sets::metadata_files::checklist_line;
+use crate::sets::open::{COPY, FoundDrive, FoundSet, Settled, most_bytes};
 use crate::stages::hash::root_of;
 use std::sync::Arc;
 
@@ -44,7 +45,6 @@ fn label(job: &SetJob, number: usize, created: &str) -> Label {
     }
 }
 
-/// Closes the set.
 pub fn close(
     job: &SetJob,
     mut committer: Committer,
@@ -59,7 +59,7 @@ pub fn close(
         case: drive.case.clone(),
         label: Some(*blake3::hash(&labels[i]).as_bytes()),
     };
-    let text = SetText {
+    let mut text = SetText {
         shipment: job.shipment,
         set: job.set,
         closed: job.entropy.now(),
@@ -70,28 +70,35 @@ pub fn close(
         before: job.begin.before,
         base: None,
         last,
+        mac: None,
     };
+    text.mac = Some(job.key.set_mac(&text.lines()));
     let set_txt: Arc<[u8]> = text.encode().into();
     committer.commit_file("set.txt", set_txt.clone())?;
     committer.files.push(("set.txt".into(), text.root()));
     write_checklists(job, &mut committer, &labels, monitor)?;
     write_copies(job, &mut committer, &labels, &set_txt)?;
-    write_papers(job, &mut committer, monitor)?;
+    write_metadata_files(job, &mut committer, monitor)?;
     let outcomes = committer.writers.sync();
     committer.note_failures(&outcomes)?;
     Ok(committer.packed(text.root()))
 }
 
-/// The labels as they were written at the start; a failed drive's is made again from another.
+/// The labels as they were written at the start; a failed drive's is made again from another, and so is
+/// one that says of the set what is not so.
 fn written_labels(job: &SetJob, committer: &Committer) -> Vec<Vec<u8>> {
     let path = format!("{}/label.json", job.folder());
+    let labels = labels(job);
+    let facts = |l: &Label| (l.slot, l.drives, l.suite, l.chunk_bytes, l.block_bytes);
     let read = |i: usize| {
         let on_drive = job.drives[i].drive.read(&path, MAX_LABEL_BYTES);
-        on_drive.ok().filter(|_| !committer.failed[i])
+        let bytes = on_drive.ok().filter(|_| !committer.failed[i])?;
+        let label = Label::decode(&bytes).ok()?;
+        (facts(&label) == facts(&labels[i])).then_some(bytes)
     };
     let read: Vec<Option<Vec<u8>>> = (0..job.drives.len()).map(read).collect();
     let written = read.iter().flatten().find_map(|bytes| Label::decode(bytes).ok());
-    let made = labels(job).into_iter().map(|own| match &written {
+    let made = labels.iter().cloned().map(|own| match &written {
         Some(other) => Label { slot: own.slot, case: own.case, ..other.clone() }.encode(),
         None => own.encode(),
     });
@@ -114,8 +121,10 @@ pub fn found_set(job: &SetJob, labels: &[Vec<u8>], failed: &[bool]) -> FoundSet 
         set: job.set,
         folder: job.folder(),
         drives: job.drives.iter().enumerate().filter_map(found).collect(),
-        doubles: Vec::new(),
+        duplicates: Vec::new(),
         stage: None,
+        bad_blocks: None,
+        settled: Settled::ByDrives,
     }
 }
 
@@ -132,8 +141,8 @@ fn write_checklists(
         lists.iter_mut().for_each(|list| list.push_str(&checklist_line(root, path)));
     }
     let set = found_set(job, labels, &committer.failed);
-    let book = Book::open(&set, None, monitor);
-    book.walk(monitor, |record| {
+    let record_index = RecordIndex::open(&set, None, monitor);
+    record_index.walk(monitor, |record| {
         for (index, shard) in record.shards.iter().enumerate() {
             let root = root_of(record.shard_hashes(index));
             let path = shard_path(record.id, index as u8);
@@ -173,24 +182,22 @@ fn write_copies(
     if job.drives.len() >= SECOND_COPY_DRIVES {
         return Ok(());
     }
-    let whole_set: Vec<String> = committer
-        .files
-        .iter()
-        .map(|(path, _)| path.clone())
-        .filter(|path| path.starts_with("records/") || path.starts_with("catalog/"))
-        .collect();
-    for path in whole_set {
+    let in_whole_set = |path: &str| path.starts_with("records/") || path.starts_with("catalog/");
+    let whole_set: Vec<(String, Hash)> =
+        committer.files.iter().filter(|(path, _)| in_whole_set(path)).cloned().collect();
+    for (path, root) in whole_set {
         let from = format!("{}/{path}", job.folder());
-        let bytes = job.drives.iter().find_map(|d| d.drive.read(&from, u64::MAX).ok());
-        if let Some(bytes) = bytes {
+        let is_it = |bytes: &Vec<u8>| *blake3::hash(bytes).as_bytes() == root;
+        let read = |d: &SetDrive| d.drive.read(&from, most_bytes(&path)).ok().filter(is_it);
+        if let Some(bytes) = job.drives.iter().find_map(read) {
             committer.commit_file(&format!("{COPY}/{path}"), bytes.into())?;
         }
     }
     Ok(())
 }
 
-/// README.txt, the specification and the Python reader, where they are lacking.
-fn write_papers(
+/// README.txt, the specification and the Python reader, where they are missing.
+fn write_metadata_files(
     job: &SetJob,
     committer: &mut Committer,
     monitor: &dyn Monitor,
@@ -201,11 +208,11 @@ fn write_papers(
         if failed[number] {
             return Ok(());
         }
-        let lacking = explanation(drive, job.shipment, job.set).map_err(Arc::new)?;
-        if !lacking.kept.is_empty() {
-            monitor.note(&kept_text(drive, &lacking.kept));
+        let explanation = explanation(drive, job.shipment, job.set).map_err(Arc::new)?;
+        if !explanation.kept.is_empty() {
+            monitor.note(&kept_text(drive, &explanation.kept));
         }
-        lacking
+        explanation
             .writes
             .iter()
             .try_for_each(|(path, text)| drive.replace(path, text).map_err(Arc::new))

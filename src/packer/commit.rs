@@ -10,7 +10,7 @@ use crate::catalog::writer::PART_BYTES;
 use crate::dataset::cursor::Cursor;
 use crate::drives::buffer::{Pool, Pooled};
 use crate::drives::writer::{Outcome, Shared, Writers};
-use crate::format::catalog::INDEX_PART;
+use crate::format::ids::INDEX_PART;
 use crate::format::ids::{Slot, StripeId, key_path, part_path, record_path, shard_path};
 use crate::format::list::Hash;
 use crate::format::record::{
@@ -18,20 +18,26 @@ use crate::format::record::{
 };
 use crate::format::set::{PartLine, RunLine};
 use crate::format::shard::{Blocks, SALT_BYTES, Salt};
-use crate::host::state::Tally;
 use crate::keys::run::StripeShape;
+use crate::local_state::state::Tally;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::plan::place::StripePlace;
 use crate::plan::survive::parity_needed;
 use crate::sets::open::chain;
 use crate::stages::hash::block_hashes;
 use crate::stages::parity::Code;
-use crate::stages::seal::{seal_content, seal_stripe};
+use crate::stages::seal::{Payload, seal_content, seal_stripe};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Stripe buffers that are kept for reuse, besides those that may wait.
 const FREE_BUFFERS: usize = 2;
+
+/// Bytes of records after which they are committed at the latest: well below what a reader takes,
+/// [`record::MAX_RECORD_FILE_BYTES`].
+const MOST_RECORD_BYTES: usize = 8 << 20;
+/// The same of their number, [`record::MAX_RECORDS`].
+const MOST_RECORDS: usize = 1 << 15;
 
 /// Seals stripes and commits them.
 pub struct Committer<'a> {
@@ -43,10 +49,12 @@ pub struct Committer<'a> {
     codes: HashMap<(usize, usize), Code>,
     pub(super) along: Along,
     commitment: Hash,
-    /// digest of the last record
+    /// BLAKE3 of the last record file
     previous: Hash,
     /// records that no file holds yet
     waiting: Vec<Vec<u8>>,
+    /// bytes of them
+    record_bytes: usize,
     /// bytes a drive since the last record file
     waiting_bytes: u64,
     /// the clock's seconds at the last record file
@@ -103,6 +111,7 @@ impl<'a> Committer<'a> {
             commitment: job.key.commitment(),
             previous: earlier.runs.last().map_or([0; 32], |run| run.last),
             waiting: Vec::new(),
+            record_bytes: 0,
             waiting_bytes: 0,
             last_commit: job.entropy.seconds(),
             record_files: 0,
@@ -175,16 +184,13 @@ impl<'a> Committer<'a> {
         let blocks = filled.blocks;
         let (k, m) = (place.k as u8, place.m as u8);
         let shape = StripeShape { id: filled.id, suite: self.job.suite, k, m, blocks };
-        let mut salts = vec![[0; SALT_BYTES]; place.k];
-        for salt in &mut salts {
-            self.job.entropy.fill(salt)?;
-        }
+        let payloads = filled.payloads();
+        let salts = self.salts(filled.id, &payloads)?;
         let buffer_bytes = place.slots.len() * blocks.file_bytes();
         let mut buffer = self.pool.take(buffer_bytes);
         let code = self.codes.entry((place.k, place.m)).or_insert_with(|| {
             Code::new(place.k, place.m).expect("the plan gives at most 255 shards a stripe")
         });
-        let payloads = filled.payloads();
         let sums = self.along.sums(&place.slots, &self.failed);
         let hashes = seal_stripe(self.job.key, &shape, &salts, &payloads, code, &mut buffer, sums);
         drop(payloads);
@@ -212,7 +218,30 @@ impl<'a> Committer<'a> {
         Ok(())
     }
 
-    /// Tells what all of it will come to, as far as that can be said.
+    /// Salts of a stripe's data shards. The lists of all of them stand for what they hold: these have
+    /// the ids of all chunk bytes, and a chunk that runs over stands in the list before.
+    fn salts(&self, id: StripeId, payloads: &[Payload]) -> Result<Vec<Salt>, PackError> {
+        let mut content = blake3::Hasher::new();
+        for payload in payloads {
+            content.update(&(payload.list().len() as u64).to_le_bytes());
+            content.update(payload.list());
+        }
+        let content = *content.finalize().as_bytes();
+        let salt = |index| {
+            let random = self.random()?;
+            Ok(self.job.key.shard_salt(&random, id, index as u8, &content))
+        };
+        (0..payloads.len()).map(salt).collect()
+    }
+
+    /// Bytes for a salt, from the operating system.
+    fn random(&self) -> Result<Salt, PackError> {
+        let mut random = [0; SALT_BYTES];
+        self.job.entropy.fill(&mut random)?;
+        Ok(random)
+    }
+
+    /// Reports what all of it will come to, as far as that can be said.
     fn estimate(&self) {
         let given = |i: usize| {
             let this_run = self.tally.drive_bytes[i] - self.begun_bytes[i];
@@ -303,8 +332,6 @@ impl<'a> Committer<'a> {
             k: shape.k,
             m: shape.m,
             blocks: shape.blocks,
-            commitment: self.commitment,
-            previous: self.previous,
             shards,
             members: Vec::new(),
             hashes,
@@ -312,11 +339,9 @@ impl<'a> Committer<'a> {
     }
 
     fn keep_record(&mut self, record: &StripeRecord) {
-        let mut bytes = record.encode();
-        let mac = self.job.key.record_mac(&bytes);
-        bytes.extend_from_slice(&mac);
-        self.previous = *blake3::hash(&bytes).as_bytes();
-        self.waiting.push(bytes);
+        let record = record.encode();
+        self.record_bytes += record.len();
+        self.waiting.push(record);
         self.records += 1;
     }
 
@@ -325,23 +350,21 @@ impl<'a> Committer<'a> {
         let seconds = self.job.entropy.seconds() - self.last_commit;
         self.waiting_bytes >= checkpoint.bytes && seconds >= checkpoint.seconds
             || self.catalog.waiting_bytes() >= PART_BYTES
+            || self.record_bytes >= MOST_RECORD_BYTES
+            || self.waiting.len() >= MOST_RECORDS
     }
 
     /// Seals a catalog file.
     fn seal_part(&self, part: u32, content: &[u8]) -> Result<(Vec<u8>, Blocks), PackError> {
-        let mut salt = [0; SALT_BYTES];
-        self.job.entropy.fill(&mut salt)?;
+        let hash = blake3::hash(content);
+        let salt = self.job.key.part_salt(&self.random()?, part, hash.as_bytes());
         let block_bytes = self.job.plan.geometry.blocks.bytes() as u32;
         let key = |blocks| self.job.key.part_key(&salt, self.job.suite, part, blocks);
         Ok(seal_content(content, block_bytes, &salt, key))
     }
 
     /// Seals a catalog file and writes it to every drive; says its shape and root.
-    pub(super) fn commit_part(
-        &mut self,
-        part: u32,
-        content: &[u8],
-    ) -> Result<(Blocks, Hash), PackError> {
+    fn commit_part(&mut self, part: u32, content: &[u8]) -> Result<(Blocks, Hash), PackError> {
         let (sealed, blocks) = self.seal_part(part, content)?;
         let root = *blake3::hash(&sealed).as_bytes();
         let path = part_path(self.job.run, part);
@@ -374,16 +397,21 @@ impl<'a> Committer<'a> {
             number: self.record_files,
             stripes: self.waiting.len() as u32,
             part,
+            commitment: self.commitment,
+            previous: self.previous,
         };
-        let file = record::encode_file(&header, &self.waiting);
+        let mac = |body: &Hash| self.job.key.record_mac(body);
+        let file = record::encode_file(&header, &self.waiting, mac);
+        self.previous = *blake3::hash(&file).as_bytes();
         let path = record_path(self.job.run, self.record_files);
         self.record_files += 1;
         let (run, index) = (self.run_line(), self.catalog.index());
         let step = Step { cursor: &self.cursor, run, index, tally: &self.tally };
         (self.job.journal)(&step)?;
-        self.files.push((path.clone(), *blake3::hash(&file).as_bytes()));
+        self.files.push((path.clone(), self.previous));
         self.commit_file(&path, file.into())?;
         self.waiting.clear();
+        self.record_bytes = 0;
         self.waiting_bytes = 0;
         self.last_commit = self.job.entropy.seconds();
         Ok(())

@@ -11,9 +11,10 @@ use crate::dataset::work::{Done, Outcome, PieceOutcome};
 use crate::format::ids::{RunId, StripeId, StripeNumber};
 use crate::format::list::{End, Entry, Hash, State, shown_path};
 use crate::format::record::Reason;
-use crate::host::state::Tally;
+use crate::local_state::state::Tally;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::plan::place::{Placement, StripePlace};
+use crate::plan::room::BURST_BLOCKS;
 use crate::plan::room::Geometry;
 use crate::sets::open::chain;
 use crate::stages::dedup::{Dedup, Known};
@@ -23,7 +24,6 @@ use std::sync::Arc;
 
 /// A filled stripe and where it goes.
 pub struct FilledStripe {
-    /// its content
     pub filled: Filled,
     /// its drives
     pub place: StripePlace,
@@ -44,7 +44,6 @@ pub struct FillOutcome {
     pub forgotten: u64,
     /// files that are named but could not be read
     pub left_out: u64,
-    /// it was stopped
     pub stopped: bool,
     /// the drives were full before the dataset came to its end
     pub full: bool,
@@ -54,9 +53,7 @@ pub struct FillOutcome {
 
 /// Where filling begins.
 pub struct Start {
-    /// the run
     pub run: RunId,
-    /// sizes
     pub geometry: Geometry,
     /// on which drives
     pub placement: Placement,
@@ -68,10 +65,6 @@ pub struct Start {
     pub tally: Tally,
 }
 
-/// Where there is parity along the drives, no shard is shorter: 1 MiB of bad sectors in a row, in
-/// blocks of 256 KiB, then hits no column twice, though it reach over the end of a shard.
-const BURST_BLOCKS: usize = 4;
-
 /// A stripe that is being filled.
 struct Drafted {
     draft: Draft,
@@ -79,7 +72,6 @@ struct Drafted {
     reason: Reason,
 }
 
-/// Fills stripes.
 pub struct Filler<'a> {
     run: RunId,
     geometry: Geometry,

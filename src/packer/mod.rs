@@ -1,8 +1,8 @@
 //! The road out: a scanned dataset onto the drives of one set.
 //!
-//! - Enters: the frozen list, the source, a plan, the drives, recipients' wrapped key.
+//! - Enters: the scan snapshot, the source, a plan, the drives, recipients' wrapped key.
 //! - Leaves: a closed set on every drive, and what was written.
-//! - Goes on from where an earlier run, or the set before, has left off ([`Begin`]).
+//! - Resumes where an earlier run, or the set before, has left off ([`Begin`]).
 //! - Always holds: (1) a stripe counts when a record file that names it is whole on one drive, and
 //!   record files are written only after all their shards are synced; (2) no file is changed once
 //!   written; (3) places are given out in entry order by one thread ([`fill`]), so the bytes do not
@@ -35,9 +35,9 @@ use crate::format::ids::{RunId, SetNumber, ShipmentId, set_folder};
 use crate::format::list::Hash;
 use crate::format::record::Reason;
 use crate::format::set::{PartLine, RunLine};
-use crate::host::state::Tally;
-use crate::host::{FrozenList, HostError};
 use crate::keys::RunKey;
+use crate::local_state::state::Tally;
+use crate::local_state::{LocalStateError, ScanSnapshot};
 use crate::monitor::Monitor;
 use crate::pipeline;
 use crate::plan::room::SetPlan;
@@ -45,6 +45,7 @@ use crate::sets::open::HOLDALL;
 use crate::stages::dedup::{DEFAULT_ENTRIES, Dedup};
 use crossbeam_channel::bounded;
 use progress::Progress;
+use serde::Serialize;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -103,7 +104,7 @@ pub struct Earlier {
     pub tally: Tally,
 }
 
-/// What a commit makes count, told to the journal before.
+/// What a commit makes count, reported to the journal before.
 #[derive(Debug)]
 pub struct Step<'a> {
     /// what is packed
@@ -117,17 +118,13 @@ pub struct Step<'a> {
 }
 
 /// Keeps a [`Step`] where a crash does not reach it.
-pub type Journal<'a> = &'a (dyn Fn(&Step) -> Result<(), HostError> + Sync);
+pub type Journal<'a> = &'a (dyn Fn(&Step) -> Result<(), LocalStateError> + Sync);
 
 /// Everything about the set but its content.
 pub struct SetJob<'a> {
-    /// the shipment
     pub shipment: ShipmentId,
-    /// the set
     pub set: SetNumber,
-    /// this run
     pub run: RunId,
-    /// its key
     pub key: &'a RunKey,
     /// the bytes of its `key-<run>.age`
     pub key_file: Vec<u8>,
@@ -135,7 +132,6 @@ pub struct SetJob<'a> {
     pub plan: &'a SetPlan,
     /// the drives by slot
     pub drives: Vec<SetDrive>,
-    /// the cipher
     pub suite: Suite,
     /// shards that may wait for each drive, at least 1
     pub queue_depth: usize,
@@ -147,9 +143,8 @@ pub struct SetJob<'a> {
     pub name: String,
     /// whom to ask
     pub contact: String,
-    /// where to begin
     pub begin: Begin,
-    /// is told of every commit before it is made
+    /// is notified of every commit before it is made
     pub journal: Journal<'a>,
     /// randomness and time
     pub entropy: &'a dyn Entropy,
@@ -165,9 +160,9 @@ impl SetJob<'_> {
 /// Why packing stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
-    /// The frozen list cannot be read.
+    /// The scan snapshot cannot be read.
     #[error("read the list of entries")]
-    Host(#[from] HostError),
+    LocalState(#[from] LocalStateError),
     /// Not one file of the source fails, but the source.
     #[error("the source can no longer be read")]
     SourceGone(#[from] SourceError),
@@ -179,7 +174,6 @@ pub enum PackError {
     TooManyFailed {
         /// drives that failed
         failed: usize,
-        /// the rule
         rule: String,
     },
     /// The drives are full. Filling ends with it, and the set is closed.
@@ -199,8 +193,7 @@ pub enum PackError {
     System(#[from] io::Error),
 }
 
-/// What was packed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Packed {
     /// entries in the catalog
     pub entries: u64,
@@ -215,27 +208,31 @@ pub struct Packed {
     /// stored bytes of chunks
     pub stored_bytes: u64,
     /// extents the dedup table forgot
+    #[serde(skip)]
     pub forgotten: u64,
-    /// stripes
     pub stripes: u64,
     /// bytes of shards on each drive, by slot from 1
     pub drive_bytes: Vec<u64>,
     /// drives that failed, by slot from 0
+    #[serde(skip)]
     pub failed: Vec<usize>,
     /// BLAKE3 of set.txt; zeros if the set was not closed
+    #[serde(skip)]
     pub root: Hash,
     /// it was stopped before its end: what was committed is an unclosed set
     pub stopped: bool,
     /// the drives were full before the dataset came to its end
+    #[serde(skip)]
     pub full: bool,
     /// what is packed, in this set and those before
+    #[serde(skip)]
     pub cursor: Cursor,
 }
 
 /// Packs the entries after the cursor onto the drives and closes the set.
 pub fn pack(
     job: &SetJob,
-    list: &FrozenList,
+    list: &ScanSnapshot,
     source: &Source,
     monitor: &dyn Monitor,
 ) -> Result<Packed, PackError> {
@@ -251,7 +248,7 @@ pub fn pack(
         let catalog = CatalogWriter::create(job.run, earlier.index, open)?;
         let mut committer = commit::Committer::new(job, &writers, catalog, &progress, monitor)?;
         if job.begin.earlier.is_some() {
-            committer.take_up(job, &close::set_so_far(job, &committer), monitor);
+            committer.resume(job, &close::set_so_far(job, &committer), monitor);
         }
         let (committer, filled) = run_pipeline(job, committer, &writers, list, source, monitor)?;
         if filled.full && committer.tally.stripes == 0 && job.begin.earlier.is_none() {
@@ -279,7 +276,7 @@ fn run_pipeline<'a>(
     job: &'a SetJob,
     mut committer: commit::Committer<'a>,
     writers: &Writers,
-    list: &FrozenList,
+    list: &ScanSnapshot,
     source: &Source,
     monitor: &dyn Monitor,
 ) -> Result<(commit::Committer<'a>, fill::FillOutcome), PackError> {
@@ -320,7 +317,7 @@ fn fill(
     job: &SetJob,
     filler: &mut fill::Filler,
     writers: &Writers,
-    list: &FrozenList,
+    list: &ScanSnapshot,
     source: &Source,
     stopped: &mut bool,
     monitor: &dyn Monitor,

@@ -44,7 +44,7 @@ impl<'a> Progress<'a> {
             data_bytes: job.plan.data_bytes,
             closing_bytes: job.plan.geometry.blocks.bytes() as u64,
         };
-        progress.tell(&progress.drives.iter().map(|d| d.planned).collect::<Vec<_>>());
+        progress.report(&progress.drives.iter().map(|d| d.planned).collect::<Vec<_>>());
         progress
     }
 
@@ -69,10 +69,10 @@ impl<'a> Progress<'a> {
             let share = (expected * u128::from(drive.planned)).checked_div(planned).unwrap_or(0);
             (share as u64).max(*given) // at most its part of the plan
         };
-        self.tell(&self.drives.iter().zip(&given).map(total).collect::<Vec<_>>());
+        self.report(&self.drives.iter().zip(&given).map(total).collect::<Vec<_>>());
     }
 
-    fn tell(&self, totals: &[u64]) {
+    fn report(&self, totals: &[u64]) {
         let mut sum = 0;
         for (number, (drive, total)) in self.drives.iter().zip(totals).enumerate() {
             let total = total + self.closing_bytes;

@@ -19,7 +19,6 @@ const IN_A_ROW: u32 = 16;
 /// Files that could not be read, of which other names are known again: 16 MiB at most.
 const KNOWN_VOID: usize = 1 << 20;
 
-/// Watches the source.
 pub struct Watch<'a> {
     source: &'a Source,
     /// the last file that could be read

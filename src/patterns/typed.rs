@@ -39,7 +39,7 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    // Newcomer A11, reports R9, shape 6 E.
+    /// Review A11, R9, shape E.
     #[rstest]
     #[case(b"a/b", b"a/b", false, false)]
     #[case(b"./a/b", b"a/b", true, false)]

@@ -5,7 +5,6 @@ use crate::format::Suite;
 /// What `--cipher` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CipherChoice {
-    /// this one
     Given(Suite),
     /// AES where the packing machine's CPU does it fast, else ChaCha20
     Auto,

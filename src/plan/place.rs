@@ -5,7 +5,7 @@
 //!
 //! 1. The drives of a stripe are distinct. It has as much parity as [`parity_needed`] asks, and at
 //!    least one data shard.
-//! 2. The plan holds as much as any placement can: [`capacity`], or just enough for what is needed.
+//! 2. The plan holds as much as any placement can, or just enough for what is needed.
 //! 3. With N stripes, a drive ends at exactly min(room, N) shards; at any time a drive is within a
 //!    few shards of its part of that, so a plan that is left early is balanced too.
 //! 4. The order in which rooms are given, and the numbers that name cases, change nothing.
@@ -78,17 +78,13 @@ pub enum PlaceError {
     },
     /// Two rooms are of the same slot.
     #[error("slot {slot} is given twice")]
-    RepeatedSlot {
-        /// The slot.
-        slot: u16,
-    },
+    RepeatedSlot { slot: u16 },
     /// The rule leaves no drive for data, however much room there is.
     #[error(
         "cannot survive {survive}: drives needed beside the cases that may be lost: \
          {remaining_needed}, there: {remaining} (drives: {drives}, cases: {cases})"
     )]
     RuleNeedsMore {
-        /// The rule.
         survive: Survive,
         /// Cases given.
         cases: usize,
@@ -115,7 +111,7 @@ pub enum PlaceError {
 #[derive(Clone, Debug)]
 pub struct Placement {
     survive: Survive,
-    cases: Vec<Case>,
+    cases: Vec<PlannedCase>,
     /// N.
     stripes: u64,
     /// k over all N stripes.
@@ -129,9 +125,9 @@ pub struct Placement {
 
 /// The drives of one case, in slot order. Cases lie in the order of their lowest slots.
 #[derive(Clone, Debug)]
-struct Case {
+struct PlannedCase {
     name: usize,
-    drives: Vec<Drive>,
+    drives: Vec<PlannedDrive>,
     /// Drives in each stripe.
     width: usize,
     /// Stripes that take one drive more.
@@ -139,7 +135,7 @@ struct Case {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Drive {
+struct PlannedDrive {
     slot: u16,
     room: u64,
     /// What it will hold: min(room, N).
@@ -149,8 +145,8 @@ struct Drive {
 }
 
 /// The most data shards that any placement under this rule can hold.
-#[must_use]
-pub fn capacity(rooms: &[Room], survive: Survive) -> u64 {
+#[cfg(test)]
+fn capacity(rooms: &[Room], survive: Survive) -> u64 {
     let cases = cases_of(rooms);
     most_data(&cases, survive, best_stripes(&cases, survive))
 }
@@ -251,7 +247,7 @@ impl Placement {
     /// again when drives are lost or full.
     #[must_use]
     pub fn room_left(&self) -> Vec<Room> {
-        let room_left = |case: usize, drive: &Drive| Room {
+        let room_left = |case: usize, drive: &PlannedDrive| Room {
             slot: drive.slot,
             case,
             shards: drive.room - drive.given,
@@ -266,7 +262,7 @@ impl Placement {
     }
 }
 
-impl Case {
+impl PlannedCase {
     /// Sets what each drive will hold, and how many drives each stripe takes.
     fn share_out(&mut self, stripes: u64) {
         for drive in &mut self.drives {
@@ -297,16 +293,17 @@ impl Case {
     }
 }
 
-fn cases_of(rooms: &[Room]) -> Vec<Case> {
+fn cases_of(rooms: &[Room]) -> Vec<PlannedCase> {
     let mut rooms = rooms.to_vec();
     rooms.sort_unstable_by_key(|room| room.slot);
-    let mut cases: Vec<Case> = Vec::new();
+    let mut cases: Vec<PlannedCase> = Vec::new();
     for room in rooms {
-        let drive = Drive { slot: room.slot, room: room.shards.min(ROOM_MAX), share: 0, given: 0 };
+        let drive =
+            PlannedDrive { slot: room.slot, room: room.shards.min(ROOM_MAX), share: 0, given: 0 };
         match cases.iter_mut().find(|case| case.name == room.case) {
             Some(case) => case.drives.push(drive),
             None => {
-                cases.push(Case {
+                cases.push(PlannedCase {
                     name: room.case,
                     drives: vec![drive],
                     width: 0,
@@ -333,7 +330,7 @@ fn check_drives(rooms: &[Room]) -> Result<(), PlaceError> {
     }
 }
 
-fn check_rule(cases: &[Case], survive: Survive) -> Result<(), PlaceError> {
+fn check_rule(cases: &[PlannedCase], survive: Survive) -> Result<(), PlaceError> {
     let drives_per_case: Vec<_> = cases.iter().map(|case| case.drives.len()).collect();
     if survive.can_be_kept(&drives_per_case) {
         return Ok(());
@@ -351,8 +348,8 @@ fn check_rule(cases: &[Case], survive: Survive) -> Result<(), PlaceError> {
 
 /// g(N): the most data shards that this many stripes can hold; zero too when the stripes are too
 /// many.
-fn most_data(cases: &[Case], survive: Survive, stripes: u64) -> u64 {
-    let in_case = |case: &Case| -> u128 {
+fn most_data(cases: &[PlannedCase], survive: Survive, stripes: u64) -> u64 {
+    let in_case = |case: &PlannedCase| -> u128 {
         case.drives.iter().map(|drive| u128::from(drive.room.min(stripes))).sum()
     };
     let mut sums: Vec<_> = cases.iter().map(in_case).collect();
@@ -365,7 +362,7 @@ fn most_data(cases: &[Case], survive: Survive, stripes: u64) -> u64 {
 
 /// The least N that maximises g: g is concave, so it is the first from which one stripe more gains
 /// nothing.
-fn best_stripes(cases: &[Case], survive: Survive) -> u64 {
+fn best_stripes(cases: &[PlannedCase], survive: Survive) -> u64 {
     let most =
         cases.iter().flat_map(|case| &case.drives).map(|drive| drive.room).max().unwrap_or(0);
     first_number(most, |n| most_data(cases, survive, n + 1) <= most_data(cases, survive, n))

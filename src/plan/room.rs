@@ -1,11 +1,12 @@
 //! From bytes to shards: the shape of blocks, what a drive holds besides shards, and whether the
 //! dataset fits even if nothing of it compresses.
 
-use super::place::{PlaceError, Placement, Room};
+use super::place::{PlaceError, Placement, Room, StripePlace};
 use super::survive::Survive;
 use crate::format::FormatError;
+use crate::format::label::MOST_CHUNK_BYTES;
 use crate::format::list::HASH_BYTES;
-use crate::format::shard::{Blocks, TRAILER_BYTES};
+use crate::format::shard::{Blocks, MAX_SHARDS, TRAILER_BYTES};
 
 /// How large things are; numbers in the records, so a reader needs none of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,9 @@ const STRIPES_IN_FLIGHT: u64 = 5;
 const SUMS_IN_FLIGHT: u64 = 2;
 /// The most shards that wait for one drive: 100 MB, a second or two of a hard disk.
 const MOST_QUEUED: u64 = 6;
+/// The most bytes of a stripe's record: a record file, which readers take up to 32 MiB of, holds one,
+/// what was not enough for a file before it, and as much again of those along the drives.
+const MOST_RECORD_BYTES: u64 = 8 << 20;
 /// A chunk: larger ones fall out of the caches.
 const CHUNK_BYTES: u32 = 1 << 20;
 /// The smallest shard that a chunk fits twice, in blocks of 256 KiB.
@@ -32,6 +36,9 @@ const SHARD_BYTES: u64 = 16 << 20;
 const MANY_DRIVES: usize = 25;
 /// Bytes of a stripe along in its record besides its hashes and members.
 const ALONG_RECORD_BYTES: u64 = 200;
+/// Bytes of a record besides its shards, and of a slot and a salt in it.
+const RECORD_BYTES: u64 = 48;
+const SLOT_BYTES: u64 = 34;
 /// Bytes of a member there.
 const MEMBER_BYTES: u64 = 16;
 /// README, specification, reader, label, keys, folders, second copies: what a drive needs at least.
@@ -42,6 +49,13 @@ const CHECKLIST_BYTES: u64 = 256;
 const SHARE_BYTES: u64 = 85;
 /// List bytes of a further chunk.
 const EXTENT_BYTES: u64 = 80;
+/// A drive has room for so many shards at least, or they are smaller.
+const LEAST_SHARDS: u64 = 16;
+/// What the lists of a shard may leave free where they meet.
+const LIST_GAP_BYTES: u64 = 64 << 10;
+/// Where there is parity along the drives, no shard is shorter: 1 MiB of bad sectors in a row, in
+/// blocks of 256 KiB, then hits no column twice, though it reach over the end of a shard.
+pub const BURST_BLOCKS: usize = 4;
 
 impl Geometry {
     /// The sizes that fit a set of so many drives, and the bytes of memory that shards may take: B =
@@ -57,6 +71,15 @@ impl Geometry {
         fitting.ok_or(RoomError::Memory { least: in_flight * LEAST_SHARD_BYTES })
     }
 
+    /// The same with smaller shards, if the largest drive has room for few of these.
+    #[must_use]
+    pub fn on_small_drives(self, largest: u64) -> Self {
+        let bytes = (largest / LEAST_SHARDS).max(LEAST_SHARD_BYTES);
+        let count = bytes.div_ceil(self.blocks.bytes() as u64).min(self.blocks.count() as u64);
+        let small = Self::new(self.chunk_bytes, self.blocks.bytes() as u32, count as u32);
+        small.unwrap_or(self)
+    }
+
     /// Shards that may wait for each drive, so that it can pause without the others waiting: as many
     /// as memory allows, 1 to 6.
     pub fn queue_depth(self, drives: usize, survive: Survive, memory: u64) -> usize {
@@ -66,10 +89,17 @@ impl Geometry {
         (memory / stripe).saturating_sub(others).clamp(1, MOST_QUEUED) as usize
     }
 
+    /// Bytes of the record of a stripe over so many drives.
+    fn record_bytes(self, drives: usize) -> u64 {
+        let hashes = self.blocks.count() as u64 * HASH_BYTES as u64;
+        RECORD_BYTES + drives.min(MAX_SHARDS) as u64 * (SLOT_BYTES + hashes)
+    }
+
     /// Sizes as asked for; a chunk must fit a shard twice.
     pub fn new(chunk_bytes: u32, block_bytes: u32, count: u32) -> Result<Self, FormatError> {
         let blocks = Blocks::new(block_bytes, count)?;
-        let good = chunk_bytes.is_power_of_two() && chunk_bytes >= 1024;
+        let good =
+            chunk_bytes.is_power_of_two() && (1024..=MOST_CHUNK_BYTES).contains(&chunk_bytes);
         if !good || chunk_bytes as usize * 2 > blocks.payload_bytes() {
             return Err(FormatError::invalid("geometry", "chunk size", chunk_bytes));
         }
@@ -82,7 +112,6 @@ impl Geometry {
 pub struct Need {
     /// bytes that are not holes
     pub data_bytes: u64,
-    /// entries
     pub entries: u64,
     /// bytes of all entries, as lists hold them
     pub entry_bytes: u64,
@@ -105,7 +134,6 @@ impl Need {
 /// A drive as the plan sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DriveRoom {
-    /// its slot
     pub slot: u16,
     /// its case's number
     pub case: usize,
@@ -127,6 +155,15 @@ pub enum RoomError {
         /// bytes that shards take at least
         least: u64,
     },
+    /// The record of a stripe over all drives would be too long.
+    #[error(
+        "so many blocks on so many drives make records of {bytes} bytes, and {MOST_RECORD_BYTES} are \
+         the most"
+    )]
+    Record {
+        /// bytes of one
+        bytes: u64,
+    },
     /// There is too little room.
     #[error("the dataset may need more room than the drives have under the rule")]
     TooLittle {
@@ -142,9 +179,7 @@ pub enum RoomError {
 /// A plan for what fits.
 #[derive(Clone, Debug)]
 pub struct SetPlan {
-    /// sizes
     pub geometry: Geometry,
-    /// the rule
     pub survive: Survive,
     /// where each stripe goes
     pub placement: Placement,
@@ -156,14 +191,8 @@ pub struct SetPlan {
     pub missing_bytes: u64,
     /// bytes on each drive if nothing compresses, by slot from 1
     pub drive_bytes: Vec<u64>,
-}
-
-impl SetPlan {
-    /// Bytes of parity on the drives, across them and along each, if nothing compresses.
-    pub fn parity_bytes(&self) -> u64 {
-        let data = self.placement.data_shards() * self.geometry.blocks.file_bytes() as u64;
-        self.drive_bytes.iter().sum::<u64>().saturating_sub(data)
-    }
+    /// of these, bytes of parity, across the drives and along each
+    pub parity_bytes: u64,
 }
 
 /// Plans a set, for the whole dataset or as much as fits.
@@ -189,6 +218,10 @@ pub fn plan_rest(
     geometry: Geometry,
     need: &Need,
 ) -> Result<SetPlan, RoomError> {
+    let bytes = geometry.record_bytes(drives.len());
+    if bytes > MOST_RECORD_BYTES {
+        return Err(RoomError::Record { bytes });
+    }
     let lists = list_bytes(drives, geometry, need);
     let others = Others { drives: drives.len(), members: survive.members(), list_bytes: lists };
     let rooms: Vec<Room> = drives.iter().map(|d| room(d, &others, geometry)).collect();
@@ -200,14 +233,16 @@ pub fn plan_rest(
     let shards = needed.div_ceil(shard_bytes.max(1)) + 1;
     let missing_bytes = needed.saturating_sub(holds_bytes);
     let placement = Placement::plan(&rooms, survive, Some(shards.min(most.data_shards())))?;
-    let file_bytes = geometry.blocks.file_bytes() as u64;
     // Slots may be left out.
     let slots = drives.iter().map(|d| d.slot as usize).max().unwrap_or(0);
     let mut drive_bytes = vec![0; slots];
-    for (slot, shards) in placement.shares() {
+    let Shape { shares, data_shards, file_bytes } = Shape::of(&placement, geometry, needed);
+    for (slot, shards) in shares {
         let sums = survive.members().map_or(0, |members| shards.div_ceil(members as u64));
         drive_bytes[slot as usize - 1] = (shards + sums) * file_bytes;
     }
+    let shard_bytes = data_shards * file_bytes;
+    let parity_bytes = drive_bytes.iter().sum::<u64>().saturating_sub(shard_bytes);
     let data_bytes = need.data_bytes;
     Ok(SetPlan {
         geometry,
@@ -217,7 +252,49 @@ pub fn plan_rest(
         holds_bytes,
         missing_bytes,
         drive_bytes,
+        parity_bytes,
     })
+}
+
+/// The shards of a plan, at most.
+struct Shape {
+    /// of each slot
+    shares: Vec<(u16, u64)>,
+    data_shards: u64,
+    file_bytes: u64,
+}
+
+impl Shape {
+    /// Whole shards; or one stripe of shorter ones, if they hold what is needed.
+    fn of(placement: &Placement, geometry: Geometry, needed: u64) -> Self {
+        let short = placement.clone().next_stripe().and_then(|place| {
+            let file_bytes = short_shard_bytes(&place, placement.survive(), geometry, needed)?;
+            let shares = place.slots.iter().map(|slot| (*slot, 1)).collect();
+            Some(Self { shares, data_shards: place.k as u64, file_bytes })
+        });
+        short.unwrap_or_else(|| Self {
+            shares: placement.shares(),
+            data_shards: placement.data_shards(),
+            file_bytes: geometry.blocks.file_bytes() as u64,
+        })
+    }
+}
+
+/// Bytes of a shard, at most, where one stripe has as few blocks as hold so much; none if it takes more
+/// than it.
+fn short_shard_bytes(
+    place: &StripePlace,
+    survive: Survive,
+    geometry: Geometry,
+    needed: u64,
+) -> Option<u64> {
+    let bytes = geometry.blocks.bytes() as u64;
+    let plain = Blocks::new(bytes as u32, 1).ok()?.payload_bytes() as u64;
+    let each = (needed + u64::from(geometry.chunk_bytes)).div_ceil(place.k as u64) + LIST_GAP_BYTES;
+    let least = if survive.members().is_some() { BURST_BLOCKS as u64 } else { 1 };
+    // The first block has the salt as well.
+    let count = (each.div_ceil(plain) + 1).max(least);
+    (count < geometry.blocks.count() as u64).then_some(count * bytes)
 }
 
 /// Payload bytes that a data shard is sure to hold: a stripe ends when the next chunk does not fit.
@@ -294,6 +371,21 @@ mod tests {
         assert!(plan.holds_bytes > 5_750 * GB && plan.holds_bytes < 6_000 * GB);
     }
 
+    /// A shard is no larger than what it holds: small datasets cost little, and small drives serve.
+    #[test]
+    fn small_datasets_and_small_drives_are_counted_as_they_are() {
+        let survive = Survive { cases: 1, drives: 0, blocks: 1 };
+        let need = Need { data_bytes: 1_000_000, entries: 2, entry_bytes: 200 };
+        let geometry = Geometry::for_drives(3, survive, 1 << 30).unwrap();
+        let large = super::plan(&drives(&[2000 * GB; 3]), survive, geometry, &need).unwrap();
+        assert!(large.drive_bytes.iter().all(|bytes| *bytes <= 4 << 20), "{large:?}");
+        assert!(large.parity_bytes > 0 && large.parity_bytes < 10 << 20, "{large:?}");
+        assert_eq!(geometry.on_small_drives(2000 * GB), geometry);
+        let small = geometry.on_small_drives(33 << 20);
+        let plan = super::plan(&drives(&[33 << 20; 3]), survive, small, &need).unwrap();
+        assert!(plan.holds_bytes > 40 << 20, "{plan:?}");
+    }
+
     #[test]
     fn too_little_room_says_how_much_is_missing() {
         let need = Need { data_bytes: 7 * GB, entries: 10, entry_bytes: 500 };
@@ -315,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_of_a_set_may_lack_its_last_slots_and_any_room() {
+    fn the_rest_of_a_set_may_miss_its_last_slots_and_any_room() {
         let survive = Survive { cases: 1, drives: 0, blocks: 0 };
         let need = Need { data_bytes: GB, entries: 10, entry_bytes: 500 };
         let without_first = &drives(&[50 * GB; 4])[1..];
@@ -324,6 +416,19 @@ mod tests {
         assert!(plan.drive_bytes[0] == 0 && plan.drive_bytes[3] > 0);
         let plan = super::plan_rest(&drives(&[0; 4]), survive, geometry, &need).unwrap();
         assert_eq!(plan.placement.stripes(), 0);
+    }
+
+    /// A reader takes record files of 32 MiB.
+    #[test]
+    fn stripes_whose_record_is_too_long_are_refused() {
+        let need = Need { data_bytes: GB, entries: 10, entry_bytes: 500 };
+        let plan = |count: usize| {
+            let geometry = Geometry::new(1 << 20, 4096, 1 << 16).unwrap();
+            super::plan_rest(&drives(&vec![50 * GB; count]), NO_BLOCKS, geometry, &need)
+        };
+        assert!(plan(3).is_ok());
+        let bytes = 48 + 4 * (34 + 32 * 65_536);
+        assert_eq!(plan(4).err(), Some(RoomError::Record { bytes }));
     }
 
     #[test]

@@ -11,7 +11,11 @@
 //! further drive holds one shard, and counts only if it lies outside the lost cases. Losing the
 //! fullest cases and drives outside them reaches the sum, unless the stripe runs out of shards
 //! first.
+//!
+//! The page of `holdall help survive` follows.
+#![doc = include_str!("survive.md")]
 
+use serde::{Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -51,20 +55,13 @@ pub enum SurviveError {
     },
     /// A word is given twice.
     #[error("{word:?} is given twice")]
-    RepeatedWord {
-        /// The word.
-        word: String,
-    },
+    RepeatedWord { word: String },
     /// A word that takes a number has none.
     #[error("{word:?} needs a number, as in {}", example(word))]
-    MissingNumber {
-        /// The word.
-        word: String,
-    },
+    MissingNumber { word: String },
     /// What stands for the number is not one, or is too large.
     #[error("{number:?} is not a number that {word:?} can take")]
     InvalidNumber {
-        /// The word.
         word: String,
         /// What stands after it.
         number: String,
@@ -217,6 +214,12 @@ fn parse_number(word: &str, number: &str) -> Result<u32, SurviveError> {
         .and_then(|digits| digits.parse().ok())
         .filter(|number| *number <= most)
         .ok_or_else(|| SurviveError::InvalidNumber { word: word.into(), number: number.into() })
+}
+
+impl Serialize for Survive {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl fmt::Display for Survive {

@@ -1,17 +1,19 @@
 //! Repair: the drives of a set made whole again, with no key.
 //!
 //! - Enters: a set as it was found, new drives for lost ones, and a root where copies disagree.
-//! - Leaves: drives on which everything is as set.txt and the records say; what is left, told.
+//! - Leaves: drives on which everything is as set.txt and the records say; what is left, reported.
 //! - Always holds: (1) nothing is written but what matches its record, and only where the present
 //!   bytes do not; (2) whole files appear under their names whole; a repair that was broken off, at
-//!   any point, goes on when it is run again; (3) what is written is read back from the medium after
-//!   the last write; (4) copies that are sound and differ are never chosen between without a root;
-//!   (5) memory: a few stripes, and what verify remembers too, some bytes for each damaged shard.
+//!   any point, resumes when it is run again; (3) what is written is read back from the medium
+//!   after the last write; (4) copies that are sound and differ are never chosen between without a
+//!   root; (5) memory: what the job may take, and what verify remembers too, some bytes for each
+//!   damaged shard; (6) of a set that is not closed, what one drive alone says is spread to no
+//!   other.
 
 pub mod closing;
+mod metadata_files;
 pub mod onto;
 pub mod origin;
-mod papers;
 pub mod quiet;
 mod shards;
 mod target;
@@ -21,14 +23,16 @@ use crate::format::ids::{RunId, Slot, StripeId};
 use crate::format::set::SetText;
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
+use crate::sets::bad_blocks::ShardDamage;
 use crate::sets::check::{DriveReport, check_drive, shard_bytes};
-use crate::sets::damage::Bad;
-use crate::sets::papers::{KeyFiles, check_papers, key_files, keyless};
-use crate::sets::{Book, FoundSet};
-use onto::{OntoError, REBUILDING};
-use papers::Papers;
+use crate::sets::key_files::{KeyFiles, key_files, report_different};
+use crate::sets::metadata_files::{check_metadata_files, keyless};
+use crate::sets::{FoundSet, RecordIndex};
+use metadata_files::{MetadataFiles, REPAIR_MARK};
+use onto::OntoError;
 use quiet::Quiet;
-use shards::{Healed, Hurt, Hurts, Shards};
+use serde::Serialize;
+use shards::{Hurt, Hurts, Shards};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use target::Target;
@@ -37,26 +41,24 @@ use target::Target;
 pub struct RepairJob<'a> {
     /// the set; its new drives are among its drives
     pub set: &'a FoundSet,
-    /// its records
-    pub book: &'a Book,
+    pub record_index: &'a RecordIndex,
     /// its set.txt, if it was closed
     pub text: Option<&'a SetText>,
-    /// slots that are rebuilt on new drives
+    /// slots that are reconstructed on new drives
     pub new: Vec<Slot>,
     /// what it may take
     pub memory: Memory,
 }
 
 /// What was done to a drive.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct DriveRepair {
-    /// its slot
     pub slot: Slot,
-    /// its case
     pub case: String,
-    /// its name
+    /// its path
+    #[serde(rename = "drive")]
     pub name: String,
-    /// a lost drive was rebuilt on it
+    /// a lost drive was reconstructed on it
     pub new: bool,
     /// blocks that were rewritten in place
     pub blocks: u64,
@@ -82,9 +84,8 @@ impl DriveRepair {
 }
 
 /// What was done to a set.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Repaired {
-    /// its drives
     pub drives: Vec<DriveRepair>,
     /// stripes that no drive has enough of
     pub beyond: BTreeSet<StripeId>,
@@ -92,38 +93,50 @@ pub struct Repaired {
     pub waiting: BTreeSet<StripeId>,
     /// runs of which no drive has the wrapped key any more
     pub keyless: Vec<RunId>,
+    /// runs of which the drives have different key files: none was written
+    pub keys_differ: Vec<RunId>,
     /// shards that are not whole yet, by number of the drive
+    #[serde(skip)]
     left: BTreeMap<usize, u64>,
-    /// it was stopped
     pub stopped: bool,
 }
 
-/// Repairs a set.
 pub fn repair(job: &RepairJob, monitor: &dyn Monitor) -> Result<Repaired, OntoError> {
     let all = job.set.all_drives().cloned().enumerate();
     let targets: Vec<Target> = all.map(|(i, found)| Target::new(found, i, monitor)).collect();
     let quiet = Quiet(monitor);
-    let keys = key_files(job.set);
-    let papers =
-        Papers { set: job.set, book: job.book, text: job.text, keys: &keys, monitor: &quiet };
-    let shards =
-        Shards { set: job.set, book: job.book, targets: &targets, memory: job.memory, monitor };
+    let keys = key_files(job.set, job.record_index);
+    let metadata_files = MetadataFiles {
+        set: job.set,
+        record_index: job.record_index,
+        text: job.text,
+        keys: &keys,
+        monitor: &quiet,
+    };
+    let shards = Shards {
+        set: job.set,
+        record_index: job.record_index,
+        targets: &targets,
+        memory: job.memory,
+        monitor,
+    };
     let reports = survey(job, &targets, &quiet);
     let mut repaired = Repaired { stopped: reports.iter().any(|r| r.stopped), ..<_>::default() };
     let hurts = hurts(&reports);
     let bytes = shards.bytes(&hurts);
-    check_room(job, &targets, &papers, &bytes)?;
+    check_room(job, &targets, &metadata_files, &bytes)?;
     if !repaired.stopped {
         begin_phase(monitor, Phase::Repair, &targets, &bytes);
-        let each = |heal: &(dyn Fn(&Target) + Sync)| {
-            drives::on_each(targets.len(), |i| heal(&targets[i]));
+        let each = |repair: &(dyn Fn(&Target) + Sync)| {
+            drives::on_each(targets.len(), |i| repair(&targets[i]));
         };
-        each(&|target| papers.heal_first(target, is_new(job, target)));
-        heal_shards(&shards, hurts, &mut repaired);
-        each(&|target| papers.heal_last(target));
+        each(&|target| metadata_files.repair_first(target, is_new(job, target)));
+        repair_shards(&shards, hurts, &mut repaired);
+        each(&|target| metadata_files.repair_last(target));
     }
     finish(job, &targets, &keys, &mut repaired, monitor);
-    repaired.keyless = keyless(job.set, job.book, &keys);
+    repaired.keyless = keyless(job.set, job.record_index, &keys);
+    repaired.keys_differ = report_different(job.set, &keys, monitor);
     Ok(repaired)
 }
 
@@ -142,7 +155,7 @@ fn begin_phase(monitor: &dyn Monitor, phase: Phase, targets: &[Target], bytes: &
 
 /// Reads all drives at the same time.
 fn survey(job: &RepairJob, targets: &[Target], monitor: &dyn Monitor) -> Vec<DriveReport> {
-    let expected = shard_bytes(job.set, job.book, monitor);
+    let expected = shard_bytes(job.set, job.record_index, monitor);
     let bytes = |target: &Target| expected.get(target.found.label.slot.0 as usize).copied();
     let bytes: Vec<u64> = targets.iter().map(|t| bytes(t).unwrap_or(0)).collect();
     begin_phase(monitor, Phase::Verify, targets, &bytes);
@@ -152,7 +165,8 @@ fn survey(job: &RepairJob, targets: &[Target], monitor: &dyn Monitor) -> Vec<Dri
             monitor.drive_advance(i, bytes);
         };
         let (found, folder) = (&targets[i].found, &job.set.folder);
-        let report = check_drive(found, folder, job.book, ReadMode::Medium, monitor, &progress);
+        let how = (ReadMode::Medium, job.memory.for_each(targets.len()));
+        let report = check_drive(found, folder, job.record_index, how, monitor, &progress);
         if report.vanished {
             targets[i].leave_out();
         }
@@ -164,9 +178,9 @@ fn survey(job: &RepairJob, targets: &[Target], monitor: &dyn Monitor) -> Vec<Dri
 fn hurts(reports: &[DriveReport]) -> Hurts {
     let mut hurts = Hurts::new();
     for (target, report) in reports.iter().enumerate() {
-        let mut bad: BTreeMap<(StripeId, u8), Bad> = BTreeMap::new();
+        let mut bad: BTreeMap<(StripeId, u8), ShardDamage> = BTreeMap::new();
         for (id, index) in &report.long {
-            bad.insert((*id, *index), Bad::Blocks(Vec::new()));
+            bad.insert((*id, *index), ShardDamage::Blocks(Vec::new()));
         }
         bad.extend(report.bad.iter().map(|(id, index, bad)| ((*id, *index), bad.clone())));
         for ((id, index), bad) in bad {
@@ -180,7 +194,7 @@ fn hurts(reports: &[DriveReport]) -> Hurts {
 fn check_room(
     job: &RepairJob,
     targets: &[Target],
-    papers: &Papers,
+    metadata_files: &MetadataFiles,
     bytes: &[u64],
 ) -> Result<(), OntoError> {
     let mut needed_on: BTreeMap<u64, u64> = BTreeMap::new();
@@ -189,10 +203,10 @@ fn check_room(
         let units = room.unit_bytes.max(1);
         // Shards are whole blocks: what they are rounded up by is little.
         let shards = bytes + bytes / 64;
-        let papers = papers.needed_bytes(target.found.label.slot, units);
+        let metadata_files = metadata_files.needed_bytes(target.found.label.slot, units);
         // Two new drives on one device share its room.
         let needed = needed_on.entry(room.device).or_default();
-        *needed += shards + papers;
+        *needed += shards + metadata_files;
         if *needed > room.free_bytes {
             let drive = target.drive().name().into();
             return Err(OntoError::Room { drive, free: room.free_bytes, needed: *needed });
@@ -201,22 +215,22 @@ fn check_room(
     Ok(())
 }
 
-/// Heals, reads back, and once more writes whole what did not come back as it was written.
-fn heal_shards(shards: &Shards, hurts: Hurts, repaired: &mut Repaired) {
+/// Repairs, reads back, and once more writes whole what did not come back as it was written.
+fn repair_shards(shards: &Shards, hurts: Hurts, repaired: &mut Repaired) {
     let mut unread: BTreeMap<usize, u64> = BTreeMap::new();
     let mut left = hurts;
     for _ in 0..2 {
         if left.is_empty() || repaired.stopped {
             break;
         }
-        let healed: Healed = shards.heal(&left);
-        let bytes = shards.written_bytes(&healed);
+        let round = shards.repair(&left);
+        let bytes = shards.written_bytes(&round);
         begin_phase(shards.monitor, Phase::ReadBack, shards.targets, &bytes);
-        let failed = shards.read_back(&healed);
-        healed.left.iter().for_each(|target| *repaired.left.entry(*target).or_default() += 1);
-        repaired.beyond.extend(&healed.beyond);
-        repaired.waiting.extend(&healed.waiting);
-        repaired.stopped |= healed.stopped || shards.monitor.should_stop();
+        let failed = shards.read_back(&round);
+        round.left.iter().for_each(|target| *repaired.left.entry(*target).or_default() += 1);
+        repaired.beyond.extend(&round.beyond);
+        repaired.waiting.extend(&round.waiting);
+        repaired.stopped |= round.stopped || shards.monitor.should_stop();
         left = failed;
     }
     if left.is_empty() || repaired.stopped {
@@ -233,7 +247,7 @@ fn heal_shards(shards: &Shards, hurts: Hurts, repaired: &mut Repaired) {
     }
 }
 
-/// Holds everything but the shards against what it should be, tells what is left, and takes the
+/// Holds everything but the shards against what it should be, reports what is left, and takes the
 /// mark off new drives that are whole.
 fn finish(
     job: &RepairJob,
@@ -242,16 +256,16 @@ fn finish(
     repaired: &mut Repaired,
     monitor: &dyn Monitor,
 ) {
-    let bad_papers = drives::on_each(targets.len(), |i| {
+    let bad_metadata_files = drives::on_each(targets.len(), |i| {
         let found = &targets[i].found;
         if targets[i].is_out() || repaired.stopped {
             return 0;
         }
-        check_papers(found, job.set, job.book, job.text, keys, monitor)
+        check_metadata_files(found, job.set, job.record_index, job.text, keys, monitor).all
     });
     targets.iter().for_each(Target::probe);
     let skipped = repaired.beyond.len() + repaired.waiting.len();
-    for (target, left_files) in targets.iter().zip(bad_papers) {
+    for (target, left_files) in targets.iter().zip(bad_metadata_files) {
         let drive = target.drive();
         let left_shards = repaired.left.get(&target.number).copied().unwrap_or(0);
         let level = if target.is_written() { drive.level() } else { Level::None };
@@ -267,14 +281,14 @@ fn finish(
             new: is_new(job, target),
             blocks: target.blocks.load(Ordering::SeqCst),
             shards: target.shards.load(Ordering::SeqCst),
-            files: target.papers.load(Ordering::SeqCst),
+            files: target.metadata_files.load(Ordering::SeqCst),
             left_shards,
             left_files,
             failed: target.has_failed(),
             level,
         };
         if done.is_whole() && skipped == 0 && !repaired.stopped {
-            let mark = format!("{}/{REBUILDING}", job.set.folder);
+            let mark = format!("{}/{REPAIR_MARK}", job.set.folder);
             if drive.open(&mark, ReadMode::Cached).is_ok() {
                 target.write(|drive| drive.remove(&mark));
             }

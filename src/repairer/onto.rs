@@ -1,87 +1,61 @@
-//! A lost drive is rebuilt on a new one: which slot it takes.
+//! A lost drive is reconstructed on a new one: which slot it takes.
 //!
-//! A new drive gets [`REBUILDING`] first and its label next, before anything else: so a repair that
+//! A new drive gets [`REPAIR_MARK`] first and its label next, before anything else: so a repair that
 //! was broken off finds it in its slot, also as a plain drive of the set. The mark goes when the
 //! drive is whole: the same command then takes it as a drive of the set.
 
-use super::papers::made_labels;
+use super::metadata_files::{REPAIR_MARK, made_labels};
 use crate::drives::{Drive, DriveError};
 use crate::format::ids::Slot;
 use crate::format::label::{Label, MAX_LABEL_BYTES};
 use crate::format::set::{SetText, SlotLine};
 use crate::monitor::Monitor;
+use crate::sets::cleanup::is_group;
 use crate::sets::open::COPY;
-use crate::sets::tidy::is_group;
 use crate::sets::{FoundDrive, FoundSet};
 use std::sync::Arc;
 
-/// The mark in a set's folder on a drive that is not whole yet.
-pub const REBUILDING: &str = "rebuilding.txt";
-/// What the mark says to people.
-pub const REBUILDING_TEXT: &str =
-    "This drive is being rebuilt: holdall repair goes on with it when it is run again.\n";
-
 /// A new drive, and the case it goes into.
 pub struct NewDrive {
-    /// the case
     pub case: String,
-    /// the drive
     pub drive: Arc<dyn Drive>,
 }
 
-/// Why a lost drive cannot be rebuilt on this one.
+/// Why a lost drive cannot be reconstructed on this one.
 #[derive(Debug, thiserror::Error)]
 pub enum OntoError {
     /// It carries the set already, and cannot take a lost drive's place.
     #[error("{drive} carries set {set} already, as slot {slot}")]
     Carries {
-        /// the drive
         drive: String,
-        /// the set
         set: String,
         /// the slot that its label names
         slot: Slot,
     },
     /// Every drive of the set is here.
     #[error("no drive of set {set} is missing: there is nothing to rebuild on {drive}")]
-    NothingMissing {
-        /// the set
-        set: String,
-        /// the drive
-        drive: String,
-    },
+    NothingMissing { set: String, drive: String },
     /// The slot that was asked for is not free.
     #[error("slot {slot} of set {set} is not missing")]
-    NotMissing {
-        /// the set
-        set: String,
-        /// the slot
-        slot: Slot,
-    },
+    NotMissing { set: String, slot: Slot },
     /// The drive cannot be used.
     #[error(transparent)]
     Drive(#[from] DriveError),
     /// It has too little room.
     #[error("{drive} has room for {free} bytes, and {needed} are needed")]
-    Room {
-        /// the drive
-        drive: String,
-        /// what is free
-        free: u64,
-        /// what is needed
-        needed: u64,
-    },
+    Room { drive: String, free: u64, needed: u64 },
 }
 
 /// A drive in its slot.
 pub struct Placed {
     /// the drive, and the label that it has or gets
     pub found: FoundDrive,
-    /// it is not rebuilt yet
+    /// it is not reconstructed yet
     pub new: bool,
 }
 
-/// The slots that new drives take, and their labels. One that was rebuilt before stays what it is.
+/// The slots that new drives take, and their labels. One that was reconstructed before stays what
+/// it is.
 pub fn place(
     set: &FoundSet,
     text: Option<&SetText>,
@@ -164,7 +138,7 @@ fn begun(set: &FoundSet, new: &NewDrive) -> Result<Begun, OntoError> {
         ((label.shipment, label.set) == (set.shipment, set.set)).then_some(label)
     };
     let label = label(set.folder.clone()).or_else(|| label(format!("{}/{COPY}", set.folder)));
-    let begun = names.iter().any(|name| name == REBUILDING);
+    let begun = names.iter().any(|name| name == REPAIR_MARK);
     let shards = drive.list(&format!("{}/shards", set.folder))?;
     let has_shards = shards.iter().any(|name| is_group(name));
     match label {

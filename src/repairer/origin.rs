@@ -1,70 +1,110 @@
-//! What the drives of a set should hold, where they disagree: texts for which different drives vouch
-//! are a conflict, which only a root that the user has from elsewhere decides. A copy that its own
-//! drive convicts is damage: see [`crate::sets::texts`].
+//! What the drives of a set should hold, where they disagree: texts for which different drives vouch,
+//! and records that are missing or contradict each other, are a conflict, which only a root that the
+//! user has from elsewhere decides. A copy that its own drive convicts is damage: see
+//! [`crate::sets::texts`].
 
 use crate::format::list::Hash;
-use crate::format::set::{MAX_SET_BYTES, SetText};
+use crate::format::set::SetText;
 use crate::monitor::Monitor;
-use crate::sets::book::Trust;
-use crate::sets::texts::texts;
-use crate::sets::vouched::{conflicts, vouched_files};
-use crate::sets::{Book, FoundSet};
-use std::collections::HashSet;
+use crate::sets::copies::contested_records;
+use crate::sets::open::Settled;
+use crate::sets::texts::{sides, texts};
+use crate::sets::{FoundSet, RecordIndex};
+use serde::{Serialize, Serializer};
+use std::sync::Arc;
 
 /// Why it is not known what a set should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
     /// Sound copies of a file differ.
-    #[error("{what} lies on the drives in copies that are sound and differ")]
+    #[error("what is sound on the drives contradicts itself: {}", files.join(", "))]
     Conflict {
-        /// the files
-        what: String,
-        /// the roots that the copies of set.txt have
-        roots: Vec<Hash>,
+        files: Vec<String>,
+        /// which drives vouch for which root; empty if the set was not closed
+        sides: String,
+    },
+    /// Records are missing.
+    #[error("records are missing, or contradict each other, on all drives that are here")]
+    Gaps {
+        /// which drives vouch for which root; empty if the set was not closed
+        sides: String,
     },
     /// No copy of set.txt has the root that is expected.
     #[error("no set.txt on the drives has the root that is expected")]
     NoSuchRoot,
 }
 
+impl OriginError {
+    /// The files that contradict each other.
+    pub fn files(&self) -> &[String] {
+        if let Self::Conflict { files, .. } = self { files } else { &[] }
+    }
+}
+
+impl Serialize for OriginError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Conflict { .. } => "contradiction",
+            Self::Gaps { .. } => "gaps",
+            Self::NoSuchRoot => "no-such-root",
+        })
+    }
+}
+
 /// What a set should be.
 pub struct Origin {
     /// its set.txt; none if it was never closed
     pub text: Option<SetText>,
-    /// BLAKE3s of the record files that the expected root vouches for
-    files: Option<HashSet<Hash>>,
+    pub record_index: RecordIndex,
 }
 
 impl Origin {
-    /// Of a set; with `expect`, the BLAKE3 of its set.txt.
-    pub fn find(set: &FoundSet, expect: Option<Hash>) -> Result<Self, OriginError> {
+    /// Of a set, which is settled by it; with `expect`, the BLAKE3 of its set.txt.
+    pub fn find(
+        set: &mut FoundSet,
+        expect: Option<Hash>,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, OriginError> {
+        let mut texts = texts(set);
+        let sides = sides(&texts);
         if let Some(root) = expect {
-            let text = text_of_root(set, root).ok_or(OriginError::NoSuchRoot)?;
-            let files = Some(vouched_files(set, &text));
-            return Ok(Self { text: Some(text), files });
+            texts.retain(|found, _| *found == root);
         }
-        let texts = texts(set);
-        let mut what = if texts.len() > 1 { vec!["set.txt".into()] } else { Vec::new() };
-        what.extend(conflicts(set).into_iter().map(|name| format!("records/{name}")));
-        if !what.is_empty() {
-            let roots = texts.into_keys().collect();
-            return Err(OriginError::Conflict { what: what.join(", "), roots });
+        let conflict = |files| OriginError::Conflict { files, sides: sides.clone() };
+        if texts.len() > 1 {
+            return Err(conflict(vec!["set.txt".into()]));
         }
-        Ok(Self { text: texts.into_values().next().map(|(_, text)| text), files: None })
+        let version = texts.into_values().next();
+        let vouching = version.as_ref().map(|v| v.drives.clone()).unwrap_or_default();
+        let text = version.map(|version| version.text);
+        if expect.is_some() && text.is_none() {
+            return Err(OriginError::NoSuchRoot);
+        }
+        set.settled = text.clone().map_or(Settled::Nothing, |text| Settled::Text(Arc::new(text)));
+        let record_index = RecordIndex::open(set, None, monitor);
+        if expect.is_some() {
+            return Ok(Self { text, record_index });
+        }
+        let mut files = record_index.contradictions.clone();
+        files.extend(text.iter().flat_map(|text| contested_records(set, text, &vouching)));
+        if !files.is_empty() {
+            return Err(conflict(files));
+        }
+        if record_index.gaps {
+            return Err(OriginError::Gaps { sides });
+        }
+        Ok(Self { text, record_index })
     }
 
-    /// The set's records.
-    pub fn book(&self, set: &FoundSet, monitor: &dyn Monitor) -> Book {
-        let trust = Trust { authentic: None, files: self.files.as_ref() };
-        Book::open_trusted(set, &trust, monitor)
+    /// Of a set that was not closed, by records that were checked with its key.
+    pub fn of(record_index: RecordIndex) -> Result<Self, OriginError> {
+        match () {
+            () if !record_index.contradictions.is_empty() => Err(OriginError::Conflict {
+                files: record_index.contradictions.clone(),
+                sides: String::new(),
+            }),
+            () if record_index.gaps => Err(OriginError::Gaps { sides: String::new() }),
+            () => Ok(Self { text: None, record_index }),
+        }
     }
-}
-
-/// The copy of set.txt that has this root, on whatever drive.
-fn text_of_root(set: &FoundSet, root: Hash) -> Option<SetText> {
-    let copies = set.small_copies("set.txt", MAX_SET_BYTES).into_iter();
-    let copies = copies.filter_map(|(_, _, bytes)| bytes.ok());
-    let mut ours = copies.filter(|bytes| blake3::hash(bytes).as_bytes() == &root);
-    let text = ours.find_map(|bytes| SetText::decode(&bytes).ok())?;
-    ((text.shipment, text.set) == (set.shipment, set.set)).then_some(text)
 }

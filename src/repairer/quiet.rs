@@ -1,5 +1,5 @@
-//! The monitor of the search for damage: what repair is there to heal is no problem of its own.
-//! What is left in the end is told by a search that is listened to.
+//! The monitor of the search for damage: what is about to be repaired is no problem of its own.
+//! What is left in the end is reported by a search that is listened to.
 
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 

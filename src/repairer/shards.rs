@@ -1,31 +1,37 @@
-//! The shards: bad blocks are rebuilt from the sound ones of their columns, checked against the
-//! record, and written; shards that are not there, or not of their length, are written whole.
+//! The shards: bad blocks are reconstructed from the sound ones of their columns, checked against
+//! the record, and written; shards that are not there, or not of their length, are written whole.
 //!
 //! - Enters: what is bad, by stripe.
 //! - Leaves: what was written, and what could not be had.
 //! - Always holds: (1) a block is written only if it matches its record, and only where the present
 //!   one does not; (2) a shard that is written whole is so under its name, or not at all; (3) at
-//!   most [`WORKERS`] stripes are in memory, fewer if memory is little.
+//!   most [`WORKERS`] stripes are in memory, fewer if memory is little; of a stripe that is more
+//!   than that, as many columns at once as there is room for.
 
-use super::papers::put;
+use super::metadata_files::{put, put_parts};
 use super::target::{Target, count};
 use crate::drives::{self, ReadMode};
 use crate::format::ids::{StripeId, StripeNumber, shard_path};
 use crate::format::record::{StripeKind, StripeRecord};
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Problem, ProblemKind};
-use crate::sets::book::BookReader;
-use crate::sets::damage::Bad;
+use crate::sets::bad_blocks::ShardDamage;
 use crate::sets::fetch::Fetcher;
+use crate::sets::record_index::RecordReader;
 use crate::sets::shard::check_shard;
 use crate::sets::stripe::{Request, Stripe};
-use crate::sets::{Book, FoundSet};
+use crate::sets::{FoundSet, RecordIndex};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Stripes that are worked on at the same time.
 const WORKERS: usize = 3;
+
+/// Bytes of a shard that are held at once at most, if a block is not more.
+const HELD_BYTES: usize = 16 << 20;
 
 /// One shard that is not as it should be.
 #[derive(Clone)]
@@ -35,7 +41,7 @@ pub struct Hurt {
     /// index in the stripe
     pub index: u8,
     /// what is bad; no blocks: it is too long
-    pub bad: Bad,
+    pub bad: ShardDamage,
 }
 
 /// What is bad, by stripe.
@@ -43,30 +49,26 @@ pub type Hurts = BTreeMap<StripeId, Vec<Hurt>>;
 
 /// What became of it.
 #[derive(Default)]
-pub struct Healed {
+pub struct RepairedShards {
     /// shards that were written to: target, stripe and index
     written: Vec<(usize, StripeId, u8)>,
-    /// the targets of shards that could not be healed whole
+    /// the targets of shards that could not be repaired completely
     pub left: Vec<usize>,
-    /// stripes that lack too much, whatever is attached
+    /// stripes of which too much is missing, whatever is attached
     pub beyond: BTreeSet<StripeId>,
-    /// stripes that lack too much, but for drives that are not here
+    /// stripes of which too much is missing, but for drives that are not here
     pub waiting: BTreeSet<StripeId>,
-    /// it was stopped
     pub stopped: bool,
 }
 
-/// Heals shards of one set.
+/// Repairs shards of one set.
 pub struct Shards<'a> {
-    /// the set
     pub set: &'a FoundSet,
-    /// its records
-    pub book: &'a Book,
+    pub record_index: &'a RecordIndex,
     /// its drives
     pub targets: &'a [Target<'a>],
     /// what it may take
     pub memory: Memory,
-    /// listens
     pub monitor: &'a dyn Monitor,
 }
 
@@ -76,17 +78,40 @@ enum Way {
     Blocks(Vec<u32>),
 }
 
+impl Way {
+    /// The blocks that it takes, from the first to the last.
+    fn range(&self, record: &StripeRecord) -> Range<usize> {
+        match self {
+            Self::Whole => 0..record.blocks.count(),
+            Self::Blocks(blocks) => {
+                let first = blocks.first().copied().unwrap_or(0) as usize;
+                first..blocks.last().map_or(first + 1, |last| *last as usize + 1)
+            }
+        }
+    }
+}
+
+/// What repairing a stripe takes.
+struct StripeRepair<'h> {
+    fetcher: &'h Fetcher<'h>,
+    /// whose turn it is to read
+    reading: &'h Mutex<()>,
+    repaired: &'h Mutex<RepairedShards>,
+    /// bytes that it may take
+    bytes: u64,
+}
+
 /// The stripes that are still to be done, and their records.
 struct Queue<'a> {
     stripes: VecDeque<(StripeId, &'a [Hurt])>,
-    reader: BookReader<'a>,
+    reader: RecordReader<'a>,
 }
 
 impl Shards<'_> {
     /// Bytes that will be written, to each target.
     pub fn bytes(&self, hurts: &Hurts) -> Vec<u64> {
         let mut bytes = vec![0; self.targets.len()];
-        self.book.walk(self.monitor, |record| {
+        self.record_index.walk(self.monitor, |record| {
             for hurt in hurts.get(&record.id).into_iter().flatten() {
                 bytes[hurt.target] += hurt_bytes(record, hurt);
             }
@@ -95,53 +120,50 @@ impl Shards<'_> {
         bytes
     }
 
-    /// Heals what can be healed. Not yet read back.
-    pub fn heal(&self, hurts: &Hurts) -> Healed {
+    /// Repairs what can be repaired. Not yet read back.
+    pub fn repair(&self, hurts: &Hurts) -> RepairedShards {
         let mut stripes: Vec<(StripeId, &[Hurt])> =
             hurts.iter().map(|(id, hurts)| (*id, &hurts[..])).collect();
         // Parity along a drive is had from its members, once these are whole.
         stripes.sort_by_key(|(id, _)| id.number.0 >= StripeNumber::FIRST_ALONG);
-        let queue = Queue { stripes: stripes.into(), reader: self.book.reader() };
+        let queue = Queue { stripes: stripes.into(), reader: self.record_index.reader() };
         let queue = Mutex::new(queue);
-        let healed = Mutex::new(Healed::default());
-        let fetcher = Fetcher::new(self.set, self.book, &|_, _| ());
+        let repaired = Mutex::new(RepairedShards::default());
+        let fetcher = Fetcher::new(self.set, self.record_index, &|_, _| ());
         let reading = Mutex::new(());
-        drives::on_each(self.workers(hurts), |_| {
+        let workers = self.workers(hurts);
+        let bytes = self.memory.for_shards() / workers as u64;
+        let repair =
+            StripeRepair { fetcher: &fetcher, reading: &reading, repaired: &repaired, bytes };
+        drives::on_each(workers, |_| {
             loop {
                 let Some((id, hurts, record)) = next(&queue) else { return };
                 if self.monitor.should_stop() {
-                    lock(&healed).stopped = true;
+                    lock(&repaired).stopped = true;
                     return;
                 }
                 match record {
-                    Some(record) => self.heal_stripe(&record, hurts, &fetcher, &reading, &healed),
+                    Some(record) => self.repair_stripe(&record, hurts, &repair),
                     // Its record was there a moment ago.
-                    None => drop(lock(&healed).beyond.insert(id)),
+                    None => drop(lock(&repaired).beyond.insert(id)),
                 }
             }
         });
-        let mut healed = healed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        healed.written.sort_unstable();
-        healed
+        let mut repaired = repaired.into_inner().unwrap_or_else(PoisonError::into_inner);
+        repaired.written.sort_unstable();
+        repaired
     }
 
     /// As many as memory allows, where a stripe and the shard that is written take theirs.
     fn workers(&self, hurts: &Hurts) -> usize {
-        let mut reader = self.book.reader();
+        let mut reader = self.record_index.reader();
         let first = hurts.keys().find_map(|id| reader.find(*id));
         let stripe = first.map_or(1, |r| (r.shards.len() + 1) * r.blocks.file_bytes()) as u64;
         let most = (self.memory.for_shards() / stripe).min(WORKERS as u64) as usize;
         most.min(hurts.len()).max(1)
     }
 
-    fn heal_stripe(
-        &self,
-        record: &Arc<StripeRecord>,
-        hurts: &[Hurt],
-        fetcher: &Fetcher,
-        reading: &Mutex<()>,
-        healed: &Mutex<Healed>,
-    ) {
+    fn repair_stripe(&self, record: &Arc<StripeRecord>, hurts: &[Hurt], repair: &StripeRepair) {
         let here = |hurt: &&Hurt| !self.targets[hurt.target].is_out();
         let known: Vec<Hurt> =
             hurts.iter().filter(here).filter_map(|hurt| self.known(record, hurt)).collect();
@@ -150,41 +172,152 @@ impl Shards<'_> {
         if ways.is_empty() {
             return;
         }
-        let request = self.request(record, &ways);
-        // One at a time: stripes that are read together are there together and are then written
-        // together, so that either what is read waits for what is written, or the other way round.
-        let turn = lock(reading);
-        let raw = fetcher.read(request);
-        drop(turn);
-        let stripe = fetcher.complete(raw);
-        let mut lacking = false;
+        let columns = self.columns(record, repair);
+        let whole = (columns >= record.blocks.count()).then(|| {
+            let ranges = ways.iter().map(|(hurt, way)| (hurt.index, way.range(record)));
+            self.fetch(record, &ranges.collect::<Vec<_>>(), repair)
+        });
+        let mut missing = None;
         for (hurt, way) in &ways {
-            if !self.heal_shard(record, hurt, way, &stripe, healed) {
-                lacking = true;
-                lock(healed).left.push(hurt.target);
+            let had = match &whole {
+                Some(stripe) if self.repair_shard(record, hurt, way, stripe, repair.repaired) => {
+                    Ok(())
+                }
+                Some(stripe) => Err(stripe.waits()),
+                None => self.repair_by_columns(record, hurt, way, columns, repair),
+            };
+            if let Err(waits) = had {
+                missing = Some(missing.unwrap_or(false) | waits);
+                lock(repair.repaired).left.push(hurt.target);
             }
             let bytes = hurt_bytes(record, hurt);
             self.monitor.advance(bytes);
             self.monitor.drive_advance(hurt.target, bytes);
         }
-        if lacking {
-            self.tell_lacking(record, &stripe, healed);
+        if let Some(waits) = missing.filter(|_| !lock(repair.repaired).stopped) {
+            self.report_missing(record, waits, repair.repaired);
         }
+    }
+
+    /// How many columns of a stripe are worked on at once.
+    fn columns(&self, record: &StripeRecord, repair: &StripeRepair) -> usize {
+        let (block, shards) = (record.blocks.bytes(), record.shards.len().min(self.targets.len()));
+        let most = repair.bytes / (block * (shards + 1)) as u64;
+        (most as usize).min(HELD_BYTES / block).max(1)
+    }
+
+    /// Reads and completes these blocks. One at a time reads: what is read together is there
+    /// together and is then written together, so that either reads wait for writes, or the other
+    /// way round.
+    fn fetch(
+        &self,
+        record: &Arc<StripeRecord>,
+        ranges: &[(u8, Range<usize>)],
+        repair: &StripeRepair,
+    ) -> Stripe {
+        let request = self.request(record, ranges);
+        let turn = lock(repair.reading);
+        let raw = repair.fetcher.read(request);
+        drop(turn);
+        repair.fetcher.complete(raw)
+    }
+
+    /// The same as [`Self::repair_shard`] for a stripe that is not held whole; if something lacks,
+    /// says whether drives that are not here may have it.
+    fn repair_by_columns(
+        &self,
+        record: &Arc<StripeRecord>,
+        hurt: &Hurt,
+        way: &Way,
+        columns: usize,
+        repair: &StripeRepair,
+    ) -> Result<(), bool> {
+        let Way::Blocks(numbers) = way else {
+            return self.write_by_columns(record, hurt, columns, repair);
+        };
+        let mut had = Ok(());
+        let mut rest = &numbers[..];
+        while let Some(first) = rest.first() {
+            if self.monitor.should_stop() {
+                lock(repair.repaired).stopped = true;
+                return Err(true);
+            }
+            let some = rest.partition_point(|number| number - first < columns as u32);
+            let part = Way::Blocks(rest[..some].to_vec());
+            rest = &rest[some..];
+            let stripe = self.fetch(record, &[(hurt.index, part.range(record))], repair);
+            if !self.repair_shard(record, hurt, &part, &stripe, repair.repaired) {
+                had = Err(had.err().unwrap_or(false) | stripe.waits());
+            }
+        }
+        had
+    }
+
+    /// Writes a shard whole that is not held whole.
+    fn write_by_columns(
+        &self,
+        record: &Arc<StripeRecord>,
+        hurt: &Hurt,
+        columns: usize,
+        repair: &StripeRepair,
+    ) -> Result<(), bool> {
+        let (target, place) = (&self.targets[hurt.target], self.place(record, hurt.index));
+        let (count_all, mut at) = (record.blocks.count(), 0);
+        let missing = Cell::new(None);
+        let mut next = || {
+            if self.monitor.should_stop() {
+                lock(repair.repaired).stopped = true;
+                missing.set(Some(true));
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let some = at..(at + columns).min(count_all);
+            if some.is_empty() {
+                return Ok(None);
+            }
+            at = some.end;
+            let stripe = self.fetch(record, &[(hurt.index, some.clone())], repair);
+            let blocks: Option<Vec<&[u8]>> =
+                some.map(|number| stripe.block(hurt.index, number)).collect();
+            if blocks.is_none() {
+                missing.set(Some(stripe.waits()));
+            }
+            blocks.map(|blocks| Some(blocks.concat())).ok_or(io::ErrorKind::NotFound.into())
+        };
+        let wrote = target.write(|drive| {
+            let len = record.blocks.file_bytes() as u64;
+            let put = put_parts(drive, &place, len, &mut next);
+            // What is missing is no fault of this drive.
+            if missing.get().is_some() { Ok(()) } else { put }
+        });
+        if let Some(waits) = missing.get() {
+            return Err(waits);
+        }
+        if wrote {
+            count(&target.shards, 1);
+            lock(repair.repaired).written.push((hurt.target, record.id, hurt.index));
+        }
+        Ok(())
     }
 
     /// What is wrong with a shard; one that was skipped is read now, and may be sound.
     fn known(&self, record: &StripeRecord, hurt: &Hurt) -> Option<Hurt> {
-        if hurt.bad != Bad::Unread {
+        if hurt.bad != ShardDamage::Unread {
             return Some(hurt.clone());
         }
         let (drive, place) = (self.targets[hurt.target].drive(), self.place(record, hurt.index));
         let (index, mode) = (hurt.index.into(), ReadMode::Medium);
-        let bad = match check_shard(drive, &place, record, index, mode, &mut Vec::new()) {
+        let held = self.held();
+        let bad = match check_shard(drive, &place, record, index, mode, held, &mut Vec::new()) {
             Ok(shard) if shard.is_whole() => return None,
-            Ok(shard) => Bad::Blocks(shard.bad),
-            Err(_) => Bad::Missing,
+            Ok(shard) => ShardDamage::Blocks(shard.bad),
+            Err(_) => ShardDamage::Missing,
         };
         Some(Hurt { bad, ..hurt.clone() })
+    }
+
+    /// Bytes of a shard that each drive may hold while it is read.
+    fn held(&self) -> usize {
+        self.memory.for_each(self.targets.len())
     }
 
     fn place(&self, record: &StripeRecord, index: u8) -> String {
@@ -197,7 +330,7 @@ impl Shards<'_> {
         let len = self.targets[hurt.target].drive().open(&place, ReadMode::Cached);
         let len = len.ok().map(|file| file.len());
         match &hurt.bad {
-            Bad::Blocks(blocks) if len == Some(record.blocks.file_bytes() as u64) => {
+            ShardDamage::Blocks(blocks) if len == Some(record.blocks.file_bytes() as u64) => {
                 Way::Blocks(blocks.clone())
             }
             _ => Way::Whole,
@@ -205,19 +338,12 @@ impl Shards<'_> {
     }
 
     /// The hurt shards, and as many others as it takes, so that all are read at the same time.
-    fn request(&self, record: &Arc<StripeRecord>, ways: &[(&Hurt, Way)]) -> Request {
+    fn request(&self, record: &Arc<StripeRecord>, ranges: &[(u8, Range<usize>)]) -> Request {
         let join = |a: Range<usize>, b: Range<usize>| a.start.min(b.start)..a.end.max(b.end);
         let mut shards: BTreeMap<u8, Range<usize>> = BTreeMap::new();
-        for (hurt, way) in ways {
-            let range = match way {
-                Way::Whole => 0..record.blocks.count(),
-                Way::Blocks(blocks) => {
-                    let first = blocks.first().copied().unwrap_or(0) as usize;
-                    first..blocks.last().map_or(first + 1, |last| *last as usize + 1)
-                }
-            };
-            let range = shards.remove(&hurt.index).map_or(range.clone(), |r| join(r, range));
-            shards.insert(hurt.index, range);
+        for (index, range) in ranges {
+            let joined = shards.remove(index).map_or(range.clone(), |r| join(r, range.clone()));
+            shards.insert(*index, joined);
         }
         let all = shards.values().cloned().reduce(join).unwrap_or(0..record.blocks.count());
         let is_here = |index: &u8| {
@@ -233,13 +359,13 @@ impl Shards<'_> {
     }
 
     /// Says whether there was all that it takes.
-    fn heal_shard(
+    fn repair_shard(
         &self,
         record: &StripeRecord,
         hurt: &Hurt,
         way: &Way,
         stripe: &Stripe,
-        healed: &Mutex<Healed>,
+        repaired: &Mutex<RepairedShards>,
     ) -> bool {
         let target = &self.targets[hurt.target];
         let place = self.place(record, hurt.index);
@@ -267,13 +393,13 @@ impl Shards<'_> {
             }
         };
         if wrote {
-            lock(healed).written.push((hurt.target, record.id, hurt.index));
+            lock(repaired).written.push((hurt.target, record.id, hurt.index));
         }
         had
     }
 
-    /// Too little is left of a stripe: it is skipped, and told.
-    fn tell_lacking(&self, record: &StripeRecord, stripe: &Stripe, healed: &Mutex<Healed>) {
+    /// Too little is left of a stripe: it is skipped, and reported.
+    fn report_missing(&self, record: &StripeRecord, waits: bool, repaired: &Mutex<RepairedShards>) {
         self.targets.iter().for_each(Target::probe);
         let absent = |slot| !self.targets.iter().any(|t| t.found.label.slot == slot && !t.is_out());
         let would_help: Vec<String> = record
@@ -282,7 +408,7 @@ impl Shards<'_> {
             .filter(|shard| absent(shard.slot))
             .map(|shard| shard.slot.to_string())
             .collect();
-        let waits = stripe.waits() || self.targets.iter().any(Target::is_out);
+        let waits = waits || self.targets.iter().any(Target::is_out);
         let subject = format!("set {}: stripe {}", self.set.name(), record.id);
         let needed = match record.kind {
             StripeKind::Across => format!("{} sound shards are needed", record.k),
@@ -297,18 +423,18 @@ impl Shards<'_> {
             (ProblemKind::Lost, format!("{needed}, and no drive has more: skipped"))
         };
         self.monitor.problem(Problem::new(kind, subject, detail));
-        let mut healed = lock(healed);
-        let list = if waits { &mut healed.waiting } else { &mut healed.beyond };
+        let mut repaired = lock(repaired);
+        let list = if waits { &mut repaired.waiting } else { &mut repaired.beyond };
         list.insert(record.id);
     }
 
     /// Reads back from the medium what was written; what is not as it should be is left to be
     /// written whole.
-    pub fn read_back(&self, healed: &Healed) -> Hurts {
+    pub fn read_back(&self, repaired: &RepairedShards) -> Hurts {
         let failed = drives::on_each(self.targets.len(), |number| {
             let target = &self.targets[number];
-            let written = healed.written.iter().filter(|(target, ..)| *target == number);
-            let (mut reader, mut buffer) = (self.book.reader(), Vec::new());
+            let written = repaired.written.iter().filter(|(target, ..)| *target == number);
+            let (mut reader, mut buffer) = (self.record_index.reader(), Vec::new());
             let mut failed = Vec::new();
             for (_, id, index) in written {
                 if target.is_out() || self.monitor.should_stop() {
@@ -318,9 +444,11 @@ impl Shards<'_> {
                 let place = self.place(&record, *index);
                 let at = *index as usize;
                 let mode = ReadMode::Medium;
-                let read = check_shard(target.drive(), &place, &record, at, mode, &mut buffer);
+                let (drive, held) = (target.drive(), self.held());
+                let read = check_shard(drive, &place, &record, at, mode, held, &mut buffer);
                 if !read.is_ok_and(|shard| shard.is_whole()) {
-                    failed.push((*id, Hurt { target: number, index: *index, bad: Bad::Missing }));
+                    let bad = ShardDamage::Missing;
+                    failed.push((*id, Hurt { target: number, index: *index, bad }));
                 }
                 let bytes = record.blocks.file_bytes() as u64;
                 self.monitor.advance(bytes);
@@ -332,16 +460,16 @@ impl Shards<'_> {
         failed.into_iter().flatten().for_each(|(id, hurt)| {
             hurts.entry(id).or_default().push(hurt);
         });
-        // Blocks that were never to be had are told already.
-        hurts.retain(|id, _| !healed.beyond.contains(id) && !healed.waiting.contains(id));
+        // Blocks that were never to be had are reported already.
+        hurts.retain(|id, _| !repaired.beyond.contains(id) && !repaired.waiting.contains(id));
         hurts
     }
 
     /// Bytes to be read back, from each target.
-    pub fn written_bytes(&self, healed: &Healed) -> Vec<u64> {
+    pub fn written_bytes(&self, repaired: &RepairedShards) -> Vec<u64> {
         let mut bytes = vec![0; self.targets.len()];
-        let mut reader = self.book.reader();
-        for (target, id, _) in &healed.written {
+        let mut reader = self.record_index.reader();
+        for (target, id, _) in &repaired.written {
             bytes[*target] += reader.find(*id).map_or(0, |r| r.blocks.file_bytes() as u64);
         }
         bytes
@@ -359,7 +487,7 @@ fn next<'h>(queue: &Mutex<Queue<'h>>) -> Option<Next<'h>> {
 
 fn hurt_bytes(record: &StripeRecord, hurt: &Hurt) -> u64 {
     let blocks = match &hurt.bad {
-        Bad::Blocks(blocks) if !blocks.is_empty() => blocks.len(),
+        ShardDamage::Blocks(blocks) if !blocks.is_empty() => blocks.len(),
         _ => record.blocks.count(),
     };
     (blocks * record.blocks.bytes()) as u64

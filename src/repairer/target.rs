@@ -23,17 +23,16 @@ pub struct Target<'a> {
     /// shards that were written whole
     pub shards: AtomicU64,
     /// other files that were written
-    pub papers: AtomicU64,
+    pub metadata_files: AtomicU64,
 }
 
 impl<'a> Target<'a> {
     /// Nothing is done to it yet.
     pub fn new(found: FoundDrive, number: usize, monitor: &'a dyn Monitor) -> Self {
-        let (errors, out, blocks, shards, papers) = Default::default();
-        Self { found, number, monitor, errors, out, blocks, shards, papers }
+        let (errors, out, blocks, shards, metadata_files) = Default::default();
+        Self { found, number, monitor, errors, out, blocks, shards, metadata_files }
     }
 
-    /// The drive.
     pub fn drive(&self) -> &dyn Drive {
         self.found.drive.as_ref()
     }
@@ -53,7 +52,7 @@ impl<'a> Target<'a> {
         self.out.store(true, Ordering::SeqCst);
     }
 
-    /// Looks if it still answers; one that does not is told and left out.
+    /// Looks if it still answers; one that does not is reported and left out.
     pub fn probe(&self) {
         if !self.is_out()
             && self.drive().list("").is_err()
@@ -66,12 +65,12 @@ impl<'a> Target<'a> {
 
     /// Was anything written to it?
     pub fn is_written(&self) -> bool {
-        let counts = [&self.blocks, &self.shards, &self.papers];
+        let counts = [&self.blocks, &self.shards, &self.metadata_files];
         counts.iter().any(|count| count.load(Ordering::SeqCst) > 0)
     }
 
-    /// Writes to the drive. An error is told, and does not end anything but what is done to a drive
-    /// that vanished, is full or refuses again and again. Says whether it went well.
+    /// Writes to the drive. An error is reported, and does not end anything but what is done to a
+    /// drive that vanished, is full or refuses again and again. Says whether it went well.
     pub fn write(&self, job: impl FnOnce(&dyn Drive) -> Result<(), DriveError>) -> bool {
         if self.is_out() {
             return false;

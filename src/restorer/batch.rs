@@ -7,8 +7,8 @@ use crate::format::ids::StripeId;
 use crate::format::list::{End, Entry, Extent, Item, Kind, Place, State};
 use crate::format::record::StripeRecord;
 use crate::format::shard::{Blocks, TRAILER_BYTES};
-use crate::sets::Book;
-use crate::sets::book::BookReader;
+use crate::sets::RecordIndex;
+use crate::sets::record_index::RecordReader;
 use crate::sets::stripe::Request;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -101,7 +101,7 @@ impl Batch {
     }
 
     /// Notes the blocks that the chunk of the next step's extent lies in.
-    fn need(&mut self, extent: &Extent, reader: &mut BookReader) {
+    fn need(&mut self, extent: &Extent, reader: &mut RecordReader) {
         let place = &extent.place;
         let step = self.steps.len();
         let steps = self.places.entry(*place).or_default();
@@ -131,7 +131,7 @@ impl Batch {
 }
 
 /// The blocks in which payload bytes lie.
-pub(super) fn in_blocks(blocks: Blocks, bytes: &Range<usize>) -> Range<usize> {
+fn in_blocks(blocks: Blocks, bytes: &Range<usize>) -> Range<usize> {
     blocks.block_of(bytes.start)..blocks.block_of(bytes.end - 1) + 1
 }
 
@@ -158,9 +158,8 @@ pub fn runs(place: &Place, record: &StripeRecord) -> Option<Vec<(u8, Range<usize
     }
 }
 
-/// Cuts batches.
 pub struct Batcher<'a> {
-    reader: BookReader<'a>,
+    reader: RecordReader<'a>,
     /// the most stored bytes that a batch needs (one chunk may exceed it)
     bytes: u64,
     /// items of a list that was begun
@@ -169,17 +168,19 @@ pub struct Batcher<'a> {
     open: Option<Vec<u8>>,
     /// the open file is there already
     skipping: bool,
+    /// bytes of files that are
+    in_place: u64,
     /// a batch ends where blocks lie apart: only what is wanted may be read
     sparing: bool,
 }
 
 impl<'a> Batcher<'a> {
-    /// Looks up stripes in `book`; a batch needs so many bytes. If it is `sparing`, blocks that nothing
+    /// Looks up stripes in `record_index`; a batch needs so many bytes. If it is `sparing`, blocks that nothing
     /// needs are never asked for; else they are where they lie between others, since drives like long
     /// reads.
-    pub fn new(book: &'a Book, bytes: u64, sparing: bool) -> Self {
-        let (reader, rest) = (book.reader(), Vec::new().into_iter());
-        Self { reader, bytes, rest, open: None, skipping: false, sparing }
+    pub fn new(record_index: &'a RecordIndex, bytes: u64, sparing: bool) -> Self {
+        let (reader, rest) = (record_index.reader(), Vec::new().into_iter());
+        Self { reader, bytes, rest, open: None, skipping: false, in_place: 0, sparing }
     }
 
     /// The next batch; none at the end. Entries for which `skip` holds are left out.
@@ -194,6 +195,11 @@ impl<'a> Batcher<'a> {
             self.take(item, &mut batch, items, skip);
         }
         (!batch.steps.is_empty()).then_some(batch)
+    }
+
+    /// Bytes of the files that were left out so far.
+    pub fn in_place(&self) -> u64 {
+        self.in_place
     }
 
     fn next_item(&mut self, items: &mut dyn Items) -> Option<Item> {
@@ -226,6 +232,7 @@ impl<'a> Batcher<'a> {
                             None
                         };
                         if self.skipping {
+                            self.in_place += extent.map_or(0, |extent| extent.len.into());
                             return;
                         }
                         if let Some(extent) = extent.filter(|e| self.must_wait(e, batch)) {
@@ -243,12 +250,13 @@ impl<'a> Batcher<'a> {
                             batch.steps.push(Step::Begin(Arc::new(entry)));
                         }
                     }
-                    Kind::HardLink => {}
+                    Kind::HardLink | Kind::Unknown => {}
                     _ if self.skipping => {}
                     _ => batch.steps.push(Step::Bare(entry)),
                 }
             }
-            Item::Extent(_) | Item::End(_) if self.skipping => {}
+            Item::Extent(extent) if self.skipping => self.in_place += u64::from(extent.len),
+            Item::End(_) if self.skipping => {}
             Item::Extent(extent) if self.must_wait(&extent, batch) => {
                 self.put_back([Item::Extent(extent)]);
             }

@@ -5,12 +5,13 @@
 //! - Always holds: (1) beyond what a restore opens, every block of every data shard is opened, its
 //!   padding too; (2) the entries come from the shards' own lists, and the catalog is held against
 //!   them item by item, so both are read whole; (3) a data shard is read once, for its list and for
-//!   the files, but for chunks that files of later stripes share; (4) memory: that of a restore, and
-//!   the data shards of a few stripes.
+//!   the files, but for chunks that files of later stripes share; (4) memory: that of a restore,
+//!   and the data shards of a few stripes.
 
 use super::decode::OpenStripe;
 use super::items::{CatalogItems, Items, list_in};
 use super::ledger::Ledger;
+use super::not_taken;
 use super::output::Output;
 use super::{KEPT_SHARDS, OpenSet, RestoreError, RestoreOptions, Restored, pass};
 use crate::drives::buffer::Pool;
@@ -18,10 +19,11 @@ use crate::format::ids::{Slot, StripeId};
 use crate::format::list::Item;
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
-use crate::sets::book::BookReader;
 use crate::sets::check::ReadBefore;
 use crate::sets::fetch::Fetcher;
+use crate::sets::record_index::RecordReader;
 use crate::sets::stripe::Request;
+use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -31,9 +33,10 @@ const KEPT_STRIPES: usize = 2;
 const BATCH_PART: u64 = 8;
 
 /// What came of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Decoded {
     /// what a restore would have brought
+    #[serde(skip)]
     pub restored: Restored,
     /// blocks of data shards that were opened
     pub blocks: u64,
@@ -50,7 +53,7 @@ impl Decoded {
     }
 }
 
-/// Decodes all of a set, and notes the stripes of which every data shard is as recorded on its drive.
+/// Decodes all of a set, and notes the shards that are as recorded on their drives.
 pub fn check(
     open: &OpenSet,
     memory: Memory,
@@ -65,27 +68,35 @@ pub fn check(
         monitor.drive(d.label.slot.0 as usize, &name, 0);
     }
     let mut restored = Restored::default();
-    let stripes = open.book.stripes().iter().copied().collect();
+    let stripes = open.record_index.stripes().iter().copied().collect();
     let progress = |slot: Slot, bytes: u64| monitor.drive_advance(slot.0 as usize, bytes);
     let mut items = WholeItems {
         open,
-        fetcher: Fetcher::new(open.set, open.book, &progress).from_medium().telling(monitor),
+        fetcher: Fetcher::new(open.set, open.record_index, &progress)
+            .past_caches()
+            .reporting_to(monitor),
         read,
         pool: Pool::keeping(KEPT_SHARDS),
         opened: VecDeque::new(),
         batch_bytes: 0,
         monitor,
         stripes,
-        reader: open.book.reader(),
+        reader: open.record_index.reader(),
         lists: VecDeque::new(),
         catalog,
         decoded: Decoded::default(),
+        not_taken: None,
     };
     let options = RestoreOptions { memory, ..RestoreOptions::default() };
-    let told = (&Ledger::Told(monitor), monitor);
-    pass(open, &mut items, Output::Nowhere, options, &mut restored, told)?;
+    let reporting = (&Ledger::Reported(monitor), monitor, 0);
+    pass(open, &mut items, Output::Nowhere, options, &mut restored, reporting)?;
     let mut decoded = items.decoded;
     decoded.restored.add(&restored);
+    decoded.restored.bounds = restored.bounds;
+    // Each has a list at least.
+    let waits = !open.set.missing_slots().is_empty();
+    let of_unknown = if waits { &mut decoded.restored.waiting } else { &mut decoded.restored.lost };
+    *of_unknown += open.record_index.unknown();
     decoded.catalog_agrees = items.catalog.agrees;
     Ok(decoded)
 }
@@ -101,10 +112,12 @@ struct WholeItems<'a> {
     batch_bytes: u64,
     monitor: &'a dyn Monitor,
     stripes: VecDeque<StripeId>,
-    reader: BookReader<'a>,
+    reader: RecordReader<'a>,
     lists: VecDeque<Vec<Item>>,
     catalog: Comparison<'a>,
     decoded: Decoded,
+    /// the last entry of which not all could be taken
+    not_taken: Option<Vec<u8>>,
 }
 
 impl Items for WholeItems<'_> {
@@ -141,14 +154,12 @@ impl WholeItems<'_> {
         };
         let shards = (0..record.k).map(|index| (index, 0..record.blocks.count())).collect();
         let raw = self.fetcher.read(Request { record, shards });
-        let (stripe, rebuilt) = OpenStripe::new(self.open, raw, &self.fetcher, &self.pool);
-        self.decoded.restored.rebuilt_blocks += rebuilt;
+        let (stripe, reconstructed) = OpenStripe::new(self.open, raw, &self.fetcher, &self.pool);
+        self.decoded.restored.reconstructed.add(reconstructed);
         if self.monitor.should_stop() {
             return;
         }
-        if stripe.is_as_read {
-            self.read.add(&stripe.record);
-        }
+        self.read.add(&stripe.record, &stripe.as_read);
         for index in 0..stripe.record.k {
             self.read_shard(&stripe, index);
         }
@@ -181,6 +192,7 @@ impl WholeItems<'_> {
         match list_in(blocks, &shard.bytes, is_open) {
             Some(items) => {
                 self.catalog.compare(&items);
+                items.iter().for_each(|item| self.report_not_taken(item));
                 self.lists.push_back(items);
             }
             None => {
@@ -190,7 +202,18 @@ impl WholeItems<'_> {
         }
     }
 
-    /// Counts and tells a list that is not there; files may be missing that nothing else names.
+    /// Counts and reports what the packer could not take; of a file that is packed again, once.
+    fn report_not_taken(&mut self, item: &Item) {
+        let Item::Entry { entry, continued: false } = item else { return };
+        let Some((fate, detail)) = not_taken::of(entry) else { return };
+        if self.not_taken.as_ref() != Some(&entry.path) {
+            self.not_taken = Some(entry.path.clone());
+            self.decoded.restored.not_taken += 1;
+            self.monitor.problem(Problem::new(fate.kind(), entry.shown(), detail));
+        }
+    }
+
+    /// Counts and reports a list that is not there; files may be missing that nothing else names.
     fn lost(&mut self, subject: &str, detail: &str, waits: bool) {
         let restored = &mut self.decoded.restored;
         let (count, kind) = if waits {
@@ -216,7 +239,8 @@ struct Comparison<'a> {
 
 impl<'a> Comparison<'a> {
     fn new(open: &'a OpenSet<'a>, monitor: &'a dyn Monitor) -> Self {
-        let items = CatalogItems::open(open, monitor);
+        // Where stripes are missing it cannot be compared with their lists.
+        let items = (!open.record_index.gaps).then(|| CatalogItems::open(open, monitor)).flatten();
         Self { items, next: VecDeque::new(), path: String::new(), agrees: None, monitor }
     }
 
@@ -255,7 +279,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn differ(&mut self, detail: &str) {
-        // A frame that cannot be read was told already.
+        // A frame that cannot be read was reported already.
         let damaged = self.items.take().is_none_or(|items| items.is_damaged());
         self.agrees = Some(false);
         if !damaged {

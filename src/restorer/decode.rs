@@ -1,18 +1,21 @@
-//! The CPU part of a batch, as far as nothing is written: blocks are checked, rebuilt and opened, each
-//! while it is hot; chunks are decompressed when they are asked for.
+//! The CPU part of a batch, as far as nothing is written: blocks are checked, reconstructed and
+//! opened, each while it is hot; chunks are decompressed when they are asked for.
 
 use super::batch::runs;
 use super::output::Output;
 use super::{OpenSet, pieces};
+use crate::drives::ReadMode;
 use crate::drives::buffer::{Pool, Pooled};
-use crate::format::ids::StripeId;
+use crate::format::ids::{StripeId, shard_path};
 use crate::format::list::{Method, Place};
 use crate::format::record::StripeRecord;
 use crate::format::shard::Blocks;
+use crate::keys::RunKey;
 use crate::keys::run::StripeShape;
+use crate::sets::FoundSet;
 use crate::sets::fetch::Fetcher;
-use crate::sets::stripe::{Hope, Lack, RawStripe};
-use crate::stages::compress::Decompressor;
+use crate::sets::stripe::{MissingBlocks, NeededShards, RawStripe, Reconstructed};
+use crate::stages::compress::{Decompressor, is_frame};
 use crate::stages::seal::Cipher;
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -58,12 +61,14 @@ pub struct Opened {
     stripes: HashMap<StripeId, Arc<OpenStripe>>,
     /// why a stripe is not there of which no record was found
     unknown: Absent,
-    /// blocks that were rebuilt
-    pub rebuilt_blocks: u64,
+    /// plain bytes that a chunk may have
+    most_plain: u32,
+    /// blocks that were reconstructed
+    pub reconstructed: Reconstructed,
 }
 
 impl Opened {
-    /// Checks, rebuilds and opens what was read for a batch, and adds what was opened before.
+    /// Checks, reconstructs and opens what was read for a batch, and adds what was opened before.
     pub fn new(
         open: &OpenSet,
         raw: Vec<RawStripe>,
@@ -71,19 +76,24 @@ impl Opened {
         fetcher: &Fetcher,
         pool: &Pool,
     ) -> Self {
-        let opened: Vec<(OpenStripe, u64)> =
+        let opened: Vec<(OpenStripe, Reconstructed)> =
             raw.into_par_iter().map(|raw| OpenStripe::new(open, raw, fetcher, pool)).collect();
-        let rebuilt_blocks = opened.iter().map(|(_, rebuilt)| rebuilt).sum();
+        let mut reconstructed = Reconstructed::default();
+        opened.iter().for_each(|(_, of)| reconstructed.add(*of));
         let opened = opened.into_iter().map(|(stripe, _)| Arc::new(stripe)).chain(before);
         let stripes = opened.map(|stripe| (stripe.record.id, stripe)).collect();
-        let may_come = open.book.gaps && !open.set.missing_slots().is_empty();
+        let may_come = open.record_index.gaps && !open.set.missing_slots().is_empty();
         let unknown = if may_come { Absent::Waits } else { Absent::Lost };
-        Self { stripes, unknown, rebuilt_blocks }
+        Self { stripes, unknown, most_plain: open.set.most_plain(), reconstructed }
     }
 
-    /// What a chunk waits for that is not there: who can give its stripe's columns, and the slots of the
-    /// shards that hold what lacks of it.
-    pub fn lack(&self, place: &Place, output: Output) -> Option<(&[Hope], BTreeSet<u16>)> {
+    /// What a chunk waits for that is not there: who can give its stripe's columns, and the slots
+    /// of the shards that hold what is missing of it.
+    pub fn needed(
+        &self,
+        place: &Place,
+        output: Output,
+    ) -> Option<(&[NeededShards], BTreeSet<u16>)> {
         let stripe = self.stripes.get(&place.stripe)?;
         let is_there = |(index, run): &(u8, Range<usize>)| {
             let open =
@@ -92,8 +102,8 @@ impl Opened {
         };
         let slot = |(index, _): &(u8, Range<usize>)| stripe.record.shards[*index as usize].slot.0;
         let runs = runs(place, &stripe.record)?;
-        let lacking = runs.iter().filter(|run| !is_there(run)).map(slot).collect();
-        Some((&stripe.lack.hopes, lacking))
+        let own = runs.iter().filter(|run| !is_there(run)).map(slot).collect();
+        Some((&stripe.missing.needed, own))
     }
 
     /// The plain bytes of a chunk; those that were compressed are laid into `buffer`, by a
@@ -114,6 +124,9 @@ impl Opened {
             Ok(stored) => stored,
             Err(absent) => return Ok(Err(absent)),
         };
+        if place.plain > self.most_plain || !is_frame(&stored, place.plain as usize) {
+            return Ok(Err(Absent::Lost));
+        }
         buffer.resize(place.plain as usize, 0);
         let decompressor = match decompressor {
             Some(decompressor) => decompressor,
@@ -126,13 +139,12 @@ impl Opened {
 
 /// The opened blocks of a stripe.
 pub struct OpenStripe {
-    /// its record
     pub record: Arc<StripeRecord>,
     /// the wanted shards; none if the key of the run is not at hand
     pub shards: BTreeMap<u8, OpenShard>,
-    lack: Lack,
-    /// as [`Stripe::is_as_read`](crate::sets::stripe::Stripe::is_as_read)
-    pub is_as_read: bool,
+    missing: MissingBlocks,
+    /// as [`Stripe::as_read`](crate::sets::stripe::Stripe::as_read)
+    pub as_read: Vec<u8>,
 }
 
 /// A wanted shard while its blocks are opened.
@@ -188,7 +200,7 @@ impl OpenStripe {
     pub fn may_come(&self, runs: &[(u8, Range<usize>)]) -> bool {
         let blocks = self.record.blocks;
         let is_lost = |(index, run): &(u8, Range<usize>)| {
-            self.lack.hopeless.iter().any(|(of, column)| {
+            self.missing.lost.iter().any(|(of, column)| {
                 let payload = blocks.payload_range(*column);
                 let (start, end) = (payload.start.max(run.start), payload.end.min(run.end));
                 let shard = self.shards.get(index);
@@ -197,11 +209,17 @@ impl OpenStripe {
                     && shard.is_none_or(|shard| shard.get(start..end).is_none())
             })
         };
-        !self.lack.hopes.is_empty() && !runs.iter().any(is_lost)
+        !self.missing.needed.is_empty() && !runs.iter().any(is_lost)
     }
 
-    /// Checks, rebuilds and opens, each block while it is hot; says how many were rebuilt.
-    pub fn new(open: &OpenSet, raw: RawStripe, fetcher: &Fetcher, pool: &Pool) -> (Self, u64) {
+    /// Checks, reconstructs and opens, each block while it is hot; says how many were
+    /// reconstructed.
+    pub fn new(
+        open: &OpenSet,
+        raw: RawStripe,
+        fetcher: &Fetcher,
+        pool: &Pool,
+    ) -> (Self, Reconstructed) {
         let request = raw.request().clone();
         let record = &request.record;
         let (blocks, shape) = (record.blocks, StripeShape::from(&**record));
@@ -226,7 +244,7 @@ impl OpenStripe {
             }
         });
         for (index, shard) in &opening {
-            // Those that were mended in another way than from their own stripe.
+            // Those that were reconstructed in another way than from their own stripe.
             let rest = (shard.first..).take(shard.blocks.len());
             rest.filter_map(|number| Some((number, stripe.block(*index, number)?)))
                 .for_each(|(number, sealed)| shard.open(number, sealed));
@@ -238,9 +256,9 @@ impl OpenStripe {
             (index, OpenShard { origin: payload(range).start, bytes, good, unopened })
         };
         let shards = buffers.into_iter().map(shard).collect();
-        let (rebuilt_blocks, is_as_read, lack) =
-            (stripe.rebuilt_blocks, stripe.is_as_read, stripe.lack);
-        (Self { record: record.clone(), shards, lack, is_as_read }, rebuilt_blocks)
+        let (reconstructed, as_read, missing) =
+            (stripe.reconstructed, stripe.as_read, stripe.missing);
+        (Self { record: record.clone(), shards, missing, as_read }, reconstructed)
     }
 }
 
@@ -275,4 +293,21 @@ fn stored<'a>(
         }
         None => Err(Absent::Lost),
     }
+}
+
+/// Does the first block of a data shard of this stripe open?
+pub fn opens_one(set: &FoundSet, key: &RunKey, record: &StripeRecord) -> bool {
+    let shape = StripeShape::from(record);
+    let mut block = vec![0; record.blocks.bytes()];
+    let mut plain = vec![0; record.blocks.payload_range(0).len()];
+    (0..record.k).any(|index| {
+        let path = format!("{}/{}", set.folder, shard_path(record.id, index));
+        let salt = &record.shards[index as usize].salt;
+        let cipher = Cipher::new(key.shard_key(salt, &shape, index));
+        set.all_drives().any(|found| {
+            let read = found.drive.open(&path, ReadMode::Cached);
+            let read = read.and_then(|mut file| file.read_at(0, &mut block));
+            read.is_ok_and(|len| len == block.len()) && cipher.open(0, &block, &mut plain).is_ok()
+        })
+    })
 }

@@ -1,27 +1,28 @@
 //! Writing a batch: whole files in parallel, larger ones extent by extent, in order.
 
 use super::batch::{Batch, Step};
-use super::crossing::Crossing;
 use super::decode::{Absent, Opened};
-use super::lacking::Lacking;
 use super::ledger::{Fate, Ledger};
+use super::needed::Needed;
 use super::open_file::{OpenFile, left_as, shown_ranges};
-use super::output::{Output, Part};
-use super::write::{Outcome, Target, do_step};
+use super::output::{CURSOR, Output, Part};
+use super::packing_faults::{MIXTURE, UNREAD};
+use super::spanning::Spanning;
+use super::write::{Outcome, Target, do_step, entry_of};
 use super::{OpenSet, RestoreError, RestoreOptions, Restored};
-use crate::destination::{DestinationError, MetadataProblem};
+use crate::destination::DestinationError;
 use crate::format::list::{End, Entry, Extent, Kind, State};
 use crate::monitor::{Monitor, Recording};
 use rayon::prelude::*;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+mod account;
 
 /// How often the destination is synced and the cursor saved.
 const CHECKPOINT: Duration = Duration::from_secs(10);
-/// What is said of a file that would not hold still.
-const MIXTURE: &str = "it changed while it was packed; its bytes are a mixture";
 
 /// Restores batches, in order.
 pub struct Files<'a> {
@@ -35,19 +36,23 @@ pub struct Files<'a> {
     already: Arc<AtomicU64>,
     /// sort key of the last entry that needs nothing more
     settled: Vec<u8>,
-    /// the same from the run before
+    /// the same from the walk before, of this run or another
     cursor: Option<Vec<u8>>,
+    /// the same of the sets before this one, where folders stand that it names again
+    earlier: Option<Vec<u8>>,
     last_checkpoint: Instant,
     /// the set's last file may run on into another set
     runs_on: bool,
     /// a file that is void, unless an entry of the same path follows
     void: Option<Arc<Entry>>,
     /// what is wanted and lacks
-    lacking: Lacking,
+    needed: Needed,
+    /// drives that are not here may have lists: what no list names waits with them
+    pub lists_wait: Arc<AtomicBool>,
 }
 
 impl<'a> Files<'a> {
-    /// Begins, or goes on after the entry that an earlier run had settled durably.
+    /// Begins, or resumes after the entry that an earlier walk had settled durably.
     pub fn new(
         open: &'a OpenSet<'a>,
         output: Output<'a>,
@@ -56,7 +61,8 @@ impl<'a> Files<'a> {
         ledger: &'a Ledger<'a>,
         monitor: &'a dyn Monitor,
     ) -> Result<Self, RestoreError> {
-        let cursor = output.load_state(&cursor_name(open))?.filter(|_| options.resumed);
+        let cursor = output.load_state(&cursor_name(open))?;
+        let further = open.set.set_text(&Recording::default()).and_then(|t| t.further_sets());
         Ok(Self {
             open,
             output,
@@ -68,10 +74,12 @@ impl<'a> Files<'a> {
             already: Arc::default(),
             settled: Vec::new(),
             cursor,
+            earlier: output.reached_before(open.set.set)?,
             last_checkpoint: Instant::now(),
-            runs_on: further_sets(open).unwrap_or(options.later_sets),
+            runs_on: further.unwrap_or(options.later_sets),
             void: None,
-            lacking: Lacking::default(),
+            needed: Needed::default(),
+            lists_wait: Arc::default(),
         })
     }
 
@@ -84,7 +92,7 @@ impl<'a> Files<'a> {
             let before = cursor.as_ref().is_some_and(|c| entry.sort_key() <= *c);
             let there = before
                 && !matches!(entry.kind, Kind::Folder | Kind::HardLink)
-                && (matches!(output.exists(&entry.path), Ok(Some(_)))
+                && (output.has(entry)
                     || entry.kind == Kind::File && !entry.whole && output.is_marked(entry, set));
             already.fetch_add(there.into(), Ordering::Relaxed);
             there
@@ -93,17 +101,19 @@ impl<'a> Files<'a> {
 
     /// Restores a batch whose blocks are open.
     pub fn batch(&mut self, batch: Batch, opened: &Opened) -> Result<(), RestoreError> {
-        self.restored.rebuilt_blocks += opened.rebuilt_blocks;
+        self.restored.reconstructed.add(opened.reconstructed);
         let targets = self.targets(&batch)?;
         let outcomes = self.outcomes(&batch, opened, &targets)?;
-        if self.monitor.should_stop() {
-            return Ok(()); // not all was done: the next run does the batch anew
-        }
         for ((step, outcome), target) in batch.steps.into_iter().zip(outcomes).zip(targets) {
+            // One step may hash the zeros of long holes.
+            if self.monitor.should_stop() {
+                return Ok(()); // not all was done: the next run does what is left anew
+            }
             if let (Outcome::Absent(Absent::Waits), Some(extent)) = (&outcome, step.extent())
-                && let Some((hopes, own)) = opened.lack(&extent.place, self.output)
+                && let Some((shards, own)) = opened.needed(&extent.place, self.output)
+                && !self.ledger.has_refused(entry_of(&step, target.as_deref()))
             {
-                self.lacking.add(extent.place.stripe, hopes, &own);
+                self.needed.add(extent.place.stripe, shards, &own);
             }
             self.settle(step, outcome, target)?;
         }
@@ -189,9 +199,11 @@ impl<'a> Files<'a> {
         match step {
             Step::Folder(entry) => {
                 self.leave(Some(&entry))?;
-                let known = self.cursor.as_ref().is_some_and(|c| entry.sort_key() <= *c);
-                *(if known { &mut self.restored.known } else { &mut self.restored.entries }) += 1;
                 self.settled = entry.sort_key();
+                let known = self.cursor.as_ref().is_some_and(|c| self.settled <= *c);
+                let count =
+                    if known { &mut self.restored.known } else { &mut self.restored.entries };
+                *count += u64::from(self.earlier.as_ref().is_none_or(|e| self.settled > *e));
             }
             Step::Bare(entry) | Step::Whole(entry, _) => {
                 self.leave(Some(&entry))?;
@@ -244,11 +256,16 @@ impl<'a> Files<'a> {
         if self.file.is_some() {
             self.end_file(None)?;
         }
-        if let Some(void) = self.void.take()
-            && next.is_none_or(|next| next.path != void.path)
-        {
-            let detail = "it could not be read when the dataset was packed";
-            self.packed_badly(&void, Fate::Unreadable, detail)?;
+        match (self.void.take(), next) {
+            (Some(void), Some(next)) if next.path != void.path => {
+                self.packed_badly(&void, Fate::Unreadable, UNREAD)?;
+            }
+            // It may be packed again in the next set.
+            (Some(void), None) => self.restored.bounds.void = Some(void.shown()),
+            _ => {}
+        }
+        if let Some(next) = next.filter(|next| next.kind != Kind::Folder) {
+            self.restored.bounds.first.get_or_insert_with(|| next.shown());
         }
         Ok(())
     }
@@ -258,6 +275,9 @@ impl<'a> Files<'a> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
         let entry = file.target.entry.clone();
         self.settled = entry.sort_key();
+        if self.lists_wait.load(Ordering::Relaxed) {
+            file.absent.get_or_insert(Absent::Waits);
+        }
         if end.is_some_and(|e| e.state == State::Void) {
             file.target.part.set_len(0)?;
             if self.open.set.set.0 > 1 {
@@ -285,7 +305,7 @@ impl<'a> Files<'a> {
         }
         if file.missing.is_empty()
             && let Some(root) = end.and_then(|e| e.root)
-            && file.root(size)?.is_some_and(|found| found != root)
+            && !file.has_root(size, &root)?
         {
             file.missing.push((0, size));
             file.absent = Some(Absent::Lost);
@@ -305,8 +325,8 @@ impl<'a> Files<'a> {
         self.report_absent(&entry, &detail, absent)
     }
 
-    /// Ends this set's part of a file that crosses sets. What becomes of one that is not whole then, the
-    /// end of the run tells: other sets may have the rest.
+    /// Ends this set's part of a file that crosses sets. What becomes of one that is not whole
+    /// then, the end of the run reports: other sets may have the rest.
     fn end_part(
         &mut self,
         mut file: OpenFile,
@@ -324,13 +344,17 @@ impl<'a> Files<'a> {
             None if file.next == 0 => return Ok(()),
             None => {}
         }
-        match file.absent.filter(|_| !file.missing.is_empty()) {
-            Some(Absent::Waits) if !self.options.give_up => self.restored.waiting += 1,
-            _ if !file.missing.is_empty() => self.restored.lost += 1,
-            _ => {}
-        }
-        let Crossing::Whole { root, end } = self.cross(&file, end)? else { return Ok(()) };
         let entry = file.target.entry.clone();
+        let spanning = self.cross(&file, end)?;
+        let Spanning::Whole { root, end } = spanning else {
+            match file.absent.filter(|_| !file.missing.is_empty()) {
+                _ if self.output.is_refused(&entry) => self.restored.refused += 1,
+                Some(Absent::Waits) if !self.options.give_up => self.restored.waiting += 1,
+                _ if !file.missing.is_empty() => self.restored.lost += 1,
+                _ => {}
+            }
+            return Ok(());
+        };
         let root = match end.root {
             Some(_) if root.is_none() => file.read_root(end.size)?,
             _ => root,
@@ -340,11 +364,26 @@ impl<'a> Files<'a> {
             return self.report_absent(&entry, "its sets do not fit together", Absent::Lost);
         }
         let Some(Target { part, .. }) = Arc::into_inner(file.target) else { return Ok(()) };
-        self.finish_file(part, &entry, end)
+        match self.output.finish_file(part, &entry, self.options.resumed) {
+            Ok(problems) => {
+                self.output.forget_refusal(&entry)?;
+                if end.state == State::Changed {
+                    self.packed_badly(&entry, Fate::Changed, MIXTURE)?;
+                }
+                self.placed(&entry, &problems)
+            }
+            Err(e) if self.output.is_ended_by(&e) => Err(e.into()),
+            Err(e) => {
+                // To be tried again it has to be put together again.
+                self.restored.refused_parts = true;
+                self.restored.refuse(&entry);
+                Ok(self.output.keep_refusal(&entry, &e.reason())?)
+            }
+        }
     }
 
     /// Marks what this set holds of a file that crosses sets.
-    fn cross(&self, file: &OpenFile, end: Option<End>) -> Result<Crossing, RestoreError> {
+    fn cross(&self, file: &OpenFile, end: Option<End>) -> Result<Spanning, RestoreError> {
         let mark = file.mark(self.open.set.label().chunk_bytes.into(), end);
         Ok(self.output.settle(&file.target.entry, self.open.set.set, &mark)?)
     }
@@ -360,58 +399,8 @@ impl<'a> Files<'a> {
         }
     }
 
-    fn placed(&mut self, entry: &Entry, problems: &[MetadataProblem]) -> Result<(), RestoreError> {
-        self.restored.entries += 1;
-        if entry.kind == Kind::File {
-            self.restored.files += 1;
-            self.restored.file_bytes += entry.size;
-            if entry.whole {
-                self.monitor.advance(entry.size);
-            }
-            if entry.changed {
-                self.packed_badly(entry, Fate::Changed, MIXTURE)?;
-            }
-        }
-        if self.restored.metadata_problems == 0 && !problems.is_empty() {
-            self.output.note_metadata(self.open.set.set)?;
-        }
-        count_metadata(self.restored, problems);
-        Ok(())
-    }
-
-    fn packed_badly(
-        &mut self,
-        entry: &Entry,
-        fate: Fate,
-        detail: &str,
-    ) -> Result<(), RestoreError> {
-        self.restored.packed_badly += 1;
-        self.ledger.note(fate, entry.shown(), detail)
-    }
-
-    /// Counts and lists a file that is not there.
-    fn report_absent(
-        &mut self,
-        entry: &Entry,
-        detail: &str,
-        absent: Absent,
-    ) -> Result<(), RestoreError> {
-        let waits = absent == Absent::Waits && !self.options.give_up;
-        if waits && let Some(error) = self.output.is_anothers(&entry.path) {
-            return self.not_placed(entry, error); // no drive would help
-        }
-        let fate = if waits {
-            self.restored.waiting += 1;
-            Fate::Waits
-        } else {
-            self.restored.lost += 1;
-            Fate::Lost
-        };
-        self.ledger.note(fate, entry.shown(), detail)
-    }
-
-    /// The destination refused a step. If it fails as a whole, that ends the restore; all else is one
-    /// entry's matter.
+    /// The destination refused a step. If it fails as a whole, that ends the restore; all else is
+    /// one entry's matter.
     fn failed(&mut self, step: &Step, error: DestinationError) -> Result<(), RestoreError> {
         match step {
             Step::Folder(e) | Step::Bare(e) | Step::Whole(e, _) => {
@@ -429,26 +418,6 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// A larger file that the destination does not take: what was written of it makes room.
-    fn refuse(&mut self, file: OpenFile, error: DestinationError) -> Result<(), RestoreError> {
-        let entry = file.target.entry.clone();
-        if self.output.is_ended_by(&error) {
-            return Err(error.into());
-        }
-        if let Some(Target { part, .. }) = Arc::into_inner(file.target) {
-            part.discard();
-        }
-        self.not_placed(&entry, error)
-    }
-
-    fn not_placed(&mut self, entry: &Entry, error: DestinationError) -> Result<(), RestoreError> {
-        if self.output.is_ended_by(&error) {
-            return Err(error.into());
-        }
-        let fate = self.restored.refuse(entry);
-        self.ledger.note(fate, entry.shown(), &error.reason())
-    }
-
     /// The cursor never goes back: what an earlier run settled, with other drives, stays so.
     fn checkpoint(&mut self) -> Result<(), RestoreError> {
         let settled = self.cursor.as_ref().map_or(&self.settled, |c| c.max(&self.settled));
@@ -457,8 +426,8 @@ impl<'a> Files<'a> {
         Ok(())
     }
 
-    /// Ends the walk; gives the stripes that lack blocks.
-    pub fn end(mut self, stopped: bool) -> Result<Lacking, RestoreError> {
+    /// Ends the walk; returns what is needed of drives that are not here.
+    pub fn end(mut self, stopped: bool) -> Result<Needed, RestoreError> {
         self.restored.stopped = stopped;
         if stopped {
             // The file that is open is begun anew next time.
@@ -468,21 +437,10 @@ impl<'a> Files<'a> {
         self.leave(None)?;
         self.checkpoint()?;
         self.restored.already = self.already.load(Ordering::Relaxed);
-        Ok(self.lacking)
+        Ok(self.needed)
     }
 }
 
-/// Has the shipment further sets, if the set knows?
-fn further_sets(open: &OpenSet) -> Option<bool> {
-    open.set.set_text(&Recording::default())?.further_sets()
-}
-
 fn cursor_name(open: &OpenSet) -> String {
-    format!("cursor-{}", open.set.name())
-}
-
-/// Counts an entry whose metadata was not all kept; the destination keeps the kinds, which are told at
-/// the end.
-pub fn count_metadata(restored: &mut Restored, problems: &[MetadataProblem]) {
-    restored.metadata_problems += u64::from(!problems.is_empty());
+    format!("{CURSOR}{}", open.set.name())
 }

@@ -1,45 +1,57 @@
-//! What only the end can do: hard links, once their files are there, and the folders' own
-//! metadata, deepest first.
+//! What only the end can do: hard links, once their files are there, and the folders' own metadata,
+//! deepest first. Of every entry that it comes by it notes what the packer could not take, or took
+//! badly: what is in place since an earlier run is not reported otherwise.
 
-use super::files::count_metadata;
 use super::items::Items;
 use super::ledger::{Fate, Ledger};
-use super::lift::Lifted;
+use super::packing_faults::PackingFaults;
+use super::promotion::Promoted;
 use super::selected::is_below;
-use super::{RestoreError, RestoreOptions, Restored};
+use super::{RestoreError, RestoreOptions, Restored, not_taken};
 use crate::destination::{Destination, DestinationError};
 use crate::format::ids::SetNumber;
 use crate::format::list::{self, Entry, Item, Kind, shown_path};
-use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
+use crate::monitor::{Monitor, Phase};
 use crate::sets::open::chain;
 
 /// Walks the items again. While files still wait, folders keep their working modes so that a later
-/// run can go on.
+/// run can resume.
 pub fn finish(
     items: &mut dyn Items,
     set: SetNumber,
     destination: &Destination,
     options: RestoreOptions,
-    lifted: &Lifted,
+    promoted: &Promoted,
     restored: &mut Restored,
     (ledger, monitor): (&Ledger, &dyn Monitor),
 ) -> Result<(), RestoreError> {
     monitor.phase(Phase::Finish, 0);
+    destination.begin_anew();
     let waiting = Vec::new();
-    let mut links = Finisher { destination, options, lifted, restored, ledger, monitor, waiting };
-    let mut folders: Vec<Entry> = Vec::new();
+    let mut links = Finisher { destination, options, promoted, restored, ledger, monitor, waiting };
+    // A set begins with the folders of its first entry, which the set before may have named.
+    let (mut folders, mut faults): (Vec<(Entry, bool)>, _) = (Vec::new(), PackingFaults::default());
+    let mut is_chain = set.0 > 1;
     while let Some(list) = items.next_list() {
         for item in list {
+            for line in faults.see(&item) {
+                ledger.add(&line)?;
+            }
             let Item::Entry { entry, continued: false } = item else { continue };
             if monitor.should_stop() {
                 links.restored.stopped = true;
                 return Ok(()); // the next run does this anew
             }
-            while folders.last().is_some_and(|f| !is_below(&entry.path, &f.path)) {
-                folders.pop().map_or(Ok(()), |f| links.folder(&f))?;
+            while folders.last().is_some_and(|(f, _)| !is_below(&entry.path, &f.path)) {
+                is_chain = false;
+                folders.pop().map_or(Ok(()), |(f, shared)| links.folder(&f, shared))?;
+            }
+            is_chain &= entry.kind == Kind::Folder;
+            if let Some((fate, detail)) = not_taken::of(&entry) {
+                ledger.note(fate, entry.shown(), &detail)?;
             }
             match entry.kind {
-                Kind::Folder => folders.push(entry),
+                Kind::Folder => folders.push((entry, is_chain)),
                 Kind::HardLink => links.link(&entry)?,
                 _ => {}
             }
@@ -48,9 +60,12 @@ pub fn finish(
     if links.restored.stopped {
         return Ok(());
     }
-    while let Some(folder) = folders.pop() {
-        links.folder(&folder)?;
+    links.restored.bounds = faults.end();
+    // The next set begins with the folders that its first entry lies in.
+    while let Some((folder, _)) = folders.pop() {
+        links.folder(&folder, true)?;
     }
+    destination.save_unkept()?;
     let waiting = std::mem::take(&mut links.waiting);
     save_links(destination, set, &waiting)
 }
@@ -75,6 +90,16 @@ fn save_links(
     Ok(destination.save_state(&links_name(set), &bytes)?)
 }
 
+/// The hard links of a set that are not there, since their files were not.
+pub fn kept_links(destination: &Destination, set: SetNumber) -> Result<Vec<Entry>, RestoreError> {
+    let bytes = destination.load_state(&links_name(set))?.unwrap_or_default();
+    let entry = |item| match item {
+        Item::Entry { entry, .. } => Some(entry),
+        _ => None,
+    };
+    Ok(list::decode(&bytes).unwrap_or_default().into_iter().filter_map(entry).collect())
+}
+
 /// A link that the destination refuses.
 pub type Refused = (Entry, DestinationError);
 
@@ -85,13 +110,12 @@ pub fn waiting_links(
     set: SetNumber,
     monitor: &dyn Monitor,
 ) -> Result<(Vec<Entry>, Vec<Refused>), RestoreError> {
-    let Some(bytes) = destination.load_state(&links_name(set))? else {
+    let links = kept_links(destination, set)?;
+    if links.is_empty() {
         return Ok(Default::default());
-    };
-    let items = list::decode(&bytes).unwrap_or_default();
+    }
     let (mut waiting, mut refused) = (Vec::new(), Vec::new());
-    for item in items {
-        let Item::Entry { entry, .. } = item else { continue };
+    for entry in links {
         let stop = || monitor.should_stop();
         match destination.add_hard_link(&entry, &stop) {
             Ok(()) => {}
@@ -110,7 +134,7 @@ pub fn waiting_links(
 struct Finisher<'a> {
     destination: &'a Destination,
     options: RestoreOptions<'a>,
-    lifted: &'a Lifted,
+    promoted: &'a Promoted,
     restored: &'a mut Restored,
     ledger: &'a Ledger<'a>,
     monitor: &'a dyn Monitor,
@@ -120,12 +144,15 @@ struct Finisher<'a> {
 
 impl Finisher<'_> {
     fn link(&mut self, entry: &Entry) -> Result<(), RestoreError> {
-        let Some(name) = self.lifted.name_of(&entry.target) else { return self.link_to(entry) };
+        if self.promoted.is_left_out(&entry.target) {
+            return Ok(());
+        }
+        let Some(name) = self.promoted.name_of(&entry.target) else { return self.link_to(entry) };
         let there = matches!(self.destination.exists(name), Ok(Some(_)));
         match name == entry.path {
             // It is the file itself, and counted.
             true if there => Ok(()),
-            _ if !there && self.lifted.is_elsewhere(&entry.target) => {
+            _ if !there && self.promoted.is_elsewhere(&entry.target) => {
                 self.restored.lost += 1;
                 let first = shown_path(&entry.target);
                 let detail = format!(
@@ -134,7 +161,7 @@ impl Finisher<'_> {
                 );
                 self.ledger.note(Fate::Lost, entry.shown(), &detail)
             }
-            // What it lacks was said when it was restored.
+            // What it lacks was reported when it was restored.
             true => Ok(()),
             false => self.link_to(&Entry { target: name.to_vec(), ..entry.clone() }),
         }
@@ -149,7 +176,7 @@ impl Finisher<'_> {
             Ok(()) => self.restored.entries += 1,
             Err(_) if self.monitor.should_stop() => self.restored.stopped = true,
             Err(e) if self.destination.is_ended_by(&e) => return Err(e.into()),
-            // What becomes of the file, the end of the run tells.
+            // What becomes of the file, the end of the run reports.
             Err(DestinationError::NoTarget { .. }) => self.waiting.push(entry.clone()),
             Err(e) => {
                 let fate = self.restored.refuse(entry);
@@ -159,19 +186,21 @@ impl Finisher<'_> {
         Ok(())
     }
 
-    fn folder(&mut self, entry: &Entry) -> Result<(), RestoreError> {
+    fn folder(&mut self, entry: &Entry, shared: bool) -> Result<(), RestoreError> {
         if self.restored.waiting > 0 && !self.options.give_up {
             return Ok(());
         }
-        match self.destination.finish_folder(entry) {
-            Ok(problems) => count_metadata(self.restored, &problems),
+        let to = self.destination;
+        let finished =
+            if shared { to.finish_shared_folder(entry) } else { to.finish_folder(entry) };
+        match finished {
+            Ok(problems) => self.restored.count_metadata(&problems),
             Err(e) if self.destination.is_ended_by(&e) => return Err(e.into()),
-            // Another's name differs by case alone; that was said when it was to be made.
+            // Another's name differs by case alone; that was reported when it was to be made.
             Err(DestinationError::Exists { .. }) => {}
             Err(e) => {
                 self.restored.metadata_problems += 1;
-                let problem = Problem::new(ProblemKind::Metadata, entry.shown(), chain(&e));
-                self.monitor.problem(problem);
+                to.note_folder(&entry.path, chain(&e));
             }
         }
         Ok(())

@@ -1,61 +1,260 @@
-//! A restore that is finished, asked for again: is all of a set in place?
+//! A restore that is finished, asked for again: what of a set is in place?
 //!
-//! - Enters: a set's catalog, and a tree that no restore is in progress in.
-//! - Leaves: how many entries are there as the catalog says, by name, kind, size and time, if all are.
+//! - Enters: a set's catalog, or the lists in its shards, and a tree that no restore is in progress in.
+//! - Leaves: how many entries are there as these say, by name, kind and size, how many of them at
+//!   another time; those that are not there at all, as after `--give-up`, and those that were
+//!   packed badly, each reported. Nothing if something else lies in the place of one: then it is
+//!   another tree.
 //! - Always holds: no file is read, and nothing is promised of bytes.
 //!
 //! A finished restore leaves nothing of its own in DIR, so there is no mark to go by; the tree itself
 //! says that it is done, whichever drives of the set ask, on whichever machine.
 
 use super::OpenSet;
-use super::items::{CatalogItems, Items};
+use super::items::{CatalogItems, Items, ListItems};
+use super::ledger::{Fate, Line};
+use super::not_taken;
+use super::packing_faults::{MIXTURE, UNREAD};
 use super::selected::Selected;
+use super::special::Harmless;
 use crate::destination::Tree;
+use crate::format::catalog::KeySpan;
 use crate::format::list::{Entry, Item, Kind, State};
 use crate::monitor::Recording;
 use crate::patterns::Selection;
 
-/// The entries of a set that are in place; none if one is not, or the catalog cannot be read. What a
-/// restore left that was cut short at its very end is removed.
-pub fn in_place(open: &OpenSet, tree: &Tree, selection: Option<&Selection>) -> Option<u64> {
-    let silent = Recording::default();
-    let mut items = CatalogItems::open(open, &silent)?;
-    if let Some(selection) = selection {
-        items.seek(selection.spans());
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// what to restore; none: everything
+    pub selection: Option<&'a Selection>,
+    /// without devices and what else lends rights
+    pub no_special: bool,
+}
+
+/// What a tree has of a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// entries that are in place
+    pub there: u64,
+    /// of these, files
+    pub files: u64,
+    /// entries that are not there
+    pub absent: u64,
+    /// symlinks, pipes, devices and sockets that are not there
+    pub unsupported: u64,
+    /// files that could not be read, or changed, when the dataset was packed
+    pub packed_badly: u64,
+    /// entries that the packer could not look at, or not list, or of which it left out attributes
+    pub not_taken: u64,
+    /// files that are in place but for their time
+    pub untimed: u64,
+    /// it goes by the lists in the shards, as the catalog cannot be read
+    pub from_lists: bool,
+    /// lists that could not be had
+    pub unlisted: u64,
+    /// drives that are not here may have some of them
+    pub lists_wait: bool,
+}
+
+impl Found {
+    /// Adds those of another set.
+    pub fn add(&mut self, other: Self) {
+        self.there += other.there;
+        self.files += other.files;
+        self.absent += other.absent;
+        self.unsupported += other.unsupported;
+        self.packed_badly += other.packed_badly;
+        self.not_taken += other.not_taken;
+        self.untimed += other.untimed;
+        self.from_lists |= other.from_lists;
+        self.unlisted += other.unlisted;
+        self.lists_wait |= other.lists_wait;
     }
-    let mut items = Selected::new(items, selection);
-    let (mut count, mut file, mut dir): (u64, Option<Entry>, Option<Entry>) = (0, None, None);
+
+    /// Is it the tree of a restore? All of its files have their times, or, where the destination keeps
+    /// none, no file has.
+    pub fn is_restored(&self) -> bool {
+        let timed = self.untimed == 0 || self.untimed == self.files;
+        timed && (self.absent + self.unsupported == 0 || self.files > 0)
+    }
+}
+
+/// How far the sets reach that were looked at, which come in order.
+#[derive(Clone, Default)]
+pub struct Reached {
+    /// sort key of the last entry: what a set names of those before again is not counted again
+    key: Option<Vec<u8>>,
+    /// a file of which nothing counts there; the next set has it whole if it was packed again
+    void: Option<Entry>,
+}
+
+impl Reached {
+    /// No further set is looked at: reports what no set has packed again, as far as it is not
+    /// there.
+    pub fn end(&self, tree: &Tree, report: &mut dyn FnMut(Line)) -> u64 {
+        let Some(void) = self.void.as_ref().filter(|void| tree.lacks(void)) else { return 0 };
+        report(Line::new(Fate::Unreadable, void.shown(), UNREAD));
+        1
+    }
+}
+
+/// What is there of a set; none if something else is there. What a restore left that was cut short at
+/// its very end is removed.
+pub fn look(open: &OpenSet, tree: &Tree, asked: Asked, reached: &mut Reached) -> Option<Found> {
+    let (silent, before) = (Recording::default(), reached.clone());
+    if let Some(mut items) = CatalogItems::open(open, &silent) {
+        items.seek(asked.selection.map_or(&[KeySpan::all()][..], Selection::spans));
+        let (items, found) = walk(items, tree, asked, (reached, &mut |_| ()))?;
+        if !items.is_damaged() {
+            return Some(found);
+        }
+    }
+    *reached = before;
+    let (items, found) = walk(ListItems::new(open, &silent), tree, asked, (reached, &mut |_| ()))?;
+    let (unlisted, lists_wait) = items.unlisted();
+    Some(Found { from_lists: true, unlisted, lists_wait, ..found })
+}
+
+/// Reports what was found of a set and is not as it should be.
+pub fn report(
+    open: &OpenSet,
+    tree: &Tree,
+    asked: Asked,
+    found: &Found,
+    (reached, report): (&mut Reached, &mut dyn FnMut(Line)),
+) {
+    let silent = Recording::default();
+    if found.from_lists {
+        walk(ListItems::new(open, &silent), tree, asked, (reached, report));
+    } else if let Some(mut items) = CatalogItems::open(open, &silent) {
+        items.seek(asked.selection.map_or(&[KeySpan::all()][..], Selection::spans));
+        walk(items, tree, asked, (reached, report));
+    }
+}
+
+/// Holds items against the tree, and gives them back.
+fn walk<I: Items>(
+    items: I,
+    tree: &Tree,
+    asked: Asked,
+    (reached, report): (&mut Reached, &mut dyn FnMut(Line)),
+) -> Option<(I, Found)> {
+    let items = Selected::new(items, asked.selection);
+    let mut items = Harmless::new(items, asked.no_special);
+    let (earlier, found) = (reached.key.clone(), Found::default());
+    let (before, mut last) = (reached.void.take(), reached.key.clone());
+    let mut looking = Looking { tree, report, found, earlier, before, file: None, void: None };
+    let mut dir = None;
     while let Some(list) = items.next_list() {
         for item in list {
             match item {
                 Item::Entry { continued: true, .. } | Item::Extent(_) => {}
                 Item::Entry { entry, .. } => {
-                    // One without an end runs on into another set.
-                    if file.take().is_some_and(|file| !tree.has(&file, None)) {
-                        return None;
-                    }
-                    count += 1;
-                    if entry.path.is_empty() {
+                    looking.leave(Some(&entry))?;
+                    last.clone_from(&reached.key);
+                    reached.key = reached.key.take().max(Some(entry.sort_key()));
+                    looking.not_taken(&entry);
+                    if entry.kind == Kind::Unknown {
+                        // It was never to be there.
+                    } else if entry.path.is_empty() {
+                        looking.found.there += u64::from(looking.earlier.is_none());
                         dir = Some(entry);
                     } else if entry.kind == Kind::File && !entry.whole {
-                        file = Some(entry);
-                    } else if !tree.has(&entry, Some(entry.size)) {
-                        return None;
+                        looking.file = Some(entry);
+                    } else {
+                        looking.entry(&entry, Some(entry.size), entry.changed)?;
                     }
                 }
-                Item::End(end) => {
-                    let file = file.take();
-                    let is_there = |file: &Entry| tree.has(file, Some(end.size));
-                    if end.state != State::Void && !file.as_ref().is_none_or(is_there) {
-                        return None;
+                Item::End(end) => match looking.file.take() {
+                    Some(file) if end.state == State::Void => {
+                        looking.void = Some(file);
+                        reached.key.clone_from(&last);
                     }
-                }
+                    Some(file) => {
+                        looking.entry(&file, Some(end.size), end.state == State::Changed)?;
+                    }
+                    None => {}
+                },
             }
         }
     }
-    let all = file.is_none_or(|file| tree.has(&file, None)) && !items.items.is_damaged();
-    if all {
-        dir.iter().for_each(|dir| tree.tidy(dir));
+    looking.leave(None)?;
+    reached.void = looking.void.take().or(looking.before.take());
+    let found = looking.found;
+    if found.is_restored() {
+        dir.iter().for_each(|dir| tree.cleanup(dir));
     }
-    all.then_some(count)
+    Some((items.items.items, found))
+}
+
+/// Holds entries against the tree.
+struct Looking<'a> {
+    tree: &'a Tree,
+    report: &'a mut dyn FnMut(Line),
+    found: Found,
+    /// of the sets before
+    earlier: Option<Vec<u8>>,
+    /// a file that is void where the set before ends, until this one tells
+    before: Option<Entry>,
+    /// a file whose end has not come
+    file: Option<Entry>,
+    /// a file that could not be read, unless it is packed again next
+    void: Option<Entry>,
+}
+
+impl Looking<'_> {
+    /// An entry; none if something else is there.
+    fn entry(&mut self, entry: &Entry, size: Option<u64>, changed: bool) -> Option<()> {
+        let is_new = self.is_new(entry);
+        if self.tree.has(entry, size) {
+            self.found.there += u64::from(is_new);
+            if is_new && entry.kind == Kind::File {
+                self.found.files += 1;
+                self.found.untimed += u64::from(!self.tree.has_time(entry));
+            }
+            if changed {
+                self.found.packed_badly += 1;
+                self.line(Fate::Changed, entry, MIXTURE);
+            }
+            return Some(());
+        }
+        if is_new && matches!(entry.kind, Kind::File | Kind::Folder | Kind::HardLink) {
+            self.found.absent += 1;
+            self.line(Fate::Lost, entry, "it is not there, and no restore is in progress");
+        } else if is_new {
+            self.found.unsupported += 1;
+            let detail = "it is not there; the destination may know no such kind of entry";
+            self.line(Fate::Unsupported, entry, detail);
+        }
+        self.tree.lacks(entry).then_some(())
+    }
+
+    /// What comes before another entry, or the end: a file without an end runs on into another set.
+    fn leave(&mut self, next: Option<&Entry>) -> Option<()> {
+        if let Some(next) = next {
+            let is_file = next.kind != Kind::Folder;
+            let voids = [self.void.take(), self.before.take_if(|_| is_file)];
+            for void in voids.into_iter().flatten().filter(|void| void.path != next.path) {
+                self.found.packed_badly += 1;
+                self.line(Fate::Unreadable, &void, UNREAD);
+            }
+        }
+        self.file.take().map_or(Some(()), |file| self.entry(&file, None, false))
+    }
+
+    /// Was it in none of the sets before?
+    fn is_new(&self, entry: &Entry) -> bool {
+        self.earlier.as_ref().is_none_or(|earlier| entry.sort_key() > *earlier)
+    }
+
+    fn not_taken(&mut self, entry: &Entry) {
+        if let Some((fate, detail)) = not_taken::of(entry).filter(|_| self.is_new(entry)) {
+            self.found.not_taken += 1;
+            self.line(fate, entry, &detail);
+        }
+    }
+
+    fn line(&mut self, fate: Fate, entry: &Entry, detail: &str) {
+        (self.report)(Line::new(fate, entry.shown(), detail));
+    }
 }

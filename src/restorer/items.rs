@@ -13,14 +13,15 @@ use crate::format::set::SetText;
 use crate::format::shard::{Blocks, TRAILER_BYTES, Trailer};
 use crate::keys::run::StripeShape;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
-use crate::sets::book::BookReader;
 use crate::sets::fetch::Fetcher;
 use crate::sets::open::chain;
+use crate::sets::record_index::RecordReader;
 use crate::sets::stripe::{Request, Stripe};
 use crate::stages::seal::Cipher;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Plain bytes of an extent; of another item none.
 pub fn extent_bytes(item: &Item) -> u64 {
@@ -35,6 +36,11 @@ pub trait Items {
     /// A stripe that was opened to give the last items, which so need not be read again.
     fn opened(&self, _stripe: StripeId) -> Option<Arc<OpenStripe>> {
         None
+    }
+
+    /// Set once drives that are not here may have lists between those that were given.
+    fn lists_wait(&self) -> Arc<AtomicBool> {
+        Arc::default()
     }
 
     /// How many bytes a batch may need, if it usually may need so many.
@@ -52,7 +58,6 @@ pub trait Items {
 pub struct UntilStopped<'a> {
     /// where the items come from
     pub items: &'a mut (dyn Items + Send),
-    /// says when
     pub monitor: &'a dyn Monitor,
 }
 
@@ -63,6 +68,10 @@ impl Items for UntilStopped<'_> {
 
     fn opened(&self, stripe: StripeId) -> Option<Arc<OpenStripe>> {
         self.items.opened(stripe)
+    }
+
+    fn lists_wait(&self) -> Arc<AtomicBool> {
+        self.items.lists_wait()
     }
 
     fn batch_bytes(&mut self, usual: u64) -> u64 {
@@ -85,13 +94,15 @@ pub struct CatalogItems<'a> {
 
 impl<'a> CatalogItems<'a> {
     /// Opens the catalog: its index, or, in a set that was closed without one or is not closed, the
-    /// parts that its records name. None if no copy of one of these is sound.
+    /// parts that its records name. None if no copy of one of these is sound, or they do not hold the
+    /// lists of all stripes.
     pub fn open(open: &'a OpenSet, monitor: &'a dyn Monitor) -> Option<Self> {
         let text = open.set.set_text(monitor);
         let reader = match text.as_ref().and_then(SetText::index) {
             Some(index) => CatalogReader::open(open.set, open.keys, index.run),
+            None if !open.record_index.is_catalogued() => return None,
             None => {
-                let parts = open.book.whole().parts().map(|(run, part)| (run, part.number));
+                let parts = open.record_index.whole().parts().map(|(run, part)| (run, part.number));
                 CatalogReader::without_index(open.set, open.keys, parts)
             }
         };
@@ -155,11 +166,11 @@ impl<'a> CatalogItems<'a> {
     pub fn data_bytes(&mut self, open: &OpenSet) -> u64 {
         let file_bytes = self.reader.index().file_bytes;
         let mut stripe_bytes = 0;
-        open.book.walk(&Recording::default(), |record| {
+        open.record_index.walk(&Recording::default(), |record| {
             stripe_bytes = u64::from(record.k) * record.blocks.payload_bytes() as u64;
             false // the first is as large as any, or the set is small
         });
-        if file_bytes <= stripe_bytes.saturating_mul(open.book.stripes().len() as u64) {
+        if file_bytes <= stripe_bytes.saturating_mul(open.record_index.stripes().len() as u64) {
             return file_bytes;
         }
         let rows = self.reader.index().frames.clone();
@@ -211,24 +222,24 @@ impl Items for CatalogItems<'_> {
 pub struct ListItems<'a> {
     open: &'a OpenSet<'a>,
     stripes: VecDeque<StripeId>,
-    reader: BookReader<'a>,
+    reader: RecordReader<'a>,
     fetcher: Fetcher<'a>,
     lists: VecDeque<Vec<Item>>,
     lost: u64,
     /// some of them lie on drives that are not here
-    waits: bool,
+    waits: Arc<AtomicBool>,
     monitor: &'a dyn Monitor,
 }
 
 fn silent(_: Slot, _: u64) {}
 
 impl<'a> ListItems<'a> {
-    /// From the stripes in the book's order.
+    /// From the stripes in the record index's order.
     pub fn new(open: &'a OpenSet<'a>, monitor: &'a dyn Monitor) -> Self {
-        let book = open.book.whole();
-        let stripes = book.stripes().iter().copied().collect();
-        let reader = book.reader();
-        let fetcher = Fetcher::new(open.set, book, &silent);
+        let record_index = open.record_index.whole();
+        let stripes = record_index.stripes().iter().copied().collect();
+        let reader = record_index.reader();
+        let fetcher = Fetcher::new(open.set, record_index, &silent);
         Self {
             open,
             stripes,
@@ -236,7 +247,7 @@ impl<'a> ListItems<'a> {
             fetcher,
             lists: VecDeque::new(),
             lost: 0,
-            waits: false,
+            waits: Arc::default(),
             monitor,
         }
     }
@@ -244,13 +255,13 @@ impl<'a> ListItems<'a> {
     /// Lists that could not be had, so that files may be missing that nothing names; and whether
     /// drives that are not here have some of them.
     pub fn unlisted(&self) -> (u64, bool) {
-        (self.lost, self.waits)
+        (self.lost, self.waits.load(Ordering::Relaxed))
     }
 
     fn read_stripe(&mut self, id: StripeId) {
         let Some(record) = self.reader.find(id) else {
             self.lost += 1;
-            self.waits |= !self.open.set.missing_slots().is_empty();
+            self.waits.fetch_or(!self.open.set.missing_slots().is_empty(), Ordering::Relaxed);
             return;
         };
         for index in 0..record.k {
@@ -258,7 +269,7 @@ impl<'a> ListItems<'a> {
                 Ok(items) => self.lists.push_back(items),
                 Err(waits) => {
                     self.lost += 1;
-                    self.waits |= waits;
+                    self.waits.fetch_or(waits, Ordering::Relaxed);
                     let subject = format!("list of shard {id}-{index:02x}");
                     let detail = "it cannot be had; files that only it names are missing";
                     self.monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
@@ -275,6 +286,10 @@ impl Items for ListItems<'_> {
             self.read_stripe(id);
         }
         self.lists.pop_front()
+    }
+
+    fn lists_wait(&self) -> Arc<AtomicBool> {
+        self.waits.clone()
     }
 }
 

@@ -5,13 +5,16 @@
 //!   completes a restore knows what those before it knew.
 //! - Always holds: (1) a set has the ledger of the last run that walked it, or what that run had of it
 //!   when it was stopped; (2) files that cross sets and hard links that wait for their file are not in
-//!   it: what becomes of them only the end can tell ([`super::end`]).
+//!   it: what becomes of them only the end can tell ([`super::end`]); (3) what the destination refused
+//!   stays known while drives are here that do not have it.
 
 use super::RestoreError;
 use crate::destination::{Destination, StateLines};
 use crate::format::ids::SetNumber;
+use crate::format::list::Entry;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 /// What became of an entry.
@@ -21,6 +24,10 @@ pub enum Fate {
     Changed,
     /// it could not be read when the dataset was packed
     Unreadable,
+    /// the packer could not look at it, or not list all of it
+    NotTaken,
+    /// the packer left out attributes of it
+    NoAttributes,
     /// drives that are not here have it
     Waits,
     /// the destination refused it
@@ -32,11 +39,11 @@ pub enum Fate {
 }
 
 impl Fate {
-    /// As a problem.
     pub fn kind(self) -> ProblemKind {
         match self {
             Self::Changed => ProblemKind::SourceChanged,
-            Self::Unreadable => ProblemKind::SourceUnreadable,
+            Self::Unreadable | Self::NotTaken => ProblemKind::SourceUnreadable,
+            Self::NoAttributes => ProblemKind::Metadata,
             Self::Waits => ProblemKind::Waiting,
             Self::Refused | Self::Unsupported => ProblemKind::Refused,
             Self::Lost => ProblemKind::Lost,
@@ -53,14 +60,26 @@ pub struct Line {
     pub path: String,
     /// more about it
     pub detail: String,
+    /// another set may name it too
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
+}
+
+/// How a line ends that another set may have too.
+const SHARED: &[u8] = b",\"shared\":true}";
+
+impl Line {
+    pub fn new(fate: Fate, path: String, detail: impl Into<String>) -> Self {
+        Self { fate, path, detail: detail.into(), shared: false }
+    }
 }
 
 /// Takes what becomes of entries.
 pub enum Ledger<'a> {
-    /// keeps it
-    Kept(&'a Destination, Mutex<StateLines>),
-    /// tells it at once
-    Told(&'a dyn Monitor),
+    /// keeps it; with the paths that the destination refused before, and why
+    Kept(&'a Destination, Mutex<StateLines>, BTreeMap<String, String>),
+    /// reports it at once
+    Reported(&'a dyn Monitor),
 }
 
 fn name(set: SetNumber) -> String {
@@ -70,16 +89,43 @@ fn name(set: SetNumber) -> String {
 impl<'a> Ledger<'a> {
     /// Begins a set's ledger anew.
     pub fn begin(destination: &'a Destination, set: SetNumber) -> Result<Self, RestoreError> {
-        Ok(Self::Kept(destination, Mutex::new(destination.begin_lines(&name(set))?)))
+        let mut refused = BTreeMap::new();
+        read(destination, set, &mut |line| {
+            if line.fate == Fate::Refused {
+                refused.insert(line.path, line.detail);
+            }
+        })?;
+        let lines = Mutex::new(destination.begin_lines(&name(set))?);
+        Ok(Self::Kept(destination, lines, refused))
     }
 
-    /// Notes an entry.
-    pub fn note(&self, fate: Fate, path: String, detail: &str) -> Result<(), RestoreError> {
+    /// Why the destination refused an entry in an earlier run; none if it did not.
+    pub fn refusal(&self, entry: &Entry) -> Option<&str> {
         match self {
-            Self::Told(monitor) => monitor.problem(Problem::new(fate.kind(), path, detail)),
-            Self::Kept(_, lines) => {
-                let line = Line { fate, path, detail: detail.into() };
-                let bytes = serde_json::to_vec(&line).unwrap_or_default();
+            Self::Kept(_, _, refused) if !refused.is_empty() => {
+                refused.get(&entry.shown()).map(String::as_str)
+            }
+            _ => None,
+        }
+    }
+
+    /// Did it refuse what this belongs to?
+    pub fn has_refused(&self, entry: Option<&Entry>) -> bool {
+        entry.is_some_and(|entry| self.refusal(entry).is_some())
+    }
+
+    pub fn note(&self, fate: Fate, path: String, detail: &str) -> Result<(), RestoreError> {
+        self.add(&Line::new(fate, path, detail))
+    }
+
+    /// The same with all that there is to say.
+    pub fn add(&self, line: &Line) -> Result<(), RestoreError> {
+        match self {
+            Self::Reported(monitor) => {
+                monitor.problem(Problem::new(line.fate.kind(), &line.path, &line.detail));
+            }
+            Self::Kept(_, lines, _) => {
+                let bytes = serde_json::to_vec(line).unwrap_or_default();
                 lines.lock().unwrap_or_else(PoisonError::into_inner).add(&bytes)?;
             }
         }
@@ -88,12 +134,23 @@ impl<'a> Ledger<'a> {
 
     /// Ends it; from now on it is the set's.
     pub fn end(&self) -> Result<(), RestoreError> {
-        if let Self::Kept(destination, lines) = self {
+        if let Self::Kept(destination, lines, _) = self {
             let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
             destination.end_lines(&mut lines)?;
         }
         Ok(())
     }
+}
+
+/// Paths in a set's ledger that another set may have too.
+pub fn shared(destination: &Destination, set: SetNumber) -> Result<Vec<String>, RestoreError> {
+    let mut paths = Vec::new();
+    destination.each_line(&name(set), &mut |bytes| {
+        if bytes.ends_with(SHARED) {
+            paths.extend(serde_json::from_slice(bytes).map(|line: Line| line.path));
+        }
+    })?;
+    Ok(paths)
 }
 
 /// Gives each line of a set's ledger.

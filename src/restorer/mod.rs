@@ -7,73 +7,80 @@
 //!   cannot be had is listed by file, and the rest is restored; (4) memory: what is read ahead, two
 //!   batches that are opened, and a chunk for each core.
 //!
-//! [`items`] gives the items in order (from the catalog, or from the shards' own lists);
-//! [`batch`] cuts them where enough stripes are named; the drives read the batches' blocks ahead;
-//! [`decode`] checks, rebuilds and opens; [`write`] verifies and writes in parallel; [`files`]
-//! follows large files to their roots, in order; [`crossing`] those that run on into other sets;
-//! [`finish`] makes hard links and sets the folders' metadata; the [`ledger`] of each set keeps what
-//! is not there, and the [`end`] of a run tells it;
-//! [`finished`] is for a restore that is asked for once more. [`check`] goes the same way with an
-//! [`output`] that forgets everything. With `--include` or `--exclude` [`selected`] lets pass what is
-//! asked for, and [`lift`] restores a file of which only a further name is. [`pieces`] and [`stage`]
-//! keep what one run with few drives leaves to the next. [`room`] says before what it will take.
+//! [`items`] gives the items in order (from the catalog, or from the shards' own lists); [`batch`]
+//! cuts them where enough stripes are named; the drives read the batches' blocks ahead; [`decode`]
+//! checks, reconstructs and opens; [`write`] verifies and writes in parallel; [`files`] follows
+//! large files to their roots, in order; [`spanning`] those that run on into other sets; [`finish`]
+//! makes hard links and sets the folders' metadata; the [`ledger`] of each set keeps what is not
+//! there, [`not_taken`] and [`packing_faults`] what never was as it should be, and the [`end`] of a run
+//! reports it; [`finished`] is for a restore that is asked for once more. [`check`] goes the same
+//! way with an [`output`] that forgets everything. What is [`special`] is counted, or left out.
+//! With `--include` or `--exclude` [`selected`] lets pass what is asked for, and [`promotion`]
+//! restores a file of which only a further name is. [`pieces`] and [`stage`] keep what one run with
+//! few drives leaves to the next. [`room`] says before what it will take.
+//!
+//! The page of `holdall help restore` follows.
+#![doc = include_str!("restore.md")]
 
 pub mod batch;
 pub mod check;
-pub mod crossing;
 pub mod decode;
 pub mod end;
 pub mod files;
 pub mod finish;
 pub mod finished;
 pub mod items;
-pub mod lacking;
 pub mod ledger;
-mod lift;
+pub mod needed;
+pub mod not_taken;
 mod open_file;
 pub mod output;
+pub mod packing_faults;
 mod pieces;
+mod promotion;
+mod restored;
 pub mod room;
 pub mod selected;
+pub mod spanning;
+pub mod special;
 pub mod stage;
 pub mod write;
+
+pub use restored::Restored;
 
 use crate::destination::{Destination, DestinationError};
 use crate::drives::buffer::Pool;
 use crate::format::catalog::KeySpan;
 use crate::format::ids::{RunId, Slot};
-use crate::format::list::{Entry, Kind};
 use crate::keys::RunKey;
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Recording};
 use crate::patterns::Selection;
-use crate::sets::ahead::{Ahead, Reading};
 use crate::sets::fetch::Fetcher;
-use crate::sets::{Book, FoundSet};
+use crate::sets::readahead::{Readahead, Reading};
+use crate::sets::{FoundSet, RecordIndex};
 use batch::{Batch, Batcher};
 use crossbeam_channel::bounded;
 use decode::{OpenStripe, Opened};
 use files::Files;
-use lacking::{Lacking, Want};
-use ledger::{Fate, Ledger};
-use lift::Lifted;
+use ledger::Ledger;
+use needed::Needed;
 use output::Output;
+use promotion::Promoted;
 use selected::Selected;
+use special::Harmless;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread;
 
 /// A set that is opened with its keys.
 pub struct OpenSet<'a> {
-    /// its drives
     pub set: &'a FoundSet,
     /// its records, authenticated
-    pub book: &'a Book,
-    /// its run keys
+    pub record_index: &'a RecordIndex,
     pub keys: &'a BTreeMap<RunId, RunKey>,
 }
 
-/// How to restore.
 #[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RestoreOptions<'a> {
@@ -85,7 +92,9 @@ pub struct RestoreOptions<'a> {
     pub give_up: bool,
     /// leave incomplete files as NAME.incomplete
     pub salvage: bool,
-    /// this goes on with an earlier restore
+    /// without devices, set-id bits, capabilities and other attributes of the system
+    pub no_special: bool,
+    /// this resumes an earlier restore
     pub resumed: bool,
     /// sets after this one are known, whatever its set.txt says
     pub later_sets: bool,
@@ -104,88 +113,6 @@ pub enum RestoreError {
     System(#[from] std::io::Error),
 }
 
-/// What was restored.
-#[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Restored {
-    /// entries now in place
-    pub entries: u64,
-    /// files among them
-    pub files: u64,
-    /// bytes of these files
-    pub file_bytes: u64,
-    /// files that were there already, from the run before
-    pub already: u64,
-    /// blocks rebuilt from parity
-    pub rebuilt_blocks: u64,
-    /// files that cannot be had from any drive, or were given up
-    pub lost: u64,
-    /// files that wait for drives that are not here
-    pub waiting: u64,
-    /// files, folders and hard links that the destination does not take
-    pub refused: u64,
-    /// symlinks, pipes, devices and sockets that it does not take
-    pub unsupported: u64,
-    /// folders and hard links that were there already
-    pub known: u64,
-    /// what the files wait for
-    pub wants: BTreeSet<Want>,
-    /// they wait for more than that
-    pub many_wants: bool,
-    /// lists of files that could not be had: there may be more that nothing names
-    pub unlisted: u64,
-    /// some of those lists lie on drives that are not here
-    pub lists_wait: bool,
-    /// entries whose metadata could not all be set
-    pub metadata_problems: u64,
-    /// files that were packed while they changed, or could not be packed
-    pub packed_badly: u64,
-    /// the catalog could not be read; the lists in the shards were used
-    pub from_lists: bool,
-    /// a set was never closed, or closed from its drives alone: nobody knows if more was to follow
-    pub end_unknown: bool,
-    /// it was stopped before its end
-    pub stopped: bool,
-}
-
-impl Restored {
-    /// Adds what was restored of another set.
-    pub fn add(&mut self, other: &Self) {
-        self.entries += other.entries;
-        self.files += other.files;
-        self.file_bytes += other.file_bytes;
-        self.already += other.already;
-        self.rebuilt_blocks += other.rebuilt_blocks;
-        self.lost += other.lost;
-        self.waiting += other.waiting;
-        self.refused += other.refused;
-        self.unsupported += other.unsupported;
-        self.known += other.known;
-        self.unlisted += other.unlisted;
-        self.lists_wait |= other.lists_wait;
-        self.metadata_problems += other.metadata_problems;
-        self.packed_badly += other.packed_badly;
-        self.from_lists |= other.from_lists;
-        self.end_unknown |= other.end_unknown;
-        self.stopped |= other.stopped;
-    }
-
-    /// Counts an entry that the destination does not take: no drive is at fault.
-    fn refuse(&mut self, entry: &Entry) -> Fate {
-        if matches!(entry.kind, Kind::File | Kind::Folder | Kind::HardLink) {
-            self.refused += 1;
-            return Fate::Refused;
-        }
-        self.unsupported += 1;
-        Fate::Unsupported
-    }
-
-    /// Is every entry in place, as far as the destination takes it?
-    pub fn is_complete(&self) -> bool {
-        self.lost + self.waiting + self.unlisted == 0 && !self.stopped
-    }
-}
-
 /// Restores all entries of a set, or those that are selected.
 pub fn restore(
     open: &OpenSet,
@@ -194,8 +121,11 @@ pub fn restore(
     monitor: &dyn Monitor,
 ) -> Result<Restored, RestoreError> {
     let end_unknown = note_end(open, monitor);
+    destination.begin_unkept(open.set.set)?;
     let mut restored = Restored { end_unknown, ..Restored::default() };
-    let (mut options, selection) = (options, options.selection);
+    let mut begun = None;
+    let (is_first, selection) = (!options.resumed, options.selection);
+    let mut options = options;
     let everything = [KeySpan::all()];
     let spans = selection.map_or(&everything[..], Selection::spans);
     let from_catalog = |spans: &[KeySpan]| {
@@ -204,36 +134,48 @@ pub fn restore(
         Some(items)
     };
     if let Some(mut items) = from_catalog(spans) {
-        monitor
-            .retotal(selection.map_or_else(|| items.data_bytes(open), |_| options.selected_bytes));
+        // What waits for drives is not given back by this run; how much that is nobody knows
+        // before.
+        let total = match selection {
+            _ if !room::gives_all(open, selection.is_some()) => 0,
+            Some(_) => options.selected_bytes,
+            None => items.data_bytes(open),
+        };
+        monitor.retotal(total);
         let ledger = &Ledger::begin(destination, open.set.set)?;
-        let walk = Walk { open, destination, options, ledger, monitor };
-        let (mut items, lifted) = walk.restore(items, &from_catalog, &mut restored)?;
+        let walk = Walk { open, destination, options, ledger, total, monitor };
+        let (mut items, promoted) = walk.restore(items, &from_catalog, &mut restored)?;
         let is_damaged = items.is_damaged();
         if !is_damaged && !restored.stopped {
             items.seek(spans);
-            walk.finish(items, &lifted, &mut restored)?;
+            walk.finish(items, &promoted, &mut restored)?;
         }
         if !is_damaged || restored.stopped {
+            restored.listed = !is_damaged;
             ledger.end()?;
             return Ok(restored);
         }
-        // What was restored so far stays; the lists say the same and more.
+        // What was restored so far stays; the lists say the same and more, also of where this set's
+        // parts of files begin and end.
+        spanning::forget_set(destination, open.set.set)?;
         options.resumed = true;
-        restored = Restored { end_unknown, ..Restored::default() };
+        let anew = Restored { end_unknown, ..Restored::default() };
+        begun = Some(std::mem::replace(&mut restored, anew));
     }
     restored.from_lists = true;
     monitor.note("the catalog is not readable; going by the lists in the shards");
     let lists = |_: &[KeySpan]| Some(items::ListItems::new(open, monitor));
     let ledger = &Ledger::begin(destination, open.set.set)?;
-    let walk = Walk { open, destination, options, ledger, monitor };
+    let walk = Walk { open, destination, options, ledger, total: 0, monitor };
     let from_lists = items::ListItems::new(open, monitor);
-    let (from_lists, lifted) = walk.restore(from_lists, &lists, &mut restored)?;
+    let (from_lists, promoted) = walk.restore(from_lists, &lists, &mut restored)?;
     (restored.unlisted, restored.lists_wait) = from_lists.unlisted();
+    restored.listed = restored.unlisted == 0;
     if !restored.stopped {
         let silent = Recording::default();
-        walk.finish(items::ListItems::new(open, &silent), &lifted, &mut restored)?;
+        walk.finish(items::ListItems::new(open, &silent), &promoted, &mut restored)?;
     }
+    begun.iter().for_each(|begun| restored.count_begun(begun, is_first));
     ledger.end()?;
     Ok(restored)
 }
@@ -244,6 +186,8 @@ struct Walk<'a> {
     destination: &'a Destination,
     options: RestoreOptions<'a>,
     ledger: &'a Ledger<'a>,
+    /// bytes that are given back, with those that are there already; 0 if unknown
+    total: u64,
     monitor: &'a dyn Monitor,
 }
 
@@ -255,53 +199,69 @@ impl Walk<'_> {
         items: I,
         again: &dyn Fn(&[KeySpan]) -> Option<I>,
         restored: &mut Restored,
-    ) -> Result<(I, Lifted), RestoreError> {
-        let Self { open, destination, options, ledger, monitor } = *self;
+    ) -> Result<(I, Promoted), RestoreError> {
+        let Self { open, destination, options, ledger, total, monitor } = *self;
         let output = Output::Folder(destination);
-        let mut items = Selected::new(items, options.selection);
-        let mut lacking = pass(open, &mut items, output, options, restored, (ledger, monitor))?;
-        let names = items.take_lifts();
-        let mut lifted = Lifted::default();
+        let items = Selected::new(items, options.selection);
+        let mut items = Harmless::new(items, options.no_special);
+        let mut needed =
+            pass(open, &mut items, output, options, restored, (ledger, monitor, total))?;
+        restored.left.add(items.left());
+        let names = items.items.take_promotions();
+        let mut promoted = Promoted::default();
         if !names.is_empty()
             && !restored.stopped
-            && let Some(again) = again(&lift::spans(&names))
+            && let Some(again) = again(&promotion::spans(&names))
         {
-            let (more, found) = lift::lift(self, again, names, restored)?;
-            lacking.extend(more);
-            lifted = found;
+            let (more, found) = promotion::promote(self, again, names, restored)?;
+            needed.extend(more);
+            promoted = found;
         }
         if !restored.stopped {
-            stage::keep(open.set, open.book, &lacking.stripes, monitor);
+            stage::keep(open.set, open.record_index, &needed.stripes, monitor);
             if open.set.stage.is_some() {
                 let here: BTreeSet<u16> =
                     open.set.all_drives().map(|found| found.label.slot.0).collect();
-                lacking.wants = lacking.wants.into_iter().map(|want| want.keeping(&here)).collect();
+                needed.drives =
+                    needed.drives.into_iter().map(|drives| drives.keeping(&here)).collect();
             }
         }
-        restored.wants = lacking.wants;
-        restored.many_wants = lacking.more;
-        Ok((items.items, lifted))
+        restored.needed = needed.drives;
+        restored.more_needed = needed.more;
+        Ok((items.items.items, promoted))
     }
 
     /// Does what only the end can do.
     fn finish(
         &self,
         items: impl items::Items,
-        lifted: &Lifted,
+        promoted: &Promoted,
         restored: &mut Restored,
     ) -> Result<(), RestoreError> {
-        let mut items = Selected::new(items, self.options.selection);
+        let items = Selected::new(items, self.options.selection);
+        let mut items = Harmless::new(items, self.options.no_special);
         let set = self.open.set.set;
-        let (to, options, told) = (self.destination, self.options, (self.ledger, self.monitor));
-        finish::finish(&mut items, set, to, options, lifted, restored, told)
+        let (to, options, reporting) =
+            (self.destination, self.options, (self.ledger, self.monitor));
+        finish::finish(&mut items, set, to, options, promoted, restored, reporting)
     }
 }
 
-/// Says so, and gives true, if nothing tells whether more of the dataset was to follow.
-fn note_end(open: &OpenSet, monitor: &dyn Monitor) -> bool {
+/// Reports, and returns true, if nothing tells whether more of the dataset was to follow.
+pub fn note_end(open: &OpenSet, monitor: &dyn Monitor) -> bool {
     let text = open.set.set_text(&Recording::default());
     match text.map(|text| text.further_sets()) {
-        None => monitor.note("the set was never closed, so there may have been more"),
+        None => match open.set.in_use_by() {
+            Some(program) => monitor.note(&format!(
+                "the set is not closed yet: {program} is at work on it, and there may be more"
+            )),
+            None if open.set.missing_slots().is_empty() => {
+                monitor.note("the set was never closed, so there may have been more");
+            }
+            None => monitor.note(
+                "as far as the drives here tell, the set was never closed: there may be more of it",
+            ),
+        },
         Some(None) => monitor.note(
             "the set was closed from its drives alone: it cannot tell whether more of the dataset \
              was to follow",
@@ -316,8 +276,8 @@ pub fn decode(open: &OpenSet, monitor: &dyn Monitor) -> Result<Restored, Restore
     let mut restored = Restored::default();
     if let Some(mut items) = items::CatalogItems::open(open, monitor) {
         let options = RestoreOptions::default();
-        let told = (&Ledger::Told(monitor), monitor);
-        pass(open, &mut items, Output::Nowhere, options, &mut restored, told)?;
+        let reporting = (&Ledger::Reported(monitor), monitor, 0);
+        pass(open, &mut items, Output::Nowhere, options, &mut restored, reporting)?;
     }
     Ok(restored)
 }
@@ -337,7 +297,7 @@ fn sizes(open: &OpenSet, options: RestoreOptions) -> (u64, u64) {
     let mut shard_bytes = LEAST_SHARD_BYTES;
     // For a few files not even the first record is worth looking for.
     if options.selection.is_none() {
-        open.book.walk(&Recording::default(), |record| {
+        open.record_index.walk(&Recording::default(), |record| {
             shard_bytes = shard_bytes.max(record.blocks.file_bytes() as u64);
             false // the first is as large as any, or the set is small
         });
@@ -347,41 +307,54 @@ fn sizes(open: &OpenSet, options: RestoreOptions) -> (u64, u64) {
     (most, most / 4)
 }
 
+/// What is in place already is not of this run's total.
+fn leave_out(batcher: &Batcher, known: &mut u64, total: u64, monitor: &dyn Monitor) {
+    let in_place = batcher.in_place();
+    if total > 0 && in_place > *known {
+        *known = in_place;
+        monitor.retotal(total.saturating_sub(in_place));
+    }
+}
+
 /// One walk over the items: files, symlinks, special files and folders to be finished later.
 ///
-/// Three steps, each a batch ahead of the next: the drives read, the CPU opens, and what was opened is
-/// decompressed, verified and written.
+/// Three steps, each a batch ahead of the next: the drives read, the CPU opens, and what was opened
+/// is decompressed, verified and written.
 fn pass(
     open: &OpenSet,
     items: &mut (dyn items::Items + Send),
     output: Output,
     options: RestoreOptions,
     restored: &mut Restored,
-    (ledger, monitor): (&Ledger, &dyn Monitor),
-) -> Result<Lacking, RestoreError> {
+    (ledger, monitor, total): (&Ledger, &dyn Monitor, u64),
+) -> Result<Needed, RestoreError> {
     let progress = |slot: Slot, bytes: u64| monitor.drive_advance(slot.0 as usize, bytes);
-    let fetcher = Fetcher::new(open.set, open.book, &progress).telling(monitor);
+    let fetcher = Fetcher::new(open.set, open.record_index, &progress).reporting_to(monitor);
     let (most, batch_bytes) = sizes(open, options);
     let mut files = Files::new(open, output, options, restored, ledger, monitor)?;
+    files.lists_wait = items.lists_wait();
     thread::scope(|scope| {
         let fetcher = &fetcher;
-        let ahead = Ahead::start(scope, fetcher, most);
+        let readahead = Readahead::start(scope, fetcher, most);
         let (to_open, being_read) =
             bounded::<(Batch, Vec<Reading>, Vec<Arc<OpenStripe>>)>(BATCHES_AHEAD);
         let (to_write, opened) = bounded::<(Batch, Opened)>(0);
         let skip = files.skipper();
         // Whichever of the later steps ends first, in whatever way, the reading ends with it.
-        let (opener, writer) = (ahead.taker(), ahead.taker());
+        let (opener, writer) = (readahead.taker(), readahead.taker());
         let reading = scope.spawn(move || {
             let sparing = options.selection.is_some();
-            let mut batcher = Batcher::new(open.book, items.batch_bytes(batch_bytes), sparing);
+            let mut batcher =
+                Batcher::new(open.record_index, items.batch_bytes(batch_bytes), sparing);
             let mut items = items::UntilStopped { items, monitor };
+            let mut in_place = 0;
             while let Some(batch) = batcher.next_batch(&mut items, &skip)
+                && let () = leave_out(&batcher, &mut in_place, total, monitor)
                 && let before = batch.opened(&items)
-                && let Some(read) = ahead.begin(batch.requests_but(&before))
+                && let Some(read) = readahead.begin(batch.requests_but(&before))
                 && to_open.send((batch, read, before)).is_ok()
             {}
-            ahead // until all that was begun is read
+            readahead // until all that was begun is read
         });
         let opening = scope.spawn(move || {
             let (_opener, pool) = (opener, Pool::keeping(KEPT_SHARDS));

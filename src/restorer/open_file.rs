@@ -1,8 +1,8 @@
 //! A larger file in progress, as the serial part sees it: followed extent by extent, in order, to
 //! its root and to what is missing of it.
 
-use super::crossing::{Found, Mark};
 use super::decode::Absent;
+use super::spanning::{Found, Mark};
 use super::write::Target;
 use crate::destination::DestinationError;
 use crate::format::list::{End, Hash, shown_path};
@@ -23,7 +23,7 @@ pub struct OpenFile {
     /// the destination does not take it
     pub refused: Option<DestinationError>,
     /// the zeros of its holes were too many to be hashed on the way
-    pub unhashed: bool,
+    unhashed: bool,
 }
 
 impl OpenFile {
@@ -47,7 +47,9 @@ impl OpenFile {
         let piece = chunk_bytes.max(1);
         if self.next == 0 && offset > 0 {
             let hole = self.target.entry.hole_at(offset - 1);
-            let start = hole.map_or(offset, |hole| hole.start.next_multiple_of(piece).min(offset));
+            let start = hole.map_or(offset, |hole| {
+                hole.start.checked_next_multiple_of(piece).map_or(offset, |start| start.min(offset))
+            });
             (self.begins, self.next) = (start, start);
             self.merge = Merge::from(start / piece);
         }
@@ -77,7 +79,8 @@ impl OpenFile {
         }
         // The zeros of a hole are part of the root, if there is one.
         // C is unknown where no label could be read.
-        if !self.target.entry.hashes_holes() || chunk_bytes == 0 {
+        let is_aligned = chunk_bytes > 0 && from.is_multiple_of(chunk_bytes);
+        if !self.target.entry.hashes_holes() || !is_aligned {
             self.unhashed = true;
             return;
         }
@@ -90,14 +93,27 @@ impl OpenFile {
         }
     }
 
+    /// Has what was written this root, as far as that can be told? Pieces joined by a C that only a label
+    /// names may give another, so then it is read again.
+    pub fn has_root(&self, size: u64, root: &Hash) -> Result<bool, DestinationError> {
+        let joined = self.root(size)?;
+        if self.unhashed || joined.as_ref() == Some(root) {
+            return Ok(joined.is_none_or(|found| found == *root));
+        }
+        Ok(!self.target.entry.holes.is_empty() && self.read_root(size)?.as_ref() == Some(root))
+    }
+
     /// The root of what was written: from the pieces, or by reading it again; none if it went
     /// nowhere and has holes too long to be hashed.
     pub fn root(&self, size: u64) -> Result<Option<Hash>, DestinationError> {
         if self.unhashed { self.read_root(size) } else { Ok(Some(self.merge.root())) }
     }
 
-    /// The root, by reading it again.
+    /// The root, by reading it again; none where that would take as long as its holes are.
     pub fn read_root(&self, size: u64) -> Result<Option<Hash>, DestinationError> {
+        if !self.target.entry.hashes_holes() {
+            return Ok(None);
+        }
         let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; 1 << 20];
         let mut at = 0;
@@ -142,8 +158,16 @@ pub fn left_as(path: &[u8]) -> String {
 
 /// `bytes 0-99, 500-599 are missing`
 pub fn shown_ranges(ranges: &[(u64, u64)]) -> String {
-    let shown = |(offset, len): &(u64, u64)| format!("{offset}-{}", offset + len - 1);
-    let words: Vec<_> = ranges.iter().map(shown).collect();
+    let shown = |(offset, len): &(u64, u64)| format!("{offset}-{}", offset + (len - 1));
+    let mut joined: Vec<(u64, u64)> = Vec::new();
+    for (offset, len) in ranges.iter().filter(|(_, len)| *len > 0) {
+        match joined.last_mut() {
+            // What one set lacks may go on in the next.
+            Some((start, known)) if *start + *known == *offset => *known += len,
+            _ => joined.push((*offset, *len)),
+        }
+    }
+    let words: Vec<_> = joined.iter().map(shown).collect();
     if words.is_empty() {
         return "its end is missing".into();
     }
@@ -156,6 +180,13 @@ mod tests {
     use super::*;
     use crate::format::list::{Entry, Kind};
     use rstest::rstest;
+
+    /// What is missing on both sides of where a set ends is one range.
+    #[test]
+    fn adjacent_ranges_are_reported_as_one() {
+        let ranges = [(0, 100), (100, 0), (100, 50), (200, 1)];
+        assert_eq!(shown_ranges(&ranges), "bytes 0-149, 200-200 are missing");
+    }
 
     /// Of a set that has the last bytes of a file, or its end alone.
     #[rstest]

@@ -10,6 +10,7 @@ use super::selected::Selected;
 use crate::destination::Destination;
 use crate::format::catalog::KeySpan;
 use crate::format::list::{Entry, Extent, Item, Kind};
+use crate::format::record::StripeKind;
 use crate::monitor::{Monitor, Recording};
 use crate::patterns::Selection;
 
@@ -25,6 +26,23 @@ pub fn has_entry(open: &OpenSet, path: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// Is there enough here to give back all that the set holds, as far as that is known before?
+pub fn gives_all(open: &OpenSet, selected: bool) -> bool {
+    if open.set.missing_slots().is_empty() {
+        return true;
+    }
+    // For a few files the records are not walked.
+    let mut all = !selected && !open.record_index.gaps;
+    if all {
+        open.record_index.walk(&Recording::default(), |record| {
+            let here = record.shards.iter().filter(|shard| open.set.drive(shard.slot).is_some());
+            all = record.kind != StripeKind::Across || here.count() >= record.k.into();
+            all
+        });
+    }
+    all
 }
 
 /// The most that restoring the set can write, known without a walk; none without its catalog.

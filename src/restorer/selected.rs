@@ -13,6 +13,8 @@ use crate::format::list::{Entry, Item, Kind, State};
 use crate::monitor::{Monitor, Recording};
 use crate::patterns::Selection;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A folder that the walk is in.
 struct Above {
@@ -22,7 +24,6 @@ struct Above {
     given: bool,
 }
 
-/// What was counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// selected entries below SOURCE
@@ -43,7 +44,7 @@ pub struct Selected<'a, I> {
     open: bool,
     counts: Counts,
     /// files that are not selected, and the first selected name of each
-    lifts: BTreeMap<Vec<u8>, Vec<u8>>,
+    promotions: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl<'a, I: Items> Selected<'a, I> {
@@ -56,14 +57,14 @@ impl<'a, I: Items> Selected<'a, I> {
             passes: false,
             open: false,
             counts: Counts::default(),
-            lifts: BTreeMap::new(),
+            promotions: BTreeMap::new(),
         }
     }
 
     /// The files that are not selected themselves while further names of theirs are, and the first
     /// of these names that came by.
-    pub fn take_lifts(&mut self) -> BTreeMap<Vec<u8>, Vec<u8>> {
-        std::mem::take(&mut self.lifts)
+    pub fn take_promotions(&mut self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        std::mem::take(&mut self.promotions)
     }
 
     fn sift(&mut self, list: Vec<Item>, selection: &Selection) -> Vec<Item> {
@@ -72,7 +73,7 @@ impl<'a, I: Items> Selected<'a, I> {
             match item {
                 Item::Entry { entry, continued } => {
                     let is_folder = entry.kind == Kind::Folder;
-                    self.passes = selection.selects(&entry.path, is_folder);
+                    self.passes = selection.selects(&entry.path, entry.is_listed_as_folder());
                     self.leave(&entry.path);
                     if self.passes {
                         self.note(&entry, continued, selection);
@@ -112,8 +113,8 @@ impl<'a, I: Items> Selected<'a, I> {
         self.counts.entries += 1;
         self.open = entry.kind == Kind::File && !entry.whole;
         if entry.kind == Kind::HardLink && !selection.selects(&entry.target, false) {
-            let lift = self.lifts.entry(entry.target.clone());
-            lift.or_insert_with(|| entry.path.clone());
+            let promote = self.promotions.entry(entry.target.clone());
+            promote.or_insert_with(|| entry.path.clone());
         }
     }
 
@@ -133,8 +134,8 @@ impl<'a, I: Items> Selected<'a, I> {
         if self.above.len() < paths.len() {
             let known = std::mem::take(&mut self.above);
             let lacks = |path: &&Vec<u8>| !known.iter().any(|above| above.path == **path);
-            let lacking: Vec<Vec<u8>> = paths.iter().filter(lacks).cloned().collect();
-            let looked_up = self.items.folders(&lacking).into_iter().map(|entry| Above {
+            let missing: Vec<Vec<u8>> = paths.iter().filter(lacks).cloned().collect();
+            let looked_up = self.items.folders(&missing).into_iter().map(|entry| Above {
                 path: entry.path.clone(),
                 entry: Some(entry),
                 given: false,
@@ -166,6 +167,10 @@ impl<I: Items> Items for Selected<'_, I> {
             }
         }
     }
+
+    fn lists_wait(&self) -> Arc<AtomicBool> {
+        self.items.lists_wait()
+    }
 }
 
 /// Does a path lie in a folder?
@@ -183,8 +188,8 @@ pub struct Survey {
     pub of_entries: Option<u64>,
 }
 
-/// Walks where selected entries can be, and counts them; none if it was stopped. What cannot be read
-/// is told by whoever restores it.
+/// Walks where selected entries can be, and counts them; none if it was stopped, or lists cannot be
+/// had. What cannot be read is reported by whoever restores it.
 pub fn survey(open: &OpenSet, selection: &Selection, monitor: &dyn Monitor) -> Option<Survey> {
     let quiet = Recording::default();
     if let Some(mut items) = CatalogItems::open(open, &quiet) {
@@ -206,7 +211,8 @@ pub fn survey(open: &OpenSet, selection: &Selection, monitor: &dyn Monitor) -> O
             return None;
         }
     }
-    Some(Survey { counts: selected.counts, of_entries: None })
+    let (unlisted, _) = selected.items.unlisted();
+    (unlisted == 0).then_some(Survey { counts: selected.counts, of_entries: None })
 }
 
 /// Can other sets hold anything that is selected: sets before this one, and sets after it? The sets

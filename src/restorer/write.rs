@@ -11,10 +11,18 @@ use std::sync::Arc;
 
 /// A larger file in progress, as the parallel part sees it.
 pub struct Target {
-    /// its entry
     pub entry: Arc<Entry>,
     /// where its bytes go
     pub part: Part,
+}
+
+/// What a step's extent belongs to.
+pub fn entry_of<'a>(step: &'a Step, target: Option<&'a Target>) -> Option<&'a Entry> {
+    match (step, target) {
+        (Step::Whole(entry, _), _) => Some(entry),
+        (_, Some(target)) => Some(&target.entry),
+        _ => None,
+    }
 }
 
 /// What became of one step in the parallel part.
@@ -114,7 +122,8 @@ fn write_whole(
     output.finish_file(part, entry, replace)
 }
 
-/// Writes bytes at an offset, but not where the file has holes.
+/// Writes bytes at an offset, but not zeros where the file has holes. (What somebody listed as a hole
+/// and is none, is written.)
 fn write_around_holes(
     part: &Part,
     entry: &Entry,
@@ -128,10 +137,15 @@ fn write_around_holes(
         if *start >= end {
             break;
         }
-        if *start > at {
-            part.write_at(at, &bytes[(at - offset) as usize..(*start - offset) as usize])?;
+        let (from, to) = ((*start).max(at), (start + len).min(end));
+        let range = |from: u64, to: u64| &bytes[(from - offset) as usize..(to - offset) as usize];
+        if range(from, to).iter().any(|byte| *byte != 0) {
+            continue;
         }
-        at = (start + len).min(end);
+        if from > at {
+            part.write_at(at, range(at, from))?;
+        }
+        at = to;
     }
     if at < end {
         part.write_at(at, &bytes[(at - offset) as usize..])?;

@@ -1,25 +1,27 @@
 //! Checking a drive: every block of every shard that the records place on it.
 //!
-//! - Enters: the records, and which stripes' data shards were read already.
+//! - Enters: the records, and which shards were read already.
 //! - Leaves: a report of the whole drive, and a problem for every bad shard.
-//! - Always holds: what counts as read already was read in full from this drive, the only one of its
-//!   slot, past the caches, and was as recorded; that it is still there, and no longer than it should
-//!   be, is looked at here.
+//! - Always holds: (1) what counts as read already was read in full from this drive, the only one
+//!   of its slot, past the caches, and was as recorded; that it is still there, and no longer than
+//!   it should be, is looked at here; (2) a block that could not be read is tried once more when
+//!   the drive was read to its end, before it is reported and counted.
 
-use super::book::Book;
-use super::damage::Bad;
+use super::bad_blocks::ShardDamage;
 use super::open::{FoundDrive, FoundSet};
-use super::reading::Haste;
+use super::reading::SkipPolicy;
+use super::record_index::RecordIndex;
 use super::sample::Sample;
-use super::shard::{check_blocks, check_in_haste};
+use super::shard::{CheckedShard, check_blocks, check_by_parts, held_blocks};
 use crate::drives::{Drive, Level, Proof, ReadMode, on_each};
 use crate::format::ids::{Slot, StripeId, shard_path};
 use crate::format::record::StripeRecord;
 use crate::monitor::{Monitor, Problem, ProblemKind};
-use std::collections::{BTreeMap, BTreeSet};
+use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What was found on a drive.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct DriveReport {
     /// shards that the records place on it
     pub shards: u64,
@@ -40,18 +42,22 @@ pub struct DriveReport {
     /// shards with bytes too many, some of whose blocks may be bad besides
     pub long_shards: u64,
     /// which those are
+    #[serde(skip)]
     pub long: Vec<(StripeId, u8)>,
-    /// what is bad
-    pub bad: Vec<(StripeId, u8, Bad)>,
+    #[serde(skip)]
+    pub bad: Vec<(StripeId, u8, ShardDamage)>,
     /// it stopped answering
     pub vanished: bool,
     /// it was not read to its end
+    #[serde(skip)]
     pub stopped: bool,
     /// files other than shards that are damaged or missing, if those were checked
-    pub bad_papers: u64,
+    #[serde(rename = "bad_files")]
+    pub bad_metadata_files: u64,
     /// how the bytes were read
     pub level: Level,
     /// what it takes to prove them
+    #[serde(skip)]
     pub proof: Proof,
 }
 
@@ -60,7 +66,7 @@ impl DriveReport {
     pub fn is_whole(&self) -> bool {
         self.bad.is_empty()
             && self.long_shards == 0
-            && self.bad_papers == 0
+            && self.bad_metadata_files == 0
             && !self.vanished
             && !self.stopped
     }
@@ -80,18 +86,18 @@ impl DriveReport {
             bad: Vec::new(),
             vanished: false,
             stopped: false,
-            bad_papers: 0,
+            bad_metadata_files: 0,
             level: Level::Cached,
             proof: Proof::Read,
         }
     }
 }
 
-/// Missing shards of a drive that are told one by one; more of them are told by their number.
-const TOLD_SHARDS: u64 = 8;
+/// Missing shards of a drive that are reported one by one; of more only the number is.
+const REPORTED_SHARDS: u64 = 8;
 
-/// The shards that are not there at all: a few are told each, many together, as when a folder was
-/// copied in part.
+/// The shards that are not there at all: a few are reported each, many together, as when a folder
+/// was copied in part.
 #[derive(Default)]
 struct NotThere {
     count: u64,
@@ -103,14 +109,14 @@ struct NotThere {
 impl NotThere {
     fn add(&mut self, problem: Problem) {
         self.count += 1;
-        if self.count <= TOLD_SHARDS {
+        if self.count <= REPORTED_SHARDS {
             self.first.push(problem);
         }
     }
 
-    fn tell(self, drive: &dyn Drive, shards: u64, monitor: &dyn Monitor) {
+    fn report(self, drive: &dyn Drive, shards: u64, monitor: &dyn Monitor) {
         let Some(first) = self.first.first() else { return };
-        if self.count <= TOLD_SHARDS {
+        if self.count <= REPORTED_SHARDS {
             return self.first.into_iter().for_each(|problem| monitor.problem(problem));
         }
         let cause = match (self.count == shards, self.last) {
@@ -126,9 +132,9 @@ impl NotThere {
 }
 
 /// Bytes of shards that the records place in each slot; by slot number, 0 unused.
-pub fn shard_bytes(set: &FoundSet, book: &Book, monitor: &dyn Monitor) -> Vec<u64> {
+pub fn shard_bytes(set: &FoundSet, record_index: &RecordIndex, monitor: &dyn Monitor) -> Vec<u64> {
     let mut expected = vec![0; set.drive_count() as usize + 1];
-    book.walk(monitor, |record| {
+    record_index.walk(monitor, |record| {
         for shard in &record.shards {
             if let Some(bytes) = expected.get_mut(shard.slot.0 as usize) {
                 *bytes += record.blocks.file_bytes() as u64;
@@ -140,33 +146,36 @@ pub fn shard_bytes(set: &FoundSet, book: &Book, monitor: &dyn Monitor) -> Vec<u6
 }
 
 /// Reads and checks every shard of a drive. `folder` is the set's folder on it. Every bad shard is
-/// reported as a problem with its blocks.
+/// reported as a problem with its blocks. So many bytes of a shard may be held at once; one block is in
+/// any case.
 pub fn check_drive(
     found: &FoundDrive,
     folder: &str,
-    book: &Book,
-    mode: ReadMode,
+    record_index: &RecordIndex,
+    (mode, held): (ReadMode, usize),
     monitor: &dyn Monitor,
     progress: &dyn Fn(u64),
 ) -> DriveReport {
     let nothing = ReadBefore::default();
-    let depth = Depth::All(Haste::default(), &nothing);
-    check_drive_by(found, folder, book, depth, mode, monitor, progress)
+    let depth = Depth::All { policy: SkipPolicy::default(), before: &nothing, held };
+    check_drive_by(found, folder, record_index, depth, mode, monitor, progress)
 }
 
-/// Data shards that were read and are as recorded.
+/// Shards that were read and are as recorded.
 #[derive(Default)]
 pub struct ReadBefore {
-    stripes: BTreeSet<StripeId>,
+    /// a bit for each shard of a stripe; those from number 64 on are read again
+    stripes: BTreeMap<StripeId, u64>,
     /// shards and bytes
     slots: BTreeMap<Slot, (u64, u64)>,
 }
 
 impl ReadBefore {
-    /// All data shards of a stripe.
-    pub fn add(&mut self, record: &StripeRecord) {
-        self.stripes.insert(record.id);
-        for shard in &record.shards[..record.k.into()] {
+    /// These shards of a stripe.
+    pub fn add(&mut self, record: &StripeRecord, indexes: &[u8]) {
+        for index in indexes.iter().filter(|index| **index < 64) {
+            *self.stripes.entry(record.id).or_default() |= 1 << index;
+            let shard = &record.shards[*index as usize];
             let (shards, bytes) = self.slots.entry(shard.slot).or_default();
             (*shards, *bytes) = (*shards + 1, *bytes + record.blocks.file_bytes() as u64);
         }
@@ -178,14 +187,21 @@ impl ReadBefore {
     }
 
     fn has(&self, record: &StripeRecord, index: usize) -> bool {
-        index < record.k.into() && self.stripes.contains(&record.id)
+        index < 64 && self.stripes.get(&record.id).is_some_and(|bits| bits >> index & 1 == 1)
     }
 }
 
 /// How much of a drive is read.
 pub enum Depth<'a> {
-    /// every block that was not read before, but see [`super::reading`]
-    All(Haste, &'a ReadBefore),
+    /// every block
+    All {
+        /// as far as this lets it be, see [`super::reading`]
+        policy: SkipPolicy,
+        /// but those that were read before
+        before: &'a ReadBefore,
+        /// bytes of a shard that may be held at once; one block is in any case
+        held: usize,
+    },
     /// the presence and length of every shard, and these blocks
     Sample(Sample),
 }
@@ -195,7 +211,7 @@ pub enum Depth<'a> {
 pub fn check_drive_by(
     found: &FoundDrive,
     folder: &str,
-    book: &Book,
+    record_index: &RecordIndex,
     depth: Depth<'_>,
     mode: ReadMode,
     monitor: &dyn Monitor,
@@ -204,7 +220,7 @@ pub fn check_drive_by(
     let mut report = DriveReport::new();
     match &depth {
         Depth::Sample(sample) => report.sampled_blocks = Some(sample.len()),
-        Depth::All(_, before) => {
+        Depth::All { before, .. } => {
             let of_slot = before.slots.get(&found.label.slot).copied();
             (report.shards, report.bytes) = of_slot.unwrap_or_default();
         }
@@ -223,10 +239,12 @@ pub fn check_drive_by(
         buffer,
         skip: 0,
         skipped,
+        unreadable: Vec::new(),
         read_before: None,
     };
-    book.walk(monitor, |record| survey.take(record, book));
-    survey.come_back(book);
+    record_index.walk(monitor, |record| survey.take(record, record_index));
+    survey.come_back(record_index);
+    survey.try_again(record_index);
     survey.finish()
 }
 
@@ -245,13 +263,15 @@ struct Survey<'a> {
     skip: u64,
     /// those that were, since one that could be read
     skipped: Vec<(StripeId, u8)>,
+    /// those of which blocks could not be read
+    unreadable: Vec<(StripeId, u8, CheckedShard)>,
     /// the last shard that is sound
     read_before: Option<String>,
 }
 
 impl Survey<'_> {
     /// Checks the drive's shard of a stripe; says whether to go on.
-    fn take(&mut self, record: &StripeRecord, book: &Book) -> bool {
+    fn take(&mut self, record: &StripeRecord, record_index: &RecordIndex) -> bool {
         if self.monitor.should_stop() {
             self.report.stopped = true;
             return false;
@@ -274,14 +294,14 @@ impl Survey<'_> {
             return false;
         }
         if readable {
-            self.come_back(book);
+            self.come_back(record_index);
         }
         self.skip = match &mut self.depth {
-            Depth::All(haste, _) => haste.skip(readable),
+            Depth::All { policy, .. } => policy.skip(readable),
             Depth::Sample(_) => 0,
         };
         let bytes = match &self.depth {
-            Depth::All(..) => record.blocks.file_bytes() as u64,
+            Depth::All { .. } => record.blocks.file_bytes() as u64,
             Depth::Sample(_) => 0, // counted by block
         };
         (self.progress)(bytes);
@@ -289,16 +309,16 @@ impl Survey<'_> {
     }
 
     fn was_read(&self, record: &StripeRecord, index: usize) -> bool {
-        matches!(&self.depth, Depth::All(_, before) if before.has(record, index))
+        matches!(&self.depth, Depth::All { before, .. } if before.has(record, index))
     }
 
     /// Reads the shards that were skipped, from the last to the first, until one cannot be read: it
     /// and those before it are unread.
-    fn come_back(&mut self, book: &Book) {
+    fn come_back(&mut self, record_index: &RecordIndex) {
         if self.skipped.is_empty() || self.report.vanished {
             return;
         }
-        let mut reader = book.reader();
+        let mut reader = record_index.reader();
         while let Some((id, index)) = self.skipped.pop() {
             let Some(record) = reader.find(id) else { continue };
             if self.report.stopped || !self.shard(&record, index.into()) {
@@ -323,7 +343,7 @@ impl Survey<'_> {
         for (id, index) in unread {
             let blocks = reader.find(id).map_or(0, |record| record.blocks.count());
             self.report.unread_blocks += blocks as u64;
-            self.report.bad.push((id, index, Bad::Unread));
+            self.report.bad.push((id, index, ShardDamage::Unread));
         }
     }
 
@@ -335,12 +355,14 @@ impl Survey<'_> {
         let problem = |detail: String| Problem::new(ProblemKind::Damage, &subject, detail);
         self.not_there.last = false;
         let checked = match &mut self.depth {
-            Depth::All(_, before) if before.has(record, index) => {
+            Depth::All { before, .. } if before.has(record, index) => {
                 check_blocks(drive, &path, record, index, self.mode, &[])
             }
-            Depth::All(haste, _) => {
+            Depth::All { policy, held, .. } => {
                 self.report.bytes += record.blocks.file_bytes() as u64;
-                check_in_haste(drive, &path, record, index, self.mode, &mut self.buffer, haste)
+                let shard = (record, index);
+                let held = held_blocks(record, *held);
+                check_by_parts(drive, &path, shard, self.mode, held, &mut self.buffer, policy)
             }
             Depth::Sample(sample) => {
                 let picks = sample.next(record.blocks.count());
@@ -366,18 +388,10 @@ impl Survey<'_> {
                 if checked.bad.is_empty() {
                     self.read_before = Some(path.clone());
                 }
-                if checked.extra_bytes > 0 {
-                    self.report.long_shards += 1;
-                    self.report.long.push((record.id, index as u8));
-                }
-                if let Some(detail) = checked.shown() {
-                    self.monitor.problem(problem(detail));
-                }
-                if !checked.bad.is_empty() {
-                    self.report.bad_blocks += (checked.bad.len() - checked.unread.len()) as u64;
-                    self.report.unreadable_blocks += checked.unreadable.len() as u64;
-                    self.report.unread_blocks += checked.unread.len() as u64;
-                    self.report.bad.push((record.id, index as u8, Bad::Blocks(checked.bad)));
+                if checked.unreadable.is_empty() {
+                    self.count(record.id, index as u8, checked);
+                } else {
+                    self.unreadable.push((record.id, index as u8, checked));
                 }
             }
             Err(reason) => {
@@ -389,15 +403,55 @@ impl Survey<'_> {
                         self.not_there.last = true;
                     }
                 }
-                self.report.bad.push((record.id, index as u8, Bad::Missing));
+                self.report.bad.push((record.id, index as u8, ShardDamage::Missing));
             }
         }
         readable
     }
 
+    /// Counts and reports what is wrong with a shard that is there.
+    fn count(&mut self, id: StripeId, index: u8, checked: CheckedShard) {
+        if checked.extra_bytes > 0 {
+            self.report.long_shards += 1;
+            self.report.long.push((id, index));
+        }
+        if let Some(detail) = checked.shown() {
+            let path = format!("{}/{}", self.folder, shard_path(id, index));
+            let subject = format!("{}: {path}", self.found.drive.name());
+            self.monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
+        }
+        if !checked.bad.is_empty() {
+            self.report.bad_blocks += (checked.bad.len() - checked.unread.len()) as u64;
+            self.report.unreadable_blocks += checked.unreadable.len() as u64;
+            self.report.unread_blocks += checked.unread.len() as u64;
+            self.report.bad.push((id, index, ShardDamage::Blocks(checked.bad)));
+        }
+    }
+
+    /// Tries the blocks that could not be read once more, as long as the drive's failures leave time
+    /// for it; then they are counted.
+    fn try_again(&mut self, record_index: &RecordIndex) {
+        let ended = self.report.vanished || self.report.stopped;
+        let mut policy = match &self.depth {
+            Depth::All { policy, .. } => *policy,
+            Depth::Sample(_) => SkipPolicy::default(),
+        };
+        policy.was_sound(); // what was in vain then may not be now
+        let mut reader = record_index.reader();
+        for (id, index, mut checked) in std::mem::take(&mut self.unreadable) {
+            let record = if ended || self.monitor.should_stop() { None } else { reader.find(id) };
+            if let Some(record) = record {
+                let path = format!("{}/{}", self.folder, shard_path(id, index));
+                let drive = self.found.drive.as_ref();
+                checked.try_unreadable(drive, &path, &record, index, self.mode, &mut policy);
+            }
+            self.count(id, index, checked);
+        }
+    }
+
     fn finish(self) -> DriveReport {
         let (drive, mut report) = (self.found.drive.as_ref(), self.report);
-        self.not_there.tell(drive, report.shards, self.monitor);
+        self.not_there.report(drive, report.shards, self.monitor);
         // Not before: what a drive refuses, it refuses while it is read.
         if self.mode == ReadMode::Medium {
             report.level = drive.level();
@@ -407,23 +461,23 @@ impl Survey<'_> {
     }
 }
 
-/// What is told of a drive that is gone.
+/// What is reported of a drive that is gone.
 pub(super) const GONE: &str = "it no longer answers";
 
 /// Files that are on every drive of a closed set; the first two also before it is closed.
 const WITNESSES: [&str; 5] =
     ["label.json", "copy/label.json", "set.txt", "copy/set.txt", "checklist.b3"];
 
-/// The drives of a set that no longer answer; each is told.
+/// The drives of a set that no longer answer; each is reported.
 pub fn silent<'a>(set: &'a FoundSet, monitor: &dyn Monitor) -> Vec<&'a FoundDrive> {
     let all: Vec<&FoundDrive> = set.all_drives().collect();
     let answering = on_each(all.len(), |i| answers(all[i].drive.as_ref(), &set.folder, None));
     let silent = all.into_iter().zip(answering).filter(|(_, answers)| !answers);
-    let tell = |(found, _): (&'a FoundDrive, bool)| {
+    let report = |(found, _): (&'a FoundDrive, bool)| {
         monitor.problem(Problem::new(ProblemKind::Drive, found.drive.name(), GONE));
         found
     };
-    silent.map(tell).collect()
+    silent.map(report).collect()
 }
 
 /// Does a drive still answer? What was read well before must be readable now; before anything was,

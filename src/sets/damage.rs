@@ -1,53 +1,30 @@
 //! The damage map of a set: what is missing or bad, and whether the rest is enough.
 
-use super::book::{Book, Records};
+use super::bad_blocks::ShardDamage;
 use super::check::DriveReport;
 use super::open::FoundSet;
 use super::peel::{Node, steps};
+use super::record_index::{RecordIndex, Records};
 use crate::format::ids::{RunId, Slot, StripeId};
 use crate::format::record::{StripeKind, StripeRecord};
 use crate::monitor::Monitor;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// What is wrong with one shard.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Bad {
-    /// there is no such file, or none of it can be read
-    Missing,
-    /// these blocks do not match the record or cannot be read; ascending
-    Blocks(Vec<u32>),
-    /// it was not read, since what lies about it could not be: see [`super::reading`]
-    Unread,
-}
-
-impl Bad {
-    /// What is bad in two copies of a shard alike; none if they have every block between them.
-    fn and(self, other: &Self) -> Option<Self> {
-        match (self, other) {
-            (Self::Missing | Self::Unread, other) => Some(other.clone()),
-            (bad, Self::Missing | Self::Unread) => Some(bad),
-            (Self::Blocks(a), Self::Blocks(b)) => {
-                let both: Vec<u32> = a.into_iter().filter(|n| b.contains(n)).collect();
-                (!both.is_empty()).then_some(Self::Blocks(both))
-            }
-        }
-    }
-}
 
 /// Everything wrong in a set, by stripe and shard index.
 #[derive(Clone, Debug, Default)]
 pub struct Damage {
     /// slots whose drive is not here or vanished
     pub lost: BTreeSet<Slot>,
-    /// bad shards on drives that are here
-    pub shards: BTreeMap<StripeId, BTreeMap<u8, Bad>>,
+    /// bad shards on drives that are here, by stripe and index
+    pub shards: BTreeMap<(StripeId, u8), ShardDamage>,
 }
 
 impl Damage {
     /// Notes a bad shard.
-    pub fn add(&mut self, stripe: StripeId, index: u8, bad: Bad) {
-        self.shards.entry(stripe).or_default().insert(index, bad);
+    pub fn add(&mut self, stripe: StripeId, index: u8, bad: ShardDamage) {
+        self.shards.insert((stripe, index), bad);
     }
 
     /// Notes what was found on the drives of one slot, which are sources of the same shards: what
@@ -61,28 +38,20 @@ impl Damage {
         let shards = |report: &'a DriveReport| {
             report.bad.iter().map(|(stripe, index, bad)| ((*stripe, *index), bad))
         };
-        let mut bad: BTreeMap<_, Bad> = shards(first).map(|(s, bad)| (s, bad.clone())).collect();
-        for other in sources {
-            let other: BTreeMap<_, &Bad> = shards(other).collect();
-            bad = bad
-                .into_iter()
-                .filter_map(|(s, bad)| Some((s, bad.and(other.get(&s)?)?)))
-                .collect();
+        let others: Vec<BTreeMap<_, &ShardDamage>> =
+            sources.map(|other| shards(other).collect()).collect();
+        for ((stripe, index), bad) in shards(first) {
+            let mut others = others.iter();
+            let bad = others.try_fold(bad.clone(), |bad, o| bad.and(o.get(&(stripe, index))?));
+            if let Some(bad) = bad {
+                self.add(stripe, index, bad);
+            }
         }
-        for ((stripe, index), bad) in bad {
-            self.add(stripe, index, bad);
-        }
-    }
-
-    /// Is nothing wrong?
-    pub fn is_empty(&self) -> bool {
-        self.lost.is_empty() && self.shards.is_empty()
     }
 
     /// How many shards of `record`'s stripe are missing whole, and how many blocks are bad in its
     /// worst column besides.
     fn worst_column(&self, record: &StripeRecord) -> usize {
-        let bad = self.shards.get(&record.id);
         let mut missing = 0;
         let mut columns: BTreeMap<u32, usize> = BTreeMap::new();
         for (index, shard) in record.shards.iter().enumerate() {
@@ -90,10 +59,10 @@ impl Damage {
                 missing += 1;
                 continue;
             }
-            match bad.and_then(|b| b.get(&(index as u8))) {
+            match self.shards.get(&(record.id, index as u8)) {
                 None => {}
-                Some(Bad::Missing | Bad::Unread) => missing += 1,
-                Some(Bad::Blocks(blocks)) => {
+                Some(ShardDamage::Missing | ShardDamage::Unread) => missing += 1,
+                Some(ShardDamage::Blocks(blocks)) => {
                     blocks.iter().for_each(|b| *columns.entry(*b).or_default() += 1);
                 }
             }
@@ -104,17 +73,22 @@ impl Damage {
     /// Is the block of this number bad?
     fn is_bad(&self, record: &StripeRecord, index: u8, column: usize) -> bool {
         let slot = record.shards[index as usize].slot;
-        let bad = self.shards.get(&record.id).and_then(|bad| bad.get(&index));
+        let bad = self.shards.get(&(record.id, index));
         self.lost.contains(&slot)
             || match bad {
                 None => false,
-                Some(Bad::Missing | Bad::Unread) => true,
-                Some(Bad::Blocks(blocks)) => blocks.binary_search(&(column as u32)).is_ok(),
+                Some(ShardDamage::Missing | ShardDamage::Unread) => true,
+                Some(ShardDamage::Blocks(blocks)) => blocks.binary_search(&(column as u32)).is_ok(),
             }
     }
 
     /// Do both codes in turn give what the stripe alone cannot?
-    fn can_be_mended(&self, book: &Book, records: &Records, record: &StripeRecord) -> bool {
+    fn can_be_reconstructed(
+        &self,
+        record_index: &RecordIndex,
+        records: &Records,
+        record: &StripeRecord,
+    ) -> bool {
         let here = record.shards.iter().filter(|shard| !self.lost.contains(&shard.slot)).count();
         if here < record.k as usize {
             return false; // parity along a drive gives nothing of those that are lost
@@ -138,7 +112,7 @@ impl Damage {
             }
             let is_good =
                 &mut |r: &Arc<StripeRecord>, node: Node| !self.is_bad(r, node.index, column);
-            let steps = steps(book, records, column, &bad, is_good);
+            let steps = steps(record_index, records, column, &bad, is_good);
             let given: usize = steps
                 .iter()
                 .flat_map(|step| &step.gives)
@@ -149,9 +123,9 @@ impl Damage {
     }
 
     /// Holds the map against the records: can every stripe be restored?
-    pub fn judge(&self, book: &Book, monitor: &dyn Monitor) -> Verdict {
-        let mut judge = Judge::new(self, book);
-        book.walk(monitor, |record| {
+    pub fn judge(&self, record_index: &RecordIndex, monitor: &dyn Monitor) -> Verdict {
+        let mut judge = Judge::new(self, record_index);
+        record_index.walk(monitor, |record| {
             judge.add(record);
             true
         });
@@ -162,7 +136,7 @@ impl Damage {
 /// Holds the map against one record after the other.
 pub struct Judge<'a> {
     damage: &'a Damage,
-    book: &'a Book,
+    record_index: &'a RecordIndex,
     records: Records<'a>,
     /// stripes that are still to come
     expected: std::slice::Iter<'a, StripeId>,
@@ -173,10 +147,14 @@ pub struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     /// Of no record yet.
-    pub fn new(damage: &'a Damage, book: &'a Book) -> Self {
-        let verdict = Verdict { gaps: book.gaps, unknown: book.unknown(), ..Verdict::default() };
-        let (records, expected) = (Records::of(book), book.stripes().iter());
-        Self { damage, book, records, expected, unread: Vec::new(), verdict }
+    pub fn new(damage: &'a Damage, record_index: &'a RecordIndex) -> Self {
+        let verdict = Verdict {
+            gaps: record_index.gaps,
+            unknown: record_index.unknown(),
+            ..Verdict::default()
+        };
+        let (records, expected) = (Records::of(record_index), record_index.stripes().iter());
+        Self { damage, record_index, records, expected, unread: Vec::new(), verdict }
     }
 
     /// Takes the next record.
@@ -189,10 +167,10 @@ impl<'a> Judge<'a> {
         let verdict = &mut self.verdict;
         verdict.stripes += 1;
         let worst = self.damage.worst_column(record);
-        if worst > record.m as usize && !self.damage.can_be_mended(self.book, &self.records, record)
+        if worst > record.m as usize
+            && !self.damage.can_be_reconstructed(self.record_index, &self.records, record)
         {
             verdict.beyond.push(record.id);
-            verdict.lacking = verdict.lacking.max(worst - record.m as usize);
             let lost = record.shards.iter().filter(|s| self.damage.lost.contains(&s.slot));
             verdict.would_help.extend(lost.map(|shard| shard.slot));
         } else if worst > 0 {
@@ -204,11 +182,17 @@ impl<'a> Judge<'a> {
 
     /// The verdict, once all records that can be read again were.
     pub fn end(self) -> Verdict {
-        let Self { mut verdict, mut unread, expected, .. } = self;
-        // The book was read once, so these stripes are there; what they hold cannot be found.
+        let Self { damage, record_index, mut verdict, mut unread, expected, .. } = self;
+        // The record index was read once, so these stripes are there; what they hold cannot be
+        // found.
         unread.extend(expected);
         verdict.stripes += unread.len() as u64;
         verdict.beyond.extend(unread);
+        verdict.may_be_more = record_index.may_miss_records(&damage.lost);
+        // Every drive has all records.
+        if verdict.gaps || verdict.unknown > 0 || verdict.is_blank() {
+            verdict.would_help.extend(&damage.lost);
+        }
         verdict
     }
 }
@@ -227,42 +211,53 @@ impl MinSome for Option<usize> {
 }
 
 /// What the damage means.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// stripes in the set
+    /// stripes in the set of which there is a record
+    #[serde(skip)]
     pub stripes: u64,
     /// of these, restorable but not whole
     pub degraded: u64,
     /// not restorable from the drives that are here
     pub beyond: Vec<StripeId>,
-    /// drives not here that hold shards of those
+    /// drives not here that hold shards of those, or perhaps records that are missing
     pub would_help: BTreeSet<Slot>,
-    /// how many of those at least
-    pub lacking: usize,
     /// how many more shards any stripe can lose and still be restored
+    #[serde(skip)]
     pub least_spare: Option<usize>,
     /// records are missing
+    #[serde(skip)]
     pub gaps: bool,
     /// stripes of which no record was found, though it is known that there are so many more
     pub unknown: u64,
+    /// nothing here says how many stripes there are, and drives that are not here may
+    #[serde(skip)]
+    pub may_be_more: bool,
     /// runs of which no drive has the wrapped key any more: nobody can open them
     pub keyless: Vec<RunId>,
     /// of the stripes that could be restored, those that these runs sealed
+    #[serde(skip)]
     sealed: u64,
 }
 
 impl Verdict {
     /// Can everything still be restored?
     pub fn restorable(&self) -> bool {
-        self.beyond.is_empty() && !self.gaps && self.unknown == 0 && self.keyless.is_empty()
+        let all_there = self.beyond.is_empty() && !self.gaps && self.unknown == 0;
+        all_there && self.keyless.is_empty() && !self.is_blank()
     }
 
-    /// The same, if of these runs of the book nobody can open anything.
+    /// Is nothing known of the set, as what tells of it may lie on drives that are not here?
+    pub fn is_blank(&self) -> bool {
+        self.may_be_more && self.stripes == 0
+    }
+
+    /// The same, if of these runs of the record index nobody can open anything.
     #[must_use]
-    pub fn without_keys(mut self, book: &Book, keyless: Vec<RunId>) -> Self {
+    pub fn without_keys(mut self, record_index: &RecordIndex, keyless: Vec<RunId>) -> Self {
         let beyond: BTreeSet<&StripeId> = self.beyond.iter().collect();
         let is_sealed = |id: &&StripeId| keyless.contains(&id.run) && !beyond.contains(id);
-        self.sealed = book.stripes().iter().filter(is_sealed).count() as u64;
+        self.sealed = record_index.stripes().iter().filter(is_sealed).count() as u64;
         self.keyless = keyless;
         self
     }

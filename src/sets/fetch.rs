@@ -1,18 +1,19 @@
-//! Fetching a stripe: the blocks that are wanted, from wherever they are, rebuilt where they are
-//! not.
+//! Fetching a stripe: the blocks that are wanted, from wherever they are, reconstructed where they
+//! are not.
 //!
 //! Two steps, so that the first can run ahead on the drives while the second uses the CPU:
-//! [`Fetcher::read`] reads; [`Fetcher::complete`] checks each block against its record, rebuilds
-//! what is bad column by column, and reads more only if a column still lacks blocks.
+//! [`Fetcher::read`] reads; [`Fetcher::complete`] checks each block against its record,
+//! reconstructs what is bad column by column, and reads more only if a column still lacks blocks.
 
-use super::book::{Book, Records};
 use super::check::GONE;
-use super::mend::mend;
+use super::health::HealthTable;
+use super::judged::Judged;
 use super::open::FoundSet;
-use super::pace::Paces;
 use super::reading::{Tried, read_blocks, try_blocks};
+use super::reconstruct::reconstruct;
+use super::record_index::{RecordIndex, Records};
 use super::shard::read_again;
-use super::stripe::{Hope, Lack, RawStripe, Request, ShardBlocks, Sound, Stripe, Work};
+use super::stripe::{ColumnWork, MissingBlocks, RawStripe, Request, ShardBlocks, Sound, Stripe};
 use crate::drives::buffer::Pool;
 use crate::drives::{DriveFile, ReadMode};
 use crate::format::ids::{Slot, shard_path};
@@ -27,46 +28,55 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Buffers that are kept for reuse, for each drive: several shards of it are read ahead.
 const KEPT_SHARDS: usize = 8;
 
-/// Blocks of a shard that are named each.
-const MOST_NAMED: usize = 16;
-
 /// Reads stripes of one set.
 pub struct Fetcher<'a> {
-    set: &'a FoundSet,
-    pub(super) book: &'a Book,
+    pub(super) set: &'a FoundSet,
+    pub(super) record_index: &'a RecordIndex,
     /// for whatever stripes are looked at beyond those that are asked for
     pub(super) records: Records<'a>,
     codes: Mutex<HashMap<(u8, u8), Arc<Code>>>,
     progress: &'a (dyn Fn(Slot, u64) + Sync),
     pool: Pool,
-    paces: Paces,
+    health: HealthTable,
+    pub(super) judged: Judged,
     mode: ReadMode,
-    monitor: Option<&'a dyn Monitor>,
+    pub(super) monitor: Option<&'a dyn Monitor>,
 }
 
 impl<'a> Fetcher<'a> {
-    /// Reads from the drives of `set` that are here, whose records are in `book`; `progress` hears
-    /// of every read.
+    /// Reads from the drives of `set` that are here, whose records are in `record_index`;
+    /// `progress` hears of every read.
     pub fn new(
         set: &'a FoundSet,
-        book: &'a Book,
+        record_index: &'a RecordIndex,
         progress: &'a (dyn Fn(Slot, u64) + Sync),
     ) -> Self {
         let pool = Pool::keeping(KEPT_SHARDS * set.drive_count() as usize);
-        let (codes, paces) = (Mutex::default(), Paces::default());
-        let (records, mode) = (Records::of(book), ReadMode::Cached);
-        Self { set, book, records, codes, progress, pool, paces, mode, monitor: None }
+        let (codes, health, judged) = (Mutex::default(), HealthTable::default(), Judged::default());
+        let (records, mode) = (Records::of(record_index), ReadMode::Cached);
+        Self {
+            set,
+            record_index,
+            records,
+            codes,
+            progress,
+            pool,
+            health,
+            judged,
+            mode,
+            monitor: None,
+        }
     }
 
     /// Reads what the drives hold past the caches.
     #[must_use]
-    pub fn from_medium(self) -> Self {
+    pub fn past_caches(self) -> Self {
         Self { mode: ReadMode::Medium, ..self }
     }
 
-    /// Tells of drives that no longer answer.
+    /// Reports drives that no longer answer.
     #[must_use]
-    pub fn telling(self, monitor: &'a dyn Monitor) -> Self {
+    pub fn reporting_to(self, monitor: &'a dyn Monitor) -> Self {
         Self { monitor: Some(monitor), ..self }
     }
 
@@ -101,13 +111,13 @@ impl<'a> Fetcher<'a> {
         range: &Range<usize>,
     ) -> Option<ShardBlocks> {
         let slot = record.shards[index as usize].slot;
-        let here = self.set.drive(slot).and_then(|_| self.paces.begin(slot));
-        let Some(mut haste) = here else { return self.read_kept(record, index, range) };
+        let here = self.set.drive(slot).and_then(|_| self.health.begin(slot));
+        let Some(mut policy) = here else { return self.read_kept(record, index, range) };
         let mut blocks = ShardBlocks::empty(range, record.blocks.bytes(), &self.pool);
         let mut readable = false;
         for mut file in self.sources(record, index) {
             let (bytes, first) = (record.blocks.bytes(), range.start);
-            let tried = try_blocks(file.as_mut(), &mut blocks.bytes, bytes, first, &mut haste);
+            let tried = try_blocks(file.as_mut(), &mut blocks.bytes, bytes, first, &mut policy);
             blocks.good = tried.into_iter().map(|block| block == Tried::Read).collect();
             readable = blocks.good.contains(&true);
             if readable {
@@ -118,9 +128,9 @@ impl<'a> Fetcher<'a> {
         if readable {
             let whole = !blocks.good.contains(&false);
             let path = || format!("{}/{}", self.set.folder, shard_path(record.id, index));
-            self.paces.end_read(slot, haste, whole.then(path));
-        } else if self.paces.end_unread(self.set, slot, haste) {
-            self.tell_gone(slot);
+            self.health.end_read(slot, policy, whole.then(path));
+        } else if self.health.end_unread(self.set, slot, policy) {
+            self.report_gone(slot);
         }
         readable.then_some(blocks)
     }
@@ -145,7 +155,7 @@ impl<'a> Fetcher<'a> {
         index: u8,
         range: &Range<usize>,
     ) -> Option<ShardBlocks> {
-        let mut read = if self.paces.is_gone(record.shards[index as usize].slot) {
+        let mut read = if self.health.is_gone(record.shards[index as usize].slot) {
             self.read_kept(record, index, range)
         } else {
             self.read_plainly(record, range, self.sources(record, index))
@@ -184,30 +194,35 @@ impl<'a> Fetcher<'a> {
 
     /// The shards of a stripe that are on drives that are here, or were kept.
     pub(super) fn here(&self, record: &StripeRecord) -> BTreeSet<u8> {
-        (0..record.shards.len() as u8).filter(|index| self.is_here(record, *index)).collect()
+        let on_drive = |index: &u8| self.has_drive(record.shards[*index as usize].slot);
+        let (mut here, others): (BTreeSet<u8>, BTreeSet<u8>) =
+            (0..record.shards.len() as u8).partition(on_drive);
+        if let Some(stage) = self.set.stage.as_ref().filter(|_| !others.is_empty()) {
+            let is_kept = |index: &u8| {
+                let path = format!("{}/{}", self.set.folder, shard_path(record.id, *index));
+                stage.open(&path, ReadMode::Cached).is_ok()
+            };
+            let all = 0..record.shards.len() as u8;
+            let kept = self.judged.kept(record.id, || all.filter(is_kept).collect());
+            here.extend(others.intersection(&kept));
+        }
+        here
     }
 
     /// The others.
-    pub(super) fn absent(&self, record: &StripeRecord) -> impl Iterator<Item = u8> {
-        (0..record.shards.len() as u8).filter(|index| !self.is_here(record, *index))
-    }
-
-    fn is_here(&self, record: &StripeRecord, index: u8) -> bool {
-        if self.has_drive(record.shards[index as usize].slot) {
-            return true;
-        }
-        let path = || format!("{}/{}", self.set.folder, shard_path(record.id, index));
-        self.set.stage.as_ref().is_some_and(|stage| stage.open(&path(), ReadMode::Cached).is_ok())
+    pub(super) fn absent(&self, record: &StripeRecord) -> impl Iterator<Item = u8> + use<> {
+        let here = self.here(record);
+        (0..record.shards.len() as u8).filter(move |index| !here.contains(index))
     }
 
     /// Is the slot's drive here, and does it answer?
-    fn has_drive(&self, slot: Slot) -> bool {
-        self.set.drive(slot).is_some() && !self.paces.is_gone(slot)
+    pub(super) fn has_drive(&self, slot: Slot) -> bool {
+        self.set.drive(slot).is_some() && !self.health.is_gone(slot)
     }
 
     /// Does the slot's drive no longer answer?
     pub(super) fn is_gone(&self, slot: Slot) -> bool {
-        self.paces.is_gone(slot)
+        self.health.is_gone(slot)
     }
 
     /// Should the job stop? What is then given may lack blocks.
@@ -215,7 +230,7 @@ impl<'a> Fetcher<'a> {
         self.monitor.is_some_and(Monitor::should_stop)
     }
 
-    fn tell_gone(&self, slot: Slot) {
+    fn report_gone(&self, slot: Slot) {
         let Some(monitor) = self.monitor else { return };
         for found in self.set.all_drives().filter(|found| found.label.slot == slot) {
             monitor.problem(Problem::new(ProblemKind::Drive, found.drive.name(), GONE));
@@ -238,7 +253,7 @@ impl<'a> Fetcher<'a> {
     /// Marks as bad what does not match the record and is no better on another drive of the slot.
     fn check(&self, record: &StripeRecord, index: u8, shard: &mut ShardBlocks) {
         shard.check(record, index);
-        if !self.set.doubles.is_empty() || self.set.stage.is_some() {
+        if !self.set.duplicates.is_empty() || self.set.stage.is_some() {
             self.check_others(record, index, shard);
         }
     }
@@ -269,7 +284,7 @@ impl<'a> Fetcher<'a> {
         codes.entry((k, m)).or_insert_with(make).clone()
     }
 
-    /// Checks what was read and rebuilds what is bad.
+    /// Checks what was read and reconstructs what is bad.
     pub fn complete(&self, raw: RawStripe) -> Stripe {
         self.complete_with(raw, &|_, _, _| ())
     }
@@ -279,59 +294,68 @@ impl<'a> Fetcher<'a> {
         let record = raw.request().record.clone();
         let across = record.kind == StripeKind::Across;
         let code = across.then(|| self.code(record.k, record.m));
-        let rebuild = code.as_deref();
+        let code = code.as_deref();
         raw.make_room(&self.pool);
-        let one_source = self.set.doubles.is_empty() && self.set.stage.is_none();
-        let first = rebuild.filter(|_| one_source);
-        let mut rebuilt_blocks = raw.work(&Work { check: true, rebuild: first, sound });
+        let one_source = self.set.duplicates.is_empty() && self.set.stage.is_none();
+        let first = code.filter(|_| one_source);
+        let on_drive = &|index: u8| self.has_drive(record.shards[index as usize].slot);
+        let again = ColumnWork { check: false, code, sound, on_drive };
+        let (mut as_read, unread) = (raw.whole(), raw.bad_blocks().len() as u64);
+        let mut reconstructed = raw.work(&ColumnWork { check: true, code: first, ..again });
+        let here = self.here(&record);
         if !one_source {
-            raw.shards
-                .iter_mut()
-                .for_each(|(index, shard)| self.check_others(&record, *index, shard));
+            let shards = raw.shards.iter_mut().filter(|(index, _)| here.contains(index));
+            shards.for_each(|(index, shard)| self.check_others(&record, *index, shard));
+            reconstructed.add(raw.work(&again));
         }
-        let again = Work { check: false, rebuild, sound };
         let columns = raw.bad_columns();
         if columns.is_empty() {
-            let mut stripe = raw.end(rebuilt_blocks, Lack::default());
-            stripe.is_as_read = one_source && rebuilt_blocks == 0;
+            // If no more was reconstructed than was not read, all that was read is as recorded.
+            let is_as_read = one_source && reconstructed.all == unread;
+            let sound = raw.whole();
+            as_read.retain(|index| is_as_read && sound.contains(index));
+            let mut stripe = raw.end(reconstructed, MissingBlocks::default());
+            stripe.as_read = as_read;
             return stripe;
         }
-        let here = self.here(&record).len();
-        let enough = here >= record.k as usize;
-        if across {
-            let wanted = raw.request().good_wanted(here);
+        let enough = here.len() >= record.k as usize;
+        if across && !enough && self.has_kept() {
+            // What is kept of the drives that are here counts for later runs, if it is good.
+            self.judge(&mut raw, &columns, &here);
+        } else if across {
+            let wanted = raw.request().good_wanted(here.len());
             self.read_more(&mut raw, &columns, wanted);
-            rebuilt_blocks += raw.work(&again);
+            reconstructed.add(raw.work(&again));
             let left = raw.bad_columns();
             if !left.is_empty() && !self.should_stop() {
                 self.read_singly(&mut raw, &left, enough);
-                rebuilt_blocks += raw.work(&again);
+                reconstructed.add(raw.work(&again));
             }
         }
         let mut bad = raw.bad_blocks();
         if across && !enough {
-            // Not even with every shard that is here; only what is bad on a drive may be had along it.
+            // Not even with every shard that is here; only what is bad on a drive may be had along
+            // it.
             bad.retain(|(index, _)| self.has_along(&record, *index));
         }
         if !bad.is_empty() {
-            let mended = mend(self, &record, &bad).into_iter();
-            rebuilt_blocks += mended
-                .filter(|((index, column), block)| raw.put(*index, *column, block))
-                .count() as u64;
+            let blocks = reconstruct(self, &record, &bad).into_iter();
+            let blocks = blocks.filter(|((index, column), block)| raw.put(*index, *column, block));
+            blocks.for_each(|((index, _), _)| reconstructed.count(on_drive(index)));
         }
-        let lack = self.lack(&raw);
-        self.tell_damage(&raw);
-        raw.end(rebuilt_blocks, lack)
+        let missing = self.missing(&raw, &here);
+        self.report_damage(&raw, &here);
+        raw.end(reconstructed, missing)
     }
 
     /// Is a shard on a drive that is here, with parity along it?
-    fn has_along(&self, record: &StripeRecord, index: u8) -> bool {
+    pub(super) fn has_along(&self, record: &StripeRecord, index: u8) -> bool {
         let slot = record.shards[index as usize].slot;
-        self.has_drive(slot) && self.book.along(record.id, slot).is_some()
+        self.has_drive(slot) && self.record_index.along(record.id, slot).is_some()
     }
 
     /// Reads a run of a shard's blocks and marks as bad what does not match the record.
-    pub(super) fn read_checked(
+    fn read_checked(
         &self,
         record: &StripeRecord,
         index: u8,
@@ -343,7 +367,7 @@ impl<'a> Fetcher<'a> {
     }
 
     /// Reads further shards while some bad column has fewer good blocks than are wanted.
-    fn read_more(&self, raw: &mut RawStripe, columns: &[usize], wanted: usize) {
+    pub(super) fn read_more(&self, raw: &mut RawStripe, columns: &[usize], wanted: usize) {
         let record = raw.request().record.clone();
         for index in 0..record.shards.len() as u8 {
             let lacks = |c: &&usize| raw.good_in(**c) < wanted;
@@ -369,16 +393,15 @@ impl<'a> Fetcher<'a> {
         }
     }
 
-    /// Reads each block of these columns that is still lacking by itself: some were skipped, and some
-    /// may be well the next time. Of wanted shards only, if there are not enough of all to rebuild
-    /// anything.
-    fn read_singly(&self, raw: &mut RawStripe, columns: &[usize], enough: bool) {
+    /// Reads each block of these columns that is still lacking by itself: some were skipped, and
+    /// some may be well the next time. Of wanted shards only, unless all count.
+    pub(super) fn read_singly(&self, raw: &mut RawStripe, columns: &[usize], all: bool) {
         let record = raw.request().record.clone();
         let (bytes, count) = (record.blocks.bytes(), record.blocks.count());
-        let gone = |index: &u8| self.paces.is_gone(record.shards[*index as usize].slot);
+        let gone = |index: &u8| self.health.is_gone(record.shards[*index as usize].slot);
         for index in self.here(&record).into_iter().filter(|index| !gone(index)) {
             let wanted = raw.request().shards.get(&index).cloned();
-            if wanted.is_none() && !enough {
+            if wanted.is_none() && !all {
                 continue;
             }
             let range = wanted.unwrap_or(columns[0]..columns[columns.len() - 1] + 1);
@@ -386,7 +409,7 @@ impl<'a> Fetcher<'a> {
             let shard = raw.shards.entry(index).or_insert_with(empty);
             let hashes = record.shard_hashes(index.into());
             let slot = record.shards[index as usize].slot;
-            let mut haste = self.paces.patient(slot);
+            let mut policy = self.health.patient(slot);
             for mut file in self.sources(&record, index) {
                 for number in columns.iter().take_while(|_| !self.should_stop()) {
                     let Some(at) = number.checked_sub(shard.first) else { continue };
@@ -396,74 +419,12 @@ impl<'a> Fetcher<'a> {
                     let block = &mut shard.bytes[at * bytes..(at + 1) * bytes];
                     let file = file.as_mut();
                     let place = (*number * bytes) as u64;
-                    let read = haste.read(file, place, block) == Tried::Read;
+                    let read = policy.read(file, place, block) == Tried::Read;
                     shard.good[at] = read && block_hash(block, *number, count) == hashes[*number]
-                        || read_again(file, (&record, index.into()), *number, block, &mut haste);
+                        || read_again(file, (&record, index.into()), *number, block, &mut policy);
                 }
             }
-            self.paces.end_patient(slot, haste);
+            self.health.end_patient(slot, policy);
         }
-    }
-
-    /// Names the blocks on drives that are here which those that are bad still would need.
-    fn tell_damage(&self, raw: &RawStripe) {
-        let (Some(monitor), record) = (self.monitor, &raw.request().record) else { return };
-        let columns = raw.bad_columns();
-        for (index, shard) in record.shards.iter().enumerate() {
-            let Some(found) = self.set.drive(shard.slot) else { continue };
-            let is_bad = |column: &&usize| raw.is_bad(index as u8, **column);
-            let bad: Vec<String> = columns.iter().filter(is_bad).map(ToString::to_string).collect();
-            if !bad.is_empty() && self.has_drive(shard.slot) {
-                let blocks = if bad.len() > 1 { "blocks" } else { "block" };
-                let detail = format!(
-                    "shard {}-{index:02x}: {blocks} {} cannot be had, and files need what it gives; \
-                     holdall verify names all damage",
-                    record.id,
-                    if bad.len() > MOST_NAMED { "of many numbers".into() } else { bad.join(", ") },
-                );
-                monitor.problem(Problem::new(ProblemKind::Damage, found.drive.name(), detail));
-            }
-        }
-    }
-
-    /// What the columns lack in which wanted blocks are bad still, and who has it.
-    fn lack(&self, raw: &RawStripe) -> Lack {
-        let record = &raw.request().record;
-        let mut lack = Lack::default();
-        if record.kind == StripeKind::Along {
-            let hope = || Hope { k: 1, ..Hope::default() };
-            let waits = !raw.bad_blocks().is_empty() && !self.set.missing_slots().is_empty();
-            return Lack { hopes: waits.then(hope).into_iter().collect(), ..lack };
-        }
-        let (here, bad) = (self.here(record), raw.bad_blocks());
-        for column in raw.bad_columns() {
-            let mut hope = Hope { k: record.k, ..Hope::default() };
-            for (index, shard) in record.shards.iter().enumerate() {
-                let index = index as u8;
-                if raw.is_bad(index, column) && self.has_drive(shard.slot) {
-                    continue;
-                }
-                hope.sound.push(shard.slot.0);
-                if !self.has_drive(shard.slot)
-                    && here.contains(&index)
-                    && !raw.is_bad(index, column)
-                {
-                    hope.kept.push(shard.slot.0);
-                }
-            }
-            let can_be_rebuilt = hope.sound.len() >= record.k as usize;
-            // A block whose own drive is not here comes with it.
-            let comes = |index: u8| {
-                can_be_rebuilt || hope.sound.contains(&record.shards[index as usize].slot.0)
-            };
-            let bad = bad.iter().copied().filter(|(_, of)| *of == column);
-            let (comes, lost): (Vec<(u8, usize)>, Vec<_>) =
-                bad.partition(|(index, _)| comes(*index));
-            lack.hopeless.extend(lost);
-            if !comes.is_empty() && !lack.hopes.contains(&hope) {
-                lack.hopes.push(hope);
-            }
-        }
-        lack
     }
 }

@@ -4,19 +4,21 @@
 //! - Leaves: sets, each with the drives found of it.
 //! - Always holds: (1) a folder's name says of which set it is, never a label alone; (2) a drive's
 //!   slot is the one whose shards lie on it, whatever its label says: so a drive without a label,
-//!   or with another's, serves all the same, and it is told; (3) what labels say of the whole set
-//!   is believed as set.txt confirms it, else as most of them have it.
+//!   or with another's, serves all the same, and it is reported; (3) what labels say of the whole
+//!   set is believed as set.txt confirms it, else as the records bear it out, else as most of them
+//!   have it; but of a suite that no record has the records are believed.
 
-use super::book::MAX_RECORD_FILE_BYTES;
-use super::open::{COPY, FoundDrive, FoundSet, HOLDALL, chain};
-use super::tidy;
+use super::cleanup;
+use super::labels::{chosen, differences};
+use super::open::{COPY, FoundDrive, FoundSet, HOLDALL, Settled, chain};
+use super::tally::{Listed, Tally, blank_label, sound_records};
 use crate::drives::{Drive, DriveError, on_each};
-use crate::format::ids::{SetNumber, ShipmentId, Slot, set_folder, shard_path};
-use crate::format::label::{Label, MAX_LABEL_BYTES, WHAT};
+use crate::format::FormatError;
+use crate::format::ids::{SetNumber, ShipmentId, Slot, set_folder};
+use crate::format::label::{Label, MAX_LABEL_BYTES};
 use crate::format::list::Hash;
-use crate::format::record::{self, RecordFileHeader, StripeRecord};
+use crate::format::record::{RecordFileHeader, StripeRecord};
 use crate::format::set::{SetText, SlotLine};
-use crate::format::{FORMAT_VERSION, FormatError};
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -50,30 +52,40 @@ struct Claim {
     problem: Option<LabelError>,
 }
 
+impl Claim {
+    /// Is one of its labels of the slot that most of its shards are of?
+    fn agrees(&self, votes: &BTreeMap<Slot, usize>) -> bool {
+        let most = votes.values().max();
+        let voted = |slot: Slot| most.is_some() && votes.get(&slot) == most;
+        self.labels.iter().any(|(label, _)| voted(label.slot))
+    }
+
+    /// The format of its labels, if a newer program wrote them. (If only one of them is newer, its
+    /// number is damaged.)
+    fn newer(&self) -> Option<u64> {
+        match &self.problem {
+            Some(LabelError::Format(FormatError::Newer { found, .. })) => {
+                self.labels.is_empty().then_some(*found)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Finds all sets on these drives, in order of shipment and set. A drive whose label cannot be
 /// read, or is another's, is a problem and used all the same.
 pub fn find(drives: &[Arc<dyn Drive>], monitor: &dyn Monitor) -> Vec<FoundSet> {
     let mut sets: BTreeMap<(ShipmentId, SetNumber), Vec<Claim>> = BTreeMap::new();
     let looked = on_each(drives.len(), |i| {
-        let told = Recording::default();
-        let folders = set_folders(&drives[i], &told).into_iter();
-        let claimed = folders.map(|(shipment, set, folder)| {
-            let claim = claim(&drives[i], &folder);
-            (shipment, set, folder, claim)
-        });
-        (claimed.collect::<Vec<_>>(), told.problems())
+        let recording = Recording::default();
+        let folders = set_folders(&drives[i], &recording).into_iter();
+        let claimed =
+            folders.map(|(shipment, set, folder)| ((shipment, set), claim(&drives[i], &folder)));
+        (claimed.collect::<Vec<_>>(), recording.problems())
     });
-    for (drive, (claimed, problems)) in drives.iter().zip(looked) {
+    for (claimed, problems) in looked {
         problems.into_iter().for_each(|problem| monitor.problem(problem));
-        for (shipment, set, folder, claim) in claimed {
-            match claim {
-                Ok(claim) => sets.entry((shipment, set)).or_default().push(claim),
-                Err(newer) => {
-                    let place = format!("{}: {folder}/label.json", drive.name());
-                    monitor.problem(Problem::new(ProblemKind::Damage, place, newer));
-                }
-            }
-        }
+        claimed.into_iter().for_each(|(id, claim)| sets.entry(id).or_default().push(claim));
     }
     let resolve = |((shipment, set), claims)| Claims::new(shipment, set, claims).resolve(monitor);
     sets.into_iter().filter_map(resolve).collect()
@@ -81,11 +93,9 @@ pub fn find(drives: &[Arc<dyn Drive>], monitor: &dyn Monitor) -> Vec<FoundSet> {
 
 /// The first label that a newer program wrote: its place and format.
 pub fn newer_label(drives: &[Arc<dyn Drive>]) -> Option<(String, u64)> {
-    let newer = |drive: &Arc<dyn Drive>, folder: String| match claim(drive, &folder) {
-        Err(LabelError::Format(FormatError::Newer { found, .. })) => {
-            Some((format!("{}: {folder}/label.json", drive.name()), found))
-        }
-        _ => None,
+    let newer = |drive: &Arc<dyn Drive>, folder: String| {
+        let found = claim(drive, &folder).newer()?;
+        Some((format!("{}: {folder}/label.json", drive.name()), found))
     };
     drives.iter().find_map(|drive| {
         let folders = set_folders(drive, &Recording::default());
@@ -122,9 +132,8 @@ fn set_folders(
     folders
 }
 
-/// Reads the labels in a folder; fails if they are of a newer format. (If only one of them is, its
-/// number is damaged.)
-fn claim(drive: &Arc<dyn Drive>, folder: &str) -> Result<Claim, LabelError> {
+/// Reads the labels in a folder.
+fn claim(drive: &Arc<dyn Drive>, folder: &str) -> Claim {
     let read = |path: String| -> Result<(Label, Hash), LabelError> {
         let bytes = drive.read(&path, MAX_LABEL_BYTES)?;
         let label = Label::decode(&bytes)?;
@@ -143,12 +152,7 @@ fn claim(drive: &Arc<dyn Drive>, folder: &str) -> Result<Claim, LabelError> {
             }
         }
     }
-    match claim.problem.take() {
-        Some(newer @ LabelError::Format(FormatError::Newer { .. })) if claim.labels.is_empty() => {
-            Err(newer)
-        }
-        problem => Ok(Claim { problem, ..claim }),
-    }
+    claim
 }
 
 /// All folders of one set.
@@ -172,8 +176,10 @@ impl Claims {
             set,
             folder: format!("{HOLDALL}/{}", set_folder(shipment, set)),
             drives: claims.iter().map(found).collect(),
-            doubles: Vec::new(),
+            duplicates: Vec::new(),
             stage: None,
+            bad_blocks: None,
+            settled: Settled::ByDrives,
         };
         // Copies of set.txt that differ are reported where set.txt is the matter.
         let text = set.set_text(&Recording::default());
@@ -182,30 +188,110 @@ impl Claims {
 
     /// Settles every drive's slot; none if nothing says what the set is.
     fn resolve(mut self, monitor: &dyn Monitor) -> Option<FoundSet> {
+        // One label that is newer than the others is damaged; where all are, so is the set.
+        if self.all.iter().all(|claim| claim.newer().is_some()) {
+            self.all.iter().for_each(|claim| self.report(claim, "it is left out", monitor));
+            return None;
+        }
         let tally = self.tally();
-        let Some(common) = self.common(&tally) else {
+        let Some(mut common) = self.common(&tally) else {
             self.report_nameless(monitor);
             return None;
         };
-        let (mut drives, mut doubles): (Vec<FoundDrive>, Vec<FoundDrive>) = Default::default();
-        for (claim, votes) in self.all.iter().zip(&tally.votes) {
+        tally.correct(&mut common);
+        self.report_disagreeing(&common, monitor);
+        self.complete(&mut common);
+        let mut found = Vec::new();
+        for (at, (claim, votes)) in self.all.iter().zip(&tally.votes).enumerate() {
             let label = self.settled(claim, votes, &common, monitor);
-            let found = FoundDrive { drive: claim.drive.clone(), label };
-            if drives.iter().any(|d| d.label.slot == found.label.slot) {
-                doubles.push(found);
-            } else {
-                drives.push(found);
+            if label.slot == Slot(0) && claim.labels.is_empty() {
+                self.report_unlabelled(claim, tally.seen.is_some(), monitor);
             }
+            found.push((at, FoundDrive { drive: claim.drive.clone(), label }));
         }
+        let (mut drives, duplicates) = self.by_slot(found, &tally, monitor);
         // Those whose slot nothing tells still have keys, records and catalog.
         drives.sort_by_key(|d| (d.label.slot == Slot(0), d.label.slot));
-        (self.set.drives, self.set.doubles) = (drives, doubles);
+        (self.set.drives, self.set.duplicates) = (drives, duplicates);
         Some(self.set)
+    }
+
+    /// One drive of each slot, and the others that say that they are it: the one on which more of the
+    /// set lies has it. What carries no more than a copy of a label is none of the set's drives.
+    fn by_slot(
+        &self,
+        mut found: Vec<(usize, FoundDrive)>,
+        tally: &Tally,
+        monitor: &dyn Monitor,
+    ) -> (Vec<FoundDrive>, Vec<FoundDrive>) {
+        let weight = |(at, found): &(usize, FoundDrive)| {
+            let votes = tally.votes[*at].get(&found.label.slot).copied().unwrap_or(0);
+            let records = found.drive.list(&format!("{}/records", self.set.folder));
+            (votes, records.map_or(0, |names| names.len()))
+        };
+        let mut slots = BTreeMap::new();
+        found.iter().for_each(|(_, f)| *slots.entry(f.label.slot).or_insert(0) += 1);
+        let is_claimed_twice = |found: &FoundDrive| slots.get(&found.label.slot) > Some(&1);
+        // Those of one slot stay in their order if nothing tells them apart.
+        found.sort_by_cached_key(|one| {
+            std::cmp::Reverse(if is_claimed_twice(&one.1) { weight(one) } else { (0, 0) })
+        });
+        let (mut drives, mut duplicates): (Vec<FoundDrive>, Vec<FoundDrive>) = Default::default();
+        for (_, found) in found {
+            let first = drives.iter().find(|d| d.label.slot == found.label.slot);
+            match first {
+                None => drives.push(found),
+                Some(first) if found.label.slot != Slot(0) && self.is_label_alone(&found) => {
+                    let (name, slot) = (found.drive.name(), found.label.slot);
+                    monitor.note(&format!(
+                        "{name} carries a label of slot {slot} of set {} and nothing else of it: that \
+                         slot is {}, and this one is left aside",
+                        self.set.name(),
+                        first.drive.name()
+                    ));
+                }
+                Some(_) => duplicates.push(found),
+            }
+        }
+        (drives, duplicates)
+    }
+
+    fn is_label_alone(&self, found: &FoundDrive) -> bool {
+        let only = |folder: &str, known: &[&str]| {
+            let names = found.drive.list(folder);
+            names.is_ok_and(|names| names.iter().all(|name| known.contains(&&name[..])))
+        };
+        let folder = &self.set.folder;
+        only(folder, &["label.json", COPY]) && only(&format!("{folder}/{COPY}"), &["label.json"])
+    }
+
+    /// Labels of one set say the same of it. Which says what is reported; where set.txt names them
+    /// all the same, as one that was closed from its drives alone may, that is no damage.
+    fn report_disagreeing(&self, common: &Label, monitor: &dyn Monitor) {
+        let differs = |label: &Label| !differences(label, common).is_empty();
+        for claim in &self.all {
+            let counts = |l: &&(Label, Hash)| self.text.is_none() || self.is_confirmed(l);
+            let mut labels = claim.labels.iter().filter(counts).map(|(label, _)| label);
+            let Some(label) = labels.find(|label| differs(label)) else { continue };
+            let agrees = |other: &&Claim| other.labels.iter().any(|(label, _)| !differs(label));
+            let others: Vec<_> = self.all.iter().filter(agrees).map(|c| c.drive.name()).collect();
+            let others = if others.is_empty() { "the records".into() } else { others.join(", ") };
+            let detail = format!(
+                "it does not agree with {others} on what the set is: {}",
+                differences(label, common).join("; ")
+            );
+            if self.text.is_none() {
+                self.report(claim, &detail, monitor);
+            } else {
+                let (drive, folder) = (claim.drive.name(), &self.set.folder);
+                monitor.note(&format!("{drive}: {folder}/label.json: {detail}"));
+            }
+        }
     }
 
     /// Nothing says what the set is: its files are damaged, or it never had any.
     fn report_nameless(&self, monitor: &dyn Monitor) {
-        if self.all.iter().all(|c| tidy::is_bare(c.drive.as_ref(), &self.set.folder)) {
+        if self.all.iter().all(|c| cleanup::is_bare(c.drive.as_ref(), &self.set.folder)) {
             monitor.note(&format!(
                 "set {}: its folders are empty here, as a pack leaves them that was stopped at once; to \
                  remove them: {}",
@@ -216,6 +302,21 @@ impl Claims {
         }
         for claim in &self.all {
             self.report(claim, "no label, set.txt or record can be read here", monitor);
+        }
+    }
+
+    /// Nothing tells a drive's slot. Labels are the first that is written to drives: where one has
+    /// nothing at all, and nothing was committed, packing ended before it came to this one.
+    fn report_unlabelled(&self, claim: &Claim, committed: bool, monitor: &dyn Monitor) {
+        let is_bare = || cleanup::is_bare(claim.drive.as_ref(), &self.set.folder);
+        if self.text.is_none() && !committed && is_bare() {
+            let (drive, set) = (claim.drive.name(), self.set.name());
+            monitor.note(&format!(
+                "{drive}: the packing of set {set} was never finished: it ended before anything was \
+                 written here"
+            ));
+        } else {
+            self.report(claim, "no shards tell this drive's slot", monitor);
         }
     }
 
@@ -236,19 +337,18 @@ impl Claims {
 
     /// What is the same on all drives of the set, in a label of no slot.
     fn common(&self, tally: &Tally) -> Option<Label> {
-        let labels = || self.all.iter().flat_map(|claim| &claim.labels);
-        let mut counts: BTreeMap<_, (usize, &Label)> = BTreeMap::new();
-        for (label, _) in labels() {
-            let l = label;
-            let facts = (l.drives, &l.survive, l.suite, l.chunk_bytes, l.block_bytes);
-            counts.entry(facts).or_insert((0, label)).0 += 1;
-        }
-        let confirmed = labels().find(|l| self.is_confirmed(l)).map(|(label, _)| label);
-        let most = counts.values().max_by_key(|(count, _)| *count).map(|(_, label)| *label);
-        let mut common = match confirmed.or(most) {
-            Some(label) => label.clone(),
-            None => tally.label(&self.set)?,
+        let all = || {
+            let labels = |claim: &'_ Claim| claim.labels.clone().into_iter();
+            self.all.iter().flat_map(move |c| labels(c).map(|label| (c.drive.name(), label)))
         };
+        let is_any_confirmed = all().any(|(_, label)| self.is_confirmed(&label));
+        let counts = all().filter(|(_, label)| !is_any_confirmed || self.is_confirmed(label));
+        let counts = counts.map(|(drive, (label, _))| (drive, label));
+        chosen(counts, |label| tally.bears_out(label)).or_else(|| tally.label(&self.set))
+    }
+
+    /// What set.txt and the other labels add to it.
+    fn complete(&self, common: &mut Label) {
         if let Some(text) = &self.text {
             common.drives = text.slots.len() as u16;
             common.survive.clone_from(&text.survive);
@@ -256,9 +356,11 @@ impl Claims {
                 common.created.clone_from(&text.closed);
             }
         }
-        common.slot = Slot(0);
-        common.case = "?".into();
-        Some(common)
+        // Too large a C costs memory only; by one that is too small, chunks are rejected.
+        let labels = || self.all.iter().flat_map(|claim| &claim.labels);
+        let confirmed = labels().filter(|l| self.is_confirmed(l)).map(|(l, _)| l.chunk_bytes).max();
+        let most = confirmed.or_else(|| labels().map(|(label, _)| label.chunk_bytes).max());
+        common.chunk_bytes = most.unwrap_or(common.chunk_bytes);
     }
 
     /// The label by which a drive is used: its own, if that is right.
@@ -285,9 +387,7 @@ impl Claims {
                     format!("it says slot {}, but slot {slot}'s shards are here", label.slot);
                 self.report(claim, &detail, monitor);
             }
-            None if slot == Slot(0) => {
-                self.report(claim, "no shards tell this drive's slot", monitor);
-            }
+            None if slot == Slot(0) => {} // told by who asked
             None => {
                 let detail = format!("by the shards that are here, this is slot {slot}");
                 self.report(claim, &detail, monitor);
@@ -307,111 +407,61 @@ impl Claims {
 
     /// Holds the names of the shards on every drive against the records.
     fn tally(&self) -> Tally {
-        let mut tally = Tally { votes: vec![BTreeMap::new(); self.all.len()], seen: None };
+        let votes = vec![BTreeMap::new(); self.all.len()];
+        let mut tally = Tally { votes, seen: None, borne: None, suites: BTreeSet::new() };
+        // Over labels that differ all records are heard.
+        let mut labels = self.all.iter().flat_map(|claim| &claim.labels).map(|(label, _)| label);
+        let first = labels.next();
+        let differ = labels.any(|label| first.is_some_and(|l| !differences(label, l).is_empty()));
         let mut listed: Vec<Listed> = self.all.iter().map(|_| Listed::default()).collect();
         let shards = format!("{}/shards", self.set.folder);
         let has_shards = |c: &Claim| c.drive.list(&shards).is_ok_and(|names| !names.is_empty());
         let has_shards: Vec<bool> = self.all.iter().map(has_shards).collect();
-        for name in self.set.names("records") {
+        for (name, places) in self.set.placed("records") {
             let path = format!("records/{name}");
-            for record in self.records(&path, &mut tally) {
-                for (i, claim) in self.all.iter().enumerate().filter(|(i, _)| has_shards[*i]) {
-                    for (index, shard) in record.shards.iter().enumerate() {
-                        let path = shard_path(record.id, index as u8);
-                        if listed[i].has(claim.drive.as_ref(), &self.set.folder, &path) {
-                            *tally.votes[i].entry(shard.slot).or_default() += 1;
+            // Of copies that are sound and differ, those count that more drives' own labels bear out.
+            let mut best: Option<((usize, usize), Counted)> = None;
+            for (header, records, copies) in sound_records(&self.set, &path, &places) {
+                let votes: Vec<_> = self
+                    .all
+                    .iter()
+                    .enumerate()
+                    .map(|(i, claim)| {
+                        if has_shards[i] {
+                            listed[i].votes(claim.drive.as_ref(), &self.set.folder, &records)
+                        } else {
+                            BTreeMap::new()
                         }
-                    }
+                    })
+                    .collect();
+                let agree =
+                    self.all.iter().zip(&votes).filter(|(claim, votes)| claim.agrees(votes));
+                let weight = (agree.count(), copies);
+                if best.as_ref().is_none_or(|(most, _)| weight > *most) {
+                    best = Some((weight, (header, records, votes)));
+                }
+            }
+            if let Some(((_, copies), (header, records, votes))) = best {
+                tally.note(&header, &records, copies);
+                for (all, more) in tally.votes.iter_mut().zip(votes) {
+                    more.into_iter()
+                        .for_each(|(slot, count)| *all.entry(slot).or_default() += count);
                 }
             }
             let is_enough = |(votes, has): (&BTreeMap<Slot, usize>, &bool)| {
                 !has || votes.values().sum::<usize>() >= ENOUGH_VOTES
             };
-            if tally.votes.iter().zip(&has_shards).all(is_enough) {
+            let is_borne = |label: &Label| tally.suites.contains(&label.suite);
+            if !differ
+                && first.is_none_or(is_borne)
+                && tally.votes.iter().zip(&has_shards).all(is_enough)
+            {
                 break;
             }
         }
         tally
     }
-
-    /// The records in the first sound copy of a record file.
-    fn records(&self, path: &str, tally: &mut Tally) -> Vec<StripeRecord> {
-        for (_, _, bytes) in self.set.copies(path, MAX_RECORD_FILE_BYTES) {
-            let Ok(bytes) = bytes else { continue };
-            let Ok(header) = record::decode_file(&bytes) else { continue };
-            if (header.shipment, header.set) != (self.set.shipment, self.set.set) {
-                continue;
-            }
-            let records: Vec<_> =
-                record::records(&header, &bytes).flatten().map(|r| r.record).collect();
-            tally.note(&header, &records);
-            return records;
-        }
-        Vec::new()
-    }
 }
 
-/// What the records say of the drives.
-struct Tally {
-    /// of each drive, how many shards of which slot lie on it
-    votes: Vec<BTreeMap<Slot, usize>>,
-    /// suite, B of the catalog, and the highest slot seen
-    seen: Option<(u8, u32, Slot)>,
-}
-
-impl Tally {
-    fn note(&mut self, header: &RecordFileHeader, records: &[StripeRecord]) {
-        for r in records {
-            let blocks = header.part.as_ref().map_or(r.blocks, |part| part.blocks);
-            let first = (r.suite.number(), blocks.bytes() as u32, Slot(0));
-            let (_, _, highest) = self.seen.get_or_insert(first);
-            *highest = r.shards.iter().map(|s| s.slot).fold(*highest, Slot::max);
-        }
-    }
-
-    /// As much of a label as the records and set.txt give; C is not among it, and 0.
-    fn label(&self, set: &FoundSet) -> Option<Label> {
-        let (suite, block_bytes, highest) = self.seen?;
-        let label = blank_label(set.shipment, set.set);
-        Some(Label { suite, block_bytes, drives: highest.0, ..label })
-    }
-}
-
-/// The names in the folder of shards that was asked for last.
-#[derive(Default)]
-struct Listed {
-    folder: String,
-    names: BTreeSet<String>,
-}
-
-impl Listed {
-    fn has(&mut self, drive: &dyn Drive, set_folder: &str, path: &str) -> bool {
-        let Some((folder, name)) = path.rsplit_once('/') else { return false };
-        if self.folder != folder {
-            let names = drive.list(&format!("{set_folder}/{folder}")).unwrap_or_default();
-            self.names = names.into_iter().collect();
-            folder.clone_into(&mut self.folder);
-        }
-        self.names.contains(name)
-    }
-}
-
-fn blank_label(shipment: ShipmentId, set: SetNumber) -> Label {
-    Label {
-        what: WHAT.into(),
-        format: FORMAT_VERSION.into(),
-        program: String::new(),
-        shipment,
-        set,
-        slot: Slot(0),
-        drives: 0,
-        case: "?".into(),
-        survive: "?".into(),
-        suite: 0,
-        chunk_bytes: 0,
-        block_bytes: 0,
-        created: String::new(),
-        name: String::new(),
-        contact: String::new(),
-    }
-}
+/// A record file's head and records, and what they say of each drive.
+type Counted = (RecordFileHeader, Vec<StripeRecord>, Vec<BTreeMap<Slot, usize>>);

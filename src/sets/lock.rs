@@ -14,11 +14,9 @@ use std::io::ErrorKind;
 #[derive(Debug, thiserror::Error)]
 #[error("{drive}: {folder} is in use by {holder}")]
 pub struct InUse {
-    /// the drive
     pub drive: String,
     /// the set's folder
     pub folder: String,
-    /// who has it
     pub holder: String,
 }
 
@@ -47,6 +45,11 @@ impl SetLocks {
 }
 
 impl FoundSet {
+    /// The program that is at work on it now, if one is and it can be told.
+    pub fn in_use_by(&self) -> Option<String> {
+        self.all_drives().find_map(|d| d.drive.user_of(&self.folder))
+    }
+
     /// Locks the set on all its drives that are here.
     pub fn lock(&self) -> Result<SetLocks, InUse> {
         let mut locks = SetLocks::default();

@@ -10,19 +10,18 @@
 //! one gives, the other can use: this goes on until nothing more changes (the peeling decoder of
 //! product codes; Elias, Error-free Coding, 1954).
 
-use super::book::{Book, Records};
+use super::record_index::{RecordIndex, Records};
 use crate::format::ids::StripeId;
 use crate::format::record::{StripeKind, StripeRecord};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// The most stripes, of both kinds, that are looked at for some bad blocks.
-pub const MOST_SUMS: usize = 4096;
+const MOST_SUMS: usize = 4096;
 
 /// The shard that a block lies in; its number is that of the column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Node {
-    /// the stripe
     pub stripe: StripeId,
     /// the shard's index there
     pub index: u8,
@@ -32,7 +31,7 @@ pub struct Node {
 pub type IsGood<'a> = &'a mut dyn FnMut(&Arc<StripeRecord>, Node) -> bool;
 
 /// Gives the bad blocks of one stripe.
-pub struct Step {
+pub struct PeelStep {
     /// across or along
     pub record: Arc<StripeRecord>,
     /// the blocks that it gives
@@ -42,13 +41,13 @@ pub struct Step {
 }
 
 /// A stripe as far as one column goes.
-struct Sum {
+struct ColumnEquation {
     record: Arc<StripeRecord>,
     blocks: Vec<Node>,
     bad: BTreeSet<Node>,
 }
 
-impl Sum {
+impl ColumnEquation {
     /// Bad blocks that it can give at once.
     fn spare(&self) -> usize {
         self.record.m.into()
@@ -57,13 +56,13 @@ impl Sum {
 
 /// The way to as many of the `wanted` blocks of a column as can be had.
 pub fn steps(
-    book: &Book,
+    record_index: &RecordIndex,
     records: &Records,
     column: usize,
     wanted: &[Node],
     is_good: IsGood,
-) -> Vec<Step> {
-    let mut sums = reach(book, records, column, wanted, is_good);
+) -> Vec<PeelStep> {
+    let mut sums = reach(record_index, records, column, wanted, is_good);
     let mut left: BTreeSet<Node> = wanted.iter().copied().collect();
     let mut steps = Vec::new();
     while !left.is_empty()
@@ -78,24 +77,24 @@ pub fn steps(
             }
         }
         let gives = sum.bad.into_iter().collect();
-        steps.push(Step { record: sum.record, gives, blocks: sum.blocks });
+        steps.push(PeelStep { record: sum.record, gives, blocks: sum.blocks });
     }
     steps
 }
 
 /// All stripes that hang together with these blocks by bad ones.
 fn reach(
-    book: &Book,
+    record_index: &RecordIndex,
     records: &Records,
     column: usize,
     wanted: &[Node],
     is_good: IsGood,
-) -> Vec<Sum> {
-    let mut sums: Vec<Sum> = Vec::new();
+) -> Vec<ColumnEquation> {
+    let mut sums: Vec<ColumnEquation> = Vec::new();
     let mut seen: HashSet<StripeId> = HashSet::new();
     let mut bad: Vec<Node> = wanted.to_vec();
     while let Some(node) = bad.pop() {
-        for id in [Some(node.stripe), along(book, records, node)].into_iter().flatten() {
+        for id in [Some(node.stripe), along(record_index, records, node)].into_iter().flatten() {
             if sums.len() == MOST_SUMS || !seen.insert(id) {
                 continue;
             }
@@ -112,10 +111,10 @@ fn reach(
 }
 
 /// The stripe along in which a shard is a member.
-fn along(book: &Book, records: &Records, node: Node) -> Option<StripeId> {
+fn along(record_index: &RecordIndex, records: &Records, node: Node) -> Option<StripeId> {
     let record = records.find(node.stripe).filter(|record| record.kind == StripeKind::Across)?;
     let slot = record.shards.get(node.index as usize)?.slot;
-    book.along(node.stripe, slot)
+    record_index.along(node.stripe, slot)
 }
 
 /// A stripe's blocks in a column; none if it can be of no use.
@@ -125,7 +124,7 @@ fn sum(
     column: usize,
     wanted: &[Node],
     is_good: IsGood,
-) -> Option<Sum> {
+) -> Option<ColumnEquation> {
     let own = |index: usize| Node { stripe: record.id, index: index as u8 };
     let (mut blocks, mut bad) = (Vec::new(), BTreeSet::new());
     let own_blocks: Vec<Node> = (0..record.shards.len()).map(own).collect();
@@ -138,8 +137,13 @@ fn sum(
         for member in &record.members {
             let node = Node { stripe: member.stripe, index: member.index };
             let of_member = records.find(member.stripe)?;
-            // A shorter member counts as zeros behind its end.
-            if node.index as usize >= of_member.shards.len() {
+            // A shorter member counts as zeros behind its end; what is no member by its shape makes the
+            // stripe useless.
+            if node.index as usize >= of_member.shards.len()
+                || of_member.kind != StripeKind::Across
+                || of_member.blocks.bytes() != record.blocks.bytes()
+                || of_member.blocks.count() > record.blocks.count()
+            {
                 return None;
             }
             if column < of_member.blocks.count() {
@@ -151,5 +155,5 @@ fn sum(
         }
     }
     blocks.extend(own_blocks);
-    Some(Sum { record, blocks, bad })
+    Some(ColumnEquation { record, blocks, bad })
 }

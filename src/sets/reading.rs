@@ -2,7 +2,7 @@
 //!
 //! A disk tries a bad sector for seconds before it gives up, so a bad gigabyte read block by block
 //! takes hours. As long as failing is quick, or rare, every block is tried: what is reported is then
-//! exact. Once failed reads on one drive have taken [`ALLOWANCE`], it is read in haste:
+//! exact. Once failed reads on one drive have taken [`ALLOWANCE`], it is read sparingly:
 //!
 //! 1. within a shard, after each block that fails the next one tried lies twice as far; after one
 //!    that succeeds all following are tried again, and those before it from the last to the first
@@ -12,15 +12,15 @@
 //!    fails. (That is [`super::check`]'s part.)
 //!
 //! - Always holds: (1) what was skipped is said to be unread, never sound and never damaged; whoever
-//!   cannot do without such a block reads it alone, after all else; (2) out of haste no block is said
-//!   to be unreadable or damaged before it was read once more, alone and past the caches, as long as
-//!   that helps now and then.
+//!   cannot do without such a block reads it alone, after all else; (2) while none is skipped no
+//!   block is said to be unreadable or damaged before it was read once more, alone and past the
+//!   caches, as long as that helps now and then.
 
 use crate::drives::{DriveError, DriveFile};
 use std::time::{Duration, Instant};
 
-/// What failed reads on one drive may take before it is read in haste.
-pub const ALLOWANCE: Duration = Duration::from_secs(30);
+/// What failed reads on one drive may take before it is read sparingly.
+const ALLOWANCE: Duration = Duration::from_secs(30);
 /// Blocks are read once more only until so many in a row were no better.
 const MOST_IN_VAIN: u32 = 100;
 /// Shards that are skipped at once are at most two to this power.
@@ -29,7 +29,6 @@ const LARGEST_SKIP_BITS: u32 = 16;
 /// What became of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tried {
-    /// it was read
     Read,
     /// the file ends before it does
     Short,
@@ -41,7 +40,7 @@ pub enum Tried {
 
 /// How one drive's reads went so far.
 #[derive(Clone, Copy, Debug)]
-pub struct Haste {
+pub struct SkipPolicy {
     allowance: Option<Duration>,
     lost: Duration,
     unreadable_in_a_row: u32,
@@ -49,14 +48,14 @@ pub struct Haste {
     in_vain: u32,
 }
 
-impl Default for Haste {
+impl Default for SkipPolicy {
     fn default() -> Self {
         Self::after(ALLOWANCE)
     }
 }
 
-impl Haste {
-    /// In haste once failed reads have taken so long.
+impl SkipPolicy {
+    /// Skips once failed reads have taken so long.
     pub fn after(allowance: Duration) -> Self {
         let (lost, unreadable_in_a_row, in_vain) = (Duration::ZERO, 0, 0);
         Self { allowance: Some(allowance), lost, unreadable_in_a_row, in_vain }
@@ -67,7 +66,7 @@ impl Haste {
         Self { allowance: None, ..Self::default() }
     }
 
-    /// Is the drive read in haste by now?
+    /// Is the drive read sparingly by now?
     pub fn is_on(&self) -> bool {
         self.allowance.is_some_and(|allowance| self.lost >= allowance)
     }
@@ -129,28 +128,28 @@ pub fn try_blocks(
     buffer: &mut [u8],
     block_bytes: usize,
     first: usize,
-    haste: &mut Haste,
+    policy: &mut SkipPolicy,
 ) -> Vec<Tried> {
     let start = (first * block_bytes) as u64;
     let count = buffer.len() / block_bytes;
-    if haste.read(file, start, buffer) == Tried::Read {
+    if policy.read(file, start, buffer) == Tried::Read {
         return vec![Tried::Read; count];
     }
     let mut tried = vec![Tried::Skipped; count];
-    let mut read = |number: usize, haste: &mut Haste| {
+    let mut read = |number: usize, policy: &mut SkipPolicy| {
         let block = &mut buffer[number * block_bytes..(number + 1) * block_bytes];
         let at = start + (number * block_bytes) as u64;
-        match haste.read(file, at, block) {
-            Tried::Failed if haste.read_again(file, at, block, |_| true) => Tried::Read,
+        match policy.read(file, at, block) {
+            Tried::Failed if policy.read_again(file, at, block, |_| true) => Tried::Read,
             tried => tried,
         }
     };
     let (mut next, mut step) = (0, 1);
     while next < count {
-        tried[next] = read(next, haste);
+        tried[next] = read(next, policy);
         let failed = tried[next] == Tried::Failed;
         if failed {
-            step = if haste.is_on() { step * 2 } else { 1 };
+            step = if policy.is_on() { step * 2 } else { 1 };
             // The last one is always tried.
             next = if next + 1 < count { (next + step).min(count - 1) } else { count };
             continue;
@@ -158,7 +157,7 @@ pub fn try_blocks(
         let mut back = next;
         while back > 0 && tried[back - 1] == Tried::Skipped {
             back -= 1;
-            tried[back] = read(back, haste);
+            tried[back] = read(back, policy);
             if tried[back] == Tried::Failed {
                 break;
             }
@@ -175,7 +174,7 @@ pub fn read_blocks(
     block_bytes: usize,
     first: usize,
 ) -> Vec<bool> {
-    let tried = try_blocks(file, buffer, block_bytes, first, &mut Haste::never());
+    let tried = try_blocks(file, buffer, block_bytes, first, &mut SkipPolicy::never());
     tried.into_iter().map(|block| block == Tried::Read).collect()
 }
 
@@ -201,7 +200,7 @@ mod tests {
     }
 
     /// Tries 64 blocks of 10 bytes, of which some are bad.
-    fn tried(bad: impl IntoIterator<Item = u64>, haste: &mut Haste) -> (Vec<Tried>, usize) {
+    fn tried(bad: impl IntoIterator<Item = u64>, policy: &mut SkipPolicy) -> (Vec<Tried>, usize) {
         let drive = MemoryDrive::new("bad", 1 << 20);
         drive.write("shard", &[7; 640]).unwrap();
         for block in bad {
@@ -209,7 +208,7 @@ mod tests {
         }
         let mut file = Counted(drive.open("shard", ReadMode::Cached).unwrap(), 0);
         let mut buffer = vec![0; 640];
-        let tried = try_blocks(&mut file, &mut buffer, 10, 0, haste);
+        let tried = try_blocks(&mut file, &mut buffer, 10, 0, policy);
         for (number, block) in tried.iter().enumerate() {
             let bytes = &buffer[number * 10..][..10];
             assert!(*block != Read || bytes == [7; 10], "block {number}");
@@ -223,34 +222,34 @@ mod tests {
 
     #[test]
     fn without_haste_every_block_is_tried() {
-        let (tried, _) = tried((5..9).chain([30]), &mut Haste::default());
+        let (tried, _) = tried((5..9).chain([30]), &mut SkipPolicy::default());
         assert_eq!((of(&tried, Failed), of(&tried, Skipped)), (vec![5, 6, 7, 8, 30], vec![]));
     }
 
     #[test]
     fn in_haste_the_ends_of_a_bad_place_are_found_with_few_failures() {
-        let haste = || Haste::after(Duration::ZERO);
-        let (blocks, failures) = tried(10..50, &mut haste());
+        let policy = || SkipPolicy::after(Duration::ZERO);
+        let (blocks, failures) = tried(10..50, &mut policy());
         let failed = of(&blocks, Failed);
         assert_eq!((failed[0], *failed.last().unwrap()), (10, 49), "{failed:?}");
         assert_eq!(of(&blocks, Read), (0..10).chain(50..64).collect::<Vec<_>>());
         assert!(failures <= 8, "{failures}");
-        let (blocks, failures) = tried(0..64, &mut haste());
+        let (blocks, failures) = tried(0..64, &mut policy());
         assert_eq!(of(&blocks, Read), Vec::<usize>::new());
         assert!(failures <= 9 && of(&blocks, Failed).len() == failures - 1, "{failures}");
         // A single one costs nothing else.
-        let (blocks, _) = tried([20], &mut haste());
+        let (blocks, _) = tried([20], &mut policy());
         assert_eq!((of(&blocks, Failed), of(&blocks, Skipped)), (vec![20], vec![]));
-        let (blocks, _) = tried([63], &mut haste());
+        let (blocks, _) = tried([63], &mut policy());
         assert_eq!((of(&blocks, Failed), of(&blocks, Skipped)), (vec![63], vec![]));
     }
 
     #[test]
     fn shards_are_skipped_in_growing_steps_only_in_haste() {
-        let mut haste = Haste::after(Duration::ZERO);
-        let skips: Vec<u64> = (0..4).map(|_| haste.skip(false)).collect();
+        let mut policy = SkipPolicy::after(Duration::ZERO);
+        let skips: Vec<u64> = (0..4).map(|_| policy.skip(false)).collect();
         assert_eq!(skips, [1, 2, 4, 8]);
-        assert_eq!((haste.skip(true), haste.skip(false)), (0, 1));
-        assert_eq!(Haste::never().skip(false) + Haste::default().skip(false), 0);
+        assert_eq!((policy.skip(true), policy.skip(false)), (0, 1));
+        assert_eq!(SkipPolicy::never().skip(false) + SkipPolicy::default().skip(false), 0);
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 /// Blocks that are read of a drive, if it has as many.
-pub const SAMPLE_BLOCKS: u64 = 688;
+const SAMPLE_BLOCKS: u64 = 688;
 
 /// Which of a drive's blocks are read, counted over all its shards in the order of the records.
 #[derive(Clone, Debug)]
@@ -38,11 +38,6 @@ impl Sample {
     /// How many blocks are drawn.
     pub fn len(&self) -> u64 {
         self.picks.len() as u64
-    }
-
-    /// Are none?
-    pub fn is_empty(&self) -> bool {
-        self.picks.is_empty()
     }
 
     /// Those of the next shard, which has so many blocks.
@@ -78,7 +73,7 @@ mod tests {
     fn of_a_small_drive_every_block_is_read() {
         let mut sample = Sample::draw(100, &[1; 32]);
         assert_eq!((sample.next(64).len(), sample.next(36).len()), (64, 36));
-        assert!(Sample::draw(0, &[1; 32]).is_empty());
+        assert!(Sample::draw(0, &[1; 32]).len() == 0);
     }
 
     /// One in a hundred is missed once in a thousand times.

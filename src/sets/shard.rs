@@ -1,7 +1,7 @@
 //! Checking one shard against its record: all of its blocks, or some.
 
 use super::open::chain;
-use super::reading::{Haste, Tried, try_blocks};
+use super::reading::{SkipPolicy, Tried, try_blocks};
 use crate::drives::{Drive, DriveFile, ReadMode};
 use crate::format::record::StripeRecord;
 use crate::stages::hash::block_hash;
@@ -9,6 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// Bytes that are read at once.
 const RUN_BYTES: usize = 4 << 20;
+/// Bytes of a shard that are held at once at most, if a block is not more.
+const HELD_BYTES: usize = 16 << 20;
 /// Bytes of them that are hashed in one go.
 const HASHED_BYTES: usize = 1 << 20;
 
@@ -69,25 +71,53 @@ impl CheckedShard {
         }
     }
 
-    /// Reads once more what was read and is damaged.
+    /// Adds what was found of further blocks.
+    fn add(&mut self, other: Self) {
+        self.bad.extend(other.bad);
+        self.unreadable.extend(other.unreadable);
+        self.unread.extend(other.unread);
+    }
+
+    /// Reads once more what was read and is damaged. The blocks are those from number `first` on.
     fn try_again(
         &mut self,
         file: &mut dyn DriveFile,
-        record: &StripeRecord,
-        index: usize,
+        (record, index): (&StripeRecord, usize),
+        first: usize,
         buffer: &mut [u8],
-        haste: &mut Haste,
+        policy: &mut SkipPolicy,
     ) {
         if self.bad.is_empty() {
-            return haste.was_sound();
+            return policy.was_sound();
         }
         let (unread, bytes) =
             ([&self.unreadable[..], &self.unread].concat(), record.blocks.bytes());
         self.bad.retain(|number| {
-            let at = *number as usize;
+            let (number, at) = (*number as usize, *number as usize - first);
             let block = &mut buffer[at * bytes..(at + 1) * bytes];
-            unread.contains(number) || !read_again(file, (record, index), at, block, haste)
+            unread.contains(&(number as u32))
+                || !read_again(file, (record, index), number, block, policy)
         });
+    }
+
+    /// Reads the blocks that the drive could not read once more, each alone.
+    pub(super) fn try_unreadable(
+        &mut self,
+        drive: &dyn Drive,
+        path: &str,
+        record: &StripeRecord,
+        index: u8,
+        mode: ReadMode,
+        policy: &mut SkipPolicy,
+    ) {
+        let Ok(mut file) = drive.open(path, mode) else { return };
+        let mut block = vec![0; record.blocks.bytes()];
+        let shard = (record, index.into());
+        let mut is_bad =
+            |number: &u32| !read_again(file.as_mut(), shard, *number as usize, &mut block, policy);
+        let before = std::mem::take(&mut self.unreadable);
+        self.unreadable = before.iter().copied().filter(|number| is_bad(number)).collect();
+        self.bad.retain(|number| self.unreadable.contains(number) || !before.contains(number));
     }
 
     /// What is wrong with it; none if nothing is.
@@ -110,43 +140,79 @@ impl CheckedShard {
     }
 }
 
-/// Checks the blocks of a shard, each of them; what lies behind them does them no harm. Fails with
-/// the reason if there is no reading it at all, with none if it is not there.
+/// Checks the blocks of a shard, each of them, of which so many bytes may be held at once; what lies
+/// behind them does them no harm. Fails with the reason if there is no reading it at all, with none if it is not there.
 pub fn check_shard(
     drive: &dyn Drive,
     path: &str,
     record: &StripeRecord,
     index: usize,
     mode: ReadMode,
+    held: usize,
     buffer: &mut Vec<u8>,
 ) -> Result<CheckedShard, Option<String>> {
-    check_in_haste(drive, path, record, index, mode, buffer, &mut Haste::never())
+    let held = held_blocks(record, held);
+    check_by_parts(drive, path, (record, index), mode, held, buffer, &mut SkipPolicy::never())
 }
 
-#[allow(clippy::too_many_arguments, reason = "the six of check_shard, and how the drive is")]
-pub(super) fn check_in_haste(
+/// The same of one that is then in the buffer, if no block is bad.
+pub fn read_shard(
     drive: &dyn Drive,
     path: &str,
     record: &StripeRecord,
     index: usize,
-    mode: ReadMode,
     buffer: &mut Vec<u8>,
-    haste: &mut Haste,
+) -> Result<CheckedShard, Option<String>> {
+    let (all, policy) = (record.blocks.count(), &mut SkipPolicy::never());
+    check_by_parts(drive, path, (record, index), ReadMode::Cached, all, buffer, policy)
+}
+
+/// How many blocks of a shard are held at once where that may take so many bytes.
+pub(super) fn held_blocks(record: &StripeRecord, bytes: usize) -> usize {
+    (bytes.min(HELD_BYTES) / record.blocks.bytes()).max(1)
+}
+
+/// Checks so many blocks at a time. Those that the file is too short for are bad, and take nothing.
+pub(super) fn check_by_parts(
+    drive: &dyn Drive,
+    path: &str,
+    (record, index): (&StripeRecord, usize),
+    mode: ReadMode,
+    held: usize,
+    buffer: &mut Vec<u8>,
+    policy: &mut SkipPolicy,
 ) -> Result<CheckedShard, Option<String>> {
     let mut file = drive.open(path, mode).map_err(|e| (!e.is_missing()).then(|| chain(&e)))?;
     let blocks = record.blocks;
-    buffer.resize(blocks.file_bytes(), 0);
     let extra_bytes = file.len().saturating_sub(blocks.file_bytes() as u64);
     let mut checked = CheckedShard { extra_bytes, ..CheckedShard::default() };
-    let read = read_and_hash(file.as_mut(), record, index, buffer, haste, &mut checked.bad);
-    // From a bad place on, the rest is read as that demands.
-    let rest = &mut buffer[read * blocks.bytes()..];
-    if !rest.is_empty() {
-        let tried = try_blocks(file.as_mut(), rest, blocks.bytes(), read, haste);
-        checked.take(record, index, read, rest, tried.into_iter());
+    let there = (file.len() / blocks.bytes() as u64).min(blocks.count() as u64) as usize;
+    for first in (0..there).step_by(held) {
+        buffer.resize(held.min(there - first) * blocks.bytes(), 0);
+        checked.add(check_part(file.as_mut(), (record, index), first, buffer, policy));
     }
-    checked.try_again(file.as_mut(), record, index, buffer, haste);
+    checked.bad.extend(there as u32..blocks.count() as u32);
     Ok(checked)
+}
+
+/// Checks the blocks from number `first` on that fill the buffer.
+fn check_part(
+    file: &mut dyn DriveFile,
+    (record, index): (&StripeRecord, usize),
+    first: usize,
+    buffer: &mut [u8],
+    policy: &mut SkipPolicy,
+) -> CheckedShard {
+    let (mut checked, bytes) = (CheckedShard::default(), record.blocks.bytes());
+    let read = read_and_hash(file, (record, index), first, buffer, policy, &mut checked.bad);
+    // From a bad place on, the rest is read as that demands.
+    let rest = &mut buffer[read * bytes..];
+    if !rest.is_empty() {
+        let tried = try_blocks(file, rest, bytes, first + read, policy);
+        checked.take(record, index, first + read, rest, tried.into_iter());
+    }
+    checked.try_again(file, (record, index), first, buffer, policy);
+    checked
 }
 
 /// Reads a block once more that is not as recorded: one that flipped on the way is so now. Says
@@ -156,21 +222,21 @@ pub(super) fn read_again(
     (record, index): (&StripeRecord, usize),
     number: usize,
     block: &mut [u8],
-    haste: &mut Haste,
+    policy: &mut SkipPolicy,
 ) -> bool {
     let (blocks, hash) = (record.blocks, record.shard_hashes(index)[number]);
     let at = (number * blocks.bytes()) as u64;
-    haste.read_again(file, at, block, |block| block_hash(block, number, blocks.count()) == hash)
+    policy.read_again(file, at, block, |block| block_hash(block, number, blocks.count()) == hash)
 }
 
-/// Reads run by run until one cannot be read; meanwhile the pool hashes those before it, so that the
+/// Reads run by run, from block `begin` on, until one cannot be read; meanwhile the pool hashes those before it, so that the
 /// drive does not wait for that. Says how many blocks were read, and which of them are bad.
 fn read_and_hash(
     file: &mut dyn DriveFile,
-    record: &StripeRecord,
-    index: usize,
+    (record, index): (&StripeRecord, usize),
+    begin: usize,
     buffer: &mut [u8],
-    haste: &mut Haste,
+    policy: &mut SkipPolicy,
     bad: &mut Vec<u32>,
 ) -> usize {
     let (blocks, hashes) = (record.blocks, record.shard_hashes(index));
@@ -179,12 +245,12 @@ fn read_and_hash(
     let mut read = 0;
     rayon::in_place_scope(|scope| {
         for run in buffer.chunks_mut(run.max(1) * blocks.bytes()) {
-            let at = (read * blocks.bytes()) as u64;
-            if haste.read(file, at, run) != Tried::Read {
+            let at = ((begin + read) * blocks.bytes()) as u64;
+            if policy.read(file, at, run) != Tried::Read {
                 break;
             }
             for piece in run.chunks(hashed.max(1) * blocks.bytes()) {
-                let (first, found) = (read, &found);
+                let (first, found) = (begin + read, &found);
                 scope.spawn(move |_| {
                     for (block, number) in piece.chunks_exact(blocks.bytes()).zip(first..) {
                         if block_hash(block, number, blocks.count()) != hashes[number] {
@@ -221,7 +287,7 @@ pub(super) fn check_blocks(
     let hashes = record.shard_hashes(index);
     let mut block = vec![0; if picks.is_empty() { 0 } else { blocks.bytes() }];
     for number in picks.iter().map(|pick| *pick as usize).filter(|number| *number < there) {
-        let one = &mut Haste::never();
+        let one = &mut SkipPolicy::never();
         match try_blocks(file.as_mut(), &mut block, blocks.bytes(), number, one)[0] {
             Tried::Read if block_hash(&block, number, blocks.count()) == hashes[number] => continue,
             Tried::Failed => checked.unreadable.push(number as u32),

@@ -1,11 +1,12 @@
-//! A stripe in memory: the blocks that were read of it, checked and rebuilt column by column.
+//! A stripe in memory: the blocks that were read of it, checked and reconstructed column by column.
 //!
 //! - Enters: a request, and runs of blocks as the drives gave them.
 //! - Leaves: the wanted blocks that are as recorded, each handed on while it is hot in the cache.
-//! - Always holds: (1) no block counts as good before its hash is as recorded, read or rebuilt; (2) a
-//!   column is worked on by one thread from its check to its last rebuilt block.
+//! - Always holds: (1) no block counts as good before its hash is as recorded, read or
+//!   reconstructed; (2) a column is worked on by one thread from its check to its last
+//!   reconstructed block.
 
-use super::ahead::Held;
+use super::readahead::Held;
 use crate::drives::buffer::{Pool, Pooled};
 use crate::format::record::StripeRecord;
 use crate::stages::hash::block_hash;
@@ -19,7 +20,6 @@ use std::sync::Arc;
 /// Which blocks of a stripe are wanted: of each of these data shards, a run.
 #[derive(Clone)]
 pub struct Request {
-    /// the stripe
     pub record: Arc<StripeRecord>,
     /// data shards, and the blocks of each
     pub shards: BTreeMap<u8, Range<usize>>,
@@ -27,9 +27,13 @@ pub struct Request {
 
 impl Request {
     /// What to read of the shards that are here: the wanted ones, and where some of those are not,
-    /// as much of others as it takes to rebuild them, or to tell whether they can ever be.
-    pub(super) fn of_those_here(&self, here: &BTreeSet<u8>) -> BTreeMap<u8, Range<usize>> {
-        let good = self.good_wanted(here.len());
+    /// as much of others as it takes to reconstruct them, or to tell whether they can ever be.
+    /// Of the latter `good` are of use.
+    pub(super) fn of_those_here(
+        &self,
+        here: &BTreeSet<u8>,
+        good: usize,
+    ) -> BTreeMap<u8, Range<usize>> {
         let is_here = |index: u8| here.contains(&index);
         let (here, missing): (Vec<_>, Vec<_>) =
             self.shards.iter().partition(|(index, _)| is_here(**index));
@@ -49,16 +53,16 @@ impl Request {
         read
     }
 
-    /// How many good blocks of a column are of use where a wanted one is not here: k rebuild it; if
-    /// so many are not here, as many as those that are not could complete.
+    /// How many good blocks of a column are of use where a wanted one is not here: k reconstruct
+    /// it; if so many are not here, as many as those that are not could complete.
     pub(super) fn good_wanted(&self, here: usize) -> usize {
         let (k, all) = (self.record.k as usize, self.record.shards.len());
         if here >= k { k } else { k.saturating_sub(all - here) }
     }
 
     /// Shards to read because there is no having all wanted ones: as many as it takes, with what is
-    /// had of each, to rebuild; none if there are not so many.
-    pub(super) fn substitutes(
+    /// had of each, to reconstruct; none if there are not so many.
+    fn substitutes(
         &self,
         tried: &BTreeSet<u8>,
         had: &dyn Fn(u8) -> Option<Range<usize>>,
@@ -70,9 +74,9 @@ impl Request {
         let covers =
             |index: &u8| had(*index).is_some_and(|r| r.start <= range.start && r.end >= range.end);
         let have = all.clone().filter(covers).count();
-        let lacking = (self.record.k as usize).saturating_sub(have);
+        let missing_count = (self.record.k as usize).saturating_sub(have);
         let untried: Vec<u8> = all.filter(|i| !tried.contains(i)).collect();
-        let enough = untried.get(..lacking).unwrap_or_default();
+        let enough = untried.get(..missing_count).unwrap_or_default();
         enough.iter().map(|i| (*i, range.clone())).collect()
     }
 }
@@ -86,7 +90,7 @@ fn hull(a: Range<usize>, b: Range<usize>) -> Range<usize> {
 pub(super) struct ShardBlocks {
     pub first: usize,
     pub bytes: Pooled,
-    /// read, and (after the check) as recorded or rebuilt
+    /// read, and (after the check) as recorded or reconstructed
     pub good: Vec<bool>,
 }
 
@@ -135,13 +139,46 @@ struct Cell<'b> {
 }
 
 /// What is done with the columns of a stripe.
-pub(super) struct Work<'w> {
+#[derive(Clone, Copy)]
+pub(super) struct ColumnWork<'w> {
     /// the blocks are not checked yet
     pub check: bool,
-    /// what is bad is rebuilt by this, where there is enough
-    pub rebuild: Option<&'w Code>,
+    /// what is bad is reconstructed by this, where there is enough
+    pub code: Option<&'w Code>,
     /// hears of the good blocks
     pub sound: Sound<'w>,
+    /// whether a shard's drive is here, so that it is damage if a block has to be reconstructed
+    pub on_drive: &'w (dyn Fn(u8) -> bool + Sync),
+}
+
+/// How many blocks were reconstructed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reconstructed {
+    /// all of them
+    #[serde(rename = "rebuilt_blocks")]
+    pub all: u64,
+    /// of drives that are here: what they gave, if anything, was not as recorded
+    #[serde(rename = "damaged_blocks")]
+    pub damaged: u64,
+}
+
+impl Reconstructed {
+    /// One more.
+    pub(super) fn count(&mut self, is_damage: bool) {
+        self.all += 1;
+        self.damaged += u64::from(is_damage);
+    }
+
+    /// Adds those of other blocks.
+    pub fn add(&mut self, other: Self) {
+        self.all += other.all;
+        self.damaged += other.damaged;
+    }
+
+    fn sum(mut self, other: Self) -> Self {
+        self.add(other);
+        self
+    }
 }
 
 /// What was read for a request.
@@ -158,7 +195,6 @@ impl RawStripe {
         Self { request, shards: BTreeMap::new(), held: None }
     }
 
-    /// What was asked for.
     pub fn request(&self) -> &Request {
         &self.request
     }
@@ -182,8 +218,8 @@ impl RawStripe {
         }
     }
 
-    /// Checks and rebuilds, each column by itself; says how many blocks were rebuilt.
-    pub(super) fn work(&mut self, work: &Work) -> u64 {
+    /// Checks and reconstructs, each column by itself; says how many blocks were reconstructed.
+    pub(super) fn work(&mut self, work: &ColumnWork) -> Reconstructed {
         let block_bytes = self.request.record.blocks.bytes();
         let mut columns: BTreeMap<usize, Vec<Cell>> = BTreeMap::new();
         for (index, shard) in &mut self.shards {
@@ -194,13 +230,23 @@ impl RawStripe {
         }
         let columns: Vec<_> = columns.into_iter().collect();
         let request = &self.request;
-        columns.into_par_iter().map(|(column, cells)| work.column(request, column, cells)).sum()
+        let of = columns.into_par_iter().map(|(column, cells)| work.column(request, column, cells));
+        of.reduce(Reconstructed::default, Reconstructed::sum)
+    }
+
+    /// Was it read, or tried?
+    pub(super) fn is_tried(&self, index: u8, column: usize) -> bool {
+        self.shards.get(&index).is_some_and(|shard| shard.range().contains(&column))
     }
 
     /// Was it read, or tried, and is not as recorded?
     pub(super) fn is_bad(&self, index: u8, column: usize) -> bool {
-        let tried = |shard: &&ShardBlocks| shard.range().contains(&column);
-        self.shards.get(&index).filter(tried).is_some_and(|shard| !shard.is_good(column))
+        self.is_tried(index, column) && !self.is_good(index, column)
+    }
+
+    /// Was it read, and is it as recorded, or reconstructed?
+    pub(super) fn is_good(&self, index: u8, column: usize) -> bool {
+        self.shards.get(&index).is_some_and(|shard| shard.is_good(column))
     }
 
     pub(super) fn good_in(&self, column: usize) -> usize {
@@ -224,12 +270,14 @@ impl RawStripe {
         columns.into_iter().collect()
     }
 
-    /// Takes a wanted block that was mended if it matches its record.
+    /// Takes a wanted block that was reconstructed if it matches its record.
     pub(super) fn put(&mut self, index: u8, column: usize, block: &[u8]) -> bool {
         let record = &self.request.record;
         let hash = record.shard_hashes(index as usize)[column];
         let Some(shard) = self.shards.get_mut(&index) else { return false };
-        if block_hash(block, column, record.blocks.count()) != hash {
+        if block.len() != record.blocks.bytes()
+            || block_hash(block, column, record.blocks.count()) != hash
+        {
             return false;
         }
         let at = column - shard.first;
@@ -239,15 +287,23 @@ impl RawStripe {
     }
 
     /// It is as whole as it will be.
-    pub(super) fn end(self, rebuilt_blocks: u64, lack: Lack) -> Stripe {
+    pub(super) fn end(self, reconstructed: Reconstructed, missing: MissingBlocks) -> Stripe {
         let Self { request, shards, held } = self;
-        Stripe { request, shards, rebuilt_blocks, lack, is_as_read: false, _held: held }
+        Stripe { request, shards, reconstructed, missing, as_read: Vec::new(), _held: held }
+    }
+
+    /// The shards of which every block is good.
+    pub(super) fn whole(&self) -> Vec<u8> {
+        let count = self.request.record.blocks.count();
+        let whole =
+            |shard: &ShardBlocks| shard.range() == (0..count) && !shard.good.contains(&false);
+        self.shards.iter().filter(|(_, shard)| whole(shard)).map(|(index, _)| *index).collect()
     }
 }
 
-impl Work<'_> {
-    /// Does a column; says how many of its blocks were rebuilt.
-    fn column(&self, request: &Request, column: usize, mut cells: Vec<Cell>) -> u64 {
+impl ColumnWork<'_> {
+    /// Does a column; says how many of its blocks were reconstructed.
+    fn column(&self, request: &Request, column: usize, mut cells: Vec<Cell>) -> Reconstructed {
         let record = &request.record;
         let is_sound = |cell: &Cell| {
             let hash = record.shard_hashes(cell.index as usize)[column];
@@ -261,46 +317,47 @@ impl Work<'_> {
                 }
             }
         }
-        let Some(code) = self.rebuild else { return 0 };
+        let mut reconstructed = Reconstructed::default();
+        let Some(code) = self.code else { return reconstructed };
         let is_wanted = |cell: &Cell| {
             request.shards.get(&cell.index).is_some_and(|range| range.contains(&column))
         };
-        let (have, mut lack): (Vec<Cell>, Vec<Cell>) = cells.into_iter().partition(|c| *c.good);
-        lack.retain(is_wanted);
+        let (good, mut bad_cells): (Vec<Cell>, Vec<Cell>) =
+            cells.into_iter().partition(|c| *c.good);
+        bad_cells.retain(is_wanted);
         let mut all: Vec<Option<&[u8]>> = vec![None; record.shards.len()];
-        for cell in &have {
+        for cell in &good {
             all[cell.index as usize] = Some(&*cell.bytes);
         }
-        let bad: Vec<usize> = lack.iter().map(|cell| cell.index.into()).collect();
-        let mut outs: Vec<&mut [u8]> = lack.iter_mut().map(|cell| &mut *cell.bytes).collect();
-        if bad.is_empty() || code.recover(&all, &bad, &mut outs).is_err() {
-            return 0;
+        let bad: Vec<usize> = bad_cells.iter().map(|cell| cell.index.into()).collect();
+        let mut outs: Vec<&mut [u8]> = bad_cells.iter_mut().map(|cell| &mut *cell.bytes).collect();
+        if bad.is_empty() || code.reconstruct(&all, &bad, &mut outs).is_err() {
+            return reconstructed;
         }
-        let mut rebuilt = 0;
-        for cell in lack {
+        for cell in bad_cells {
             *cell.good = is_sound(&cell);
             if *cell.good {
                 (self.sound)(cell.index, column, cell.bytes);
-                rebuilt += 1;
+                reconstructed.count((self.on_drive)(cell.index));
             }
         }
-        rebuilt
+        reconstructed
     }
 }
 
-/// What a stripe lacks of what is wanted.
+/// The wanted blocks of a stripe that are missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lack {
-    /// who can give the columns of those blocks that drives which are not here would give, each case
-    /// once
-    pub hopes: Vec<Hope>,
+pub struct MissingBlocks {
+    /// who can give the columns of those blocks that drives which are not here would give, each
+    /// case once
+    pub needed: Vec<NeededShards>,
     /// index and number of the blocks that they would not give
-    pub hopeless: Vec<(u8, usize)>,
+    pub lost: Vec<(u8, usize)>,
 }
 
-/// Who can give a column: any k of these slots.
+/// The shards that a column needs: any k of these slots.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Hope {
+pub struct NeededShards {
     /// so many give it
     pub k: u8,
     /// those that have a good block of it, and those that are not here
@@ -314,19 +371,19 @@ pub struct Stripe {
     /// what was asked for
     pub request: Request,
     shards: BTreeMap<u8, ShardBlocks>,
-    /// blocks that had to be rebuilt
-    pub rebuilt_blocks: u64,
-    /// what it lacks
-    pub lack: Lack,
-    /// every wanted block is as the one drive of its slot gave it the first time
-    pub is_as_read: bool,
+    /// blocks that had to be reconstructed
+    pub reconstructed: Reconstructed,
+    pub missing: MissingBlocks,
+    /// shards, wanted or not, of which every block is as the one drive of its slot gave it; none
+    /// where something that was read was not as recorded
+    pub as_read: Vec<u8>,
     _held: Option<Held>,
 }
 
 impl Stripe {
-    /// Would drives that are not here give all that it lacks?
+    /// Would drives that are not here give all that is missing?
     pub fn waits(&self) -> bool {
-        !self.lack.hopes.is_empty() && self.lack.hopeless.is_empty()
+        !self.missing.needed.is_empty() && self.missing.lost.is_empty()
     }
 
     /// A block of a wanted shard, if it could be had.

@@ -8,18 +8,70 @@
 //!   where no drive vouches for any, each text that is valid counts.
 
 use super::open::{COPY, FoundDrive, FoundSet};
-use crate::drives::on_each;
+use crate::drives::{ReadMode, on_each};
+use crate::format::ids::parse_record_name;
 use crate::format::list::Hash;
-use crate::format::set::{MAX_SET_BYTES, SetText};
-use std::collections::BTreeMap;
+use crate::format::set::{MAX_SET_BYTES, RunLine, SetText};
+use crate::monitor::{Monitor, Problem, ProblemKind};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest checklist that is looked into.
 const MAX_CHECKLIST_BYTES: u64 = 1 << 30;
+/// No line of it is longer.
+const LINE_BYTES: usize = 256;
 
-/// Texts by root, and how many drives vouch for each.
-pub type Texts = BTreeMap<Hash, (usize, SetText)>;
+/// A text, and who vouches for it.
+pub struct Version {
+    /// names of the drives
+    pub drives: Vec<String>,
+    pub text: SetText,
+}
 
-/// The texts of a set.
+/// Texts by root.
+pub type Texts = BTreeMap<Hash, Version>;
+
+/// The text that most drives vouch for; of several one whose record files are here, so that one that
+/// demands what never was wins against none; of these the one with the most records, so that one cut
+/// short does not either.
+pub fn usual(set: &FoundSet, texts: Texts) -> Option<SetText> {
+    by_weight(set, texts).pop()
+}
+
+/// The texts for which as many drives vouch as for the [`usual`] one: without key and root, each may be
+/// the right one.
+pub fn rivals(set: &FoundSet) -> Vec<SetText> {
+    let mut texts = by_weight(set, texts(set));
+    texts.pop();
+    texts
+}
+
+/// The texts that most drives vouch for, the usual one last.
+fn by_weight(set: &FoundSet, texts: Texts) -> Vec<SetText> {
+    let most = texts.values().map(|v| v.drives.len()).max();
+    let of_most = texts.into_values().filter(|v| Some(v.drives.len()) == most);
+    let mut of_most: Vec<SetText> = of_most.map(|version| version.text).collect();
+    if of_most.len() > 1 {
+        let names = set.names("records");
+        let here: BTreeSet<_> = names.iter().filter_map(|name| parse_record_name(name)).collect();
+        let has_all = |line: &RunLine| {
+            here.range((line.run, 0)..(line.run, line.files)).count() == line.files as usize
+        };
+        let records =
+            |text: &SetText| text.runs.iter().map(|run| u64::from(run.stripes)).sum::<u64>();
+        of_most.sort_by_cached_key(|text| (text.runs.iter().all(has_all), records(text)));
+    }
+    of_most
+}
+
+/// Says of each of these texts who vouches for it.
+pub fn sides(texts: &Texts) -> String {
+    let side = |(root, version): (&Hash, &Version)| {
+        let root = blake3::Hash::from_bytes(*root).to_hex();
+        format!("root {root} on {}", version.drives.join(", "))
+    };
+    texts.iter().map(side).collect::<Vec<_>>().join("; ")
+}
+
 pub fn texts(set: &FoundSet) -> Texts {
     let (mut vouched, mut unsure) = (Texts::new(), Texts::new());
     let drives: Vec<&FoundDrive> = set.all_drives().collect();
@@ -28,21 +80,48 @@ pub fn texts(set: &FoundSet) -> Texts {
         let word = word(set, drives[i], &valid);
         (valid, word)
     });
-    for (valid, word) in looked {
+    for (found, (valid, word)) in drives.iter().zip(looked) {
         let (texts, counted) = match word {
             Some(root) => (&mut vouched, vec![root]),
             None => (&mut unsure, valid.keys().copied().collect()),
         };
         for (root, (_, text)) in valid.into_iter().filter(|(root, _)| counted.contains(root)) {
-            texts.entry(root).or_insert((0, text)).0 += 1;
+            let version = texts.entry(root).or_insert(Version { drives: Vec::new(), text });
+            version.drives.push(found.drive.name().into());
         }
     }
     if vouched.is_empty() { unsure } else { vouched }
 }
 
-/// The copies on one drive that are a set.txt of this set.
-fn valid_copies(set: &FoundSet, found: &FoundDrive) -> Texts {
-    let mut valid = Texts::new();
+/// Tells each set.txt of a set, of which none is valid, that lies there all the same: the set was closed.
+pub fn report_rejected(set: &FoundSet, monitor: &dyn Monitor) {
+    for found in set.all_drives() {
+        for path in [format!("{}/set.txt", set.folder), format!("{}/{COPY}/set.txt", set.folder)] {
+            if found.drive.open(&path, ReadMode::Cached).is_ok() {
+                let subject = format!("{}: {path}", found.drive.name());
+                let detail =
+                    "is damaged, or of another set: this one was closed, and nothing tells its end";
+                monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
+            }
+        }
+    }
+}
+
+/// Does a drive have a set.txt, valid or not, or a checklist? It was here when the set was closed then;
+/// what cannot be looked at may have one.
+pub fn has_end(set: &FoundSet, found: &FoundDrive) -> bool {
+    let names = ["set.txt", "copy/set.txt", "checklist.b3"];
+    names.into_iter().any(|name| {
+        let opened = found.drive.open(&format!("{}/{name}", set.folder), ReadMode::Cached);
+        !opened.is_err_and(|error| error.is_missing())
+    })
+}
+
+/// The different copies on one drive that are a set.txt of this set, and how often each is there.
+type Valid = BTreeMap<Hash, (usize, SetText)>;
+
+fn valid_copies(set: &FoundSet, found: &FoundDrive) -> Valid {
+    let mut valid = Valid::new();
     for path in [format!("{}/set.txt", set.folder), format!("{}/{COPY}/set.txt", set.folder)] {
         let Ok(bytes) = found.drive.read(&path, MAX_SET_BYTES) else { continue };
         if let Ok(text) = SetText::decode(&bytes)
@@ -55,7 +134,7 @@ fn valid_copies(set: &FoundSet, found: &FoundDrive) -> Texts {
 }
 
 /// Which of its copies a drive vouches for.
-fn word(set: &FoundSet, found: &FoundDrive, valid: &Texts) -> Option<Hash> {
+fn word(set: &FoundSet, found: &FoundDrive, valid: &Valid) -> Option<Hash> {
     if let Some((root, _)) = valid.iter().find(|(_, (copies, _))| *copies == 2) {
         return Some(*root);
     }
@@ -71,7 +150,19 @@ fn word(set: &FoundSet, found: &FoundDrive, valid: &Texts) -> Option<Hash> {
 /// What a drive's checklist says of set.txt.
 fn listed(set: &FoundSet, found: &FoundDrive) -> Option<Hash> {
     let path = format!("{}/checklist.b3", set.folder);
-    let bytes = found.drive.read(&path, MAX_CHECKLIST_BYTES).ok()?;
-    let hex = bytes.split(|b| *b == b'\n').find_map(|line| line.strip_suffix(b"  set.txt"))?;
-    Some(*blake3::Hash::from_hex(hex).ok()?.as_bytes())
+    let (mut listed, mut line) = (None, Vec::new());
+    let mut look = |part: &[u8]| {
+        for byte in part {
+            if *byte == b'\n' {
+                let hex = line.strip_suffix(b"  set.txt").filter(|_| listed.is_none());
+                listed = listed.or(hex.and_then(|hex| blake3::Hash::from_hex(hex).ok()));
+                line.clear();
+            } else if line.len() < LINE_BYTES {
+                line.push(*byte);
+            }
+        }
+    };
+    let drive = &found.drive;
+    drive.read_parts(&path, MAX_CHECKLIST_BYTES, ReadMode::Cached, &mut look).ok()?;
+    listed.map(|hash| *hash.as_bytes())
 }

@@ -1,20 +1,22 @@
-//! Which drives of a set have to be attached together to rebuild what is lost. With nothing lost, one at
-//! a time is enough.
+//! Which drives of a set have to be attached together to reconstruct what is lost. With nothing
+//! lost, one at a time is enough.
 //!
 //! - Enters: the records, and the slots that are lost.
 //! - Leaves: groups of slots, and how many of each group are needed at once.
-//! - Always holds: every stripe that can be restored is counted in one group; a stripe gives back its
-//!   data from any k of its shards, so with that many drives of every group attached nothing waits.
+//! - Always holds: every stripe that can be restored is counted in one group; a stripe gives back
+//!   its data from any k of its shards, so with that many drives of every group attached nothing
+//!   waits.
 
 use crate::format::ids::Slot;
 use crate::format::record::{StripeKind, StripeRecord};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Groups that are told apart; drives of unequal size make a few.
 const MOST_GROUPS: usize = 32;
 
 /// Drives of which some have to be attached at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Together {
     /// those that are left of the stripes' drives
     pub slots: Vec<Slot>,

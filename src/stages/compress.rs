@@ -58,6 +58,34 @@ impl Compressor {
     }
 }
 
+/// The window that a frame may ask for, if it does not give more bytes than that.
+const WINDOW_BYTES: u64 = 8 << 20;
+/// How a zstd frame begins.
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The bit of a frame's first byte that says that its window is its content.
+const IS_SINGLE_SEGMENT: u8 = 0x20;
+
+/// Is this one zstd frame, nothing before or behind it, that does not say that it gives other than
+/// `plain` bytes, and whose window is bounded? Nothing is decompressed for that.
+pub fn is_frame(stored: &[u8], plain: usize) -> bool {
+    let content = || zstd::zstd_safe::get_frame_content_size(stored).ok();
+    let most = WINDOW_BYTES.max(plain as u64);
+    window_bytes(stored, plain as u64).is_some_and(|bytes| bytes <= most)
+        && content().is_some_and(|size| size.is_none_or(|size| size == plain as u64))
+        && zstd::zstd_safe::find_frame_compressed_size(stored) == Ok(stored.len())
+}
+
+/// The window that a frame asks for (RFC 8878, 3.1.1.1.2), which may be its `content`; none if this is
+/// no zstd frame.
+fn window_bytes(frame: &[u8], content: u64) -> Option<u64> {
+    let [descriptor, window, ..] = *frame.strip_prefix(&MAGIC)? else { return None };
+    if descriptor & IS_SINGLE_SEGMENT != 0 {
+        return Some(content);
+    }
+    let base = 1u64 << (10 + (window >> 3));
+    Some(base + base / 8 * u64::from(window & 7))
+}
+
 /// Stored bytes that do not decompress to what their record says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a chunk does not decompress to the {plain} bytes it should have")]
@@ -72,7 +100,6 @@ pub struct Decompressor {
 }
 
 impl Decompressor {
-    /// A decompressor.
     pub fn new() -> std::io::Result<Self> {
         Ok(Self { context: zstd::bulk::Decompressor::new()? })
     }
@@ -92,6 +119,9 @@ impl Decompressor {
             }
             Method::Plain => return Err(corrupt),
             Method::Zstd => {
+                if !is_frame(stored, plain.len()) {
+                    return Err(corrupt);
+                }
                 self.context.decompress_to_buffer(stored, plain).map_err(|_| corrupt.clone())?
             }
         };

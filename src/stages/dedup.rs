@@ -12,7 +12,6 @@ pub const DEFAULT_ENTRIES: usize = (64 << 20) / 200;
 pub enum Known {
     /// in a stripe that is closed
     Placed {
-        /// the chunk
         place: Place,
         /// offset of the bytes in it
         chunk_offset: u32,
@@ -26,7 +25,6 @@ pub enum Known {
     },
 }
 
-/// The table.
 pub struct Dedup {
     known: HashMap<Hash, (Known, u32)>,
     order: VecDeque<Hash>,

@@ -29,7 +29,6 @@ pub type ChunkBytes = Box<dyn AsRef<[u8]> + Send + Sync>;
 pub struct NewChunk {
     /// stored bytes, at least one
     pub bytes: ChunkBytes,
-    /// how they are stored
     pub method: Method,
     /// plain bytes
     pub plain: u32,
@@ -42,13 +41,11 @@ pub enum DraftItem {
     Entry(Arc<Entry>),
     /// bytes of the open file
     Extent {
-        /// offset in the file
         file_offset: u64,
         /// bytes
         len: u32,
         /// their BLAKE3
         id: Hash,
-        /// where they are
         source: Known,
     },
     /// the open file ends
@@ -69,7 +66,7 @@ impl DraftItem {
 pub struct Bundle {
     /// the file that is open when the bundle begins, if it does not begin with an entry
     pub open: Option<Arc<Entry>>,
-    /// what is told
+    /// what its lists name
     pub items: Vec<DraftItem>,
     /// the bytes, if they are new
     pub chunk: Option<NewChunk>,

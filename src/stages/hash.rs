@@ -11,7 +11,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// The value of a piece of a file: its root if it is `whole`, else its chaining value at
-/// `offset`, which must be a multiple of the piece size (a power of two, at least 1,024).
+/// `offset`, which must be a multiple of the piece size (a power of two, at least 1,024): lists in which
+/// it is not are rejected.
 pub fn piece(bytes: &[u8], offset: u64, whole: bool) -> Hash {
     if whole || bytes.is_empty() {
         return *blake3::hash(bytes).as_bytes();
@@ -28,7 +29,6 @@ pub fn block_hash(block: &[u8], number: usize, count: usize) -> Hash {
     piece(block, (number * block.len()) as u64, count == 1)
 }
 
-/// The hashes of all blocks of a shard.
 pub fn block_hashes(shard: &[u8], block_bytes: usize) -> Vec<Hash> {
     let blocks = shard.par_chunks_exact(block_bytes);
     let count = shard.len() / block_bytes;

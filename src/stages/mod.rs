@@ -2,7 +2,7 @@
 //!
 //! On the way out: hash and compress a chunk ([`hash`], [`compress`]), drop what was packed before
 //! ([`dedup`]), lay chunks and lists into a stripe ([`fill`]), seal and hash its blocks ([`seal`]),
-//! add parity ([`parity`]). On the way back the same files open, rebuild, and decompress.
+//! add parity ([`parity`]). On the way back the same files open, reconstruct, and decompress.
 
 pub mod compress;
 pub mod dedup;

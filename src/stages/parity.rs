@@ -46,7 +46,7 @@ pub struct Code {
 }
 
 impl Code {
-    /// For `k` data and `m` parity shards; m = 0 has no parity and recovers nothing.
+    /// For `k` data and `m` parity shards; m = 0 has no parity and can reconstruct nothing.
     pub fn new(k: usize, m: usize) -> Result<Self, ParityError> {
         let shape = ParityError::Shape { k, m };
         if k == 0 || k + m > crate::format::shard::MAX_SHARDS {
@@ -64,8 +64,8 @@ impl Code {
 
     /// Computes the m parity blocks of a column from its k data blocks.
     ///
-    /// Strip by strip: the library goes over all data once for every few rows of parity, which is to
-    /// find it in the cache.
+    /// Strip by strip: the library goes over all data once for every few rows of parity, which is
+    /// to find it in the cache.
     pub fn encode(&self, data: &[&[u8]], parity: &mut [&mut [u8]]) {
         let Some(coder) = &self.coder else { return };
         let len = data.first().map_or(0, |block| block.len());
@@ -85,8 +85,8 @@ impl Code {
         }
     }
 
-    /// Rebuilds the blocks named in `wanted` from those that are there, k of them at least.
-    pub fn recover(
+    /// Reconstructs the blocks named in `wanted` from those that are there, k of them at least.
+    pub fn reconstruct(
         &self,
         column: &[Option<&[u8]>],
         wanted: &[usize],
@@ -109,7 +109,7 @@ impl Code {
 mod tests {
     use super::*;
 
-    /// GF(2^8) by the book, to hold the library against.
+    /// GF(2^8) by its definition, to hold the library against.
     fn mul(mut a: u8, mut b: u8) -> u8 {
         let mut p = 0;
         while b != 0 {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn every_loss_of_m_is_recovered_and_one_more_is_refused() {
+    fn every_loss_of_m_is_reconstructed_and_one_more_is_refused() {
         let (k, m) = (4, 3);
         let code = Code::new(k, m).unwrap();
         let data: Vec<Vec<u8>> = (0..k).map(|j| vec![j as u8 * 17 + 1; 64]).collect();
@@ -166,7 +166,7 @@ mod tests {
             let wanted: Vec<_> = (0..k + m).filter(|i| lost >> i & 1 == 1).collect();
             let mut out = vec![vec![0; 64]; wanted.len()];
             let mut outs: Vec<&mut [u8]> = out.iter_mut().map(|p| &mut p[..]).collect();
-            let result = code.recover(&column, &wanted, &mut outs);
+            let result = code.reconstruct(&column, &wanted, &mut outs);
             if wanted.len() > m {
                 let present = k + m - wanted.len();
                 assert_eq!(result, Err(ParityError::TooFew { present, needed: k }));

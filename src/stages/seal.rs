@@ -29,7 +29,7 @@ pub struct NotAuthentic {
 
 /// The AEAD of one shard or catalog file. The library chooses its code by the CPU when it runs, and
 /// wipes its copy of the key.
-pub struct Cipher(LessSafeKey);
+pub struct Cipher(Option<LessSafeKey>);
 
 /// Of both suites: 12 bytes, the block's number as 64 bits little-endian, then zeros.
 fn nonce(number: usize) -> Nonce {
@@ -50,9 +50,14 @@ impl Cipher {
         let algorithm = match key.1 {
             Suite::ChaCha20 => &CHACHA20_POLY1305,
             Suite::Aes256 => &AES_256_GCM,
+            Suite::Unknown(_) => return Self(None),
         };
         let key = UnboundKey::new(algorithm, &key.0);
-        Self(LessSafeKey::new(key.expect("both suites have keys of 32 bytes")))
+        Self(Some(LessSafeKey::new(key.expect("both suites have keys of 32 bytes"))))
+    }
+
+    fn sealing(&self) -> &LessSafeKey {
+        self.0.as_ref().expect("nothing is sealed with a suite that is not known")
     }
 
     /// Seals `plain` into `block`, which lies at `number`; block 0 gets the salt in front.
@@ -61,7 +66,7 @@ impl Cipher {
         let (front, tag) = block.split_at_mut(range.end);
         front[..range.start].copy_from_slice(&salt[..range.start]);
         let (nonce, out) = (nonce(number), &mut front[range.start..]);
-        self.0
+        self.sealing()
             .seal_out_of_place_scatter(nonce, Aad::empty(), plain, out, &[], tag)
             .expect("the caller cuts plain bytes to the block, which is shorter than the limit");
     }
@@ -71,7 +76,7 @@ impl Cipher {
         let range = sealed_range(number, block.len());
         let (front, tag) = block.split_at_mut(range.end);
         front[..range.start].copy_from_slice(&salt[..range.start]);
-        self.0
+        self.sealing()
             .seal_in_place_scatter(nonce(number), Aad::empty(), &mut front[range.start..], &[], tag)
             .expect("a block is shorter than the cipher's limit");
     }
@@ -80,13 +85,14 @@ impl Cipher {
     /// ciphers decrypt while they authenticate.
     pub fn open(&self, number: usize, block: &[u8], plain: &mut [u8]) -> Result<(), NotAuthentic> {
         let bad = NotAuthentic { number };
-        if block.len() < SALT_BYTES + TAG_BYTES {
+        let Some(key) = self.0.as_ref().filter(|_| block.len() >= SALT_BYTES + TAG_BYTES) else {
+            plain.fill(0);
             return Err(bad);
-        }
+        };
         let range = sealed_range(number, block.len());
         let (sealed, tag) = block.split_at(range.end);
         let sealed = &sealed[range.start..];
-        let opened = self.0.open_separate_gather(nonce(number), Aad::empty(), sealed, tag, plain);
+        let opened = key.open_separate_gather(nonce(number), Aad::empty(), sealed, tag, plain);
         opened.map_err(|_| {
             plain.fill(0);
             bad
@@ -112,6 +118,10 @@ impl<'a> Payload<'a> {
             payload.chunk_bytes += run.len();
         }
         payload
+    }
+
+    pub fn list(&self) -> &[u8] {
+        &self.list
     }
 
     #[cfg(test)]

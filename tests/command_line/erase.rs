@@ -2,13 +2,18 @@
 
 use super::signals::StopsAfter;
 use crate::common::shipment::Shipment;
-use crate::common::tree;
+use crate::common::{program, tree};
 use crate::{assert_refused, holdall, small};
 use assert_cmd::Command;
-use holdall::monitor::Recording;
-use holdall::verbs::erase::Erasure;
+use holdall::testing::commands::erase::Erasure;
+use holdall::testing::monitor::Recording;
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
 use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 fn erase(shipment: &Shipment, drives: &[usize], set: &str, more: &[&str]) -> Command {
     let mut command = holdall(shipment.path());
@@ -88,6 +93,7 @@ fn empty_folders_of_a_killed_pack_are_told_with_the_command_that_removes_them() 
     let command = format!("holdall erase {} --set {bare}", drives.join(" "));
     let verified = shipment.verify(&shipment.paths()).expect(0);
     let notes = verified.events_of("note");
+    assert_eq!(notes.len(), 1, "{}", verified.shown());
     assert!(notes.len() == 1 && notes[0]["text"].as_str().unwrap().ends_with(&command));
     shipment.restore(&shipment.paths(), &shipment.new_destination(), &[]).expect(0);
     // A shard without any record is damage, and not a thing to erase.
@@ -133,4 +139,56 @@ fn an_erasing_that_is_stopped_says_what_is_left() {
     assert_eq!(done, [(true, false), (false, false)]);
     erase(&shipment, &[0, 1], &set, &["--yes"]).assert().code(0);
     assert!(paths.iter().all(|path| !path.join("holdall").exists()));
+}
+
+/// Makes folders in one another, with a file in each.
+fn nest(folder: &Path, depth: usize) {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let mut here = rustix::fs::open(folder, flags, Mode::empty()).unwrap();
+    for _ in 0..depth {
+        rustix::fs::mkdirat(&here, "a", Mode::RWXU).unwrap();
+        here = rustix::fs::openat(&here, "a", flags, Mode::empty()).unwrap();
+        let file = OFlags::CREATE | OFlags::WRONLY;
+        rustix::fs::openat(&here, "f", file, Mode::RUSR).unwrap();
+    }
+}
+
+/// Security S12: time as the names are, however deep they lie; a stop is heard on the way down and up.
+#[test]
+fn folders_that_are_deep_go_as_fast_as_others() {
+    const DEPTH: usize = 3000;
+    // In memory, if there is such a folder: what is measured is not the disk.
+    let memory = Path::new("/dev/shm");
+    let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let shipment = Shipment::within(&base, &[1]);
+    tree::write(&shipment.source.join("file"), b"file");
+    shipment.pack("none").expect(0);
+    let folder = shipment.set_folder(0);
+    let set = folder.file_name().unwrap().to_str().unwrap().to_owned();
+    nest(&folder.join("shards"), DEPTH);
+    let drive = &shipment.paths()[..1];
+    let find = || Erasure::find(drive, &set, &Recording::default()).unwrap();
+    // On the way down, and on the way up, where no file is left.
+    for heard in [DEPTH as u64, 2 * DEPTH as u64] {
+        let erased = find().run(&StopsAfter(heard.into())).remove(0);
+        assert!(erased.files > DEPTH as u64 / 4 && !erased.done, "{heard}: {}", erased.files);
+    }
+    // So does a signal end it, whenever it comes; and what is left goes next time.
+    nest(&folder, 2 * DEPTH);
+    let mut command = program(&shipment.state());
+    command.arg("erase").args(drive).args(["--set", &set, "--yes"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(30));
+    let begun = Instant::now();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(matches!(output.status.code(), None | Some(0 | 1)), "{output:?}");
+    if folder.exists() {
+        let begun = Instant::now();
+        erase(&shipment, &[0], &set, &["--yes"]).assert().code(0);
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    }
+    assert!(!shipment.paths()[0].join("holdall").exists());
 }

@@ -1,8 +1,10 @@
-//! No letter of a secret is ever said, wherever it was typed (newcomer A1, reports R3), and key files
+//! No letter of a secret is ever said, wherever it was typed (Review A1, R3), and key files
 //! come from files and standard input.
 
 use crate::{assert_refused, holdall, small};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The identity in a file.
@@ -11,6 +13,7 @@ fn secret(key: &Path) -> String {
     text.lines().last().unwrap().to_owned()
 }
 
+/// Review A1, R3: no letter of it, wherever it was typed.
 #[test]
 fn a_secret_key_is_never_said() {
     let shipment = small();
@@ -44,6 +47,34 @@ fn a_secret_key_is_never_said() {
     }
 }
 
+/// Review A1, A21: what was meant by a word that is no recipient is said, with what to type.
+#[test]
+fn a_slip_with_r_is_answered_with_what_was_meant() {
+    let shipment = small();
+    let case = format!("a={}", shipment.paths()[0].display());
+    let r = &shipment.recipient;
+    let team = shipment.path().join("my team");
+    fs::write(&team, format!("{r}\n")).unwrap();
+    let key = shipment.key.to_str().unwrap();
+    for (word, told) in [
+        (format!("{r},{r}"), ["several keys in one", "hint: give each recipient its own -r"]),
+        (format!("{r} {r}"), ["several keys in one", "hint: give each recipient its own -r"]),
+        (key.to_owned(), ["-r: this is no key", &*format!("pack to its recipient: -r {r}")]),
+        (
+            team.display().to_string(),
+            ["-r: this is no key", &*format!("recipient a line: -R '{}'", team.display())],
+        ),
+        ("alice".into(), ["-r: this is no key", "-R names a file of recipients"]),
+    ] {
+        let mut pack = holdall(shipment.path());
+        pack.arg("pack").arg(&shipment.source).args(["--folder-drives", "--drive", &case]);
+        assert_refused(pack.args(["-r", &word]), 2, &told);
+        let said = String::from_utf8(pack.output().unwrap().stderr).unwrap();
+        assert!(!said.contains(&secret(&shipment.key)), "{said}");
+    }
+}
+
+/// Review A21, R19: `-R -` and `-i -`.
 #[test]
 fn keys_come_from_standard_input() {
     let shipment = small();
@@ -60,7 +91,7 @@ fn keys_come_from_standard_input() {
     assert_refused(&mut ls, 1, &["standard input holds no key"]);
 }
 
-// Newcomer A21.
+/// Review A21: what is in the way of a key, and who may read it.
 #[test]
 fn keygen_says_what_is_in_its_way_and_who_may_read_the_key() {
     let folder = tempfile::tempdir().unwrap();
@@ -77,6 +108,12 @@ fn keygen_says_what_is_in_its_way_and_who_may_read_the_key() {
     );
     let mut keygen = holdall(folder.path());
     assert_refused(keygen.args(["keygen", "--json"]), 2, &["add -o"]);
+
+    // A name that is not UTF-8 is no reason to fail.
+    let odd = folder.path().join(OsStr::from_bytes(b"odd\xff.key"));
+    let made = holdall(folder.path()).args(["keygen", "--json", "-o"]).arg(&odd).output().unwrap();
+    let event: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
+    assert!(odd.is_file() && event["file"].as_str().unwrap().ends_with("odd\u{fffd}.key"));
     for (mode, warned) in [(0o644, true), (0o600, false)] {
         use std::os::unix::fs::OpenOptionsExt;
         let mut options = fs::OpenOptions::new();
@@ -89,4 +126,22 @@ fn keygen_says_what_is_in_its_way_and_who_may_read_the_key() {
         let recipient = stderr.lines().find_map(|l| l.strip_prefix("note: its recipient is "));
         assert!(fs::read_to_string(&path).unwrap().contains(recipient.unwrap()));
     }
+}
+
+// Security, cosmetic: an identity that others can read is taken, and told.
+#[test]
+fn an_identity_that_others_can_read_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let shipment = small();
+    shipment.pack("drives=1").expect(0);
+    let drive = shipment.paths()[0].display().to_string();
+    let told = |mode: u32| {
+        fs::set_permissions(&shipment.key, fs::Permissions::from_mode(mode)).unwrap();
+        let key = shipment.key.to_str().unwrap();
+        let run = shipment.run(["ls", &drive, "-i", key, "--json"]).expect(0);
+        let notes = run.events_of("note");
+        let is_it = |n: &&serde_json::Value| n["text"].as_str().unwrap().contains("chmod 600");
+        notes.iter().filter(is_it).count()
+    };
+    assert_eq!([told(0o600), told(0o644)], [0, 1]);
 }

@@ -1,13 +1,15 @@
-//! An option either does something or is refused (Report shape B): every option of `pack` beside
+//! An option either does something or is refused (Review shape B): every option of `pack` beside
 //! `--continue` and `--close`, and the others that mean something only beside another.
 
+use super::events::documented;
 use crate::common::shipment::Shipment;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use holdall::cli::args::Cli;
-use holdall::cli::json::{kind_id, phase_id};
-use holdall::drives::Level;
-use holdall::monitor::{Phase, ProblemKind};
+use holdall::testing::cli::args::Cli;
+use holdall::testing::drives::Level;
+use holdall::testing::format::Suite;
+use holdall::testing::measure::predict::Limit;
+use holdall::testing::monitor::{Phase, ProblemKind};
 use rstest::rstest;
 
 /// Beside `--continue` these are obeyed; all others were decided when the shipment was begun.
@@ -26,12 +28,13 @@ const WITH_CONTINUE: [&str; 13] = [
     "--quiet",
     "--continue",
 ];
-const WITH_CLOSE: [&str; 4] = ["--yes", "--json", "--quiet", "--close"];
+const WITH_CLOSE: [&str; 5] = ["--identity", "--yes", "--json", "--quiet", "--close"];
 
 fn error_of(words: &[&str]) -> Option<ErrorKind> {
     Cli::command().try_get_matches_from(words).err().map(|e| e.kind())
 }
 
+/// Review shape B: beside `--continue` and `--close`.
 #[rstest]
 #[case::resumed(&["holdall", "pack", "--continue", "--drive", "a=x"], &WITH_CONTINUE)]
 #[case::closed(&["holdall", "pack", "--close"], &WITH_CLOSE)]
@@ -52,7 +55,7 @@ fn an_option_of_pack_is_obeyed_or_refused(#[case] words: &[&str], #[case] obeyed
         };
         let mut words = words.to_vec();
         words.push(&long);
-        if arg.get_action().takes_values() && long != "--close" {
+        if arg.get_action().takes_values() {
             words.push(value);
         }
         let refused = error_of(&words) == Some(ErrorKind::ArgumentConflict);
@@ -63,11 +66,11 @@ fn an_option_of_pack_is_obeyed_or_refused(#[case] words: &[&str], #[case] obeyed
     assert_eq!(error_of(&[words, &["source"]].concat()).is_some(), words.contains(&"--continue"));
 }
 
+/// Review shape B: of the other commands.
 #[rstest]
-#[case(&["verify", "--memory", "1GiB"], false)]
+#[case(&["verify", "--memory", "1GiB"], true)]
 #[case(&["verify", "--memory", "1GiB", "-i", "key"], true)]
 #[case(&["verify", "--quick", "-i", "key"], false)]
-// clap forgives a requirement that something else on the line excludes: both must be refused.
 #[case(&["verify", "--quick", "--memory", "1GiB"], false)]
 #[case(&["verify", "--quick"], true)]
 #[case(&["pack", "x", "--drive", "a=y", "--anew"], false)]
@@ -83,33 +86,40 @@ fn an_option_that_needs_another_is_refused_without_it(#[case] words: &[&str], #[
     assert_eq!(error_of(&[&["holdall"], words].concat()).is_none(), good);
 }
 
-/// The values in backticks of a row of README's table of events.
+/// The word that programs get.
+fn word(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value).unwrap().as_str().unwrap().to_owned()
+}
+
+/// The words in backticks that the page of `--json` gives for a field.
 fn values(event: &str, field: &str) -> Vec<String> {
-    let readme = include_str!("../../README.md");
-    let row =
-        readme.lines().find(|l| l.starts_with(&format!("| `{event}` | `{field}` |"))).unwrap();
-    let meaning = row.split('|').nth(3).unwrap();
+    let events = documented();
+    let meaning = &events[event][field];
     meaning.split('`').skip(1).step_by(2).map(String::from).collect()
 }
 
-// Reports shape G and H: the README names every value, and values are words for programs.
+/// Review shape G, H: and values are words for programs.
 #[test]
-fn the_readme_names_every_value_of_a_word() {
-    let phases: Vec<String> = Phase::ALL.into_iter().map(phase_id).collect();
+fn the_page_names_every_value_of_a_word() {
+    let phases: Vec<String> = Phase::ALL.into_iter().map(word).collect();
     assert_eq!(values("phase", "phase"), phases);
-    let kinds: Vec<&str> = ProblemKind::ALL.into_iter().map(kind_id).collect();
+    let kinds: Vec<String> = ProblemKind::ALL.into_iter().map(word).collect();
     assert_eq!(values("problem", "kind"), kinds);
     let mut levels: Vec<&str> = Level::ALL.into_iter().map(Level::name).collect();
     levels.sort_unstable();
     let mut named = values("packed", "read_back[].level");
     named.sort_unstable();
     assert_eq!(named, levels);
-    for word in phases.iter().map(String::as_str).chain(kinds).chain(levels) {
+    let suites: Vec<&str> = Suite::ALL.into_iter().map(Suite::word).collect();
+    assert_eq!(values("plan", "cipher"), suites);
+    let limits: Vec<String> = Limit::ALL.into_iter().map(word).collect();
+    assert_eq!(values("bench", "predictions[].limit"), limits);
+    for word in phases.iter().chain(&kinds).map(String::as_str).chain(levels) {
         assert!(word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{word:?}");
     }
 }
 
-// Reports, small ones: with --json an error of the argument parser is an event, too.
+/// Review R, small ones: with --json an error of the argument parser is an event, too.
 #[test]
 fn what_clap_refuses_is_an_event_for_programs() {
     let shipment = Shipment::new(&[1]);

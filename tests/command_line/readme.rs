@@ -1,16 +1,24 @@
-//! Every command in README.md is one that the program takes.
+//! Every command in README.md and in the pages of `holdall help` is one that the program takes, and
+//! every link leads somewhere.
 
 use clap::{CommandFactory, Parser};
-use holdall::cli::args::Cli;
-use std::collections::BTreeSet;
-use std::path::Path;
+use holdall::testing::cli::args::Cli;
+use holdall::testing::cli::help::TOPICS;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 const README: &str = include_str!("../../README.md");
 
+/// README.md and all pages, with their names.
+fn texts() -> Vec<(&'static str, &'static str)> {
+    let pages = TOPICS.iter().map(|topic| (topic.name, topic.page));
+    [("README", README)].into_iter().chain(pages).collect()
+}
+
 /// The lines of the code blocks of this kind.
-fn blocks(kind: &str) -> Vec<Vec<&'static str>> {
+fn blocks(text: &'static str, kind: &str) -> Vec<Vec<&'static str>> {
     let mut blocks = Vec::new();
-    let mut lines = README.lines();
+    let mut lines = text.lines();
     while let Some(line) = lines.next() {
         if line == format!("```{kind}") {
             blocks.push(lines.by_ref().take_while(|line| *line != "```").collect());
@@ -24,64 +32,125 @@ fn blocks(kind: &str) -> Vec<Vec<&'static str>> {
 /// Fails unless the program takes these words.
 #[track_caller]
 fn assert_taken(line: &str) {
-    let words = line.split(" #").next().unwrap().split_whitespace();
-    if let Err(error) = Cli::try_parse_from(words) {
+    let words = shlex::split(line.split(" #").next().unwrap()).unwrap();
+    if let Err(error) = Cli::try_parse_from(words)
+        && error.use_stderr()
+    {
         panic!("{line}\n{error}");
     }
+}
+
+/// A line that a shell is given: holdall, or a program that is no part of it.
+#[track_caller]
+fn assert_runs(line: &str) {
+    const OTHERS: [&str; 7] = ["b3sum ", "cargo ", "cd ", "lsblk ", "pip ", "python3 ", "HOLDALL_"];
+    let line = line.split(" #").next().unwrap().trim();
+    if line.starts_with("holdall ") {
+        assert_taken(line);
+    } else if let Some(words) = line.strip_prefix("cargo run --release -- ") {
+        assert_taken(&format!("holdall {words}"));
+    } else if !OTHERS.iter().any(|other| line.starts_with(other)) {
+        assert!(in_crate(line).is_file(), "{line}");
+    }
+    for (option, folder) in [("--test ", "tests"), ("--bench ", "benches")] {
+        if let Some((_, rest)) = line.split_once(option) {
+            let name = rest.split(' ').next().unwrap();
+            assert!(in_crate(&format!("{folder}/{name}.rs")).is_file(), "{line}");
+        }
+    }
+}
+
+fn in_crate(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Holdall as running text names it: a command that there is, with options that it has.
+#[track_caller]
+fn assert_is_known(words: &[&str]) {
+    let ["holdall", command, rest @ ..] = words else { return };
+    if command.starts_with('-') {
+        return;
+    }
+    let all = Cli::command();
+    let found = all.find_subcommand(command).unwrap_or_else(|| panic!("{words:?}"));
+    for option in rest.iter().filter_map(|word| word.strip_prefix("--")) {
+        assert!(found.get_arguments().any(|arg| arg.get_long() == Some(option)), "{words:?}");
+    }
+    if let ("help", [topic]) = (*command, rest) {
+        let is_topic = TOPICS.iter().any(|known| known.name == *topic);
+        assert!(is_topic || all.find_subcommand(topic).is_some(), "{words:?}");
+    }
+}
+
+/// What stands between backticks outside of code blocks, perhaps over the end of a line.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    let outside = text.split("```").step_by(2);
+    outside.flat_map(|part| part.split('`').skip(1).step_by(2))
 }
 
 #[test]
 fn transcripts_and_one_liners_are_taken() {
     let mut count = 0;
-    for line in blocks("text").into_iter().flatten().filter_map(|l| l.strip_prefix("$ ")) {
-        assert_taken(line);
-        count += 1;
-    }
-    for line in blocks("sh").into_iter().flatten() {
-        let line = line.split(" #").next().unwrap().trim();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        if line.starts_with("holdall ") {
-            assert_taken(line);
-        } else if let Some(words) = line.strip_prefix("cargo run --release -- ") {
-            assert_taken(&format!("holdall {words}"));
-        } else {
-            assert!(root.join(line).is_file(), "{line}");
+    for (_, text) in texts() {
+        // A line that ends in a backslash goes on in the next.
+        let join = |block: Vec<&str>| block.join("\n").replace("\\\n", " ");
+        let typed: Vec<String> = blocks(text, "text").into_iter().map(join).collect();
+        let shell: Vec<String> = blocks(text, "sh").into_iter().map(join).collect();
+        let typed = typed.iter().flat_map(|b| b.lines()).filter_map(|l| l.strip_prefix("$ "));
+        let shell = shell.iter().flat_map(|b| b.lines()).filter(|line| !line.is_empty());
+        for line in typed.chain(shell) {
+            assert_runs(line);
+            count += 1;
         }
-        count += 1;
+        for code in quoted(text) {
+            assert_is_known(&code.split_whitespace().collect::<Vec<_>>());
+        }
     }
-    assert!(count >= 6, "{count}");
-    // In the running text.
-    for code in README.split('`').filter(|code| code.starts_with("holdall ")) {
-        let command = code.split_whitespace().nth(1).unwrap();
-        assert!(Cli::command().find_subcommand(command).is_some(), "{code}");
-    }
+    assert!(count >= 30, "{count}");
 }
 
 #[test]
-fn the_list_of_commands_names_every_command_and_option() {
-    let block =
-        blocks("text").into_iter().find(|b| b.iter().any(|l| l.starts_with("holdall keygen")));
-    let text = block.unwrap().join("\n");
-    let named: Vec<&str> = text.split("holdall ").filter(|part| !part.trim().is_empty()).collect();
-    let all = Cli::command();
-    let commands: BTreeSet<&str> = all.get_subcommands().map(clap::Command::get_name).collect();
-    let listed: BTreeSet<&str> =
-        named.iter().map(|part| part.split_whitespace().next().unwrap()).collect();
-    assert_eq!(listed, commands);
-    for part in named {
-        let command = all.find_subcommand(part.split_whitespace().next().unwrap()).unwrap();
-        let mut written: BTreeSet<String> = part
-            .split(|c: char| c.is_whitespace() || "[]|".contains(c))
-            .filter(|word| word.starts_with('-'))
-            .map(str::to_owned)
-            .collect();
-        for argument in command.get_arguments().filter(|a| !a.is_hide_set() && !a.is_positional()) {
-            let long = argument.get_long().map(|long| format!("--{long}"));
-            let short = argument.get_short().map(|short| format!("-{short}"));
-            let either = [long.clone(), short].into_iter().flatten();
-            let count = either.filter(|name| written.remove(name)).count();
-            assert!(count > 0, "{} {long:?} is not in the list", command.get_name());
+fn links_and_paths_lead_to_files() {
+    let links = README.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let paths = texts().into_iter().flat_map(|(_, text)| quoted(text));
+    let paths = paths.filter(|path| {
+        ["src/", "tests/", "benches/"].iter().any(|folder| path.starts_with(folder))
+    });
+    let mut count = 0;
+    for path in links.chain(paths) {
+        assert!(in_crate(path).exists(), "{path}");
+        count += 1;
+    }
+    assert!(count >= 15, "{count}");
+}
+
+/// Review C: "what do I do when it says X" is asked about what is really said.
+#[test]
+fn the_page_on_errors_quotes_what_the_program_says() {
+    let mut sources = String::new();
+    let mut folders = vec![in_crate("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                sources.push_str(&fs::read_to_string(path).unwrap());
+            }
         }
-        assert_eq!(written, BTreeSet::new(), "{}: no such option", command.get_name());
+    }
+    // A string may go on in the next line.
+    let parts: Vec<&str> = sources.split("\\\n").map(str::trim_start).collect();
+    let (said, page) = (parts.concat(), include_str!("../../src/cli/errors.md"));
+    let (_, messages) = page.split_once("## Before packing").unwrap();
+    let messages = messages.replace("\n  ", " ");
+    let quoted: Vec<&str> = messages
+        .lines()
+        .filter_map(|line| line.strip_prefix("- `")?.split_once("`: "))
+        .map(|(message, _)| message)
+        .collect();
+    assert!(quoted.len() > 20, "{}", quoted.len());
+    for message in quoted {
+        assert!(said.contains(message), "nothing says {message:?}");
     }
 }

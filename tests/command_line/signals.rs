@@ -1,13 +1,16 @@
-//! Signals: the first ends every command softly and says so, the second at once (reports R1, A9, A10).
+//! Signals: the first ends every command softly and says so, the second at once (Review R1, A9, A10).
 
 use crate::common::random::Random;
 use crate::common::shipment::Shipment;
+use crate::common::terminal::Terminal;
 use crate::common::{has_programs, program, tree};
-use holdall::keys::recipients::Identities;
-use holdall::monitor::{Monitor, Phase, Problem};
-use holdall::verbs::ls::{LsOptions, ls};
-use holdall::verbs::open::OpenError;
-use holdall::verbs::status::status;
+use holdall::testing::commands::ls::{LsOptions, ls};
+use holdall::testing::commands::open::OpenError;
+use holdall::testing::commands::restore::{RestoreJob, restore};
+use holdall::testing::commands::status::status;
+use holdall::testing::keys::recipients::Identities;
+use holdall::testing::memory::Memory;
+use holdall::testing::monitor::{Monitor, Phase, Problem};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -48,7 +51,7 @@ fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).unwrap().next().is_none()
 }
 
-/// Report A10, and the second signal: whatever is under way, nothing is left behind.
+/// Review A10, R1: each signal ends it softly, a second one at once, and nothing is left behind.
 #[test]
 fn bench_stops_and_leaves_nothing() {
     let shipment = Shipment::new(&[1]);
@@ -76,7 +79,29 @@ fn bench_stops_and_leaves_nothing() {
     assert!((0..20).any(|_| ends_at_once()), "a second signal changes nothing");
 }
 
-/// Report A9.
+/// GNU timeout sends a signal to the program and to its group.
+#[test]
+fn a_signal_that_comes_twice_at_once_is_one() {
+    let shipment = Shipment::new(&[1]);
+    tree::plain(&shipment.source, "twice", 20);
+    for _ in 0..10 {
+        let words = ["bench", "--json", "--bytes", "32MiB", "--drive"].map(OsStr::new);
+        let measured = [shipment.drives[0].1.as_os_str(), shipment.source.as_os_str()];
+        let words = [&words[..], &measured].concat();
+        let mut child = command(&shipment, &words).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        while !lines.next().unwrap().unwrap().contains("\"bench\"") {}
+        for wait in [0, 1] {
+            std::thread::sleep(Duration::from_millis(wait)); // or they count as one for the system
+            kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        }
+        let last = lines.last().unwrap().unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{last}");
+        assert!(last.contains("\"stopped\":true"), "{last}");
+    }
+}
+
+/// Review A9: in each of its phases.
 #[test]
 fn a_demo_that_is_stopped_does_not_say_that_anything_differs() {
     let shipment = Shipment::new(&[1]);
@@ -90,7 +115,7 @@ fn a_demo_that_is_stopped_does_not_say_that_anything_differs() {
     }
 }
 
-/// `ulimit -f`: the system sends a signal then, which ended the program.
+/// Review R, small ones: at `ulimit -f` the system sends a signal, which ended the program.
 #[test]
 fn a_file_that_may_not_grow_so_large_is_a_problem_of_that_file() {
     let shipment = Shipment::new(&[1]);
@@ -110,7 +135,7 @@ fn a_file_that_may_not_grow_so_large_is_a_problem_of_that_file() {
     assert_eq!(fs::read(to.join("small")).unwrap(), b"small");
 }
 
-/// Report A6: what a verify that was stopped says.
+/// Review A6: in words, and for programs.
 #[test]
 fn a_verify_that_is_stopped_says_nothing_of_what_it_did_not_read() {
     let shipment = Shipment::new(&[1]);
@@ -133,6 +158,16 @@ fn a_verify_that_is_stopped_says_nothing_of_what_it_did_not_read() {
         "{text}"
     );
     assert!(!text.contains("can be restored"), "{text}");
+    // For programs.
+    let stopped = (0..50).find_map(|_| {
+        let words = ["verify".as_ref(), "--json".as_ref(), drive];
+        let child = command(&shipment, &words).spawn().unwrap();
+        let (status, last) = end_at(child, "verify", &[Signal::INT]);
+        (last["stopped"] == true).then_some((status.code(), last))
+    });
+    let (status, last) = stopped.expect("it is always too late");
+    let told = [&last["whole"], &last["proven"], &last["verdict"]["restorable"]];
+    assert_eq!((status, told), (Some(1), [&false.into(), &false.into(), &Value::Null]), "{last}");
 }
 
 /// At a question nothing is under way: the first Ctrl-C ends it.
@@ -173,6 +208,33 @@ fn a_question_is_ended_by_the_first_signal() {
     assert!(set.join("label.json").exists());
 }
 
+/// Review A24: a second signal at a terminal leaves the prompt a line of its own.
+#[test]
+fn what_is_ended_at_once_leaves_the_line_of_progress() {
+    if !has_programs(&["script"]) {
+        return;
+    }
+    let shipment = Shipment::new(&[1]);
+    tree::plain(&shipment.source, "line", 20);
+    let pid = shipment.path().join("pid");
+    let words = [env!("CARGO_BIN_EXE_holdall"), "bench", shipment.source.to_str().unwrap()];
+    let line = format!("echo $$ > {}; exec {}", pid.display(), shlex::try_join(words).unwrap());
+    // The first may have ended it before the second came.
+    let ends_at_once = || {
+        let mut terminal = Terminal::shell(&shipment.state(), &line);
+        terminal.until("bench");
+        let pid: i32 = fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+        for signal in [Signal::TERM, Signal::INT] {
+            kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        }
+        let (status, text) = terminal.end();
+        let at_once = [128 + 2, 128 + 15].contains(&status);
+        assert!(!at_once || text.ends_with("\nstopped\r\n"), "{text:?}");
+        at_once
+    };
+    assert!((0..20).any(|_| ends_at_once()), "a second signal changes nothing");
+}
+
 /// Stops once it was asked so often.
 pub struct StopsAfter(pub AtomicU64);
 
@@ -190,7 +252,7 @@ impl Monitor for StopsAfter {
     }
 }
 
-/// Wherever `status` and `ls` are stopped, they say that and nothing else.
+/// Review A6: wherever `status` and `ls` are stopped, they say that and nothing else.
 #[test]
 fn what_is_looked_at_is_whole_or_said_to_be_stopped() {
     let shipment = Shipment::new(&[1, 1]);
@@ -207,11 +269,43 @@ fn what_is_looked_at_is_whole_or_said_to_be_stopped() {
     let options = LsOptions { paths, identities, folder: None };
     let mut heard = 0;
     let all = loop {
-        match ls(&options, &StopsAfter(heard.into()), &mut |_| ()) {
+        match ls(&options, &StopsAfter(heard.into()), &mut |_, _| ()) {
             Ok(listed) => break listed,
             Err(e) => assert!(matches!(e, OpenError::Stopped), "{e}"),
         }
         heard += 1;
     };
     assert!(heard > 1 && all.complete && all.entries > 20, "{heard}, {}", all.entries);
+}
+
+/// Review A20: where everything is attached, a restore that is stopped waits for no drive.
+#[test]
+fn a_restore_that_is_stopped_awaits_nothing_that_is_here() {
+    let shipment = Shipment::new(&[1, 1]);
+    tree::plain(&shipment.source, "stopped", 20);
+    shipment.pack("cases=1").expect(0);
+    let mut heard = 0;
+    loop {
+        let job = RestoreJob {
+            no_special: false,
+            expect: Vec::new(),
+            identities: Identities::read(std::slice::from_ref(&shipment.key)).unwrap(),
+            to: shipment.new_destination(),
+            give_up: false,
+            salvage: false,
+            stage: None,
+            memory: Memory::default(),
+            selection: None,
+        };
+        match restore(&shipment.paths(), &job, &StopsAfter(heard.into())) {
+            Ok(outcome) if !outcome.restored.stopped => break assert!(outcome.is_complete()),
+            Ok(outcome) => {
+                assert_eq!(outcome.awaited, Vec::<u32>::new(), "{heard}");
+                assert!(!outcome.is_complete());
+            }
+            Err(e) => assert!(e.to_string().contains("stopped"), "{e}"),
+        }
+        heard += 1 + heard / 8;
+    }
+    assert!(heard > 8, "{heard}");
 }

@@ -39,7 +39,7 @@ fn says(run: &Run, words: &[&str]) {
     }
 }
 
-/// Report A8.
+/// Review A8: each by its name, source and date, and with its next command.
 #[test]
 fn shipments_in_progress_are_listed_and_one_can_be_forgotten() {
     let Some((shipment, _memory, ids)) = in_progress() else { return };
@@ -62,6 +62,23 @@ fn shipments_in_progress_are_listed_and_one_can_be_forgotten() {
     let erased = shipment.run(erase.into_iter().chain([shipment.paths()[0].clone().into()]));
     says(&erased.expect(0), &["is still in progress", &format!("holdall forget {}", ids[1])]);
     assert_eq!(states(&shipment), 1);
+}
+
+/// Review A8, F14: a command that is printed can be typed: what the first run was told of folders,
+/// the next is too.
+#[test]
+fn the_next_command_packs_where_the_first_did() {
+    let Some((shipment, _memory, ids)) = in_progress() else { return };
+    let events = shipment.run(["status", "--json"]).events();
+    let of_it = events.iter().find(|e| e["event"] == "in-progress" && e["shipment"] == ids[0]);
+    let next = of_it.unwrap()["next"].as_str().unwrap();
+    let folder = shipment.path().join("a folder");
+    fs::create_dir(&folder).unwrap();
+    let drive = format!("'a={}'", folder.display());
+    let typed = next.replace("CASE=PATH ...", &drive);
+    let words = shlex::split(&typed).unwrap();
+    shipment.run(&words[1..]).expect(0);
+    assert_eq!(states(&shipment), 1, "that of the other shipment");
 }
 
 /// What a terminal would show where this is typed ahead, and this once the question is asked.
@@ -96,7 +113,7 @@ fn answered(shipment: &Shipment, words: &[OsString], ahead: &str, answer: &str) 
     (status.code().unwrap_or(-1), String::from_utf8_lossy(&shown).into_owned())
 }
 
-/// Reports A12 and shape 6 I; and only what is typed once it is asked is an answer.
+/// Review A12, shape I; and only what is typed once it is asked is an answer.
 #[test]
 fn no_is_an_answer_that_a_script_can_see() {
     if !has_programs(&["script"]) {
@@ -131,10 +148,10 @@ fn no_is_an_answer_that_a_script_can_see() {
     assert_eq!((status, states(&shipment)), (0, 1), "{text}");
 }
 
-/// Report scale 12: full drives are told by the room that lacks, and by what takes it.
+/// Review scale 12, F14: full drives are told by the room that lacks, and by what takes it.
 #[test]
 fn a_set_that_takes_the_room_is_named_with_the_command_that_removes_it() {
-    let Some((shipment, _memory, _)) = in_progress() else { return };
+    let Some((shipment, _memory, ids)) = in_progress() else { return };
     let set = shipment.set_folder(0).file_name().unwrap().to_str().unwrap().to_owned();
     let path = shipment.paths()[0].display().to_string();
     let erase = format!("holdall erase {} --set {set}", shlex::try_quote(&path).unwrap());
@@ -148,9 +165,33 @@ fn a_set_that_takes_the_room_is_named_with_the_command_that_removes_it() {
     let litter = shipment.paths()[0].join("mine");
     let _ = fs::write(litter, vec![1; 8 << 20]);
     again();
+    // So is the next set of another shipment.
+    let drive = format!("a={path}");
+    let next = ["pack", "--continue", &ids[0], "--folder-drives", "--drive", &drive];
+    let run = shipment.run(next).expect(2);
+    says(&run, &["are missing", &erase]);
+    assert!(!run.stderr.contains("add drives or cases"), "{}", run.shown());
 }
 
-/// The demo's state lies in its own folder.
+/// Review R17: as with a home folder that is packed.
+#[test]
+fn a_state_folder_within_the_dataset_is_left_out() {
+    let shipment = small();
+    let state = shipment.source.join("zz/state");
+    tree::write(&state.join("another program/file"), b"another's");
+    let packed = crate::common::run(&state, shipment.pack_arguments("drives=1", &["--json"]));
+    let packed = packed.expect(0);
+    let left_out = "zz/state/holdall is left out";
+    let notes = packed.events_of("note");
+    let told = |note: &&serde_json::Value| note["text"].as_str().unwrap().starts_with(left_out);
+    assert_eq!(notes.iter().filter(told).count(), 1, "{}", packed.shown());
+    let to = shipment.new_destination();
+    shipment.restore(&shipment.paths(), &to, &[]).expect(0);
+    assert!(to.join("zz/state/another program/file").is_file());
+    assert!(!to.join("zz/state/holdall").exists());
+}
+
+/// Review A8: the demo's state lies in its own folder.
 #[test]
 fn the_demo_keeps_its_state_to_itself() {
     let shipment = small();

@@ -21,7 +21,7 @@ fn dated() -> Shipment {
     shipment
 }
 
-// Newcomer A11, reports R9, shape 6 E.
+/// Review A11, R9, shape E: what is meant is listed, and nothing else.
 #[test]
 fn ls_takes_a_folder_as_it_is_typed_and_says_if_there_is_none() {
     let shipment = dated();
@@ -43,7 +43,7 @@ fn ls_takes_a_folder_as_it_is_typed_and_says_if_there_is_none() {
     }
 }
 
-// Reports R7.
+/// Review R7: `?` stands for a letter, also one of several bytes.
 #[test]
 fn a_question_mark_leaves_out_a_letter_and_what_leaves_nothing_out_is_told() {
     let shipment = dated();
@@ -58,6 +58,7 @@ fn a_question_mark_leaves_out_a_letter_and_what_leaves_nothing_out_is_told() {
     );
 }
 
+/// Review R7: the same patterns of a restore.
 #[rstest]
 #[case(&["--include", "caf?.txt"], |p: &[u8]| p.starts_with(b"caf"))]
 #[case(&["--include", "./2026//march", "--exclude", "./2026/march/b"], |p: &[u8]| {

@@ -1,6 +1,6 @@
 //! A drive that counts what is read of it.
 
-use holdall::drives::{Drive, DriveError, DriveFile, Level, ReadMode, Room};
+use holdall::testing::drives::{Drive, DriveError, DriveFile, Level, ReadMode, Room};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

@@ -5,14 +5,14 @@ use super::lab::Lab;
 use super::random::Random;
 use super::snapshot::Snapshot;
 use super::tree::{self, CHUNK};
-use holdall::drives::{Drive, MemoryDrive};
-use holdall::format::Suite;
-use holdall::memory::Memory;
-use holdall::monitor::{Problem, Recording};
-use holdall::restorer::RestoreOptions;
-use holdall::sets::open;
-use holdall::verbs::decode::decode_sets;
-use holdall::verbs::verify::{SetOutcome, verify_sets};
+use holdall::testing::commands::decode::decode_sets;
+use holdall::testing::commands::verify::{SetOutcome, verify_sets};
+use holdall::testing::drives::{Drive, MemoryDrive};
+use holdall::testing::format::Suite;
+use holdall::testing::memory::Memory;
+use holdall::testing::monitor::{Problem, Recording};
+use holdall::testing::restorer::RestoreOptions;
+use holdall::testing::sets::open;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -83,6 +83,14 @@ impl Packed {
         Self::with_lab(lab, survive, seed, lab_seed)
     }
 
+    /// The same, with a record file for each stripe.
+    pub fn of_many_records(cases: &[usize], survive: &str, seed: &str) -> Self {
+        let lab_seed = Random::new(seed).below(1 << 30) as u64;
+        let mut lab = Lab::new(cases, 64 << 20, lab_seed);
+        lab.checkpoint = 1;
+        Self::with_lab(lab, survive, seed, lab_seed)
+    }
+
     /// The same, with ids and keys of the packing from their own seed.
     pub fn with_lab_seed(cases: &[usize], survive: &str, seed: &str, lab_seed: u64) -> Self {
         Self::with_lab(Lab::new(cases, 64 << 20, lab_seed), survive, seed, lab_seed)
@@ -136,13 +144,13 @@ impl Packed {
         let monitor = Recording::default();
         let found = open::find(drives, &monitor);
         let sets = if with_key {
-            decode_sets(&found, &self.lab.identities(), Memory::default(), &monitor).unwrap()
+            decode_sets(found, &self.lab.identities(), &[], Memory::default(), &monitor).unwrap()
         } else {
             verify_sets(&found, &monitor)
         };
         let problems = monitor.problems();
         let status = match () {
-            () if !sets.iter().all(SetOutcome::is_restorable) => 1,
+            () if sets.iter().any(SetOutcome::has_lost) => 1,
             () if !sets.iter().all(SetOutcome::is_whole) || !problems.is_empty() => 3,
             () => 0,
         };

@@ -2,23 +2,23 @@
 //! fixed randomness or drives that fail.
 
 use super::tree::CHUNK;
-use holdall::dataset::{self, Filter, ScanOptions, Source};
-use holdall::destination::Destination;
-use holdall::drives::{Drive, DriveError, DriveFile, Level, MemoryDrive, ReadMode, Room};
-use holdall::entropy::{Entropy, Fixed, random_id};
-use holdall::format::Suite;
-use holdall::format::entry::entry_len;
-use holdall::format::ids::{RunId, SetNumber, ShipmentId};
-use holdall::host::{FrozenWriter, HostError};
-use holdall::keys::RunKey;
-use holdall::keys::recipients::Identities;
-use holdall::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
-use holdall::packer::{self, Begin, Checkpoint, PackError, Packed, SetDrive, SetJob};
-use holdall::plan::room::{self, DriveRoom, Geometry, Need};
-use holdall::restorer::end::{self, End};
-use holdall::restorer::{self, OpenSet, RestoreOptions, Restored};
-use holdall::sets::open;
-use holdall::verbs::open as verb;
+use holdall::testing::commands::unlock as command;
+use holdall::testing::dataset::{self, Filter, ScanOptions, Source};
+use holdall::testing::destination::Destination;
+use holdall::testing::drives::{Drive, DriveError, DriveFile, Level, MemoryDrive, ReadMode, Room};
+use holdall::testing::entropy::{Entropy, Fixed, random_id};
+use holdall::testing::format::Suite;
+use holdall::testing::format::entry::entry_len;
+use holdall::testing::format::ids::{RunId, SetNumber, ShipmentId};
+use holdall::testing::keys::RunKey;
+use holdall::testing::keys::recipients::Identities;
+use holdall::testing::local_state::{LocalStateError, SnapshotWriter};
+use holdall::testing::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
+use holdall::testing::packer::{self, Begin, Checkpoint, PackError, Packed, SetDrive, SetJob};
+use holdall::testing::plan::room::{self, DriveRoom, Geometry, Need};
+use holdall::testing::restorer::end::{self, End};
+use holdall::testing::restorer::{self, OpenSet, RestoreOptions, Restored};
+use holdall::testing::sets::open;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -35,10 +35,17 @@ pub struct Lab {
     /// drives that fail before the first byte, from 0
     pub left_out: Vec<usize>,
     seed: u64,
+    /// the number of the set that it packs, and the root of the one before
+    pub set: u32,
+    pub before: Option<[u8; 32]>,
     /// with which it packs; the seed chooses
     pub suite: Suite,
+    /// bytes on a drive after which it commits
+    pub checkpoint: u64,
     /// the packing machine's own disk no longer takes its state
     pub state_fails: Arc<AtomicBool>,
+    /// where shards are kept for rebuilding
+    pub stage: Option<Arc<dyn Drive>>,
 }
 
 /// The small geometry.
@@ -83,14 +90,29 @@ impl Lab {
             key_file,
             left_out,
             seed,
+            set: 1,
+            before: None,
             suite,
+            checkpoint: 256 << 10,
             state_fails: Arc::default(),
+            stage: None,
         }
+    }
+
+    /// Empty drives for another set of the same shipment, to the same recipient.
+    pub fn beside(&self, cases: &[usize], set: u32) -> Self {
+        let (seed, identity) = (self.seed, self.identity.clone());
+        Self { identity, set, ..Self::new(cases, 64 << 20, seed) }
     }
 
     /// The identity that opens the set.
     pub fn identities(&self) -> Identities {
         Identities::of(self.identity.clone())
+    }
+
+    /// The recipient of the set.
+    pub fn recipient(&self) -> String {
+        self.identity.to_public().to_string()
     }
 
     /// The drives that are kept, as the program sees drives.
@@ -109,7 +131,7 @@ impl Lab {
     ) -> Result<Packed, PackError> {
         let entropy = Fixed::new(self.seed);
         let host = tempfile::tempdir().unwrap();
-        let mut writer = FrozenWriter::create(&host.path().join("list")).unwrap();
+        let mut writer = SnapshotWriter::create(&host.path().join("list")).unwrap();
         let options = ScanOptions {
             filter: Filter::new(&[]).unwrap(),
             one_file_system: false,
@@ -128,7 +150,7 @@ impl Lab {
         let plan = room::plan(&rooms, survive, small_geometry(), &need).unwrap();
         planned(self);
         let shipment = ShipmentId(random_id(&entropy).unwrap());
-        let (set, run) = (SetNumber(1), RunId(random_id(&entropy).unwrap()));
+        let (set, run) = (SetNumber(self.set), RunId(random_id(&entropy).unwrap()));
         let mut secret = [0; 32];
         entropy.fill(&mut secret).unwrap();
         let key = RunKey::new(secret, shipment, set, run);
@@ -151,13 +173,18 @@ impl Lab {
             drives: drives.collect(),
             suite: self.suite,
             level: 3,
-            checkpoint: Checkpoint { bytes: 256 << 10, seconds: 0 },
+            checkpoint: Checkpoint { bytes: self.checkpoint, seconds: 0 },
             name: "lab".into(),
             contact: String::new(),
-            begin: Begin { left_out: self.left_out.clone(), ..Begin::default() },
+            begin: Begin {
+                left_out: self.left_out.clone(),
+                before: self.before,
+                ..Begin::default()
+            },
             journal: &|_| {
                 let source = std::io::ErrorKind::StorageFull.into();
-                let full = HostError::Full { action: "write", path: "state.json".into(), source };
+                let full =
+                    LocalStateError::Full { action: "write", path: "state.json".into(), source };
                 if self.state_fails.load(Ordering::SeqCst) { Err(full) } else { Ok(()) }
             },
             entropy: &entropy,
@@ -188,7 +215,10 @@ impl Lab {
 
     fn wrap(&self, key: &RunKey) -> Vec<u8> {
         let word = self.identity.to_public().to_string();
-        holdall::keys::recipients::Recipients::read(&[word], &[]).unwrap().wrap(key).unwrap()
+        holdall::testing::keys::recipients::Recipients::read(&[word], &[])
+            .unwrap()
+            .wrap(key)
+            .unwrap()
     }
 
     /// Restores to `to` from all drives but the lost ones.
@@ -206,23 +236,25 @@ impl Lab {
         options: RestoreOptions,
         monitor: &dyn Monitor,
     ) -> Restored {
-        let sets = open::find(drives, monitor);
+        let mut sets = open::find(drives, monitor);
         assert_eq!(sets.len(), 1, "one set");
-        let keys = verb::keys(&sets[0], &self.identities(), monitor).unwrap();
-        let book = verb::book(&sets[0], &keys, monitor);
+        sets[0].stage.clone_from(&self.stage);
+        let keys = command::unlock(&mut sets, &self.identities(), &[], monitor).unwrap().remove(0);
+        let record_index = command::record_index(&sets[0], &keys, monitor);
         let shipment = sets[0].shipment.to_string();
         let (destination, _) = Destination::open(to, &shipment).unwrap();
-        let opened = OpenSet { set: &sets[0], book: &book, keys: &keys };
+        let opened = OpenSet { set: &sets[0], record_index: &record_index, keys: &keys };
         let mut restored = restorer::restore(&opened, &destination, options, monitor).unwrap();
         let end = End {
             destination: &destination,
-            sets: &[sets[0].set.0].into(),
+            sets: &[(sets[0].set.0, restored.bounds.clone())].into(),
             is_settled: &|_| true,
             nothing_comes: options.give_up,
             salvage: options.salvage,
         };
-        end::tell(&end, &mut restored, monitor).unwrap();
-        if restored.waiting == 0 && (restored.lost == 0 || options.give_up) {
+        end::report(&end, &mut restored, monitor).unwrap();
+        let done = restored.waiting == 0 && (restored.lost == 0 || options.give_up);
+        if done && !restored.stopped {
             destination.complete().unwrap();
         }
         restored
@@ -280,6 +312,8 @@ pub enum Fault {
     FirstFlips,
     /// a bad place spoils so many bytes on each side of it, but for who reads past the caches
     Spoils(u64),
+    /// the shard that is read first fails at its beginning until another was read
+    FirstShard,
 }
 
 /// A drive that reads shards badly, and well if asked again.
@@ -360,10 +394,28 @@ struct FlakyFile {
     read: Arc<Mutex<BTreeSet<(String, u64)>>>,
 }
 
+impl FlakyFile {
+    fn error(&self) -> DriveError {
+        let source = std::io::Error::from_raw_os_error(5);
+        let (drive, path) = (self.drive.clone(), self.path.clone());
+        DriveError { drive, action: "read", path, source }
+    }
+
+    /// Is it the only shard that was read so far?
+    fn is_alone(&self) -> bool {
+        let mut read = self.read.lock().unwrap();
+        read.insert((self.path.clone(), 0));
+        read.len() == 1
+    }
+}
+
 impl DriveFile for FlakyFile {
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
         if !self.path.contains("/shards/") {
             return self.inner.read_at(offset, buf);
+        }
+        if self.fault == Fault::FirstShard {
+            return self.read_again(offset, buf);
         }
         if let Fault::Spoils(bytes) = self.fault {
             let start = offset.saturating_sub(bytes);
@@ -373,9 +425,7 @@ impl DriveFile for FlakyFile {
         }
         let is_first = self.read.lock().unwrap().insert((self.path.clone(), offset));
         if is_first && self.fault == Fault::FirstFails {
-            let (drive, path) = (self.drive.clone(), self.path.clone());
-            let source = std::io::Error::from_raw_os_error(5);
-            return Err(DriveError { drive, action: "read", path, source });
+            return Err(self.error());
         }
         let read = self.inner.read_at(offset, buf)?;
         buf[read / 2] ^= u8::from(is_first);
@@ -383,6 +433,9 @@ impl DriveFile for FlakyFile {
     }
 
     fn read_again(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
+        if self.fault == Fault::FirstShard && self.is_alone() && offset == 0 {
+            return Err(self.error());
+        }
         self.inner.read_again(offset, buf)
     }
 

@@ -15,6 +15,7 @@ pub mod oracle;
 pub mod random;
 pub mod shipment;
 pub mod snapshot;
+pub mod terminal;
 pub mod throttled;
 pub mod tree;
 

@@ -6,7 +6,8 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+use std::time::Duration;
 
 /// What drives are sold or made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,20 @@ impl FileSystem {
             Self::Ntfs => vec!["ntfs-3g"],
         }
     }
+}
+
+/// Runs a command that needs a loop device until it succeeds, for two seconds: those of other tests come
+/// and go meanwhile, and some programs look at every one.
+pub fn tried(command: &mut Command) -> Output {
+    let mut done = command.output().unwrap();
+    for _ in 0..20 {
+        if done.status.success() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        done = command.output().unwrap();
+    }
+    done
 }
 
 /// A file system in an image, mounted; unmounted in the end, also when a test fails.
@@ -122,8 +137,7 @@ impl Mounted {
             return None;
         }
         let mut losetup = Command::new("losetup");
-        let attached = losetup.args(["--find", "--show"]).args(options).arg(&image).output();
-        let attached = attached.unwrap();
+        let attached = tried(losetup.args(["--find", "--show"]).args(options).arg(&image));
         if !attached.status.success() {
             let text = String::from_utf8_lossy(&attached.stderr);
             skip(&format!("no loop device can be had: {}", text.trim()));
@@ -131,24 +145,11 @@ impl Mounted {
         }
         let device = String::from_utf8(attached.stdout).unwrap().trim().to_owned();
         let mounted = Self { image, device, point: point.into(), file_system };
-        let mkfs = || {
-            Command::new(make[0])
-                .args(&make[1..])
-                .arg(&mounted.device)
-                // mkfs.xfs makes small ones for its own tests only, which it knows by these
-                .envs([("TEST_DIR", "1"), ("TEST_DEV", "1"), ("QA_CHECK_FS", "1")])
-                .output()
-                .unwrap()
-        };
-        let mut made = mkfs();
-        for _ in 0..20 {
-            if made.status.success() {
-                break;
-            }
-            // mkfs.btrfs looks at every loop device, and stumbles over one that goes meanwhile.
-            std::thread::sleep(std::time::Duration::from_millis(100));
-            made = mkfs();
-        }
+        let mut mkfs = Command::new(make[0]);
+        mkfs.args(&make[1..]).arg(&mounted.device);
+        // mkfs.xfs makes small ones for its own tests only, which it knows by these
+        mkfs.envs([("TEST_DIR", "1"), ("TEST_DEV", "1"), ("QA_CHECK_FS", "1")]);
+        let made = tried(&mut mkfs);
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         if let Err(text) = mounted.mount() {
             skip(&format!("{file_system:?} cannot be mounted: {}", text.trim()));
@@ -159,11 +160,9 @@ impl Mounted {
 
     fn mount(&self) -> Result<(), String> {
         let mount = self.file_system.mount();
-        let done = Command::new(mount[0])
-            .args(&mount[1..])
-            .args([OsStr::new(&self.device), self.point.as_ref()])
-            .output()
-            .unwrap();
+        let mut command = Command::new(mount[0]);
+        command.args(&mount[1..]).args([OsStr::new(&self.device), self.point.as_ref()]);
+        let done = tried(&mut command);
         if done.status.success() {
             return Ok(());
         }

@@ -3,16 +3,16 @@
 //! does that of the stripe along its drive.
 
 use super::snapshot::Paths;
-use holdall::drives::{Drive, LocalDrive};
-use holdall::format::ids::StripeId;
-use holdall::format::list::{Extent, Hash, Item, Kind, shown_path};
-use holdall::format::record::{Member, StripeRecord};
-use holdall::keys::recipients::Identities;
-use holdall::monitor::Recording;
-use holdall::restorer::OpenSet;
-use holdall::restorer::items::{CatalogItems, Items};
-use holdall::sets::{Book, open};
-use holdall::verbs::open as verb;
+use holdall::testing::commands::unlock as command;
+use holdall::testing::drives::{Drive, LocalDrive};
+use holdall::testing::format::ids::StripeId;
+use holdall::testing::format::list::{Extent, Hash, Item, Kind, shown_path};
+use holdall::testing::format::record::{Member, StripeRecord};
+use holdall::testing::keys::recipients::Identities;
+use holdall::testing::monitor::Recording;
+use holdall::testing::restorer::OpenSet;
+use holdall::testing::restorer::items::{CatalogItems, Items};
+use holdall::testing::sets::{RecordIndex, open};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -75,16 +75,17 @@ impl Oracle {
     /// Reads the set on these drives, on which nothing is damaged.
     pub fn read(drives: &[Arc<dyn Drive>], identities: &Identities) -> Self {
         let monitor = Recording::default();
-        let sets = open::find(drives, &Recording::default());
+        let mut sets = open::find(drives, &Recording::default());
         assert_eq!(sets.len(), 1, "one set");
-        let keys = verb::keys(&sets[0], identities, &Recording::default()).unwrap();
-        let book: Book = verb::book(&sets[0], &keys, &monitor);
+        let keys =
+            command::unlock(&mut sets, identities, &[], &Recording::default()).unwrap().remove(0);
+        let record_index: RecordIndex = command::record_index(&sets[0], &keys, &monitor);
         let mut oracle = Self { records: BTreeMap::new(), files: Vec::new(), links: Vec::new() };
-        book.walk(&monitor, |record| {
+        record_index.walk(&monitor, |record| {
             oracle.records.insert(record.id, record.clone());
             true
         });
-        let opened = OpenSet { set: &sets[0], book: &book, keys: &keys };
+        let opened = OpenSet { set: &sets[0], record_index: &record_index, keys: &keys };
         let mut items = CatalogItems::open(&opened, &monitor).expect("the set has its catalog");
         while let Some(list) = items.next_list() {
             list.into_iter().for_each(|item| oracle.take(item));
@@ -174,6 +175,13 @@ impl Oracle {
     /// What is lost with these slots.
     pub fn lost_with_slots(&self, slots: &[usize]) -> Lost {
         self.lost(|record, shard, _| slots.contains(&(record.shards[shard].slot.0 as usize)))
+    }
+
+    /// The slots whose drives have a shard of a stripe in which some of these files lies.
+    pub fn slots_of(&self, paths: &BTreeSet<Vec<u8>>) -> BTreeSet<u16> {
+        let files = self.files.iter().filter(|file| paths.contains(&file.path));
+        let stripes = files.flat_map(|file| &file.extents).map(|extent| extent.place.stripe);
+        stripes.flat_map(|id| &self.records[&id].shards).map(|shard| shard.slot.0).collect()
     }
 
     fn missing(

@@ -41,7 +41,7 @@ pub struct Throttle {
     pub write: u64,
     /// how long it takes to empty its cache
     pub flush: Duration,
-    /// after so many bytes it does nothing for so long, as drives do that tidy up
+    /// after so many bytes it does nothing for so long, as drives do that clean up
     pub pause: Option<(u64, Duration)>,
 }
 

@@ -7,14 +7,15 @@ use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::snapshot::Snapshot;
 use crate::common::{Run, tree};
-use holdall::drives::memory::Death;
-use holdall::drives::{Drive, MemoryDrive};
-use holdall::monitor::{ProblemKind, Recording};
-use holdall::packer::PackError;
-use holdall::restorer::RestoreOptions;
-use holdall::sets::check::check_drive;
-use holdall::sets::papers::{check_papers, key_files};
-use holdall::sets::{Book, open};
+use holdall::testing::drives::memory::Death;
+use holdall::testing::drives::{Drive, MemoryDrive};
+use holdall::testing::monitor::{ProblemKind, Recording};
+use holdall::testing::packer::PackError;
+use holdall::testing::restorer::RestoreOptions;
+use holdall::testing::sets::check::check_drive;
+use holdall::testing::sets::key_files::key_files;
+use holdall::testing::sets::metadata_files::check_metadata_files;
+use holdall::testing::sets::{RecordIndex, open};
 use rstest::rstest;
 use std::path::Path;
 use tempfile::TempDir;
@@ -97,14 +98,22 @@ fn must_be_closed(lab: &Lab, what: &str) {
     let sets = open::find(&lab.drives_but(&[DYING]), &monitor);
     let text = sets[0].set_text(&monitor).unwrap_or_else(|| panic!("{what}: not closed"));
     assert_eq!(text.slots.len(), lab.drives.len(), "{what}");
-    let book = Book::open(&sets[0], None, &monitor);
+    let record_index = RecordIndex::open(&sets[0], None, &monitor);
     for found in &sets[0].drives {
-        let mode = holdall::drives::ReadMode::Medium;
-        let report = check_drive(found, &sets[0].folder, &book, mode, &monitor, &|_| ());
+        let mode = holdall::testing::drives::ReadMode::Medium;
+        let report = check_drive(
+            found,
+            &sets[0].folder,
+            &record_index,
+            (mode, usize::MAX),
+            &monitor,
+            &|_| (),
+        );
         assert!(report.is_whole() && report.shards > 0, "{what}: {report:?}");
-        let papers =
-            check_papers(found, &sets[0], &book, Some(&text), &key_files(&sets[0]), &monitor);
-        assert_eq!(papers, 0, "{what}: {:?}", monitor.problems());
+        let keys = key_files(&sets[0], &record_index);
+        let metadata_files =
+            check_metadata_files(found, &sets[0], &record_index, Some(&text), &keys, &monitor);
+        assert_eq!(metadata_files.all, 0, "{what}: {:?}", monitor.problems());
     }
     assert_eq!(monitor.problems(), [], "{what}");
 }

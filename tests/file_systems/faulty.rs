@@ -9,11 +9,11 @@ use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::snapshot::Snapshot;
 use crate::common::{Run, tree};
-use holdall::drives::{Drive, LocalDrive, ReadMode};
-use holdall::monitor::Recording;
-use holdall::sets::check::{Depth, ReadBefore, check_drive_by};
-use holdall::sets::reading::Haste;
-use holdall::sets::{Book, open};
+use holdall::testing::drives::{Drive, LocalDrive, ReadMode};
+use holdall::testing::monitor::Recording;
+use holdall::testing::sets::check::{Depth, ReadBefore, check_drive_by};
+use holdall::testing::sets::reading::SkipPolicy;
+use holdall::testing::sets::{RecordIndex, open};
 use rstest::rstest;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -60,7 +60,12 @@ impl Lab {
     }
 
     fn pack(&self, geometry: &str) -> Run {
-        let mut pack = self.shipment.pack_arguments("cases=1", &["--json", "--checkpoint", "1MiB"]);
+        self.pack_with(geometry, &["--json"])
+    }
+
+    fn pack_with(&self, geometry: &str, more: &[&str]) -> Run {
+        let more = [&["--checkpoint", "1MiB"], more].concat();
+        let mut pack = self.shipment.pack_arguments("cases=1", &more);
         let at = pack.iter().position(|word| word == tree::GEOMETRY).unwrap();
         pack[at] = geometry.into();
         self.shipment.run(pack)
@@ -124,6 +129,7 @@ fn a_drive_that_is_pulled_while_it_is_packed_is_left_out(
     lab.restore(left, 3);
 }
 
+/// Review F14: and it is named.
 #[rstest]
 fn a_drive_that_is_pulled_while_it_is_restored_is_told_once(
     #[values(Btrfs, Exfat, Ntfs)] file_system: FileSystem,
@@ -139,6 +145,7 @@ fn a_drive_that_is_pulled_while_it_is_restored_is_told_once(
     assert!(rebuilt > 50, "{}", run.shown());
 }
 
+/// Review F2: what the caches spoil beside it is read once more.
 #[rstest]
 fn what_cannot_be_read_is_told_exactly_and_healed(
     #[values(Ext4, Btrfs, Exfat, Ntfs)] file_system: FileSystem,
@@ -155,7 +162,7 @@ fn what_cannot_be_read_is_told_exactly_and_healed(
     let drive = &run.event("verified")["drives"][0];
     let bad = (3 + whole / BLOCK) as u64;
     let unreadable = drive["unreadable_blocks"].as_u64().unwrap();
-    // Report F2: a driver that is a process reads through the device's cache, where a bad page spoils
+    // Review F2: a driver that is a process reads through the device's cache, where a bad page spoils
     // those that were to be read with it; those are read once more.
     assert_eq!(unreadable, bad, "{}", run.shown());
     let expected = (&unreadable.into(), &false.into());
@@ -197,12 +204,29 @@ fn what_was_written_and_is_not_there_is_caught_by_the_read_back(
         (&false.into(), &false.into())
     );
     assert_eq!(packed["failed_drives"], serde_json::json!([]), "it never refused");
+    // Review F14: to programs too.
+    assert!(packed["repair"].as_str().unwrap().starts_with("holdall repair "), "{packed}");
     assert!(run.problems().iter().any(|(_, detail)| detail.contains("damaged")), "{}", run.shown());
     lab.drive.remount();
     let verified = lab.verify().expect(3).event("verified");
     assert!(verified["drives"][0]["bad_blocks"].as_u64().unwrap() as usize * BLOCK >= 1 << 20);
     lab.restore(&lab.shipment.paths(), 3);
     lab.repair();
+    lab.drive.remount();
+    lab.verify().expect(0);
+}
+
+/// Review F14: in words, pack prints what mends the drive, and it works when typed.
+#[test]
+fn a_drive_that_the_read_back_convicts_is_followed_by_what_mends_it() {
+    let Some(lab) = Lab::new(Ext4, 24) else { return };
+    let written = lab.image.faults().written;
+    lab.image.faults().loses = written + (4 << 20)..written + (6 << 20);
+    let text = lab.pack_with(LARGE, &[]).expect(3).stdout;
+    let command = text.lines().find_map(|line| line.strip_prefix("To mend it: holdall "));
+    let command = command.unwrap_or_else(|| panic!("{text}"));
+    lab.drive.remount();
+    lab.shipment.run(shlex::split(command).unwrap()).expect(0);
     lab.drive.remount();
     lab.verify().expect(0);
 }
@@ -266,17 +290,18 @@ fn a_large_bad_region_is_skipped_and_reported() {
         .collect();
     let monitor = Recording::default();
     let sets = open::find(&drives, &monitor);
-    let book = Book::open(&sets[0], None, &monitor);
+    let record_index = RecordIndex::open(&sets[0], None, &monitor);
     let found = sets[0].drives.iter().find(|found| found.label.slot.0 == 1).unwrap();
     let began = Instant::now();
     let nothing = ReadBefore::default();
-    let depth = Depth::All(Haste::after(5 * TAKES), &nothing);
+    let depth =
+        Depth::All { policy: SkipPolicy::after(5 * TAKES), before: &nothing, held: usize::MAX };
     let (folder, mode) = (&sets[0].folder, ReadMode::Medium);
-    let report = check_drive_by(found, folder, &book, depth, mode, &monitor, &|_| ());
+    let report = check_drive_by(found, folder, &record_index, depth, mode, &monitor, &|_| ());
     let failed = lab.image.faults().failed_reads;
     let took = began.elapsed();
 
-    let name = |(id, index): (_, u8)| holdall::format::ids::shard_path(id, index);
+    let name = |(id, index): (_, u8)| holdall::testing::format::ids::shard_path(id, index);
     let reported: BTreeSet<String> =
         report.bad.iter().map(|(id, index, _)| name((*id, *index))).collect();
     let set = lab.shipment.set_folder(0);
@@ -302,7 +327,8 @@ fn a_large_bad_region_is_skipped_and_reported() {
     lab.verify().expect(0);
 }
 
-/// Faults F5: a drive that has swallowed everything is no success, and the shipment is not forgotten.
+/// Review F5: a drive that has swallowed everything is no success, and the shipment is not
+/// forgotten.
 #[rstest]
 fn a_drive_that_keeps_nothing_is_told_so(#[values(Ext4, Exfat)] file_system: FileSystem) {
     let Some(lab) = Lab::of(&[1], file_system, 2) else { return };

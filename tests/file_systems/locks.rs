@@ -12,7 +12,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-/// Report A2.
+/// Review A2: on every file system.
 #[rstest]
 fn a_set_is_held_by_one_program_until_it_ends(
     #[values(Ext4, Xfs, Btrfs, Exfat, Ntfs)] file_system: FileSystem,

@@ -164,13 +164,13 @@ fn change_and_heal(file_system: FileSystem, geometry: &str) -> bool {
 
 /// Records and catalog are files as well, and lie in the caches since they were written.
 #[rstest]
-fn a_change_of_the_papers_is_seen(
+fn a_change_of_the_metadata_files_is_seen(
     #[values(Ext4, Xfs, Btrfs, Exfat, Ntfs)] file_system: FileSystem,
 ) {
-    until_premises_hold(|| change_the_papers(file_system));
+    until_premises_hold(|| change_the_metadata_files(file_system));
 }
 
-fn change_the_papers(file_system: FileSystem) -> bool {
+fn change_the_metadata_files(file_system: FileSystem) -> bool {
     let Some(journey) = Journey::new(file_system, 4 << 20) else { return true };
     journey.pack(SMALL);
     let mut hurt = journey.shipment.files(0, "records/");
@@ -277,7 +277,8 @@ fn a_record_that_is_destroyed_while_packing_is_found_at_its_end(
     until_premises_hold(|| must_be_found_at_the_end(file_system, "records/"));
 }
 
-/// The device of a FUSE driver belongs to root: for others a cache stays in between, and is said.
+/// Review A20: the device of a FUSE driver belongs to root: for others a cache stays in between,
+/// and is said, with what proves the drive.
 #[rstest]
 fn without_the_device_nothing_is_proven(#[values(Exfat, Ntfs)] file_system: FileSystem) {
     let Some(journey) = Journey::new(file_system, 1 << 20) else { return };
@@ -315,7 +316,7 @@ fn without_the_device_nothing_is_proven(#[values(Exfat, Ntfs)] file_system: File
     let verify = verify.chain(shipment.paths().into_iter().map(OsString::from)).collect();
     let verified = as_nobody(verify).expect(0).event("verified");
     assert_eq!(verified["drives"][0]["level"], "cached");
-    // Newcomer A20: it says that this proves nothing, and what does.
+    // Review A20: it says that this proves nothing, and what does.
     assert_eq!(verified["proven"], false);
     let words = std::iter::once("verify".into());
     let text = as_nobody(words.chain(shipment.paths().into_iter().map(Into::into)).collect());

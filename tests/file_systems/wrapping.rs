@@ -4,35 +4,48 @@
 use crate::common::lab::Lab;
 use crate::common::snapshot::Snapshot;
 use crate::common::tree;
-use holdall::drives::{Drive, Level, ReadMode};
-use holdall::monitor::{Monitor, ProblemKind, Recording};
-use holdall::packer::Packed;
-use holdall::restorer::RestoreOptions;
-use holdall::sets::check::{DriveReport, check_drive};
-use holdall::sets::damage::Damage;
-use holdall::sets::{Book, open};
-use holdall::verbs::pack::PackOutcome;
+use holdall::testing::commands::pack::PackOutcome;
+use holdall::testing::drives::{Drive, Level, ReadMode};
+use holdall::testing::monitor::{Monitor, ProblemKind, Recording};
+use holdall::testing::packer::Packed;
+use holdall::testing::restorer::RestoreOptions;
+use holdall::testing::sets::check::{DriveReport, check_drive};
+use holdall::testing::sets::damage::Damage;
+use holdall::testing::sets::{RecordIndex, open};
 
 const CAPACITY: u64 = 64 << 20;
 
-/// What `pack` does when it has written everything; see `verbs::pack`.
+/// What `pack` does when it has written everything; see `commands::pack`.
 fn read_back(lab: &Lab, packed: Packed, mode: ReadMode, monitor: &dyn Monitor) -> PackOutcome {
     let sets = open::find(&lab.drives_but(&[]), monitor);
-    let book = Book::open(&sets[0], None, monitor);
-    let check = |found| check_drive(found, &sets[0].folder, &book, mode, monitor, &|_| ());
+    let record_index = RecordIndex::open(&sets[0], None, monitor);
+    let check = |found| {
+        check_drive(found, &sets[0].folder, &record_index, (mode, usize::MAX), monitor, &|_| ())
+    };
     let mut reports: Vec<DriveReport> = sets[0].drives.iter().map(check).collect();
     let mut damage = Damage::default();
     for (stripe, index, bad) in reports.iter().flat_map(|report| &report.bad) {
         damage.add(*stripe, *index, bad.clone());
     }
-    let verdict = damage.judge(&book, monitor);
+    let verdict = damage.judge(&record_index, monitor);
     // That a cache is no proof is another test's.
     reports.iter_mut().for_each(|report| report.level = Level::Direct);
     let reports = reports.into_iter().map(Some).collect();
     let (shipment, set) = (sets[0].shipment, sets[0].set);
     let verdict = Some(verdict);
     let (left_bytes, left_entries, early) = (0, 0, false);
-    PackOutcome { shipment, packed, reports, verdict, set, left_bytes, left_entries, early }
+    PackOutcome {
+        shipment,
+        packed,
+        part_bytes: None,
+        new_entries: 1,
+        reports,
+        verdict,
+        set,
+        left_bytes,
+        left_entries,
+        early,
+    }
 }
 
 #[test]
@@ -59,7 +72,7 @@ fn a_fake_is_found_out() {
     assert_eq!((bad[0], bad[2]), (0, 0));
     let problems = monitor.problems();
     assert_eq!(problems.len() as u64, bad[1]);
-    let named = |p: &holdall::monitor::Problem| {
+    let named = |p: &holdall::testing::monitor::Problem| {
         p.kind == ProblemKind::Damage && p.subject.starts_with("drive 2: ")
     };
     assert!(problems.iter().all(named), "{problems:?}");

@@ -1,14 +1,14 @@
 //! A block that could not be read, or came back wrong, is read once more, alone and past the caches,
-//! before it is called bad or a file lost (reports F2, F12).
+//! before it is called bad or a file lost (Review F2, F12).
 
 use crate::common::lab::{Fault, Flaky, Lab};
 use crate::common::snapshot::Snapshot;
 use crate::common::tree;
-use holdall::drives::Drive;
-use holdall::monitor::Recording;
-use holdall::restorer::RestoreOptions;
-use holdall::sets::open;
-use holdall::verbs::verify::verify_sets;
+use holdall::testing::commands::verify::verify_sets;
+use holdall::testing::drives::Drive;
+use holdall::testing::monitor::Recording;
+use holdall::testing::restorer::RestoreOptions;
+use holdall::testing::sets::open;
 use rstest::rstest;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,6 +38,7 @@ fn assert_restored(lab: &Lab, drives: &[Arc<dyn Drive>], source: &Path) {
     Snapshot::of(source).assert_equal(&Snapshot::of(to.path()));
 }
 
+/// Review F12.
 #[rstest]
 fn what_goes_well_the_second_time_costs_nothing(
     #[values(Fault::FirstFails, Fault::FirstFlips)] fault: Fault,
@@ -50,8 +51,8 @@ fn what_goes_well_the_second_time_costs_nothing(
     assert!(verified[0].is_whole(), "{:?}", told.problems());
 }
 
-/// Four drives with one bad block each, each in another column: that is no more than the parity
-/// covers, although the caches spoil their neighbours' columns too.
+/// Review F2: four drives with one bad block each, each in another column: that is no more than the
+/// parity covers, although the caches spoil their neighbours' columns too.
 #[test]
 fn a_bad_sector_costs_one_block_whatever_it_spoils() {
     let (lab, source) = packed(&[1, 1, 1, 1], "drives=1");
@@ -74,4 +75,13 @@ fn a_bad_sector_costs_one_block_whatever_it_spoils() {
     assert!(verified.is_restorable(), "{:?}", told.problems());
     let unreadable = verified.drives.iter().map(|drive| drive.report.unreadable_blocks);
     assert_eq!(unreadable.sum::<u64>(), bad, "{:?}", told.problems());
+}
+
+/// Review F2: verify comes back at the end to what it could not read, before it says so.
+#[test]
+fn what_can_be_read_at_the_end_is_sound() {
+    let (lab, _source) = packed(&[1, 1], "drives=1");
+    let told = Recording::default();
+    let verified = verify_sets(&open::find(&flaky(&lab, Fault::FirstShard), &told), &told);
+    assert!(verified[0].is_whole() && told.problems().is_empty(), "{:?}", told.problems());
 }

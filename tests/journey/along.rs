@@ -8,12 +8,12 @@ use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::snapshot::Snapshot;
 use crate::common::tree;
-use holdall::drives::Drive;
-use holdall::format::ids::{StripeId, shard_path};
-use holdall::format::record::{Member, StripeKind};
-use holdall::monitor::Recording;
-use holdall::repairer::onto::NewDrive;
-use holdall::sets::{Book, open};
+use holdall::testing::drives::Drive;
+use holdall::testing::format::ids::{StripeId, shard_path};
+use holdall::testing::format::record::{Member, StripeKind};
+use holdall::testing::monitor::Recording;
+use holdall::testing::repairer::onto::NewDrive;
+use holdall::testing::sets::{RecordIndex, open};
 use rstest::rstest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -45,7 +45,7 @@ impl Case {
         let mut records: Vec<_> = self.oracle.records.values().collect();
         // One along is written after its last member.
         records.sort_by_key(|r| (r.members.last().map_or(r.id, |m| m.stripe), r.members.len()));
-        let of_slot = |record: &holdall::format::record::StripeRecord| {
+        let of_slot = |record: &holdall::testing::format::record::StripeRecord| {
             let (id, shards) = (record.id, record.shards.clone());
             let here = move |(shard, _): &(usize, usize)| shards[*shard].slot.0 == slot;
             places(record).filter(here).map(move |(shard, block)| (id, shard, block))
@@ -93,13 +93,13 @@ impl Case {
     /// In place, and then the lost drives onto new ones.
     fn must_be_mended(&self, images: &[Image], lost: &[u16], what: &str) {
         let memory: Vec<_> = images.iter().map(|image| memory_of("drive", image)).collect();
-        let shared = |drives: &[holdall::drives::MemoryDrive]| -> Vec<Arc<dyn Drive>> {
+        let shared = |drives: &[holdall::testing::drives::MemoryDrive]| -> Vec<Arc<dyn Drive>> {
             drives.iter().map(|d| Arc::new(d.clone()) as _).collect()
         };
         let new: Vec<_> = lost.iter().map(|_| memory_of("new", &Image::new())).collect();
         let onto = |(drive, slot): (&_, &u16)| NewDrive {
             case: format!("case-{}", slot - 1),
-            drive: Arc::new(holdall::drives::MemoryDrive::clone(drive)),
+            drive: Arc::new(holdall::testing::drives::MemoryDrive::clone(drive)),
         };
         let onto: Vec<NewDrive> = new.iter().zip(lost).map(onto).collect();
         let told = Recording::default();
@@ -194,13 +194,13 @@ fn every_shard_is_a_member_once_and_the_parity_is_their_sum() {
 fn check_members(drives: &[Arc<dyn Drive>], most: usize) {
     let told = Recording::default();
     let set = open::find(drives, &told).remove(0);
-    let book = Book::open(&set, None, &told);
+    let record_index = RecordIndex::open(&set, None, &told);
     let (mut shards, mut members) = (BTreeSet::new(), BTreeSet::new());
     let read = |slot, id, index| {
         let path = format!("{}/{}", set.folder, shard_path(id, index));
         set.drive(slot).unwrap().drive.read(&path, u64::MAX).unwrap()
     };
-    book.walk(&told, |record| {
+    record_index.walk(&told, |record| {
         if record.kind == StripeKind::Across {
             for (index, shard) in record.shards.iter().enumerate() {
                 let member = Member { stripe: record.id, index: index as u8 };
@@ -213,7 +213,7 @@ fn check_members(drives: &[Arc<dyn Drive>], most: usize) {
         let mut sum = vec![0; record.blocks.file_bytes()];
         for member in &record.members {
             assert!(members.insert((slot, *member)), "{member:?} is a member twice");
-            assert_eq!(book.along(member.stripe, slot), Some(record.id));
+            assert_eq!(record_index.along(member.stripe, slot), Some(record.id));
             let bytes = read(slot, member.stripe, member.index);
             sum.iter_mut().zip(bytes).for_each(|(sum, byte)| *sum ^= byte);
         }
@@ -234,7 +234,9 @@ fn a_pack_that_is_gone_on_with_covers_what_was_left_without() {
     let source = Snapshot::of(&shipment.source);
     super::interrupted::pack_and_kill(&shipment, "cases=1,blocks=5%");
     shipment.go_on().expect(0);
-    let drive = |path| Arc::new(holdall::drives::LocalDrive::open(path).unwrap()) as Arc<dyn Drive>;
+    let drive = |path| {
+        Arc::new(holdall::testing::drives::LocalDrive::open(path).unwrap()) as Arc<dyn Drive>
+    };
     let drives: Vec<_> = shipment.paths().iter().map(|path| drive(path)).collect();
     check_members(&drives, 20);
     // A case is lost, and the drives left have a bad place each.

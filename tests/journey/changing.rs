@@ -7,8 +7,8 @@ use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::snapshot::Snapshot;
 use crate::common::{skip, tree};
-use holdall::monitor::{ProblemKind, Recording};
-use holdall::restorer::RestoreOptions;
+use holdall::testing::monitor::{ProblemKind, Recording};
+use holdall::testing::restorer::RestoreOptions;
 use std::fs;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
@@ -26,8 +26,8 @@ fn subjects(told: &Recording, kind: ProblemKind) -> Vec<String> {
     told.problems().into_iter().filter(|p| p.kind == kind).map(|p| p.subject).collect()
 }
 
-/// Report R2: where all of a file fits into the next set, it is begun again there, once. Report F11:
-/// a folder that lies where the source was is not taken for it.
+/// Review R2: where all of a file fits into the next set, it is begun again there, once. Review
+/// F11: a folder that lies where the source was is not taken for it.
 #[test]
 fn a_file_that_changed_between_sets_is_begun_again_if_it_fits() {
     let shipment = Shipment::new(&[2]);
@@ -63,7 +63,7 @@ fn a_file_that_changed_between_sets_is_begun_again_if_it_fits() {
     Snapshot::of(&shipment.source).assert_equal(&Snapshot::of(&to));
 }
 
-/// Report F11: a source that dies is no heap of unreadable files.
+/// Review F11: a source that dies is no heap of unreadable files.
 #[test]
 fn a_source_that_vanishes_stops_the_pack_and_is_gone_on_with() {
     let shipment = Shipment::new(&[1, 1]);
@@ -94,8 +94,7 @@ fn a_source_that_vanishes_stops_the_pack_and_is_gone_on_with() {
     before.assert_equal(&Snapshot::of(&to));
 }
 
-/// Report F11, the other side: one file that the medium does not give is one file. And F7: so is its
-/// other name.
+/// Review F7, F11: one file that the medium does not give is one file, with its other name.
 #[test]
 fn a_bad_sector_of_the_source_is_one_file_and_its_other_names() {
     let shipment = Shipment::new(&[1, 1]);
@@ -161,7 +160,7 @@ fn make_fifo(path: &Path) {
     assert!(made.success());
 }
 
-/// Report R14: a size of 0 is believed on disks alone, and a size that is too large for what comes
+/// Review R14: a size of 0 is believed on disks alone, and a size that is too large for what comes
 /// is no change.
 #[test]
 fn files_whose_sizes_are_made_up_are_read() {
@@ -186,7 +185,7 @@ fn files_whose_sizes_are_made_up_are_read() {
     }
 }
 
-/// Reports, "Small ones": a sparse file costs its extents, not its length.
+/// Review R, small ones: a sparse file costs its extents, not its length.
 #[test]
 fn a_sparse_file_of_100_terabytes() {
     let source = in_memory();

@@ -7,8 +7,8 @@ use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::snapshot::Snapshot;
 use crate::common::{Run, tree};
-use holdall::format::ids::shard_path;
-use holdall::keys::recipients::Identities;
+use holdall::testing::format::ids::shard_path;
+use holdall::testing::keys::recipients::Identities;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -102,8 +102,9 @@ fn damage_in_different_places_of_every_drive_is_healed() {
         fs::write(path, bytes).unwrap();
     }
     packed.shipment.verify(&packed.shipment.paths()).expect(3);
-    let restored = packed.must_be_restored("everywhere");
-    assert!(restored.event("restored")["rebuilt_blocks"].as_u64().unwrap() > 0);
+    let restored = packed.must_be_restored("everywhere").event("restored").clone();
+    assert!(restored["rebuilt_blocks"].as_u64().unwrap() > 0);
+    assert_eq!(restored["damaged_blocks"], restored["rebuilt_blocks"], "no drive is missing");
 }
 
 /// The files of each stripe, over all drives.
@@ -153,7 +154,7 @@ fn damage_beyond_the_rule_names_exactly_the_files_it_hit() {
     packed.source.assert_equal_but(&lost.paths, &Snapshot::of(&to));
 }
 
-/// Anybody can write a record file whose digest is right; only a key holder the MACs in it.
+/// Anybody can write a record file whose digest is right; only a key holder its MAC.
 #[test]
 fn a_forged_record_is_reported_and_not_believed() {
     let packed = Packed::new("forged record");
@@ -167,7 +168,10 @@ fn a_forged_record_is_reported_and_not_believed() {
     let verified = packed.shipment.verify(&packed.shipment.paths());
     assert!([1, 3].contains(&verified.status), "{}", verified.shown());
     let told = verified.problems();
-    assert!(told.iter().any(|(_, detail)| detail.contains("differs from the copy")), "{told:?}");
+    assert!(
+        told.iter().any(|(_, detail)| detail.contains("not the file that set.txt vouches for")),
+        "{told:?}"
+    );
     let restored = packed.must_be_restored("a forged record");
     let told = restored.problems();
     assert!(told.iter().any(|(_, detail)| detail.contains("is not authentic")), "{told:?}");

@@ -2,7 +2,7 @@
 
 use crate::common::lab::Lab;
 use crate::common::tree;
-use holdall::drives::{Drive, MemoryDrive};
+use holdall::testing::drives::{Drive, MemoryDrive};
 use std::path::Path;
 use std::process::Command;
 
@@ -88,4 +88,40 @@ fn another_seed_changes_every_sealed_byte() {
         // Of random bytes, one in 256 is equal.
         assert!(equal < a.len() / 100, "{equal} of {} bytes are equal", a.len());
     }
+}
+
+/// The sealed files of a pack with fixed randomness.
+fn sealed(source: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut lab = Lab::new(&[3], CAPACITY, 7);
+    lab.pack(source, "none");
+    let files = lab.drives.iter().flat_map(bytes_of);
+    files
+        .filter(|(path, _)| ["/shards/", "/catalog/"].iter().any(|part| path.contains(part)))
+        .collect()
+}
+
+// Security, point 8: a machine that is cloned while it packs draws the same bytes twice.
+#[test]
+fn clones_of_a_packer_never_seal_two_contents_under_one_salt() {
+    let source = tempfile::tempdir().unwrap();
+    tree::plain(source.path(), "clones", 20);
+    let path = source.path().join("a");
+    let mut bytes = vec![7; 300_000];
+    std::fs::write(&path, &bytes).unwrap();
+    let time = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let first = sealed(source.path());
+    assert!(first == sealed(source.path()), "the same content gives the same bytes");
+    bytes[299_999] = 8;
+    std::fs::write(&path, &bytes).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+    let second = sealed(source.path());
+    let mut changed = [0; 2];
+    for ((name, one), (same_name, other)) in first.iter().zip(&second) {
+        assert_eq!(name, same_name);
+        if one != other {
+            assert_ne!(one[..32], other[..32], "{name} has another content and the same salt");
+            changed[usize::from(name.contains("/catalog/"))] += 1;
+        }
+    }
+    assert!(changed[0] > 0 && changed[1] > 0, "{changed:?}");
 }

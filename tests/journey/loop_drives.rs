@@ -142,7 +142,7 @@ fn too_little_room_is_refused_before_a_byte_is_written() {
     let refused = drives.holdall(&pack).expect(2);
     let words: Vec<&str> = refused.stderr.split_whitespace().collect();
     let at = words.windows(2).position(|w| w == ["are", "missing"]).expect("says what is missing");
-    let missing = holdall::cli::sizes::parse_size(&words[at - 2..at].concat()).unwrap();
+    let missing = holdall::testing::cli::sizes::parse_size(&words[at - 2..at].concat()).unwrap();
     assert!((10_000_000..1_000_000_000).contains(&missing), "{}", refused.shown());
     assert!(drives.mounts.iter().all(|mounted| mounted.names().is_empty()));
     let state: Vec<_> =

@@ -6,8 +6,8 @@
 
 use crate::common::images::{Image, Packed, drive_of};
 use crate::common::random::Random;
-use holdall::drives::Drive;
-use holdall::format::Suite;
+use holdall::testing::drives::Drive;
+use holdall::testing::format::Suite;
 use rstest::rstest;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -107,27 +107,27 @@ fn table(words: &str) -> Vec<Range<usize>> {
 
 /// The fields of a record file's head and end, and of its first and last record.
 fn record_fields(bytes: &[u8]) -> Vec<Range<usize>> {
-    let mut fields = table("A record file (at most 4 GiB)");
+    let mut fields = table("A record file (at most 32 MiB)");
     let head = fields.last().unwrap().end;
-    assert_eq!((fields.len(), head), (12, 84), "the table of the head");
-    fields.push(bytes.len() - 32..bytes.len());
+    assert_eq!((fields.len(), head), (14, 148), "the table of the head");
+    fields.extend([bytes.len() - 64..bytes.len() - 32, bytes.len() - 32..bytes.len()]);
     let len = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
     let mut records = vec![head];
-    while records.last().unwrap() + len(*records.last().unwrap()) < bytes.len() - 32 {
+    while records.last().unwrap() + len(*records.last().unwrap()) < bytes.len() - 64 {
         records.push(records.last().unwrap() + len(*records.last().unwrap()));
     }
     let chosen: BTreeSet<usize> = [records[0], *records.last().unwrap()].into();
     for at in chosen {
         let fixed = table("A record of L bytes");
-        assert_eq!((fixed.len(), fixed.last().unwrap().end), (13, 112), "the table of a record");
+        assert_eq!((fixed.len(), fixed.last().unwrap().end), (11, 48), "the table of a record");
         fields.extend(fixed.iter().map(|f| at + f.start..at + f.end));
         let shards = (bytes[at + 7] + bytes[at + 8]) as usize;
         for shard in 0..shards {
-            let slot = at + 112 + 34 * shard;
+            let slot = at + 48 + 34 * shard;
             fields.extend([slot..slot + 2, slot + 2..slot + 34]);
         }
-        let (hashes, mac) = (at + 112 + 34 * shards, at + len(at) - 32);
-        fields.extend([hashes..hashes + 32, mac - 32..mac, mac..mac + 32]);
+        let (hashes, end) = (at + 48 + 34 * shards, at + len(at));
+        fields.extend([hashes..hashes + 32, end - 32..end]);
     }
     fields
 }

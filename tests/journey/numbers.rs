@@ -1,19 +1,21 @@
 //! Numbers that are told are those of what lies on the drives: what waits, totals, progress.
 
+use crate::common::lab::Lab;
 use crate::common::random::Random;
 use crate::common::tree;
-use holdall::drives::MemoryDrive;
-use holdall::entropy::Fixed;
-use holdall::format::Suite;
-use holdall::format::ids::ShipmentId;
-use holdall::host::state::StateFolder;
-use holdall::keys::recipients::Recipients;
-use holdall::memory::Memory;
-use holdall::monitor::{Monitor, Phase, Problem, Recording};
-use holdall::packer::{Checkpoint, SetDrive};
-use holdall::plan::cipher::CipherChoice;
-use holdall::plan::room::Geometry;
-use holdall::verbs::pack::{self, GoOn, PackOptions, PackOutcome};
+use holdall::testing::commands::pack::{self, GoOn, PackOptions, PackOutcome, Prepared};
+use holdall::testing::drives::MemoryDrive;
+use holdall::testing::entropy::Fixed;
+use holdall::testing::format::Suite;
+use holdall::testing::format::ids::ShipmentId;
+use holdall::testing::keys::recipients::Recipients;
+use holdall::testing::local_state::state::StateFolder;
+use holdall::testing::memory::Memory;
+use holdall::testing::monitor::{Monitor, Phase, Problem, Recording};
+use holdall::testing::packer::{Checkpoint, SetDrive};
+use holdall::testing::plan::cipher::CipherChoice;
+use holdall::testing::plan::room::Geometry;
+use holdall::testing::restorer::RestoreOptions;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -42,16 +44,26 @@ impl Packing {
 
     /// Packs a set onto these drives: the first, the next, or the rest of one that was stopped.
     fn pack(&self, drives: &[MemoryDrive], survive: &str, monitor: &dyn Monitor) -> PackOutcome {
+        self.prepare(drives, survive, monitor).run(monitor).unwrap()
+    }
+
+    /// Its plan.
+    fn prepare(
+        &self,
+        drives: &[MemoryDrive],
+        survive: &str,
+        monitor: &dyn Monitor,
+    ) -> Prepared<'_> {
         let set_drive = |(i, drive): (usize, &MemoryDrive)| SetDrive {
             drive: Arc::new(drive.clone()),
             case: format!("case-{i}"),
         };
         let opened: Vec<_> = drives.iter().enumerate().map(set_drive).collect();
-        let host = self.folder.path().join("host");
+        let host = self.folder.path().join("local_state");
         let survive = Some(survive.parse().unwrap());
         let begun = host.join(SHIPMENT.to_string()).exists();
         let state = StateFolder::within(&host, SHIPMENT).unwrap();
-        let prepared = if begun {
+        if begun {
             let options = GoOn { survive, folder_drives: true, ..GoOn::default() };
             pack::go_on_with(opened, state, options, &self.entropy, monitor).unwrap().unwrap()
         } else {
@@ -73,8 +85,7 @@ impl Packing {
                 folder_drives: true,
             };
             pack::prepare_on(opened, state, options, &self.entropy, monitor).unwrap()
-        };
-        prepared.run(monitor).unwrap()
+        }
     }
 }
 
@@ -109,8 +120,8 @@ impl Monitor for StopAfter {
     }
 }
 
-// Reports scale 2, shape C, and what stands beside R2: holes, and the file in progress. Shape D:
-// what is told of a set that was stopped and resumed is of the whole set.
+/// Review R2, scale 2, shape C: holes do not wait, nor what is packed of the file in progress.
+/// Review shape D: what is told of a set that was stopped and resumed is of the whole set.
 #[test]
 fn what_waits_is_what_is_not_packed_and_a_resumed_set_is_counted_whole() {
     let mut random = Random::new("what waits");
@@ -136,7 +147,11 @@ fn what_waits_is_what_is_not_packed_and_a_resumed_set_is_counted_whole() {
         let so_far = stored + stopped.packed.stored_bytes + stopped.packed.duplicate_bytes;
         assert_eq!(so_far + stopped.left_bytes, 11 * MIB + 20 * 50_000, "set {sets}: stopped");
         assert!(stopped.left_entries > 0);
-        let outcome = packing.pack(&drives, "none", &Recording::default());
+        // What a drive can hold is what is free and what the set has put there.
+        let prepared = packing.prepare(&drives, "none", &Recording::default());
+        let lie: Vec<u64> = drives.iter().map(shard_bytes).collect();
+        assert_eq!(prepared.bytes_before(), lie);
+        let outcome = prepared.run(&Recording::default()).unwrap();
         let packed = &outcome.packed;
         // Nothing compresses; what is there twice is stored twice if it was forgotten meanwhile.
         stored += packed.stored_bytes + packed.duplicate_bytes;
@@ -217,8 +232,8 @@ impl Monitor for Held<'_> {
     fn note(&self, _: &str) {}
 }
 
-// Reports newcomer A7, scale 12: progress of pack is by bytes on drives, its total no more than the
-// set holds, corrected as data compresses, and there is no 100 % while work remains.
+/// Review A7, scale 12: progress of pack is by bytes on drives, its total no more than the set
+/// holds, corrected as data compresses, and there is no 100 % while work remains.
 #[test]
 fn progress_of_pack_is_what_lies_on_the_drives() {
     let mut random = Random::new("progress");
@@ -253,4 +268,62 @@ fn progress_of_pack_is_what_lies_on_the_drives() {
         }
     }
     assert_eq!(left, 0, "all of it was packed");
+}
+
+/// Hears the total of a restore, and what is done of it.
+#[derive(Default)]
+struct Totals {
+    total: AtomicU64,
+    done: AtomicU64,
+}
+
+impl Monitor for Totals {
+    fn phase(&self, phase: Phase, total: u64) {
+        if phase == Phase::Restore {
+            self.total.store(total, Ordering::SeqCst);
+        }
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    fn retotal(&self, total: u64) {
+        self.total.store(total, Ordering::SeqCst);
+    }
+
+    fn drive(&self, _: usize, _: &str, _: u64) {}
+    fn drive_advance(&self, _: usize, _: u64) {}
+    fn problem(&self, _: Problem) {}
+    fn note(&self, _: &str) {}
+}
+
+/// The total was of everything, so that a run that could give little back ended at 11 %, in
+/// days by its own words.
+#[test]
+fn the_total_of_a_restore_is_what_it_can_give_back_or_unknown() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    tree::plain(&source, "totals", 60);
+    let mut lab = Lab::new(&[1, 1, 1, 1], 64 << 20, 12);
+    lab.pack(&source, "cases=1");
+    let restore = |lost: &[usize], to: &str, resumed: bool| {
+        let (told, drives) = (Totals::default(), lab.drives_but(lost));
+        let options = RestoreOptions { resumed, ..RestoreOptions::default() };
+        let restored = lab.restore_from(&drives, &folder.path().join(to), options, &told);
+        let done = told.done.load(Ordering::SeqCst);
+        assert!(done > 0, "{restored:?}");
+        (told.total.load(Ordering::SeqCst), done, restored.is_complete())
+    };
+    let (all, done, is_complete) = restore(&[1], "k", false);
+    assert!(all == done && is_complete, "{done} of {all}");
+    let fewer = [[0, 1], [2, 3]].map(|lost| {
+        let to = format!("to-{}", lost[0]);
+        let (total, _, is_complete) = restore(&lost, &to, false);
+        assert!(total == 0 && !is_complete, "{total}");
+        let (total, done, is_complete) = restore(&[3], &to, true);
+        assert!(total == done && is_complete, "{done} of {total}");
+        done < all
+    });
+    assert!(fewer.contains(&true), "what was in place is not of the total");
 }

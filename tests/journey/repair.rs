@@ -6,15 +6,15 @@ use super::matrix::{Cell, DAMAGED, LOST, Matrix, OTHER};
 use crate::common::images::{Image, Packed, image_of, memory_of};
 use crate::common::lab::{Crashing, Vanishing};
 use crate::common::random::Random;
-use holdall::drives::memory::Death;
-use holdall::drives::{Drive, MemoryDrive};
-use holdall::format::Suite;
-use holdall::memory::Memory;
-use holdall::monitor::{Monitor, Problem, ProblemKind, Recording};
-use holdall::repairer::onto::NewDrive;
-use holdall::repairer::quiet::Quiet;
-use holdall::sets::open;
-use holdall::verbs::repair::{SetRepair, repair_sets};
+use holdall::testing::commands::repair::{SetRepair, repair_sets};
+use holdall::testing::drives::memory::Death;
+use holdall::testing::drives::{Drive, MemoryDrive};
+use holdall::testing::format::Suite;
+use holdall::testing::memory::Memory;
+use holdall::testing::monitor::{Monitor, Problem, ProblemKind, Recording};
+use holdall::testing::repairer::onto::NewDrive;
+use holdall::testing::repairer::quiet::Quiet;
+use holdall::testing::sets::open;
 use rstest::rstest;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -133,7 +133,7 @@ pub(super) fn paths(image: &Image, word: &str) -> Vec<String> {
     image.keys().filter(|path| path.contains(word)).cloned().collect()
 }
 
-/// Much at once: blocks, whole shards, lengths, papers on one drive, other blocks on the others.
+/// Much at once: blocks, whole shards, lengths, metadata files on one drive, other blocks on the others.
 pub(super) fn wreck(packed: &Packed, seed: &str) -> Vec<Image> {
     let mut images = packed.images.clone();
     let mut random = Random::new(seed);
@@ -291,7 +291,7 @@ fn copies_that_contradict_each_other_wait_for_a_root(#[case] word: &str) {
     assert_healed(&packed, &bench, &packed.images, "decided");
 }
 
-/// Faults F10: what a drive's own second copy and checklist convict is rot, and is mended.
+/// Review F10: what a drive's own second copy and checklist convict is rot, and is mended.
 #[rstest]
 #[case::of_many(&[1, 1, 1], "cases=1")]
 #[case::alone(&[1], "none")]
@@ -322,7 +322,7 @@ fn rot_in_one_copy_is_damage_and_no_conflict(#[case] cases: &[usize], #[case] su
     }
 }
 
-/// Faults F14: a drive that does not take what is written to it loses nothing that the others have.
+/// Review F14: a drive that does not take what is written to it loses nothing that the others have.
 #[test]
 fn a_target_that_refuses_is_no_loss() {
     let packed = Packed::new(&[1, 1, 1], "cases=1", "refuses");

@@ -7,12 +7,12 @@ use crate::common::lab::Crashing;
 use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::{Run, has_programs, program, tree};
-use holdall::drives::{Drive, MemoryDrive};
-use holdall::memory::Memory;
-use holdall::monitor::Recording;
-use holdall::repairer::onto::NewDrive;
-use holdall::sets::open;
-use holdall::verbs::repair::repair_sets;
+use holdall::testing::commands::repair::repair_sets;
+use holdall::testing::drives::{Drive, MemoryDrive};
+use holdall::testing::memory::Memory;
+use holdall::testing::monitor::Recording;
+use holdall::testing::repairer::onto::NewDrive;
+use holdall::testing::sets::open;
 use rstest::rstest;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -76,7 +76,7 @@ fn a_lost_drive_is_rebuilt_byte_for_byte(
     assert!(monitor.notes().iter().all(|note| note.contains("already")), "{:?}", monitor.notes());
 }
 
-/// Faults F13a: killed after any call, or with a source gone from any call on, the same command goes
+/// Review F13: killed after any call, or with a source gone from any call on, the same command goes
 /// on, or finds that it is done.
 #[rstest]
 #[case::killed(true)]
@@ -242,7 +242,7 @@ fn the_program_rebuilds_a_lost_drive_in_its_slot() {
     refused(&["--onto", &onto("b")], &shipment.paths(), "no drive of set");
     refused(&["--onto", &onto("b"), "--slot", "1"], &kept, "slot 1");
     refused(&["--onto", new.to_str().unwrap()], &kept, "--onto CASE=PATH");
-    refused(&["--expect", "12"], &kept, "not a root");
+    refused(&["--expect", "12"], &kept, "a root is the 64 hexadecimal digits");
     // One that carries it already is no new drive, and nothing is lost by saying so.
     let carrier = format!("b={}", lost.display());
     let again = run(&shipment, &kept, &["--onto", &carrier]).expect(0);
@@ -346,8 +346,8 @@ fn an_unclosed_set_is_mended() {
     assert!(bench.images() == original);
 }
 
-/// Faults F14: a drive that carries nothing is named, with what it is good for, and the command that
-/// is printed works when typed.
+/// Review F14: a drive that carries nothing is named, with what it is good for, and the command
+/// that is printed works when typed.
 #[test]
 fn a_drive_without_a_set_is_told_from_a_whole_one() {
     let shipment = packed();

@@ -5,8 +5,8 @@ use crate::common::lab::Lab;
 use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::snapshot::{Paths, Snapshot};
-use crate::common::{program, tree};
-use holdall::restorer::RestoreOptions;
+use crate::common::{Run, program, tree};
+use holdall::testing::restorer::RestoreOptions;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -106,7 +106,7 @@ fn a_folder_with_anything_in_it_is_refused() {
     before.assert_equal(&Snapshot::of(&to));
 }
 
-/// Newcomer A23, Scale 9, Faults F13b: it is done, whatever was cut short at its very end; one that was
+/// Review A23, scale 9, F13: it is done, whatever was cut short at its very end; one that was
 /// changed since is a folder like any other.
 #[test]
 fn a_finished_restore_that_is_asked_for_again_is_done() {
@@ -129,6 +129,82 @@ fn a_finished_restore_that_is_asked_for_again_is_done() {
     fs::write(&file, b"longer than it was, or shorter, but another length at any rate").unwrap();
     let run = shipment.restore(&shipment.paths(), &to, &[]).expect(1);
     assert!(run.stderr.contains("is not empty"), "{}", run.shown());
+}
+
+/// Review A23: the same where the catalog cannot be read, or the destination keeps no times. What
+/// another drive may name is not promised.
+#[test]
+fn a_finished_restore_is_known_without_a_catalog_and_without_times() {
+    for (cases, alone) in [(&[1][..], 3), (&[1, 1, 1], 4)] {
+        let shipment = Shipment::new(cases);
+        tree::plain(&shipment.source, "no catalog", 30);
+        shipment.pack(if cases.len() > 1 { "cases=1" } else { "none" }).expect(0);
+        let (paths, to) = (shipment.paths(), shipment.new_destination());
+        shipment.restore(&paths, &to, &[]).expect(0);
+        let before = Snapshot::of(&to);
+        for drive in 0..cases.len() {
+            let files = shipment.files(drive, "").into_iter();
+            for file in files.filter(|path| path.extension().is_some_and(|end| end == "cat")) {
+                let mut bytes = fs::read(&file).unwrap();
+                bytes[50..3050].fill(0);
+                fs::write(&file, bytes).unwrap();
+            }
+            let again = shipment.restore(&paths[..1], &to, &[]).expect(alone);
+            let again = again.event("restored");
+            assert_eq!(
+                (&again["in_place"], &again["complete"]),
+                (&true.into(), &(alone == 3).into())
+            );
+            let awaited = if alone == 4 { vec![1] } else { vec![] };
+            assert_eq!(again["awaited_sets"], serde_json::json!(awaited));
+            let sound = drive + 1 < cases.len();
+            let all = shipment.restore(&paths, &to, &[]).expect(if sound { 0 } else { 3 });
+            assert_eq!(all.event("restored")["complete"], true, "{}", all.shown());
+        }
+        Snapshot::of(&to).assert_equal(&before);
+        let files: Vec<_> = tree::walk(&to).into_iter().filter(|path| path.is_file()).collect();
+        let touch = |file: &std::path::PathBuf| {
+            let file = fs::File::options().write(true).open(file).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
+        };
+        // One that is of another time may be another file.
+        touch(&files[0]);
+        let run = shipment.restore(&paths, &to, &[]).expect(1);
+        assert!(run.stderr.contains("is not empty"), "{}", run.shown());
+        files.iter().for_each(touch);
+        let again = shipment.restore(&paths, &to, &[]).expect(3).event("restored");
+        assert_eq!((&again["untimed"], &again["complete"]), (&true.into(), &true.into()));
+    }
+}
+
+/// Review A5, A23: each time it is asked for.
+#[test]
+fn a_given_up_restore_that_is_asked_for_again_lists_what_is_not_there() {
+    let shipment = Shipment::new(&[1, 1]);
+    tree::plain(&shipment.source, "given up", 12);
+    shipment.pack("none").expect(0);
+    let to = shipment.new_destination();
+    let missing = |run: &Run| {
+        let mut paths: Vec<_> = run.problems().into_iter().map(|(path, _)| path).collect();
+        paths.sort();
+        paths
+    };
+    let first = shipment.restore(&shipment.paths()[..1], &to, &["--give-up"]).expect(1);
+    let before = Snapshot::of(&to);
+    for more in [&[][..], &["--give-up"]] {
+        let again = shipment.restore(&shipment.paths(), &to, more).expect(1);
+        assert_eq!(missing(&again), missing(&first));
+        let restored = again.event("restored");
+        assert_eq!((&restored["in_place"], &restored["complete"]), (&true.into(), &false.into()));
+        assert_eq!(restored["lost"], first.event("restored")["lost"]);
+        assert_eq!(restored["list_complete"], true);
+    }
+    Snapshot::of(&to).assert_equal(&before);
+    // Another tree is none that was restored.
+    for file in tree::walk(&to).into_iter().filter(|path| path.is_file()) {
+        fs::remove_file(file).unwrap();
+    }
+    shipment.restore(&shipment.paths(), &to, &[]).expect(1).event("error");
 }
 
 /// Two at once in one folder: a set that another process is restoring is left to it.
@@ -168,4 +244,45 @@ fn a_folder_of_another_shipment_is_refused() {
     assert!(run.stderr.contains("holds a restore of shipment"), "{}", run.shown());
     before.assert_equal(&Snapshot::of(&to));
     one.restore(&one.paths(), &to, &[]).expect(0);
+}
+
+/// A claim that rotted is told as what it is, with what can be done.
+#[test]
+fn a_damaged_claim_asks_for_another_folder() {
+    let shipment = Shipment::new(&[1, 1]);
+    tree::plain(&shipment.source, "claim", 20);
+    shipment.pack("none").expect(0);
+    let to = shipment.new_destination();
+    let drive = &shipment.paths()[..1];
+    shipment.restore(drive, &to, &[]).expect(4);
+    let claim = to.join(".holdall/restore.json");
+    let bytes = fs::read(&claim).unwrap();
+    for damaged in [&bytes[..bytes.len() / 2], b""] {
+        fs::write(&claim, damaged).unwrap();
+        let error = shipment.restore(drive, &to, &[]).expect(1).event("error");
+        let hint =
+            "the file is damaged, and that restore cannot go on: restore into another folder";
+        assert_eq!(error["hint"], hint, "{error}");
+    }
+}
+
+/// Only what is of its kind is taken for a file that an earlier run has placed.
+#[test]
+fn a_folder_in_the_place_of_a_file_is_not_that_file() {
+    let shipment = Shipment::new(&[1, 1]);
+    tree::plain(&shipment.source, "in its place", 60);
+    shipment.pack("none").expect(0);
+    let to = shipment.new_destination();
+    shipment.restore(&shipment.paths()[..1], &to, &[]).expect(4);
+    let is_placed = |path: &PathBuf| path.is_file() && path.parent() != Some(&to.join("large"));
+    let placed = tree::walk(&to).into_iter().filter(|path| !path.starts_with(to.join(".holdall")));
+    let file = placed.into_iter().find(is_placed).unwrap();
+    fs::remove_file(&file).unwrap();
+    tree::write(&file.join("mine"), b"mine");
+    let run = shipment.restore(&shipment.paths(), &to, &[]).expect(1);
+    assert_eq!(run.event("restored")["refused"], 1, "{}", run.shown());
+    assert_eq!(fs::read(file.join("mine")).unwrap(), b"mine");
+    fs::remove_dir_all(&file).unwrap();
+    shipment.restore(&shipment.paths(), &to, &[]).expect(0);
+    Snapshot::of(&shipment.source).assert_equal(&Snapshot::of(&to));
 }

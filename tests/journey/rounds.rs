@@ -8,6 +8,7 @@ use crate::common::snapshot::Snapshot;
 use crate::common::{Run, program, skip, tree};
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
@@ -108,15 +109,30 @@ impl Rounds {
 
     /// Packs all rounds that are not packed yet.
     pub(super) fn pack_from(&self, round: usize) {
+        let (all, mut every) = (round == 0, Vec::new());
         for round in round..ROUNDS {
             let arguments = if round == 0 { self.first() } else { self.next(round) };
             let run = self.run(arguments).expect(if round + 1 < ROUNDS { 4 } else { 0 });
             assert_eq!(run.event("plan")["cipher"], "aes256", "a shipment keeps its cipher");
             let packed = run.event("packed");
             assert_eq!((&packed["set"], &packed["proven"]), (&(round + 1).into(), &true.into()));
+            every.push(packed);
+        }
+        if all {
+            Self::must_say_its_part(&every);
         }
         let state = tree::walk(&self.shipment.state());
         assert!(!state.iter().any(|p| p.is_file()), "the state is removed in the end: {state:?}");
+    }
+
+    /// Of a file that several sets hold, each says what it holds.
+    fn must_say_its_part(packed: &[Value]) {
+        let parts: Vec<u64> =
+            packed.iter().map(|p| p["part_bytes"].as_u64().unwrap_or(0)).collect();
+        let whole = |p: &Value| p["file_bytes"].as_u64().unwrap();
+        let cut =
+            packed.iter().zip(&parts).filter(|(p, part)| (1..whole(p)).contains(*part)).count();
+        assert!(cut > 1, "a large file lies in two sets at least: {packed:?}");
     }
 
     fn verify_all(&self) {
@@ -157,6 +173,7 @@ impl Rounds {
     }
 }
 
+/// Review scale 12: only sets that were not here are awaited.
 #[test]
 fn three_rounds_restore_in_any_order() {
     let Some(rounds) = Rounds::new("any order") else { return };
@@ -168,7 +185,19 @@ fn three_rounds_restore_in_any_order() {
         let to = rounds.shipment.new_destination();
         for (step, round) in order.into_iter().enumerate() {
             let run = rounds.restore(&[round], &to).expect(if step < 2 { 4 } else { 0 });
-            assert_eq!(run.event("restored")["complete"], step == 2, "{order:?}");
+            let restored = run.event("restored");
+            assert_eq!(restored["complete"], step == 2, "{order:?}");
+            let awaited: Vec<usize> =
+                serde_json::from_value(restored["awaited_sets"].clone()).unwrap();
+            let done = |set: &usize| order[..=step].contains(&(set - 1));
+            assert!(awaited.is_empty() == (step == 2) && !awaited.iter().any(done), "{awaited:?}");
+            if step < 2 {
+                // What lies in several sets waits as the restore has said.
+                let status = ["status", "--json", "--to", to.to_str().unwrap()];
+                let status = rounds.shipment.run(status).expect(4).events_of("restoring").remove(0);
+                assert_eq!(status["waiting_in_all"], restored["waiting"], "{restored}");
+                assert!(restored["waiting"].as_u64().unwrap() > 0, "{restored}");
+            }
         }
         rounds.must_be_equal(&to);
         fs::remove_dir_all(to).unwrap();
@@ -293,8 +322,7 @@ fn must_have_no_litter(rounds: &Rounds) {
     }
 }
 
-/// Report R2: a file larger than a set changes between all rounds. It goes on as it is, costs no set,
-/// and is listed when it is packed and when it is restored.
+/// Review R2: it costs no set, and is listed when it is packed and when it is restored.
 #[test]
 fn a_file_larger_than_a_set_that_changes_between_rounds_goes_on_as_it_is() {
     let Some(rounds) = Rounds::new("changed") else { return };
@@ -345,6 +373,7 @@ fn the_next_set_survives_no_less_than_the_last() {
     assert_eq!(rounds.run(one_drive).expect(4).event("plan")["survive"], "blocks=1%");
 }
 
+/// Review F6, shape H: and of a shipment that has ended, that it has.
 #[test]
 fn what_cannot_be_gone_on_with_is_said() {
     let Some(rounds) = Rounds::new("said") else { return };
@@ -354,7 +383,7 @@ fn what_cannot_be_gone_on_with_is_said() {
     signal_after(&rounds, rounds.next(1), 1, 2, Signal::KILL);
     let run = rounds.run(rounds.next(2)).expect(1);
     assert!(run.stderr.contains("attach its drives"), "{}", run.shown());
-    // Report F6: the drives of a set that was begun are lost, and it is packed anew on others.
+    // Review F6: the drives of a set that was begun are lost, and it is packed anew on others.
     assert!(run.stderr.contains("add --anew"), "{}", run.shown());
     let anew = ["pack", "--json", "--continue", "--anew"];
     let run = rounds.run(rounds.with_drives(&anew, 1)).expect(1);
@@ -368,4 +397,17 @@ fn what_cannot_be_gone_on_with_is_said() {
     assert!(run.stderr.contains("is in progress on this machine"), "{}", run.shown());
     rounds.pack_from(2);
     rounds.verify_all();
+    // It has ended: the drives of its last set tell, others do not.
+    let set = fs::read_dir(rounds.paths(2)[0].join("holdall")).unwrap().find_map(|entry| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        name.split_once('-').map(|(id, _)| id.to_owned())
+    });
+    let again = |round| rounds.with_drives(&["pack", "--continue", set.as_ref().unwrap()], round);
+    let run = rounds.run(again(2)).expect(0);
+    assert!(run.stdout.contains("is complete"), "{}", run.shown());
+    let json = again(2).into_iter().chain(["--json".into()]).collect();
+    let nothing = rounds.run(json).expect(0).event("nothing-left");
+    assert_eq!(nothing["shipment"], set.as_deref().unwrap());
+    let run = rounds.run(again(1)).expect(2);
+    assert!(run.stderr.contains("if it has ended"), "{}", run.shown());
 }

@@ -8,11 +8,11 @@ use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::snapshot::{Paths, Snapshot};
 use crate::common::{Run, program, tree};
-use holdall::memory::Memory;
-use holdall::monitor::Recording;
-use holdall::patterns::Selection;
-use holdall::sets::open;
-use holdall::verbs::restore::{RestoreJob, restore_sets};
+use holdall::testing::commands::restore::{RestoreJob, restore_sets};
+use holdall::testing::memory::Memory;
+use holdall::testing::monitor::Recording;
+use holdall::testing::patterns::Selection;
+use holdall::testing::sets::open;
 use rstest::rstest;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -172,7 +172,7 @@ fn a_restore_goes_on_with_the_same_selection_only() {
     // And the other way round.
     let to = shipment.new_destination();
     shipment.restore(few, &to, &[]).expect(4);
-    let hint = ["restore of everything", "without --include and --exclude"];
+    let hint = ["restore of everything", "without --include, --exclude and --no-special"];
     refused(shipment.restore(&paths, &to, &selection), &hint);
     shipment.restore(&paths, &to, &[]).expect(0);
 }
@@ -185,9 +185,10 @@ fn two_selections_make_the_whole() {
     let [one, two] = [["--include", "large"], ["--exclude", "large"]].map(|options| {
         let to = shipment.new_destination();
         shipment.restore(&shipment.paths(), &to, &options).expect(0);
-        // It is complete: the same again finds it so, and anything else is refused.
+        // It is complete: the same again finds it so, and of anything else what is not there is told.
         shipment.restore(&shipment.paths(), &to, &options).expect(0);
-        refused(shipment.restore(&shipment.paths(), &to, &[]), &["is not empty"]);
+        let all = shipment.restore(&shipment.paths(), &to, &[]).expect(1).event("restored");
+        assert_eq!((&all["in_place"], &all["complete"]), (&true.into(), &false.into()), "{all}");
         Snapshot::of(&to).files()
     });
     let all = Snapshot::of(&shipment.source).files();
@@ -353,6 +354,8 @@ fn one_file_is_read_from_a_few_blocks() {
         let words: Vec<String> = options.iter().map(ToString::to_string).collect();
         let to = folder.path().join(format!("to {number}"));
         let job = RestoreJob {
+            no_special: false,
+            expect: Vec::new(),
             identities: lab.identities(),
             to: to.clone(),
             give_up: false,
@@ -388,4 +391,34 @@ fn one_file_is_read_from_a_few_blocks() {
     assert_eq!(files, 21);
     let shards = read_of(&apart, "/shards/");
     assert!(shards <= (20 + 8) * 6 * BLOCK, "{shards}");
+}
+
+/// Run after run with one drive, what is in place stays known, also where a file is restored under a
+/// further name of its own.
+#[test]
+fn what_is_in_place_is_never_told_as_missing_where_a_further_name_is_selected() {
+    let shipment = Shipment::new(&[1, 1, 1]);
+    let mut random = Random::new("further names");
+    let (file, link) = (shipment.source.join("A/f1"), shipment.source.join("C/a-link"));
+    tree::write(&file, &random.bytes(100_000));
+    for number in 1..=8 {
+        tree::write(&shipment.source.join(format!("C/f{number}")), &random.bytes(20_000));
+    }
+    fs::hard_link(file, link).unwrap();
+    shipment.pack("none").expect(0);
+    let (paths, list) = (shipment.paths(), shipment.path().join("missing"));
+    let again = ["--include", "C", "--give-up", "--salvage", "--missing", list.to_str().unwrap()];
+    for (first, second) in [(0, 1), (1, 2), (2, 0), (1, 0), (2, 1), (0, 2)] {
+        let to = shipment.new_destination();
+        shipment.restore(&paths[first..=first], &to, &["--include", "C"]).expect(4);
+        let names = (1..=8).map(|number| format!("C/f{number}"));
+        let there: Vec<String> = names.filter(|name| to.join(name).exists()).collect();
+        assert!(!there.is_empty(), "drive {first} holds some files whole");
+        let run = shipment.restore(&paths[second..=second], &to, &again).expect(1);
+        let missing = fs::read_to_string(&list).unwrap();
+        for name in there {
+            assert!(!missing.lines().any(|line| line == name), "{name}: {}", run.shown());
+            assert!(!to.join(format!("{name}.incomplete")).exists(), "{name}: {}", run.shown());
+        }
+    }
 }

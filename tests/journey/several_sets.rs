@@ -4,6 +4,7 @@ use super::rounds::Rounds;
 use crate::common::mounted::Memory;
 use crate::common::random::Random;
 use crate::common::shipment::Shipment;
+use crate::common::snapshot::Snapshot;
 use crate::common::{Run, tree};
 use rstest::rstest;
 use std::fs;
@@ -30,15 +31,16 @@ fn absent(rounds: &Rounds, to: &Path) -> Vec<String> {
         .filter_map(|path| {
             let below = path.strip_prefix(&rounds.shipment.source).unwrap();
             let there = to.join(below).symlink_metadata().is_ok();
-            (!there).then(|| holdall::format::list::shown_path(below.as_os_str().as_bytes()))
+            (!there)
+                .then(|| holdall::testing::format::list::shown_path(below.as_os_str().as_bytes()))
         })
         .collect();
     absent.sort();
     absent
 }
 
-/// Newcomer A5, Faults F1: what there is of a file that runs on into a set that never comes is kept, and
-/// the file is named as lost.
+/// Review A5, F1: what there is of a file that runs on into a set that never comes is kept, and the
+/// file is named as lost.
 #[test]
 fn a_set_that_never_comes_costs_what_it_holds_and_no_more() {
     let Some(rounds) = Rounds::new("never comes") else { return };
@@ -48,7 +50,7 @@ fn a_set_that_never_comes_costs_what_it_holds_and_no_more() {
     let (run, listed) = restore(&rounds, &all, &to, &[]);
     let restored = run.expect(4).event("restored");
     assert!(listed.contains(&"large".to_owned()), "{listed:?}");
-    assert_eq!(restored["awaited_sets"], serde_json::json!(["2"]));
+    assert_eq!(restored["awaited_sets"], serde_json::json!([2]));
     assert_eq!((&restored["list_complete"], &restored["lost"]), (&false.into(), &0.into()));
     // The second run knows what the first one did.
     let (run, listed) = restore(&rounds, &all, &to, &["--give-up", "--salvage"]);
@@ -70,7 +72,7 @@ fn problem(run: &Run, subject: &str) -> Option<String> {
     Some(of["detail"].as_str().unwrap().to_owned())
 }
 
-/// Faults F1a, F7, F8a-c, Scale 5: with all sets here, a lost part costs that part; nothing else is
+/// Review F1, F7, F8, scale 5: with all sets here, a lost part costs that part; nothing else is
 /// told; no set waits, and the damage is named.
 #[test]
 fn a_part_that_is_lost_takes_nothing_from_the_other_sets() {
@@ -115,6 +117,29 @@ fn a_part_that_is_lost_takes_nothing_from_the_other_sets() {
     run.expect(1);
     assert_eq!(again, listed);
     assert!(!to.join(".holdall").exists());
+}
+
+/// A file that the destination refuses where its last part comes waits for no set, is told once, and can be
+/// had once the destination takes it.
+#[test]
+fn a_file_of_several_sets_that_is_refused_is_tried_again() {
+    let Some(rounds) = Rounds::new("refused parts") else { return };
+    rounds.pack_from(0);
+    let (to, all) = (rounds.shipment.new_destination(), rounds.shipment.paths());
+    let (first, rest) = (rounds.paths(0), [rounds.paths(1), rounds.paths(2)].concat());
+    rounds.shipment.restore(&first, &to, &[]).expect(4);
+    // Something that is not the restore's lies where the file is to be.
+    fs::create_dir(to.join("large")).unwrap();
+    for paths in [&rest, &rest, &first, &all] {
+        let (run, listed) = restore(&rounds, paths, &to, &[]);
+        let restored = run.expect(1).event("restored");
+        assert_eq!(listed, ["large"]);
+        let counts = ["refused", "waiting", "lost"].map(|name| restored[name].as_u64());
+        assert_eq!(counts, [Some(1), Some(0), Some(0)], "{restored}");
+    }
+    fs::remove_dir(to.join("large")).unwrap();
+    rounds.shipment.restore(&all, &to, &[]).expect(0);
+    Snapshot::of(&rounds.shipment.source).assert_equal(&Snapshot::of(&to));
 }
 
 /// Writes a file that has data in these pieces and holes everywhere else.
@@ -183,4 +208,76 @@ fn same_data(one: &Path, other: &Path) {
     let allocated =
         |file: &fs::File| std::os::unix::fs::MetadataExt::blocks(&file.metadata().unwrap());
     assert!(allocated(&other) <= allocated(&one) + 64, "the holes are filled");
+}
+
+/// Security S3 d: a set.txt that says another thing on all drives of its set is noticed where the set that
+/// was packed after it is here too; the root of the last set alone vouches for all of them.
+#[test]
+fn a_set_is_held_against_what_the_next_one_says_of_it() {
+    let Some(rounds) = Rounds::new("chain") else { return };
+    rounds.pack_from(0);
+    let all = [rounds.paths(0), rounds.paths(1), rounds.paths(2)].concat();
+    let root = |path: &Path| blake3::hash(&fs::read(set_text(path)).unwrap()).to_hex().to_string();
+    let last = root(&rounds.paths(2)[0]);
+    let restore = |root: &str| {
+        let to = rounds.shipment.new_destination();
+        rounds.shipment.restore(&all, &to, &["--expect", root])
+    };
+    let restored = restore(&last).expect(0).event("restored");
+    assert_eq!(restored["roots"].as_array().unwrap().len(), 3);
+    for path in rounds.paths(0) {
+        let text = set_text(&path);
+        let changed = fs::read_to_string(&text).unwrap().replace("closed 2", "closed 3");
+        for name in [text.clone(), text.parent().unwrap().join("copy/set.txt")] {
+            fs::write(name, &changed).unwrap();
+        }
+    }
+    let verified = rounds.shipment.verify(&all);
+    let told =
+        |run: &Run, words: &str| run.problems().iter().any(|(_, detail)| detail.contains(words));
+    assert!(told(&verified, "set 2 was packed after a set of root"), "{}", verified.shown());
+    let to = rounds.shipment.new_destination();
+    let restored = rounds.shipment.restore(&all, &to, &[]).expect(3);
+    assert!(told(&restored, "is not authentic"), "{}", restored.shown());
+    assert!(told(&restored, "set 2 was packed after a set of root"), "{}", restored.shown());
+    assert_eq!(absent(&rounds, &to), Vec::<String>::new());
+    // What has no root that is expected is left out, and awaited.
+    let restored = restore(&last).expect(4);
+    assert!(told(&restored, "no set.txt on the drives here has a root that is expected"));
+    assert_eq!(restored.event("restored")["awaited_sets"], serde_json::json!([1]));
+}
+
+/// The set.txt on a drive.
+fn set_text(drive: &Path) -> PathBuf {
+    let mut folders = fs::read_dir(drive.join("holdall")).unwrap().map(|f| f.unwrap().path());
+    folders.find(|path| path.join("set.txt").is_file()).unwrap().join("set.txt")
+}
+
+/// Security S8, no attack: every label of a set is gone, and a file runs on into and out of it. All is
+/// restored, all is decoded (format.md 4).
+#[test]
+fn a_set_without_any_label_gives_all_that_it_holds() {
+    let Some(rounds) = Rounds::new("no labels") else { return };
+    rounds.pack_from(0);
+    let all: Vec<PathBuf> = (0..3).flat_map(|round| rounds.paths(round)).collect();
+    for round in 0..3 {
+        let folders = rounds.paths(round).into_iter().map(|drive| set_text(&drive));
+        let labels = folders.flat_map(|text| {
+            let folder = text.parent().unwrap().to_owned();
+            [folder.join("label.json"), folder.join("copy/label.json")]
+        });
+        let labels: Vec<_> = labels.map(|path| (fs::read(&path).unwrap(), path)).collect();
+        labels.iter().for_each(|(_, path)| fs::remove_file(path).unwrap());
+        let to = rounds.shipment.new_destination();
+        let run = rounds.shipment.restore(&all, &to, &[]).expect(3);
+        assert_eq!(run.event("restored")["complete"], true, "{}", run.shown());
+        Snapshot::of(&rounds.shipment.source).assert_equal(&Snapshot::of(&to));
+        fs::remove_dir_all(to).unwrap();
+        let key = rounds.shipment.key.to_str().unwrap();
+        let paths = all.iter().map(|path| path.to_str().unwrap());
+        let words = ["verify", "--json", "-i", key].into_iter().chain(paths);
+        let run = rounds.shipment.run(words).expect(3);
+        assert_eq!(run.events_of("decoded").len(), 3, "{}", run.shown());
+        labels.iter().for_each(|(bytes, path)| fs::write(path, bytes).unwrap());
+    }
 }

@@ -5,11 +5,11 @@ use crate::common::images::{Image, Packed, Verified, drive_of, memory_of};
 use crate::common::shipment::Shipment;
 use crate::common::snapshot::Snapshot;
 use crate::common::tree;
-use holdall::drives::Drive;
-use holdall::format::ids::Slot;
-use holdall::monitor::Recording;
-use holdall::sets::{Book, open};
-use holdall::verbs::verify::verify_set;
+use holdall::testing::commands::verify::verify_set;
+use holdall::testing::drives::Drive;
+use holdall::testing::format::ids::Slot;
+use holdall::testing::monitor::Recording;
+use holdall::testing::sets::{RecordIndex, open};
 use rstest::rstest;
 use std::fs;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ fn exchanged_labels_are_told_and_do_no_harm() {
 
 #[test]
 fn two_drives_of_one_slot_are_two_sources() {
-    let packed = Packed::new(&[1, 1], "none", "doubles");
+    let packed = Packed::new(&[1, 1], "none", "duplicates");
     let mut images = packed.images.clone();
     images.push(images[1].clone());
     let verified = packed.verify(&drives_of(&images), true);
@@ -108,7 +108,7 @@ fn two_drives_of_one_slot_are_two_sources() {
     let verified = packed.verify(&drives_of(&images), true);
     assert_eq!(verified.status, 3, "{:?}", verified.problems);
     assert_eq!((verified.problems.len(), verified.sets[0].verdict.degraded), (4, 0));
-    packed.must_be_restored(&drives_of(&images), "doubles");
+    packed.must_be_restored(&drives_of(&images), "duplicates");
     // The same block of both: there is no third.
     images[2].get_mut(&names[2]).unwrap()[5000] ^= 1;
     assert_eq!(packed.verify(&drives_of(&images), true).status, 1);
@@ -127,7 +127,7 @@ fn harm(images: &mut Vec<Image>, how: &str) {
         "short" => change(&data, |bytes| bytes.truncate(5000)),
         "long" => change(&data, |bytes| bytes.push(0)),
         "a shard" => drop(images[0].remove(&data)),
-        "a paper" => images[0].retain(|path, _| !path.ends_with("/checklist.b3")),
+        "a metadata file" => images[0].retain(|path, _| !path.ends_with("/checklist.b3")),
         "a drive" => drop(images.remove(0)),
         "a block of a double" => {
             change(&data, |bytes| bytes[5000] ^= 1);
@@ -137,11 +137,11 @@ fn harm(images: &mut Vec<Image>, how: &str) {
     }
 }
 
-/// Report shape J: what was decoded is not read again, and every drive is judged as if it were.
+/// Review shape J: what was decoded is not read again, and every drive is judged as if it were.
 #[test]
 fn with_a_key_each_drive_is_found_as_without_one() {
     let packed = Packed::new(&[1, 1, 1, 1], "drives=1", "found alike");
-    let damage = ["a data block", "a parity block", "short", "long", "a shard", "a paper"];
+    let damage = ["a data block", "a parity block", "short", "long", "a shard", "a metadata file"];
     for how in ["nothing", "a drive", "a block of a double"].into_iter().chain(damage) {
         let mut images = packed.images.clone();
         harm(&mut images, how);
@@ -150,7 +150,11 @@ fn with_a_key_each_drive_is_found_as_without_one() {
         assert_eq!(with.verdict, without.verdict, "{how}");
         for (a, b) in with.drives.iter().zip(&without.drives) {
             assert_eq!(format!("{:?}", a.report), format!("{:?}", b.report), "{how}");
-            assert_eq!((a.bad_papers, a.expected_bytes), (b.bad_papers, b.expected_bytes), "{how}");
+            assert_eq!(
+                (a.report.bad_metadata_files, a.expected_bytes),
+                (b.report.bad_metadata_files, b.expected_bytes),
+                "{how}"
+            );
         }
         let is_harmed = with.drives.iter().any(|drive| !drive.is_whole());
         assert_eq!(is_harmed, !["nothing", "a drive"].contains(&how), "{how}");
@@ -188,23 +192,6 @@ fn shards_too_long_serve() {
     let report = &verified.sets[0].drives[0].report;
     assert_eq!((report.long_shards, report.missing_shards), (report.shards, 0));
     packed.must_be_restored(&drives_of(&images), "too long");
-}
-
-/// A key file and its line that fit each other are no sign that the key is the set's.
-#[test]
-fn a_key_file_unlike_those_of_the_other_drives_is_told() {
-    let packed = Packed::new(&[1, 1, 1], "cases=1", "keys");
-    let mut images = packed.images.clone();
-    let own = format!("{}/key-", packed.set_folder());
-    let keys: Vec<String> = images[0].keys().filter(|p| p.starts_with(&own)).cloned().collect();
-    let [key, line] = &keys[..] else { panic!("{keys:?}") };
-    images[0].get_mut(key).unwrap()[50] ^= 1;
-    let name = key.rsplit_once('/').unwrap().1;
-    let text = format!("{}  {name}\n", blake3::hash(&images[0][key]));
-    images[0].insert(line.clone(), text.into_bytes());
-    let verified = packed.verify(&drives_of(&images), false);
-    assert_eq!(verified.status, 3);
-    assert!(says(&verified, "differs from most copies"), "{:?}", verified.problems);
 }
 
 #[test]
@@ -301,7 +288,7 @@ fn the_program_restores_from_a_drive_without_labels() {
     Snapshot::of(&shipment.source).assert_equal(&Snapshot::of(&to));
 }
 
-/// Faults F5: what cannot be read a second time is lost, and counted.
+/// Review F5: what cannot be read a second time is lost, and counted.
 #[rstest]
 #[case::of_all_stripes(".rec")]
 #[case::of_some("-00000000.rec")]
@@ -311,18 +298,18 @@ fn records_that_do_not_read_again_are_no_proof(#[case] word: &str) {
     let shared: Vec<Arc<dyn Drive>> =
         drives.iter().map(|d| Arc::new(d.clone()) as Arc<dyn Drive>).collect();
     let found = open::find(&shared, &Recording::default());
-    let book = Book::open(&found[0], None, &Recording::default());
-    let stripes = book.stripes().len();
+    let record_index = RecordIndex::open(&found[0], None, &Recording::default());
+    let stripes = record_index.stripes().len();
     let records = || packed.images[0].keys().filter(|path| path.ends_with(word));
     drives.iter().for_each(|d| records().for_each(|path| d.fail_reads(path, 0..1 << 40)));
-    let verdict = verify_set(&found[0], &book, &Recording::default()).verdict;
+    let verdict = verify_set(&found[0], &record_index, &Recording::default()).verdict;
     assert!(!verdict.restorable(), "{verdict:?}");
     assert_eq!(verdict.stripes, stripes as u64);
     let lost = verdict.beyond.len();
     assert!(if word == ".rec" { lost == stripes } else { (1..stripes).contains(&lost) }, "{lost}");
 }
 
-/// Faults F5: stripes whose records are gone are counted, as set.txt knows of them; and a set whose
+/// Review F5: stripes whose records are gone are counted, as set.txt knows of them; and a set whose
 /// key is gone cannot be opened by anybody.
 #[test]
 fn what_the_records_or_the_keys_lack_is_counted() {
@@ -343,7 +330,7 @@ fn what_the_records_or_the_keys_lack_is_counted() {
     assert_eq!((keys.status, verdict.keyless.len(), verdict.lost_of()), (1, 1, (all, all)));
 }
 
-/// Newcomer A20: the next command is printed, and works when typed.
+/// Review A20: the next command is printed, and works when typed.
 #[test]
 fn a_damaged_drive_is_followed_by_what_mends_it() {
     let shipment = Shipment::new(&[1, 1]);
@@ -367,7 +354,7 @@ fn words(verb: &str, shipment: &Shipment) -> Vec<std::ffi::OsString> {
     std::iter::once(verb.into()).chain(paths).collect()
 }
 
-/// Shape A: what was not read back is not proven.
+/// Review shape A: what was not read back is not proven.
 #[test]
 fn nothing_read_back_is_nothing_proven() {
     let shipment = Shipment::new(&[1, 1]);

@@ -1,5 +1,6 @@
 //! What waits for what: `status` of drives, and of a restore in progress, with and without drives.
 
+use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::{Run, is_root, skip, tree};
 use rustix::fs::{FlockOperation, flock};
@@ -31,6 +32,7 @@ fn status_to(shipment: &Shipment, to: &Path, paths: &[PathBuf], json: bool) -> R
     run
 }
 
+/// Review scale 3: drives that were here before do not count as attached.
 #[test]
 fn a_restore_in_progress_says_what_it_waits_for_with_nothing_attached() {
     let shipment = packed(&[1, 1, 1, 1], "cases=1");
@@ -50,7 +52,7 @@ fn a_restore_in_progress_says_what_it_waits_for_with_nothing_attached() {
     // With nothing attached each has its own share, or three are needed at once.
     assert_eq!((&set["needed"], &set["at_least"]), (&json!([3, 4]), &2.into()));
     assert_eq!((&set["one_by_one"], &set["here"]), (&true.into(), &json!([])));
-    // Beside the first two either will do (Scale 3).
+    // Beside the first two either will do (Review scale 3).
     let set = status_to(&shipment, &to, &paths[..2], true).expect(4).event("restoring");
     assert_eq!((&set["needed"], &set["at_least"]), (&json!([3, 4]), &1.into()));
     assert_eq!(set["one_by_one"], false);
@@ -70,6 +72,93 @@ fn a_restore_in_progress_says_what_it_waits_for_with_nothing_attached() {
     assert!(run.events_of("restoring").is_empty());
     let note = run.event("note")["text"].as_str().unwrap().to_owned();
     assert!(note.contains("no restore is in progress"), "{note}");
+}
+
+/// Review F8: hard links count as in what the restore says.
+#[test]
+fn links_to_files_that_wait_or_are_lost_count_in_the_status() {
+    let shipment = Shipment::new(&[1, 1]);
+    for number in 0..12 {
+        let file = shipment.source.join(format!("file {number}"));
+        tree::write(&file, &Random::new(&format!("{number}")).bytes(90_000));
+        fs::hard_link(&file, shipment.source.join(format!("link {number}"))).unwrap();
+    }
+    shipment.pack("none").expect(0);
+    let shard = shipment.files(0, "shards/").remove(0);
+    fs::write(shard, b"").unwrap();
+    let to = shipment.new_destination();
+    let told = shipment.restore(&shipment.paths()[..1], &to, &[]).expect(1).event("restored");
+    let (waiting, lost) = (told["waiting"].as_u64().unwrap(), told["lost"].as_u64().unwrap());
+    assert!(waiting > 3 && lost > 1, "{told}");
+    let set = status_to(&shipment, &to, &[], true).expect(1).event("restoring");
+    assert_eq!((&set["waiting"], &set["lost"]), (&waiting.into(), &lost.into()));
+    let text = status_to(&shipment, &to, &[], false).expect(1).stdout;
+    assert!(text.contains(&format!("waits with {waiting} files; {lost} entries cannot")), "{text}");
+    // The rest comes.
+    let told = shipment.restore(&shipment.paths()[1..], &to, &[]).expect(1).event("restored");
+    let set = status_to(&shipment, &to, &[], true).expect(1).event("restoring");
+    assert_eq!((&set["waiting"], &set["lost"]), (&told["waiting"], &told["lost"]));
+}
+
+/// Review scale 3: with a drive lost, the step that does without it is named too, and what must
+/// come again for it.
+#[test]
+fn a_lost_drive_has_a_way_around_it() {
+    let shipment = packed(&[1, 1, 1], "cases=1");
+    let paths = shipment.paths();
+    let (to, stage) = (shipment.new_destination(), shipment.path().join("stage"));
+    let status = |paths: &[PathBuf]| status_to(&shipment, &to, paths, false).expect(4).stdout;
+    for path in &paths[..2] {
+        shipment.restore(std::slice::from_ref(path), &to, &[]).expect(4);
+    }
+    let instead = json!({"slots": [1, 2], "count": 2, "one_by_one": false, "part": false});
+    let set = status_to(&shipment, &to, &[], true).expect(4).event("restoring");
+    assert_eq!((&set["needed"], &set["instead"]), (&json!([3]), &instead));
+    let words = "next: attach slot 3 (case c); or, if it cannot come, attach slot 1 (case a), slot 2 \
+                 (case b) together, or one after the other with --stage FOLDER.";
+    assert!(status(&[]).contains(words), "{}", status(&[]));
+    let words = "next: attach at least 1 of slot 1 (case a), slot 3 (case c) together with those that \
+                 are attached now; or with --stage FOLDER run it with these first, and then with";
+    assert!(status(&paths[1..2]).contains(words), "{}", status(&paths[1..2]));
+    let staged = ["--stage", stage.to_str().unwrap()];
+    let run = shipment.restore(&paths[1..2], &to, &staged).expect(4);
+    assert_eq!(run.event("restored")["next"][0]["count"], 1, "{}", run.shown());
+    let text = status(&[]);
+    let words =
+        "next: with the same --stage FOLDER attach at least 1 of slot 1 (case a), slot 3 (case c).";
+    assert!(text.contains(words), "{text}");
+    shipment.restore(&paths[..1], &to, &staged).expect(3);
+}
+
+/// Review scale 3: there was none, or even nothing left to do.
+#[test]
+fn a_restore_that_was_killed_has_a_next_step() {
+    let shipment = packed(&[1, 1, 1], "cases=1");
+    let (paths, to) = (shipment.paths(), shipment.new_destination());
+    shipment.restore(&paths[..1], &to, &[]).expect(4);
+    // As it lies there while a run goes on.
+    let state = to.join(".holdall/seen-1");
+    let mut seen: Value = serde_json::from_slice(&fs::read(&state).unwrap()).unwrap();
+    (seen["ended"], seen["listed"], seen["here"]) = (false.into(), false.into(), json!([1, 2]));
+    fs::write(&state, serde_json::to_vec(&seen).unwrap()).unwrap();
+    let set = status_to(&shipment, &to, &[], true).expect(4).event("restoring");
+    assert_eq!((&set["ended"], &set["needed"]), (&false.into(), &json!([1, 2])));
+    let text = status_to(&shipment, &to, &[], false).expect(4).stdout;
+    assert!(text.contains("next: attach slot 1 (case a), slot 2 (case b) together"), "{text}");
+    let set = status_to(&shipment, &to, &paths[..1], true).expect(4).event("restoring");
+    assert_eq!(set["needed"], json!([2]));
+    let again = "next: run the same restore again with what is attached";
+    let text = status_to(&shipment, &to, &paths, false).expect(4).stdout;
+    assert!(text.contains(again), "{text}");
+    // Killed before it came to any set.
+    fs::remove_file(&state).unwrap();
+    let set = status_to(&shipment, &to, &[], true).expect(4).event("restoring");
+    assert_eq!(set["state"], "unseen");
+    let text = status_to(&shipment, &to, &[], false).expect(4).stdout;
+    assert!(text.contains("no restore of it has begun; next: attach its drives"), "{text}");
+    let text = status_to(&shipment, &to, &paths, false).expect(4).stdout;
+    assert!(text.contains(again), "{text}");
+    shipment.restore(&paths, &to, &[]).expect(0);
 }
 
 #[test]
@@ -102,7 +191,7 @@ fn status_says_which_drives_belong_together() {
 }
 
 #[test]
-fn a_damaged_paper_that_was_told_shows_in_the_status() {
+fn a_damaged_metadata_file_that_was_told_shows_in_the_status() {
     let shipment = packed(&[1, 1, 1], "cases=1");
     let record = shipment.files(1, "records/").remove(0);
     let mut bytes = fs::read(&record).unwrap();
@@ -154,9 +243,20 @@ fn what_a_killed_scan_left_is_removed_unless_a_process_uses_it() {
     assert!(!gone.exists() && used.join("list").exists());
     drop(lock);
     let drive = format!("a={}", shipment.drives[0].1.display());
+    // Nothing of the shipment that was begun is packed, so something is left to do.
+    // That stays so until a shipment is begun.
+    for _ in 0..2 {
+        let run = shipment.run(["pack", "--json", "--continue", "--drive", &drive]).expect(2);
+        assert!(run.stderr.contains("cut short before its list of entries"), "{}", run.shown());
+        assert!(!used.exists());
+    }
+    shipment.run(shipment.pack_arguments("none", &["--json"])).expect(0);
     let run = shipment.run(["pack", "--json", "--continue", "--drive", &drive]).expect(0);
     assert_eq!(run.event("nothing-left")["shipment"], Value::Null);
-    assert!(!used.exists());
+    let empty = format!("a={}", shipment.new_destination().display());
+    std::fs::create_dir(&empty[2..]).unwrap();
+    let run = shipment.run(["pack", "--json", "--continue", "--drive", &empty]).expect(2);
+    assert!(run.stderr.contains("these drives carry no set"), "{}", run.shown());
 }
 
 #[test]

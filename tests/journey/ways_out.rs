@@ -1,22 +1,22 @@
 //! Every early way out of a pipeline, with its queues full: a job that is stopped, a step that panics; a
-//! destination, source, drive or state that fails or is gone. Each ends; a watchdog sees to it (report
-//! R1).
+//! destination, source, drive or state that fails or is gone. Each ends; a watchdog sees to it
+//! (Review R1).
 
 use crate::common::lab::Lab;
 use crate::common::mounted::{FileSystem, Memory, Mounted, shut_down};
 use crate::common::random::Random;
-use crate::common::tree;
-use holdall::destination::Destination;
-use holdall::drives::MemoryDrive;
-use holdall::measure::devices;
-use holdall::memory::Memory as Bytes;
-use holdall::monitor::{Monitor, Phase, Problem, Recording};
-use holdall::packer::PackError;
-use holdall::repairer::{self, DriveRepair, RepairJob};
-use holdall::restorer::{self, OpenSet, RestoreError, RestoreOptions, Restored};
-use holdall::sets::{Book, FoundSet, open};
-use holdall::verbs::verify::{SetOutcome, verify_sets};
-use holdall::verbs::{decode, open as verb};
+use crate::common::tree::{self, CHUNK};
+use holdall::testing::commands::verify::{SetOutcome, verify_sets};
+use holdall::testing::commands::{decode, unlock as command};
+use holdall::testing::destination::Destination;
+use holdall::testing::drives::MemoryDrive;
+use holdall::testing::measure::devices;
+use holdall::testing::memory::Memory as Bytes;
+use holdall::testing::monitor::{Monitor, Phase, Problem, Recording};
+use holdall::testing::packer::PackError;
+use holdall::testing::repairer::{self, DriveRepair, RepairJob};
+use holdall::testing::restorer::{self, OpenSet, RestoreError, RestoreOptions, Restored};
+use holdall::testing::sets::{FoundSet, RecordIndex, open};
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -199,15 +199,15 @@ fn packed(cases: &[usize], survive: &str, megabytes: usize) -> Arc<Lab> {
 }
 
 fn restore(lab: &Lab, to: &Path, monitor: &dyn Monitor) -> Result<Restored, RestoreError> {
-    let sets = open::find(&lab.drives_but(&[]), monitor);
-    let keys = verb::keys(&sets[0], &lab.identities(), monitor).unwrap();
-    let book = verb::book(&sets[0], &keys, monitor);
+    let mut sets = open::find(&lab.drives_but(&[]), monitor);
+    let keys = command::unlock(&mut sets, &lab.identities(), &[], monitor).unwrap().remove(0);
+    let record_index = command::record_index(&sets[0], &keys, monitor);
     let (destination, _) = Destination::open(to, &sets[0].shipment.to_string())?;
-    let opened = OpenSet { set: &sets[0], book: &book, keys: &keys };
+    let opened = OpenSet { set: &sets[0], record_index: &record_index, keys: &keys };
     restorer::restore(&opened, &destination, RestoreOptions::default(), monitor)
 }
 
-/// Report R1, the very case.
+/// Review R1: the very case.
 #[test]
 fn a_destination_that_gets_full_ends_the_restore() {
     let root = tempfile::tempdir().unwrap();
@@ -222,6 +222,7 @@ fn a_destination_that_gets_full_ends_the_restore() {
     );
 }
 
+/// Review R1: with its queues full.
 #[test]
 fn a_restore_ends_at_once_wherever_it_is_stopped_or_panics() {
     let lab = packed(&[1, 1], "cases=1", 24);
@@ -240,7 +241,7 @@ fn so_does_a_pack() {
     });
 }
 
-/// Report A6: of what was not read there is no saying that it can be restored.
+/// Review A6: of what was not read there is no saying that it can be restored.
 #[test]
 fn so_does_a_verify_with_a_key_and_without() {
     let lab = packed(&[1, 1], "cases=1", 4);
@@ -253,7 +254,8 @@ fn so_does_a_verify_with_a_key_and_without() {
     });
     trip("verify -i", 1.0, move |monitor| {
         let (found, keys) = (sets(&lab, monitor), lab.identities());
-        let set = decode::decode_sets(&found, &keys, Bytes::default(), monitor).unwrap().remove(0);
+        let set =
+            decode::decode_sets(found, &keys, &[], Bytes::default(), monitor).unwrap().remove(0);
         let decoded = set.decoded.as_ref();
         let stopped = set.is_stopped() || decoded.is_some_and(|d| d.restored.stopped);
         assert_eq!(set.is_restorable(), !stopped);
@@ -271,16 +273,16 @@ fn so_does_a_repair() {
         let shards = drive.paths().into_iter().filter(|path| path.contains("/shards/"));
         shards.for_each(|shard| assert!(drive.remove(&shard)));
         let sets = open::find(&lab.drives_but(&[]), monitor);
-        let (set, book) = (&sets[0], Book::open(&sets[0], None, monitor));
+        let (set, record_index) = (&sets[0], RecordIndex::open(&sets[0], None, monitor));
         let (text, new) = (set.set_text(monitor), Vec::new());
         let memory = Bytes::default();
-        let job = RepairJob { set, book: &book, text: text.as_ref(), new, memory };
+        let job = RepairJob { set, record_index: &record_index, text: text.as_ref(), new, memory };
         repairer::repair(&job, monitor).unwrap().stopped
     });
 }
 
-/// A file system that fails, or a folder that is gone, ends the restore with one error of its own, and
-/// is not held against the files.
+/// Review R1: a file system that fails, or a folder that is gone, ends the restore with one error
+/// of its own, and is not held against the files.
 #[test]
 fn a_destination_that_fails_or_is_gone_ends_the_restore() {
     struct Scene {
@@ -344,7 +346,7 @@ fn what_a_pack_needs_is_gone() {
     assert!(gone[0].0.as_ref().is_err_and(is_gone), "{:?}", gone[0]);
     let state = |scene: &Scene| scene.state_fails.store(true, Ordering::SeqCst);
     for (result, _) in harmed("pack without its state", scene, state, job) {
-        assert!(matches!(result, Err(PackError::Host(_))), "{result:?}");
+        assert!(matches!(result, Err(PackError::LocalState(_))), "{result:?}");
     }
     let drives = |scene: &Scene| scene.drives.iter().for_each(MemoryDrive::vanish);
     for (result, problems) in harmed("pack without drives", scene, drives, job) {
@@ -377,15 +379,16 @@ fn a_drive_that_is_gone_ends_what_reads_or_writes_it() {
     };
     let decode = |lab: &Lab, monitor: &dyn Monitor| {
         let (found, keys) = (sets(lab, monitor), lab.identities());
-        let set = decode::decode_sets(&found, &keys, Bytes::default(), monitor).unwrap().remove(0);
+        let set =
+            decode::decode_sets(found, &keys, &[], Bytes::default(), monitor).unwrap().remove(0);
         set.is_whole()
     };
     let repair = |lab: &Lab, monitor: &dyn Monitor| {
         let found = sets(lab, monitor);
-        let (set, book) = (&found[0], Book::open(&found[0], None, monitor));
+        let (set, record_index) = (&found[0], RecordIndex::open(&found[0], None, monitor));
         let (text, new) = (set.set_text(monitor), Vec::new());
         let memory = Bytes::default();
-        let job = RepairJob { set, book: &book, text: text.as_ref(), new, memory };
+        let job = RepairJob { set, record_index: &record_index, text: text.as_ref(), new, memory };
         repairer::repair(&job, monitor)
             .is_ok_and(|repaired| repaired.drives.iter().all(DriveRepair::is_whole))
     };
@@ -461,6 +464,27 @@ fn the_last_walk_over_links_and_folders_can_be_stopped() {
     let restored =
         lab.restore(&[], to.path(), RestoreOptions { resumed: true, ..Default::default() });
     assert!(restored.restored.is_complete() && to.path().join("link 199").exists());
+}
+
+/// Of a batch no file is begun after the stop: the zeros of one that is all holes take seconds.
+#[test]
+fn a_batch_can_be_stopped_between_its_files() {
+    let source = tempfile::tempdir().unwrap();
+    let name = |number: usize| format!("file {number}");
+    for number in 0..9 {
+        tree::write(&source.path().join(name(number)), &Random::new("batch").bytes(3 * CHUNK));
+    }
+    let mut lab = Lab::new(&[1], 64 << 20, 9);
+    lab.pack(source.path(), "none");
+    let to = tempfile::tempdir().unwrap();
+    let has = |number: &usize| to.path().join(name(*number)).exists();
+    let (phase, most, each) = (None, 1, Box::new(|_| ()));
+    let stopper = Stopper { phase, bytes: 0.into(), most, stop: false.into(), each };
+    assert!(restore(&lab, to.path(), &stopper).unwrap().stopped);
+    assert_eq!((0..9).filter(has).count(), 0);
+    let options = RestoreOptions { resumed: true, ..Default::default() };
+    assert!(lab.restore(&[], to.path(), options).restored.is_complete());
+    assert_eq!((0..9).filter(has).count(), 9);
 }
 
 /// A file that changed is packed again: that is as long as the file is.

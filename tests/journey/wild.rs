@@ -5,10 +5,10 @@ use super::repair::{Bench, repair};
 use crate::common::images::{Image, Packed, image_of};
 use crate::common::shipment::Shipment;
 use crate::common::{is_root, tree};
-use holdall::drives::Drive;
-use holdall::format::ids::{RunId, StripeId, StripeNumber, shard_path};
-use holdall::monitor::Recording;
-use holdall::sets::{Book, open, tidy};
+use holdall::testing::drives::Drive;
+use holdall::testing::format::ids::{RunId, StripeId, StripeNumber, shard_path};
+use holdall::testing::monitor::Recording;
+use holdall::testing::sets::{RecordIndex, cleanup, open};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -40,7 +40,7 @@ fn litter(image: &mut Image) -> Vec<String> {
     paths
 }
 
-/// Report R13.
+/// Review R13: on a drive that is verified, repaired and restored from.
 #[test]
 fn litter_in_any_folder_is_no_damage_and_stays_where_it_is() {
     let packed = Packed::new(&[1, 1, 1], "cases=1", "litter");
@@ -61,7 +61,7 @@ fn litter_in_any_folder_is_no_damage_and_stays_where_it_is() {
     packed.must_be_restored(&bench.shared(), "litter");
 }
 
-/// Report R13: a broken-off run is tidied up beside litter.
+/// Review R13: a broken-off run is tidied up beside litter.
 #[test]
 fn litter_does_not_fail_a_drive_that_is_tidied() {
     let packed = Packed::new(&[1, 1], "drives=1", "tidied litter");
@@ -74,10 +74,10 @@ fn litter_does_not_fail_a_drive_that_is_tidied() {
     let bench = Bench::new(&images);
     let found = open::find(&bench.shared(), &Recording::default());
     let monitor = Recording::default();
-    let book = Book::open(&found[0], None, &monitor);
-    tidy::remove_litter(&found[0], &book, &[begun], &monitor);
-    assert_eq!(tidy::level(&found[0], &book, &monitor).len(), 2);
-    tidy::reopen(&found[0], &monitor);
+    let record_index = RecordIndex::open(&found[0], None, &monitor);
+    cleanup::remove_litter(&found[0], &record_index, &[begun], &monitor);
+    assert_eq!(cleanup::level(&found[0], &record_index, &monitor).len(), 2);
+    cleanup::reopen(&found[0], &monitor);
     assert_eq!(monitor.problems(), []);
     let after = image_of(&bench.drives[0]);
     assert!(!after.contains_key(&ours), "what the broken-off run left is gone");
@@ -86,7 +86,7 @@ fn litter_does_not_fail_a_drive_that_is_tidied() {
     assert!(paths.iter().all(|path| after.contains_key(path)), "the litter stays");
 }
 
-/// Report R18: whoever mounts the drive elsewhere is another user.
+/// Review R18: whoever mounts the drive elsewhere is another user.
 #[test]
 fn all_may_read_a_drive_whatever_the_umask_says() {
     let shipment = Shipment::new(&[1, 1]);
@@ -118,7 +118,7 @@ fn all_may_read_a_drive_whatever_the_umask_says() {
     all_may_read();
 }
 
-/// Report R18: the hint names permissions.
+/// Review R18: the hint names permissions.
 #[test]
 fn a_drive_that_may_not_be_read_is_told_so() {
     if !is_root() {
@@ -142,7 +142,7 @@ fn a_drive_that_may_not_be_read_is_told_so() {
     assert!(text.contains("permissions") && text.contains("chmod -R a+rX"), "{text}");
 }
 
-/// Newcomer A14: the finder calls the right person.
+/// Review A14: the finder calls the right person.
 #[test]
 fn the_readme_names_every_set_on_its_drive() {
     let shipment = Shipment::new(&[1]);
@@ -172,7 +172,7 @@ fn the_readme_names_every_set_on_its_drive() {
     assert!(refused.stderr.contains("control characters"), "{}", refused.shown());
 }
 
-/// Issue kind 14: a README.txt that holdall did not write is kept and told.
+/// A README.txt that holdall did not write is kept and told.
 #[test]
 fn files_of_somebody_else_stay_and_ours_lie_in_the_sets_folder() {
     let shipment = Shipment::new(&[1, 1]);
@@ -203,13 +203,13 @@ fn files_of_somebody_else_stay_and_ours_lie_in_the_sets_folder() {
 #[test]
 fn litter_is_not_taken_for_a_drive_that_a_repair_began() {
     let packed = Packed::new(&[1, 1], "cases=1", "new litter");
-    let drive = holdall::drives::MemoryDrive::new("new", 64 << 20);
+    let drive = holdall::testing::drives::MemoryDrive::new("new", 64 << 20);
     for name in [".DS_Store", "shards/.DS_Store"] {
         let path = format!("{}/{name}", packed.set_folder());
         drive.make_folder(path.rsplit_once('/').unwrap().0).unwrap();
         drive.write(&path, b"litter").unwrap();
     }
-    let new = || holdall::repairer::onto::NewDrive {
+    let new = || holdall::testing::repairer::onto::NewDrive {
         case: "case-0".into(),
         drive: std::sync::Arc::new(drive.clone()),
     };

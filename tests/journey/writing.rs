@@ -3,14 +3,14 @@
 use crate::common::lab::{Lab, Vanishing};
 use crate::common::snapshot::Snapshot;
 use crate::common::{random::Random, tree};
-use holdall::destination::Destination;
-use holdall::drives::Drive;
-use holdall::format::record::Reason;
-use holdall::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
-use holdall::packer::PackError;
-use holdall::restorer::{self, OpenSet, RestoreOptions};
-use holdall::sets::{Book, open};
-use holdall::verbs::open as verb;
+use holdall::testing::commands::unlock as command;
+use holdall::testing::destination::Destination;
+use holdall::testing::drives::Drive;
+use holdall::testing::format::record::Reason;
+use holdall::testing::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
+use holdall::testing::packer::PackError;
+use holdall::testing::restorer::{self, OpenSet, RestoreOptions};
+use holdall::testing::sets::{RecordIndex, open};
 use rstest::rstest;
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -98,7 +98,7 @@ fn the_shards_of_a_drive_that_failed_go_to_one_that_is_free() {
     let monitor = Recording::default();
     let sets = open::find(&lab.drives_but(&[3]), &monitor);
     let (mut anew, mut lacking) = (0, 0);
-    Book::open(&sets[0], None, &monitor).walk(&monitor, |record| {
+    RecordIndex::open(&sets[0], None, &monitor).walk(&monitor, |record| {
         anew += u32::from(record.reason == Reason::DriveLost);
         lacking += u32::from(record.shards.iter().any(|shard| shard.slot.0 == 4));
         true
@@ -115,7 +115,7 @@ fn must_be_planned_anew(lab: &Lab, early: bool) {
     let monitor = Recording::default();
     let sets = open::find(&lab.drives_but(&[3]), &monitor);
     let mut anew = 0;
-    Book::open(&sets[0], None, &monitor).walk(&monitor, |record| {
+    RecordIndex::open(&sets[0], None, &monitor).walk(&monitor, |record| {
         let names_it = record.shards.iter().any(|shard| shard.slot.0 == 4);
         if record.reason == Reason::DriveLost {
             assert!(!names_it && record.m == 1 && record.k == 2, "{record:?}");
@@ -140,7 +140,7 @@ fn a_drive_that_vanishes_while_it_is_read_is_lost_and_no_more() {
     let restored = lab.restore_from(&drives, to.path(), RestoreOptions::default(), &monitor);
     assert!(monitor.has_vanished());
     assert!(restored.is_complete(), "{:?}", monitor.told.problems());
-    assert!(restored.rebuilt_blocks > 0);
+    assert!(restored.reconstructed.all > 0);
     snapshot.assert_equal(&Snapshot::of(to.path()));
 }
 
@@ -151,13 +151,13 @@ fn the_drive_that_the_records_were_read_from_may_vanish() {
     let mut lab = Lab::new(&[1, 1, 1], CAPACITY, 26);
     lab.pack(folder.path(), "cases=1");
     let monitor = Recording::default();
-    let sets = open::find(&lab.drives_but(&[]), &monitor);
-    let keys = verb::keys(&sets[0], &lab.identities(), &monitor).unwrap();
-    let book = verb::book(&sets[0], &keys, &monitor);
+    let mut sets = open::find(&lab.drives_but(&[]), &monitor);
+    let keys = command::unlock(&mut sets, &lab.identities(), &[], &monitor).unwrap().remove(0);
+    let record_index = command::record_index(&sets[0], &keys, &monitor);
     lab.drives[0].vanish();
     let to = tempfile::tempdir().unwrap();
     let (destination, _) = Destination::open(to.path(), &sets[0].shipment.to_string()).unwrap();
-    let opened = OpenSet { set: &sets[0], book: &book, keys: &keys };
+    let opened = OpenSet { set: &sets[0], record_index: &record_index, keys: &keys };
     let options = RestoreOptions::default();
     let restored = restorer::restore(&opened, &destination, options, &monitor).unwrap();
     assert!(restored.is_complete(), "{restored:?}");
@@ -192,7 +192,7 @@ fn reads_that_fail_are_erasures() {
     let to = tempfile::tempdir().unwrap();
     let run = lab.restore(&[], to.path(), RestoreOptions::default());
     assert!(run.restored.is_complete(), "{:?}", run.problems);
-    assert!(run.restored.rebuilt_blocks > 0);
+    assert!(run.restored.reconstructed.all > 0);
     snapshot.assert_equal(&Snapshot::of(to.path()));
 }
 
@@ -269,6 +269,27 @@ impl Monitor for Meddling<'_> {
     }
 }
 
+/// Wants a restore to stop when all files are in place.
+#[derive(Default)]
+struct StopsAtTheEnd(AtomicBool);
+
+impl Monitor for StopsAtTheEnd {
+    fn phase(&self, phase: Phase, _: u64) {
+        self.0.fetch_or(phase == Phase::Finish, Ordering::SeqCst);
+    }
+
+    fn advance(&self, _: u64) {}
+    fn retotal(&self, _: u64) {}
+    fn drive(&self, _: usize, _: &str, _: u64) {}
+    fn drive_advance(&self, _: usize, _: u64) {}
+    fn problem(&self, _: Problem) {}
+    fn note(&self, _: &str) {}
+
+    fn should_stop(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
 /// One write while a large file is read: it is packed again and whole. One write an extent: it never
 /// holds still, and is listed as a mixture.
 #[rstest]
@@ -306,6 +327,17 @@ fn a_large_file_that_changes_while_it_is_read(#[case] times: usize, #[case] list
     let told: Vec<String> = run.problems.into_iter().map(|p| p.subject).collect();
     assert_eq!((told, run.restored.files), (listed.iter().map(ToString::to_string).collect(), 2));
     assert_eq!(fs::read(to.path().join("later")).unwrap(), fs::read(after).unwrap());
+    // A restore that is stopped near its end and gone on with finds the file in place, and tells it.
+    let to = tempfile::tempdir().unwrap();
+    let drives = lab.drives_but(&[]);
+    let stopping = StopsAtTheEnd::default();
+    let first = lab.restore_from(&drives, to.path(), RestoreOptions::default(), &stopping);
+    assert!(first.stopped && first.files == 2, "{first:?}");
+    let resumed = RestoreOptions { resumed: true, ..RestoreOptions::default() };
+    let run = lab.restore(&[], to.path(), resumed);
+    let told: Vec<String> = run.problems.into_iter().map(|p| p.subject).collect();
+    assert_eq!(told, listed, "{:?}", run.restored);
+    assert_eq!(run.restored.packed_badly, listed.len() as u64);
     if listed.is_empty() {
         let equal = fs::read(to.path().join("large")).unwrap() == fs::read(large).unwrap();
         assert!(equal, "the later version wins");

@@ -1,8 +1,8 @@
 //! Drives in memory that all lose their power at one call, and what the power loss leaves on them.
 
 use super::random::Random;
-use holdall::drives::Level;
-use holdall::drives::{Drive, DriveError, DriveFile, MemoryDrive, ReadMode, Room};
+use holdall::testing::drives::Level;
+use holdall::testing::drives::{Drive, DriveError, DriveFile, MemoryDrive, ReadMode, Room};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

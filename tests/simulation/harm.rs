@@ -1,14 +1,14 @@
 //! What happens to drives on a journey: they die, are lost, are damaged all over or in one place.
 
 use super::{Fuse, Journey, Oracle, Paths, Snapshot, has_ending};
-use holdall::drives::memory::Death;
-use holdall::drives::{Drive, MemoryDrive};
-use holdall::format::ids::{SetNumber, set_folder};
-use holdall::format::list::shown_path;
-use holdall::monitor::{ProblemKind, Recording};
-use holdall::sets::open;
-use holdall::verbs::pack::PackOutcome;
-use holdall::verbs::verify;
+use holdall::testing::commands::pack::PackOutcome;
+use holdall::testing::commands::verify;
+use holdall::testing::drives::memory::Death;
+use holdall::testing::drives::{Drive, MemoryDrive};
+use holdall::testing::format::ids::{SetNumber, set_folder};
+use holdall::testing::format::list::shown_path;
+use holdall::testing::monitor::{ProblemKind, Recording};
+use holdall::testing::sets::open;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -40,9 +40,7 @@ impl Journey {
         outcome: &PackOutcome,
         told: &Recording,
     ) {
-        let mut problems = told.problems();
-        // A set that lost its power before its label is begun anew, and was told as what it is.
-        problems.retain(|problem| !problem.subject.ends_with("/label.json"));
+        let problems = told.problems();
         let died = dying.filter(|die| outcome.packed.failed.contains(die));
         assert_eq!(
             problems.len(),
@@ -70,8 +68,12 @@ impl Journey {
         let with: Vec<usize> = round.gone.iter().copied().chain([die]).collect();
         // Only of a set that is begun: its slots are given out.
         let name = |n: u32| {
-            self.shipment
-                .map(|s| holdall::format::ids::set_folder(s, holdall::format::ids::SetNumber(n)))
+            self.shipment.map(|s| {
+                holdall::testing::format::ids::set_folder(
+                    s,
+                    holdall::testing::format::ids::SetNumber(n),
+                )
+            })
         };
         let records = |d: &MemoryDrive| {
             let name = name(self.rounds.len() as u32).unwrap_or_default();
@@ -117,19 +119,19 @@ impl Journey {
     }
 
     /// One bad place on every drive at once, each elsewhere: a shard's blocks where a stripe can
-    /// spare them, or papers that have a copy.
+    /// spare them, or metadata files that have a copy.
     pub(super) fn hurt_each(&mut self, number: usize) {
         let set = SetNumber(number as u32 + 1);
         let folder = format!("holdall/{}/", set_folder(self.shipment.unwrap(), set));
-        let papers = ["label.json", "key-", "records/", "catalog/", "set.txt", "shards/"];
-        let first = self.random.below(papers.len());
+        let metadata_files = ["label.json", "key-", "records/", "catalog/", "set.txt", "shards/"];
+        let first = self.random.below(metadata_files.len());
         let mut stripes = BTreeSet::new();
         for i in 0..self.rounds[number].drives.len() {
             let round = &self.rounds[number];
             if round.gone.contains(&i) {
                 continue;
             }
-            let mut kind = papers[(first + i) % papers.len()];
+            let mut kind = metadata_files[(first + i) % metadata_files.len()];
             let with: Vec<usize> = round.gone.iter().copied().chain([i]).collect();
             if kind == "shards/" && !round.may_be_lost(&with) {
                 kind = "set.txt";

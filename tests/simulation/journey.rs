@@ -9,23 +9,23 @@ use super::oracle::Oracle;
 use super::random::Random;
 use super::snapshot::{Paths, Snapshot};
 use super::tree::CHUNK;
-use holdall::drives::memory::Death;
-use holdall::drives::{Drive, MemoryDrive};
-use holdall::entropy::Fixed;
-use holdall::format::Suite;
-use holdall::format::ids::{ShipmentId, shard_path};
-use holdall::host::state::StateFolder;
-use holdall::keys::recipients::{Identities, Recipients};
-use holdall::memory::Memory;
-use holdall::monitor::{Monitor, Phase, Problem, Recording};
-use holdall::packer::{Checkpoint, SetDrive};
-use holdall::plan::cipher::CipherChoice;
-use holdall::plan::room::Geometry;
-use holdall::plan::survive::Survive;
-use holdall::sets::{Book, open};
-use holdall::verbs::pack::{self, GoOn, PackJobError, PackOptions, PackOutcome};
-use holdall::verbs::restore::{self, RestoreJob, RestoreOutcome};
-use holdall::verbs::verify;
+use holdall::testing::commands::pack::{self, GoOn, PackJobError, PackOptions, PackOutcome};
+use holdall::testing::commands::restore::{self, RestoreJob, RestoreOutcome};
+use holdall::testing::commands::verify;
+use holdall::testing::drives::memory::Death;
+use holdall::testing::drives::{Drive, MemoryDrive};
+use holdall::testing::entropy::Fixed;
+use holdall::testing::format::Suite;
+use holdall::testing::format::ids::{ShipmentId, shard_path};
+use holdall::testing::keys::recipients::{Identities, Recipients};
+use holdall::testing::local_state::state::StateFolder;
+use holdall::testing::memory::Memory;
+use holdall::testing::monitor::{Monitor, Phase, Problem, Recording};
+use holdall::testing::packer::{Checkpoint, SetDrive};
+use holdall::testing::plan::cipher::CipherChoice;
+use holdall::testing::plan::room::Geometry;
+use holdall::testing::plan::survive::Survive;
+use holdall::testing::sets::{RecordIndex, open};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -79,11 +79,14 @@ impl Round {
         let times = if block_bytes > 4096 { 3 } else { 1 };
         let sizes = [3 << 20, 7 << 19, 4 << 20].map(|size: u64| size * times);
         let large = number + 1 >= ROUNDS || random.below(3) == 0;
-        let size = |random: &mut Random| if large { 16 << 20 } else { *random.pick(&sizes) };
+        let metadata_files: u64 = metadata_files().iter().map(|(_, text)| text.len() as u64).sum();
+        let size = |random: &mut Random| {
+            metadata_files + if large { 16 << 20 } else { *random.pick(&sizes) }
+        };
         let name = |slot: usize| format!("drive {number}.{slot}");
         let drives: Vec<MemoryDrive> =
             (1..=cases.len()).map(|slot| MemoryDrive::new(name(slot), size(random))).collect();
-        drives.iter().for_each(write_papers);
+        drives.iter().for_each(write_metadata_files);
         let rules = [
             "none",
             "blocks=10%",
@@ -267,7 +270,7 @@ impl Journey {
             self.random.below(3)
         };
         loop {
-            let (host, saved) = (self.path("host"), self.path("saved host"));
+            let (host, saved) = (self.path("local_state"), self.path("saved host"));
             let at = match self.forced.pack_crash {
                 Some(at) if self.forced.calm => at,
                 _ if self.random.below(3) == 0 => self.random.below(40) as u64,
@@ -331,7 +334,7 @@ impl Journey {
         opened: Vec<SetDrive>,
         monitor: &dyn Monitor,
     ) -> Result<Option<PackOutcome>, PackJobError> {
-        let host = self.path("host");
+        let host = self.path("local_state");
         let in_progress =
             self.shipment.filter(|id| host.join(id.to_string()).join("state.json").is_file());
         let survive = Some(self.rounds.last().unwrap().survive);
@@ -345,7 +348,7 @@ impl Journey {
             }
         } else {
             assert!(self.rounds.len() == 1, "the state is lost");
-            let id = holdall::entropy::random_id(&self.entropy)?;
+            let id = holdall::testing::entropy::random_id(&self.entropy)?;
             let folder = StateFolder::within(&host, ShipmentId(id))?;
             let options = PackOptions {
                 source: self.path("source"),
@@ -379,7 +382,7 @@ impl Journey {
     /// Every set is whole, but for drives that packing has gone on without; nothing lies on a drive
     /// that no record names; no stripe is there twice.
     fn verify_all(&self) {
-        let state = self.path("host").join(self.shipment.unwrap().to_string());
+        let state = self.path("local_state").join(self.shipment.unwrap().to_string());
         assert!(!state.exists(), "the state is removed");
         for round in &self.rounds {
             let monitor = Recording::default();
@@ -393,12 +396,12 @@ impl Journey {
             assert_eq!(monitor.problems(), [], "verify");
             let whole = outcome.is_whole() || !round.gone.is_empty();
             assert!(whole && outcome.is_restorable(), "verify: {:?}", outcome.verdict);
-            let book = Book::open(&sets[0], None, &monitor);
-            assert!(!book.gaps);
-            let ids: BTreeSet<_> = book.stripes().iter().collect();
-            assert_eq!(ids.len(), book.stripes().len(), "a stripe's number is used twice");
+            let record_index = RecordIndex::open(&sets[0], None, &monitor);
+            assert!(!record_index.gaps);
+            let ids: BTreeSet<_> = record_index.stripes().iter().collect();
+            assert_eq!(ids.len(), record_index.stripes().len(), "a stripe's number is used twice");
             let mut named: BTreeMap<u16, BTreeSet<String>> = BTreeMap::new();
-            book.walk(&monitor, |record| {
+            record_index.walk(&monitor, |record| {
                 for (index, shard) in record.shards.iter().enumerate() {
                     let path = shard_path(record.id, index as u8);
                     named.entry(shard.slot.0).or_default().insert(path);
@@ -532,6 +535,8 @@ impl Journey {
         assert_eq!(found.len(), sets.len(), "every set is found");
         let identities = Self::identities();
         let job = RestoreJob {
+            no_special: false,
+            expect: Vec::new(),
             identities,
             to: to.into(),
             give_up,
@@ -544,16 +549,19 @@ impl Journey {
     }
 }
 
-/// The papers of an earlier shipment, which stay: they take much room on drives as small as these.
-fn write_papers(drive: &MemoryDrive) {
+/// What explains a drive: it takes much room on drives as small as these.
+fn metadata_files() -> [(&'static str, &'static str); 2] {
+    let format = include_str!("../../src/format/format.md");
+    [("format.md", format), ("reader.py", include_str!("../reference_reader.py"))]
+}
+
+/// The metadata files of an earlier shipment.
+fn write_metadata_files(drive: &MemoryDrive) {
     drive.make_folder("holdall").unwrap();
-    for (name, text) in [
-        ("README.txt", "This drive was packed by holdall"),
-        ("format.md", "# The format of holdall, version 0"),
-        ("reader.py", "reader.py: reads drives that holdall packed"),
-    ] {
+    for (name, text) in metadata_files() {
         drive.write(&format!("holdall/{name}"), text.as_bytes()).unwrap();
     }
+    drive.write("holdall/README.txt", b"This drive was packed by holdall").unwrap();
 }
 
 fn has_ending(path: &str, ending: &str) -> bool {

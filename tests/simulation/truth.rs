@@ -2,16 +2,17 @@
 //! every number, and every next step, which is followed.
 
 use super::{Fuse, IDENTITY, Journey, Oracle, Snapshot};
-use holdall::drives::{Drive, MemoryDrive};
-use holdall::format::ids::{StripeId, shard_path};
-use holdall::format::list::shown_path;
-use holdall::format::record::StripeRecord;
-use holdall::keys::recipients::Identities;
-use holdall::memory::Memory;
-use holdall::monitor::{ProblemKind, Recording};
-use holdall::sets::open;
-use holdall::verbs::next::Next;
-use holdall::verbs::restore::{self, RestoreJob, RestoreOutcome};
+use holdall::testing::commands::next::{Next, Step};
+use holdall::testing::commands::restore::{self, RestoreJob, RestoreOutcome};
+use holdall::testing::commands::restoring::{SetProgress, SetState, restoring};
+use holdall::testing::drives::{Drive, MemoryDrive};
+use holdall::testing::format::ids::{StripeId, shard_path};
+use holdall::testing::format::list::shown_path;
+use holdall::testing::format::record::StripeRecord;
+use holdall::testing::keys::recipients::Identities;
+use holdall::testing::memory::Memory;
+use holdall::testing::monitor::{ProblemKind, Recording};
+use holdall::testing::sets::open;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -41,17 +42,25 @@ struct Truth {
     last: Attached,
     /// a shard of each set in which a block is bad: its stripe, index and number
     bad: BTreeMap<usize, (StripeId, usize, usize)>,
+    /// a run was killed: what it put in place may not have been written durably, and is taken for
+    /// there once a run gave it again
+    killed: bool,
 }
 
 impl Truth {
     /// The paths that some set has that was seen, and that are not there.
     fn absent(&self) -> BTreeSet<Vec<u8>> {
+        self.absent_of(&self.seen)
+    }
+
+    /// The same of some sets.
+    fn absent_of(&self, sets: &BTreeMap<usize, bool>) -> BTreeSet<Vec<u8>> {
         let of = |set: &usize| {
             let oracle = &self.oracles[*set];
             let files = oracle.files.iter().map(|file| &file.path);
             files.chain(oracle.links.iter().map(|(path, _)| path)).cloned()
         };
-        let all = self.seen.keys().flat_map(of);
+        let all = sets.keys().flat_map(of);
         all.filter(|path| {
             let path =
                 self.to.join(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(path));
@@ -83,6 +92,7 @@ impl Journey {
             seen: BTreeMap::new(),
             last: Attached::new(),
             bad: BTreeMap::new(),
+            killed: false,
         };
         if self.random.below(2) == 0 {
             self.spoil(&mut truth);
@@ -92,6 +102,7 @@ impl Journey {
             let how = How { salvage: self.random.below(3) == 0, ..How::default() };
             if self.random.below(4) == 0 && self.run_is_killed(&truth, &attached, how) {
                 truth.seen.extend(attached.keys().map(|set| (*set, true)));
+                truth.killed = true;
                 continue;
             }
             let outcome = self.run_and_hold(&mut truth, &attached, how);
@@ -111,8 +122,28 @@ impl Journey {
         assert!(!truth.to.join(".holdall").exists(), "it is ended");
         assert_eq!(outcome.restored.waiting, 0, "nothing waits any more");
         if outcome.is_complete() {
-            self.is_complete(&truth);
+            return self.is_complete(&truth);
         }
+        self.is_listed_again(&truth, &attached);
+    }
+
+    /// What was given up is listed again when it is asked for again: of the sets that are attached.
+    fn is_listed_again(&mut self, truth: &Truth, attached: &Attached) {
+        let seen = attached.keys().map(|set| (*set, true)).collect();
+        let absent = truth.absent_of(&seen);
+        let files = attached.keys().flat_map(|set| &truth.oracles[*set].files);
+        if files.clone().all(|file| absent.contains(&file.path)) {
+            return; // such a tree could be anybody's
+        }
+        let monitor = Recording::default();
+        let again = self.run(truth, attached, How::default(), &Fuse::never(), &monitor);
+        assert!(again.in_place && again.is_complete() == absent.is_empty(), "given up, and again");
+        let lost = monitor.problems().into_iter().filter(|p| p.kind == ProblemKind::Lost);
+        let mut told: Vec<String> = lost.map(|problem| problem.subject).collect();
+        told.sort();
+        let mut expected: Vec<String> = absent.iter().map(|path| shown_path(path)).collect();
+        expected.sort();
+        assert_eq!(told, expected, "what was given up, asked for again");
     }
 
     /// One block of each set is bad.
@@ -174,6 +205,8 @@ impl Journey {
         let found: Vec<_> =
             found.into_iter().filter(|s| Some(s.shipment) == self.shipment).collect();
         let job = RestoreJob {
+            no_special: false,
+            expect: Vec::new(),
             identities: Identities::of(IDENTITY.clone()),
             to: truth.to.clone(),
             give_up: how.give_up,
@@ -228,17 +261,24 @@ impl Journey {
         told.sort();
         let mut expected: Vec<String> = absent.iter().map(|path| shown_path(path)).collect();
         expected.sort();
+        if truth.killed {
+            // What is told besides is there, and not proven.
+            let besides = told.iter().filter(|path| !expected.contains(path));
+            assert!(besides.clone().all(|path| waiting.contains(path) || how.give_up), "{told:?}");
+            expected.extend(besides.cloned().collect::<Vec<_>>());
+            expected.sort();
+        }
         assert_eq!(told, expected, "what is not there; awaited {:?}", outcome.awaited);
         let r = &outcome.restored;
         let counts = (lost.len() as u64, waiting.len() as u64, 0);
         assert_eq!((r.lost, r.waiting, r.refused), counts, "the numbers");
         let unseen = truth.seen.len() < self.rounds.len();
         assert_eq!(outcome.unseen, unseen, "sets that were not seen: {:?}", truth.seen);
-        assert_eq!(outcome.is_complete(), absent.is_empty() && !unseen, "complete");
+        assert_eq!(outcome.is_complete(), told.is_empty() && !unseen, "complete");
         if how.give_up {
             assert_eq!(waiting, Vec::<String>::new(), "nothing waits that was given up");
         } else {
-            self.hold_fates(truth, &absent, &lost, outcome);
+            Self::hold_fates(truth, &absent, &lost, outcome);
         }
         if !lost.is_empty() && !how.give_up && truth.last == *attached {
             assert!(problems.iter().any(|p| p.kind == ProblemKind::Damage), "damage is named");
@@ -247,15 +287,12 @@ impl Journey {
 
     /// What is lost and what waits, as far as the drives of the last run say.
     fn hold_fates(
-        &self,
         truth: &Truth,
         absent: &BTreeSet<Vec<u8>>,
         lost: &[String],
         outcome: &RestoreOutcome,
     ) {
-        let along = self.rounds.iter().any(|round| round.survive.to_string().contains("blocks"));
-        let first = truth.seen.values().all(|before| !before);
-        if along && !truth.bad.is_empty() || !first {
+        if truth.seen.values().any(|before| *before) {
             return;
         }
         let mut gone: BTreeSet<Vec<u8>> = BTreeSet::new();
@@ -279,10 +316,38 @@ impl Journey {
         assert_eq!(outcome.awaited.is_empty(), !waits, "awaited: {:?}", outcome.awaited);
     }
 
-    /// Follows the next steps exactly: then nothing of those sets waits. True if all is there then.
+    /// The next steps that `status --to` names with nothing attached.
+    fn steps_of_status(truth: &Truth) -> Vec<Step> {
+        let found = restoring(&truth.to, &[], &Recording::default()).unwrap();
+        let sets = found.into_iter().flat_map(|found| found.sets);
+        let step = |set: SetProgress| match set.state {
+            SetState::Begun(seen) => Step::of(set.number, &seen, &BTreeSet::new()),
+            _ => None,
+        };
+        sets.filter_map(step).collect()
+    }
+
+    /// Follows the next steps exactly, those of the restore or of `status`: they name only drives that
+    /// help, and then nothing of those sets waits. True if all is there then.
     fn follow(&mut self, truth: &mut Truth, attached: &Attached, outcome: &RestoreOutcome) -> bool {
-        for (number, _, next) in &outcome.next {
+        let none = Attached::new();
+        let (all, attached) = match self.random.below(2) {
+            0 => (outcome.next.clone(), attached),
+            _ => (Self::steps_of_status(truth), &none),
+        };
+        for Step { set: number, next, instead, .. } in &all {
             let set = *number as usize - 1;
+            let helpful = truth.oracles[set].slots_of(&truth.absent());
+            for next in
+                [Some(next), instead.as_ref().map(|instead| &instead.next)].into_iter().flatten()
+            {
+                let helps = next.of.iter().all(|slot| helpful.contains(slot));
+                assert!(helps, "of set {number} help {helpful:?}, and this is told: {next:?}");
+            }
+            let next = match instead {
+                Some(instead) if !instead.part && self.random.below(2) == 0 => &instead.next,
+                _ => next,
+            };
             let Some(steps) = self.steps(attached, set, next) else { continue };
             let mut last = None;
             for (here, stage) in steps {
@@ -293,7 +358,7 @@ impl Journey {
             if last.is_complete() {
                 return true;
             }
-            let waits = last.next.iter().any(|(waits, ..)| waits == number);
+            let waits = last.next.iter().any(|step| step.set == *number);
             assert!(
                 !waits,
                 "set {number} waits after the next step: {next:?}, then {:?}",
@@ -331,7 +396,7 @@ impl Journey {
         Some(before.into_iter().chain(chosen.iter().map(|drive| alone(drive, true))).collect())
     }
 
-    /// All is there; asked for once more, whatever is attached, it is in place (Scale 9).
+    /// All is there; asked for once more, whatever is attached, it is in place (Review scale 9).
     fn is_complete(&mut self, truth: &Truth) {
         self.source.assert_equal(&Snapshot::of(&truth.to));
         assert!(!truth.to.join(".holdall").exists(), "the restore is complete");

@@ -1,13 +1,28 @@
 //! What a restore says at its end.
 
-use super::some;
+use super::{KEPT, some, verb};
 use crate::cli::shown_text;
 use crate::cli::sizes::shown_bytes;
-use crate::verbs::next::Next;
-use crate::verbs::restore::RestoreOutcome;
-use serde_json::{Value, json};
+use crate::commands::next::{Instead, Next, Step};
+use crate::commands::restore::RestoreOutcome;
+use crate::commands::unlock::SetRoot;
+use crate::restorer::Restored;
+use crate::restorer::special::Specials;
+use crate::sets::stripe::Reconstructed;
+use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
+
+/// Where entries are listed that are not there.
+const LISTED: &str = "the first are listed above, all with --missing FILE";
+
+/// Of a set that was never closed, or closed without a key.
+const END_UNKNOWN: &str =
+    "Nothing tells whether more of the dataset was to follow: see the note above.\n";
+
+/// Where nothing vouches for the end, the restore is not ended.
+const STAYS_OPEN: &str = "DIR/.holdall stays: the same command goes on with drives that were not here, and with --give-up it \
+                          ends the restore.\n";
 
 /// What may be said of the files when none is lost and none waits.
 fn complete(outcome: &RestoreOutcome) -> String {
@@ -15,7 +30,14 @@ fn complete(outcome: &RestoreOutcome) -> String {
     if r.end_unknown && r.entries + r.already + r.known == 0 {
         return "Nothing was committed to these drives: there is nothing to restore.\n".into();
     }
-    let file = if outcome.selection.is_some() { "selected file" } else { "file" };
+    let file = match (&outcome.selection, r.not_taken) {
+        (None, _) if r.end_unknown => "file that these drives tell of",
+        (Some(_), _) if r.end_unknown => "selected file that these drives tell of",
+        (Some(_), 0) => "selected file",
+        (Some(_), _) => "selected file that was packed",
+        (None, 0) => "file",
+        (None, _) => "file that was packed",
+    };
     let mut t = String::new();
     if r.refused > 0 {
         let _ = writeln!(t, "Every other {file} is complete and verified.");
@@ -38,26 +60,64 @@ fn complete(outcome: &RestoreOutcome) -> String {
     t
 }
 
+/// What is in no set.
+pub fn not_taken(r: &Restored) -> String {
+    if r.not_taken == 0 {
+        return String::new();
+    }
+    let listed = match r.not_taken {
+        few if few <= KEPT as u64 => "listed above",
+        _ => "the first listed above, all with --json",
+    };
+    let entries = some(r.not_taken, "entry");
+    format!("Of {entries} the packer could not take all: {listed}. What lacks is in no set.\n")
+}
+
 /// `slot 4 (case b)`
 pub fn drive_name((slot, case): &(u16, Option<String>)) -> String {
     format!("slot {slot} (case {})", shown_text(case.as_deref().unwrap_or("?")))
 }
 
 /// Which drives to attach.
-pub fn next_step(drives: &[(u16, Option<String>)], next: &Next) -> String {
-    let of = drives.iter().filter(|(slot, _)| next.of.contains(slot)).map(drive_name);
+pub fn next_step(step: &Step) -> String {
+    let mut text = attach(step, &step.next);
+    if let Some(Instead { next, part }) = &step.instead {
+        let those = if step.next.of.len() > 1 { "those of them never here" } else { "it" };
+        let part = if *part { " to have what the others hold," } else { "" };
+        let _ = write!(text, "; or, if {those} cannot come,{part} {}", attach(step, next));
+    }
+    text
+}
+
+/// How to attach these drives of a step.
+fn attach(step: &Step, next: &Next) -> String {
+    let of = step.drives.iter().filter(|(slot, _)| next.of.contains(slot)).map(drive_name);
     let of = of.collect::<Vec<_>>().join(", ");
     let some = if next.count < next.of.len() {
         format!("attach at least {} of {of}", next.count)
     } else {
         format!("attach {of}")
     };
-    match next.one_by_one {
-        true if next.of.len() > 1 => format!("{some}; one after the other is enough"),
-        true => some,
-        false => format!(
-            "{some} together with those that are attached now, or one after the other with --stage \
-             FOLDER"
+    let enough = if next.count > 1 { "; one after the other is enough" } else { "" };
+    if !next.one_by_one && next.of.iter().any(|slot| step.blind.contains(slot)) {
+        let with = match (next.of.len(), step.attached.is_empty()) {
+            (_, false) => " together with those that are attached now",
+            (1, true) => "",
+            (_, true) => " together",
+        };
+        return format!("{some}{with}: records or lists are damaged on one that is needed");
+    }
+    match (next.one_by_one, step.staged, step.attached.is_empty()) {
+        (true, _, _) => some + enough,
+        (_, true, true) => format!("with the same --stage FOLDER {some}{enough}"),
+        (_, true, false) => format!(
+            "with the same --stage FOLDER run it with what is attached now, then {some}{enough}"
+        ),
+        (_, _, true) if next.of.len() == 1 => some,
+        (_, _, true) => format!("{some} together, or one after the other with --stage FOLDER"),
+        (_, _, false) => format!(
+            "{some} together with those that are attached now; or with --stage FOLDER run it with \
+             these first, and then with one after the other"
         ),
     }
 }
@@ -67,26 +127,29 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
     let r = &outcome.restored;
     let mut t = String::new();
     if !outcome.awaited.is_empty() {
-        let several = outcome.awaited.len() > 1;
+        let several = outcome.awaited.len() > 1 || outcome.awaited_more;
         let what = match (outcome.given_up, several) {
             (true, false) => "was given up",
             (true, true) => "were given up",
             (false, false) => "waits: attach its drives and run the same command again",
             (false, true) => "wait: attach their drives and run the same command again",
         };
-        let sets = if several { "sets" } else { "set" };
-        let _ = writeln!(t, "Of this shipment {sets} {} {what}.", outcome.awaited.join(", "));
+        let sets = if outcome.awaited.len() > 1 { "sets" } else { "set" };
+        let numbers: Vec<_> = outcome.awaited.iter().map(ToString::to_string).collect();
+        let more = if outcome.awaited_more { " and perhaps more" } else { "" };
+        let _ = writeln!(t, "Of this shipment {sets} {}{more} {what}.", numbers.join(", "));
     }
     if r.waiting > 0 {
         let _ = writeln!(
             t,
-            "{} wait for drives that are not here. Attach them and run the same command again, or \
+            "{} {} for drives that are not here. Attach them and run the same command again, or \
              add --give-up.",
-            some(r.waiting, "file")
+            some(r.waiting, "file"),
+            verb(r.waiting, "waits", "wait"),
         );
     }
-    for (set, drives, next) in &outcome.next {
-        let _ = writeln!(t, "Next, of set {set}: {}.", next_step(drives, next));
+    for step in &outcome.next {
+        let _ = writeln!(t, "Next, of set {}: {}.", step.set, next_step(step));
     }
     if !r.stopped && !outcome.given_up && (r.waiting > 0 || !outcome.awaited.is_empty()) {
         let to = to.display().to_string();
@@ -94,16 +157,20 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
         let to = shown_text(&quoted);
         let _ = writeln!(t, "holdall status --to {to} says at any time what waits for what.");
     }
-    let listed = "the first are listed above, all with --missing FILE";
     if r.lost > 0 {
-        let _ = writeln!(t, "{} cannot be restored; {listed}.", some(r.lost, "file"));
+        let _ = writeln!(t, "{} cannot be restored; {LISTED}.", some(r.lost, "file"));
     }
     if r.refused + r.unsupported > 0 {
         let entries = some(r.refused + r.unsupported, "entry");
         let _ = writeln!(
             t,
-            "The destination does not take {entries}; {listed}. Restore what is missed to another file \
+            "The destination does not take {entries}; {LISTED}. Restore what is missed to another file \
              system, with --include."
+        );
+    }
+    if r.refused > 0 && !outcome.given_up {
+        t.push_str(
+            "The same command tries again what was refused; with --give-up it ends the restore without.\n",
         );
     }
     let hopeless = r.lost + r.unlisted > 0 && outcome.awaited.is_empty();
@@ -113,7 +180,7 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
              and --give-up ends the restore without the rest.\n",
         );
     }
-    if outcome.unseen || r.unlisted > 0 || outcome.gaps || r.stopped {
+    if !outcome.is_list_complete() {
         let why = match () {
             () if r.stopped => "it was stopped",
             () if r.unlisted > 0 => "lists of files could not be read",
@@ -125,17 +192,99 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
     t
 }
 
-/// What was restored.
+/// A restore that was finished before.
+fn in_place(outcome: &RestoreOutcome, to: &Path) -> String {
+    let r = &outcome.restored;
+    let unsure = r.unlisted > 0 || outcome.gaps;
+    let (to, there) = (to.display().to_string(), some(r.already, "entry"));
+    let to = shown_text(&to);
+    let by = if outcome.untimed {
+        "names and sizes (their times were not kept)"
+    } else {
+        "names, sizes and times"
+    };
+    let all =
+        if unsure { "Everything that can be named" } else { "Everything that the sets here hold" };
+    let mut t = match r.lost {
+        0 => format!("{all} is in place already in {to}: {there}, going by {by}.\n"),
+        lost => format!(
+            "No restore is in progress in {to}: {there} {} in place, going by {by}, and {} {} not \
+             there; {LISTED}. To have what is missing once its drives are here, run the same command \
+             with another, new folder after --to: all of it is restored there, or, with --include \
+             and a listed path, that one.\n",
+            verb(r.already, "is", "are"),
+            some(lost, "entry"),
+            verb(lost, "is", "are"),
+        ),
+    };
+    if r.packed_badly > 0 {
+        let files = some(r.packed_badly, "file");
+        let _ = writeln!(t, "{files} could not be read, or changed, while the dataset was packed.");
+    }
+    t.push_str(&not_taken(r));
+    if r.unsupported > 0 {
+        let entries = some(r.unsupported, "entry");
+        let _ = writeln!(
+            t,
+            "Of symlinks, pipes, devices and sockets {entries} {} not there; {LISTED}.",
+            verb(r.unsupported, "is", "are"),
+        );
+    }
+    if unsure {
+        t.push_str(
+            "Lists or records could not be read, so there may be files that nothing names.\n",
+        );
+    }
+    if !outcome.awaited.is_empty() {
+        let sets: Vec<_> = outcome.awaited.iter().map(ToString::to_string).collect();
+        let _ = writeln!(
+            t,
+            "Other drives of set {} can name them: attach one and run the same command again.",
+            sets.join(", "),
+        );
+    }
+    if outcome.unseen {
+        t.push_str("Of the shipment's sets that are not here nothing is said.\n");
+    }
+    if r.end_unknown {
+        t.push_str(END_UNKNOWN);
+    }
+    t
+}
+
+fn were(count: u64) -> &'static str {
+    verb(count, "was", "were")
+}
+
+/// What was rebuilt, and why it had to be.
+fn reconstructed(reconstructed: Reconstructed) -> String {
+    let (absent, damaged) = (reconstructed.all - reconstructed.damaged, reconstructed.damaged);
+    let mut t = String::new();
+    if absent > 0 {
+        let blocks = some(absent, "block");
+        let _ = writeln!(
+            t,
+            "{blocks} of drives that are not here {} rebuilt from parity.",
+            were(absent)
+        );
+    }
+    if damaged > 0 {
+        let _ = writeln!(
+            t,
+            "{} of drives that are here {} rebuilt from parity: holdall verify names what is damaged, \
+             holdall repair heals it.",
+            some(damaged, "block"),
+            were(damaged)
+        );
+    }
+    t
+}
+
 pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
     let r = &outcome.restored;
     let mut t = String::new();
     if outcome.in_place {
-        let entries = some(r.already, "entry").replace("entrys", "entries");
-        return format!(
-            "Everything that the sets here hold is in place already in {}: {entries}, going by names, \
-             sizes and times.\n",
-            shown_text(&to.display().to_string()),
-        );
+        return in_place(outcome, to);
     }
     let _ = writeln!(
         t,
@@ -150,76 +299,150 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
         let of = of.map(|all| format!(" of {all}")).unwrap_or_default();
         let _ = writeln!(t, "The rest{of} was left out: {}.", shown_text(selection));
     }
-    if r.already > 0 {
-        let _ = writeln!(t, "{} were in place already.", some(r.already, "entry"));
+    let already = r.already + r.known;
+    if already > 0 {
+        let _ = writeln!(t, "{} {} in place already.", some(already, "entry"), were(already));
     }
-    if r.rebuilt_blocks > 0 {
-        let _ = writeln!(
-            t,
-            "{} were rebuilt from parity: holdall verify names what is damaged, holdall repair heals it.",
-            some(r.rebuilt_blocks, "block")
-        );
-    }
+    t.push_str(&reconstructed(r.reconstructed));
     if outcome.owners_left {
         t.push_str("Owners were not set: only root may.\n");
     }
     if outcome.attributes_left > 0 {
         let left = some(outcome.attributes_left, "extended attribute");
-        let _ = writeln!(t, "{left} of the system were not set: only root may.");
+        let were = were(outcome.attributes_left);
+        let _ = writeln!(t, "{left} of the system {were} not set: only root may.");
+    }
+    if !r.left.is_none() {
+        let left = specials(&r.left, ["set-id entry", "system attribute"]);
+        let _ = writeln!(t, "Left out, as --no-special asks: {left}.");
     }
     t.push_str(&missing(outcome, to));
+    t.push_str(&not_taken(r));
+    for SetRoot { set, root } in &outcome.roots {
+        let _ = writeln!(t, "Root of set {set}: {root}");
+    }
     if r.end_unknown {
-        t.push_str(
-            "Nothing tells whether more of the dataset was to follow: see the note above.\n",
-        );
+        t.push_str(END_UNKNOWN);
+    }
+    if outcome.stays_open {
+        t.push_str(STAYS_OPEN);
     }
     if r.stopped {
         t.push_str("Stopped as asked: run the same command again to go on from here.\n");
     } else if outcome.is_complete() {
         t.push_str(&complete(outcome));
     }
+    if !r.made.is_none() && !outcome.expected {
+        let made = specials(&r.made, ["setuid or setgid file", "file capability"]);
+        let _ = writeln!(
+            t,
+            "This run made {made}, and no --expect ROOT says whose they are: --no-special leaves such \
+             out."
+        );
+    }
     t
 }
 
+/// How many there are of what is special, kind by kind; `names` are those of set-ids and attributes.
+fn specials(s: &Specials, names: [&str; 2]) -> String {
+    let kinds = [(s.devices, "device node"), (s.set_ids, names[0]), (s.attributes, names[1])];
+    let kinds = kinds.into_iter().filter(|(count, _)| *count > 0);
+    kinds.map(|(count, name)| some(count, name)).collect::<Vec<_>>().join(", ")
+}
+
 /// The same for programs.
-pub fn restored_json(outcome: &RestoreOutcome) -> Value {
-    let r = &outcome.restored;
-    json!({
-        "event": "restored",
-        "selection": outcome.selection,
-        "of_entries": outcome.of_entries,
-        "entries": r.entries,
-        "files": r.files,
-        "file_bytes": r.file_bytes,
-        "already": r.already,
-        "rebuilt_blocks": r.rebuilt_blocks,
-        "lost": r.lost,
-        "list_complete": !(outcome.unseen || r.unlisted > 0 || outcome.gaps || r.stopped),
-        "waiting": r.waiting,
-        "refused": r.refused,
-        "unsupported": r.unsupported,
-        "metadata_problems": r.metadata_problems,
-        "packed_badly": r.packed_badly,
-        "from_lists": r.from_lists,
-        "end_unknown": r.end_unknown,
-        "missing": outcome.missing.iter().map(|(set, slot, case)| json!({
-            "set": set, "slot": slot, "case": case,
-        })).collect::<Vec<_>>(),
-        "next": outcome.next.iter().map(|(set, _, next)| json!({
-            "set": set, "slots": next.of, "count": next.count, "one_by_one": next.one_by_one,
-        })).collect::<Vec<_>>(),
-        "stopped": r.stopped,
-        "awaited_sets": outcome.awaited,
-        "in_place": outcome.in_place,
-        "complete": outcome.is_complete() && r.refused == 0,
-    })
+#[derive(Serialize)]
+pub struct RestoredEvent<'a> {
+    #[serde(flatten)]
+    outcome: &'a RestoreOutcome,
+    already: u64,
+    list_complete: bool,
+    left_devices: u64,
+    left_set_ids: u64,
+    left_attributes: u64,
+    made_devices: u64,
+    made_set_ids: u64,
+    made_capabilities: u64,
+    complete: bool,
+}
+
+impl<'a> From<&'a RestoreOutcome> for RestoredEvent<'a> {
+    fn from(outcome: &'a RestoreOutcome) -> Self {
+        let Restored { already, known, left, made, refused, .. } = &outcome.restored;
+        Self {
+            outcome,
+            already: already + known,
+            list_complete: outcome.is_list_complete(),
+            left_devices: left.devices,
+            left_set_ids: left.set_ids,
+            left_attributes: left.attributes,
+            made_devices: made.devices,
+            made_set_ids: made.set_ids,
+            made_capabilities: made.attributes,
+            complete: outcome.is_complete() && *refused == 0,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::restorer::Restored;
 
+    /// Review A24: one waits, two wait.
+    #[test]
+    fn what_is_one_is_told_in_the_singular() {
+        let text = |count, in_place| {
+            let restored =
+                Restored { waiting: count, already: count, lost: count, ..Restored::default() };
+            let outcome = RestoreOutcome { restored, in_place, ..Default::default() };
+            super::restored(&outcome, Path::new("to"))
+        };
+        assert!(text(1, false).contains("1 file waits for drives"), "{}", text(1, false));
+        assert!(text(1, false).contains("1 entry was in place already"), "{}", text(1, false));
+        assert!(text(2, false).contains("2 files wait for drives"), "{}", text(2, false));
+        let in_place = text(1, true);
+        assert!(in_place.contains("1 entry is in place, "), "{in_place}");
+        assert!(in_place.contains("and 1 entry is not there"), "{in_place}");
+        assert!(text(2, true).contains("and 2 entries are not there"), "{}", text(2, true));
+    }
+
+    /// Folders are entries that are in place too; a set and more are several.
+    #[test]
+    fn what_is_several_is_told_in_the_plural() {
+        let restored = Restored { already: 2, known: 1, ..Restored::default() };
+        let outcome =
+            RestoreOutcome { restored, awaited: vec![3], awaited_more: true, ..Default::default() };
+        let text = super::restored(&outcome, Path::new("to"));
+        assert!(text.contains("3 entries were in place already"), "{text}");
+        assert!(text.contains("set 3 and perhaps more wait: attach their drives"), "{text}");
+    }
+
+    /// Where a drive is missing and nothing damaged, nothing is said of damage.
+    #[test]
+    fn what_was_rebuilt_is_told_by_its_reason() {
+        let text = |all, damaged| {
+            let reconstructed = Reconstructed { all, damaged };
+            let restored = Restored { reconstructed, ..Restored::default() };
+            super::restored(&RestoreOutcome { restored, ..Default::default() }, Path::new("to"))
+        };
+        let absent = "2 blocks of drives that are not here were rebuilt from parity.";
+        assert!(text(2, 0).contains(absent) && !text(2, 0).contains("damaged"), "{}", text(2, 0));
+        assert!(text(3, 1).contains(absent), "{}", text(3, 1));
+        let damaged = "1 block of drives that are here was rebuilt from parity: holdall verify";
+        assert!(text(3, 1).contains(damaged), "{}", text(3, 1));
+        assert!(!text(1, 1).contains("not here"), "{}", text(1, 1));
+    }
+
+    /// It says what to type.
+    #[test]
+    fn what_was_given_up_can_be_had_in_another_folder() {
+        let restored = Restored { lost: 2, ..Restored::default() };
+        let outcome = RestoreOutcome { restored, in_place: true, ..Default::default() };
+        let text = super::restored(&outcome, Path::new("to"));
+        assert!(text.contains("with another, new folder after --to"), "{text}");
+    }
+
+    /// Review F14.
     #[test]
     fn of_a_set_that_committed_nothing_no_file_is_called_complete() {
         let text = |entries| {
@@ -227,6 +450,7 @@ mod tests {
             super::restored(&RestoreOutcome { restored, ..Default::default() }, Path::new("to"))
         };
         assert!(text(0).contains("Nothing was committed to these drives"), "{}", text(0));
-        assert!(text(1).contains("Every file is complete and verified"), "{}", text(1));
+        let told = "Every file that these drives tell of is complete and verified";
+        assert!(text(1).contains(told), "{}", text(1));
     }
 }

@@ -1,9 +1,11 @@
 //! What `status` says of a set.
 
-use super::{slot_name, verdict, verdict_json};
+use super::{Judged, never_closed, slot_name, verdict};
 use crate::cli::sizes::shown_bytes;
-use crate::verbs::status::{End, SetStatus};
-use serde_json::{Value, json};
+use crate::commands::slots::{AbsentDrive, HereDrive};
+use crate::commands::status::{End, SetStatus};
+use crate::sets::together::Together;
+use serde::Serialize;
 use std::fmt::Write as _;
 
 /// Groups of drives that are listed one by one.
@@ -21,11 +23,18 @@ fn together(set: &SetStatus) -> String {
         return t;
     }
     t.push_str("If what is not here is lost, attach together to rebuild it");
-    if set.together.len() > LISTED_GROUPS {
+    let groups: Vec<&Together> = set
+        .together
+        .iter()
+        .enumerate()
+        .filter(|(i, group)| !is_implied(*i, group, &set.together))
+        .map(|(_, group)| group)
+        .collect();
+    if groups.len() > LISTED_GROUPS {
         t.push_str(" all the drives that there are.\n");
         return t;
     }
-    for (i, group) in set.together.iter().enumerate() {
+    for (i, group) in groups.iter().enumerate() {
         let slots: Vec<_> = group.slots.iter().map(ToString::to_string).collect();
         let and = if i == 0 { "" } else { ", and" };
         let _ = write!(t, "{and} at least {} of slot {}", group.at_once, slots.join(", "));
@@ -34,35 +43,54 @@ fn together(set: &SetStatus) -> String {
     t
 }
 
-/// What is here of a set.
+/// Does what another of these groups asks for bring what this one does?
+fn is_implied(at: usize, group: &Together, groups: &[Together]) -> bool {
+    let by = |(i, other): (usize, &Together)| {
+        let besides = |other: &Together, group: &Together| {
+            other.slots.iter().filter(|slot| !group.slots.contains(slot)).count()
+        };
+        let implies = |a: &Together, b: &Together| b.at_once + besides(a, b) <= a.at_once;
+        // Of two that ask for the same, the first stays.
+        i != at && implies(other, group) && (i < at || !implies(group, other))
+    };
+    groups.iter().enumerate().any(by)
+}
+
 pub fn status(set: &SetStatus) -> String {
     let mut t = String::new();
+    let at_least = set.verdict.gaps || set.verdict.unknown > 0 || set.verdict.may_be_more;
     let name = if set.dataset.is_empty() { String::new() } else { format!(" \"{}\"", set.dataset) };
     let _ = writeln!(
         t,
-        "Set {}{}, packed {}, {} of shards, survives {}:",
+        "Set {}{}, packed {}, {}{} of shards, survives {}:",
         set.name,
         crate::cli::shown_text(&name),
         crate::cli::shown_text(&set.created),
+        if at_least { "at least " } else { "" },
         shown_bytes(set.bytes),
-        set.survive,
+        crate::cli::shown_text(&set.survive),
     );
-    for (slot, case, path) in &set.drives {
-        let _ = writeln!(t, "  slot {:>3}  case {case}  {path}", slot_name(*slot));
+    for HereDrive { slot, case, drive } in &set.drives {
+        let _ = writeln!(t, "  slot {:>3}  case {case}  {drive}", slot_name(*slot));
     }
-    for (slot, case) in &set.missing {
+    for AbsentDrive { slot, case } in &set.missing {
         let case = case.as_deref().unwrap_or("?");
         let _ = writeln!(t, "  slot {:>3}  case {case}  not here", slot.to_string());
     }
+    let never_closed = never_closed("It", !set.missing.is_empty());
     t.push_str(match set.end {
+        End::Open if set.in_use.is_some() => "",
         End::Last => "It is closed, and the last set of its shipment.\n",
         End::Further => "It is closed; the shipment has further sets.\n",
         End::Unknown => {
             "It was closed from its drives alone: it cannot tell whether more of the dataset was to \
              follow.\n"
         }
-        End::Open => "It was never closed: it cannot be told from a shortened one.\n",
+        End::Open => &never_closed,
     });
+    if let Some(program) = &set.in_use {
+        let _ = writeln!(t, "It is not closed yet: {program} is at work on it.");
+    }
     t.push_str(&verdict(&set.verdict));
     t.push_str(&together(set));
     t.push_str("(From labels and records only: holdall verify reads every block.)\n");
@@ -70,31 +98,51 @@ pub fn status(set: &SetStatus) -> String {
 }
 
 /// The same for programs.
-pub fn status_json(set: &SetStatus) -> Value {
-    json!({
-        "event": "status",
-        "set": set.name,
-        "name": set.dataset,
-        "created": set.created,
-        "survive": set.survive,
-        "bytes": set.bytes,
-        "drives": set.drives.iter().map(|(slot, case, path)| json!({
-            "slot": slot.0, "case": case, "drive": path,
-        })).collect::<Vec<_>>(),
-        "missing": set.missing.iter().map(|(slot, case)| json!({
-            "slot": slot.0, "case": case,
-        })).collect::<Vec<_>>(),
-        "closed": set.end != End::Open,
-        "last": match set.end {
+#[derive(Serialize)]
+pub struct StatusEvent<'a> {
+    #[serde(flatten)]
+    set: &'a SetStatus,
+    closed: bool,
+    last: Option<bool>,
+    verdict: Judged<'a>,
+}
+
+impl<'a> From<&'a SetStatus> for StatusEvent<'a> {
+    fn from(set: &'a SetStatus) -> Self {
+        let last = match set.end {
             End::Last => Some(true),
             End::Further => Some(false),
             End::Open | End::Unknown => None,
-        },
-        "together": set.together.iter().map(|group| json!({
-            "slots": group.slots.iter().map(|slot| slot.0).collect::<Vec<_>>(),
-            "at_once": group.at_once,
-            "stripes": group.stripes,
-        })).collect::<Vec<_>>(),
-        "verdict": verdict_json(&set.verdict, true),
-    })
+        };
+        let verdict = Judged::new(&set.verdict, true);
+        Self { set, closed: set.end != End::Open, last, verdict }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::ids::Slot;
+
+    /// Drives that are asked for are asked for once.
+    #[test]
+    fn a_group_that_another_contains_is_not_told() {
+        let group = |at_once, slots: &[u16]| {
+            let slots = slots.iter().map(|slot| Slot(*slot)).collect();
+            Together { slots, at_once, stripes: 1 }
+        };
+        let all = [1, 3, 4, 5, 6];
+        let two_of_three = [group(2, &all), group(3, &all), group(3, &all)];
+        let told = |groups: &[Together]| -> Vec<usize> {
+            (0..groups.len()).filter(|i| !is_implied(*i, &groups[*i], groups)).collect()
+        };
+        assert_eq!(told(&two_of_three), [1]);
+        assert_eq!(
+            told(&[group(2, &[1, 2]), group(3, &[1, 2, 3])]),
+            [1],
+            "any three have two of two"
+        );
+        assert_eq!(told(&[group(2, &[1, 2]), group(2, &[1, 2, 3])]), [0]);
+        assert_eq!(told(&[group(2, &[1, 2]), group(2, &[3, 4])]), [0, 1]);
+    }
 }

@@ -7,7 +7,7 @@
 //!   (3) a terminal that went away does not stop the job.
 
 use super::lines::{Reading, Unit, crowd_line};
-use super::{Face, lock};
+use super::{Ui, lock};
 use crate::cli::say;
 use crate::monitor::Phase;
 use indicatif::{
@@ -30,7 +30,7 @@ const OTHER_ROWS: usize = 4;
 /// it makes wrap would stay on the screen.
 const ECHO: usize = 3;
 
-/// The face of [`super::Mode::Bars`].
+/// The display in mode [`super::Mode::Bars`].
 pub(super) struct Bars {
     multi: MultiProgress,
     present: RwLock<Option<Running>>,
@@ -103,7 +103,7 @@ impl Bars {
     }
 }
 
-impl Face for Bars {
+impl Ui for Bars {
     fn begin(&self, phase: Phase, total: u64) {
         let total = Arc::new(AtomicU64::new(total));
         let bar = self.multi.add(ProgressBar::no_length());

@@ -25,7 +25,6 @@ const WIDEST_NAME: usize = 48;
 /// What a phase counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
-    /// bytes
     Bytes,
     /// entries of the dataset
     Entries,
@@ -201,7 +200,7 @@ mod tests {
         );
     }
 
-    // Report newcomer, A24: at narrow widths the ETA is the last thing that is dropped.
+    /// Review A24: at narrow widths the ETA is the last thing that is dropped.
     #[test]
     fn a_narrow_terminal_keeps_the_eta() {
         let total = bytes(1_230_000_000_000, 2_950_000_000_000, 512e6);

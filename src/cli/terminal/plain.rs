@@ -5,7 +5,7 @@
 //!   every minute, after two hours every ten; one at its end.
 //! - Always holds: phases under a second leave nothing, but for the end of big ones.
 
-use super::Face;
+use super::Ui;
 use super::lines::{Reading, Unit};
 use crate::cli::say;
 use crate::monitor::Phase;
@@ -24,7 +24,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// A phase that did this many bytes is worth its end line, however fast it was.
 const BIG_BYTES: u64 = 1_000_000_000;
 
-/// The face of [`super::Mode::Plain`].
+/// The display in mode [`super::Mode::Plain`].
 #[derive(Default)]
 pub(super) struct Plain {
     present: RwLock<Option<Running>>,
@@ -46,7 +46,7 @@ impl Plain {
     }
 }
 
-impl Face for Plain {
+impl Ui for Plain {
     fn begin(&self, phase: Phase, total: u64) {
         let total = Arc::new(AtomicU64::new(total));
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
@@ -180,7 +180,7 @@ mod tests {
         );
     }
 
-    // Report newcomer, B: no line each ten seconds for ever.
+    /// Review newcomer B: no line each ten seconds for ever.
     #[test]
     fn lines_get_fewer_over_the_hours() {
         let mut schedule = Schedule::default();

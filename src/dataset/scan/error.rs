@@ -18,7 +18,6 @@ pub enum ScanError {
     Unsuitable {
         /// SOURCE
         path: PathBuf,
-        /// what it is
         found: &'static str,
     },
     /// SOURCE cannot be opened.

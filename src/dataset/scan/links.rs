@@ -100,7 +100,7 @@ impl HardLinks {
 mod tests {
     use super::*;
 
-    /// Reports, "Small ones": what is remembered of hard links is bounded, the oldest goes first.
+    /// Review R, small ones: what is remembered of hard links is bounded, the oldest goes first.
     #[test]
     fn memory_is_bounded_and_the_newest_are_known() {
         let dir = tempfile::tempdir().unwrap();

@@ -230,6 +230,9 @@ fn a_folder_that_is_lost_on_the_way_up_is_one_problem() {
     assert_eq!(subjects, [lost], "{:?}", found.problems);
     assert!(found.problems[0].detail.ends_with(": 1 names not read"));
     assert_eq!(found.totals.files, 299);
+    // Issue 11, point 10: the receiver is to be told of it.
+    assert_eq!(found.get(&format!("{lost}/z")).entry.kind, Kind::Unknown);
+    assert!(in_order(&found.entries));
 }
 
 #[test]
@@ -279,11 +282,10 @@ fn special_files() {
     let fifo = dir.path().join("fifo");
     rustix::fs::mknodat(CWD, &fifo, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
-    let found = scan_with(dir.path(), &[], |_| ()).unwrap();
-    assert_eq!(found.paths(), [".", "fifo"]);
-    assert_eq!((found.get("fifo").entry.kind, found.totals.other), (Kind::Fifo, 1));
-    let want = Problem::new(ProblemKind::SourceUnreadable, "socket", "sockets are not packed");
-    assert_eq!(found.problems, [want]);
+    let found = scan_all(dir.path());
+    assert_eq!(found.paths(), [".", "fifo", "socket"]);
+    let kind = |name| found.get(name).entry.kind;
+    assert_eq!((kind("fifo"), kind("socket"), found.totals.other), (Kind::Fifo, Kind::Socket, 2));
 }
 
 #[test]
@@ -351,15 +353,21 @@ fn what_vanishes_during_the_scan_is_a_problem() {
     })
     .unwrap();
     // A folder keeps its entry when it cannot be opened; its inode was read before it vanished.
-    assert_eq!(found.paths(), [".", "a", "b", "c"]);
+    assert_eq!(found.paths(), [".", "a", "a/x", "b", "c"]);
+    assert_eq!(found.get("a/x").entry, Entry::new("a/x", Kind::Unknown));
+    assert_eq!(found.get("b").entry.lacks, [Lack::Names]);
     let subjects: Vec<_> = found.problems.iter().map(ToString::to_string).collect();
     assert_eq!(subjects.len(), 2, "{subjects:?}");
-    assert!(subjects[0].starts_with("a: cannot open the folder: No such file"), "{subjects:?}");
+    assert!(subjects[0].starts_with("a/x: cannot read its metadata: No such"), "{subjects:?}");
     assert!(subjects[1].starts_with("b: cannot open the folder: Not a dir"), "{subjects:?}");
 }
 
 #[test]
 fn folders_without_permission_keep_their_entry() {
+    crate::dataset::testing::also_as_nobody(
+        module_path!(),
+        "folders_without_permission_keep_their_entry",
+    );
     let dir = tempdir().unwrap();
     make(&dir, &["closed/x", "open/y"]);
     let closed = dir.path().join("closed");
@@ -370,17 +378,18 @@ fn folders_without_permission_keep_their_entry() {
     let found = scan_with(dir.path(), &[], |_| ()).unwrap();
     assert_eq!(found.paths(), [".", "closed", "open", "open/y"]);
     assert_eq!(found.problems.len(), 1);
+    assert_eq!(found.get("closed").entry.lacks, [Lack::Names]);
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
-/// Reports, "Small ones": what is left out is said.
+/// Review R, small ones: what is left out is said.
 #[test]
 fn one_file_system() {
     // Of what is mounted on every machine: /dev is one file system and has others below.
     let filter = Filter::new(&[]).unwrap();
     let options = ScanOptions { filter, one_file_system: true, own_folder: None };
-    let (mut entries, told): (Vec<ScannedEntry>, _) = (Vec::new(), Recording::default());
-    scan(Path::new("/dev"), &options, &told, &mut |scanned| {
+    let (mut entries, recording): (Vec<ScannedEntry>, _) = (Vec::new(), Recording::default());
+    scan(Path::new("/dev"), &options, &recording, &mut |scanned| {
         entries.push(scanned);
         Ok(())
     })
@@ -392,14 +401,20 @@ fn one_file_system() {
         let below = [mount.entry.path.as_slice(), b"/"].concat();
         assert!(!entries.iter().any(|e| e.entry.path.starts_with(&below)), "{mount:?}");
     }
-    let said = |path: &str| told.notes().iter().any(|n| n.contains(&format!("in {path} is left")));
-    assert!(mounts.iter().take(NAMED_FOLDERS as usize).all(|m| said(&m.entry.shown())));
-    assert_eq!(said("pts"), entries.iter().any(|e| e.entry.path == b"pts"), "{:?}", told.notes());
+    let is_noted =
+        |path: &str| recording.notes().iter().any(|n| n.contains(&format!("in {path} is left")));
+    assert!(mounts.iter().take(notes::NAMED_FOLDERS as usize).all(|m| is_noted(&m.entry.shown())));
+    assert_eq!(
+        is_noted("pts"),
+        entries.iter().any(|e| e.entry.path == b"pts"),
+        "{:?}",
+        recording.notes()
+    );
     let null = entries.iter().find(|e| e.entry.path == b"null").unwrap();
     assert_eq!((null.entry.kind, null.entry.device), (Kind::CharDevice, Some((1, 3))));
 }
 
-/// Report R17: the program's own lists are left out, with a note.
+/// Review R17: the program's own lists are left out, with a note.
 #[test]
 fn its_own_folder_is_left_out() {
     let dir = tempdir().unwrap();
@@ -410,14 +425,14 @@ fn its_own_folder_is_left_out() {
         one_file_system: false,
         own_folder: Some(((own.dev(), own.ino()), "its own")),
     };
-    let (mut paths, told) = (Vec::new(), Recording::default());
-    scan(dir.path(), &options, &told, &mut |scanned| {
+    let (mut paths, recording) = (Vec::new(), Recording::default());
+    scan(dir.path(), &options, &recording, &mut |scanned| {
         paths.push(scanned.entry.shown());
         Ok(())
     })
     .unwrap();
     assert_eq!(paths, [".", "a", "state", "state/other"]);
-    assert_eq!(told.notes(), ["state/holdall is left out: it is its own"]);
+    assert_eq!(recording.notes(), ["state/holdall is left out: it is its own"]);
 }
 
 #[test]

@@ -17,8 +17,6 @@ fn reads_at_any_place_to_the_end() {
         let read = file.read_at(offset, &mut buffer).unwrap();
         assert_eq!(&buffer[..read], want.as_bytes());
     }
-    file.advise_done(0..10);
-    file.advise_done(5..5);
     let system = fs::metadata(dir.path().join("a/file")).unwrap();
     let before = Entry { uid: u32::MAX, ..Entry::new("a/file", Kind::File) };
     let looked = file.look(&before).unwrap();
@@ -29,7 +27,7 @@ fn reads_at_any_place_to_the_end() {
     assert_eq!((entry.path, entry.mode), (b"a/file".to_vec(), system.mode() & 0o7777));
 }
 
-/// Report R2: what changes the content is a change; a new mode or another name is none.
+/// Review R2: what changes the content is a change; a new mode or another name is none.
 #[test]
 fn only_a_change_of_content_is_one() {
     let dir = tempdir().unwrap();

@@ -19,7 +19,7 @@ fn scanned(folder: &Path) -> Vec<ScannedEntry> {
     entries
 }
 
-/// Report R2: the last try always takes something, however a file grows, so none is left out.
+/// Review R2: the last try always takes something, however a file grows, so none is left out.
 #[test]
 fn a_small_file_that_outgrows_a_chunk_is_taken_as_it_is_in_the_end() {
     let dir = tempfile::tempdir().unwrap();
@@ -37,7 +37,7 @@ fn a_small_file_that_outgrows_a_chunk_is_taken_as_it_is_in_the_end() {
     assert!(entry.changed && entry.size == u64::from(C));
 }
 
-/// Report R14: empty files on a disk are not opened, so one that cannot be is packed all the same.
+/// Review R14: empty files on a disk are not opened, so one that cannot be is packed all the same.
 #[test]
 fn an_empty_file_on_a_disk_is_not_opened() {
     let dir = tempfile::tempdir().unwrap();

@@ -33,7 +33,7 @@ fn restore(destination: &Destination, entry: &Entry) -> Vec<MetadataProblem> {
 }
 
 /// What a program says of a path; none if it is not installed.
-fn said(program: &str, arguments: &[&str], path: &Path) -> Option<String> {
+fn output(program: &str, arguments: &[&str], path: &Path) -> Option<String> {
     let done = Command::new(program).args(arguments).arg(path).output().ok()?;
     assert!(done.status.success(), "{program}: {done:?}");
     Some(String::from_utf8(done.stdout).unwrap())
@@ -73,9 +73,9 @@ fn attributes_and_acls_round_trip_on_every_kind() {
             assert_eq!(attributes(&path), entry.xattrs, "{}", entry.shown());
             assert_metadata(&path, entry);
         }
-        if let Some(said) = said("getfacl", &["-n", "-c", "-p"], &dir.join("file")) {
+        if let Some(output) = output("getfacl", &["-n", "-c", "-p"], &dir.join("file")) {
             let want = "user::rwx\nuser:1234:r-x\ngroup::r--\nmask::r-x\nother::r--\n\n";
-            assert_eq!(said, want);
+            assert_eq!(output, want);
         }
         assert_eq!(destination.attributes_left_out(), 0);
     }
@@ -128,12 +128,12 @@ fn rights_outlast_owner_acl_and_mode() {
             assert_metadata(&path, entry);
         }
         let file = dir.join("File-2-0");
-        if let Some(said) = said("getcap", &[], &file) {
-            assert!(said.ends_with("cap_net_raw=ep\n"), "{said}");
+        if let Some(output) = output("getcap", &[], &file) {
+            assert!(output.ends_with("cap_net_raw=ep\n"), "{output}");
         }
-        if let Some(said) = said("getfacl", &["-n", "-p"], &file) {
-            assert!(said.contains("# owner: 12345\n# group: 54321\n# flags: ss-\n"), "{said}");
-            assert!(said.contains("\nuser:1234:r-x\n"), "{said}");
+        if let Some(output) = output("getfacl", &["-n", "-p"], &file) {
+            assert!(output.contains("# owner: 12345\n# group: 54321\n# flags: ss-\n"), "{output}");
+            assert!(output.contains("\nuser:1234:r-x\n"), "{output}");
         }
     }
 }

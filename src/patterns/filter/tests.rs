@@ -5,6 +5,7 @@ fn filter(patterns: &[&str]) -> Filter {
     Filter::new(&patterns.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
 }
 
+/// Review R7: `?` and classes are letters where names are UTF-8; and all else that patterns mean.
 #[rstest]
 // without a slash: a name at any depth
 #[case("*.tmp", b"a.tmp", true)]
@@ -38,7 +39,7 @@ fn filter(patterns: &[&str]) -> Filter {
 #[case("x/*", b"x/\xff\n\xfe", true)]
 #[case("*", b"a\nb", true)]
 #[case("a*b", b"x/a\n\xffb", true)]
-// `?` and classes are letters (reports R7)
+// `?` and classes are letters
 #[case("caf?.txt", "café.txt".as_bytes(), true)]
 #[case("caf??.txt", "café.txt".as_bytes(), false)]
 #[case("[öä].doc", "ö.doc".as_bytes(), true)]

@@ -74,10 +74,10 @@ fn names_what_is_wrong() {
 
 #[test]
 fn errors_say_what_to_write() {
-    let says = |text: &str| text.parse::<Survive>().unwrap_err().to_string();
-    assert_eq!(says("cases=0"), "\"cases=0\" keeps nothing; write none to say so");
-    assert_eq!(says("drives"), "\"drives\" needs a number, as in drives=1");
-    assert_eq!(says("blocks"), "\"blocks\" needs a number, as in blocks=1%");
+    let message = |text: &str| text.parse::<Survive>().unwrap_err().to_string();
+    assert_eq!(message("cases=0"), "\"cases=0\" keeps nothing; write none to say so");
+    assert_eq!(message("drives"), "\"drives\" needs a number, as in drives=1");
+    assert_eq!(message("blocks"), "\"blocks\" needs a number, as in blocks=1%");
 }
 
 #[test]

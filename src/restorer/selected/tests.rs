@@ -118,7 +118,7 @@ fn the_first_selected_name_of_a_file_that_is_not_selected_is_noted() {
     let of = selection(&["k"], &[]);
     let mut found = selected(items, &[], &of);
     assert_eq!(passed(&mut found), ["k/1", "k/2", "k/3"]);
-    assert_eq!(found.take_lifts(), BTreeMap::from([(b"a".to_vec(), b"k/1".to_vec())]));
+    assert_eq!(found.take_promotions(), BTreeMap::from([(b"a".to_vec(), b"k/1".to_vec())]));
 }
 
 #[test]

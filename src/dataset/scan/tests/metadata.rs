@@ -76,6 +76,7 @@ fn long_lists_and_values() {
         assert_attributes(dir.path(), &found, path);
     }
     assert!(found.get("too-large").entry.xattrs.is_empty());
+    assert_eq!(found.get("too-large").entry.lacks, [Lack::Attributes]);
     let detail = "its extended attributes have more than 1 MiB; they are left out";
     assert_eq!(found.problems, [Problem::new(ProblemKind::Metadata, "too-large", detail)]);
     assert_eq!(found.totals.files, 4);
@@ -134,7 +135,7 @@ fn a_single_file_has_its_attributes() {
 
 /// Root makes files that nobody sees differently.
 #[test]
-fn what_others_than_root_cannot_have_is_told() {
+fn what_others_than_root_cannot_have_is_reported() {
     if let Some(scene) = scene() {
         let monitor = Recording::default();
         let options = ScanOptions {
@@ -154,6 +155,10 @@ fn what_others_than_root_cannot_have_is_told() {
         let detail = "cannot read its extended attribute user.a: Permission denied (os error 13)";
         let want = Problem::new(ProblemKind::Metadata, "closed", detail);
         assert_eq!(monitor.problems(), [want]);
+        let lacks = |entry: &Entry| entry.lacks.clone();
+        let all: Vec<_> = entries.iter().map(lacks).collect();
+        let some = || vec![Lack::Attributes];
+        assert_eq!(all, [vec![], some(), some(), some()]);
         let note = "extended attributes that only root can restore are not packed: 2";
         assert_eq!(monitor.notes(), [note]);
     } else if is_root() {
@@ -170,7 +175,7 @@ fn what_others_than_root_cannot_have_is_told() {
         set_attribute(&dir.path().join("open"), "security.other", b"x");
         let closed = fs::Permissions::from_mode(0o600);
         fs::set_permissions(dir.path().join("closed"), closed).unwrap();
-        as_nobody_in(module_path!(), "what_others_than_root_cannot_have_is_told", dir.path());
+        as_nobody_in(module_path!(), "what_others_than_root_cannot_have_is_reported", dir.path());
         let found = scan_all(dir.path());
         for name in ["capable", "closed", "open"] {
             assert_attributes(dir.path(), &found, name);
@@ -195,8 +200,8 @@ fn owners_have_names() {
     }
     let found = scan_all(dir.path());
     let id = |flag| {
-        let said = std::process::Command::new("id").arg(flag).output().unwrap();
-        String::from_utf8(said.stdout).unwrap().trim().to_owned().into_bytes()
+        let output = std::process::Command::new("id").arg(flag).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned().into_bytes()
     };
     for path in ["", "mine"] {
         let entry = &found.get(path).entry;

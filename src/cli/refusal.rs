@@ -1,0 +1,87 @@
+//! A command that could not be done.
+
+use super::exit::Status;
+use crate::commands::open::OpenError;
+
+/// A command that could not be done: what stopped it, what to type instead, and the status.
+pub struct Refusal {
+    /// what stopped it
+    pub error: Box<dyn std::error::Error>,
+    /// what to do about it
+    pub hint: Option<String>,
+    /// the exit status
+    pub status: Status,
+}
+
+impl Refusal {
+    /// The command line asks for what cannot be.
+    pub fn usage(text: impl Into<String>, hint: impl Into<String>) -> Self {
+        let error = Box::<dyn std::error::Error>::from(text.into());
+        Self { error, hint: Some(hint.into()), status: Status::Usage }
+    }
+
+    /// A person said no.
+    pub fn declined() -> Self {
+        let error = Box::<dyn std::error::Error>::from("the answer was no: nothing was done");
+        Self { error, hint: None, status: Status::Usage }
+    }
+
+    /// It could not be done.
+    pub fn failed(error: impl std::error::Error + 'static) -> Self {
+        Self { error: Box::new(error), hint: None, status: Status::Failed }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub fn status(mut self, status: Status) -> Self {
+        self.status = status;
+        self
+    }
+}
+
+/// What to do when no set or key could be opened.
+pub fn open_refusal(error: OpenError) -> Refusal {
+    let hint = match &error {
+        OpenError::Stopped => return Refusal::failed(error),
+        OpenError::Drive { .. } => "name folders where drives are mounted",
+        OpenError::NoSet { denied: true, .. } => {
+            "its permissions keep you from reading it: as its owner or root, run \
+             chmod -R a+rX DRIVE/holdall"
+        }
+        OpenError::NoSet { .. } => {
+            "a drive of a set has a folder named holdall: mount the drives and name their mount \
+             points"
+        }
+        OpenError::Newer { .. } | OpenError::Suite { .. } => {
+            "a newer holdall is needed for these drives"
+        }
+        OpenError::SeveralShipments { .. } => {
+            "name the drives of one shipment (holdall status says which is which), or its folder \
+             on one of them: DRIVE/holdall/SHIPMENT-001"
+        }
+        OpenError::Conflict { .. } => "say which root pack printed: --expect ROOT",
+        OpenError::Keys { .. } => {
+            "one of them is not the packer's: attach the set's other drives, or leave out the drives of \
+             one key, those that were in others' hands"
+        }
+        OpenError::NoSuchRoot { .. } => {
+            "check the root (pack printed it; b3sum DRIVE/holdall/SET/set.txt), or attach other drives"
+        }
+        OpenError::NotByThisKey { key, .. } => &format!(
+            "attach a drive with another {key}; if there is none, either the root or the drives are not \
+             from whoever packed for this key: ask for the root again"
+        ),
+        OpenError::Key { .. } => "name the identity that belongs to a recipient of this shipment",
+        OpenError::Empty { erase, .. } => &format!(
+            "attach its other drives; if these are all, its packing never came to anything, and \
+             {erase} removes it"
+        ),
+        OpenError::NoKeyFile { .. } => "attach another drive of the set: each carries the keys",
+    };
+    Refusal::failed(error).hint(hint)
+}

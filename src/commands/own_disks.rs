@@ -1,0 +1,91 @@
+//! A folder is not a drive: a mount point whose drive is not there is an empty folder on a disk of
+//! this machine, and what is packed there does not travel.
+//!
+//! - Enters: a path that was named as a drive, and the dataset's, if there is one.
+//! - Leaves: which of this machine's own disks it lies on, or none.
+//! - Always holds: nothing is made, and nothing is written.
+
+use crate::drives::detect::{FileSystem, file_system};
+use crate::local_state;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What tells a disk as this machine's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// the system runs from it
+    Root,
+    /// the dataset lies on it
+    Source,
+    /// holdall keeps its state there
+    State,
+}
+
+impl fmt::Display for Own {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Self::Root => "the system's disk (/)",
+            Self::Source => "the disk that holds SOURCE",
+            Self::State => "the disk that holds holdall's state",
+        })
+    }
+}
+
+/// A path that was named as a drive lies on a disk of this machine.
+#[derive(Debug, thiserror::Error)]
+#[error("{} is on {own}: no drive is mounted there", path.display())]
+pub struct NoDrive {
+    pub path: PathBuf,
+    /// the disk
+    pub own: Own,
+}
+
+/// Where systems mount removable drives.
+const MOUNT_FOLDERS: [&str; 3] = ["/media", "/mnt", "/run/media"];
+
+/// Does a path belong onto a drive, and would end up on the system's disk?
+pub fn is_unmounted(path: &Path) -> bool {
+    let full = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    MOUNT_FOLDERS.iter().any(|folder| full.starts_with(folder) && full != Path::new(folder))
+        && file_system(path) == file_system(Path::new("/"))
+}
+
+/// The disks of this machine.
+pub struct OwnDisks(Vec<(FileSystem, Own)>);
+
+impl OwnDisks {
+    /// This machine's, and that of the dataset.
+    pub fn of(source: Option<&Path>) -> Self {
+        let state = local_state::state_path().ok();
+        let own = [
+            (Some(Path::new("/")), Own::Root),
+            (source, Own::Source),
+            (state.as_deref(), Own::State),
+        ];
+        let found = own.into_iter().filter_map(|(path, own)| Some((file_system(path?)?, own)));
+        Self(found.collect())
+    }
+
+    /// Fails if a path lies on one of them.
+    pub fn check(&self, path: &Path) -> Result<(), NoDrive> {
+        let here = file_system(path);
+        match self.0.iter().find(|(disk, _)| Some(disk) == here.as_ref()) {
+            Some((_, own)) => Err(NoDrive { path: path.into(), own: *own }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Review R16: the note of `restore --to`.
+    #[test]
+    fn what_lies_where_drives_are_mounted_is_told_by_its_file_system() {
+        let is_root = file_system(Path::new("/mnt")) == file_system(Path::new("/"));
+        assert_eq!(is_unmounted(Path::new("/mnt/no drive of this name/new/folder")), is_root);
+        assert!(!is_unmounted(Path::new("/no mount folder/new")));
+        assert!(!is_unmounted(Path::new("/mnt")));
+    }
+}

@@ -1,0 +1,89 @@
+//! A restore that is finished, or was given up, asked for again; and what one that stopped on the way has
+//! not brought.
+//!
+//! - Enters: the sets that are here, and DIR, in which no restore is in progress.
+//! - Leaves: how much of them is there, and what is not, told again; nothing if it is another tree.
+//! - Always holds: nothing is restored.
+
+use super::{Chosen, RestoreJob, RestoreOutcome, others_matter};
+use crate::commands::{open, unlock};
+use crate::destination::Tree;
+use crate::monitor::{Monitor, Problem, Untold};
+use crate::restorer::finished::{self, Asked, Found, Reached};
+use crate::restorer::ledger::Line;
+use crate::restorer::{self, OpenSet};
+use std::path::PathBuf;
+
+/// The outcome if what the sets here hold was restored before, as far as it is there: what is not is
+/// told again.
+pub(super) fn in_place(
+    job: &RestoreJob,
+    chosen: &[Chosen],
+    monitor: &dyn Monitor,
+) -> Option<RestoreOutcome> {
+    let tree = Tree::open(&job.to).ok()?;
+    let asked = Asked { selection: job.selection.as_ref(), no_special: job.no_special };
+    let (mut found, mut reached) = (Found::default(), Reached::default());
+    let look = |one: &Chosen| finished::look(&one.open(), &tree, asked, &mut reached);
+    let each: Vec<Found> = chosen.iter().map(look).collect::<Option<_>>()?;
+    each.iter().for_each(|one| found.add(*one));
+    if !found.is_restored() {
+        return None;
+    }
+    let mut outcome = RestoreOutcome { in_place: true, ..Default::default() };
+    let mut reached = Reached::default();
+    let mut tell = |line: Line| {
+        monitor.problem(Problem::new(line.fate.kind(), line.path, line.detail));
+    };
+    for (one, found) in chosen.iter().zip(&each) {
+        let told = (&mut reached, &mut tell as &mut dyn FnMut(Line));
+        finished::report(&one.open(), &tree, asked, found, told);
+        if found.lists_wait {
+            outcome.awaited.push(one.set.set.0);
+        }
+        // A catalog that is whole names all there is.
+        outcome.gaps |= found.from_lists && one.record_index.gaps;
+        outcome.restored.end_unknown |= restorer::note_end(&one.open(), monitor);
+    }
+    found.packed_badly += reached.end(&tree, &mut tell);
+    outcome.untimed = found.untimed > 0;
+    outcome.restored.from_lists = found.from_lists;
+    outcome.restored.unsupported = found.unsupported;
+    outcome.restored.unlisted = found.unlisted;
+    (outcome.restored.already, outcome.restored.lost) = (found.there, found.absent);
+    outcome.restored.packed_badly = found.packed_badly;
+    outcome.restored.not_taken = found.not_taken;
+    outcome.unseen = found.absent > 0 && others_matter(chosen);
+    outcome.given_up = found.absent > 0;
+    outcome.selection = job.selection.as_ref().map(|selection| selection.text().into());
+    Some(outcome)
+}
+
+/// Tells what is not there after a restore that stopped on the way, going by the sets that are here;
+/// none if that cannot be said.
+pub fn tell_absent(paths: &[PathBuf], job: &RestoreJob, monitor: &dyn Monitor) -> Option<()> {
+    let silent = Untold(monitor);
+    let mut sets = open::one_shipment(paths, &silent).ok()?;
+    let all = sets.len();
+    let keys = unlock::unlock(&mut sets, &job.identities, &job.expect, &silent).ok()?;
+    if sets.len() < all {
+        return None;
+    }
+    let tree = Tree::open(&job.to).ok()?;
+    let asked = Asked { selection: job.selection.as_ref(), no_special: job.no_special };
+    let (mut reached, mut looked) = (Reached::default(), Reached::default());
+    let mut tell = |line: Line| {
+        monitor.problem(Problem::new(line.fate.kind(), line.path, line.detail));
+    };
+    for (set, keys) in sets.iter().zip(&keys) {
+        let record_index = unlock::record_index(set, keys, &silent);
+        let open = OpenSet { set, record_index: &record_index, keys };
+        let found = finished::look(&open, &tree, asked, &mut looked)?;
+        if found.unlisted > 0 || monitor.should_stop() {
+            return None;
+        }
+        finished::report(&open, &tree, asked, &found, (&mut reached, &mut tell));
+    }
+    reached.end(&tree, &mut tell);
+    Some(())
+}

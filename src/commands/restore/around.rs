@@ -1,0 +1,131 @@
+//! What a restore looks at and notes around its walks over the sets.
+
+use super::{Chosen, RestoreJob, RestoreJobError, RestoreOutcome};
+use crate::commands::identity::Identity;
+use crate::commands::progress::{self, Seen};
+use crate::destination::{self, Destination, DestinationError};
+use crate::format::catalog::KeySpan;
+use crate::format::ids::SetNumber;
+use crate::monitor::{Monitor, Problem, ProblemKind, shown_bytes};
+use crate::restorer::room;
+use std::collections::BTreeMap;
+
+/// Goes on with no set that cannot be the one that was begun.
+pub(super) fn refuse_others(
+    job: &RestoreJob,
+    destination: &Destination,
+    chosen: &[Chosen],
+) -> Result<(), RestoreJobError> {
+    let seen = progress::load(destination).map_err(|source| job.destination_error(source))?;
+    for one in chosen {
+        let (set, now) = (one.set.set.0, one.identity());
+        let Some(before) = seen.get(&set).filter(|seen| !seen.identity.agrees(&now)) else {
+            continue;
+        };
+        let root = |identity: &Identity| identity.root.clone().unwrap_or("unknown".into());
+        return Err(RestoreJobError::OtherSet {
+            path: job.to.clone(),
+            set,
+            before: root(&before.identity),
+            now: root(&now),
+        });
+    }
+    Ok(())
+}
+
+/// Does what is restored have the working folder's name at its top?
+pub(super) fn has_work_name(job: &RestoreJob, chosen: &[Chosen]) -> bool {
+    let name = destination::WORK.as_bytes();
+    let (file, folder) = (name, [name, b"/"].concat());
+    let can_hold = |span: &KeySpan| span.holds(file) || span.holds(&folder);
+    let looked_for = job.selection.as_ref().is_none_or(|s| s.spans().iter().any(can_hold));
+    looked_for && chosen.iter().any(|chosen| room::has_entry(&chosen.open(), name))
+}
+
+/// Says which patterns have no effect on the sets that are here.
+pub(super) fn note_idle_patterns(job: &RestoreJob, chosen: &[Chosen], monitor: &dyn Monitor) {
+    let Some(selection) = &job.selection else { return };
+    // One that was not looked at to its end may have them yet.
+    if chosen.iter().all(|chosen| chosen.survey.is_some()) {
+        for option in selection.without_effect() {
+            monitor.note(&format!("{option} matches nothing in the sets that are here"));
+        }
+    }
+}
+
+/// Says so if what is to be written is more than the destination has room for. It is begun
+/// all the same: with more room the next run goes on.
+pub(super) fn note_room(
+    job: &RestoreJob,
+    destination: &Destination,
+    chosen: &[Chosen],
+    monitor: &dyn Monitor,
+) {
+    let (Ok(free), Ok(done)) = (destination.free_bytes(), progress::load(destination)) else {
+        return;
+    };
+    let left =
+        || chosen.iter().filter(|one| !done.get(&one.set.set.0).is_some_and(|seen| seen.complete));
+    let unit = destination.unit_bytes();
+    let most_of = |one: &Chosen| match &one.survey {
+        Some(survey) => {
+            let units = survey.counts.entries.saturating_mul(unit);
+            Some(survey.counts.data_bytes.saturating_add(units))
+        }
+        None => room::most_bytes(&one.open(), unit),
+    };
+    let most: Option<u64> = left().map(most_of).sum();
+    if most.is_some_and(|most| most <= free) {
+        return;
+    }
+    let selection = job.selection.as_ref();
+    let exact = |one| room::bytes_to_write(&Chosen::open(one), destination, selection, monitor);
+    let Some(all) = left().map(exact).sum::<Option<u64>>() else { return };
+    let bytes = all.saturating_sub(destination.begun_bytes());
+    if bytes <= free {
+        return;
+    }
+    monitor.note(&format!(
+        "{} are to be written to {}, which has room for {}: the restore stops when it is full, and \
+         the same command goes on once there is more room",
+        shown_bytes(bytes),
+        job.to.display(),
+        shown_bytes(free),
+    ));
+}
+
+/// A file that the destination refused needs its parts in other sets once more, to be tried again.
+pub(super) fn walk_again(
+    destination: &Destination,
+    but: u32,
+    sets: &BTreeMap<u32, Seen>,
+) -> Result<(), DestinationError> {
+    for (number, seen) in sets.iter().filter(|(number, seen)| **number != but && seen.complete) {
+        // One that another process restores now is not complete.
+        if let Some(_lock) = destination.lock_set(*number)? {
+            let seen = Seen { complete: false, ..seen.clone() };
+            seen.save(destination, SetNumber(*number))?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes what this run and earlier ones could not keep.
+pub(super) fn note_unkept(
+    destination: &Destination,
+    outcome: &mut RestoreOutcome,
+) -> Result<(), DestinationError> {
+    (outcome.unkept, outcome.restored.metadata_problems) = destination.unkept()?;
+    Ok(())
+}
+
+/// One problem for each kind of what the destination did not keep.
+pub(super) fn report_unkept(outcome: &RestoreOutcome, monitor: &dyn Monitor) {
+    for unkept in &outcome.unkept {
+        let subject = match unkept.count {
+            1 => unkept.first.clone(),
+            count => format!("{count} entries"),
+        };
+        monitor.problem(Problem::new(ProblemKind::Metadata, subject, unkept));
+    }
+}

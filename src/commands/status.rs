@@ -1,0 +1,136 @@
+//! `status`: which drives of which sets are here, what is missing, and can it be restored; reads
+//! labels and records only. A drive of which nothing can be read counts as one that is not here.
+
+use super::chain;
+use super::open::{self, OpenError};
+use super::slots::{AbsentDrive, HereDrive};
+use crate::format::ids::Slot;
+use crate::format::set::SetText;
+use crate::monitor::{Monitor, Untold};
+use crate::sets::check::silent;
+use crate::sets::damage::{Judge, Verdict, absent};
+use crate::sets::key_files::{key_files, report_different};
+use crate::sets::metadata_files::keyless;
+use crate::sets::rejected::report_rejected_copies_keyless;
+use crate::sets::together::{Groups, Together};
+use crate::sets::{FoundSet, RecordIndex};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::ptr;
+
+/// What a set says of its own end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// it was never closed
+    Open,
+    /// it was closed from its drives alone: nobody knew if more was to follow
+    Unknown,
+    /// the shipment has further sets
+    Further,
+    /// it is the last of its shipment
+    Last,
+}
+
+#[derive(Serialize)]
+pub struct SetStatus {
+    #[serde(rename = "set")]
+    pub name: String,
+    /// the dataset's name
+    #[serde(rename = "name")]
+    pub dataset: String,
+    /// when its label was written
+    pub created: String,
+    /// the rule it was packed under
+    pub survive: String,
+    /// the drives that are here
+    pub drives: Vec<HereDrive>,
+    /// those that are not
+    pub missing: Vec<AbsentDrive>,
+    /// was the set closed, and is it the last of its shipment
+    #[serde(skip)]
+    pub end: End,
+    /// another set of its shipment says that it is none
+    #[serde(rename = "foreign")]
+    pub is_foreign: bool,
+    /// the program that is at work on it now, if it is not closed
+    pub in_use: Option<String>,
+    /// can it be restored
+    #[serde(skip)]
+    pub verdict: Verdict,
+    /// which drives have to be attached together
+    pub together: Vec<Together>,
+    /// bytes of shards in the set
+    pub bytes: u64,
+}
+
+/// The status of all sets on these drives.
+pub fn status(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<SetStatus>, OpenError> {
+    status_of(&open::sets(paths, monitor)?, monitor)
+}
+
+pub fn status_of(sets: &[FoundSet], monitor: &dyn Monitor) -> Result<Vec<SetStatus>, OpenError> {
+    let foreign = chain::foreign(sets, monitor);
+    let status = |(set, is_foreign): (&FoundSet, bool)| {
+        let usual = status_by(set, monitor)?;
+        if usual.verdict.restorable() {
+            return Ok(SetStatus { is_foreign, ..usual });
+        }
+        // Only the drives can tell which set.txt counts, and as many have another.
+        let by_rivals = set.rivals().into_iter().map(|rival| status_by(&rival, &Untold(monitor)));
+        let by_rivals = by_rivals.collect::<Result<Vec<_>, _>>()?;
+        let rival = by_rivals.into_iter().find(|status| status.verdict.restorable());
+        Ok(SetStatus { is_foreign, ..rival.unwrap_or(usual) })
+    };
+    sets.iter().zip(foreign).map(status).collect()
+}
+
+fn status_by(set: &FoundSet, monitor: &dyn Monitor) -> Result<SetStatus, OpenError> {
+    let record_index = RecordIndex::open(set, None, monitor);
+    let text = set.set_text(monitor);
+    let silent = silent(set, monitor);
+    let here = || set.all_drives().filter(|d| silent.iter().all(|s| !ptr::eq(*s, *d)));
+    let mut absent = absent(set);
+    let no_longer = silent.iter().map(|d| d.label.slot);
+    absent.lost.extend(no_longer.filter(|slot| here().all(|d| d.label.slot != *slot)));
+    absent.lost.remove(&Slot(0));
+    let in_use = if text.is_none() { set.in_use_by() } else { None };
+    let (mut judge, mut groups) = (Judge::new(&absent, &record_index), Groups::new(&absent.lost));
+    let mut bytes = 0;
+    record_index.walk(monitor, |record| {
+        bytes += (record.shards.len() * record.blocks.file_bytes()) as u64;
+        judge.add(record);
+        groups.add(record);
+        !monitor.should_stop()
+    });
+    if monitor.should_stop() {
+        return Err(OpenError::Stopped);
+    }
+    let mut cases: BTreeMap<Slot, String> = BTreeMap::new();
+    if let Some(text) = &text {
+        cases.extend(text.slots.iter().filter_map(|s| Some((s.slot, s.known_case()?))));
+    }
+    let of_case = |s: &Slot| AbsentDrive { slot: *s, case: cases.get(s).cloned() };
+    let (label, keys) = (set.label(), key_files(set, &record_index));
+    report_different(set, &keys, monitor);
+    report_rejected_copies_keyless(set, text.as_ref(), &keys, monitor);
+    Ok(SetStatus {
+        name: set.name(),
+        dataset: label.name.clone(),
+        created: label.created.clone(),
+        survive: label.survive.clone(),
+        drives: here().map(HereDrive::from).collect(),
+        missing: absent.lost.iter().map(of_case).collect(),
+        end: match text.as_ref().map(SetText::further_sets) {
+            None => End::Open,
+            Some(None) => End::Unknown,
+            Some(Some(true)) => End::Further,
+            Some(Some(false)) => End::Last,
+        },
+        is_foreign: false,
+        in_use,
+        verdict: judge.end().without_keys(&record_index, keyless(set, &record_index, &keys)),
+        together: groups.end(),
+        bytes,
+    })
+}

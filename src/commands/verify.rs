@@ -1,0 +1,416 @@
+//! `verify`: every block of every shard of every drive, or quickly a sample of them, with no key.
+//! (With one, see [`super::decode`].)
+
+use super::chain;
+use super::open::{self, OpenError};
+use super::unlock;
+use crate::drives::{self, Level, ReadMode};
+use crate::format::ids::{RunId, Slot};
+use crate::format::list::Hash;
+use crate::format::set::SetText;
+use crate::memory::Memory;
+use crate::monitor::{Monitor, Phase};
+use crate::repairer::quiet::Quiet;
+use crate::restorer::check::Decoded;
+use crate::sets::check::{Depth, DriveReport, ReadBefore, check_drive_by, shard_bytes};
+use crate::sets::copies::{contested_records, foreign_records};
+use crate::sets::damage::{Damage, Verdict};
+use crate::sets::drive_readme::note_other_texts;
+use crate::sets::key_files::{key_files, report_different};
+use crate::sets::metadata_files::{BadMetadataFiles, check_metadata_files, keyless};
+use crate::sets::open::Settled;
+use crate::sets::reading::SkipPolicy;
+use crate::sets::sample::Sample;
+use crate::sets::texts::{report_rejected, texts};
+use crate::sets::{FoundDrive, FoundSet, RecordIndex};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// What was found on one drive.
+#[derive(Serialize)]
+pub struct DriveOutcome {
+    pub slot: Slot,
+    pub case: String,
+    /// its path
+    #[serde(rename = "drive")]
+    pub name: String,
+    /// another drive of its slot is here: both are sources of the same shards
+    pub double: bool,
+    #[serde(flatten)]
+    pub report: DriveReport,
+    /// bytes to be read of its shards
+    #[serde(skip)]
+    pub expected_bytes: u64,
+    /// damaged or missing files that no drive here has, and nobody can make again
+    #[serde(skip)]
+    pub lost_keys: u64,
+}
+
+impl DriveOutcome {
+    /// Is everything on it as it was written?
+    pub fn is_whole(&self) -> bool {
+        self.report.is_whole()
+    }
+
+    /// Was it read to its end, and is something on it not as it was written?
+    pub fn is_damaged(&self) -> bool {
+        !self.is_whole() && !self.report.vanished && !self.report.stopped
+    }
+}
+
+/// What was found of one set.
+#[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
+#[derive(Serialize)]
+pub struct SetOutcome {
+    #[serde(rename = "set")]
+    pub name: String,
+    /// the rule it was packed under
+    pub survive: String,
+    /// drives of the set in all
+    #[serde(skip)]
+    pub drive_count: u16,
+    /// drives that are here
+    pub drives: Vec<DriveOutcome>,
+    /// slots that are not here
+    pub missing: Vec<Slot>,
+    /// what it means
+    #[serde(skip)]
+    pub verdict: Verdict,
+    /// BLAKE3 of set.txt in hexadecimal, if the set was closed
+    pub root: Option<String>,
+    /// the program that is at work on it now, if it is not closed
+    pub in_use: Option<String>,
+    /// runs of which the drives have different key files
+    pub keys_differ: Vec<RunId>,
+    /// what decoding everything showed, if there was a key
+    #[serde(skip)]
+    pub decoded: Option<Decoded>,
+    /// another set of its shipment says that it is none: nothing of it can be lost
+    #[serde(rename = "foreign")]
+    pub is_foreign: bool,
+    /// it was closed from its drives alone: nobody vouches for its end
+    pub end_unknown: bool,
+    /// records or copies of set.txt contradict each other: repair writes nothing until it is told the
+    /// root
+    #[serde(skip)]
+    pub needs_root: bool,
+    /// it is not closed, and records contradict each other, or one drive alone says of some that they
+    /// are there: repair leaves them, and only the key tells which are the packer's
+    pub needs_key: bool,
+    /// drives that carry what was begun of the set and is no part of it, and nothing else of it
+    #[serde(skip)]
+    pub leftovers: Vec<String>,
+}
+
+impl SetOutcome {
+    /// Is everything here and as it was written? A set that was never closed is not: nobody can tell it
+    /// from a shortened one. Nor is, with the key, one that was closed from its drives alone.
+    pub fn is_whole(&self) -> bool {
+        let decoded =
+            |d: &Decoded| d.is_complete() && d.catalog_agrees == Some(true) && !self.end_unknown;
+        self.root.is_some()
+            && !self.is_foreign
+            && self.missing.is_empty()
+            && self.keys_differ.is_empty()
+            && self.is_restorable()
+            && self.drives.iter().all(DriveOutcome::is_whole)
+            && self.decoded.as_ref().is_none_or(decoded)
+    }
+
+    /// Was everything that is here read past the caches, and is it as it was written?
+    pub fn is_proven(&self) -> bool {
+        let good = |d: &DriveOutcome| {
+            d.is_whole() && d.report.level >= Level::Dropped && d.report.sampled_blocks.is_none()
+        };
+        self.root.is_some() && self.drives.iter().all(good)
+    }
+
+    /// Was the reading stopped before its end?
+    pub fn is_stopped(&self) -> bool {
+        self.drives.iter().any(|d| d.report.stopped)
+    }
+
+    /// Is all that was read as it was written?
+    pub fn is_sound_so_far(&self) -> bool {
+        let sound =
+            |d: &DriveOutcome| DriveReport { stopped: false, ..d.report.clone() }.is_whole();
+        self.drives.iter().all(sound)
+    }
+
+    /// Can everything be restored from the drives that are here? Not known, and so no, if it was
+    /// stopped.
+    pub fn is_restorable(&self) -> bool {
+        self.verdict.restorable()
+            && !self.is_stopped()
+            && self.decoded.as_ref().is_none_or(Decoded::is_complete)
+    }
+
+    /// Is something of it lost, as far as the drives here tell?
+    pub fn has_lost(&self) -> bool {
+        !self.is_restorable() && !self.is_foreign
+    }
+}
+
+/// Verifies all sets on these drives.
+pub fn verify(
+    paths: &[PathBuf],
+    expect: &[Hash],
+    memory: Memory,
+    monitor: &dyn Monitor,
+) -> Result<Vec<SetOutcome>, OpenError> {
+    let mut sets = open::sets(paths, monitor)?;
+    unlock::expect(&mut sets, expect, monitor)?;
+    Ok(verify_sets_within(&sets, memory, monitor))
+}
+
+/// Verifies all sets on these drives by their metadata files, the presence and length of every shard, and a
+/// random sample of blocks, which the seed decides: see [`crate::sets::sample`].
+pub fn verify_quickly(
+    paths: &[PathBuf],
+    expect: &[Hash],
+    seed: [u8; 32],
+    monitor: &dyn Monitor,
+) -> Result<Vec<SetOutcome>, OpenError> {
+    let mut sets = open::sets(paths, monitor)?;
+    unlock::expect(&mut sets, expect, monitor)?;
+    Ok(verify_all(&sets, &Part { sample: Some(seed), ..Part::default() }, monitor))
+}
+
+pub fn verify_sets(sets: &[FoundSet], monitor: &dyn Monitor) -> Vec<SetOutcome> {
+    verify_sets_within(sets, Memory::default(), monitor)
+}
+
+fn verify_sets_within(sets: &[FoundSet], memory: Memory, monitor: &dyn Monitor) -> Vec<SetOutcome> {
+    verify_all(sets, &Part { memory, ..Part::default() }, monitor)
+}
+
+fn verify_all(sets: &[FoundSet], part: &Part, monitor: &dyn Monitor) -> Vec<SetOutcome> {
+    note_others(sets, monitor);
+    let foreign = chain::foreign(sets, monitor);
+    let verify = |(set, is_foreign): (&FoundSet, bool)| SetOutcome {
+        is_foreign,
+        ..verify_or_rival(set, part, monitor)
+    };
+    sets.iter().zip(foreign).map(verify).collect()
+}
+
+/// Verifies a set; where as many drives have another set.txt, and only by that nothing is lost, by that.
+fn verify_or_rival(set: &FoundSet, part: &Part, monitor: &dyn Monitor) -> SetOutcome {
+    let usual = verify_by(set, &RecordIndex::open(set, None, monitor), part, monitor);
+    if usual.is_restorable() || usual.is_stopped() {
+        return usual;
+    }
+    let quiet = &Quiet(monitor);
+    let by_rival = |rival: FoundSet| {
+        let record_index = RecordIndex::open(&rival, None, quiet);
+        SetOutcome { needs_root: true, ..verify_by(&rival, &record_index, part, quiet) }
+    };
+    let mut rivals = set.rivals().into_iter().map(by_rival);
+    rivals.find(SetOutcome::is_restorable).unwrap_or(usual)
+}
+
+/// Says so if the drives are of several shipments, or carry other texts than this program's.
+pub fn note_others(sets: &[FoundSet], monitor: &dyn Monitor) {
+    note_other_texts(sets, monitor);
+    let shipments: BTreeSet<_> = sets.iter().map(|s| s.shipment.to_string()).collect();
+    if shipments.len() > 1 {
+        let names: Vec<_> = shipments.into_iter().collect();
+        monitor.note(&format!(
+            "drives of {} shipments are mixed here, each is verified for itself: {}",
+            names.len(),
+            names.join(", ")
+        ));
+    }
+}
+
+/// Verifies one set by its records.
+pub fn verify_set(set: &FoundSet, record_index: &RecordIndex, monitor: &dyn Monitor) -> SetOutcome {
+    verify_by(set, record_index, &Part::default(), monitor)
+}
+
+/// The same where some shards were read already.
+pub fn verify_rest(
+    set: &FoundSet,
+    record_index: &RecordIndex,
+    before: ReadBefore,
+    memory: Memory,
+    monitor: &dyn Monitor,
+) -> SetOutcome {
+    verify_by(set, record_index, &Part { sample: None, before, memory }, monitor)
+}
+
+/// What of a set is read.
+#[derive(Default)]
+struct Part {
+    /// only a sample of blocks, which this seed decides
+    sample: Option<[u8; 32]>,
+    /// what need not be, as it was
+    before: ReadBefore,
+    /// what it may take
+    memory: Memory,
+}
+
+/// The same of a part of it.
+fn verify_by(
+    set: &FoundSet,
+    record_index: &RecordIndex,
+    part: &Part,
+    monitor: &dyn Monitor,
+) -> SetOutcome {
+    let text = set.set_text(monitor);
+    if text.is_none() && set.settled == Settled::ByDrives {
+        report_rejected(set, monitor);
+    }
+    let in_use = if text.is_none() { set.in_use_by() } else { None };
+    let drives = check_drives(set, record_index, text.as_ref(), part, monitor);
+    let missing = set.missing_slots();
+    let mut damage = Damage { lost: missing.iter().copied().collect(), ..Damage::default() };
+    let slots: BTreeSet<Slot> = drives.iter().map(|d| d.slot).collect();
+    for slot in slots {
+        let of_slot = drives.iter().filter(|d| d.slot == slot);
+        damage.add_slot(slot, of_slot.map(|d| &d.report));
+    }
+    let keys = key_files(set, record_index);
+    let keyless = keyless(set, record_index, &keys);
+    let leftovers = leftovers(set, text.as_ref(), &drives);
+    let disputed = !record_index.contradictions.is_empty()
+        || !record_index.alone.is_empty()
+        || record_index.forged;
+    let needs_key = text.is_none() && disputed;
+    let versions = texts(set);
+    let disagree = set.settled == Settled::ByDrives && versions.len() > 1;
+    let vouching: Vec<String> = versions.into_values().flat_map(|v| v.drives).collect();
+    let contested = |text: &SetText| contested_records(&own_part(set, &leftovers), text, &vouching);
+    let needs_root = text.is_some()
+        && (record_index.gaps
+            || disagree
+            || !record_index.contradictions.is_empty()
+            || text.iter().any(|text| !contested(text).is_empty()));
+    SetOutcome {
+        is_foreign: false,
+        end_unknown: text.as_ref().is_some_and(|text| text.further_sets().is_none()),
+        name: set.name(),
+        survive: set.label().survive.clone(),
+        drive_count: set.drive_count(),
+        drives,
+        missing,
+        verdict: damage.judge(record_index, monitor).without_keys(record_index, keyless),
+        root: text.map(|t| blake3::Hash::from_bytes(t.root()).to_hex().to_string()),
+        in_use,
+        keys_differ: report_different(set, &keys, monitor),
+        decoded: None,
+        needs_root,
+        needs_key,
+        leftovers,
+    }
+}
+
+/// The drives of a closed set that have sound records which its set.txt does not name, and nothing
+/// that it does: it was packed anew without them.
+fn leftovers(set: &FoundSet, text: Option<&SetText>, drives: &[DriveOutcome]) -> Vec<String> {
+    let Some(text) = text else { return Vec::new() };
+    let runs: Vec<String> = text.runs.iter().map(|line| line.run.to_string()).collect();
+    let has_nothing = |alone: &FoundSet| {
+        let names = ["", "records", "catalog"].into_iter().flat_map(|folder| alone.names(folder));
+        let is_own = |name: &str| name == "set.txt" || runs.iter().any(|run| name.contains(run));
+        !names.into_iter().any(|name| is_own(&name))
+    };
+    let is_left = |(found, outcome): &(&FoundDrive, &DriveOutcome)| {
+        let (r, drives) = (&outcome.report, vec![(*found).clone()]);
+        let alone = FoundSet { drives, duplicates: Vec::new(), ..set.clone() };
+        let no_shards = !r.vanished && !r.stopped && r.missing_shards == r.shards;
+        no_shards && has_nothing(&alone) && !foreign_records(&alone, text).is_empty()
+    };
+    let left = set.all_drives().zip(drives).filter(is_left);
+    left.map(|(found, _)| found.drive.name().to_owned()).collect()
+}
+
+/// The set without these drives.
+fn own_part(set: &FoundSet, leftovers: &[String]) -> FoundSet {
+    let mut own = set.clone();
+    let is_own = |found: &FoundDrive| leftovers.iter().all(|name| name != found.drive.name());
+    own.drives.retain(is_own);
+    own.duplicates.retain(is_own);
+    own
+}
+
+/// Reads and checks all drives of a set at the same time.
+fn check_drives(
+    set: &FoundSet,
+    record_index: &RecordIndex,
+    text: Option<&SetText>,
+    part: &Part,
+    monitor: &dyn Monitor,
+) -> Vec<DriveOutcome> {
+    let found: Vec<_> = set.all_drives().cloned().collect();
+    let expected = shard_bytes(set, record_index, monitor);
+    let block_bytes = block_bytes(record_index, monitor);
+    let of_slot = |slot: Slot| expected.get(slot.0 as usize).copied().unwrap_or(0);
+    let samples: Vec<Option<Sample>> = found
+        .iter()
+        .enumerate()
+        .map(|(i, d)| {
+            let seed = of_drive(part.sample?, i);
+            Some(Sample::draw(of_slot(d.label.slot) / block_bytes, &seed))
+        })
+        .collect();
+    let bytes = |i: usize| match &samples[i] {
+        Some(sample) => sample.len() * block_bytes,
+        None => of_slot(found[i].label.slot),
+    };
+    let rest = |i: usize| bytes(i).saturating_sub(part.before.bytes(found[i].label.slot));
+    monitor.phase(Phase::Verify, (0..found.len()).map(rest).sum());
+    for (i, d) in found.iter().enumerate() {
+        let name = format!("{} {}", d.label.case, d.drive.name());
+        monitor.drive(i, &name, rest(i));
+    }
+    let keys = key_files(set, record_index);
+    let checked = drives::on_each(found.len(), |i| {
+        let progress = |bytes: u64| {
+            monitor.advance(bytes);
+            monitor.drive_advance(i, bytes);
+        };
+        let held = part.memory.for_each(found.len());
+        let all = || Depth::All { policy: SkipPolicy::default(), before: &part.before, held };
+        let depth = samples[i].clone().map_or_else(all, Depth::Sample);
+        let (drive, mode) = (&found[i], ReadMode::Medium);
+        let mut report =
+            check_drive_by(drive, &set.folder, record_index, depth, mode, monitor, &progress);
+        // Of a drive that is gone no metadata file can be read either, which need not be told.
+        let bad = if report.vanished || report.stopped {
+            BadMetadataFiles::default()
+        } else {
+            check_metadata_files(&found[i], set, record_index, text, &keys, monitor)
+        };
+        report.bad_metadata_files = bad.all;
+        report.stopped |= monitor.should_stop(); // perhaps not all metadata files were checked
+        (report, bad.lost_keys)
+    });
+    let slot = |i: usize| found[i].label.slot;
+    let outcome = |(i, (report, lost_keys)): (usize, (DriveReport, u64))| DriveOutcome {
+        case: found[i].label.case.clone(),
+        slot: slot(i),
+        name: found[i].drive.name().into(),
+        double: (0..found.len()).any(|other| other != i && slot(other) == slot(i)),
+        report,
+        expected_bytes: bytes(i),
+        lost_keys,
+    };
+    checked.into_iter().enumerate().map(outcome).collect()
+}
+
+/// The seed of one of the drives.
+fn of_drive(seed: [u8; 32], drive: usize) -> [u8; 32] {
+    *blake3::keyed_hash(&seed, &(drive as u64).to_le_bytes()).as_bytes()
+}
+
+/// What a block of the set holds: the same in all its stripes.
+fn block_bytes(record_index: &RecordIndex, monitor: &dyn Monitor) -> u64 {
+    let mut bytes = 1;
+    record_index.walk(monitor, |record| {
+        bytes = record.blocks.bytes() as u64;
+        false
+    });
+    bytes
+}

@@ -1,0 +1,27 @@
+//! Text from drives, made safe to be shown to people or written where they read it.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// `text` with what could move a cursor, hide or reorder text written as an escape.
+pub fn shown_text(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unsafe(c) {
+            let _ = write!(shown, "{}", c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Control characters, and the invisible ones that order text (a name could pretend with them).
+pub fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}')
+        || matches!(c, '\u{2060}'..='\u{206F}' | '\u{061C}' | '\u{FEFF}')
+}

@@ -1,0 +1,403 @@
+//! The scan snapshot: the entries of a scan, in order, as a file on the host's disk.
+//!
+//! - Enters: scanned entries, in the order of the scan.
+//! - Leaves: the same, in the same order, as often as they are asked for.
+//! - Always holds: (1) under its final name a list is complete and synced; until then it lies
+//!   beside, with `.part` added; (2) memory is one buffer and one record; (3) a record that is not
+//!   what was written is an error when it is passed, a list that was cut short at the latest at its
+//!   end.
+//!
+//! The file, all integers little-endian:
+//!
+//! ```text
+//! 16  "holdall frozen 2"
+//!     the records, each:
+//!  4    n, the bytes that follow
+//!  8    device      8  inode      8  change time, seconds      4  nanoseconds
+//!  1    1 if sparse, else 0
+//!  …    the entry, as in a list (crate::format::list)
+//!  8    the first of the BLAKE3 of: where the record begins in the file (8), n (4), and what
+//!       follows up to here
+//!  4  2^32 − 1
+//!  8  how many records
+//! ```
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::LocalStateError;
+use crate::dataset::{Identity, ScannedEntry};
+use crate::format::FormatError;
+use crate::format::list::{self, Item};
+
+const MAGIC: [u8; 16] = *b"holdall frozen 2";
+/// Stands where the length of a record would.
+const END: u32 = u32::MAX;
+/// Bytes of a record's length.
+const LEN_BYTES: usize = 4;
+/// Bytes of the end mark and the count after it.
+const END_BYTES: u64 = LEN_BYTES as u64 + 8;
+/// Bytes of a record before the entry.
+const HEAD_BYTES: usize = 29;
+/// Bytes of a record's checksum, after the entry.
+const CHECK_BYTES: usize = 8;
+/// The largest record, so that a damaged length cannot claim any memory.
+const MAX_RECORD_BYTES: usize = 64 << 20;
+/// Bytes of the buffers for writing and reading.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Writes a list.
+#[derive(Debug)]
+pub struct SnapshotWriter {
+    /// the list's final name
+    path: PathBuf,
+    part: SnapshotPart,
+    /// what has not been written
+    buffer: Vec<u8>,
+    /// bytes that have been
+    written: u64,
+    count: u64,
+}
+
+/// A file that is removed unless it got its final name.
+#[derive(Debug)]
+struct SnapshotPart {
+    file: File,
+    path: PathBuf,
+    kept: bool,
+}
+
+impl Drop for SnapshotPart {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What stays is litter that the next list of this name replaces.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl SnapshotWriter {
+    /// Begins a list that will be at `path`. A list that is there stays until
+    /// [`SnapshotWriter::finish`].
+    pub fn create(path: &Path) -> Result<Self, LocalStateError> {
+        let mut part = path.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        let error = |source| LocalStateError::io("create", &part, source);
+        match std::fs::remove_file(&part) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(error(source)),
+            _ => {}
+        }
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&part)
+            .map_err(error)?;
+        let mut buffer = Vec::with_capacity(BUFFER_BYTES);
+        buffer.extend_from_slice(&MAGIC);
+        let part = SnapshotPart { file, path: part, kept: false };
+        Ok(Self { path: path.to_path_buf(), part, buffer, written: 0, count: 0 })
+    }
+
+    pub fn push(&mut self, scanned: &ScannedEntry) -> Result<(), LocalStateError> {
+        let bytes = HEAD_BYTES + list::entry_len(&scanned.entry) + CHECK_BYTES;
+        if bytes > MAX_RECORD_BYTES {
+            return Err(LocalStateError::TooLarge { path: self.path.clone(), bytes });
+        }
+        let begin = self.buffer.len();
+        encode(scanned, bytes as u32, &mut self.buffer);
+        let check = check_of(self.written + begin as u64, &self.buffer[begin..]);
+        self.buffer.extend_from_slice(&check);
+        self.count += 1;
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), LocalStateError> {
+        self.part.file.write_all(&self.buffer).map_err(|source| self.error("write", source))?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn error(&self, action: &'static str, source: io::Error) -> LocalStateError {
+        LocalStateError::io(action, &self.path, source)
+    }
+
+    /// Ends the list, syncs it and gives it its name.
+    pub fn finish(mut self) -> Result<ScanSnapshot, LocalStateError> {
+        self.buffer.extend_from_slice(&END.to_le_bytes());
+        self.buffer.extend_from_slice(&self.count.to_le_bytes());
+        self.flush()?;
+        self.part.file.sync_all().map_err(|source| self.error("sync", source))?;
+        std::fs::rename(&self.part.path, &self.path)
+            .map_err(|source| self.error("rename", source))?;
+        self.part.kept = true;
+        sync_folder_of(&self.path)?;
+        ScanSnapshot::open(&self.path)
+    }
+}
+
+pub(super) fn sync_folder_of(path: &Path) -> Result<(), LocalStateError> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder)
+        .and_then(|handle| handle.sync_all())
+        .map_err(|source| LocalStateError::io("sync", folder, source))
+}
+
+/// A list that is complete.
+#[derive(Debug)]
+pub struct ScanSnapshot {
+    file: File,
+    path: PathBuf,
+    file_bytes: u64,
+    count: u64,
+}
+
+impl ScanSnapshot {
+    /// Opens a list and checks that it begins and ends as it should.
+    pub fn open(path: &Path) -> Result<Self, LocalStateError> {
+        let error = |action, source| LocalStateError::io(action, path, source);
+        let file = File::open(path).map_err(|source| error("open", source))?;
+        let file_bytes = file.metadata().map_err(|source| error("open", source))?.len();
+        let damaged = |at, what| LocalStateError::Damaged { path: path.to_path_buf(), at, what };
+        let shortest = MAGIC.len() as u64 + END_BYTES;
+        if file_bytes < shortest {
+            return Err(damaged(file_bytes, "it is cut short"));
+        }
+        let mut magic = [0; MAGIC.len()];
+        let mut end = [0; END_BYTES as usize];
+        let end_at = file_bytes - END_BYTES;
+        file.read_exact_at(&mut magic, 0).map_err(|source| error("read", source))?;
+        file.read_exact_at(&mut end, end_at).map_err(|source| error("read", source))?;
+        if magic != MAGIC {
+            return Err(damaged(0, "it is not a scan snapshot of this version"));
+        }
+        let (mark, count) = end.split_at(LEN_BYTES);
+        if number(mark) != u64::from(END) {
+            return Err(damaged(end_at, "it is cut short"));
+        }
+        let count = number(count);
+        Ok(Self { file, path: path.to_path_buf(), file_bytes, count })
+    }
+
+    /// How many entries it has.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Fails unless every record is what was written.
+    pub fn check(&self) -> Result<(), LocalStateError> {
+        let mut entries = self.iter();
+        while let Some(len) = entries.begin_record()? {
+            entries.pass(len);
+        }
+        Ok(())
+    }
+
+    /// The entries, from the first on. After an error there are no more.
+    pub fn iter(&self) -> Entries<'_> {
+        Entries {
+            list: self,
+            buffer: Vec::new(),
+            used: 0,
+            at: MAGIC.len() as u64,
+            seen: 0,
+            ended: false,
+        }
+    }
+
+    /// The entries after the first `count`.
+    pub fn iter_from(&self, count: u64) -> Result<Entries<'_>, LocalStateError> {
+        let mut entries = self.iter();
+        while entries.seen < count {
+            entries.skip_next()?;
+        }
+        Ok(entries)
+    }
+
+    pub fn remove(self) -> Result<(), LocalStateError> {
+        std::fs::remove_file(&self.path)
+            .map_err(|source| LocalStateError::io("remove", &self.path, source))
+    }
+}
+
+impl<'a> IntoIterator for &'a ScanSnapshot {
+    type Item = Result<ScannedEntry, LocalStateError>;
+    type IntoIter = Entries<'a>;
+
+    fn into_iter(self) -> Entries<'a> {
+        self.iter()
+    }
+}
+
+/// The entries of a [`ScanSnapshot`], in order.
+#[derive(Debug)]
+pub struct Entries<'a> {
+    list: &'a ScanSnapshot,
+    /// read ahead; what lies before `used` has been given out
+    buffer: Vec<u8>,
+    used: usize,
+    /// offset in the file of `buffer[used]`
+    at: u64,
+    seen: u64,
+    ended: bool,
+}
+
+impl Entries<'_> {
+    /// Makes the next `wanted` bytes lie at `used`.
+    fn fill(&mut self, wanted: usize) -> Result<(), LocalStateError> {
+        let have = self.buffer.len() - self.used;
+        if have >= wanted {
+            return Ok(());
+        }
+        let left = self.list.file_bytes - self.at;
+        if wanted as u64 > left {
+            return Err(self.damaged("it is cut short"));
+        }
+        self.buffer.drain(..self.used);
+        self.used = 0;
+        let target = left.min(wanted.max(BUFFER_BYTES) as u64) as usize;
+        self.buffer.resize(target, 0);
+        self.list
+            .file
+            .read_exact_at(&mut self.buffer[have..], self.at + have as u64)
+            .map_err(|source| LocalStateError::io("read", &self.list.path, source))
+    }
+
+    /// Passes a record that lies at `used`.
+    fn pass(&mut self, len: usize) {
+        self.used += LEN_BYTES + len;
+        self.at += (LEN_BYTES + len) as u64;
+        self.seen += 1;
+    }
+
+    fn damaged(&self, what: &'static str) -> LocalStateError {
+        LocalStateError::Damaged { path: self.list.path.clone(), at: self.at, what }
+    }
+
+    /// Makes the next record lie at `used`, from its length on; the bytes that follow that, none at
+    /// the end.
+    fn begin_record(&mut self) -> Result<Option<usize>, LocalStateError> {
+        self.fill(LEN_BYTES)?;
+        let len = number(&self.buffer[self.used..self.used + LEN_BYTES]);
+        if len == u64::from(END) {
+            let is_last = self.at + END_BYTES == self.list.file_bytes;
+            if is_last && self.seen == self.list.count {
+                return Ok(None);
+            }
+            return Err(self.damaged("its end does not match its records"));
+        }
+        let len = len as usize;
+        if !(HEAD_BYTES + CHECK_BYTES..=MAX_RECORD_BYTES).contains(&len) {
+            return Err(self.damaged("a record has an impossible length"));
+        }
+        self.fill(LEN_BYTES + len)?;
+        let record = &self.buffer[self.used..self.used + LEN_BYTES + len];
+        let (content, check) = record.split_at(record.len() - CHECK_BYTES);
+        if check_of(self.at, content) != check {
+            return Err(self.damaged("a record is not what was written"));
+        }
+        Ok(Some(len))
+    }
+
+    fn skip_next(&mut self) -> Result<(), LocalStateError> {
+        match self.begin_record()? {
+            Some(len) => {
+                self.pass(len);
+                Ok(())
+            }
+            None => Err(self.damaged("it has fewer records than were packed")),
+        }
+    }
+
+    fn read_next(&mut self) -> Result<Option<ScannedEntry>, LocalStateError> {
+        let begin = self.at;
+        let Some(len) = self.begin_record()? else { return Ok(None) };
+        let record = &self.buffer[self.used + LEN_BYTES..][..len - CHECK_BYTES];
+        let scanned = decode(record).map_err(|source| LocalStateError::Record {
+            path: self.list.path.clone(),
+            at: begin,
+            source,
+        })?;
+        self.pass(len);
+        Ok(Some(scanned))
+    }
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Result<ScannedEntry, LocalStateError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let next = self.read_next().transpose();
+        self.ended = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+fn encode(scanned: &ScannedEntry, bytes: u32, out: &mut Vec<u8>) {
+    let Identity { device, inode, ctime, ctime_nanos } = scanned.identity;
+    out.extend_from_slice(&bytes.to_le_bytes());
+    out.extend_from_slice(&device.to_le_bytes());
+    out.extend_from_slice(&inode.to_le_bytes());
+    out.extend_from_slice(&ctime.to_le_bytes());
+    out.extend_from_slice(&ctime_nanos.to_le_bytes());
+    out.push(scanned.sparse.into());
+    let item = Item::Entry { entry: scanned.entry.clone(), continued: false };
+    item.encode(out);
+}
+
+/// The checksum of a record that begins at this offset.
+fn check_of(at: u64, record: &[u8]) -> [u8; CHECK_BYTES] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&at.to_le_bytes()).update(record);
+    let mut check = [0; CHECK_BYTES];
+    hasher.finalize_xof().fill(&mut check);
+    check
+}
+
+fn decode(record: &[u8]) -> Result<ScannedEntry, FormatError> {
+    let (head, coded) = record.split_at(HEAD_BYTES);
+    let identity = Identity {
+        device: number(&head[..8]),
+        inode: number(&head[8..16]),
+        ctime: number(&head[16..24]).cast_signed(),
+        ctime_nanos: number(&head[24..28]) as u32,
+    };
+    let sparse = match head[28] {
+        0 => false,
+        1 => true,
+        other => return Err(FormatError::invalid("snapshot record", "sparse", other)),
+    };
+    let mut items = list::decode(coded)?;
+    match (items.pop(), items.pop()) {
+        (Some(Item::Entry { entry, continued: false }), None) => {
+            Ok(ScannedEntry { entry, identity, sparse })
+        }
+        _ => Err(FormatError::invalid("snapshot record", "entry", "not one entry")),
+    }
+}
+
+/// The number that up to eight little-endian bytes stand for.
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! Files of which only further names are selected.
+//!
+//! - Enters: the paths of such files, and for each the first of its selected names.
+//! - Leaves: the file under that name, with its bytes and metadata; the other names are links to it.
+//! - Always holds: nothing is made under the path that is not selected.
+//!
+//! A file of another set stays behind: the sets that hold its bytes may have been restored long
+//! before one that names it again, so it is listed, with what to select besides.
+
+use super::items::Items;
+use super::needed::Needed;
+use super::output::Output;
+use super::spanning;
+use super::special::Harmless;
+use super::{RestoreError, Restored, Walk, pass};
+use crate::format::catalog::KeySpan;
+use crate::format::list::{Item, Kind};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// What became of files that are restored under another name of theirs.
+#[derive(Default)]
+pub struct Promoted {
+    /// path of the file, and the name it has now
+    names: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// those of them that lie in other sets, all or in part
+    elsewhere: BTreeSet<Vec<u8>>,
+    /// those of them that are devices, and were left out as asked
+    left_out: BTreeSet<Vec<u8>>,
+}
+
+impl Promoted {
+    /// The name that the file at this path has now, if it is not selected itself.
+    pub fn name_of(&self, target: &[u8]) -> Option<&[u8]> {
+        self.names.get(target).map(Vec::as_slice)
+    }
+
+    /// Is it a device that was left out?
+    pub fn is_left_out(&self, target: &[u8]) -> bool {
+        self.left_out.contains(target)
+    }
+
+    /// Do its bytes lie in other sets?
+    pub fn is_elsewhere(&self, target: &[u8]) -> bool {
+        self.elsewhere.contains(target)
+    }
+}
+
+/// Items of some files, under other names.
+struct Renamed<I> {
+    items: I,
+    names: BTreeMap<Vec<u8>, Vec<u8>>,
+    passes: bool,
+    found: BTreeSet<Vec<u8>>,
+}
+
+impl<I: Items> Items for Renamed<I> {
+    fn next_list(&mut self) -> Option<Vec<Item>> {
+        loop {
+            let mut passed = Vec::new();
+            for item in self.items.next_list()? {
+                match item {
+                    Item::Entry { mut entry, continued } => {
+                        let name = self.names.get(&entry.path);
+                        let name =
+                            name.filter(|_| !matches!(entry.kind, Kind::Folder | Kind::HardLink));
+                        self.passes = name.is_some();
+                        if let Some(name) = name {
+                            self.found.insert(std::mem::replace(&mut entry.path, name.clone()));
+                            passed.push(Item::Entry { entry, continued });
+                        }
+                    }
+                    item if self.passes => passed.push(item),
+                    _ => {}
+                }
+            }
+            if !passed.is_empty() {
+                return Some(passed);
+            }
+        }
+    }
+
+    fn lists_wait(&self) -> Arc<AtomicBool> {
+        self.items.lists_wait()
+    }
+}
+
+/// Where the entries of these files are.
+pub fn spans(names: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<KeySpan> {
+    let alone = |path: &Vec<u8>| {
+        let [alone, _] = KeySpan::path(path);
+        alone
+    };
+    KeySpan::joined(names.keys().map(alone).collect())
+}
+
+/// Restores files under other names of theirs. Returns what they need of drives that are not here,
+/// too.
+pub fn promote(
+    walk: &Walk,
+    items: impl Items + Send,
+    names: BTreeMap<Vec<u8>, Vec<u8>>,
+    restored: &mut Restored,
+) -> Result<(Needed, Promoted), RestoreError> {
+    let Walk { open, destination, options, ledger, monitor, .. } = *walk;
+    let renamed = Renamed { items, names, passes: false, found: BTreeSet::new() };
+    let mut renamed = Harmless::new(renamed, options.no_special);
+    let (output, mut more) = (Output::Folder(destination), Restored::default());
+    let needed = pass(open, &mut renamed, output, options, &mut more, (ledger, monitor, 0))?;
+    more.left = renamed.left();
+    restored.add(&more);
+    let named = renamed.items.names.iter();
+    let left_out =
+        named.filter(|(_, name)| renamed.has_left(name)).map(|(target, _)| target.clone());
+    let left_out = left_out.collect();
+    let Renamed { names, found, .. } = renamed.items;
+    let mut elsewhere: BTreeSet<Vec<u8>> =
+        names.keys().filter(|target| !found.contains(*target)).cloned().collect();
+    for mark in spanning::waiting(destination, open.set.set)? {
+        let of_mark = names.iter().find(|(_, name)| *name == mark.path());
+        elsewhere.extend(of_mark.map(|(target, _)| target.clone()));
+    }
+    Ok((needed, Promoted { names, elsewhere, left_out }))
+}

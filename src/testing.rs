@@ -1,0 +1,239 @@
+//! What the tests and benches of this crate name of it, in the shape of its modules. No interface:
+//! it changes with them.
+
+pub mod cli {
+    pub mod args {
+        pub use crate::cli::args::Cli;
+    }
+    pub mod help {
+        pub use crate::cli::help::{TOPICS, Topic};
+    }
+    pub mod sizes {
+        pub use crate::cli::sizes::parse_size;
+    }
+}
+pub mod commands {
+    pub mod decode {
+        pub use crate::commands::decode::decode_sets;
+    }
+    pub mod demo {
+        pub use crate::commands::demo::{DemoError, demo};
+    }
+    pub mod erase {
+        pub use crate::commands::erase::Erasure;
+    }
+    pub mod ls {
+        pub use crate::commands::ls::{LsOptions, ls, ls_sets};
+    }
+    pub mod next {
+        pub use crate::commands::next::{Next, Step};
+    }
+    pub mod open {
+        pub use crate::commands::open::OpenError;
+    }
+    pub mod pack {
+        pub use crate::commands::pack::{
+            CloseError, Closed, Closing, GoOn, PackJobError, PackOptions, PackOutcome, Prepared,
+            close, go_on_with, prepare_on,
+        };
+    }
+    pub mod repair {
+        pub use crate::commands::repair::{SetRepair, repair_sets};
+    }
+    pub mod restore {
+        pub use crate::commands::restore::{
+            RestoreJob, RestoreJobError, RestoreOutcome, restore, restore_sets,
+        };
+    }
+    pub mod restoring {
+        pub use crate::commands::restoring::{SetProgress, SetState, restoring};
+    }
+    pub mod slots {
+        pub use crate::commands::slots::AbsentDrive;
+    }
+    pub mod status {
+        pub use crate::commands::status::{status, status_of};
+    }
+    pub mod unlock {
+        pub use crate::commands::unlock::{expect, record_index, unlock};
+    }
+    pub mod verify {
+        pub use crate::commands::verify::{DriveOutcome, SetOutcome, verify_set, verify_sets};
+    }
+}
+pub mod dataset {
+    pub use crate::dataset::{Filter, ScanError, ScanOptions, Source, scan};
+}
+pub mod destination {
+    pub use crate::destination::{Destination, DestinationError};
+}
+pub mod drives {
+    pub use crate::drives::{
+        Drive, DriveError, DriveFile, Level, LocalDrive, MemoryDrive, ReadMode, Room,
+    };
+    pub mod memory {
+        pub use crate::drives::memory::Death;
+    }
+}
+pub mod entropy {
+    pub use crate::entropy::{Entropy, Fixed, System, random_id};
+}
+pub mod format {
+    pub use crate::format::Suite;
+    pub mod catalog {
+        pub use crate::format::catalog::{FrameRow, Index, decode_frame_head, encode_frame_head};
+    }
+    pub mod entry {
+        pub use crate::format::entry::entry_len;
+    }
+    pub mod ids {
+        pub use crate::format::ids::{
+            INDEX_PART, RunId, SetNumber, ShipmentId, Slot, StripeId, StripeNumber, key_path,
+            part_path, record_path, set_folder, shard_path,
+        };
+    }
+    pub mod label {
+        pub use crate::format::label::{Label, MOST_CHUNK_BYTES, WHAT};
+    }
+    pub mod list {
+        pub use crate::format::list::{
+            End, Entry, Extent, Hash, Item, Kind, Lack, Method, Place, State, decode, encode,
+            shown_path,
+        };
+    }
+    pub mod record {
+        pub use crate::format::record::{
+            Member, PartRecord, Reason, RecordFileHeader, ShardRecord, StripeKind, StripeRecord,
+            decode_file, encode_file, records,
+        };
+    }
+    pub mod set {
+        pub use crate::format::set::{PartLine, RunLine, SetText, SlotLine, UNKNOWN_CASE};
+    }
+    pub mod shard {
+        pub use crate::format::shard::{Blocks, TRAILER_BYTES, Trailer};
+    }
+}
+pub mod keys {
+    pub use crate::keys::RunKey;
+    pub mod recipients {
+        pub use crate::keys::recipients::{Identities, Recipients};
+    }
+    pub mod run {
+        pub use crate::keys::run::StripeShape;
+    }
+}
+pub mod local_state {
+    pub use crate::local_state::{LocalStateError, SnapshotWriter};
+    pub mod state {
+        pub use crate::local_state::state::StateFolder;
+    }
+}
+pub mod measure {
+    pub use crate::measure::{GB, Rate};
+    pub mod devices {
+        pub use crate::measure::devices::measure;
+    }
+    pub mod predict {
+        pub use crate::measure::predict::Limit;
+    }
+    pub mod sample {
+        pub use crate::measure::sample::Sample;
+    }
+    pub mod stages {
+        pub use crate::measure::stages::{
+            Compression, block_hashes, compress, hash, open, read, rebuild, seal,
+        };
+    }
+    pub mod whole {
+        pub use crate::measure::whole::{How, Part, pack, part, write_snapshot};
+    }
+}
+pub mod memory {
+    pub use crate::memory::Memory;
+}
+pub mod monitor {
+    pub use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
+}
+pub mod packer {
+    pub use crate::packer::{Begin, Checkpoint, PackError, Packed, SetDrive, SetJob, pack};
+}
+pub mod patterns {
+    pub use crate::patterns::Selection;
+}
+pub mod plan {
+    pub mod cipher {
+        pub use crate::plan::cipher::CipherChoice;
+    }
+    pub mod room {
+        pub use crate::plan::room::{DriveRoom, Geometry, Need, plan};
+    }
+    pub mod survive {
+        pub use crate::plan::survive::Survive;
+    }
+}
+pub mod repairer {
+    pub use crate::repairer::{DriveRepair, RepairJob, repair};
+    pub mod onto {
+        pub use crate::repairer::onto::NewDrive;
+    }
+    pub mod origin {
+        pub use crate::repairer::origin::OriginError;
+    }
+    pub mod quiet {
+        pub use crate::repairer::quiet::Quiet;
+    }
+}
+pub mod restorer {
+    pub use crate::restorer::{OpenSet, RestoreError, RestoreOptions, Restored, restore};
+    pub mod end {
+        pub use crate::restorer::end::{End, report};
+    }
+    pub mod items {
+        pub use crate::restorer::items::{CatalogItems, Items};
+    }
+    pub mod stage {
+        pub use crate::restorer::stage::keep;
+    }
+}
+pub mod sets {
+    pub use crate::sets::{FoundSet, RecordIndex};
+    pub mod check {
+        pub use crate::sets::check::{Depth, DriveReport, ReadBefore, check_drive, check_drive_by};
+    }
+    pub mod cleanup {
+        pub use crate::sets::cleanup::{level, remove_litter, reopen};
+    }
+    pub mod damage {
+        pub use crate::sets::damage::Damage;
+    }
+    pub mod key_files {
+        pub use crate::sets::key_files::key_files;
+    }
+    pub mod metadata_files {
+        pub use crate::sets::metadata_files::check_metadata_files;
+    }
+    pub mod open {
+        pub use crate::sets::open::{chain, find};
+    }
+    pub mod reading {
+        pub use crate::sets::reading::SkipPolicy;
+    }
+}
+pub mod stages {
+    pub mod compress {
+        pub use crate::stages::compress::{Compressor, Decompressor};
+    }
+    pub mod dedup {
+        pub use crate::stages::dedup::{Dedup, Known};
+    }
+    pub mod hash {
+        pub use crate::stages::hash::{Merge, block_hash, block_hashes, piece};
+    }
+    pub mod parity {
+        pub use crate::stages::parity::Code;
+    }
+    pub mod seal {
+        pub use crate::stages::seal::{Cipher, Payload, seal_content, seal_stripe};
+    }
+}

@@ -1,0 +1,203 @@
+//! What is told at the end, and what is printed to be typed next, is true (Review F14).
+
+use super::closing::killed;
+use crate::common::shipment::Shipment;
+use crate::common::{Run, tree};
+use serde_json::Value;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A verb with drives, in words for people.
+fn run(shipment: &Shipment, words: &[&str], paths: &[PathBuf]) -> Run {
+    let words = words.iter().map(OsString::from);
+    shipment.run(words.chain(paths.iter().map(OsString::from)))
+}
+
+/// The arguments of the command behind this.
+#[track_caller]
+fn printed(text: &str, before: &str) -> Vec<OsString> {
+    let line = text.lines().find_map(|line| line.strip_prefix(before));
+    let line = line.unwrap_or_else(|| panic!("{before:?} is not in {text}"));
+    let words = shlex::split(line).unwrap();
+    assert_eq!(words[0], "holdall", "{line}");
+    words[1..].iter().map(OsString::from).collect()
+}
+
+/// Review F14: a drive that is only not attached has not failed; what is to be typed names none
+/// that is not here, and mends all.
+#[test]
+fn going_on_without_a_drive_says_what_completes_it() {
+    let shipment = killed(&[1, 1, 1]);
+    let paths = shipment.paths();
+    let mut words: Vec<OsString> = ["pack", "--folder-drives", "--continue"].map(Into::into).into();
+    for (case, path) in [&shipment.drives[0], &shipment.drives[2]] {
+        words.extend(["--drive".into(), format!("{case}={}", path.display()).into()]);
+    }
+    let packed = shipment.run(words).expect(3);
+    let text = &packed.stdout;
+    assert!(text.contains("1 drive left out: holdall repair with all drives"), "{text}");
+    let untrue = ["failed", "To prove it", "already carries", "Every block was read back"];
+    for untrue in untrue {
+        assert!(!packed.shown().contains(untrue), "{untrue}: {}", packed.shown());
+    }
+    run(&shipment, &["repair"], &paths).expect(0);
+    let whole = shipment.verify(&paths).expect(0).event("verified");
+    assert_eq!(whole["whole"], true);
+
+    // A damaged drive: verify prints what mends it.
+    let shard = shipment.files(0, "shards/").remove(0);
+    let mut bytes = fs::read(&shard).unwrap();
+    bytes[5000] ^= 1;
+    fs::write(&shard, bytes).unwrap();
+    let told = run(&shipment, &["verify"], &paths).expect(3).stdout;
+    shipment.run(printed(&told, "To mend it: ")).expect(0);
+    shipment.verify(&paths).expect(0);
+}
+
+/// Harms a byte of a file.
+fn harm(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[2000] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+/// Where a drive's records are damaged, the others have them, and nothing else is accused.
+#[test]
+fn a_drive_without_its_records_asks_for_the_others() {
+    let shipment = Shipment::new(&[1, 1, 1]);
+    tree::plain(&shipment.source, "no records", 200);
+    shipment.pack("cases=1").expect(0);
+    let (paths, to) = (shipment.paths(), shipment.new_destination());
+    shipment.restore(&paths, &to, &[]).expect(0);
+    let records = shipment.files(1, "records/");
+    harm(&records[0]);
+    let alone = &paths[1..2];
+    let status = run(&shipment, &["status"], alone).expect(1);
+    assert!(status.stdout.contains("Drives that would help: slot 1, 3."), "{}", status.shown());
+    assert!(!status.stdout.contains("are lost"), "{}", status.shown());
+    let verified = run(&shipment, &["verify"], alone).expect(1);
+    assert!(!verified.stdout.contains("holdall repair"), "{}", verified.shown());
+    assert!(verified.stdout.contains("attach those too"), "{}", verified.shown());
+    let verified =
+        run(&shipment, &["verify", "--json", "-i", shipment.key.to_str().unwrap()], alone);
+    for sound in ["checklist", "catalog:"] {
+        assert!(!verified.stderr.contains(sound), "{}", verified.shown());
+    }
+    let (found, decoded) = (verified.event("verified"), verified.event("decoded"));
+    assert_eq!((&found["repair"], &found["drives"][0]["bad_files"]), (&Value::Null, &1.into()));
+    assert_eq!((&decoded["catalog_agrees"], &decoded["complete"]), (&Value::Null, &false.into()));
+    // The catalog, which is whole, names all that there is.
+    let again = shipment.restore(alone, &to, &[]).expect(3).event("restored");
+    assert_eq!(again["list_complete"], true, "{again}");
+    let all = run(&shipment, &["verify"], &paths).expect(3).stdout;
+    shipment.run(printed(&all, "To mend it: ")).expect(0);
+    shipment.verify(&paths).expect(0);
+}
+
+/// Review F14: a stripe beyond its parity.
+#[test]
+fn what_no_repair_mends_is_not_sent_to_repair() {
+    let shipment = Shipment::new(&[1, 1, 1]);
+    tree::plain(&shipment.source, "beyond", 200);
+    shipment.pack("cases=1").expect(0);
+    let paths = shipment.paths();
+    let shards = |drive: usize| {
+        let mut shards = shipment.files(drive, "shards/");
+        shards.sort();
+        shards
+    };
+    (0..3).for_each(|drive| harm(&shards(drive)[0]));
+    let told = run(&shipment, &["verify"], &paths).expect(1);
+    assert!(!told.stdout.contains("holdall repair"), "{}", told.shown());
+    assert!(told.stdout.contains("No repair brings that back"), "{}", told.shown());
+    let told = run(&shipment, &["verify"], &paths[..2]).expect(1);
+    assert!(told.stdout.contains("would help: slot 3.\nTo mend it, attach"), "{}", told.shown());
+    harm(&shards(0)[1]);
+    let told = run(&shipment, &["verify"], &paths).expect(1);
+    assert!(told.stdout.contains("To mend it: holdall repair"), "{}", told.shown());
+}
+
+/// Review F6, F14: what is no part of the set is not to be repaired.
+#[test]
+fn what_a_set_packed_anew_has_left_is_to_be_erased() {
+    let shipment = killed(&[1, 1]);
+    let old = shipment.paths();
+    let mut words: Vec<OsString> =
+        ["pack", "--folder-drives", "--continue", "--anew"].map(Into::into).into();
+    let mut new = Vec::new();
+    for (case, _) in &shipment.drives {
+        let path = shipment.new_destination();
+        fs::create_dir(&path).unwrap();
+        words.extend(["--drive".into(), format!("{case}={}", path.display()).into()]);
+        new.push(path);
+    }
+    shipment.run(words).expect(0);
+    let all = [&old[..], &new].concat();
+    let told = run(&shipment, &["verify"], &all).expect(3);
+    assert!(!told.stdout.contains("holdall repair"), "{}", told.shown());
+    let line = told.stdout.lines().find(|line| line.starts_with("What lies on")).unwrap();
+    let (_, command) = line.split_once("To remove it: holdall ").unwrap();
+    assert!(new.iter().all(|path| !line.contains(path.to_str().unwrap())), "{line}");
+    shipment.run(shlex::split(command).unwrap().into_iter().chain(["--yes".into()])).expect(0);
+    shipment.verify(&new).expect(0);
+}
+
+/// Review F14: nothing was committed of it, and nothing of it is said to be verified.
+#[test]
+fn a_set_of_nothing_is_not_called_complete() {
+    let shipment = killed(&[1, 1]);
+    let paths = shipment.paths();
+    for drive in 0..paths.len() {
+        for kind in ["records/", "shards/"] {
+            shipment.files(drive, kind).iter().for_each(|path| fs::remove_file(path).unwrap());
+        }
+    }
+    let to = shipment.new_destination();
+    let words = ["restore", "-i", shipment.key.to_str().unwrap(), "--to", to.to_str().unwrap()];
+    let restored = run(&shipment, &words, &paths).expect(1);
+    assert!(restored.stderr.contains("was committed to the drives"), "{}", restored.shown());
+    let verified = run(&shipment, &["verify"], &paths).expect(3);
+    assert!(verified.stdout.contains("there is nothing to restore"), "{}", verified.shown());
+    for run in [restored, verified] {
+        assert!(!run.stdout.contains("complete and verified"), "{}", run.shown());
+        assert!(!run.stdout.contains("Everything can be restored"), "{}", run.shown());
+    }
+}
+
+/// Of a drive that was pulled before anything was committed the others know more.
+#[test]
+fn a_drive_without_a_record_says_nothing_of_its_set() {
+    let shipment = Shipment::new(&[1, 1, 1]);
+    tree::plain(&shipment.source, "pulled early", 100);
+    shipment.pack("cases=1").expect(0);
+    let (paths, set) = (shipment.paths(), shipment.set_folder(0));
+    for name in ["records", "catalog", "copy"] {
+        fs::remove_dir_all(set.join(name)).unwrap();
+    }
+    for name in ["set.txt", "checklist.b3"] {
+        fs::remove_file(set.join(name)).unwrap();
+    }
+    let alone = &paths[..1];
+    for verb in ["verify", "status"] {
+        let told = run(&shipment, &[verb], alone).expect(1);
+        let text = &told.stdout;
+        assert!(text.contains("No record lies on the drives that are here"), "{text}");
+        assert!(text.contains("Drives that would help: slot 2, 3."), "{text}");
+        assert!(text.contains("As far as the drives here tell, it was never closed"), "{text}");
+        for untrue in ["Nothing was committed", "Everything", ": whole"] {
+            assert!(!text.contains(untrue), "{untrue}: {text}");
+        }
+        let verdict = &run(&shipment, &[verb, "--json"], alone).expect(1).stdout;
+        assert!(verdict.contains("\"restorable\":false"), "{verdict}");
+    }
+    let to = shipment.new_destination();
+    let told = shipment.restore(alone, &to, &[]).expect(1);
+    assert!(told.stderr.contains("hint: attach its other drives"), "{}", told.shown());
+    // The others know of the set, and what this one has of it.
+    let set = shipment.verify(&paths).expect(3).event("verified");
+    assert_eq!(
+        (&set["verdict"]["restorable"], &set["drives"][0]["missing_shards"]),
+        (&true.into(), &0.into())
+    );
+}
