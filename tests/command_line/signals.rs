@@ -180,30 +180,13 @@ fn a_question_is_ended_by_the_first_signal() {
     tree::write(&shipment.source.join("file"), b"file");
     shipment.pack("none").expect(0);
     let set = shipment.set_folder(0);
-    let words = ["erase", shipment.drives[0].1.to_str().unwrap(), "--set"];
-    let words = words.into_iter().chain([set.file_name().unwrap().to_str().unwrap()]);
-    let typed: Vec<&str> = [env!("CARGO_BIN_EXE_holdall")].into_iter().chain(words).collect();
-    let mut terminal = Command::new("script")
-        .args(["-qec", &shlex::try_join(typed).unwrap(), "/dev/null"])
-        .env("XDG_STATE_HOME", shipment.state())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut shown, mut byte) = (String::new(), [0]);
-    let mut output = terminal.stdout.take().unwrap();
-    while !shown.ends_with("[y/N] ") {
-        output.read_exact(&mut byte).unwrap_or_else(|_| panic!("{shown}"));
-        shown.push(byte[0].into());
-    }
-    let mut input = terminal.stdin.take().unwrap();
-    input.write_all(b"\x03").unwrap();
-    // Another one would end it in any case; a question that is still asked would wait for ever.
-    let (sender, ended) = std::sync::mpsc::channel();
-    std::thread::spawn(move || sender.send(output.read_to_string(&mut shown).map(|_| shown)));
-    let text = ended.recv_timeout(Duration::from_secs(20)).expect("it still asks").unwrap();
-    let status = terminal.wait().unwrap();
-    assert_eq!(status.code(), Some(128 + 2), "{text}");
+    let name = set.file_name().unwrap();
+    let words = ["erase".as_ref(), shipment.drives[0].1.as_os_str(), "--set".as_ref(), name];
+    let mut terminal = Terminal::holdall(&shipment.state(), &words.map(OsString::from));
+    terminal.until("[y/N] ");
+    terminal.press("\x03");
+    let (status, text) = terminal.end();
+    assert_eq!(status, 128 + 2, "{text}");
     assert!(text.lines().any(|line| line.trim_end() == "stopped"), "{text}");
     assert!(set.join("label.json").exists());
 }

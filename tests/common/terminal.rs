@@ -25,14 +25,16 @@ impl Terminal {
     /// Runs the program; `script` must be there.
     pub fn holdall(state: &Path, words: &[OsString]) -> Self {
         let words = words.iter().map(|word| word.to_str().unwrap());
-        let typed = [env!("CARGO_BIN_EXE_holdall")].into_iter().chain(words);
+        let typed = ["exec", env!("CARGO_BIN_EXE_holdall")].into_iter().chain(words);
         Self::shell(state, &shlex::try_join(typed).unwrap())
     }
 
-    /// Runs a line of the shell's.
+    /// Runs a line of the shell's. What is to be ended by Ctrl-C is run by `exec`: a shell that
+    /// waits for its last command is ended by the signal itself, with a status of its own.
     pub fn shell(state: &Path, line: &str) -> Self {
         let mut command = Command::new("script");
         command.args(["-qec", line, "/dev/null"]).env("XDG_STATE_HOME", state);
+        command.env("SHELL", "/bin/sh"); // `script` runs the line by it
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let (sender, output) = channel();
@@ -68,7 +70,12 @@ impl Terminal {
 
     /// Types a line.
     pub fn types(&mut self, line: &str) {
-        self.input.write_all(format!("{line}\n").as_bytes()).unwrap();
+        self.press(&format!("{line}\n"));
+    }
+
+    /// Presses keys.
+    pub fn press(&mut self, keys: &str) {
+        self.input.write_all(keys.as_bytes()).unwrap();
     }
 
     /// Waits for the end: the status, and all that was shown.

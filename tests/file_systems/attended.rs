@@ -85,7 +85,7 @@ fn first_set(shipment: &Shipment, survive: &str) -> (Terminal, Namespace) {
     );
     let words = shlex::try_join(words).unwrap();
     let inner = format!("{others}; echo $$ > {}; exec {words}", pid.display());
-    let line = format!("unshare -m sh -c {}", shlex::try_quote(&inner).unwrap());
+    let line = format!("exec unshare -m sh -c {}", shlex::try_quote(&inner).unwrap());
     let mut terminal = Terminal::shell(&shipment.state(), &line);
     terminal.until("they are noticed");
     let pid = fs::read_to_string(&pid).unwrap().trim().to_owned();
@@ -218,7 +218,7 @@ fn an_answer_that_breaks_the_rule_is_asked_for_again() {
     }
     terminal.until("Packed ");
     terminal.until("they are noticed");
-    terminal.types("\x03");
+    terminal.press("\x03");
     let (status, text) = terminal.end();
     assert_eq!(status, 4, "{text}");
 }
