@@ -15,7 +15,10 @@
 //!               │
 //!            drives      mounted file systems or memory, a writer thread each
 //!               ┆        (four suitcases on the way)
-//!             sets       what is found at the far end: records, damage, reconstructed blocks
+//!           shipment     the sets found at the far end, and whose word counts: records, set.txt
+//!               │
+//!            stripes     blocks read ahead, and reconstructed from what is there
+//!               │  └─ check      drives against their records: reports, the damage map
 //!               │  └─ repairer   made whole again where it lies, or on new drives
 //!               │
 //!           catalog      the entries, sealed, the same on every drive
@@ -25,7 +28,8 @@
 //!         destination    the restored tree; nothing outside it is ever touched
 //! ```
 //!
-//! [`format`] is the bytes of all this and holds their specification; [`patterns`] what paths are
+//! [`shards`] is one shard on one drive; [`metadata_files`] what else lies there: label, keys, records,
+//! catalog, set.txt, checklist, README. [`format`] is the bytes of all this and holds their specification; [`patterns`] what paths are
 //! meant by `--include` and `--exclude`; [`keys`] the run key and the recipients;
 //! [`local_state`] what the packing machine keeps while it packs; [`monitor`] how a job
 //! reports; [`pipeline`] the CPU threads; [`measure`] what a machine and its drives can do;
@@ -51,7 +55,11 @@ mod drives;
 mod packer;
 
 mod catalog;
-mod sets;
+mod check;
+mod metadata_files;
+mod shards;
+mod shipment;
+mod stripes;
 
 mod repairer;
 

@@ -197,27 +197,30 @@ pub mod restorer {
     }
 }
 pub mod sets {
-    pub use crate::sets::{FoundSet, RecordIndex};
+    pub use crate::shipment::{FoundSet, RecordIndex};
     pub mod check {
-        pub use crate::sets::check::{Depth, DriveReport, ReadBefore, check_drive, check_drive_by};
+        pub use crate::check::drive::{
+            Depth, DriveReport, ReadBefore, check_drive, check_drive_by,
+        };
     }
     pub mod cleanup {
-        pub use crate::sets::cleanup::{level, remove_litter, reopen};
+        pub use crate::shipment::cleanup::{level, remove_litter, reopen};
     }
     pub mod damage {
-        pub use crate::sets::damage::Damage;
+        pub use crate::check::damage::Damage;
     }
     pub mod key_files {
-        pub use crate::sets::key_files::key_files;
+        pub use crate::metadata_files::key_files::key_files;
     }
     pub mod metadata_files {
-        pub use crate::sets::metadata_files::check_metadata_files;
+        pub use crate::metadata_files::inspect::check_metadata_files;
     }
     pub mod open {
-        pub use crate::sets::open::{chain, find};
+        pub use crate::format::shown::error_chain;
+        pub use crate::shipment::open::find;
     }
     pub mod reading {
-        pub use crate::sets::reading::SkipPolicy;
+        pub use crate::shards::reading::SkipPolicy;
     }
 }
 pub mod stages {

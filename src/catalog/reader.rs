@@ -13,7 +13,7 @@ use crate::format::list::{self, Entry, Item, Kind};
 use crate::format::shard::{Blocks, SALT_BYTES};
 use crate::format::{FormatError, Suite};
 use crate::keys::RunKey;
-use crate::sets::FoundSet;
+use crate::shipment::FoundSet;
 use crate::stages::compress::is_frame;
 use crate::stages::seal::Cipher;
 use std::collections::{BTreeMap, VecDeque};

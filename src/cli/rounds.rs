@@ -14,7 +14,7 @@ use crate::commands::pack::similar_case;
 use crate::drives::detect::MountedDrive;
 use crate::drives::{Drive, LocalDrive, detect};
 use crate::format::ids::ShipmentId;
-use crate::sets::open::HOLDALL;
+use crate::format::layout::HOLDALL;
 use answer::{Answer, is_word, understand};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;

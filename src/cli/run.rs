@@ -30,7 +30,7 @@ pub fn run() -> Status {
         Err(refusal) => {
             ui.print_problems();
             if ui.is_json() {
-                let text = crate::sets::open::chain(refusal.error.as_ref());
+                let text = crate::format::shown::error_chain(refusal.error.as_ref());
                 emit_error(&text, refusal.hint.as_deref());
             }
             print_error(refusal.error.as_ref(), refusal.hint.as_deref());

@@ -12,14 +12,14 @@ use super::next::{command, to_prove};
 use super::sizes::{shown_bytes, shown_count};
 use super::table::{DriveRow, bytes_table};
 use super::terminal::KEPT;
+use crate::check::damage::Verdict;
+use crate::check::drive::DriveReport;
 use crate::commands::pack::{PackOutcome, Prepared};
 use crate::drives::Level;
 use crate::format::Suite;
 use crate::format::ids::{SetNumber, ShipmentId, Slot};
 use crate::format::list::Hash;
 use crate::plan::survive::Survive;
-use crate::sets::check::DriveReport;
-use crate::sets::damage::Verdict;
 use serde::Serialize;
 use std::fmt::Write as _;
 

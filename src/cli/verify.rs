@@ -10,13 +10,13 @@ use super::show::{Judged, never_closed, not_taken, slot_name, some, verb, verdic
 use super::shown_text;
 use super::sizes::{shown_bytes, shown_count};
 use super::ui::Ui;
+use crate::check::drive::DriveReport;
 use crate::commands;
 use crate::commands::verify::{DriveOutcome, SetOutcome};
 use crate::drives::{Level, Proof};
 use crate::entropy::{Entropy, System};
 use crate::format::ids::StripeId;
 use crate::restorer::check::Decoded;
-use crate::sets::check::DriveReport;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

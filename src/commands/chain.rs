@@ -8,7 +8,7 @@
 
 use crate::format::set::SetText;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
-use crate::sets::FoundSet;
+use crate::shipment::FoundSet;
 
 /// Says of each of these sets whether it is foreign.
 pub fn foreign(sets: &[FoundSet], monitor: &dyn Monitor) -> Vec<bool> {

@@ -10,16 +10,16 @@ use super::chain::is_last;
 use super::open::{self, OpenError};
 use super::unlock::{self, Keys};
 use super::verify::{SetOutcome, note_others, verify_rest, verify_set};
+use crate::check::drive::ReadBefore;
 use crate::format::list::Hash;
+use crate::format::shown::error_chain;
 use crate::keys::recipients::Identities;
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use crate::restorer::OpenSet;
 use crate::restorer::check::{self, Decoded};
 use crate::restorer::packing_faults::{Bounds, UNREAD};
-use crate::sets::check::ReadBefore;
-use crate::sets::open::chain;
-use crate::sets::{FoundSet, RecordIndex};
+use crate::shipment::{FoundSet, RecordIndex};
 use std::path::PathBuf;
 
 /// Verifies and decodes all sets on these drives.
@@ -99,7 +99,7 @@ fn decode_set(set: &FoundSet, keys: &Keys, memory: Memory, monitor: &dyn Monitor
     let mut read = ReadBefore::default();
     let decoded = check::check(&opened, memory, &mut read, monitor).unwrap_or_else(|e| {
         let subject = format!("set {}", set.name());
-        monitor.problem(Problem::new(ProblemKind::Lost, subject, chain(&e)));
+        monitor.problem(Problem::new(ProblemKind::Lost, subject, error_chain(&e)));
         let mut decoded = Decoded::default();
         decoded.restored.stopped = true;
         decoded

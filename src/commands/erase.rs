@@ -3,12 +3,13 @@
 use super::open::{drive_root, not_opened};
 use crate::drives::{Drive, DriveError, LocalDrive};
 use crate::format::ids::{ShipmentId, set_folder};
+use crate::format::layout::HOLDALL;
+use crate::format::shown::error_chain;
 use crate::local_state::LocalStateError;
 use crate::local_state::state::StateFolder;
+use crate::metadata_files::drive_readme::after_removal;
 use crate::monitor::{Monitor, Problem, ProblemKind};
-use crate::sets::drive_readme::after_removal;
-use crate::sets::lock::{InUse, SetLocks};
-use crate::sets::open::{HOLDALL, chain};
+use crate::shipment::lock::{InUse, SetLocks};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -135,7 +136,7 @@ impl Erasure {
             let done =
                 gone.and_then(|gone| if gone { cleanup().map(|()| true) } else { Ok(false) });
             if let Err(e) = &done {
-                monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), chain(e)));
+                monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), error_chain(e)));
             }
             let (drive, stopped) = (drive.name().to_string(), matches!(done, Ok(false)));
             let done = matches!(done, Ok(true));
@@ -163,7 +164,7 @@ fn forget_erased(erased: &[ErasedDrive], monitor: &dyn Monitor) {
         let all_done = of_set.iter().all(|drive| drive.done);
         let done = forget_set(*shipment, name, if all_done { of_set.len() } else { 0 });
         monitor.note(&done.unwrap_or_else(|e| {
-            format!("what this machine keeps of shipment {shipment} stays: {}", chain(&e))
+            format!("what this machine keeps of shipment {shipment} stays: {}", error_chain(&e))
         }));
     }
 }

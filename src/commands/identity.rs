@@ -6,8 +6,8 @@
 
 use super::unlock::Keys;
 use crate::keys::RunKey;
-use crate::sets::FoundSet;
-use crate::sets::open::Settled;
+use crate::shipment::FoundSet;
+use crate::shipment::open::Settled;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -9,7 +9,7 @@ use crate::keys::recipients::Identities;
 use crate::monitor::Monitor;
 use crate::restorer::items::{CatalogItems, Items, ListItems};
 use crate::restorer::{OpenSet, note_end};
-use crate::sets::FoundSet;
+use crate::shipment::FoundSet;
 use std::path::PathBuf;
 
 pub struct LsOptions {

@@ -249,7 +249,7 @@ fn choose(pool: &[u16], count: usize) -> impl Iterator<Item = Vec<u16>> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sets::stripe::NeededShards;
+    use crate::stripes::stripe::NeededShards;
     use rstest::rstest;
 
     fn want(k: u8, sound: &[u16], kept: &[u16], own: &[u16]) -> NeededDrives {

@@ -3,11 +3,12 @@
 
 use crate::drives::{Drive, DriveError, LocalDrive, detect};
 use crate::format::ids::{RunId, ShipmentId};
+use crate::format::layout::HOLDALL;
 use crate::format::{FORMAT_VERSION, Suite};
 use crate::keys::recipients::KeyError;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
-use crate::sets::FoundSet;
-use crate::sets::open::{self, HOLDALL};
+use crate::shipment::FoundSet;
+use crate::shipment::open;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -144,7 +145,8 @@ pub fn drives(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<Arc<dyn Dr
 
 /// A drive that was named and cannot be opened.
 pub(super) fn not_opened(path: &Path, error: &DriveError) -> Problem {
-    let detail = format!("it cannot be opened as a drive: {}", open::chain(error));
+    let detail =
+        format!("it cannot be opened as a drive: {}", crate::format::shown::error_chain(error));
     Problem::new(ProblemKind::Drive, path.display(), detail)
 }
 

@@ -13,8 +13,8 @@ use crate::monitor::Recording;
 use crate::restorer::Restored;
 use crate::restorer::needed::NeededDrives;
 use crate::restorer::packing_faults::Bounds;
-use crate::sets::FoundSet;
-use crate::sets::bad_blocks::BadBlockNumbers;
+use crate::shards::bad_blocks::BadBlockNumbers;
+use crate::shipment::FoundSet;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -37,7 +37,7 @@ use crate::restorer::output::{METADATA, Output};
 use crate::restorer::selected::{self, Survey};
 use crate::restorer::{self, OpenSet, RestoreOptions, Restored};
 use crate::restorer::{spanning, stage};
-use crate::sets::{FoundSet, RecordIndex};
+use crate::shipment::{FoundSet, RecordIndex};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use super::slots::HereDrive;
 use crate::destination::{DestinationError, Peek};
 use crate::format::ids::{SetNumber, ShipmentId, set_folder};
 use crate::monitor::Monitor;
-use crate::sets::FoundSet;
+use crate::shipment::FoundSet;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! How outcomes name the drives of a set.
 
 use crate::format::ids::Slot;
-use crate::sets::FoundDrive;
+use crate::shipment::FoundDrive;
 use serde::Serialize;
 
 /// A drive that is here.

@@ -19,14 +19,15 @@ use crate::format::label::Label;
 use crate::format::list::Hash;
 use crate::format::record::{self, MAX_RECORD_FILE_BYTES, RecordFileHeader};
 use crate::format::set::SetText;
+use crate::format::shown::error_chain;
 use crate::keys::RunKey;
 use crate::keys::recipients::Identities;
+use crate::metadata_files::rejected::report_rejected_copies;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::restorer::decode::opens_one;
-use crate::sets::open::{Settled, chain as causes};
-use crate::sets::rejected::report_rejected_copies;
-use crate::sets::texts::{Texts, report_rejected, sides, texts, usual};
-use crate::sets::{FoundSet, RecordIndex};
+use crate::shipment::open::Settled;
+use crate::shipment::texts::{Texts, report_rejected, sides, texts, usual};
+use crate::shipment::{FoundSet, RecordIndex};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -101,7 +102,7 @@ fn first_error(closed: Vec<(FoundSet, OpenError)>) -> Option<OpenError> {
 
 fn report_left_out(set: &FoundSet, error: &OpenError, monitor: &dyn Monitor) {
     let on: Vec<_> = set.all_drives().map(|found| found.drive.name()).collect();
-    let detail = format!("{} (on {}); it is left out", causes(error), on.join(", "));
+    let detail = format!("{} (on {}); it is left out", error_chain(error), on.join(", "));
     monitor.problem(Problem::new(ProblemKind::Damage, format!("set {}", set.name()), detail));
 }
 

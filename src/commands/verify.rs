@@ -4,25 +4,25 @@
 use super::chain;
 use super::open::{self, OpenError};
 use super::unlock;
+use crate::check::damage::{Damage, Verdict};
+use crate::check::drive::{Depth, DriveReport, ReadBefore, check_drive_by, shard_bytes};
 use crate::drives::{self, Level, ReadMode};
 use crate::format::ids::{RunId, Slot};
 use crate::format::list::Hash;
 use crate::format::set::SetText;
 use crate::memory::Memory;
+use crate::metadata_files::drive_readme::note_other_texts;
+use crate::metadata_files::inspect::{BadMetadataFiles, check_metadata_files, keyless};
+use crate::metadata_files::key_files::{key_files, report_different};
 use crate::monitor::{Monitor, Phase};
 use crate::repairer::quiet::Quiet;
 use crate::restorer::check::Decoded;
-use crate::sets::check::{Depth, DriveReport, ReadBefore, check_drive_by, shard_bytes};
-use crate::sets::copies::{contested_records, foreign_records};
-use crate::sets::damage::{Damage, Verdict};
-use crate::sets::drive_readme::note_other_texts;
-use crate::sets::key_files::{key_files, report_different};
-use crate::sets::metadata_files::{BadMetadataFiles, check_metadata_files, keyless};
-use crate::sets::open::Settled;
-use crate::sets::reading::SkipPolicy;
-use crate::sets::sample::Sample;
-use crate::sets::texts::{report_rejected, texts};
-use crate::sets::{FoundDrive, FoundSet, RecordIndex};
+use crate::shards::reading::SkipPolicy;
+use crate::shards::sample::Sample;
+use crate::shipment::copies::{contested_records, foreign_records};
+use crate::shipment::open::Settled;
+use crate::shipment::texts::{report_rejected, texts};
+use crate::shipment::{FoundDrive, FoundSet, RecordIndex};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -165,7 +165,7 @@ pub fn verify(
 }
 
 /// Verifies all sets on these drives by their metadata files, the presence and length of every shard, and a
-/// random sample of blocks, which the seed decides: see [`crate::sets::sample`].
+/// random sample of blocks, which the seed decides: see [`crate::shards::sample`].
 pub fn verify_quickly(
     paths: &[PathBuf],
     expect: &[Hash],

@@ -15,6 +15,7 @@ pub mod entry;
 pub mod ids;
 pub mod key;
 pub mod label;
+pub mod layout;
 pub mod list;
 pub mod record;
 pub mod set;

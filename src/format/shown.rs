@@ -1,6 +1,7 @@
 //! Text from drives, made safe to be shown to people or written where they read it.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt::Write as _;
 
 /// `text` with what could move a cursor, hide or reorder text written as an escape.
@@ -17,6 +18,18 @@ pub fn shown_text(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
+}
+
+/// An error and its causes in one line.
+pub fn error_chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(c) = cause {
+        text.push_str(": ");
+        text.push_str(&c.to_string());
+        cause = c.source();
+    }
+    text
 }
 
 /// Control characters, and the invisible ones that order text (a name could pretend with them).

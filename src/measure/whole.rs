@@ -3,6 +3,7 @@
 //! The source should lie in the page cache; drives are in memory, so what limits is the CPU.
 
 use super::null::NullDrive;
+use crate::check::drive::check_drive;
 use crate::dataset::{Filter, FilterError, ScanError, ScanOptions, ScannedEntry, Source, scan};
 use crate::drives::{Drive, MemoryDrive, ReadMode};
 use crate::entropy::{Entropy, System};
@@ -17,8 +18,7 @@ use crate::packer::{self, Begin, Checkpoint, PackError, SetDrive, SetJob};
 use crate::plan::room::{DriveRoom, Geometry, Need, RoomError, plan};
 use crate::plan::survive::Survive;
 use crate::restorer::{self, OpenSet, RestoreError};
-use crate::sets::check::check_drive;
-use crate::sets::{FoundSet, RecordIndex, open};
+use crate::shipment::{FoundSet, RecordIndex, open};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -18,9 +18,9 @@ use crate::format::record::{Member, StripeKind};
 use crate::format::shard::Blocks;
 use crate::monitor::{Monitor, Recording};
 use crate::plan::room::Geometry;
-use crate::sets::RecordIndex;
-use crate::sets::open::FoundSet;
-use crate::sets::shard::read_shard;
+use crate::shards::shard::read_shard;
+use crate::shipment::RecordIndex;
+use crate::shipment::open::FoundSet;
 use crate::stages::parity::add_to;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -18,12 +18,12 @@ use crate::format::record::{
 };
 use crate::format::set::{PartLine, RunLine};
 use crate::format::shard::{Blocks, SALT_BYTES, Salt};
+use crate::format::shown::error_chain;
 use crate::keys::run::StripeShape;
 use crate::local_state::state::Tally;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::plan::place::StripePlace;
 use crate::plan::survive::parity_needed;
-use crate::sets::open::chain;
 use crate::stages::hash::block_hashes;
 use crate::stages::parity::Code;
 use crate::stages::seal::{Payload, seal_content, seal_stripe};
@@ -150,7 +150,7 @@ impl<'a> Committer<'a> {
         for (i, outcome) in outcomes.iter().enumerate() {
             let Err(e) = outcome else { continue };
             if !std::mem::replace(&mut self.failed[i], true) {
-                let detail = format!("{}; it is left out from here on", chain(&**e));
+                let detail = format!("{}; it is left out from here on", error_chain(&**e));
                 let name = self.job.drives[i].drive.name();
                 self.monitor.problem(Problem::new(ProblemKind::Drive, name, detail));
             }

@@ -11,12 +11,12 @@ use crate::dataset::work::{Done, Outcome, PieceOutcome};
 use crate::format::ids::{RunId, StripeId, StripeNumber};
 use crate::format::list::{End, Entry, Hash, State, shown_path};
 use crate::format::record::Reason;
+use crate::format::shown::error_chain;
 use crate::local_state::state::Tally;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::plan::place::{Placement, StripePlace};
 use crate::plan::room::BURST_BLOCKS;
 use crate::plan::room::Geometry;
-use crate::sets::open::chain;
 use crate::stages::dedup::{Dedup, Known};
 use crate::stages::fill::{Bundle, Draft, DraftItem, Filled, NewChunk};
 use crossbeam_channel::Sender;
@@ -185,7 +185,7 @@ impl<'a> Filler<'a> {
                 self.piece(&entry, number, outcome, end)?;
                 Ok(again.then_some(entry))
             }
-            Done::Unreadable(entry, e) => self.unreadable(&entry, chain(&e)),
+            Done::Unreadable(entry, e) => self.unreadable(&entry, error_chain(&e)),
             Done::Again(entry) if as_it_is => self.unreadable(&entry, RESTLESS),
             Done::Again(entry) => {
                 self.cursor.begin_again();
@@ -270,7 +270,7 @@ impl<'a> Filler<'a> {
         for (entry, outcome) in entries {
             match outcome {
                 Outcome::Unreadable(e) => {
-                    self.problem(ProblemKind::SourceUnreadable, entry, chain(e));
+                    self.problem(ProblemKind::SourceUnreadable, entry, error_chain(e));
                     unreadable += 1;
                 }
                 Outcome::NoBytes | Outcome::Bytes { .. } if entry.changed => {
@@ -383,7 +383,7 @@ impl<'a> Filler<'a> {
             PieceOutcome::Bytes { .. } => (None, None),
             PieceOutcome::Unreadable(e) => {
                 if !std::mem::replace(&mut open.void, true) {
-                    self.problem(ProblemKind::SourceUnreadable, entry, chain(&e));
+                    self.problem(ProblemKind::SourceUnreadable, entry, error_chain(&e));
                 }
                 (None, None)
             }

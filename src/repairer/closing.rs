@@ -18,9 +18,9 @@ use crate::format::label::{Label, MAX_LABEL_BYTES, checked_case};
 use crate::format::record::PartRecord;
 use crate::format::set::{PartLine, RunLine, SetText, SlotLine, UNKNOWN_CASE};
 use crate::format::shown::shown_text;
+use crate::metadata_files::key_files::key_files;
 use crate::monitor::Monitor;
-use crate::sets::key_files::key_files;
-use crate::sets::{FoundDrive, FoundSet, RecordIndex};
+use crate::shipment::{FoundDrive, FoundSet, RecordIndex};
 use serde::Serialize;
 use std::sync::atomic::Ordering;
 
@@ -38,7 +38,7 @@ pub struct DriveClosing {
 
 /// The set.txt that the records and labels of a set amount to.
 pub fn text_of(set: &FoundSet, record_index: &RecordIndex, closed: String) -> SetText {
-    let run = |r: &crate::sets::record_index::RunFacts| RunLine {
+    let run = |r: &crate::shipment::record_index::RunFacts| RunLine {
         run: r.run,
         commitment: r.commitment,
         files: r.files,

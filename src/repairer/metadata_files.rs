@@ -6,16 +6,17 @@ use crate::drives::{Drive, DriveError, NextPart, ReadMode};
 use crate::format::ids::{RunId, Slot, key_path};
 use crate::format::key::MAX_KEY_BYTES;
 use crate::format::label::{Label, MAX_LABEL_BYTES, checked_case};
+use crate::format::layout::{COPY, most_bytes};
 use crate::format::list::Hash;
 use crate::format::set::SetText;
-use crate::monitor::Monitor;
-use crate::sets::drive_readme::{explanation, kept_text};
-use crate::sets::key_files::{KeyFile, KeyFiles, key_line_path};
-use crate::sets::metadata_files::{
+use crate::metadata_files::drive_readme::{explanation, kept_text};
+use crate::metadata_files::inspect::{
     bytes_of, checklist, checklist_line, expected, has_lines, is_copied,
 };
-use crate::sets::open::{COPY, digest_of, most_bytes};
-use crate::sets::{FoundSet, RecordIndex};
+use crate::metadata_files::key_files::{KeyFile, KeyFiles, key_line_path};
+use crate::monitor::Monitor;
+use crate::shipment::open::digest_of;
+use crate::shipment::{FoundSet, RecordIndex};
 
 /// The mark in a set's folder on a drive that is not whole yet.
 pub const REPAIR_MARK: &str = "rebuilding.txt";

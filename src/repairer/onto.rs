@@ -8,11 +8,11 @@ use super::metadata_files::{REPAIR_MARK, made_labels};
 use crate::drives::{Drive, DriveError};
 use crate::format::ids::Slot;
 use crate::format::label::{Label, MAX_LABEL_BYTES};
+use crate::format::layout::COPY;
 use crate::format::set::{SetText, SlotLine};
 use crate::monitor::Monitor;
-use crate::sets::cleanup::is_group;
-use crate::sets::open::COPY;
-use crate::sets::{FoundDrive, FoundSet};
+use crate::shipment::cleanup::is_group;
+use crate::shipment::{FoundDrive, FoundSet};
 use std::sync::Arc;
 
 /// A new drive, and the case it goes into.

@@ -1,15 +1,15 @@
 //! What the drives of a set should hold, where they disagree: texts for which different drives vouch,
 //! and records that are missing or contradict each other, are a conflict, which only a root that the
 //! user has from elsewhere decides. A copy that its own drive convicts is damage: see
-//! [`crate::sets::texts`].
+//! [`crate::shipment::texts`].
 
 use crate::format::list::Hash;
 use crate::format::set::SetText;
 use crate::monitor::Monitor;
-use crate::sets::copies::contested_records;
-use crate::sets::open::Settled;
-use crate::sets::texts::{sides, texts};
-use crate::sets::{FoundSet, RecordIndex};
+use crate::shipment::copies::contested_records;
+use crate::shipment::open::Settled;
+use crate::shipment::texts::{sides, texts};
+use crate::shipment::{FoundSet, RecordIndex};
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
 

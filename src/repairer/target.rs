@@ -1,9 +1,9 @@
 //! A drive that is repaired: what is done to it, and what it refuses.
 
 use crate::drives::{Drive, DriveError};
+use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Problem, ProblemKind};
-use crate::sets::FoundDrive;
-use crate::sets::open::chain;
+use crate::shipment::FoundDrive;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A drive that refuses so many writes is left out.
@@ -84,8 +84,8 @@ impl<'a> Target<'a> {
         }
         let detail = match () {
             () if vanished => "it no longer answers".into(),
-            () if ends => format!("{}; nothing more is written to it", chain(&error)),
-            () => chain(&error),
+            () if ends => format!("{}; nothing more is written to it", error_chain(&error)),
+            () => error_chain(&error),
         };
         self.monitor.problem(Problem::new(ProblemKind::Drive, self.drive().name(), detail));
         false

@@ -12,11 +12,11 @@ use crate::format::record::StripeRecord;
 use crate::format::shard::Blocks;
 use crate::keys::RunKey;
 use crate::keys::run::StripeShape;
-use crate::sets::FoundSet;
-use crate::sets::fetch::Fetcher;
-use crate::sets::stripe::{MissingBlocks, NeededShards, RawStripe, Reconstructed};
+use crate::shipment::FoundSet;
 use crate::stages::compress::{Decompressor, is_frame};
 use crate::stages::seal::Cipher;
+use crate::stripes::fetch::Fetcher;
+use crate::stripes::stripe::{MissingBlocks, NeededShards, RawStripe, Reconstructed};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -143,7 +143,7 @@ pub struct OpenStripe {
     /// the wanted shards; none if the key of the run is not at hand
     pub shards: BTreeMap<u8, OpenShard>,
     missing: MissingBlocks,
-    /// as [`Stripe::as_read`](crate::sets::stripe::Stripe::as_read)
+    /// as [`Stripe::as_read`](crate::stripes::stripe::Stripe::as_read)
     pub as_read: Vec<u8>,
 }
 

@@ -11,8 +11,8 @@ use super::{RestoreError, RestoreOptions, Restored, not_taken};
 use crate::destination::{Destination, DestinationError};
 use crate::format::ids::SetNumber;
 use crate::format::list::{self, Entry, Item, Kind, shown_path};
+use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Phase};
-use crate::sets::open::chain;
 
 /// Walks the items again. While files still wait, folders keep their working modes so that a later
 /// run can resume.
@@ -200,7 +200,7 @@ impl Finisher<'_> {
             Err(DestinationError::Exists { .. }) => {}
             Err(e) => {
                 self.restored.metadata_problems += 1;
-                to.note_folder(&entry.path, chain(&e));
+                to.note_folder(&entry.path, error_chain(&e));
             }
         }
         Ok(())

@@ -11,13 +11,13 @@ use crate::format::list::{self, Entry, Item, Kind};
 use crate::format::record::StripeRecord;
 use crate::format::set::SetText;
 use crate::format::shard::{Blocks, TRAILER_BYTES, Trailer};
+use crate::format::shown::error_chain;
 use crate::keys::run::StripeShape;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
-use crate::sets::fetch::Fetcher;
-use crate::sets::open::chain;
-use crate::sets::record_index::RecordReader;
-use crate::sets::stripe::{Request, Stripe};
+use crate::shipment::record_index::RecordReader;
 use crate::stages::seal::Cipher;
+use crate::stripes::fetch::Fetcher;
+use crate::stripes::stripe::{Request, Stripe};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -113,7 +113,7 @@ impl<'a> CatalogItems<'a> {
             }
             Err(e) => {
                 let subject = format!("set {}", open.set.name());
-                monitor.problem(Problem::new(ProblemKind::Damage, subject, chain(&e)));
+                monitor.problem(Problem::new(ProblemKind::Damage, subject, error_chain(&e)));
                 None
             }
         }
@@ -185,7 +185,7 @@ impl<'a> CatalogItems<'a> {
 
     fn note_damage(&mut self, error: &CatalogError) {
         if !std::mem::replace(&mut self.damaged, true) {
-            let problem = Problem::new(ProblemKind::Damage, "catalog", chain(error));
+            let problem = Problem::new(ProblemKind::Damage, "catalog", error_chain(error));
             self.monitor.problem(problem);
         }
     }

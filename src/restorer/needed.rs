@@ -6,7 +6,7 @@
 //! - Always holds: a constant number of cases; that there were more is reported.
 
 use crate::format::ids::StripeId;
-use crate::sets::stripe::NeededShards;
+use crate::stripes::stripe::NeededShards;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 

@@ -6,7 +6,7 @@ use super::packing_faults::Bounds;
 use super::special::Specials;
 use crate::destination::MetadataProblem;
 use crate::format::list::{Entry, Kind};
-use crate::sets::stripe::Reconstructed;
+use crate::stripes::stripe::Reconstructed;
 use serde::Serialize;
 use std::collections::BTreeSet;
 

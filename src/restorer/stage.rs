@@ -11,12 +11,13 @@
 use crate::drives::detect::inside;
 use crate::drives::{Drive, DriveError, LocalDrive, ReadMode, on_each};
 use crate::format::ids::{Slot, StripeId, shard_path};
+use crate::format::layout::{COPY, HOLDALL};
 use crate::format::record::StripeRecord;
+use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind, shown_bytes};
-use crate::sets::open::{COPY, HOLDALL, chain};
-use crate::sets::reading::read_blocks;
-use crate::sets::record_index::Records;
-use crate::sets::{FoundDrive, FoundSet, RecordIndex, cleanup};
+use crate::shards::reading::read_blocks;
+use crate::shipment::record_index::Records;
+use crate::shipment::{FoundDrive, FoundSet, RecordIndex, cleanup};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -120,7 +121,7 @@ pub fn keep(
     });
     let kept = [marked].into_iter().chain(kept).collect::<Result<(), _>>();
     if let Err(e) = kept.and_then(|()| stage.sync()) {
-        monitor.problem(Problem::new(ProblemKind::Drive, stage.name(), chain(&e)));
+        monitor.problem(Problem::new(ProblemKind::Drive, stage.name(), error_chain(&e)));
     }
 }
 
@@ -165,7 +166,7 @@ fn readable_part(drive: &dyn Drive, path: &str, record: &StripeRecord) -> Option
 pub fn clear(set: &FoundSet, monitor: &dyn Monitor) {
     let Some(stage) = &set.stage else { return };
     if let Err(e) = remove_below(stage.as_ref(), &set.folder) {
-        monitor.problem(Problem::new(ProblemKind::Drive, stage.name(), chain(&e)));
+        monitor.problem(Problem::new(ProblemKind::Drive, stage.name(), error_chain(&e)));
     }
 }
 

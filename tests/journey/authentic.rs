@@ -127,7 +127,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     pub fn done(&self) -> &RestoreOutcome {
-        self.result.as_ref().unwrap_or_else(|e| panic!("{}", open::chain(e)))
+        self.result.as_ref().unwrap_or_else(|e| panic!("{}", open::error_chain(e)))
     }
 
     /// Every file is there and was said to be.
@@ -629,7 +629,12 @@ fn one_tampering(packed: &Packed, other: &Packed, number: usize) {
     let restored = restore(packed, &drives, &[]);
     let what = format!("tampering {number}, drive {tampered}: {done:?}");
     let result = &restored.result;
-    assert!(result.is_ok(), "{what}: {} {:#?}", open::chain(result.as_ref().err().unwrap()), 1);
+    assert!(
+        result.is_ok(),
+        "{what}: {} {:#?}",
+        open::error_chain(result.as_ref().err().unwrap()),
+        1
+    );
     let all = packed.source.clone().without_folder_metadata();
     let told = || format!("{what}: {:?} {:#?}", restored.done().restored, restored.problems);
     assert!(restored.tree.as_ref() == Some(&all), "{}", told());

@@ -208,7 +208,7 @@ impl Journey {
         let sets: Vec<usize> = (0..self.rounds.len()).collect();
         let (to, monitor) = (self.path("restored"), Recording::default());
         let outcome = self.restore_once(&sets, &losses, &to, &Fuse::never(), &monitor, true);
-        let outcome = outcome.unwrap_or_else(|e| panic!("restore: {}", open::chain(&e)));
+        let outcome = outcome.unwrap_or_else(|e| panic!("restore: {}", open::error_chain(&e)));
         let lost = monitor.problems().into_iter().filter(|p| p.kind == ProblemKind::Lost);
         let mut told: Vec<String> = lost.map(|p| p.subject).collect();
         told.sort();

@@ -324,7 +324,7 @@ impl Journey {
                     }
                 }
                 Err(PackJobError::Stopped) if stop => self.tell("  stopped in the scan".into()),
-                Err(e) => panic!("pack: {}", open::chain(&e)),
+                Err(e) => panic!("pack: {}", open::error_chain(&e)),
             }
         }
     }
@@ -501,9 +501,9 @@ impl Journey {
             };
             match outcome {
                 Err(e) if stops && crash => {
-                    self.tell(format!("  restore of {sets:?} stopped: {}", open::chain(&e)));
+                    self.tell(format!("  restore of {sets:?} stopped: {}", open::error_chain(&e)));
                 }
-                Err(e) => panic!("restore of {sets:?}: {}", open::chain(&e)),
+                Err(e) => panic!("restore of {sets:?}: {}", open::error_chain(&e)),
                 Ok(outcome) if outcome.restored.stopped => {
                     self.tell(format!("  restore of {sets:?} stopped after {} questions", at / 6));
                 }

@@ -216,7 +216,7 @@ impl Journey {
             selection: None,
         };
         let outcome = restore::restore_sets(&found, &job, monitor);
-        outcome.unwrap_or_else(|e| panic!("restore: {}", open::chain(&e)))
+        outcome.unwrap_or_else(|e| panic!("restore: {}", open::error_chain(&e)))
     }
 
     fn run_is_killed(&mut self, truth: &Truth, attached: &Attached, how: How) -> bool {

@@ -8,7 +8,7 @@ use crate::commands::restore::RestoreOutcome;
 use crate::commands::unlock::SetRoot;
 use crate::restorer::Restored;
 use crate::restorer::special::Specials;
-use crate::sets::stripe::Reconstructed;
+use crate::stripes::stripe::Reconstructed;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;

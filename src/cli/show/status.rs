@@ -4,7 +4,7 @@ use super::{Judged, never_closed, slot_name, verdict};
 use crate::cli::sizes::shown_bytes;
 use crate::commands::slots::{AbsentDrive, HereDrive};
 use crate::commands::status::{End, SetStatus};
-use crate::sets::together::Together;
+use crate::stripes::together::Together;
 use serde::Serialize;
 use std::fmt::Write as _;
 

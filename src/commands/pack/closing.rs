@@ -29,8 +29,8 @@ use crate::packer::SetDrive;
 use crate::repairer::closing::{self, DriveClosing};
 use crate::repairer::origin::{Origin, OriginError};
 use crate::repairer::quiet::Quiet;
-use crate::sets::texts::texts;
-use crate::sets::{FoundDrive, FoundSet, RecordIndex, cleanup, open as sets};
+use crate::shipment::texts::texts;
+use crate::shipment::{FoundDrive, FoundSet, RecordIndex, cleanup, open as sets};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -165,7 +165,7 @@ fn with_state<'a>(
             "this machine's state of shipment {} is of no use ({}): the set is closed from its \
              drives alone",
             set.shipment,
-            sets::chain(why)
+            crate::format::shown::error_chain(why)
         ));
         Ok(None)
     };
@@ -192,7 +192,7 @@ fn with_state<'a>(
     if let Err(e) = source::reopen(Path::new(&state.asked.source), &list, state.cursor.entries) {
         return useless(&e);
     }
-    let set_drive = |found: &crate::sets::FoundDrive| SetDrive {
+    let set_drive = |found: &crate::shipment::FoundDrive| SetDrive {
         drive: found.drive.clone(),
         case: found.label.case.clone(),
     };

@@ -5,14 +5,14 @@ use crate::commands::own_disks::OwnDisks;
 use crate::drives::{Drive, LocalDrive, Room, detect};
 use crate::format::ids::set_folder;
 use crate::format::label::checked_case;
+use crate::format::layout::HOLDALL;
 use crate::memory::Memory;
 use crate::monitor::Monitor;
 use crate::packer::SetDrive;
 use crate::plan::place::{self, DRIVES_MAX, PlaceError, Placement};
 use crate::plan::room::{self, DriveRoom, Geometry, Need, RoomError, SetPlan};
 use crate::plan::survive::Survive;
-use crate::sets::lock::InUse;
-use crate::sets::open::HOLDALL;
+use crate::shipment::lock::InUse;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

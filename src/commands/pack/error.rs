@@ -9,7 +9,7 @@ use crate::local_state::LocalStateError;
 use crate::packer::PackError;
 use crate::plan::room::RoomError;
 use crate::plan::survive::Survive;
-use crate::sets::lock::InUse;
+use crate::shipment::lock::InUse;
 use std::io;
 use std::path::PathBuf;
 

@@ -21,19 +21,20 @@ use crate::commands::verify::SetOutcome;
 use crate::drives::{AbsentDrive, Drive, LocalDrive};
 use crate::entropy::Entropy;
 use crate::format::ids::{SetNumber, ShipmentId, Slot, record_path, set_folder};
+use crate::format::layout::HOLDALL;
 use crate::format::set::{RunLine, SetText};
 use crate::keys::recipients::Recipients;
 use crate::local_state::state::{Mark, State, StateFolder, UnclosedSet};
 use crate::memory::Memory;
+use crate::metadata_files::inspect::committed_files;
 use crate::monitor::{Monitor, Recording};
 use crate::packer::{Begin, Checkpoint, Earlier, SetDrive};
 use crate::plan::room::{Geometry, Need};
 use crate::plan::survive::Survive;
 use crate::repairer::closing::part_line;
-use crate::sets::lock::SetLocks;
-use crate::sets::metadata_files::committed_files;
-use crate::sets::open;
-use crate::sets::{FoundSet, RecordIndex, cleanup};
+use crate::shipment::lock::SetLocks;
+use crate::shipment::open;
+use crate::shipment::{FoundSet, RecordIndex, cleanup};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -254,7 +255,7 @@ fn folder_of(shipment: Option<ShipmentId>) -> Result<Option<StateFolder>, PackJo
 fn lock_unclosed(opened: &[SetDrive], state: &State) -> Result<SetLocks, PackJobError> {
     let mut locks = SetLocks::default();
     if let Some(unclosed) = &state.unclosed {
-        let folder = format!("{}/{}", open::HOLDALL, set_folder(state.shipment, unclosed.number));
+        let folder = format!("{}/{}", HOLDALL, set_folder(state.shipment, unclosed.number));
         opened.iter().try_for_each(|d| locks.take(d.drive.as_ref(), &folder))?;
     }
     Ok(locks)

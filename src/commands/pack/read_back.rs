@@ -1,18 +1,18 @@
 //! The read-back: every shard and metadata file of a closed set from the medium, drives in parallel.
 
+use crate::check::damage::{Damage, Verdict};
+use crate::check::drive::{DriveReport, check_drive};
 use crate::commands::verify::{SetOutcome, verify_set};
 use crate::drives::{self, Drive, Level, ReadMode};
 use crate::entropy::Entropy;
 use crate::format::ids::RunId;
 use crate::format::label::Label;
+use crate::metadata_files::inspect::{check_metadata_files, keyless};
+use crate::metadata_files::key_files::{key_files, report_different};
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use crate::packer::{Packed, SetDrive, SetJob, close};
-use crate::sets::check::{DriveReport, check_drive};
-use crate::sets::damage::{Damage, Verdict};
-use crate::sets::key_files::{key_files, report_different};
-use crate::sets::metadata_files::{check_metadata_files, keyless};
-use crate::sets::open::FoundDrive;
-use crate::sets::{FoundSet, RecordIndex};
+use crate::shipment::open::FoundDrive;
+use crate::shipment::{FoundSet, RecordIndex};
 use serde_json::Value;
 
 /// Reads every shard back from the medium, and notes on each drive how that went.
@@ -118,7 +118,7 @@ impl Note<'_> {
         let path = format!("{folder}/{}{}.json", NOTE, self.run);
         let made = drive.make_folder(&folder);
         if let Err(e) = made.and_then(|()| drive.replace(&path, format!("{note}\n").as_bytes())) {
-            let detail = crate::sets::open::chain(&e);
+            let detail = crate::format::shown::error_chain(&e);
             monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), detail));
         }
     }

@@ -4,14 +4,14 @@ use super::PackJobError;
 use crate::format::ids::{SetNumber, ShipmentId, set_folder};
 use crate::format::set::RunLine;
 use crate::local_state::state::UnclosedSet;
+use crate::metadata_files::inspect::keyless;
+use crate::metadata_files::key_files::key_files;
 use crate::monitor::Recording;
 use crate::packer::SetDrive;
 use crate::plan::place::{Placement, Room};
 use crate::plan::survive::Survive;
-use crate::sets::key_files::key_files;
-use crate::sets::metadata_files::keyless;
-use crate::sets::texts::texts;
-use crate::sets::{FoundDrive, FoundSet, RecordIndex};
+use crate::shipment::texts::texts;
+use crate::shipment::{FoundDrive, FoundSet, RecordIndex};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

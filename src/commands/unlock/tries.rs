@@ -11,8 +11,8 @@ use crate::format::ids::{RunId, key_path};
 use crate::keys::RunKey;
 use crate::keys::recipients::{Identities, KeyError};
 use crate::monitor::{Monitor, Problem, ProblemKind};
-use crate::sets::FoundSet;
-use crate::sets::texts::Texts;
+use crate::shipment::FoundSet;
+use crate::shipment::texts::Texts;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of key files that are opened whoever vouches for them, and for each drive besides.
@@ -154,7 +154,7 @@ impl<'a> Tries<'a> {
     fn tell_untried(&self, monitor: &dyn Monitor) {
         let Some(first) = self.untried.first() else { return };
         let path = format!("{}/{}", self.set.folder, key_path(*first));
-        let has = |found: &&crate::sets::FoundDrive| found.drive.probe(&path).is_ok();
+        let has = |found: &&crate::shipment::FoundDrive| found.drive.probe(&path).is_ok();
         let on: Vec<_> =
             self.set.all_drives().filter(has).map(|found| found.drive.name()).collect();
         let detail = format!(

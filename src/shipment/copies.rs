@@ -5,7 +5,7 @@
 //! - Always holds: of several what their records name is held of one.
 
 use super::named::named;
-use super::open::{Digested, FoundDrive, FoundSet, chain};
+use super::open::{Digested, FoundDrive, FoundSet};
 use super::sound_file::{RecordFacts, SoundFile};
 use super::texts::has_end;
 use super::vouched::Search;
@@ -14,6 +14,7 @@ use crate::format::FormatError;
 use crate::format::ids::{RunId, record_path};
 use crate::format::record::{self, MAX_RECORD_FILE_BYTES, RecordFileHeader};
 use crate::format::set::SetText;
+use crate::format::shown::error_chain;
 use crate::monitor::Recording;
 use std::sync::Arc;
 
@@ -56,7 +57,7 @@ impl Search<'_> {
                 Err(e) if e.is_missing() => continue,
                 Err(e) => {
                     damaged = true;
-                    self.report(&copy, &chain(&e));
+                    self.report(&copy, &error_chain(&e));
                     continue;
                 }
                 Ok(read) => read,
@@ -123,7 +124,7 @@ fn bytes_of(drive: &FoundDrive, path: &str, read: Digested) -> Result<Vec<u8>, S
     if let Some(bytes) = read.bytes {
         return Ok(bytes);
     }
-    let bytes = drive.drive.read(path, MAX_RECORD_FILE_BYTES).map_err(|e| chain(&e))?;
+    let bytes = drive.drive.read(path, MAX_RECORD_FILE_BYTES).map_err(|e| error_chain(&e))?;
     let same = *blake3::hash(&bytes).as_bytes() == read.digest;
     same.then_some(bytes).ok_or_else(|| "reads differently the second time".into())
 }

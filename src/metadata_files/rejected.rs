@@ -5,13 +5,15 @@
 //! - Always holds: what is merely missing is none: verify reports that.
 
 use super::key_files::KeyFiles;
-use super::open::{FoundSet, chain, digest_of, most_bytes};
-use super::texts::{report_rejected, texts};
 use crate::drives::{ReadMode, on_each};
 use crate::format::ids::key_path;
+use crate::format::layout::most_bytes;
 use crate::format::list::Hash;
 use crate::format::set::SetText;
+use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::shipment::open::{FoundSet, digest_of};
+use crate::shipment::texts::{report_rejected, texts};
 
 /// Reports which drives have copies of a file that do not count.
 pub fn report_rejected_copies(
@@ -27,7 +29,7 @@ pub fn report_rejected_copies(
             Ok(digest) if counts(&digest) => None,
             Ok(_) => Some((place, "it differs from the one that counts".to_owned())),
             Err(e) if e.is_missing() => None,
-            Err(e) => Some((place, chain(&e))),
+            Err(e) => Some((place, error_chain(&e))),
         }
     };
     let looked = on_each(drives.len(), |i| {

@@ -9,7 +9,7 @@
 //!    until one fails, so that a bad place costs few failures and its end is known to the block;
 //! 2. after a shard of which nothing could be read, shards are skipped, twice as many each time;
 //!    after one that could be read, the skipped ones are read from the last to the first until one
-//!    fails. (That is [`super::check`]'s part.)
+//!    fails. (That is the part of who checks it.)
 //!
 //! - Always holds: (1) what was skipped is said to be unread, never sound and never damaged; whoever
 //!   cannot do without such a block reads it alone, after all else; (2) while none is skipped no
@@ -82,12 +82,12 @@ impl SkipPolicy {
     }
 
     /// Reads, and counts the time if that fails.
-    pub(super) fn read(&mut self, file: &mut dyn DriveFile, at: u64, buffer: &mut [u8]) -> Tried {
+    pub fn read(&mut self, file: &mut dyn DriveFile, at: u64, buffer: &mut [u8]) -> Tried {
         self.timed(buffer.len(), || file.read_at(at, buffer))
     }
 
     /// Reads a block once more, alone and past the caches, and says whether it is now as it should be.
-    pub(super) fn read_again(
+    pub fn read_again(
         &mut self,
         file: &mut dyn DriveFile,
         at: u64,
@@ -104,7 +104,7 @@ impl SkipPolicy {
     }
 
     /// What was read of the drive was sound.
-    pub(super) fn was_sound(&mut self) {
+    pub fn was_sound(&mut self) {
         self.in_vain = 0;
     }
 

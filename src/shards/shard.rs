@@ -1,9 +1,9 @@
 //! Checking one shard against its record: all of its blocks, or some.
 
-use super::open::chain;
 use super::reading::{SkipPolicy, Tried, try_blocks};
 use crate::drives::{Drive, DriveFile, ReadMode};
 use crate::format::record::StripeRecord;
+use crate::format::shown::error_chain;
 use crate::stages::hash::block_hash;
 use std::sync::{Mutex, PoisonError};
 
@@ -101,7 +101,7 @@ impl CheckedShard {
     }
 
     /// Reads the blocks that the drive could not read once more, each alone.
-    pub(super) fn try_unreadable(
+    pub fn try_unreadable(
         &mut self,
         drive: &dyn Drive,
         path: &str,
@@ -168,12 +168,12 @@ pub fn read_shard(
 }
 
 /// How many blocks of a shard are held at once where that may take so many bytes.
-pub(super) fn held_blocks(record: &StripeRecord, bytes: usize) -> usize {
+pub fn held_blocks(record: &StripeRecord, bytes: usize) -> usize {
     (bytes.min(HELD_BYTES) / record.blocks.bytes()).max(1)
 }
 
 /// Checks so many blocks at a time. Those that the file is too short for are bad, and take nothing.
-pub(super) fn check_by_parts(
+pub fn check_by_parts(
     drive: &dyn Drive,
     path: &str,
     (record, index): (&StripeRecord, usize),
@@ -182,7 +182,8 @@ pub(super) fn check_by_parts(
     buffer: &mut Vec<u8>,
     policy: &mut SkipPolicy,
 ) -> Result<CheckedShard, Option<String>> {
-    let mut file = drive.open(path, mode).map_err(|e| (!e.is_missing()).then(|| chain(&e)))?;
+    let mut file =
+        drive.open(path, mode).map_err(|e| (!e.is_missing()).then(|| error_chain(&e)))?;
     let blocks = record.blocks;
     let extra_bytes = file.len().saturating_sub(blocks.file_bytes() as u64);
     let mut checked = CheckedShard { extra_bytes, ..CheckedShard::default() };
@@ -217,7 +218,7 @@ fn check_part(
 
 /// Reads a block once more that is not as recorded: one that flipped on the way is so now. Says
 /// whether it is.
-pub(super) fn read_again(
+pub fn read_again(
     file: &mut dyn DriveFile,
     (record, index): (&StripeRecord, usize),
     number: usize,
@@ -269,7 +270,7 @@ fn read_and_hash(
 }
 
 /// Checks a shard's length and some of its blocks; those that the file is too short for are bad.
-pub(super) fn check_blocks(
+pub fn check_blocks(
     drive: &dyn Drive,
     path: &str,
     record: &StripeRecord,
@@ -279,7 +280,8 @@ pub(super) fn check_blocks(
 ) -> Result<CheckedShard, Option<String>> {
     // Only what is read need come from the medium.
     let mode = if picks.is_empty() { ReadMode::Cached } else { mode };
-    let mut file = drive.open(path, mode).map_err(|e| (!e.is_missing()).then(|| chain(&e)))?;
+    let mut file =
+        drive.open(path, mode).map_err(|e| (!e.is_missing()).then(|| error_chain(&e)))?;
     let blocks = record.blocks;
     let extra_bytes = file.len().saturating_sub(blocks.file_bytes() as u64);
     let there = (file.len() / blocks.bytes() as u64) as usize;

@@ -10,9 +10,9 @@
 //! one gives, the other can use: this goes on until nothing more changes (the peeling decoder of
 //! product codes; Elias, Error-free Coding, 1954).
 
-use super::record_index::{RecordIndex, Records};
 use crate::format::ids::StripeId;
 use crate::format::record::{StripeKind, StripeRecord};
+use crate::shipment::record_index::{RecordIndex, Records};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 

@@ -5,20 +5,20 @@
 //! [`Fetcher::read`] reads; [`Fetcher::complete`] checks each block against its record,
 //! reconstructs what is bad column by column, and reads more only if a column still lacks blocks.
 
-use super::check::GONE;
 use super::health::HealthTable;
 use super::judged::Judged;
-use super::open::FoundSet;
-use super::reading::{Tried, read_blocks, try_blocks};
 use super::reconstruct::reconstruct;
-use super::record_index::{RecordIndex, Records};
-use super::shard::read_again;
 use super::stripe::{ColumnWork, MissingBlocks, RawStripe, Request, ShardBlocks, Sound, Stripe};
 use crate::drives::buffer::Pool;
 use crate::drives::{DriveFile, ReadMode};
 use crate::format::ids::{Slot, shard_path};
 use crate::format::record::{StripeKind, StripeRecord};
 use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::shards::answers::GONE;
+use crate::shards::reading::{Tried, read_blocks, try_blocks};
+use crate::shards::shard::read_again;
+use crate::shipment::open::FoundSet;
+use crate::shipment::record_index::{RecordIndex, Records};
 use crate::stages::hash::block_hash;
 use crate::stages::parity::Code;
 use std::collections::{BTreeSet, HashMap};

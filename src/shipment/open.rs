@@ -1,29 +1,22 @@
 //! The drives that were found of a set, and the files on them of which there are several copies.
 
-use super::bad_blocks::BadBlocks;
 use super::texts::{rivals, sides, texts, usual};
 use crate::drives::{self, Drive, DriveError, DriveFile, ReadMode};
 use crate::format::ids::{
     RunId, SetNumber, ShipmentId, Slot, key_path, parse_record_name, set_folder,
 };
 use crate::format::key::MAX_KEY_BYTES;
-use crate::format::label::{Label, MAX_LABEL_BYTES, MOST_CHUNK_BYTES};
+use crate::format::label::{Label, MOST_CHUNK_BYTES};
+use crate::format::layout::{COPY, most_bytes};
 use crate::format::list::Hash;
-use crate::format::record::MAX_RECORD_FILE_BYTES;
-use crate::format::set::{MAX_SET_BYTES, SetText};
+use crate::format::set::SetText;
 use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::shards::bad_blocks::BadBlocks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use super::find::{find, newer_label};
-
-/// The folder on a drive under which everything lies.
-pub const HOLDALL: &str = "holdall";
-/// The folder of second copies within a set's folder.
-pub const COPY: &str = "copy";
-/// The longest catalog file: its blocks are less than this.
-const MAX_CATALOG_BYTES: u64 = 1 << 32;
 
 /// A drive with one set's folder on it.
 #[derive(Clone)]
@@ -88,19 +81,6 @@ pub fn digest_of(
     Ok(*hasher.finalize().as_bytes())
 }
 
-/// The longest that a file of a set may be, but for shards and the checklist.
-pub fn most_bytes(path: &str) -> u64 {
-    let path = path.strip_prefix(COPY).and_then(|rest| rest.strip_prefix('/')).unwrap_or(path);
-    match path.split_once('/') {
-        Some(("records", _)) => MAX_RECORD_FILE_BYTES,
-        Some(("catalog", _)) => MAX_CATALOG_BYTES,
-        _ => match path {
-            "set.txt" => MAX_SET_BYTES,
-            _ => MAX_KEY_BYTES.max(MAX_LABEL_BYTES),
-        },
-    }
-}
-
 /// Whichever copy was read first, its bytes are the first one's of those that are alike: that is the
 /// one that is looked at.
 fn give_to_the_first(copies: &mut Copies<'_, Result<Digested, DriveError>>) {
@@ -112,18 +92,6 @@ fn give_to_the_first(copies: &mut Copies<'_, Result<Digested, DriveError>>) {
     if let Some(first) = reads.iter_mut().find(|read| read.digest == digest) {
         first.bytes = bytes;
     }
-}
-
-/// An error and its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(c) = cause {
-        text.push_str(": ");
-        text.push_str(&c.to_string());
-        cause = c.source();
-    }
-    text
 }
 
 impl FoundSet {
@@ -175,7 +143,7 @@ impl FoundSet {
     }
 
     /// The paths on a drive where a file of the set may lie: itself and its second copy.
-    pub(super) fn paths(&self, path: &str) -> [String; 2] {
+    pub fn paths(&self, path: &str) -> [String; 2] {
         let join = |folder: &str| match path {
             "" => folder.to_string(),
             _ => format!("{folder}/{path}"),

@@ -23,7 +23,7 @@ pub enum ShardDamage {
 
 impl ShardDamage {
     /// What is bad in two copies of a shard alike; none if they have every block between them.
-    pub(super) fn and(self, other: &Self) -> Option<Self> {
+    pub fn and(self, other: &Self) -> Option<Self> {
         match (self, other) {
             (Self::Missing | Self::Unread, other) => Some(other.clone()),
             (bad, Self::Missing | Self::Unread) => Some(bad),

@@ -7,9 +7,10 @@
 //!   of the three is damage, and no conflict; (2) drives are never held against each other here; (3)
 //!   where no drive vouches for any, each text that is valid counts.
 
-use super::open::{COPY, FoundDrive, FoundSet};
+use super::open::{FoundDrive, FoundSet};
 use crate::drives::{ReadMode, on_each};
 use crate::format::ids::parse_record_name;
+use crate::format::layout::COPY;
 use crate::format::list::Hash;
 use crate::format::set::{MAX_SET_BYTES, RunLine, SetText};
 use crate::monitor::{Monitor, Problem, ProblemKind};

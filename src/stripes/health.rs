@@ -4,12 +4,12 @@
 //! - Enters: how the reading of each shard went.
 //! - Leaves: whether and how to read the next one.
 //! - Always holds: (1) a drive that no longer answers is reported once and not asked again; (2)
-//!   what is skipped here is only not read first: see [`super::reading`].
+//!   what is skipped here is only not read first: see [`crate::shards::reading`].
 
-use super::check::answers;
-use super::open::FoundSet;
-use super::reading::SkipPolicy;
 use crate::format::ids::Slot;
+use crate::shards::answers::answers;
+use crate::shards::reading::SkipPolicy;
+use crate::shipment::open::FoundSet;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -7,16 +7,17 @@
 //!   it should be, is looked at here; (2) a block that could not be read is tried once more when
 //!   the drive was read to its end, before it is reported and counted.
 
-use super::bad_blocks::ShardDamage;
-use super::open::{FoundDrive, FoundSet};
-use super::reading::SkipPolicy;
-use super::record_index::RecordIndex;
-use super::sample::Sample;
-use super::shard::{CheckedShard, check_blocks, check_by_parts, held_blocks};
 use crate::drives::{Drive, Level, Proof, ReadMode, on_each};
 use crate::format::ids::{Slot, StripeId, shard_path};
 use crate::format::record::StripeRecord;
 use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::shards::answers::{GONE, answers};
+use crate::shards::bad_blocks::ShardDamage;
+use crate::shards::reading::SkipPolicy;
+use crate::shards::sample::Sample;
+use crate::shards::shard::{CheckedShard, check_blocks, check_by_parts, held_blocks};
+use crate::shipment::open::{FoundDrive, FoundSet};
+use crate::shipment::record_index::RecordIndex;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -33,7 +34,7 @@ pub struct DriveReport {
     pub bad_blocks: u64,
     /// of these, blocks that the drive could not read
     pub unreadable_blocks: u64,
-    /// blocks that were not tried: see [`super::reading`]
+    /// blocks that were not tried: see [`crate::shards::reading`]
     pub unread_blocks: u64,
     /// shards of which no block was tried, counted with their blocks above
     pub unread_shards: u64,
@@ -195,7 +196,7 @@ impl ReadBefore {
 pub enum Depth<'a> {
     /// every block
     All {
-        /// as far as this lets it be, see [`super::reading`]
+        /// as far as this lets it be, see [`crate::shards::reading`]
         policy: SkipPolicy,
         /// but those that were read before
         before: &'a ReadBefore,
@@ -461,13 +462,6 @@ impl Survey<'_> {
     }
 }
 
-/// What is reported of a drive that is gone.
-pub(super) const GONE: &str = "it no longer answers";
-
-/// Files that are on every drive of a closed set; the first two also before it is closed.
-const WITNESSES: [&str; 5] =
-    ["label.json", "copy/label.json", "set.txt", "copy/set.txt", "checklist.b3"];
-
 /// The drives of a set that no longer answer; each is reported.
 pub fn silent<'a>(set: &'a FoundSet, monitor: &dyn Monitor) -> Vec<&'a FoundDrive> {
     let all: Vec<&FoundDrive> = set.all_drives().collect();
@@ -478,22 +472,4 @@ pub fn silent<'a>(set: &'a FoundSet, monitor: &dyn Monitor) -> Vec<&'a FoundDriv
         found
     };
     silent.map(report).collect()
-}
-
-/// Does a drive still answer? What was read well before must be readable now; before anything was,
-/// one of those files must be, or none be there.
-pub(super) fn answers(drive: &dyn Drive, folder: &str, read_before: Option<&str>) -> bool {
-    let mut failed = false;
-    let mut read = |path: &str| match drive.probe(path) {
-        Ok(()) => true,
-        Err(error) => {
-            failed |= !error.is_missing();
-            false
-        }
-    };
-    let witness = match read_before {
-        Some(path) => read(path),
-        None => WITNESSES.iter().any(|name| read(&format!("{folder}/{name}"))),
-    };
-    (witness || !failed) && drive.list("").is_ok()
 }

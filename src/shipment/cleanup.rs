@@ -6,13 +6,15 @@
 //!   those given, and no record on any drive names it; (2) what a desktop leaves in our folders
 //!   (`.DS_Store`, `._x`, `Thumbs.db`, `desktop.ini`, folders too) is never touched and fails nothing.
 
-use super::open::{COPY, FoundDrive, FoundSet, chain, digest_of, most_bytes};
+use super::open::{FoundDrive, FoundSet, digest_of};
 use super::record_index::RecordIndex;
 use crate::drives::{Drive, DriveError, ReadMode};
 use crate::format::SECOND_COPY_DRIVES;
 use crate::format::ids::{RunId, Slot, StripeId, StripeNumber, key_path, part_path, record_path};
+use crate::format::layout::{COPY, most_bytes};
 use crate::format::list::Hash;
 use crate::format::set::SetText;
+use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use std::collections::HashSet;
 use std::io::ErrorKind;
@@ -78,7 +80,7 @@ pub fn count_litter(
 }
 
 fn report(found: &FoundDrive, e: &DriveError, monitor: &dyn Monitor) {
-    monitor.problem(Problem::new(ProblemKind::Drive, found.drive.name(), chain(e)));
+    monitor.problem(Problem::new(ProblemKind::Drive, found.drive.name(), error_chain(e)));
 }
 
 fn remove_shards(
@@ -281,14 +283,14 @@ fn give(set: &FoundSet, found: &FoundDrive, path: &str, root: &Hash) -> Result<(
         Ok(digest) if digest == *root => return Ok(()),
         Ok(_) => return Err(format!("{path} is not what the other drives have")),
         Err(e) if e.is_missing() => {}
-        Err(e) => return Err(chain(&e)),
+        Err(e) => return Err(error_chain(&e)),
     }
     let sound = set.sound_copy(path, root);
     // A part of which no copy is left is reported by verify; the shards' lists stand in for it.
     let Some(bytes) = sound else { return Ok(()) };
     let folder = place.rsplit_once('/').map_or("", |(folder, _)| folder);
     let given = found.drive.make_folder(folder).and_then(|()| found.drive.commit(&place, &bytes));
-    given.map_err(|e| chain(&e))
+    given.map_err(|e| error_chain(&e))
 }
 
 #[cfg(test)]

@@ -9,14 +9,14 @@
 //!   folder then; (3) what is written is this program's own text, and never a copy from a drive, for
 //!   a person may run the reader and give it a key.
 
-use super::FoundSet;
-use super::open::{COPY, HOLDALL};
 use crate::drives::{Drive, DriveError, ReadMode};
 use crate::format::ids::{SetNumber, ShipmentId, set_folder};
 use crate::format::label::{Label, MAX_LABEL_BYTES};
+use crate::format::layout::{COPY, HOLDALL};
 use crate::format::list::shown_path;
 use crate::format::shown::shown_text;
 use crate::monitor::Monitor;
+use crate::shipment::FoundSet;
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -10,15 +10,17 @@
 
 use super::cleanup;
 use super::labels::{chosen, differences};
-use super::open::{COPY, FoundDrive, FoundSet, HOLDALL, Settled, chain};
+use super::open::{FoundDrive, FoundSet, Settled};
 use super::tally::{Listed, Tally, blank_label, sound_records};
 use crate::drives::{Drive, DriveError, on_each};
 use crate::format::FormatError;
 use crate::format::ids::{SetNumber, ShipmentId, Slot, set_folder};
 use crate::format::label::{Label, MAX_LABEL_BYTES};
+use crate::format::layout::{COPY, HOLDALL};
 use crate::format::list::Hash;
 use crate::format::record::{RecordFileHeader, StripeRecord};
 use crate::format::set::{SetText, SlotLine};
+use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -111,7 +113,7 @@ fn set_folders(
     let names = match drive.list(HOLDALL) {
         Ok(names) => names,
         Err(e) => {
-            monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), chain(&e)));
+            monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), error_chain(&e)));
             return Vec::new();
         }
     };
@@ -323,7 +325,9 @@ impl Claims {
     fn report(&self, claim: &Claim, detail: &str, monitor: &dyn Monitor) {
         let place = format!("{}: {}/label.json", claim.drive.name(), self.set.folder);
         let detail = match &claim.problem {
-            Some(problem) if claim.labels.is_empty() => format!("{}; {detail}", chain(problem)),
+            Some(problem) if claim.labels.is_empty() => {
+                format!("{}; {detail}", error_chain(problem))
+            }
             _ => detail.into(),
         };
         monitor.problem(Problem::new(ProblemKind::Damage, place, detail));

@@ -10,12 +10,12 @@
 //!   several drives' lines deny alike, if no line bears it out: one line rots, several do not in the same
 //!   way.
 
-use super::open::FoundSet;
-use super::record_index::RecordIndex;
 use crate::format::ids::{RunId, key_path};
 use crate::format::key::{MAX_KEY_BYTES, is_wrapped_key};
 use crate::format::list::Hash;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
+use crate::shipment::open::FoundSet;
+use crate::shipment::record_index::RecordIndex;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest line of a key file that is read.

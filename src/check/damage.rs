@@ -1,13 +1,13 @@
 //! The damage map of a set: what is missing or bad, and whether the rest is enough.
 
-use super::bad_blocks::ShardDamage;
-use super::check::DriveReport;
-use super::open::FoundSet;
-use super::peel::{Node, steps};
-use super::record_index::{RecordIndex, Records};
+use super::drive::DriveReport;
 use crate::format::ids::{RunId, Slot, StripeId};
 use crate::format::record::{StripeKind, StripeRecord};
 use crate::monitor::Monitor;
+use crate::shards::bad_blocks::ShardDamage;
+use crate::shipment::open::FoundSet;
+use crate::shipment::record_index::{RecordIndex, Records};
+use crate::stripes::peel::{Node, steps};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -16,13 +16,14 @@
 //! then it is spread to no drive, no set is closed over it, and it is reported. Where one slot is
 //! all that is here, there is nothing to spread, and it counts.
 
-use super::open::{FoundDrive, FoundSet, digest_of, most_bytes};
-use super::shard::check_shard;
+use super::open::{FoundDrive, FoundSet, digest_of};
 use super::sound_file::SoundFile;
 use crate::drives::{Drive, ReadMode};
 use crate::format::ids::{Slot, StripeId, part_path, shard_path};
+use crate::format::layout::most_bytes;
 use crate::format::list::Hash;
 use crate::format::record;
+use crate::shards::shard::check_shard;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
 //! A record file of which sound copies lie on the drives.
 
-use super::open::chain;
 use crate::drives::Drive;
 use crate::format::ids::{Slot, StripeId, StripeNumber, record_path};
 use crate::format::list::Hash;
 use crate::format::record::{self, MAX_RECORD_FILE_BYTES, RecordFileHeader, StripeRecord};
+use crate::format::shown::error_chain;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ impl SoundFile {
             let problem = match drive.read(path, MAX_RECORD_FILE_BYTES) {
                 Ok(bytes) if blake3::hash(&bytes).as_bytes() == &self.digest => return Ok(bytes),
                 Ok(_) => format!("{}: {path} reads differently the second time", drive.name()),
-                Err(e) => chain(&e),
+                Err(e) => error_chain(&e),
             };
             first.get_or_insert(problem);
         }

@@ -2,16 +2,18 @@
 //! set.txt and the records; the checklist is derived again and compared.
 
 use super::key_files::{KeyFile, KeyFiles, MAX_LINE_BYTES};
-use super::open::{COPY, FoundDrive, FoundSet, chain, digest_of, most_bytes};
-use super::record_index::RecordIndex;
 use crate::drives::{Drive, DriveError, ReadMode};
 use crate::format::SECOND_COPY_DRIVES;
 use crate::format::ids::{RunId, Slot, key_path, part_path, record_path, shard_path};
 use crate::format::key::{MAX_KEY_BYTES, is_wrapped_key};
+use crate::format::layout::{COPY, most_bytes};
 use crate::format::list::Hash;
 use crate::format::record::RecordFileHeader;
 use crate::format::set::SetText;
+use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::shipment::open::{FoundDrive, FoundSet, digest_of};
+use crate::shipment::record_index::RecordIndex;
 use crate::stages::hash::root_of;
 use std::collections::BTreeSet;
 
@@ -199,7 +201,7 @@ impl MetadataFileCheck<'_> {
                 None
             }
             Err(e) => {
-                self.report(path, chain(&e));
+                self.report(path, error_chain(&e));
                 None
             }
         }

@@ -1,0 +1,16 @@
+//! The bytes of stripes: read ahead from all drives, reconstructed from what is there.
+//!
+//! - Enters: records, the drives that are here.
+//! - Leaves: verified or reconstructed blocks, and what is missing.
+//! - Always holds: (1) no block leaves that does not match its record; (2) what cannot be read is an
+//!   erasure, never an end.
+
+pub mod fetch;
+pub mod health;
+pub mod judged;
+pub mod missing;
+pub mod peel;
+pub mod readahead;
+pub mod reconstruct;
+pub mod stripe;
+pub mod together;
