@@ -3,6 +3,7 @@
 use super::sizes::parse_size;
 use crate::format::list::Hash;
 use crate::memory::Memory;
+use crate::plan::case_path::CasePath;
 use crate::plan::cipher::CipherChoice;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
@@ -209,7 +210,7 @@ pub struct PackArgs {
     pub identities: Vec<PathBuf>,
     /// A drive: the name of its case, and the path where it is mounted (repeatable)
     #[arg(long = "drive", value_name = "CASE=PATH", required_unless_present = "close")]
-    pub drives: Vec<String>,
+    pub drives: Vec<CasePath>,
     /// Take folders on this machine's own disks as drives: where SOURCE, the system or holdall's state
     /// lies, a PATH is otherwise taken for a mount point without its drive
     #[arg(long)]
@@ -290,7 +291,7 @@ pub struct RepairArgs {
     pub paths: Vec<PathBuf>,
     /// Rebuild a lost drive on this new one: the case it goes into, and its path (repeatable)
     #[arg(long, value_name = "CASE=PATH")]
-    pub onto: Vec<String>,
+    pub onto: Vec<CasePath>,
     /// Take folders on this machine's own disks as new drives
     #[arg(long, requires = "onto")]
     pub folder_drives: bool,

@@ -19,6 +19,7 @@ use crate::entropy::System;
 use crate::format::ids::{ShipmentId, set_folder};
 use crate::memory::FIXED_BYTES;
 use crate::packer::{Checkpoint, PackError};
+use crate::plan::case_path::CasePath;
 use crate::plan::place::PlaceError;
 use crate::plan::room::{Geometry, RoomError};
 use crate::plan::survive::Survive;
@@ -33,7 +34,8 @@ pub fn pack(args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
     }
     let prepared = if let Some(shipment) = args.go_on.clone() {
         let shipment = shipment_id(shipment)?;
-        let (drives, options) = (drives(&args)?, going_on(&args)?);
+        let options = going_on(&args)?;
+        let drives = args.drives;
         let rest = command::go_on(shipment, &drives, options, &System, ui.monitor());
         match rest.map_err(|e| refusal_on(e, &drives))? {
             Rest::Pack(prepared) => *prepared,
@@ -41,7 +43,7 @@ pub fn pack(args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
             Rest::Nothing => return Ok(nothing_left(shipment, ui)),
         }
     } else {
-        let drives = drives(&args)?;
+        let drives = args.drives.clone();
         let prepared = command::prepare(&drives, meant(args)?, None, &System, ui.monitor())
             .map_err(|e| refusal_on(e, &drives))?;
         if prepared.plan.missing_bytes > 0 && !yes {
@@ -167,11 +169,7 @@ fn nothing_left(shipment: Option<ShipmentId>, ui: &Ui) -> Status {
 }
 
 /// The drives cannot hold the dataset: goes on with a part of it if a person agrees.
-fn ask_for_more(
-    prepared: Prepared,
-    drives: &[(String, PathBuf)],
-    ui: &Ui,
-) -> Result<Status, Refusal> {
+fn ask_for_more(prepared: Prepared, drives: &[CasePath], ui: &Ui) -> Result<Status, Refusal> {
     ui.finish();
     let (missing, holds) = (prepared.plan.missing_bytes, prepared.plan.holds_bytes);
     if !ui.is_json() && rounds::can_ask() {
@@ -219,8 +217,8 @@ fn unless_empty<'a>(prepared: Prepared<'a>, yes: bool, ui: &Ui) -> Result<Prepar
 }
 
 /// What to type where sets that are on the drives already take their room; else nothing.
-fn erase_first(drives: &[(String, PathBuf)]) -> String {
-    let paths: Vec<PathBuf> = drives.iter().map(|(_, path)| path.clone()).collect();
+fn erase_first(drives: &[CasePath]) -> String {
+    let paths: Vec<PathBuf> = drives.iter().map(|drive| drive.path.clone()).collect();
     let mut text = String::new();
     for set in found(&paths, &crate::monitor::Recording::default()).unwrap_or_default() {
         let (name, command) = (set.name(), set.erase_command());
@@ -230,7 +228,7 @@ fn erase_first(drives: &[(String, PathBuf)]) -> String {
 }
 
 /// A refusal that names the sets that take the room.
-fn refusal_on(error: PackJobError, drives: &[(String, PathBuf)]) -> Refusal {
+fn refusal_on(error: PackJobError, drives: &[CasePath]) -> Refusal {
     let lacks_room =
         matches!(error, PackJobError::Plan { source: RoomError::TooLittle { .. }, .. });
     let mut refusal = refusal(error);
@@ -275,11 +273,6 @@ fn source(mut paths: Vec<PathBuf>) -> Result<PathBuf, Refusal> {
     Ok(paths.pop().unwrap_or_default())
 }
 
-/// Case and path of each drive.
-fn drives(args: &PackArgs) -> Result<Vec<(String, PathBuf)>, Refusal> {
-    args.drives.iter().map(|d| drive(d)).collect()
-}
-
 /// What the arguments mean.
 fn meant(args: PackArgs) -> Result<PackOptions, Refusal> {
     let recipients = keys::recipients(&args.recipients, &args.recipient_files)?;
@@ -321,27 +314,6 @@ pub(super) fn survive(text: Option<&str>) -> Result<Option<Survive>, Refusal> {
         let hint = "write --survive cases=1, drives=1, blocks=1%, several with commas, or none";
         Refusal::failed(e).hint(hint).status(Status::Usage)
     })
-}
-
-fn drive(text: &str) -> Result<(String, PathBuf), Refusal> {
-    match text.split_once('=') {
-        Some((case, path)) if !case.is_empty() && !path.is_empty() => {
-            Ok((case.into(), PathBuf::from(path)))
-        }
-        _ => Err(Refusal::usage(
-            format!("--drive {text} does not say which case the drive belongs to"),
-            format!("write --drive CASE=PATH, such as --drive a={}", example_path(text)),
-        )),
-    }
-}
-
-/// What was meant for a path in `CASE=PATH`, or an example.
-pub(super) fn example_path(text: &str) -> &str {
-    match text.split_once('=') {
-        Some((_, "")) => "/media/usb1",
-        Some((_, path)) => path,
-        None => text,
-    }
 }
 
 fn geometry(text: &str) -> Result<Geometry, Refusal> {

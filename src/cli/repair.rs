@@ -4,7 +4,7 @@ use super::args::RepairArgs;
 use super::exit::Status;
 use super::json::{emit, out};
 use super::next::command;
-use super::pack::{drive_hint, example_path};
+use super::pack::drive_hint;
 use super::refusal::{Refusal, open_refusal};
 use super::show::{slot_name, some};
 use super::sizes::shown_bytes;
@@ -16,7 +16,6 @@ use crate::repairer::onto::OntoError;
 use crate::repairer::origin::OriginError;
 use serde::Serialize;
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 pub fn repair(args: &RepairArgs, ui: &Ui) -> Result<Status, Refusal> {
     let options = meant(args)?;
@@ -46,27 +45,18 @@ fn set_status(set: &SetRepair) -> Status {
 
 /// What the arguments mean.
 fn meant(args: &RepairArgs) -> Result<RepairOptions, Refusal> {
-    let onto = args.onto.iter().map(|text| new_drive(text)).collect::<Result<Vec<_>, _>>()?;
-    let expect = args.expect;
-    if args.slot.is_some() && onto.len() != 1 {
+    if args.slot.is_some() && args.onto.len() != 1 {
         let hint = "name one new drive with --onto, and its slot with --slot";
         return Err(Refusal::usage("--slot belongs to one new drive", hint));
     }
-    let (paths, slot) = (args.paths.clone(), args.slot.map(Slot));
-    let (folder_drives, memory) = (args.folder_drives, args.memory.memory);
-    Ok(RepairOptions { paths, onto, folder_drives, slot, expect, memory })
-}
-
-fn new_drive(text: &str) -> Result<(String, PathBuf), Refusal> {
-    match text.split_once('=') {
-        Some((case, path)) if !case.is_empty() && !path.is_empty() => {
-            Ok((case.into(), PathBuf::from(path)))
-        }
-        _ => Err(Refusal::usage(
-            format!("--onto {text} does not say which case the drive belongs to"),
-            format!("write --onto CASE=PATH, such as --onto a={}", example_path(text)),
-        )),
-    }
+    Ok(RepairOptions {
+        paths: args.paths.clone(),
+        onto: args.onto.clone(),
+        folder_drives: args.folder_drives,
+        slot: args.slot.map(Slot),
+        expect: args.expect,
+        memory: args.memory.memory,
+    })
 }
 
 /// What to do when nothing was repaired.

@@ -15,6 +15,7 @@ use crate::drives::detect::MountedDrive;
 use crate::drives::{Drive, LocalDrive, detect};
 use crate::format::ids::ShipmentId;
 use crate::format::layout::HOLDALL;
+use crate::plan::case_path::CasePath;
 use answer::{Answer, is_word, understand};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -118,19 +119,15 @@ pub struct LeftOut(Vec<MountedDrive>);
 
 impl LeftOut {
     /// No set can be packed on these drives alone: they are asked about again.
-    pub fn offer_again(&mut self, drives: &[(String, PathBuf)]) {
-        let is_one = |d: &MountedDrive| drives.iter().any(|(_, point)| *point == d.point);
+    pub fn offer_again(&mut self, drives: &[CasePath]) {
+        let is_one = |d: &MountedDrive| drives.iter().any(|drive| drive.path == d.point);
         self.0.extend(detect::mounted_drives().into_iter().filter(is_one));
     }
 }
 
 /// Waits until the drives of the next set are mounted, and asks in which cases they go. None if there
 /// is nobody to ask, or the answer is to stop.
-pub fn next_drives(
-    round: &Round,
-    left_out: &mut LeftOut,
-    ui: &Ui,
-) -> Option<Vec<(String, PathBuf)>> {
+pub fn next_drives(round: &Round, left_out: &mut LeftOut, ui: &Ui) -> Option<Vec<CasePath>> {
     if ui.is_json() || !can_ask() {
         return None;
     }
@@ -162,7 +159,7 @@ pub fn next_drives(
                 let mut chosen = Vec::new();
                 for (drive, case) in new.into_iter().zip(cases) {
                     match case {
-                        Some(case) => chosen.push((case, drive.point)),
+                        Some(case) => chosen.push(CasePath { case, path: drive.point }),
                         None => {
                             left_out.0.push(drive.clone());
                             attached.left_alone.push(drive);

@@ -12,6 +12,7 @@ use crate::keys::recipients::{Identities, KeyError, Recipients};
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Recording};
 use crate::packer::Checkpoint;
+use crate::plan::case_path::CasePath;
 use crate::plan::cipher::CipherChoice;
 use crate::plan::room::Geometry;
 use crate::plan::survive::Survive;
@@ -114,15 +115,14 @@ pub fn demo(
     going().and(packed)?;
 
     tell(Told::Step("One case is lost on the way: both of its drives are gone.".into()));
-    for (case, path) in &drives {
-        if case == CASES[1] {
-            fs::remove_dir_all(path).map_err(io(path))?;
-        }
+    let is_lost = |drive: &CasePath| drive.case == CASES[1];
+    for CasePath { path, .. } in drives.iter().filter(|drive| is_lost(drive)) {
+        fs::remove_dir_all(path).map_err(io(path))?;
     }
     tell(Told::Step(
         "A drive of another case comes back with bad places: bytes are overwritten.".into(),
     ));
-    let hurt = &drives[4].1;
+    let hurt = &drives[4].path;
     let count = hurt_drive(hurt).map_err(io(hurt))?;
     tell(Told::Result(format!(
         "{count} places in the shards of {} were overwritten",
@@ -130,7 +130,7 @@ pub fn demo(
     )));
 
     let left: Vec<PathBuf> =
-        drives.iter().filter(|(case, _)| case != CASES[1]).map(|(_, p)| p.clone()).collect();
+        drives.iter().filter(|drive| !is_lost(drive)).map(|drive| drive.path.clone()).collect();
     tell(Told::Step(
         "verify: without any key, every block of the six drives that are left.".into(),
     ));
@@ -163,7 +163,7 @@ pub fn demo(
 
 fn pack_it(
     source: &Path,
-    (drives, state): (&[(String, PathBuf)], &Path),
+    (drives, state): (&[CasePath], &Path),
     recipient: &str,
     monitor: &dyn Monitor,
     tell: &dyn Fn(Told),
@@ -196,13 +196,13 @@ fn pack_it(
     Ok(())
 }
 
-fn make_drives(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+fn make_drives(dir: &Path) -> io::Result<Vec<CasePath>> {
     let mut drives = Vec::new();
     for case in CASES {
         for number in 1..=2 {
             let path = dir.join("drives").join(format!("{case}-{number}"));
             fs::create_dir_all(&path)?;
-            drives.push((case.to_string(), path));
+            drives.push(CasePath { case: case.to_string(), path });
         }
     }
     Ok(drives)

@@ -23,6 +23,7 @@ use crate::local_state::{LocalStateError, ScanSnapshot, SnapshotWriter};
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase};
 use crate::packer::{self, Begin, Checkpoint, Packed, SetDrive, SetJob, Step};
+use crate::plan::case_path::CasePath;
 use crate::plan::cipher::{CipherChoice, aes_is_fast};
 use crate::plan::room::{Geometry, Need, SetPlan};
 use crate::plan::survive::Survive;
@@ -147,7 +148,7 @@ impl PackOutcome {
 /// Slots are given in the drives' order. The state is kept in a folder of its own, or else where this
 /// user's lies.
 pub fn prepare<'a>(
-    drives: &[(String, PathBuf)],
+    drives: &[CasePath],
     options: PackOptions,
     state: Option<&Path>,
     entropy: &'a dyn Entropy,

@@ -9,6 +9,7 @@ use crate::format::layout::HOLDALL;
 use crate::format::list::Hash;
 use crate::memory::Memory;
 use crate::monitor::Monitor;
+use crate::plan::case_path::CasePath;
 use crate::repairer::onto::{NewDrive, OntoError, place};
 use crate::repairer::origin::{Origin, OriginError};
 use crate::repairer::quiet::Quiet;
@@ -24,7 +25,7 @@ pub struct RepairOptions {
     /// drives; none: all that are mounted
     pub paths: Vec<PathBuf>,
     /// case and path of each new drive
-    pub onto: Vec<(String, PathBuf)>,
+    pub onto: Vec<CasePath>,
     /// these may be folders on this machine's own disks
     pub folder_drives: bool,
     /// the slot of the only new drive
@@ -131,7 +132,7 @@ pub fn repair(
     let mut new = Vec::new();
     let mut new_ids = Vec::new();
     let own = OwnDisks::of(None);
-    for (case, path) in &options.onto {
+    for CasePath { case, path } in &options.onto {
         checked_case(case).map_err(|_| RepairError::Case { case: case.clone() })?;
         if !options.folder_drives {
             own.check(path)?;

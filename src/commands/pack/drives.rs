@@ -9,24 +9,25 @@ use crate::format::layout::HOLDALL;
 use crate::memory::Memory;
 use crate::monitor::Monitor;
 use crate::packer::SetDrive;
+use crate::plan::case_path::CasePath;
 use crate::plan::place::{self, DRIVES_MAX, PlaceError, Placement};
 use crate::plan::room::{self, DriveRoom, Geometry, Need, RoomError, SetPlan};
 use crate::plan::survive::Survive;
 use crate::shipment::lock::InUse;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Opens the drives, by case and path. Sets that they carry are told, but the one that is resumed; so
 /// is a case whose name is almost that of another.
 pub(super) fn open_drives(
-    drives: &[(String, PathBuf)],
+    drives: &[CasePath],
     known_cases: &[String],
     resumed: Option<&str>,
     monitor: &dyn Monitor,
 ) -> Result<Vec<SetDrive>, PackJobError> {
     let mut opened = Vec::new();
     let mut seen = Vec::new();
-    for (case, path) in drives {
+    for CasePath { case, path } in drives {
         checked_case(case).map_err(|_| PackJobError::Case { case: case.clone() })?;
         let failed = |source| PackJobError::Drive { path: path.clone(), source };
         let drive = LocalDrive::open(path).map_err(failed)?;
@@ -65,14 +66,14 @@ pub fn similar_case<'a>(case: &str, known: impl Iterator<Item = &'a str>) -> Opt
 }
 
 /// The source must not lie on a drive, nor a drive in the source.
-pub(super) fn check_apart(source: &Path, drives: &[(String, PathBuf)]) -> Result<(), PackJobError> {
+pub(super) fn check_apart(source: &Path, drives: &[CasePath]) -> Result<(), PackJobError> {
     let inside = |inner: &Path, outer: &Path| {
         if detect::inside(inner, outer).unwrap_or(false) {
             return Err(PackJobError::Inside { inner: inner.into(), outer: outer.into() });
         }
         Ok(())
     };
-    for (_, path) in drives {
+    for CasePath { path, .. } in drives {
         inside(source, path)?;
         inside(path, source)?;
     }
@@ -82,12 +83,12 @@ pub(super) fn check_apart(source: &Path, drives: &[(String, PathBuf)]) -> Result
 /// Every drive must be one of its own, unless folders on this machine's disks may be drives.
 pub(super) fn check_mounted(
     source: &Path,
-    drives: &[(String, PathBuf)],
+    drives: &[CasePath],
     folder_drives: bool,
 ) -> Result<(), PackJobError> {
     if !folder_drives {
         let own = OwnDisks::of(Some(source));
-        drives.iter().try_for_each(|(_, path)| own.check(path))?;
+        drives.iter().try_for_each(|drive| own.check(&drive.path))?;
     }
     Ok(())
 }

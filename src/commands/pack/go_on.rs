@@ -29,13 +29,14 @@ use crate::memory::Memory;
 use crate::metadata_files::inspect::committed_files;
 use crate::monitor::{Monitor, Recording};
 use crate::packer::{Begin, Checkpoint, Earlier, SetDrive};
+use crate::plan::case_path::CasePath;
 use crate::plan::room::{Geometry, Need};
 use crate::plan::survive::Survive;
 use crate::repairer::closing::part_line;
 use crate::shipment::lock::SetLocks;
 use crate::shipment::open;
 use crate::shipment::{FoundSet, RecordIndex, cleanup};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// With what to go on.
@@ -92,7 +93,7 @@ impl Unproven<'_> {
 /// back first.
 pub fn go_on<'a>(
     shipment: Option<ShipmentId>,
-    drives: &[(String, PathBuf)],
+    drives: &[CasePath],
     options: GoOn,
     entropy: &'a dyn Entropy,
     monitor: &dyn Monitor,
@@ -124,9 +125,9 @@ pub fn go_on<'a>(
 }
 
 /// The sets on these drives.
-fn found_on(paths: &[(String, PathBuf)]) -> Result<Vec<FoundSet>, PackJobError> {
+fn found_on(paths: &[CasePath]) -> Result<Vec<FoundSet>, PackJobError> {
     let mut opened: Vec<Arc<dyn Drive>> = Vec::new();
-    for (_, path) in paths {
+    for CasePath { path, .. } in paths {
         let failed = |source| PackJobError::Drive { path: path.clone(), source };
         opened.push(Arc::new(LocalDrive::open(path).map_err(failed)?));
     }
