@@ -11,6 +11,7 @@ use holdall::testing::format::shard::Blocks;
 use holdall::testing::keys::RunKey;
 use holdall::testing::keys::run::StripeShape;
 use holdall::testing::measure::sample::Sample;
+use holdall::testing::stages::aead::Aead;
 use holdall::testing::stages::compress::{Compressor, Decompressor};
 use holdall::testing::stages::dedup::{Dedup, Known};
 use holdall::testing::stages::hash::{Merge, block_hash, piece};
@@ -128,6 +129,26 @@ fn seal_3_and_1(bencher: Bencher, suite: Suite) {
             let (salts, sums) = ([[0; 32]; 3], Vec::new());
             black_box(seal_stripe(&key(), &shape, &salts, &payloads, &code, &mut buffer, sums));
         });
+    });
+}
+
+#[divan::bench(args = [64 << 10, 1 << 20])]
+fn suite_1_by_aws_lc_rs(bencher: Bencher, len: usize) {
+    seal(bencher, &Aead::aws_lc_chacha20(&[1; 32]), len);
+}
+
+/// Faster where the CPU has AVX-512, slower elsewhere.
+#[divan::bench(args = [64 << 10, 1 << 20])]
+fn suite_1_by_chacha20poly1305(bencher: Bencher, len: usize) {
+    seal(bencher, &Aead::chacha20poly1305(&[1; 32]), len);
+}
+
+fn seal(bencher: Bencher, aead: &Aead, len: usize) {
+    let mut places = Places::new(COLD);
+    let (mut sealed, mut tag) = (vec![0; len], [0; 16]);
+    bencher.counter(BytesCount::new(len)).bench_local(|| {
+        aead.seal([0; 12], places.next(len), &mut sealed, &mut tag);
+        black_box((&sealed, &tag));
     });
 }
 

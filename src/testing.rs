@@ -224,6 +224,9 @@ pub mod sets {
     }
 }
 pub mod stages {
+    pub mod aead {
+        pub use crate::stages::aead::Aead;
+    }
     pub mod compress {
         pub use crate::stages::compress::{Compressor, Decompressor};
     }

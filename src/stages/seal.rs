@@ -7,16 +7,13 @@
 //!   block is sealed, hashed and coded while it is hot: one task a column, no second pass; (3) no
 //!   plain byte leaves a block whose tag is wrong.
 
+use super::aead::{Aead, NONCE_BYTES, Tag};
 use super::hash::block_hash;
 use super::parity::{Code, add_to};
-use crate::format::Suite;
 use crate::format::list::Hash;
 use crate::format::shard::{Blocks, SALT_BYTES, Salt, TAG_BYTES, Trailer};
 use crate::keys::RunKey;
 use crate::keys::run::{SealKey, StripeShape};
-use aws_lc_rs::aead::{
-    AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey,
-};
 use rayon::prelude::*;
 
 /// A block whose tag does not match: damaged, or sealed under another key.
@@ -27,76 +24,67 @@ pub struct NotAuthentic {
     pub number: usize,
 }
 
-/// The AEAD of one shard or catalog file. The library chooses its code by the CPU when it runs, and
-/// wipes its copy of the key.
-pub struct Cipher(Option<LessSafeKey>);
+/// The AEAD of one shard or catalog file; none if its suite is not known.
+pub struct Cipher(Option<Aead>);
 
-/// Of both suites: 12 bytes, the block's number as 64 bits little-endian, then zeros.
-fn nonce(number: usize) -> Nonce {
-    let mut nonce = [0; NONCE_LEN];
+/// The nonce of a block, in both suites: its number as 64 bits little-endian, then zeros.
+fn nonce(number: usize) -> [u8; NONCE_BYTES] {
+    let mut nonce = [0; NONCE_BYTES];
     nonce[..8].copy_from_slice(&(number as u64).to_le_bytes());
-    Nonce::assume_unique_for_key(nonce)
+    nonce
 }
 
-/// Where the ciphertext of a block lies: after the salt in block 0, before the tag.
-fn sealed_range(number: usize, block_bytes: usize) -> std::ops::Range<usize> {
-    (if number == 0 { SALT_BYTES } else { 0 })..block_bytes - TAG_BYTES
+/// Where the ciphertext of a block begins: after the salt in block 0.
+fn sealed_start(number: usize) -> usize {
+    if number == 0 { SALT_BYTES } else { 0 }
+}
+
+/// The places of a block's ciphertext and tag; the salt is written in front if it is block 0.
+fn parts<'a>(number: usize, salt: &Salt, block: &'a mut [u8]) -> (&'a mut [u8], &'a mut Tag) {
+    let (front, tag) = block.split_last_chunk_mut().expect("a block is longer than its tag");
+    let (head, sealed) = front.split_at_mut(sealed_start(number));
+    head.copy_from_slice(&salt[..head.len()]);
+    (sealed, tag)
 }
 
 impl Cipher {
     /// The cipher of this key; the key is used up.
     #[allow(clippy::needless_pass_by_value)] // by value: one key cannot start two ciphers
     pub fn new(key: SealKey) -> Self {
-        let algorithm = match key.1 {
-            Suite::ChaCha20 => &CHACHA20_POLY1305,
-            Suite::Aes256 => &AES_256_GCM,
-            Suite::Unknown(_) => return Self(None),
-        };
-        let key = UnboundKey::new(algorithm, &key.0);
-        Self(Some(LessSafeKey::new(key.expect("both suites have keys of 32 bytes"))))
+        Self(Aead::new(key.1, &key.0))
     }
 
-    fn sealing(&self) -> &LessSafeKey {
+    fn sealing(&self) -> &Aead {
         self.0.as_ref().expect("nothing is sealed with a suite that is not known")
     }
 
     /// Seals `plain` into `block`, which lies at `number`; block 0 gets the salt in front.
     fn seal_from(&self, number: usize, salt: &Salt, plain: &[u8], block: &mut [u8]) {
-        let range = sealed_range(number, block.len());
-        let (front, tag) = block.split_at_mut(range.end);
-        front[..range.start].copy_from_slice(&salt[..range.start]);
-        let (nonce, out) = (nonce(number), &mut front[range.start..]);
-        self.sealing()
-            .seal_out_of_place_scatter(nonce, Aad::empty(), plain, out, &[], tag)
-            .expect("the caller cuts plain bytes to the block, which is shorter than the limit");
+        let (sealed, tag) = parts(number, salt, block);
+        self.sealing().seal(nonce(number), plain, sealed, tag);
     }
 
     /// Seals the plain bytes that already lie in `block`.
     fn seal_in_place(&self, number: usize, salt: &Salt, block: &mut [u8]) {
-        let range = sealed_range(number, block.len());
-        let (front, tag) = block.split_at_mut(range.end);
-        front[..range.start].copy_from_slice(&salt[..range.start]);
-        self.sealing()
-            .seal_in_place_scatter(nonce(number), Aad::empty(), &mut front[range.start..], &[], tag)
-            .expect("a block is shorter than the cipher's limit");
+        let (sealed, tag) = parts(number, salt, block);
+        self.sealing().seal_in_place(nonce(number), sealed, tag);
     }
 
-    /// Opens a block into `plain`, which has exactly its plain length. It is zeros if that fails:
-    /// ciphers decrypt while they authenticate.
+    /// Opens a block into `plain`, which has exactly its plain length and is zeros if that fails.
     pub fn open(&self, number: usize, block: &[u8], plain: &mut [u8]) -> Result<(), NotAuthentic> {
-        let bad = NotAuthentic { number };
-        let Some(key) = self.0.as_ref().filter(|_| block.len() >= SALT_BYTES + TAG_BYTES) else {
+        let aead = self.0.as_ref();
+        let parts = block
+            .split_last_chunk()
+            .and_then(|(front, tag)| front.get(sealed_start(number)..).map(|sealed| (sealed, tag)));
+        let opened = aead
+            .zip(parts)
+            .is_some_and(|(aead, (sealed, tag))| aead.open(nonce(number), sealed, tag, plain));
+        if opened {
+            Ok(())
+        } else {
             plain.fill(0);
-            return Err(bad);
-        };
-        let range = sealed_range(number, block.len());
-        let (sealed, tag) = block.split_at(range.end);
-        let sealed = &sealed[range.start..];
-        let opened = key.open_separate_gather(nonce(number), Aad::empty(), sealed, tag, plain);
-        opened.map_err(|_| {
-            plain.fill(0);
-            bad
-        })
+            Err(NotAuthentic { number })
+        }
     }
 }
 
@@ -169,8 +157,8 @@ impl<'a> Payload<'a> {
         if let Some(plain) = within {
             cipher.seal_from(number, salt, plain, out);
         } else {
-            let sealed = sealed_range(number, out.len());
-            self.render(blocks.payload_bytes(), range.start, &mut out[sealed]);
+            let (plain, _) = parts(number, salt, out);
+            self.render(blocks.payload_bytes(), range.start, plain);
             cipher.seal_in_place(number, salt, out);
         }
     }
@@ -263,6 +251,7 @@ pub fn seal_content(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Suite;
     use crate::format::ids::{RunId, SetNumber, ShipmentId, StripeId, StripeNumber};
     use crate::stages::hash::root_of;
 
