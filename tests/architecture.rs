@@ -64,19 +64,10 @@ const THREADS: [&str; 7] =
     ["pipeline", "drives", "packer", "restorer", "stripes/readahead", "shards/shard", "cli/stop"];
 /// Rooms whose files still use one another in circles; to become none.
 const CIRCLES: &[&str] = &[
-    "drives",
     // one line between two, so that each can go by itself
-    "format",
-    //
-    "keys",
-    //
     "shipment",
     //
     "stripes",
-    //
-    "dataset",
-    //
-    "local_state",
     //
     "packer",
     //

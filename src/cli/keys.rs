@@ -7,9 +7,9 @@ use super::refusal::Refusal;
 use super::ui::Ui;
 use super::{say, stop};
 use crate::commands::keygen::keygen as command;
-use crate::keys::Place;
 use crate::keys::kind::KeyKind;
-use crate::keys::recipients::{Identities, KeyError, Recipients};
+use crate::keys::recipients::{Identities, Recipients};
+use crate::keys::{KeyError, KeyPlace};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub fn recipients(words: &[String], files: &[PathBuf]) -> Result<Recipients, Refusal> {
     // One of them may be standard input.
     stop::waiting(|| Recipients::read(words, files)).map_err(|error| {
-        if let KeyError::WrongKind { place: Place::Typed { number, .. }, kind: KeyKind::Unknown } =
+        if let KeyError::WrongKind { place: KeyPlace::Typed { number, .. }, kind: KeyKind::Unknown } =
             &error
             && let Some(hint) = words.get(number - 1).and_then(|word| file_hint(word.trim()))
         {
@@ -25,7 +25,7 @@ pub fn recipients(words: &[String], files: &[PathBuf]) -> Result<Recipients, Ref
         }
         let hint = match &error {
             KeyError::NoRecipient => "add -r RECIPIENT; holdall keygen makes one",
-            KeyError::WrongKind { place: Place::Typed { .. }, kind: KeyKind::Unknown } => {
+            KeyError::WrongKind { place: KeyPlace::Typed { .. }, kind: KeyKind::Unknown } => {
                 "a recipient begins with age1: holdall keygen prints it; -R names a file of recipients"
             }
             KeyError::WrongKind { kind: KeyKind::Identity { .. }, .. } => {

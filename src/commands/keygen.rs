@@ -1,7 +1,8 @@
 //! `keygen`: a new identity.
 
 use crate::entropy::{Entropy, System};
-use crate::keys::recipients::{KeyError, generate, write_identity};
+use crate::keys::KeyError;
+use crate::keys::recipients::{generate, write_identity};
 use serde::Serialize;
 use std::path::Path;
 use zeroize::Zeroizing;

@@ -5,7 +5,7 @@ use crate::drives::{Drive, DriveError, LocalDrive, detect};
 use crate::format::ids::{RunId, ShipmentId};
 use crate::format::layout::HOLDALL;
 use crate::format::{FORMAT_VERSION, Suite};
-use crate::keys::recipients::KeyError;
+use crate::keys::KeyError;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use crate::shipment::FoundSet;
 use crate::shipment::open;

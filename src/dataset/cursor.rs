@@ -5,6 +5,7 @@
 //! - Leaves: where to begin again, in the scan snapshot and within a large file.
 //! - Always holds: memory is the folders that the next entry lies in, and one file's state.
 
+use super::scan::data_bytes;
 use crate::format::list::{Entry, Kind};
 use crate::stages::hash::Merge;
 use serde::{Deserialize, Serialize};
@@ -61,7 +62,7 @@ impl Cursor {
         self.give_up();
         self.entries += 1;
         self.tries = 0;
-        self.bytes += super::data_bytes(entry);
+        self.bytes += data_bytes(entry);
         while self.folders.last().is_some_and(|f| !is_below(&entry.path, &f.path)) {
             self.folders.pop();
         }

@@ -7,7 +7,8 @@
 //!   cut at multiples of C; (3) a hole too long to be hashed costs two pieces, whatever its length.
 
 use super::cursor::OpenFile;
-use super::{ScannedEntry, Source, SourceError, SourceFile};
+use super::inode::ScannedEntry;
+use super::source::{Source, SourceError, SourceFile};
 use crate::format::list::{Entry, Kind, entry_len};
 use std::sync::Arc;
 

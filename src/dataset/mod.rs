@@ -27,5 +27,5 @@ pub(crate) mod testing;
 
 pub use crate::patterns::{Filter, FilterError};
 pub use inode::{Identity, ScannedEntry};
-pub use scan::{ScanError, ScanOptions, ScanTotals, data_bytes, scan};
-pub use source::{Source, SourceError, SourceFile};
+pub use scan::{ScanError, ScanOptions, ScanTotals, scan};
+pub use source::{Source, SourceError};

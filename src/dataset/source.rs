@@ -14,12 +14,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Advice, CWD, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::ScannedEntry;
 use super::anchor::Anchor;
 use super::attributes::{Attributes, Place};
 use super::beneath::open_beneath;
 use super::holes::{MAX_HOLES, holes};
-use super::inode::Inode;
+use super::inode::{Inode, ScannedEntry};
 use super::names::Names;
 use super::root::Root;
 use super::sizes::Sizes;

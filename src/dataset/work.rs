@@ -9,7 +9,8 @@
 //!   as a file.
 
 use super::cut::{LargeFile, Work};
-use super::{ScannedEntry, Source, SourceError, SourceFile};
+use super::inode::ScannedEntry;
+use super::source::{Source, SourceError, SourceFile};
 use crate::drives::buffer::{Pool, Pooled};
 use crate::format::list::{Entry, Hash, Kind, Method};
 use crate::stages::compress::Compressor;

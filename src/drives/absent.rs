@@ -1,6 +1,8 @@
 //! The drive of a slot whose drive is not here: everything fails, and it takes no part.
 
-use super::{Drive, DriveError, DriveFile, Level, ReadMode, Room};
+use super::drive::{Drive, DriveFile, ReadMode, Room};
+use super::error::DriveError;
+use super::proof::Level;
 use std::io;
 
 /// A drive that is not here.

@@ -18,6 +18,7 @@ use rustix::fs::{
 use rustix::io::{Errno, pread, pwrite, retry_on_intr};
 
 use super::buffer::{ALIGNMENT, Buffer, aligned};
+use super::drive::NextPart;
 
 /// Bytes of one direct write.
 const PIECE_BYTES: usize = 4 << 20;
@@ -250,12 +251,7 @@ fn write_at(file: impl AsFd, offset: u64, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Writes what comes part by part into a new file of so many bytes.
-pub(super) fn write_parts(
-    file: impl AsFd,
-    kind: Kind,
-    len: u64,
-    next: super::NextPart,
-) -> io::Result<()> {
+pub(super) fn write_parts(file: impl AsFd, kind: Kind, len: u64, next: NextPart) -> io::Result<()> {
     reserve(&file, kind, len)?;
     let mut offset = 0;
     while let Some(part) = next()? {

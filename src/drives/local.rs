@@ -22,15 +22,16 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{self as kernel, Access, AtFlags};
 use rustix::io::retry_on_intr;
 
+use super::device;
+use super::drive::{Drive, DriveFile, NextPart, PROBE_BYTES, ReadMode, Room};
+use super::error::DriveError;
 use super::filesystem::{self, Kind};
 use super::local_file::LocalFile;
 use super::lock::{self, FolderLock};
+use super::path::{check_file, folder_and_name, parts};
+use super::proof::{Level, Proof};
 use super::removal::Removal;
 use super::watch::Calls;
-use super::{
-    Drive, DriveError, DriveFile, Level, NextPart, PROBE_BYTES, Proof, ReadMode, Room, check_file,
-    device, folder_and_name, parts,
-};
 
 /// A folder of a mounted file system.
 pub struct LocalDrive {

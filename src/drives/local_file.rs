@@ -7,8 +7,10 @@
 //!   a bad sector spoils no more than the page that it is in.
 
 use super::buffer::Buffer;
+use super::drive::DriveFile;
+use super::error::DriveError;
 use super::watch::Calls;
-use super::{DriveError, DriveFile, device, filesystem};
+use super::{device, filesystem};
 use rustix::fd::OwnedFd;
 use rustix::fs as kernel;
 use rustix::io::retry_on_intr;

@@ -14,9 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::Errno;
 
-use super::{
-    Drive, DriveError, DriveFile, Level, ReadMode, Room, check_file, folder_and_name, parts,
-};
+use super::drive::{Drive, DriveFile, ReadMode, Room};
+use super::error::DriveError;
+use super::path::{check_file, folder_and_name, parts};
+use super::proof::Level;
 
 /// What a file's length is rounded up to.
 const UNIT_BYTES: u64 = 4096;

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::buffer::Buffer;
 use super::memory::Death;
 use super::*;
+use std::io;
 
 const MIB: usize = 1 << 20;
 const LENGTHS: [usize; 8] = [0, 1, 4095, 4096, 4097, MIB, MIB + 1, 16 * MIB];

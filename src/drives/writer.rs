@@ -16,7 +16,9 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use crossbeam_channel::{Receiver, Select, Sender, bounded};
 
-use super::{Drive, DriveError, folder_and_name};
+use super::drive::Drive;
+use super::error::DriveError;
+use super::path::folder_and_name;
 
 #[cfg(test)]
 mod tests;

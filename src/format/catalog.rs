@@ -4,7 +4,7 @@
 //! with. Both are sealed like a shard ([`super::shard`]), with the content's length in front and
 //! zeros behind.
 
-use super::FormatError;
+use super::error::FormatError;
 use super::ids::RunId;
 use super::wire::{Fields, Put};
 use std::ops::Range;

@@ -1,6 +1,6 @@
 //! An entry: one path of the dataset with its metadata, and its coding as an item of a list.
 
-use super::FormatError;
+use super::error::FormatError;
 use super::wire::{Fields, Put};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;

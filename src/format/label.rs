@@ -1,7 +1,8 @@
 //! `label.json`: who this drive is, in clear, for people and programs.
 
+use super::error::{FORMAT_VERSION, FormatError};
 use super::ids::{SetNumber, ShipmentId, Slot};
-use super::{FORMAT_VERSION, FormatError, Suite};
+use super::suite::Suite;
 use serde::{Deserialize, Serialize};
 
 /// The label of one drive of one set.

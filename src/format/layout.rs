@@ -9,6 +9,8 @@ use super::set::MAX_SET_BYTES;
 pub const HOLDALL: &str = "holdall";
 /// The folder of second copies within a set's folder.
 pub const COPY: &str = "copy";
+/// Sets of fewer drives than this carry second copies of records and catalog.
+pub const SECOND_COPY_DRIVES: usize = 3;
 /// The longest catalog file: its blocks are less than this.
 const MAX_CATALOG_BYTES: u64 = 1 << 32;
 

@@ -8,9 +8,10 @@
 
 pub use super::entry::{Entry, Kind, Lack, checked_path, entry_len, shown_path};
 use super::entry::{decode_entry, encode_entry};
+use super::error::FormatError;
+use super::ids::{RunId, StripeId, StripeNumber};
 use super::label::MOST_CHUNK_BYTES;
 use super::wire::{Fields, Put};
-use super::{FormatError, RunId, StripeNumber, ids::StripeId};
 
 /// Bytes of a BLAKE3 value.
 pub const HASH_BYTES: usize = 32;

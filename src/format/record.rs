@@ -4,12 +4,13 @@
 //! is one commit: its records count as soon as one valid copy of the file exists anywhere. It names
 //! the record file before it by its BLAKE3, and ends with a MAC under the run key.
 
+use super::error::{FORMAT_VERSION, FormatError};
 use super::ids::INDEX_PART;
 use super::ids::{RunId, SetNumber, ShipmentId, Slot, StripeId, StripeNumber};
 use super::list::{HASH_BYTES, Hash};
 use super::shard::{Blocks, MAX_SHARDS, SALT_BYTES, Salt};
+use super::suite::Suite;
 use super::wire::{Fields, Put};
-use super::{FORMAT_VERSION, FormatError, Suite};
 
 const MAGIC: &[u8; 8] = b"holdrec\n";
 /// The longest record file that is read.

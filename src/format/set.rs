@@ -1,10 +1,10 @@
 //! `set.txt`: what a closed set consists of, in clear, one fact a line. Its BLAKE3, as
 //! `b3sum set.txt` prints it, is the set's root.
 
+use super::error::{FORMAT_VERSION, FormatError};
 use super::ids::{RunId, SetNumber, ShipmentId, Slot};
 use super::label::checked_case;
 use super::list::Hash;
-use super::{FORMAT_VERSION, FormatError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

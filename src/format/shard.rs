@@ -5,7 +5,7 @@
 //! blocks, joined, are the payload:
 //! chunk bytes, zeros, the list, and a trailer of 16 bytes.
 
-use super::FormatError;
+use super::error::FormatError;
 use super::wire::{Fields, Put};
 
 /// Bytes of a block's tag.

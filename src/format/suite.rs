@@ -1,7 +1,7 @@
 //! The cipher suites, by the number that stands in labels and records. Blocks of a suite that is not
 //! known here can be checked against their hashes and rebuilt, but not opened.
 
-use super::FormatError;
+use super::error::FormatError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

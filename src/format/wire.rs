@@ -1,6 +1,6 @@
 //! Little-endian fields, read with every length checked and written without ceremony.
 
-use super::FormatError;
+use super::error::FormatError;
 
 /// Reads fields in order from bytes that may be anything.
 pub struct Fields<'a> {

@@ -5,8 +5,8 @@
 //! - Always holds: (1) the text is wiped when it is dropped; (2) no error quotes any of it; (3) not
 //!   more than [`MAX_FILE_BYTES`] are read.
 
+use super::error::{KeyError, KeyPlace, is_standard_input, shown};
 use super::kind::KeyKind;
-use super::recipients::KeyError;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -14,44 +14,6 @@ use zeroize::Zeroizing;
 
 /// The longest file of identities or recipients that is read.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-
-/// Where a key stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// it was typed: its number among those of its option
-    Typed {
-        option: &'static str,
-        /// from 1 on
-        number: usize,
-    },
-    /// a line of a file
-    Line {
-        path: PathBuf,
-        /// from 1 on
-        number: usize,
-    },
-    File(PathBuf),
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Typed { option, number: 1 } => write!(f, "{option}"),
-            Self::Typed { option, number } => write!(f, "{option} number {number}"),
-            Self::Line { path, number } => write!(f, "{}, line {number}", shown(path)),
-            Self::File(path) => f.write_str(&shown(path)),
-        }
-    }
-}
-
-/// A key file for people.
-pub(super) fn shown(path: &Path) -> String {
-    if is_standard_input(path) { "standard input".into() } else { path.display().to_string() }
-}
-
-fn is_standard_input(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
 
 /// A key file that was read.
 pub(super) struct KeyFile {
@@ -63,7 +25,7 @@ impl KeyFile {
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let failed = |source| {
             // A key typed in place of a file's name must not be shown as one.
-            let place = Place::Typed { option: "in place of a file's name", number: 1 };
+            let place = KeyPlace::Typed { option: "in place of a file's name", number: 1 };
             match KeyKind::of(&path.to_string_lossy()) {
                 kind if kind.is_a_key() => KeyError::WrongKind { place, kind },
                 _ => KeyError::File { action: "read", path: shown(path), source },
@@ -80,16 +42,16 @@ impl KeyFile {
             return Err(failed(io::Error::from(io::ErrorKind::FileTooLarge)));
         }
         let text = text(&bytes)
-            .map_err(|kind| KeyError::WrongKind { place: Place::File(path.into()), kind })?;
+            .map_err(|kind| KeyError::WrongKind { place: KeyPlace::File(path.into()), kind })?;
         Ok(Self { path: path.into(), text })
     }
 
     /// The lines that count, and where each stands.
-    pub fn lines(&self) -> impl Iterator<Item = (Place, &str)> {
+    pub fn lines(&self) -> impl Iterator<Item = (KeyPlace, &str)> {
         let lines = self.text.lines().map(str::trim).enumerate();
         lines
             .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-            .map(|(at, line)| (Place::Line { path: self.path.clone(), number: at + 1 }, line))
+            .map(|(at, line)| (KeyPlace::Line { path: self.path.clone(), number: at + 1 }, line))
     }
 }
 

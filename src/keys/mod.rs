@@ -10,12 +10,13 @@
 //! The page of `holdall help security` follows.
 #![doc = include_str!("security.md")]
 
+mod error;
 mod file;
 pub mod kind;
 pub mod recipients;
 pub mod run;
 
-pub use file::Place;
+pub use error::{KeyError, KeyPlace};
 pub use run::RunKey;
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Wrapping a run key to recipients with age (X25519), and unwrapping it with an identity.
 
-use super::RunKey;
-use super::file::{KeyFile, Place, shown};
+use super::error::{KeyError, KeyPlace, shown};
+use super::file::KeyFile;
 use super::kind::KeyKind;
-use crate::format::FormatError;
+use super::run::RunKey;
 use crate::format::ids::{RunId, SetNumber, ShipmentId};
 use crate::format::key::header_len;
 use crate::format::list::Hash;
@@ -15,57 +15,6 @@ use zeroize::Zeroizing;
 /// So many fit a key file: each takes 98 bytes of it.
 const MAX_RECIPIENTS: usize = 600;
 
-/// Why a key could not be wrapped, unwrapped or read. None of it quotes a key file.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// What stands there is not the kind of key that is needed.
-    #[error("{place}: {kind}")]
-    WrongKind { place: Place, kind: KeyKind },
-    /// Their stanzas do not fit a key file.
-    #[error("{count} recipients are too many: a key file has room for {MAX_RECIPIENTS}")]
-    TooMany { count: usize },
-    /// There is no recipient at all.
-    #[error("no recipient")]
-    NoRecipient,
-    /// A file of identities or recipients could not be read.
-    #[error("{action} {path}")]
-    File {
-        /// read or write
-        action: &'static str,
-        /// the file, as it is shown
-        path: String,
-        /// what the system said
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file holds no key.
-    #[error("{path} holds no key")]
-    Empty {
-        /// the file, as it is shown
-        path: String,
-    },
-    /// age could not wrap.
-    #[error("wrap the run key")]
-    Wrap(#[source] std::io::Error),
-    /// The key file is not for any of the identities given.
-    #[error("the key of run {run} is not wrapped to any identity given")]
-    NotForUs { run: RunId },
-    /// The key file is damaged.
-    #[error("the key file of run {run} is damaged")]
-    Damaged { run: RunId },
-    /// What was wrapped is not a run key of this run.
-    #[error("the key file of run {run} does not hold its key")]
-    Format {
-        run: RunId,
-        /// what is wrong with it
-        #[source]
-        source: FormatError,
-    },
-    /// The key is not the one that the records commit to.
-    #[error("the key of run {run} is not the one its records were made with")]
-    Commitment { run: RunId },
-}
-
 /// Public keys to which a shipment is packed.
 pub struct Recipients(Vec<age::x25519::Recipient>);
 
@@ -74,7 +23,7 @@ impl Recipients {
     pub fn read(words: &[String], files: &[PathBuf]) -> Result<Self, KeyError> {
         let mut all = Vec::new();
         for (at, word) in words.iter().enumerate() {
-            all.push(parse(word.trim(), Place::Typed { option: "-r", number: at + 1 })?);
+            all.push(parse(word.trim(), KeyPlace::Typed { option: "-r", number: at + 1 })?);
         }
         for path in files {
             let (file, before) = (KeyFile::read(path)?, all.len());
@@ -87,7 +36,9 @@ impl Recipients {
         }
         match all.len() {
             0 => Err(KeyError::NoRecipient),
-            count if count > MAX_RECIPIENTS => Err(KeyError::TooMany { count }),
+            count if count > MAX_RECIPIENTS => {
+                Err(KeyError::TooMany { count, most: MAX_RECIPIENTS })
+            }
             _ => Ok(Self(all)),
         }
     }
@@ -111,7 +62,7 @@ impl Recipients {
 }
 
 /// A key of the kind that is wanted, or what it is instead.
-fn parse<K: std::str::FromStr>(text: &str, place: Place) -> Result<K, KeyError> {
+fn parse<K: std::str::FromStr>(text: &str, place: KeyPlace) -> Result<K, KeyError> {
     text.parse().map_err(|_| KeyError::WrongKind { place, kind: KeyKind::of(text) })
 }
 

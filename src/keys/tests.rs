@@ -1,7 +1,8 @@
 //! Key files of every sort: what is taken, and what is said of the rest, without a letter of it.
 
+use super::KeyError;
 use super::kind::KeyKind;
-use super::recipients::{Identities, KeyError, Recipients, generate};
+use super::recipients::{Identities, Recipients, generate};
 use rstest::rstest;
 use std::fs;
 use std::path::PathBuf;

@@ -27,7 +27,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::LocalStateError;
+use super::error::LocalStateError;
 use crate::dataset::{Identity, ScannedEntry};
 use crate::format::FormatError;
 use crate::format::list::{self, Item};

@@ -25,8 +25,9 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::snapshot::sync_folder_of;
-use super::{LocalStateError, ScanSnapshot, state_folder};
+use super::error::LocalStateError;
+use super::folder::state_folder;
+use super::snapshot::{ScanSnapshot, sync_folder_of};
 use crate::dataset::ScanTotals;
 use crate::dataset::cursor::Cursor;
 use crate::format::Suite;

@@ -4,7 +4,7 @@ use crate::commands::own_disks::NoDrive;
 use crate::dataset::{FilterError, ScanError, SourceError};
 use crate::drives::DriveError;
 use crate::format::ids::SetNumber;
-use crate::keys::recipients::KeyError;
+use crate::keys::KeyError;
 use crate::local_state::LocalStateError;
 use crate::packer::PackError;
 use crate::plan::room::RoomError;

@@ -8,8 +8,9 @@
 
 use crate::commands::open::OpenError;
 use crate::format::ids::{RunId, key_path};
+use crate::keys::KeyError;
 use crate::keys::RunKey;
-use crate::keys::recipients::{Identities, KeyError};
+use crate::keys::recipients::Identities;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::shipment::FoundSet;
 use crate::shipment::texts::Texts;
