@@ -156,7 +156,7 @@ pub mod monitor {
     pub use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 }
 pub mod packer {
-    pub use crate::packer::{Begin, Checkpoint, PackError, Packed, SetDrive, SetJob, pack};
+    pub use crate::packer::{Checkpoint, PackError, Packed, ResumePoint, SetDrive, SetJob, pack};
 }
 pub mod patterns {
     pub use crate::patterns::Selection;

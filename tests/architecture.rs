@@ -69,7 +69,6 @@ const CIRCLES: &[&str] = &[
     //
     "stripes",
     //
-    "packer",
     //
     "destination",
     //

@@ -22,7 +22,7 @@ use crate::local_state::state::{Asked, Mark, State, StateFolder, UnclosedSet};
 use crate::local_state::{LocalStateError, ScanSnapshot, SnapshotWriter};
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase};
-use crate::packer::{self, Begin, Checkpoint, Packed, SetDrive, SetJob, Step};
+use crate::packer::{self, Checkpoint, CommitPoint, Packed, ResumePoint, SetDrive, SetJob};
 use crate::plan::case_path::CasePath;
 use crate::plan::cipher::{CipherChoice, aes_is_fast};
 use crate::plan::room::{Geometry, Need, SetPlan};
@@ -83,7 +83,7 @@ pub struct Prepared<'a> {
     list: ScanSnapshot,
     source: Source,
     drives: Vec<SetDrive>,
-    begin: Begin,
+    begin: ResumePoint,
     locks: SetLocks,
     pub set: SetNumber,
     pub plan: SetPlan,
@@ -144,7 +144,7 @@ impl PackOutcome {
     }
 }
 
-/// Opens the drives, by case and path, scans the source and plans; writes nothing to any drive.
+/// Opens the drives, scans the source and plans; writes nothing to any drive.
 /// Slots are given in the drives' order. The state is kept in a folder of its own, or else where this
 /// user's lies.
 pub fn prepare<'a>(
@@ -227,7 +227,7 @@ fn scan_and_plan<'a>(
         list,
         source,
         drives: opened,
-        begin: Begin::default(),
+        begin: ResumePoint::default(),
         locks: SetLocks::default(),
         set: SetNumber(1),
         plan,
@@ -298,7 +298,7 @@ impl Prepared<'_> {
 
     /// Bytes that earlier runs of the set have put on each drive, by slot from 1.
     pub fn bytes_before(&self) -> Vec<u64> {
-        let earlier = self.begin.earlier.as_ref();
+        let earlier = self.begin.prior.as_ref();
         let mut bytes =
             earlier.map(|earlier| earlier.tally.drive_bytes.clone()).unwrap_or_default();
         bytes.resize(self.drives.len(), 0);
@@ -332,7 +332,7 @@ impl Prepared<'_> {
         self.state.unclosed = Some(self.unclosed(run));
         self.folder.save(&self.state)?;
         let state = Mutex::new(self.state);
-        let keep = |step: &Step| {
+        let keep = |step: &CommitPoint| {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(set) = &mut state.unclosed {
                 // The commit before was made, or this one would not be about to.
@@ -362,7 +362,7 @@ impl Prepared<'_> {
             checkpoint: self.checkpoint,
             name: asked.name,
             contact: asked.contact,
-            begin: self.begin,
+            resume: self.begin,
             journal: &keep,
             entropy: self.entropy,
         };
@@ -374,7 +374,7 @@ impl Prepared<'_> {
         } else {
             (Vec::new(), None)
         };
-        let early = job.begin.close;
+        let early = job.resume.close;
         let in_parts = before.open.is_some() || packed.cursor.open.is_some();
         let part_bytes = in_parts.then(|| packed.cursor.bytes.saturating_sub(before.bytes));
         let left = |all: u64, packed_so_far| {

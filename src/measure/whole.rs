@@ -14,7 +14,7 @@ use crate::keys::RunKey;
 use crate::local_state::{LocalStateError, ScanSnapshot, SnapshotWriter};
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Recording, Untold};
-use crate::packer::{self, Begin, Checkpoint, PackError, SetDrive, SetJob};
+use crate::packer::{self, Checkpoint, PackError, ResumePoint, SetDrive, SetJob};
 use crate::plan::room::{DriveRoom, Geometry, Need, RoomError, plan};
 use crate::plan::survive::Survive;
 use crate::restorer::{self, OpenSet, RestoreError};
@@ -200,7 +200,7 @@ pub fn pack(
         checkpoint: Checkpoint::default(),
         name: String::new(),
         contact: String::new(),
-        begin: Begin::default(),
+        resume: ResumePoint::default(),
         journal: &|_| Ok(()),
         entropy: &System as &dyn Entropy,
     };

@@ -10,19 +10,12 @@
 //!
 //! [`seal_stripe`]: crate::stages::seal::seal_stripe
 
-use super::commit::Committer;
-use super::{PackError, SetJob};
 use crate::drives::buffer::{Pool, Pooled};
-use crate::format::ids::{Slot, StripeId, StripeNumber, shard_path};
-use crate::format::record::{Member, StripeKind};
+use crate::format::ids::StripeNumber;
+use crate::format::record::Member;
 use crate::format::shard::Blocks;
-use crate::monitor::{Monitor, Recording};
 use crate::plan::room::Geometry;
-use crate::shards::shard::read_shard;
-use crate::shipment::RecordIndex;
-use crate::shipment::open::FoundSet;
-use crate::stages::parity::add_to;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The sums of all drives.
 pub struct Along {
@@ -30,13 +23,13 @@ pub struct Along {
     most: Option<usize>,
     geometry: Geometry,
     /// by drive
-    groups: Vec<Group>,
+    groups: Vec<PendingSum>,
     pool: Pool,
     next_number: u32,
 }
 
 /// The shards of one drive that wait for their parity.
-struct Group {
+struct PendingSum {
     sum: Pooled,
     members: Vec<Member>,
     /// blocks of the longest member
@@ -60,7 +53,7 @@ impl Along {
     pub fn new(most: Option<usize>, drives: usize, geometry: Geometry) -> Self {
         let pool = Pool::keeping(drives);
         let groups = 0..if most.is_some() { drives } else { 0 };
-        let groups = groups.map(|_| Group::new(&pool, geometry)).collect();
+        let groups = groups.map(|_| PendingSum::new(&pool, geometry)).collect();
         Self { most, geometry, groups, pool, next_number: StripeNumber::FIRST_ALONG }
     }
 
@@ -86,8 +79,8 @@ impl Along {
     /// The sum of a drive, if anything was added to it.
     pub fn take(&mut self, drive: usize) -> Option<Sum> {
         let group = self.groups.get_mut(drive).filter(|group| !group.members.is_empty())?;
-        let Group { sum, members, count } =
-            std::mem::replace(group, Group::new(&self.pool, self.geometry));
+        let PendingSum { sum, members, count } =
+            std::mem::replace(group, PendingSum::new(&self.pool, self.geometry));
         let number = StripeNumber(self.next_number);
         self.next_number += 1;
         let block_bytes = self.geometry.blocks.bytes() as u32;
@@ -102,98 +95,15 @@ impl Along {
     }
 
     /// Forgets what was added for a drive.
-    fn forget(&mut self, drive: usize) {
+    pub fn forget(&mut self, drive: usize) {
         drop(self.take(drive));
     }
 }
 
-impl Group {
+impl PendingSum {
     fn new(pool: &Pool, geometry: Geometry) -> Self {
         let mut sum = pool.take(geometry.blocks.file_bytes());
         sum.fill(0);
         Self { sum, members: Vec::new(), count: 0 }
     }
-}
-
-impl Committer<'_> {
-    /// Adds the shards that earlier runs have put on the drives without parity along, from the
-    /// drives. One that does not read as it was written stays without.
-    pub fn resume(&mut self, job: &SetJob, set: &FoundSet, monitor: &dyn Monitor) {
-        if job.plan.survive.members().is_none() {
-            return;
-        }
-        let record_index = RecordIndex::open(set, None, &Recording::default());
-        let (mut reader, mut buffer) = (record_index.reader(), Vec::new());
-        for (slot, members) in uncovered(&record_index) {
-            let drive = slot.0 as usize - 1;
-            for member in members {
-                if monitor.should_stop() || self.failed.get(drive) != Some(&false) {
-                    break;
-                }
-                let Some(record) = reader.find(member.stripe) else { continue };
-                let shard = shard_path(member.stripe, member.index);
-                let path = format!("{}/{shard}", job.folder());
-                let (from, at) = (job.drives[drive].drive.as_ref(), member.index as usize);
-                let read = read_shard(from, &path, &record, at, &mut buffer);
-                if !read.is_ok_and(|shard| shard.bad.is_empty()) {
-                    continue;
-                }
-                for sum in self.along.sums(&[slot.0], &self.failed).into_iter().flatten() {
-                    add_to(sum, &buffer);
-                }
-                if let Some(sum) = self.along.add(drive, member, record.blocks) {
-                    self.write_sum(drive, sum);
-                }
-            }
-        }
-    }
-
-    /// Notes the shards of a stripe that were added to the sums, and writes those that are full.
-    pub(super) fn note_added(&mut self, stripe: StripeId, slots: &[u16], blocks: Blocks) {
-        for (index, slot) in slots.iter().enumerate() {
-            let drive = *slot as usize - 1;
-            if self.failed[drive] {
-                self.along.forget(drive);
-                continue;
-            }
-            let member = Member { stripe, index: index as u8 };
-            if let Some(sum) = self.along.add(drive, member, blocks) {
-                self.write_sum(drive, sum);
-            }
-        }
-    }
-
-    /// Writes the sums that are not full, and makes them count.
-    pub(super) fn end_sums(&mut self) -> Result<(), PackError> {
-        for drive in (0..self.failed.len()).filter(|i| !self.failed[*i]).collect::<Vec<_>>() {
-            if let Some(sum) = self.along.take(drive) {
-                self.write_sum(drive, sum);
-            }
-        }
-        self.commit()
-    }
-}
-
-/// Shards that are no member of a stripe along, by slot, in order.
-fn uncovered(record_index: &RecordIndex) -> BTreeMap<Slot, Vec<Member>> {
-    let mut uncovered: BTreeMap<Slot, Vec<Member>> = BTreeMap::new();
-    record_index.walk(&Recording::default(), |record| {
-        match record.kind {
-            StripeKind::Across => {
-                for (index, shard) in record.shards.iter().enumerate() {
-                    let member = Member { stripe: record.id, index: index as u8 };
-                    uncovered.entry(shard.slot).or_default().push(member);
-                }
-            }
-            StripeKind::Along => {
-                let covered: BTreeSet<Member> = record.members.iter().copied().collect();
-                for shard in &record.shards {
-                    let of_slot = uncovered.entry(shard.slot).or_default();
-                    of_slot.retain(|member| !covered.contains(member));
-                }
-            }
-        }
-        true
-    });
-    uncovered
 }

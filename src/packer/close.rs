@@ -2,15 +2,17 @@
 //! finds it.
 
 use super::commit::Committer;
-use super::{PackError, Packed, SetDrive, SetJob};
+use super::error::PackError;
+use super::job::{SetDrive, SetJob};
+use super::packed::Packed;
 use crate::drives;
+use crate::format::SECOND_COPY_DRIVES;
 use crate::format::ids::{Slot, key_path, shard_path};
 use crate::format::key::MAX_KEY_BYTES;
-use crate::format::label::{Label, MAX_LABEL_BYTES, WHAT};
+use crate::format::label::{Label, MAX_LABEL_BYTES};
 use crate::format::layout::{COPY, most_bytes};
 use crate::format::list::Hash;
 use crate::format::set::{SetText, SlotLine};
-use crate::format::{FORMAT_VERSION, SECOND_COPY_DRIVES};
 use crate::metadata_files::drive_readme::{explanation, kept_text};
 use crate::metadata_files::inspect::checklist_line;
 use crate::monitor::Monitor;
@@ -18,33 +20,6 @@ use crate::shipment::RecordIndex;
 use crate::shipment::open::{FoundDrive, FoundSet, Settled};
 use crate::stages::hash::root_of;
 use std::sync::Arc;
-
-/// The labels of all drives. They differ in slot and case only, so that a lost one can be made
-/// again from another.
-pub fn labels(job: &SetJob) -> Vec<Label> {
-    let created = job.entropy.now();
-    (0..job.drives.len()).map(|number| label(job, number, &created)).collect()
-}
-
-fn label(job: &SetJob, number: usize, created: &str) -> Label {
-    Label {
-        what: WHAT.into(),
-        format: FORMAT_VERSION.into(),
-        program: concat!("holdall ", env!("CARGO_PKG_VERSION")).into(),
-        shipment: job.shipment,
-        set: job.set,
-        slot: Slot(number as u16 + 1),
-        drives: job.drives.len() as u16,
-        case: job.drives[number].case.clone(),
-        survive: job.plan.survive.to_string(),
-        suite: job.suite.number(),
-        chunk_bytes: job.plan.geometry.chunk_bytes,
-        block_bytes: job.plan.geometry.blocks.bytes() as u32,
-        created: created.into(),
-        name: job.name.clone(),
-        contact: job.contact.clone(),
-    }
-}
 
 pub fn close(
     job: &SetJob,
@@ -55,7 +30,7 @@ pub fn close(
     committer.end_sums()?;
     committer.commit_index()?;
     let labels = written_labels(job, &committer);
-    let slot = |(i, drive): (usize, &super::SetDrive)| SlotLine {
+    let slot = |(i, drive): (usize, &SetDrive)| SlotLine {
         slot: Slot(i as u16 + 1),
         case: drive.case.clone(),
         label: Some(*blake3::hash(&labels[i]).as_bytes()),
@@ -68,7 +43,7 @@ pub fn close(
         slots: job.drives.iter().enumerate().map(slot).collect(),
         runs: committer.run_lines(),
         parts: committer.parts.clone(),
-        before: job.begin.before,
+        before: job.resume.before,
         base: None,
         last,
         mac: None,
@@ -89,7 +64,7 @@ pub fn close(
 /// one that says of the set what is not so.
 fn written_labels(job: &SetJob, committer: &Committer) -> Vec<Vec<u8>> {
     let path = format!("{}/label.json", job.folder());
-    let labels = labels(job);
+    let labels = job.labels();
     let facts = |l: &Label| (l.slot, l.drives, l.suite, l.chunk_bytes, l.block_bytes);
     let read = |i: usize| {
         let on_drive = job.drives[i].drive.read(&path, MAX_LABEL_BYTES);
@@ -113,7 +88,7 @@ pub fn set_so_far(job: &SetJob, committer: &Committer) -> FoundSet {
 
 /// The set as the drives now show it, for walking its records.
 pub fn found_set(job: &SetJob, labels: &[Vec<u8>], failed: &[bool]) -> FoundSet {
-    let found = |(i, d): (usize, &super::SetDrive)| {
+    let found = |(i, d): (usize, &SetDrive)| {
         let label = Label::decode(&labels[i]).ok().filter(|_| !failed[i])?;
         Some(FoundDrive { drive: d.drive.clone(), label })
     };

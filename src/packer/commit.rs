@@ -2,9 +2,12 @@
 //! at checkpoints the catalog so far and the records are written to every drive.
 
 use super::along::{Along, Sum};
+use super::error::PackError;
 use super::fill::FilledStripe;
+use super::job::{CommitPoint, SetJob};
+use super::packed::Packed;
 use super::progress::Progress;
-use super::{PackError, Packed, SetJob, Step};
+use super::reassign::{drives_per_case, reassigned};
 use crate::catalog::CatalogWriter;
 use crate::catalog::writer::PART_BYTES;
 use crate::dataset::cursor::Cursor;
@@ -14,7 +17,7 @@ use crate::format::ids::INDEX_PART;
 use crate::format::ids::{Slot, StripeId, key_path, part_path, record_path, shard_path};
 use crate::format::list::Hash;
 use crate::format::record::{
-    self, PartRecord, Reason, RecordFileHeader, ShardRecord, StripeKind, StripeRecord,
+    self, Member, PartRecord, Reason, RecordFileHeader, ShardRecord, StripeKind, StripeRecord,
 };
 use crate::format::set::{PartLine, RunLine};
 use crate::format::shard::{Blocks, SALT_BYTES, Salt};
@@ -23,11 +26,10 @@ use crate::keys::run::StripeShape;
 use crate::local_state::state::Tally;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::plan::place::StripePlace;
-use crate::plan::survive::parity_needed;
 use crate::stages::hash::block_hashes;
 use crate::stages::parity::Code;
 use crate::stages::seal::{Payload, seal_content, seal_stripe};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Stripe buffers that are kept for reuse, besides those that may wait.
@@ -70,7 +72,7 @@ pub struct Committer<'a> {
     pub(super) files: Vec<(String, Hash)>,
     pub(super) parts: Vec<PartLine>,
     /// the runs before
-    earlier: Vec<RunLine>,
+    prior_runs: Vec<RunLine>,
     /// what the stripes so far have packed
     cursor: Cursor,
     /// drives whose failure was reported
@@ -95,11 +97,11 @@ impl<'a> Committer<'a> {
         progress: &'a Progress<'a>,
         monitor: &'a dyn Monitor,
     ) -> Result<Self, PackError> {
-        let earlier = job.begin.earlier.clone().unwrap_or_default();
-        let mut tally = earlier.tally;
+        let prior = job.resume.prior.clone().unwrap_or_default();
+        let mut tally = prior.tally;
         tally.drive_bytes.resize(job.drives.len(), 0);
         let mut failed = vec![false; job.drives.len()];
-        job.begin.left_out.iter().for_each(|drive| failed[*drive] = true);
+        job.resume.left_out.iter().for_each(|drive| failed[*drive] = true);
         let mut committer = Self {
             job,
             writers,
@@ -109,7 +111,7 @@ impl<'a> Committer<'a> {
             codes: HashMap::new(),
             along: Along::new(job.plan.survive.members(), job.drives.len(), job.plan.geometry),
             commitment: job.key.commitment(),
-            previous: earlier.runs.last().map_or([0; 32], |run| run.last),
+            previous: prior.runs.last().map_or([0; 32], |run| run.last),
             waiting: Vec::new(),
             record_bytes: 0,
             waiting_bytes: 0,
@@ -119,14 +121,14 @@ impl<'a> Committer<'a> {
             tally,
             progress,
             records: 0,
-            files: earlier.files,
-            parts: earlier.parts,
-            earlier: earlier.runs,
-            cursor: job.begin.cursor.clone(),
+            files: prior.files,
+            parts: prior.parts,
+            prior_runs: prior.runs,
+            cursor: job.resume.cursor.clone(),
             failed,
         };
-        let begun = job.begin.earlier.is_some();
-        let labels = if begun { Vec::new() } else { super::close::labels(job) };
+        let begun = job.resume.prior.is_some();
+        let labels = if begun { Vec::new() } else { job.labels() };
         let path = format!("{}/label.json", job.folder());
         let label = |drive: usize| Some(labels.get(drive)?.encode().into());
         // A drive that fails here is noted with the next file.
@@ -161,26 +163,17 @@ impl<'a> Committer<'a> {
             return Err(PackError::NoDriveLeft(first));
         }
         let lost = (0..outcomes.len()).filter(|i| self.failed[*i]);
-        if !self.job.plan.survive.allows(&self.per_case(lost)) {
+        if !self.job.plan.survive.allows(&drives_per_case(self.job, lost)) {
             let rule = self.job.plan.survive.to_string();
             return Err(PackError::TooManyFailed { failed, rule });
         }
         Ok(())
     }
 
-    /// How many of these drives, by slot from 0, each case has.
-    fn per_case(&self, drives: impl Iterator<Item = usize>) -> Vec<usize> {
-        let mut per_case: BTreeMap<&str, usize> = BTreeMap::new();
-        for drive in drives {
-            *per_case.entry(&self.job.drives[drive].case).or_default() += 1;
-        }
-        per_case.into_values().collect()
-    }
-
     /// Seals a stripe, hands its shards to the drives and keeps its record.
     pub fn stripe(&mut self, stripe: FilledStripe) -> Result<(), PackError> {
         let FilledStripe { filled, place, reason, cursor, outcome } = stripe;
-        let (place, reason) = self.placed_anew(place, reason);
+        let (place, reason) = reassigned(self.job, self.writers, place, reason);
         let blocks = filled.blocks;
         let (k, m) = (place.k as u8, place.m as u8);
         let shape = StripeShape { id: filled.id, suite: self.job.suite, k, m, blocks };
@@ -248,42 +241,8 @@ impl<'a> Committer<'a> {
             (!self.failed[i]).then(|| this_run + self.along.waiting_bytes(i))
         };
         let given: Vec<_> = (0..self.failed.len()).map(given).collect();
-        let packed = self.cursor.bytes.saturating_sub(self.job.begin.cursor.bytes);
+        let packed = self.cursor.bytes.saturating_sub(self.job.resume.cursor.bytes);
         self.progress.estimate(&given, packed);
-    }
-
-    /// Of a stripe that was filled before a drive failed: its shard goes to a drive that the stripe
-    /// does not lie on, if the rule is kept there too. Otherwise the stripe lacks it, until `repair`.
-    fn placed_anew(&self, place: StripePlace, reason: Reason) -> (StripePlace, Reason) {
-        if self.writers.failures() == 0 {
-            return (place, reason);
-        }
-        let failed = self.writers.failed();
-        let has_failed = |slot: u16| failed[slot as usize - 1].is_some();
-        let mut anew = place.clone();
-        for index in 0..place.slots.len() {
-            if !has_failed(place.slots[index]) {
-                continue;
-            }
-            let others = (1..=self.job.drives.len() as u16)
-                .filter(|slot| !has_failed(*slot) && !anew.slots.contains(slot));
-            let mut fitting = others.filter(|slot| {
-                let mut slots = anew.slots.clone();
-                slots[index] = *slot;
-                self.keeps_the_rule(&slots, place.m)
-            });
-            if let Some(slot) = fitting.next() {
-                anew.slots[index] = slot;
-            }
-        }
-        let reason = if anew.slots == place.slots { reason } else { Reason::DriveLost };
-        (anew, reason)
-    }
-
-    /// Can a stripe on these slots lose what the rule says?
-    fn keeps_the_rule(&self, slots: &[u16], m: usize) -> bool {
-        let per_case = self.per_case(slots.iter().map(|slot| *slot as usize - 1));
-        parity_needed(&per_case, self.job.plan.survive) <= m
     }
 
     fn write_shards(&mut self, shape: &StripeShape, place: &StripePlace, buffer: Pooled) {
@@ -313,6 +272,31 @@ impl<'a> Committer<'a> {
         let shard = Shared::new(bytes, 0..blocks.file_bytes());
         self.tally.drive_bytes[drive] += blocks.file_bytes() as u64;
         self.writers.write(drive, path, shard);
+    }
+
+    /// Notes the shards of a stripe that were added to the sums, and writes those that are full.
+    pub(super) fn note_added(&mut self, stripe: StripeId, slots: &[u16], blocks: Blocks) {
+        for (index, slot) in slots.iter().enumerate() {
+            let drive = *slot as usize - 1;
+            if self.failed[drive] {
+                self.along.forget(drive);
+                continue;
+            }
+            let member = Member { stripe, index: index as u8 };
+            if let Some(sum) = self.along.add(drive, member, blocks) {
+                self.write_sum(drive, sum);
+            }
+        }
+    }
+
+    /// Writes the sums that are not full, and makes them count.
+    pub(super) fn end_sums(&mut self) -> Result<(), PackError> {
+        for drive in (0..self.failed.len()).filter(|i| !self.failed[*i]).collect::<Vec<_>>() {
+            if let Some(sum) = self.along.take(drive) {
+                self.write_sum(drive, sum);
+            }
+        }
+        self.commit()
     }
 
     fn record(
@@ -406,7 +390,7 @@ impl<'a> Committer<'a> {
         let path = record_path(self.job.run, self.record_files);
         self.record_files += 1;
         let (run, index) = (self.run_line(), self.catalog.index());
-        let step = Step { cursor: &self.cursor, run, index, tally: &self.tally };
+        let step = CommitPoint { cursor: &self.cursor, run, index, tally: &self.tally };
         (self.job.journal)(&step)?;
         self.files.push((path.clone(), self.previous));
         self.commit_file(&path, file.into())?;
@@ -442,7 +426,7 @@ impl<'a> Committer<'a> {
 
     /// The runs' lines in set.txt.
     pub(super) fn run_lines(&self) -> Vec<RunLine> {
-        let mut lines = self.earlier.clone();
+        let mut lines = self.prior_runs.clone();
         lines.push(self.run_line());
         lines
     }

@@ -1,8 +1,7 @@
 //! The serial part of packing: in entry order, drops what was packed before, follows large files
 //! to their roots, and fills stripe after stripe.
 
-use super::PackError;
-use super::again::TRIES;
+use super::error::PackError;
 use super::items::{Ending, MIXTURE, RESTLESS, group_items, void_items};
 use super::watch::Watch;
 use crate::dataset::Source;
@@ -21,6 +20,9 @@ use crate::stages::dedup::{Dedup, Known};
 use crate::stages::fill::{Bundle, Draft, DraftItem, Filled, NewChunk};
 use crossbeam_channel::Sender;
 use std::sync::Arc;
+
+/// How often a file that changed is packed again.
+pub const TRIES: u32 = 3;
 
 /// A filled stripe and where it goes.
 pub struct FilledStripe {

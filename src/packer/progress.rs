@@ -8,7 +8,7 @@
 //!   (3) it is more than what the drives were given until the set is closed, so that 100 % means that
 //!   nothing is left to do; (4) of a set that is resumed, both count what this run does.
 
-use super::SetJob;
+use super::job::{SetDrive, SetJob};
 use crate::monitor::Monitor;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,7 +33,7 @@ struct DriveProgress {
 impl<'a> Progress<'a> {
     /// Names the drives and their shares of the plan.
     pub fn new(job: &SetJob, monitor: &'a dyn Monitor) -> Self {
-        let drive = |(i, d): (usize, &super::SetDrive)| DriveProgress {
+        let drive = |(i, d): (usize, &SetDrive)| DriveProgress {
             name: format!("{} {}", d.case, d.drive.name()),
             planned: job.plan.drive_bytes[i],
             written: AtomicU64::new(0),

@@ -6,7 +6,7 @@
 //! - Always holds: memory is constant. Which files could not be read is remembered for their other
 //!   names, as hashes, up to [`KNOWN_VOID`] of them.
 
-use super::PackError;
+use super::error::PackError;
 use crate::dataset::work::{Done, Outcome, PieceOutcome};
 use crate::dataset::{Source, SourceError};
 use crate::format::list::{Entry, Kind};

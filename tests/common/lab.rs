@@ -14,7 +14,9 @@ use holdall::testing::keys::RunKey;
 use holdall::testing::keys::recipients::Identities;
 use holdall::testing::local_state::{LocalStateError, SnapshotWriter};
 use holdall::testing::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
-use holdall::testing::packer::{self, Begin, Checkpoint, PackError, Packed, SetDrive, SetJob};
+use holdall::testing::packer::{
+    self, Checkpoint, PackError, Packed, ResumePoint, SetDrive, SetJob,
+};
 use holdall::testing::plan::room::{self, DriveRoom, Geometry, Need};
 use holdall::testing::restorer::end::{self, End};
 use holdall::testing::restorer::{self, OpenSet, RestoreOptions, Restored};
@@ -176,10 +178,10 @@ impl Lab {
             checkpoint: Checkpoint { bytes: self.checkpoint, seconds: 0 },
             name: "lab".into(),
             contact: String::new(),
-            begin: Begin {
+            resume: ResumePoint {
                 left_out: self.left_out.clone(),
                 before: self.before,
-                ..Begin::default()
+                ..ResumePoint::default()
             },
             journal: &|_| {
                 let source = std::io::ErrorKind::StorageFull.into();

@@ -28,7 +28,7 @@ use crate::local_state::state::{Mark, State, StateFolder, UnclosedSet};
 use crate::memory::Memory;
 use crate::metadata_files::inspect::committed_files;
 use crate::monitor::{Monitor, Recording};
-use crate::packer::{Begin, Checkpoint, Earlier, SetDrive};
+use crate::packer::{Checkpoint, PriorRuns, ResumePoint, SetDrive};
 use crate::plan::case_path::CasePath;
 use crate::plan::room::{Geometry, Need};
 use crate::plan::survive::Survive;
@@ -88,7 +88,7 @@ impl Unproven<'_> {
     }
 }
 
-/// Plans what is left of a shipment, with these drives by case and path. The shipment need not be
+/// Plans what is left of a shipment, with these drives. The shipment need not be
 /// named if only one is in progress. Drives with a closed set whose read-back was stopped are read
 /// back first.
 pub fn go_on<'a>(
@@ -125,9 +125,9 @@ pub fn go_on<'a>(
 }
 
 /// The sets on these drives.
-fn found_on(paths: &[CasePath]) -> Result<Vec<FoundSet>, PackJobError> {
+fn found_on(drives: &[CasePath]) -> Result<Vec<FoundSet>, PackJobError> {
     let mut opened: Vec<Arc<dyn Drive>> = Vec::new();
-    for CasePath { path, .. } in paths {
+    for CasePath { path, .. } in drives {
         let failed = |source| PackJobError::Drive { path: path.clone(), source };
         opened.push(Arc::new(LocalDrive::open(path).map_err(failed)?));
     }
@@ -190,8 +190,11 @@ pub fn go_on_with<'a>(
         }
         None => {
             refuse_carriers(&found, state.sets)?;
-            let begin =
-                Begin { cursor: state.cursor.clone(), before: state.before, ..Begin::default() };
+            let begin = ResumePoint {
+                cursor: state.cursor.clone(),
+                before: state.before,
+                ..ResumePoint::default()
+            };
             let rule = asked_rule.or_else(|| state.asked.survive.clone());
             (opened, begin, rule, state.asked.geometry)
         }
@@ -295,7 +298,7 @@ fn refuse_weaker(state: &State, rule: Survive) -> Result<(), PackJobError> {
 }
 
 /// What of the dataset is left, at most.
-fn need_after(state: &State, begin: &Begin) -> Need {
+fn need_after(state: &State, begin: &ResumePoint) -> Need {
     let entries = state.totals.entries.saturating_sub(begin.cursor.entries);
     let part = u128::from(state.entry_bytes) * u128::from(entries)
         / u128::from(state.totals.entries.max(1));
@@ -310,7 +313,7 @@ fn need_after(state: &State, begin: &Begin) -> Need {
 struct Begun {
     set: UnclosedSet,
     drives: Vec<SetDrive>,
-    begin: Begin,
+    begin: ResumePoint,
     /// bytes that closing it takes on each drive for what is there
     closing_bytes: u64,
 }
@@ -399,16 +402,16 @@ fn resume(
     };
     let (drives, left_out) = slots(set, &resumed, &agreeing);
     let index = folder.load_index(&mark)?;
-    let earlier = Earlier {
+    let prior = PriorRuns {
         runs,
         parts: records.parts().map(part_line).collect(),
         index,
         files: committed_files(&records),
         tally: mark.tally,
     };
-    let begin = Begin {
+    let begin = ResumePoint {
         cursor: mark.cursor,
-        earlier: Some(earlier),
+        prior: Some(prior),
         before: state.before,
         left_out,
         close,

@@ -78,7 +78,7 @@ fn as_found(job: &SetJob, packed: &Packed) -> FoundSet {
     let failed: Vec<bool> = (0..job.drives.len()).map(|i| packed.failed.contains(&i)).collect();
     let path = format!("{}/label.json", job.folder());
     let read = |d: &SetDrive| d.drive.read(&path, crate::format::label::MAX_LABEL_BYTES);
-    let made = close::labels(job);
+    let made = job.labels();
     let labels: Vec<Vec<u8>> = job
         .drives
         .iter()

@@ -6,8 +6,8 @@
 //! - Always holds: tries are counted in the cursor, so neither a crash nor the next set begins the
 //!   count anew, and no more than one set is ever spent on beginnings.
 
-use super::PackError;
-use super::fill::Filler;
+use super::error::PackError;
+use super::fill::{Filler, TRIES};
 use crate::dataset::Source;
 use crate::dataset::cut::Cutter;
 use crate::dataset::work::{Done, Worker};
@@ -18,11 +18,8 @@ use crate::pipeline;
 use crate::plan::room::Geometry;
 use std::sync::Arc;
 
-/// How often a file that changed is packed again.
-pub(super) const TRIES: u32 = 3;
-
 /// What packing a file again needs.
-pub struct Again<'a> {
+pub struct Retry<'a> {
     pub(super) source: &'a Source,
     pub(super) worker: &'a Worker<'a>,
     pub(super) geometry: Geometry,
@@ -31,7 +28,7 @@ pub struct Again<'a> {
     pub(super) monitor: &'a dyn Monitor,
 }
 
-impl Again<'_> {
+impl Retry<'_> {
     /// Packs the file of `entry` again. If that is to stop, it ends with an error: what was read of the
     /// entries behind it must not be placed before its own end.
     pub fn pack(&self, filler: &mut Filler, entry: &Arc<Entry>) -> Result<(), PackError> {
