@@ -217,7 +217,7 @@ pub mod sets {
     }
     pub mod open {
         pub use crate::format::shown::error_chain;
-        pub use crate::shipment::open::find;
+        pub use crate::shipment::find::find;
     }
     pub mod reading {
         pub use crate::shards::reading::SkipPolicy;

@@ -16,8 +16,9 @@ use crate::shards::bad_blocks::ShardDamage;
 use crate::shards::reading::SkipPolicy;
 use crate::shards::sample::Sample;
 use crate::shards::shard::{CheckedShard, check_blocks, check_by_parts, held_blocks};
-use crate::shipment::open::{FoundDrive, FoundSet};
-use crate::shipment::record_index::RecordIndex;
+use crate::shipment::RecordIndex;
+use crate::shipment::record_reader::RecordReader;
+use crate::shipment::{FoundDrive, FoundSet};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -319,7 +320,7 @@ impl Survey<'_> {
         if self.skipped.is_empty() || self.report.vanished {
             return;
         }
-        let mut reader = record_index.reader();
+        let mut reader = RecordReader::new(record_index);
         while let Some((id, index)) = self.skipped.pop() {
             let Some(record) = reader.find(id) else { continue };
             if self.report.stopped || !self.shard(&record, index.into()) {
@@ -438,7 +439,7 @@ impl Survey<'_> {
             Depth::Sample(_) => SkipPolicy::default(),
         };
         policy.was_sound(); // what was in vain then may not be now
-        let mut reader = record_index.reader();
+        let mut reader = RecordReader::new(record_index);
         for (id, index, mut checked) in std::mem::take(&mut self.unreadable) {
             let record = if ended || self.monitor.should_stop() { None } else { reader.find(id) };
             if let Some(record) = record {

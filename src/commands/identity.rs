@@ -7,7 +7,7 @@
 use super::unlock::Keys;
 use crate::keys::RunKey;
 use crate::shipment::FoundSet;
-use crate::shipment::open::Settled;
+use crate::shipment::found::Settled;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -8,7 +8,7 @@ use crate::format::{FORMAT_VERSION, Suite};
 use crate::keys::KeyError;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use crate::shipment::FoundSet;
-use crate::shipment::open;
+use crate::shipment::find;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -164,7 +164,7 @@ fn named_shipments(paths: &[PathBuf]) -> BTreeSet<ShipmentId> {
 /// The sets on these drives; at least one. If paths lead into sets' folders, those shipments only.
 pub fn sets(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FoundSet>, OpenError> {
     let drives = drives(paths, monitor)?;
-    let mut found = open::find(&drives, monitor);
+    let mut found = find::find(&drives, monitor);
     if monitor.should_stop() {
         return Err(OpenError::Stopped);
     }
@@ -180,7 +180,7 @@ pub fn sets(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FoundSet>, O
         found.retain(|set| named.contains(&set.shipment));
     }
     if found.is_empty() {
-        if let Some((place, found)) = open::newer_label(&drives) {
+        if let Some((place, found)) = find::newer_label(&drives) {
             return Err(OpenError::Newer { place, found });
         }
         let named: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
@@ -203,7 +203,7 @@ fn is_denied(drive: &dyn Drive) -> bool {
 
 /// The sets on these drives, perhaps none.
 pub fn found(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FoundSet>, OpenError> {
-    Ok(open::find(&drives(paths, monitor)?, &Recording::default()))
+    Ok(find::find(&drives(paths, monitor)?, &Recording::default()))
 }
 
 /// The sets on these drives, which must be of one shipment.

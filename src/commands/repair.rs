@@ -15,7 +15,7 @@ use crate::repairer::origin::{Origin, OriginError};
 use crate::repairer::quiet::Quiet;
 use crate::repairer::{self, RepairJob, Repaired};
 use crate::shipment::lock::{InUse, SetLocks};
-use crate::shipment::{FoundSet, RecordIndex, open as sets};
+use crate::shipment::{FoundSet, RecordIndex, find};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -262,7 +262,7 @@ fn repair_set(
     if !outcome.repaired.stopped {
         // What is still wrong with labels and records is told now.
         let drives: Vec<_> = set.all_drives().map(|found| found.drive.clone()).collect();
-        for after in sets::find(&drives, monitor).iter().filter(|s| s.name() == set.name()) {
+        for after in find::find(&drives, monitor).iter().filter(|s| s.name() == set.name()) {
             outcome.gaps |= RecordIndex::open(after, None, monitor).gaps;
             after.set_text(monitor);
         }

@@ -25,7 +25,8 @@ use crate::keys::recipients::Identities;
 use crate::metadata_files::rejected::report_rejected_copies;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::restorer::decode::opens_one;
-use crate::shipment::open::Settled;
+use crate::shipment::file_copies::FileCopy;
+use crate::shipment::found::Settled;
 use crate::shipment::texts::{Texts, report_rejected, sides, texts, usual};
 use crate::shipment::{FoundSet, RecordIndex};
 use serde::Serialize;
@@ -427,8 +428,8 @@ impl Made {
                 continue;
             }
             let path = format!("records/{name}");
-            for (found, _, bytes) in set.copies(&path, MAX_RECORD_FILE_BYTES) {
-                let Ok(bytes) = bytes else { continue };
+            for FileCopy { found, read, .. } in set.copies(&path, MAX_RECORD_FILE_BYTES) {
+                let Ok(bytes) = read else { continue };
                 let header = record::decode_file(&bytes);
                 let Some(header) = header.ok().filter(|h| key.is_record_file(h, &bytes)) else {
                     continue;

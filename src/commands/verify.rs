@@ -20,7 +20,7 @@ use crate::restorer::check::Decoded;
 use crate::shards::reading::SkipPolicy;
 use crate::shards::sample::Sample;
 use crate::shipment::copies::{contested_records, foreign_records};
-use crate::shipment::open::Settled;
+use crate::shipment::found::Settled;
 use crate::shipment::texts::{report_rejected, texts};
 use crate::shipment::{FoundDrive, FoundSet, RecordIndex};
 use serde::Serialize;

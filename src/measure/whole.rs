@@ -18,7 +18,7 @@ use crate::packer::{self, Checkpoint, PackError, ResumePoint, SetDrive, SetJob};
 use crate::plan::room::{DriveRoom, Geometry, Need, RoomError, plan};
 use crate::plan::survive::Survive;
 use crate::restorer::{self, OpenSet, RestoreError};
-use crate::shipment::{FoundSet, RecordIndex, open};
+use crate::shipment::{FoundSet, RecordIndex, find};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -215,7 +215,7 @@ pub fn pack(
 impl PackedSet {
     fn found(&self, lost: usize) -> Option<(FoundSet, RecordIndex)> {
         let told = Recording::default();
-        let set = open::find(&self.drives[lost..], &told).into_iter().next()?;
+        let set = find::find(&self.drives[lost..], &told).into_iter().next()?;
         let record_index = RecordIndex::open(&set, None, &told);
         Some((set, record_index))
     }

@@ -12,8 +12,9 @@ use crate::format::record::RecordFileHeader;
 use crate::format::set::SetText;
 use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Problem, ProblemKind};
-use crate::shipment::open::{FoundDrive, FoundSet, digest_of};
-use crate::shipment::record_index::RecordIndex;
+use crate::shipment::RecordIndex;
+use crate::shipment::file_copies::digest_of;
+use crate::shipment::{FoundDrive, FoundSet};
 use crate::stages::hash::root_of;
 use std::collections::BTreeSet;
 

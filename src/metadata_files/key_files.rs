@@ -14,8 +14,8 @@ use crate::format::ids::{RunId, key_path};
 use crate::format::key::{MAX_KEY_BYTES, is_wrapped_key};
 use crate::format::list::Hash;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
-use crate::shipment::open::FoundSet;
-use crate::shipment::record_index::RecordIndex;
+use crate::shipment::FoundSet;
+use crate::shipment::RecordIndex;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest line of a key file that is read.
@@ -116,8 +116,8 @@ pub fn key_files(set: &FoundSet, record_index: &RecordIndex) -> KeyFiles {
     let copies = |run: RunId| -> Vec<Copy> {
         // Of each drive the file and its second copy.
         let read = set.small_copies(&key_path(run), MAX_KEY_BYTES).into_iter().enumerate();
-        read.filter_map(|(at, (_, _, bytes))| {
-            let bytes = bytes.ok().filter(|bytes| is_wrapped_key(bytes))?;
+        read.filter_map(|(at, copy)| {
+            let bytes = copy.read.ok().filter(|bytes| is_wrapped_key(bytes))?;
             Some((at / 2, *blake3::hash(&bytes).as_bytes()))
         })
         .collect()
@@ -137,7 +137,7 @@ pub fn key_files(set: &FoundSet, record_index: &RecordIndex) -> KeyFiles {
         let read = set.small_copies(&key_line_path(*run), MAX_LINE_BYTES).into_iter().enumerate();
         let lines = read
             .filter(|(at, _)| at % 2 == 0)
-            .filter_map(|(at, (_, _, bytes))| Some((at / 2, named(&bytes.ok()?, &path)?)))
+            .filter_map(|(at, copy)| Some((at / 2, named(&copy.read.ok()?, &path)?)))
             .collect();
         (*run, KeyFile::of(&names, copies, &lines, &elsewhere))
     };

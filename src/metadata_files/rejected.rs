@@ -12,7 +12,8 @@ use crate::format::list::Hash;
 use crate::format::set::SetText;
 use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Problem, ProblemKind};
-use crate::shipment::open::{FoundSet, digest_of};
+use crate::shipment::FoundSet;
+use crate::shipment::file_copies::digest_of;
 use crate::shipment::texts::{report_rejected, texts};
 
 /// Reports which drives have copies of a file that do not count.

@@ -17,7 +17,7 @@ use crate::metadata_files::drive_readme::{explanation, kept_text};
 use crate::metadata_files::inspect::checklist_line;
 use crate::monitor::Monitor;
 use crate::shipment::RecordIndex;
-use crate::shipment::open::{FoundDrive, FoundSet, Settled};
+use crate::shipment::found::{FoundDrive, FoundSet, Settled};
 use crate::stages::hash::root_of;
 use std::sync::Arc;
 

@@ -9,8 +9,9 @@ use crate::format::ids::{Slot, shard_path};
 use crate::format::record::{Member, StripeKind};
 use crate::monitor::{Monitor, Recording};
 use crate::shards::shard::read_shard;
+use crate::shipment::FoundSet;
 use crate::shipment::RecordIndex;
-use crate::shipment::open::FoundSet;
+use crate::shipment::record_reader::RecordReader;
 use crate::stages::parity::add_to;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +24,7 @@ impl Committer<'_> {
             return;
         }
         let record_index = RecordIndex::open(set, None, &Recording::default());
-        let (mut reader, mut buffer) = (record_index.reader(), Vec::new());
+        let (mut reader, mut buffer) = (RecordReader::new(&record_index), Vec::new());
         for (slot, members) in uncovered(&record_index) {
             let drive = slot.0 as usize - 1;
             for member in members {

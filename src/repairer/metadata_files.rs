@@ -15,7 +15,7 @@ use crate::metadata_files::inspect::{
 };
 use crate::metadata_files::key_files::{KeyFile, KeyFiles, key_line_path};
 use crate::monitor::Monitor;
-use crate::shipment::open::digest_of;
+use crate::shipment::file_copies::digest_of;
 use crate::shipment::{FoundSet, RecordIndex};
 
 /// The mark in a set's folder on a drive that is not whole yet.
@@ -239,8 +239,8 @@ pub fn made_labels(set: &FoundSet, slot: Slot, case: &str, text: Option<&SetText
     let named =
         text.and_then(|text| text.slots.iter().find(|s| s.slot == slot)).and_then(|s| s.label);
     let mut made: Vec<Label> = Vec::new();
-    for (_, _, bytes) in set.small_copies("label.json", MAX_LABEL_BYTES) {
-        let label = bytes.ok().and_then(|bytes| Label::decode(&bytes).ok());
+    for copy in set.small_copies("label.json", MAX_LABEL_BYTES) {
+        let label = copy.read.ok().and_then(|bytes| Label::decode(&bytes).ok());
         let Some(label) = label.filter(|l| (l.shipment, l.set) == (set.shipment, set.set)) else {
             continue;
         };

@@ -7,7 +7,7 @@ use crate::format::list::Hash;
 use crate::format::set::SetText;
 use crate::monitor::Monitor;
 use crate::shipment::copies::contested_records;
-use crate::shipment::open::Settled;
+use crate::shipment::found::Settled;
 use crate::shipment::texts::{sides, texts};
 use crate::shipment::{FoundSet, RecordIndex};
 use serde::{Serialize, Serializer};

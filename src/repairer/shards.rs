@@ -17,7 +17,7 @@ use crate::memory::Memory;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::shards::bad_blocks::ShardDamage;
 use crate::shards::shard::check_shard;
-use crate::shipment::record_index::RecordReader;
+use crate::shipment::record_reader::RecordReader;
 use crate::shipment::{FoundSet, RecordIndex};
 use crate::stripes::fetch::Fetcher;
 use crate::stripes::stripe::{Request, Stripe};
@@ -126,7 +126,7 @@ impl Shards<'_> {
             hurts.iter().map(|(id, hurts)| (*id, &hurts[..])).collect();
         // Parity along a drive is had from its members, once these are whole.
         stripes.sort_by_key(|(id, _)| id.number.0 >= StripeNumber::FIRST_ALONG);
-        let queue = Queue { stripes: stripes.into(), reader: self.record_index.reader() };
+        let queue = Queue { stripes: stripes.into(), reader: RecordReader::new(self.record_index) };
         let queue = Mutex::new(queue);
         let repaired = Mutex::new(RepairedShards::default());
         let fetcher = Fetcher::new(self.set, self.record_index, &|_, _| ());
@@ -156,7 +156,7 @@ impl Shards<'_> {
 
     /// As many as memory allows, where a stripe and the shard that is written take theirs.
     fn workers(&self, hurts: &Hurts) -> usize {
-        let mut reader = self.record_index.reader();
+        let mut reader = RecordReader::new(self.record_index);
         let first = hurts.keys().find_map(|id| reader.find(*id));
         let stripe = first.map_or(1, |r| (r.shards.len() + 1) * r.blocks.file_bytes()) as u64;
         let most = (self.memory.for_shards() / stripe).min(WORKERS as u64) as usize;
@@ -434,7 +434,7 @@ impl Shards<'_> {
         let failed = drives::on_each(self.targets.len(), |number| {
             let target = &self.targets[number];
             let written = repaired.written.iter().filter(|(target, ..)| *target == number);
-            let (mut reader, mut buffer) = (self.record_index.reader(), Vec::new());
+            let (mut reader, mut buffer) = (RecordReader::new(self.record_index), Vec::new());
             let mut failed = Vec::new();
             for (_, id, index) in written {
                 if target.is_out() || self.monitor.should_stop() {
@@ -468,7 +468,7 @@ impl Shards<'_> {
     /// Bytes to be read back, from each target.
     pub fn written_bytes(&self, repaired: &RepairedShards) -> Vec<u64> {
         let mut bytes = vec![0; self.targets.len()];
-        let mut reader = self.record_index.reader();
+        let mut reader = RecordReader::new(self.record_index);
         for (target, id, _) in &repaired.written {
             bytes[*target] += reader.find(*id).map_or(0, |r| r.blocks.file_bytes() as u64);
         }

@@ -8,7 +8,7 @@ use crate::format::list::{End, Entry, Extent, Item, Kind, Place, State};
 use crate::format::record::StripeRecord;
 use crate::format::shard::{Blocks, TRAILER_BYTES};
 use crate::shipment::RecordIndex;
-use crate::shipment::record_index::RecordReader;
+use crate::shipment::record_reader::RecordReader;
 use crate::stripes::stripe::Request;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -179,7 +179,7 @@ impl<'a> Batcher<'a> {
     /// needs are never asked for; else they are where they lie between others, since drives like long
     /// reads.
     pub fn new(record_index: &'a RecordIndex, bytes: u64, sparing: bool) -> Self {
-        let (reader, rest) = (record_index.reader(), Vec::new().into_iter());
+        let (reader, rest) = (RecordReader::new(record_index), Vec::new().into_iter());
         Self { reader, bytes, rest, open: None, skipping: false, in_place: 0, sparing }
     }
 

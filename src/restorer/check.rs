@@ -20,7 +20,7 @@ use crate::format::ids::{Slot, StripeId};
 use crate::format::list::Item;
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
-use crate::shipment::record_index::RecordReader;
+use crate::shipment::record_reader::RecordReader;
 use crate::stripes::fetch::Fetcher;
 use crate::stripes::stripe::Request;
 use serde::Serialize;
@@ -81,7 +81,7 @@ pub fn check(
         batch_bytes: 0,
         monitor,
         stripes,
-        reader: open.record_index.reader(),
+        reader: RecordReader::new(open.record_index),
         lists: VecDeque::new(),
         catalog,
         decoded: Decoded::default(),

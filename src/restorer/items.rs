@@ -14,7 +14,7 @@ use crate::format::shard::{Blocks, TRAILER_BYTES, Trailer};
 use crate::format::shown::error_chain;
 use crate::keys::run::StripeShape;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
-use crate::shipment::record_index::RecordReader;
+use crate::shipment::record_reader::RecordReader;
 use crate::stages::seal::Cipher;
 use crate::stripes::fetch::Fetcher;
 use crate::stripes::stripe::{Request, Stripe};
@@ -238,7 +238,7 @@ impl<'a> ListItems<'a> {
     pub fn new(open: &'a OpenSet<'a>, monitor: &'a dyn Monitor) -> Self {
         let record_index = open.record_index.whole();
         let stripes = record_index.stripes().iter().copied().collect();
-        let reader = record_index.reader();
+        let reader = RecordReader::new(record_index);
         let fetcher = Fetcher::new(open.set, record_index, &silent);
         Self {
             open,

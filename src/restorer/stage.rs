@@ -16,7 +16,7 @@ use crate::format::record::StripeRecord;
 use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind, shown_bytes};
 use crate::shards::reading::read_blocks;
-use crate::shipment::record_index::Records;
+use crate::shipment::record_reader::Records;
 use crate::shipment::{FoundDrive, FoundSet, RecordIndex, cleanup};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;

@@ -6,7 +6,8 @@
 //!   those given, and no record on any drive names it; (2) what a desktop leaves in our folders
 //!   (`.DS_Store`, `._x`, `Thumbs.db`, `desktop.ini`, folders too) is never touched and fails nothing.
 
-use super::open::{FoundDrive, FoundSet, digest_of};
+use super::file_copies::digest_of;
+use super::found::{FoundDrive, FoundSet};
 use super::record_index::RecordIndex;
 use crate::drives::{Drive, DriveError, ReadMode};
 use crate::format::SECOND_COPY_DRIVES;

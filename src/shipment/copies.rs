@@ -4,25 +4,33 @@
 //! - Leaves: the different copies that are sound; the others were reported.
 //! - Always holds: of several what their records name is held of one.
 
+use super::file_copies::{Digested, FileCopy};
+use super::found::{FoundDrive, FoundSet};
 use super::named::named;
-use super::open::{Digested, FoundDrive, FoundSet};
 use super::sound_file::{RecordFacts, SoundFile};
 use super::texts::has_end;
-use super::vouched::Search;
 use crate::drives::Drive;
 use crate::format::FormatError;
 use crate::format::ids::{RunId, record_path};
 use crate::format::record::{self, MAX_RECORD_FILE_BYTES, RecordFileHeader};
 use crate::format::set::SetText;
 use crate::format::shown::error_chain;
-use crate::monitor::Recording;
+use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use std::sync::Arc;
 
-/// A drive, and a path on it.
-pub(super) type Copy = (Arc<dyn Drive>, String);
+/// Says whether a record file is authentic; nothing if the key of its run is not at hand.
+pub type Authentic<'a> = &'a dyn Fn(&RecordFileHeader, &[u8]) -> Option<bool>;
 
-/// The copies of a record file.
-pub(super) struct Copies {
+/// Reads the copies of record files and judges them.
+#[derive(Clone, Copy)]
+pub(super) struct CopyCheck<'a> {
+    pub(super) set: &'a FoundSet,
+    pub(super) authentic: Option<Authentic<'a>>,
+    pub(super) monitor: &'a dyn Monitor,
+}
+
+/// What the copies of a record file are.
+pub(super) struct CheckedCopies {
     /// the different ones that are sound
     pub(super) sound: Vec<SoundFile>,
     /// all that are there are sound, but not made by their run
@@ -45,14 +53,16 @@ impl From<FormatError> for Refused {
     }
 }
 
-impl Search<'_> {
+impl CopyCheck<'_> {
     /// The copies of a record file. Those that are there and not sound are reported.
-    pub(super) fn copies(&self, run: RunId, number: u32, places: &[u16]) -> Copies {
+    pub(super) fn check(&self, run: RunId, number: u32, places: &[u16]) -> CheckedCopies {
         let path = record_path(run, number);
         let mut found: Vec<SoundFile> = Vec::new();
         let (mut foreign, mut damaged) = (false, false);
-        for (drive, at, read) in self.set.digested_copies(&path, MAX_RECORD_FILE_BYTES, places) {
-            let copy = (drive.drive.clone(), at.clone());
+        for FileCopy { found: on, path, read } in
+            self.set.digested_copies(&path, MAX_RECORD_FILE_BYTES, places)
+        {
+            let copy = (on.drive.clone(), path.clone());
             let read = match read {
                 Err(e) if e.is_missing() => continue,
                 Err(e) => {
@@ -67,7 +77,7 @@ impl Search<'_> {
                 same.copies.push(copy);
                 continue;
             }
-            let bytes = bytes_of(drive, &at, read);
+            let bytes = bytes_of(on, &path, read);
             match bytes.map_err(Refused::Damaged).and_then(|b| self.decode(run, number, &b)) {
                 Ok((header, mut records)) => {
                     // One of them counts: what another names is looked up if that is the one.
@@ -86,7 +96,13 @@ impl Search<'_> {
                 }
             }
         }
-        Copies { sound: found, foreign: foreign && !damaged, forged: foreign }
+        CheckedCopies { sound: found, foreign: foreign && !damaged, forged: foreign }
+    }
+
+    /// Reports what is wrong with a copy.
+    pub(super) fn report(&self, (drive, path): &(Arc<dyn Drive>, String), detail: &str) {
+        let subject = format!("{}: {path}", drive.name());
+        self.monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
     }
 
     fn decode(
@@ -136,11 +152,11 @@ pub fn foreign_records(set: &FoundSet, text: &SetText) -> Vec<String> {
         return Vec::new(); // where a drive was not here, there may be some
     }
     let quiet = Recording::default();
-    let search = Search::new(set, None, &quiet);
+    let check = CopyCheck { set, authentic: None, monitor: &quiet };
     let mut foreign = Vec::new();
     for (run, numbers) in named(set) {
         for (number, places) in numbers.iter().filter(|(n, _)| !text.names_records(run, **n)) {
-            if !search.copies(run, *number, places).sound.is_empty() {
+            if !check.check(run, *number, places).sound.is_empty() {
                 foreign.push(record_path(run, *number));
             }
         }

@@ -9,8 +9,8 @@
 //!   have it; but of a suite that no record has the records are believed.
 
 use super::cleanup;
+use super::found::{FoundDrive, FoundSet, Settled};
 use super::labels::{chosen, differences};
-use super::open::{FoundDrive, FoundSet, Settled};
 use super::tally::{Listed, Tally, blank_label, sound_records};
 use crate::drives::{Drive, DriveError, on_each};
 use crate::format::FormatError;

@@ -1,6 +1,6 @@
 //! Labels of one set that differ: which counts, and in what.
 
-use super::FoundSet;
+use super::found::FoundSet;
 use crate::format::ids::Slot;
 use crate::format::label::{Label, MAX_LABEL_BYTES};
 use crate::format::shown::shown_text;
@@ -50,9 +50,9 @@ impl FoundSet {
     /// What is the same on all drives by those labels that `is_named`.
     pub fn common_label(&self, is_named: impl Fn(&Vec<u8>) -> bool) -> Option<Label> {
         let copies = self.small_copies("label.json", MAX_LABEL_BYTES).into_iter();
-        let named = copies.filter_map(|(found, _, bytes)| {
-            let label = Label::decode(&bytes.ok().filter(&is_named)?).ok()?;
-            Some((found.drive.name(), label))
+        let named = copies.filter_map(|copy| {
+            let label = Label::decode(&copy.read.ok().filter(&is_named)?).ok()?;
+            Some((copy.found.drive.name(), label))
         });
         let named: Vec<(&str, Label)> = named.collect();
         let most = named.iter().map(|(_, label)| label.chunk_bytes).max()?;

@@ -1,22 +1,19 @@
-//! Finding single records: in a record index that is open, or in one that nobody has opened.
+//! Lazy lookup: single records of a set whose record files were not read.
 //!
-//! - Enters: the number of a stripe.
-//! - Leaves: its record.
-//! - Always holds: (1) what leaves an open record index is from a file that reads as it did; (2) what leaves
-//!   one that is not open is from a file with a right digest of which every record is authentic;
-//!   (3) memory is one record file, or several small ones, and the beginnings of those that were
-//!   looked at.
+//! - Enters: a set, what tells an authentic record, and the number of a stripe.
+//! - Leaves: the records of the file that should hold it.
+//! - Always holds: records leave only from a file whose digest is valid and of which every record is
+//!   authentic.
 //!
 //! The files of a run hold its stripes across in ascending order, so the file that holds one is
-//! found by the first numbers of a few. Where that leads nowhere the record index is opened after all.
+//! found by the first numbers of a few.
 
-use super::open::FoundSet;
-use super::record_index::RecordIndex;
+use super::found::FoundSet;
 use crate::format::ids::{RunId, StripeId, StripeNumber, parse_record_name, record_path};
 use crate::format::record::{self, MAX_RECORD_FILE_BYTES, RecordFileHeader, StripeRecord};
 use crate::monitor::Recording;
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// Says whether a record is authentic, for as long as the record index lasts.
 pub type OwnedAuthentic = Box<dyn Fn(&RecordFileHeader, &[u8]) -> Option<bool> + Send + Sync>;
@@ -27,7 +24,6 @@ pub struct LazyIndex {
     authentic: OwnedAuthentic,
     /// numbers of the record files by run, ascending
     files: BTreeMap<RunId, Vec<u32>>,
-    whole: OnceLock<Box<RecordIndex>>,
 }
 
 impl LazyIndex {
@@ -42,18 +38,20 @@ impl LazyIndex {
             }
         }
         files.values_mut().for_each(|numbers| numbers.sort_unstable());
-        Self { set: set.clone(), authentic, files, whole: OnceLock::new() }
+        Self { set: set.clone(), authentic, files }
     }
 
-    /// The record index, opened when it is asked for first.
-    pub fn whole(&self) -> &RecordIndex {
-        let open =
-            || Box::new(RecordIndex::open(&self.set, Some(&self.authentic), &Recording::default()));
-        self.whole.get_or_init(open)
+    pub fn set(&self) -> &FoundSet {
+        &self.set
+    }
+
+    /// Says whether a record file is authentic.
+    pub fn authentic(&self) -> &OwnedAuthentic {
+        &self.authentic
     }
 
     /// The records of the file that should have this stripe's.
-    fn file_of(
+    pub(super) fn file_of(
         &self,
         stripe: StripeId,
         firsts: &mut HashMap<(RunId, u32), Option<StripeNumber>>,
@@ -97,105 +95,6 @@ impl LazyIndex {
             }
             record::records(&header, &bytes).map(|record| record.ok().map(Arc::new)).collect()
         };
-        self.set.copies(&path, MAX_RECORD_FILE_BYTES).find_map(|(_, _, bytes)| sound(bytes.ok()?))
-    }
-}
-
-/// The records of a file.
-struct Kept {
-    /// its number in the opened record index
-    file: usize,
-    records: Vec<Arc<StripeRecord>>,
-}
-
-impl Kept {
-    fn bytes(&self) -> usize {
-        let held = |record: &Arc<StripeRecord>| {
-            size_of::<StripeRecord>()
-                + size_of_val(&record.shards[..])
-                + size_of_val(&record.members[..])
-                + size_of_val(&record.hashes[..])
-        };
-        self.records.iter().map(held).sum()
-    }
-}
-
-/// Bytes of records that a reader keeps of files besides the last: a stripe along a drive and its
-/// members may lie in several small ones.
-const KEPT_BYTES: usize = 8 << 20;
-
-/// Finds records by stripe; stripes asked for in order cost one read a file.
-pub struct RecordReader<'a> {
-    record_index: &'a RecordIndex,
-    /// the last used first
-    kept: VecDeque<Kept>,
-    firsts: HashMap<(RunId, u32), Option<StripeNumber>>,
-    /// of the opened record index, where looking up a record was not enough
-    whole: Option<Box<RecordReader<'a>>>,
-}
-
-impl<'a> RecordReader<'a> {
-    /// Nothing is read yet.
-    pub(super) fn new(record_index: &'a RecordIndex) -> Self {
-        Self { record_index, kept: VecDeque::new(), firsts: HashMap::new(), whole: None }
-    }
-
-    pub fn find(&mut self, stripe: StripeId) -> Option<Arc<StripeRecord>> {
-        if let Some(lazy) = &self.record_index.lazy {
-            return self.find_unopened(lazy, stripe);
-        }
-        let spot = *self.record_index.spot(stripe)?;
-        match self.kept.iter().position(|kept| kept.file == spot.file as usize) {
-            Some(at) => self.kept.swap(0, at),
-            None => {
-                let file = &self.record_index.files[spot.file as usize];
-                let bytes = file.read().ok()?;
-                let records = record::records(&file.header, &bytes);
-                let records = records.flatten().map(Arc::new).collect();
-                self.keep(Kept { file: spot.file as usize, records });
-            }
-        }
-        self.kept.front()?.records.get(spot.position as usize).cloned()
-    }
-
-    fn keep(&mut self, kept: Kept) {
-        self.kept.push_front(kept);
-        while self.kept.len() > 1 && self.kept.iter().map(Kept::bytes).sum::<usize>() > KEPT_BYTES {
-            self.kept.pop_back();
-        }
-    }
-
-    fn find_unopened(
-        &mut self,
-        lazy: &'a LazyIndex,
-        stripe: StripeId,
-    ) -> Option<Arc<StripeRecord>> {
-        let is_it = |record: &&Arc<StripeRecord>| record.id == stripe;
-        if let Some(record) = self.kept.iter().flat_map(|kept| &kept.records).find(is_it) {
-            return Some(record.clone());
-        }
-        if self.whole.is_none()
-            && let Some(records) = lazy.file_of(stripe, &mut self.firsts)
-            && let Some(found) = records.iter().find(is_it).cloned()
-        {
-            self.keep(Kept { file: usize::MAX, records });
-            return Some(found);
-        }
-        let whole = self.whole.get_or_insert_with(|| Box::new(lazy.whole().reader()));
-        whole.find(stripe)
-    }
-}
-
-/// A reader for several threads: what one of them has read serves the others.
-pub struct Records<'a>(Mutex<RecordReader<'a>>);
-
-impl<'a> Records<'a> {
-    /// Nothing is read yet.
-    pub fn of(record_index: &'a RecordIndex) -> Self {
-        Self(Mutex::new(record_index.reader()))
-    }
-
-    pub fn find(&self, stripe: StripeId) -> Option<Arc<StripeRecord>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).find(stripe)
+        self.set.copies(&path, MAX_RECORD_FILE_BYTES).find_map(|copy| sound(copy.read.ok()?))
     }
 }

@@ -5,7 +5,7 @@
 //! - Always holds: a drive that cannot be locked for another reason than that somebody else has it
 //!   counts as locked: what is wrong with it shows when it is used.
 
-use super::open::FoundSet;
+use super::found::FoundSet;
 use crate::drives::lock::FolderLock;
 use crate::drives::{Drive, DriveError};
 use std::io::ErrorKind;

@@ -9,18 +9,20 @@
 
 pub mod cleanup;
 pub mod copies;
+pub mod file_copies;
 pub mod find;
+pub mod found;
 pub mod labels;
 pub mod lazy;
 pub mod lock;
 pub mod named;
-pub mod open;
 pub mod record_index;
+pub mod record_reader;
 pub mod sound_file;
 pub mod tally;
 pub mod texts;
 pub mod vouched;
 pub mod witness;
 
-pub use open::{FoundDrive, FoundSet};
+pub use found::{FoundDrive, FoundSet};
 pub use record_index::RecordIndex;

@@ -5,8 +5,7 @@
 //! - Leaves: of each run and number the places that list it, so that nothing is opened where it is not.
 //! - Always holds: a folder that cannot be listed may have every file.
 
-use super::open::{FoundDrive, FoundSet};
-use super::witness::slots;
+use super::found::{FoundDrive, FoundSet, slots};
 use crate::format::ids::{RunId, parse_record_name};
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use std::collections::{BTreeMap, BTreeSet};

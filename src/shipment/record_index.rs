@@ -3,11 +3,10 @@
 //! Which record files count is told by [`super::vouched`]. Each names the one before it, which fixes
 //! their order and shows a gap.
 
-use super::lazy::LazyIndex;
-pub use super::lazy::{OwnedAuthentic, RecordReader, Records};
-use super::open::FoundSet;
+use super::copies::Authentic;
+use super::found::FoundSet;
+use super::lazy::{LazyIndex, OwnedAuthentic};
 use super::sound_file::{RecordFacts, SoundFile};
-pub use super::vouched::Authentic;
 use super::vouched::{Counted, counted, written};
 use crate::format::ids::{RunId, Slot, StripeId, StripeNumber, record_path};
 use crate::format::list::Hash;
@@ -16,6 +15,7 @@ use crate::format::set::{RunLine, SetText};
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Where a stripe's record is.
@@ -76,6 +76,8 @@ pub struct RecordIndex {
     walks: AtomicUsize,
     /// nothing was read yet: see [`RecordIndex::lazy`]
     pub(super) lazy: Option<LazyIndex>,
+    /// the same set opened after all
+    opened: OnceLock<Box<Self>>,
 }
 
 /// The drives that do not say which of the set's slots they have: each may be one that is missed.
@@ -108,12 +110,16 @@ impl RecordIndex {
             unplaced: None,
             walks: AtomicUsize::new(0),
             lazy: None,
+            opened: OnceLock::new(),
         }
     }
 
-    /// The same record index, opened.
+    /// The same record index, opened when that is asked for first.
     pub fn whole(&self) -> &Self {
-        self.lazy.as_ref().map_or(self, LazyIndex::whole)
+        let Some(lazy) = &self.lazy else { return self };
+        let quiet = Recording::default();
+        let open = || Box::new(Self::open(lazy.set(), Some(lazy.authentic()), &quiet));
+        self.opened.get_or_init(open)
     }
 
     /// Reads all record files of a set. What is damaged in a copy, missing or contradictory is
@@ -349,10 +355,5 @@ impl RecordIndex {
                 }
             }
         }
-    }
-
-    /// A reader of single records that keeps the last file in memory.
-    pub fn reader(&self) -> RecordReader<'_> {
-        RecordReader::new(self)
     }
 }

@@ -1,7 +1,7 @@
 //! What the records say of the drives that they lie on: whose shards are where, and as much of the
 //! labels as can be told without them.
 
-use super::open::FoundSet;
+use super::found::FoundSet;
 use crate::drives::Drive;
 use crate::format::FORMAT_VERSION;
 use crate::format::ids::{SetNumber, ShipmentId, Slot, shard_path};

@@ -7,7 +7,7 @@
 //!   of the three is damage, and no conflict; (2) drives are never held against each other here; (3)
 //!   where no drive vouches for any, each text that is valid counts.
 
-use super::open::{FoundDrive, FoundSet};
+use super::found::{FoundDrive, FoundSet, Settled};
 use crate::drives::{ReadMode, on_each};
 use crate::format::ids::parse_record_name;
 use crate::format::layout::COPY;
@@ -15,6 +15,7 @@ use crate::format::list::Hash;
 use crate::format::set::{MAX_SET_BYTES, RunLine, SetText};
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The longest checklist that is looked into.
 const MAX_CHECKLIST_BYTES: u64 = 1 << 30;
@@ -31,6 +32,36 @@ pub struct Version {
 /// Texts by root.
 pub type Texts = BTreeMap<Hash, Version>;
 
+impl FoundSet {
+    /// The set by each other set.txt that as many of its drives have, if only they can tell which counts.
+    pub fn rivals(&self) -> Vec<Self> {
+        let texts = if self.settled == Settled::ByDrives { rival_texts(self) } else { Vec::new() };
+        let by = |text| Self { settled: Settled::Text(Arc::new(text)), ..self.clone() };
+        texts.into_iter().map(by).collect()
+    }
+
+    /// set.txt, if the set was closed. Where that has to be settled by the drives, it is reported if
+    /// they vouch for different ones.
+    pub fn set_text(&self, monitor: &dyn Monitor) -> Option<SetText> {
+        match &self.settled {
+            Settled::Text(text) => return Some(text.as_ref().clone()),
+            Settled::Nothing => return None,
+            Settled::ByDrives => {}
+        }
+        let texts = texts(self);
+        if texts.len() > 1 {
+            let subject = format!("set {}: set.txt", self.name());
+            let detail = format!(
+                "different valid copies lie on the drives, and only the root that pack printed tells \
+                 which is right (--expect ROOT): {}",
+                sides(&texts)
+            );
+            monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
+        }
+        usual(self, texts)
+    }
+}
+
 /// The text that most drives vouch for; of several one whose record files are here, so that one that
 /// demands what never was wins against none; of these the one with the most records, so that one cut
 /// short does not either.
@@ -40,7 +71,7 @@ pub fn usual(set: &FoundSet, texts: Texts) -> Option<SetText> {
 
 /// The texts for which as many drives vouch as for the [`usual`] one: without key and root, each may be
 /// the right one.
-pub fn rivals(set: &FoundSet) -> Vec<SetText> {
+fn rival_texts(set: &FoundSet) -> Vec<SetText> {
     let mut texts = by_weight(set, texts(set));
     texts.pop();
     texts

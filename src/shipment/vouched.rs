@@ -11,13 +11,12 @@
 //!   does not count either ([`super::witness`]); (5) the machine that packs knows what it wrote, and its
 //!   state vouches as a set.txt does.
 
-use super::copies::{Copies, Copy};
+use super::copies::{Authentic, CheckedCopies, CopyCheck};
+use super::found::{FoundDrive, FoundSet, slots};
 use super::named::{MissingFiles, Named, Places, drives_of, named, slot_count};
-use super::open::{FoundDrive, FoundSet};
 use super::sound_file::SoundFile;
-use super::witness::{ENOUGH, are_several, borne_out, named_by_both, slots};
+use super::witness::{ENOUGH, are_several, borne_out, named_by_both};
 use crate::format::ids::{RunId, record_path};
-use crate::format::record::RecordFileHeader;
 use crate::format::set::{RunLine, SetText};
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use std::cell::{Cell, RefCell};
@@ -32,9 +31,6 @@ const NAMED: usize = 3;
 const ALONE_RECORDS: u64 = 1 << 20;
 /// A file counts as so many.
 const FILE_COSTS: u64 = 64;
-
-/// Says whether a record file is authentic; nothing if the key of its run is not at hand.
-pub type Authentic<'a> = &'a dyn Fn(&RecordFileHeader, &[u8]) -> Option<bool>;
 
 /// The record files that count.
 #[derive(Default)]
@@ -90,15 +86,12 @@ pub(super) fn written(
     let mut strays = BTreeMap::new();
     let counted = search.by_lines(lines, Voucher::State, &mut named, &mut strays);
     let quiet = Recording::default();
-    let silent = Search::new(set, None, &quiet);
+    let silent = CopyCheck { set, authentic: None, monitor: &quiet };
     search.missing.take().report(set, monitor);
     for (run, numbers) in named {
         for (number, places) in numbers {
-            silent
-                .copies(run, number, &places)
-                .sound
-                .iter()
-                .for_each(|file| file.stray(&mut strays));
+            let found = silent.check(run, number, &places).sound;
+            found.iter().for_each(|file| file.stray(&mut strays));
         }
     }
     (counted, strays)
@@ -107,10 +100,11 @@ pub(super) fn written(
 /// Where record files lie, by run and number.
 type Where = BTreeMap<(RunId, u32), Places>;
 
-pub(super) struct Search<'a> {
-    pub(super) set: &'a FoundSet,
-    pub(super) authentic: Option<Authentic<'a>>,
+/// The search for the record files that count.
+struct Search<'a> {
+    set: &'a FoundSet,
     monitor: &'a dyn Monitor,
+    copies: CopyCheck<'a>,
     /// drives of several slots are here
     several: bool,
     /// what is missing on drives
@@ -122,15 +116,11 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(
-        set: &'a FoundSet,
-        authentic: Option<Authentic<'a>>,
-        monitor: &'a dyn Monitor,
-    ) -> Self {
+    fn new(set: &'a FoundSet, authentic: Option<Authentic<'a>>, monitor: &'a dyn Monitor) -> Self {
         Self {
             set,
-            authentic,
             monitor,
+            copies: CopyCheck { set, authentic, monitor },
             several: are_several(set),
             missing: RefCell::default(),
             allowed: ALONE_RECORDS.into(),
@@ -184,13 +174,13 @@ impl<'a> Search<'a> {
         let mut wanted =
             (numbers.keys().next_back().copied() == line.files.checked_sub(1)).then_some(line.last);
         for (number, places) in numbers.iter().rev() {
-            let Copies { sound: mut found, .. } = self.copies(line.run, *number, places);
+            let mut found = self.copies.check(line.run, *number, places).sound;
             self.note_missing(line.run, *number, places);
             let at = match &wanted {
                 Some(digest) => {
                     let vouched = found.iter().position(|file| file.digest == *digest);
                     // A run writes a number once: what is authentic is the file.
-                    vouched.or((self.authentic.is_some() && !found.is_empty()).then_some(0))
+                    vouched.or((self.copies.authentic.is_some() && !found.is_empty()).then_some(0))
                 }
                 // The file after it is lost, which would name it.
                 None => (found.len() == 1).then_some(0),
@@ -246,7 +236,7 @@ impl<'a> Search<'a> {
             counted.gaps = gaps || counted.gaps && (!files.is_empty() || keyed.contains(&run));
             all.extend(files);
         }
-        if self.authentic.is_none() {
+        if self.copies.authentic.is_none() {
             all = self.without_those_alone(all, &mut counted);
         }
         // Who lacks what counts.
@@ -275,7 +265,8 @@ impl<'a> Search<'a> {
             if is_alone && !self.spend(0, &places) {
                 continue;
             }
-            let Copies { sound: mut found, foreign, forged } = self.copies(run, number, &places);
+            let CheckedCopies { sound: mut found, foreign, forged } =
+                self.copies.check(run, number, &places);
             counted.forged |= forged;
             if found.is_empty() {
                 // What the run did not make was never a part of it; behind its end, nor is what lies
@@ -327,7 +318,7 @@ impl<'a> Search<'a> {
     /// Takes a file of so many records, at these places, of what drives alone may say; with the key each
     /// shows for itself.
     fn spend(&self, records: u64, places: &[u16]) -> bool {
-        if self.authentic.is_some() {
+        if self.copies.authentic.is_some() {
             return true;
         }
         let left = self.allowed.get().checked_sub(records + FILE_COSTS);
@@ -388,12 +379,7 @@ impl<'a> Search<'a> {
     }
 
     fn report_other(&self, file: &SoundFile, detail: &str) {
-        file.copies.iter().for_each(|copy| self.report(copy, detail));
-    }
-
-    pub(super) fn report(&self, (drive, path): &Copy, detail: &str) {
-        let subject = format!("{}: {path}", drive.name());
-        self.monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
+        file.copies.iter().for_each(|copy| self.copies.report(copy, detail));
     }
 }
 

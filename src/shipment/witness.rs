@@ -16,7 +16,8 @@
 //! then it is spread to no drive, no set is closed over it, and it is reported. Where one slot is
 //! all that is here, there is nothing to spread, and it counts.
 
-use super::open::{FoundDrive, FoundSet, digest_of};
+use super::file_copies::digest_of;
+use super::found::{FoundDrive, FoundSet, slots};
 use super::sound_file::SoundFile;
 use crate::drives::{Drive, ReadMode};
 use crate::format::ids::{Slot, StripeId, part_path, shard_path};
@@ -31,11 +32,6 @@ use std::sync::Arc;
 const HELD_BYTES: usize = 1 << 20;
 /// Fewer slots than this are not believed.
 pub(super) const ENOUGH: usize = 2;
-
-/// The slots of these drives, as far as they are known.
-pub(super) fn slots<'a>(drives: impl IntoIterator<Item = &'a FoundDrive>) -> BTreeSet<Slot> {
-    drives.into_iter().map(|found| found.label.slot).filter(|slot| *slot != Slot(0)).collect()
-}
 
 /// Are there drives of other slots than one here, of which one could bear another out?
 pub(super) fn are_several(set: &FoundSet) -> bool {

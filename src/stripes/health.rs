@@ -9,7 +9,7 @@
 use crate::format::ids::Slot;
 use crate::shards::answers::answers;
 use crate::shards::reading::SkipPolicy;
-use crate::shipment::open::FoundSet;
+use crate::shipment::FoundSet;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

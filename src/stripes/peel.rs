@@ -12,7 +12,8 @@
 
 use crate::format::ids::StripeId;
 use crate::format::record::{StripeKind, StripeRecord};
-use crate::shipment::record_index::{RecordIndex, Records};
+use crate::shipment::RecordIndex;
+use crate::shipment::record_reader::Records;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 

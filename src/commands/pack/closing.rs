@@ -30,7 +30,7 @@ use crate::repairer::closing::{self, DriveClosing};
 use crate::repairer::origin::{Origin, OriginError};
 use crate::repairer::quiet::Quiet;
 use crate::shipment::texts::texts;
-use crate::shipment::{FoundDrive, FoundSet, RecordIndex, cleanup, open as sets};
+use crate::shipment::{FoundDrive, FoundSet, RecordIndex, cleanup, find};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -292,7 +292,7 @@ fn from_drives(
         set.all_drives().map(|found| cleanup::count_litter(set, &record_index, &text, found)).sum();
     // What labels now say is found again.
     let opened: Vec<Arc<dyn Drive>> = set.all_drives().map(|found| found.drive.clone()).collect();
-    let after = sets::find(&opened, monitor).into_iter().find(|after| after.name() == name);
+    let after = find::find(&opened, monitor).into_iter().find(|after| after.name() == name);
     let proof = prove(after.as_ref().unwrap_or(set), entropy, monitor);
     Ok(Closed {
         set: name,

@@ -33,8 +33,8 @@ use crate::plan::case_path::CasePath;
 use crate::plan::room::{Geometry, Need};
 use crate::plan::survive::Survive;
 use crate::repairer::closing::part_line;
+use crate::shipment::find;
 use crate::shipment::lock::SetLocks;
-use crate::shipment::open;
 use crate::shipment::{FoundSet, RecordIndex, cleanup};
 use std::path::Path;
 use std::sync::Arc;
@@ -131,7 +131,7 @@ fn found_on(drives: &[CasePath]) -> Result<Vec<FoundSet>, PackJobError> {
         let failed = |source| PackJobError::Drive { path: path.clone(), source };
         opened.push(Arc::new(LocalDrive::open(path).map_err(failed)?));
     }
-    Ok(open::find(&opened, &Recording::default()))
+    Ok(find::find(&opened, &Recording::default()))
 }
 
 /// Is this a closed set of this shipment whose read-back was stopped? That the last set of a shipment
@@ -273,7 +273,7 @@ fn found_sets(opened: &[SetDrive], state: &State, monitor: &dyn Monitor) -> Vec<
     let nothing_counts =
         unclosed.is_some_and(|set| set.runs.is_empty() && set.committed.run.is_none());
     let silent = Recording::default();
-    let mut found = open::find(&drives, if nothing_counts { &silent } else { monitor });
+    let mut found = find::find(&drives, if nothing_counts { &silent } else { monitor });
     found.retain(|set| set.shipment == state.shipment);
     found
 }

@@ -11,7 +11,7 @@ use crate::metadata_files::inspect::{check_metadata_files, keyless};
 use crate::metadata_files::key_files::{key_files, report_different};
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use crate::packer::{Packed, SetDrive, SetJob, close};
-use crate::shipment::open::FoundDrive;
+use crate::shipment::FoundDrive;
 use crate::shipment::{FoundSet, RecordIndex};
 use serde_json::Value;
 
