@@ -1,7 +1,7 @@
 //! What is wrong with a shard; and blocks that drives could not give while they were here, for when
 //! they are not.
 //!
-//! - Enters: each block that was tried with all patience and is not as recorded, or is at last.
+//! - Enters: each block that was tried without skipping and is not as recorded, or is at last.
 //! - Leaves: which blocks of a shard its drive does not have, whether it is here or not.
 //! - Always holds: what a drive gave in the end is not among them; no more than [`MOST_BLOCKS`] are
 //!   kept, and of those beyond it is not said that they are bad.

@@ -21,7 +21,7 @@ struct DriveHealth {
     /// the last shard that could be read whole
     read_before: Option<String>,
     /// of blocks that there is no doing without
-    patient: Option<SkipPolicy>,
+    last_resort: Option<SkipPolicy>,
 }
 
 /// The drives' health, by slot.
@@ -45,13 +45,13 @@ impl HealthTable {
     }
 
     /// How to read blocks of this slot that there is no doing without.
-    pub fn patient(&self, slot: Slot) -> SkipPolicy {
-        self.lock().entry(slot).or_default().patient.unwrap_or(SkipPolicy::never())
+    pub fn begin_last_resort(&self, slot: Slot) -> SkipPolicy {
+        self.lock().entry(slot).or_default().last_resort.unwrap_or(SkipPolicy::never())
     }
 
     /// How that went.
-    pub fn end_patient(&self, slot: Slot, policy: SkipPolicy) {
-        self.lock().entry(slot).or_default().patient = Some(policy);
+    pub fn end_last_resort(&self, slot: Slot, policy: SkipPolicy) {
+        self.lock().entry(slot).or_default().last_resort = Some(policy);
     }
 
     /// Is the slot's drive gone?

@@ -6,7 +6,7 @@
 //!   are too few to reconstruct, each block that is here is looked at once a run, however often it
 //!   is asked for.
 
-use super::fetch::Fetcher;
+use super::shard_reader::ShardReader;
 use super::stripe::{MissingBlocks, NeededShards, RawStripe};
 use crate::format::record::StripeKind;
 use crate::monitor::{Problem, ProblemKind};
@@ -15,39 +15,7 @@ use std::collections::BTreeSet;
 /// Blocks of a shard that are named each.
 const MOST_NAMED: usize = 16;
 
-impl Fetcher<'_> {
-    /// Learns which blocks that are here are as recorded, in these columns, unless that is known.
-    pub(super) fn judge(&self, raw: &mut RawStripe, columns: &[usize], here: &BTreeSet<u8>) {
-        let record = raw.request().record.clone();
-        let was_better = |index: &u8, column: usize| {
-            raw.is_bad(*index, column)
-                && self.judged.is_good(record.id, *index, column) == Some(true)
-        };
-        let is_new = |column: &usize| {
-            let known = self.judged.is_good(record.id, 0, *column).is_some();
-            !known || here.iter().any(|index| was_better(index, *column))
-        };
-        let new: Vec<usize> = columns.iter().copied().filter(is_new).collect();
-        if new.is_empty() {
-            return;
-        }
-        self.read_more(raw, &new, usize::MAX);
-        if self.should_stop() {
-            return;
-        }
-        let is_left = |column: &usize| here.iter().any(|index| !raw.is_good(*index, *column));
-        let left: Vec<usize> = new.iter().copied().filter(is_left).collect();
-        if !left.is_empty() {
-            self.read_singly(raw, &left, true);
-        }
-        if !self.should_stop() {
-            let good = |column: usize| {
-                here.iter().copied().filter(|index| raw.is_good(*index, column)).collect::<Vec<_>>()
-            };
-            new.iter().for_each(|column| self.judged.learn(record.id, *column, &good(*column)));
-        }
-    }
-
+impl ShardReader<'_> {
     /// Was it read, now or before, and is it as recorded?
     fn is_good(&self, raw: &RawStripe, index: u8, column: usize) -> bool {
         let judged = || self.judged.is_good(raw.request().record.id, index, column);
@@ -86,8 +54,8 @@ impl Fetcher<'_> {
         }
     }
 
-    /// Is a block lost: bad on its drive, which is here, or was? What was tried with less than all
-    /// patience, or may yet be had along its drive, is not noted.
+    /// Is a block lost: bad on its drive, which is here, or was? What was tried with some
+    /// blocks skipped, or may yet be had along its drive, is not noted.
     fn is_lost(&self, raw: &RawStripe, here: &BTreeSet<u8>, index: u8, column: usize) -> bool {
         let record = &raw.request().record;
         let slot = record.shards[index as usize].slot;
@@ -98,10 +66,10 @@ impl Fetcher<'_> {
             known.note(record.id, index, column, false);
         }
         let is_wanted = raw.request().shards.contains_key(&index);
-        let patiently = is_wanted
+        let is_exhaustive = is_wanted
             || !self.has_along(record, index)
                 && (self.has_kept() || here.len() >= record.k as usize);
-        if is_here && patiently && !self.should_stop() {
+        if is_here && is_exhaustive && !self.should_stop() {
             known.note(record.id, index, column, true);
         }
         is_here || !self.is_good(raw, index, column) && known.has(record.id, index, column)

@@ -5,6 +5,7 @@
 //! - Always holds: (1) no block leaves that does not match its record; (2) what cannot be read is an
 //!   erasure, never an end.
 
+mod budget;
 pub mod fetch;
 pub mod health;
 pub mod judged;
@@ -12,5 +13,7 @@ pub mod missing;
 pub mod peel;
 pub mod readahead;
 pub mod reconstruct;
+mod retry;
+mod shard_reader;
 pub mod stripe;
 pub mod together;

@@ -7,6 +7,7 @@
 //!   read and not dropped is at most what may be held, or one batch; (3) once either end has let go,
 //!   by an error or a panic too, or the job should stop, no further shard is begun and nobody waits.
 
+use super::budget::{Budget, Held, Taker};
 use super::fetch::Fetcher;
 use super::stripe::{RawStripe, Request, ShardBlocks};
 use crate::format::ids::Slot;
@@ -14,7 +15,7 @@ use crate::format::record::StripeRecord;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::Scope;
 
 /// A shard to be read.
@@ -23,74 +24,6 @@ struct ReadJob {
     index: u8,
     range: Range<usize>,
     reply: Sender<(u8, Option<ShardBlocks>)>,
-}
-
-/// Bytes that may be held.
-struct Budget {
-    most: u64,
-    state: Mutex<BudgetState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct BudgetState {
-    held: u64,
-    closed: bool,
-}
-
-/// A part of the budget, given back when dropped.
-pub(super) struct Held {
-    budget: Arc<Budget>,
-    bytes: u64,
-}
-
-impl Budget {
-    fn new(most: u64) -> Arc<Self> {
-        Arc::new(Self { most, state: Mutex::default(), changed: Condvar::new() })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BudgetState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until so many bytes more may be held, or nothing is; says whether they are: not once it
-    /// is closed.
-    fn take(&self, bytes: u64) -> bool {
-        let too_many = |state: &mut BudgetState| {
-            !state.closed && state.held > 0 && state.held + bytes > self.most
-        };
-        let waited = self.changed.wait_while(self.lock(), too_many);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        state.held += if state.closed { 0 } else { bytes };
-        !state.closed
-    }
-
-    /// Nothing more is held, and whoever waits for room no longer does.
-    fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_all();
-    }
-
-    fn is_closed(&self) -> bool {
-        self.lock().closed
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.budget.lock().held -= self.bytes;
-        self.budget.changed.notify_all();
-    }
-}
-
-/// Belongs to whoever takes what is read: once one of these is dropped, in whatever way, nothing more
-/// is read.
-pub struct Taker(Arc<Budget>);
-
-impl Drop for Taker {
-    fn drop(&mut self) {
-        self.0.close();
-    }
 }
 
 /// The reading threads.
@@ -124,21 +57,21 @@ impl<'env> Readahead<'env> {
             let budget = budget.clone();
             scope.spawn(move || {
                 for job in jobs {
-                    if fetcher.should_stop() {
+                    if fetcher.shards.should_stop() {
                         budget.close();
                     }
                     if budget.is_closed() {
                         continue; // dropped, so that nobody waits for an answer
                     }
-                    let read = fetcher.read_shard(&job.record, job.index, &job.range);
+                    let read = fetcher.shards.read_shard(&job.record, job.index, &job.range);
                     // Nobody may want it any more.
                     job.reply.send((job.index, read)).ok();
                 }
             });
             sender
         };
-        let drives = fetcher.slots_here().map(|slot| (slot, thread())).collect();
-        let kept = fetcher.has_kept().then(thread);
+        let drives = fetcher.shards.slots_here().map(|slot| (slot, thread())).collect();
+        let kept = fetcher.shards.has_kept().then(thread);
         Self { fetcher, drives, kept, budget }
     }
 
@@ -159,14 +92,14 @@ impl<'env> Readahead<'env> {
 
     fn queue(&self, record: &StripeRecord, index: u8) -> Option<&Sender<ReadJob>> {
         let slot = record.shards[index as usize].slot;
-        self.drives.get(&slot).filter(|_| !self.fetcher.is_gone(slot)).or(self.kept.as_ref())
+        self.drives.get(&slot).filter(|_| !self.fetcher.shards.is_gone(slot)).or(self.kept.as_ref())
     }
 
     fn shards_of(&self, request: Request) -> (Request, ShardRanges) {
-        let here = self.fetcher.here(&request.record);
+        let here = self.fetcher.shards.here(&request.record);
         // Where shards are kept, what is here of others is looked at once, and not in each request.
         let enough = here.len() >= request.record.k as usize;
-        let looked_at = self.fetcher.has_kept() && !enough;
+        let looked_at = self.fetcher.shards.has_kept() && !enough;
         let good = if looked_at { 0 } else { request.good_wanted(here.len()) };
         let shards = request.of_those_here(&here, good);
         (request, shards)
@@ -175,7 +108,7 @@ impl<'env> Readahead<'env> {
     fn read(&self, request: Request, shards: ShardRanges) -> Reading {
         let held = Held { budget: self.budget.clone(), bytes: bytes(&request, &shards) };
         let record = &request.record;
-        let tried = self.fetcher.absent(record).chain(shards.keys().copied()).collect();
+        let tried = self.fetcher.shards.absent(record).chain(shards.keys().copied()).collect();
         let (reply, answers) = unbounded();
         for (index, range) in shards {
             let job = ReadJob { record: record.clone(), index, range, reply: reply.clone() };
@@ -212,50 +145,5 @@ impl Reading {
             }
         }
         (!budget.is_closed()).then(|| fetcher.read_rest(raw, self.tried))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn what_is_held_is_bounded_and_what_is_too_large_goes_alone() {
-        let budget = Budget::new(10);
-        let hold = |bytes| {
-            assert!(budget.take(bytes));
-            Held { budget: budget.clone(), bytes }
-        };
-        let (first, second) = (hold(4), hold(6));
-        let (sender, taken) = unbounded();
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let large = hold(30);
-                sender.send(()).unwrap();
-                large
-            });
-            drop(first);
-            assert!(taken.recv_timeout(Duration::from_millis(20)).is_err(), "6 are held still");
-            drop(second);
-            taken.recv().unwrap();
-        });
-        assert_eq!(budget.lock().held, 0);
-    }
-
-    /// Review R1.
-    #[test]
-    fn who_waits_for_room_is_woken_when_nobody_takes_what_is_read() {
-        let budget = Budget::new(10);
-        assert!(budget.take(10));
-        let taker = Taker(budget.clone());
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| budget.take(1));
-            std::thread::sleep(Duration::from_millis(20));
-            assert!(!waiting.is_finished());
-            drop(taker);
-            assert!(!waiting.join().unwrap(), "nothing more is held");
-        });
-        assert!(!budget.take(0) && budget.lock().held == 10);
     }
 }

@@ -7,8 +7,9 @@
 //! The drives are read twice: once to learn which blocks are good, which is all that is kept of
 //! them, and again for those that the steps need; mostly from the page cache.
 
-use super::fetch::Fetcher;
 use super::peel::{self, Node, PeelStep};
+use super::shard_reader::ShardReader;
+use super::stripe::ShardBlocks;
 use crate::format::record::{StripeKind, StripeRecord};
 use crate::stages::hash::block_hash;
 use crate::stages::parity::add_to;
@@ -17,11 +18,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Blocks by index in the stripe and number.
-pub type ReconstructedBlocks = BTreeMap<(u8, usize), Vec<u8>>;
+pub(super) type ReconstructedBlocks = BTreeMap<(u8, usize), Vec<u8>>;
 
 /// Which blocks are good, as far as they were looked at.
 struct KnownGood<'f, 'a> {
-    fetcher: &'f Fetcher<'a>,
+    shards: &'f ShardReader<'a>,
     /// columns that will be asked for
     columns: Range<usize>,
     good: HashMap<Node, Vec<bool>>,
@@ -32,9 +33,9 @@ impl KnownGood<'_, '_> {
     fn is_good(&mut self, record: &Arc<StripeRecord>, node: Node, column: usize) -> bool {
         let end = self.columns.end.min(record.blocks.count());
         let range = self.columns.start.min(end)..end;
-        let fetcher = self.fetcher;
+        let shards = self.shards;
         let good = self.good.entry(node).or_insert_with(|| {
-            let read = fetcher.read_patiently(record, node.index, &range);
+            let read = shards.read_every_block(record, node.index, &range);
             range.clone().map(|number| read.as_ref().is_some_and(|b| b.is_good(number))).collect()
         });
         good.get(column - range.start).is_some_and(|good| *good)
@@ -42,8 +43,8 @@ impl KnownGood<'_, '_> {
 }
 
 /// Reconstructs what it can of the `bad` blocks of a stripe, by index and number.
-pub fn reconstruct(
-    fetcher: &Fetcher,
+pub(super) fn reconstruct(
+    shards: &ShardReader,
     record: &StripeRecord,
     bad: &[(u8, usize)],
 ) -> ReconstructedBlocks {
@@ -57,12 +58,12 @@ pub fn reconstruct(
     else {
         return ReconstructedBlocks::new();
     };
-    let mut seen = KnownGood { fetcher, columns: *first..*last + 1, good: HashMap::new() };
+    let mut seen = KnownGood { shards, columns: *first..*last + 1, good: HashMap::new() };
     let mut reconstructed = ReconstructedBlocks::new();
     for (column, wanted) in &by_column {
         let is_good = &mut |record: &Arc<_>, node| seen.is_good(record, node, *column);
-        let steps = peel::steps(fetcher.record_index, &fetcher.records, *column, wanted, is_good);
-        let mut given = carry_out(fetcher, *column, &steps);
+        let steps = peel::steps(shards.record_index, &shards.records, *column, wanted, is_good);
+        let mut given = carry_out(shards, *column, &steps);
         for node in wanted {
             reconstructed.extend(given.remove(node).map(|block| ((node.index, *column), block)));
         }
@@ -71,16 +72,16 @@ pub fn reconstruct(
 }
 
 /// Carries the steps out, as far as the drives still give what they gave before.
-fn carry_out(fetcher: &Fetcher, column: usize, steps: &[PeelStep]) -> HashMap<Node, Vec<u8>> {
+fn carry_out(shards: &ShardReader, column: usize, steps: &[PeelStep]) -> HashMap<Node, Vec<u8>> {
     let mut given = HashMap::new();
     for step in steps {
         let blocks = match step.record.kind {
-            StripeKind::Along => along(fetcher, column, step, &given),
-            StripeKind::Across => across(fetcher, column, step, &given),
+            StripeKind::Along => along(shards, column, step, &given),
+            StripeKind::Across => across(shards, column, step, &given),
         };
         let blocks = blocks.unwrap_or_default();
         for (node, block) in step.gives.iter().zip(blocks) {
-            if is_as_recorded(fetcher, *node, column, &block) {
+            if is_as_recorded(shards, *node, column, &block) {
                 given.insert(*node, block);
             }
         }
@@ -88,8 +89,8 @@ fn carry_out(fetcher: &Fetcher, column: usize, steps: &[PeelStep]) -> HashMap<No
     given
 }
 
-fn is_as_recorded(fetcher: &Fetcher, node: Node, column: usize, block: &[u8]) -> bool {
-    fetcher.records.find(node.stripe).is_some_and(|record| {
+fn is_as_recorded(shards: &ShardReader, node: Node, column: usize, block: &[u8]) -> bool {
+    shards.records.find(node.stripe).is_some_and(|record| {
         let hash = record.shard_hashes(node.index as usize)[column];
         block_hash(block, column, record.blocks.count()) == hash
     })
@@ -97,7 +98,7 @@ fn is_as_recorded(fetcher: &Fetcher, node: Node, column: usize, block: &[u8]) ->
 
 /// The one bad block of a stripe along: the sum of all others.
 fn along(
-    fetcher: &Fetcher,
+    shards: &ShardReader,
     column: usize,
     step: &PeelStep,
     given: &HashMap<Node, Vec<u8>>,
@@ -108,8 +109,8 @@ fn along(
             add_to(&mut sum, block);
             continue;
         }
-        let record = fetcher.records.find(node.stripe)?;
-        let read = fetcher.read_patiently(&record, node.index, &(column..column + 1))?;
+        let record = shards.records.find(node.stripe)?;
+        let read = shards.read_every_block(&record, node.index, &(column..column + 1))?;
         add_to(&mut sum, read.block(column)?);
     }
     Some(vec![sum])
@@ -117,7 +118,7 @@ fn along(
 
 /// The bad blocks of a stripe across.
 fn across(
-    fetcher: &Fetcher,
+    shards: &ShardReader,
     column: usize,
     step: &PeelStep,
     given: &HashMap<Node, Vec<u8>>,
@@ -127,21 +128,19 @@ fn across(
     let read = |node: &Node| {
         let is_needed = !is_bad(node) && !given.contains_key(node);
         is_needed
-            .then(|| fetcher.read_patiently(record, node.index, &(column..column + 1)))
+            .then(|| shards.read_every_block(record, node.index, &(column..column + 1)))
             .flatten()
     };
     let read: Vec<_> = step.blocks.iter().map(read).collect();
     let block = |(node, read): (&Node, &'_ Option<_>)| match given.get(node) {
         Some(block) => Some(block.clone()),
-        None => read
-            .as_ref()
-            .and_then(|read: &super::stripe::ShardBlocks| Some(read.block(column)?.to_vec())),
+        None => read.as_ref().and_then(|read: &ShardBlocks| Some(read.block(column)?.to_vec())),
     };
     let blocks: Vec<Option<Vec<u8>>> = step.blocks.iter().zip(&read).map(block).collect();
     let all: Vec<Option<&[u8]>> = blocks.iter().map(Option::as_deref).collect();
     let wanted: Vec<usize> = step.gives.iter().map(|node| node.index.into()).collect();
     let mut out = vec![vec![0; record.blocks.bytes()]; wanted.len()];
     let mut outs: Vec<&mut [u8]> = out.iter_mut().map(|block| &mut block[..]).collect();
-    fetcher.code(record.k, record.m).reconstruct(&all, &wanted, &mut outs).ok()?;
+    shards.code(record.k, record.m).reconstruct(&all, &wanted, &mut outs).ok()?;
     Some(out)
 }

@@ -6,7 +6,7 @@
 //!   reconstructed; (2) a column is worked on by one thread from its check to its last
 //!   reconstructed block.
 
-use super::readahead::Held;
+use super::budget::Held;
 use crate::drives::buffer::{Pool, Pooled};
 use crate::format::record::StripeRecord;
 use crate::stages::hash::block_hash;
