@@ -65,10 +65,6 @@ const THREADS: [&str; 7] =
 /// Rooms whose files still use one another in circles; to become none.
 const CIRCLES: &[&str] = &[
     // one line between two, so that each can go by itself
-    "shipment",
-    //
-    "stripes",
-    //
     //
     "destination",
     //
