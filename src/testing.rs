@@ -65,7 +65,7 @@ pub mod dataset {
     pub use crate::dataset::{Filter, ScanError, ScanOptions, Source, scan};
 }
 pub mod destination {
-    pub use crate::destination::{Destination, DestinationError};
+    pub use crate::destination::{Destination, DestinationError, OnConflict};
 }
 pub mod drives {
     pub use crate::drives::{

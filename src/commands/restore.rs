@@ -24,7 +24,7 @@ use super::own_disks::is_unmounted;
 use super::progress::{self, Ended, Seen};
 use super::slots::AbsentDrive;
 use super::unlock::{self, Keys};
-use crate::destination::{Destination, DestinationError, Opened};
+use crate::destination::{Destination, DestinationError, DirState, RestoreOf};
 use crate::format::catalog::KeySpan;
 use crate::format::list::Hash;
 use crate::format::set::SlotLine;
@@ -126,8 +126,10 @@ fn restore_unlocked(
     note_idle_patterns(job, &chosen, monitor);
     let destination_error = |source| job.destination_error(source);
     let shipment = sets[0].shipment.to_string();
-    let (claim, is_taken) = (job.claim(), has_work_name(job, &chosen));
-    let opened = Destination::open_for(&job.to, &shipment, claim.as_deref(), is_taken);
+    let claim = job.claim();
+    let has_work_name = has_work_name(job, &chosen);
+    let of = RestoreOf { shipment: &shipment, selection: claim.as_deref(), has_work_name };
+    let opened = Destination::open_for(&job.to, of);
     let (destination, how) = match opened {
         Err(e @ DestinationError::NotEmpty { .. }) => {
             return again::in_place(job, &chosen, monitor).ok_or(destination_error(e));
@@ -135,7 +137,7 @@ fn restore_unlocked(
         opened => opened.map_err(destination_error)?,
     };
     refuse_others(job, &destination, &chosen)?;
-    if how != Opened::Resumed && is_unmounted(&job.to) {
+    if how != DirState::Resumed && is_unmounted(&job.to) {
         monitor.note(&format!(
             "{} is on the system's disk (/): no drive is mounted there",
             job.to.display()
@@ -145,7 +147,7 @@ fn restore_unlocked(
     note_room(job, &destination, &chosen, monitor);
     let mut outcome = RestoreOutcome {
         owners_left: !destination.sets_owners(),
-        resumed: how == Opened::Resumed,
+        resumed: how == DirState::Resumed,
         given_up: job.give_up,
         selection: job.selection.as_ref().map(|selection| selection.text().into()),
         of_entries: chosen.iter().map(|chosen| chosen.survey.as_ref()?.of_entries).sum(),

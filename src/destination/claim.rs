@@ -16,27 +16,37 @@ use cap_std::fs::Dir;
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
+use super::at::{holds_only, is_not_a_folder, make_folder_at, not_opened, open_folder_at};
 use super::error::DestinationError;
-use super::folders::{holds_only, is_not_a_folder, make_folder_at, not_opened, open_folder_at};
+use super::layout::{CLAIM, WORK, work_path};
 use super::litter::is_litter;
-use super::state::{is_unfinished, read_file, replace_file};
-use super::{CLAIM, WORK, work_path};
+use super::work_files::{is_unfinished, read_file, replace_file};
 
 const WHAT: &str = "holdall restore";
 const FORMAT: u32 = 1;
 
 /// How DIR was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opened {
+pub enum DirState {
     /// missing or empty; it is claimed now
     Fresh,
     /// a restore of the same shipment was begun in it
     Resumed,
 }
 
+/// What is to be restored to DIR.
+#[derive(Clone, Copy)]
+pub struct RestoreOf<'a> {
+    pub shipment: &'a str,
+    /// the options that say what of it; none: everything
+    pub selection: Option<&'a str>,
+    /// it has an entry named [`WORK`] at its top
+    pub has_work_name: bool,
+}
+
 /// What restore.json says.
 #[derive(Serialize, Deserialize)]
-struct Claim {
+struct ClaimFile {
     what: String,
     format: u32,
     shipment: String,
@@ -45,8 +55,12 @@ struct Claim {
     selection: Option<String>,
 }
 
-/// The shipment, and the options that say what of it.
-type Claimed = (String, Option<String>);
+/// What DIR is claimed for.
+pub(super) struct Claimed {
+    pub(super) shipment: String,
+    /// the options that say what of it; none: everything
+    pub(super) selection: Option<String>,
+}
 
 /// Opens DIR itself, which must be there.
 pub(super) fn open_there(dir: &Path) -> Result<Dir, DestinationError> {
@@ -60,11 +74,12 @@ fn open(dir: &Path) -> io::Result<Dir> {
     Ok(Dir::from_std_file(File::from(handle)))
 }
 
-/// The shipment that a working folder is claimed for, and what of it; none if it is not claimed.
+/// What a working folder is claimed for; none if it is not claimed.
 fn claimed(work: &Dir) -> Result<Option<Claimed>, DestinationError> {
     let read = read_file(work, CLAIM).map_err(DestinationError::io("load", &work_path(CLAIM)))?;
-    let claim = |bytes: Vec<u8>| decode(&bytes).map(|claim| (claim.shipment, claim.selection));
-    read.map(claim).transpose()
+    let Some(bytes) = read else { return Ok(None) };
+    let ClaimFile { shipment, selection, .. } = decode(&bytes)?;
+    Ok(Some(Claimed { shipment, selection }))
 }
 
 /// Opens DIR itself; it is made, with its parents, if it is missing.
@@ -91,20 +106,20 @@ fn make_dir(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// The name of the working folder of a restore of `shipment`: [`WORK`], unless the dataset itself has
-/// that name at its top (`is_taken`). The other names the shipment, which no dataset knows while it is
-/// packed. A restore that was begun before that was known moves.
-pub(super) fn work_name(root: &Dir, shipment: &str, is_taken: bool) -> io::Result<String> {
-    let other = other_name(shipment);
+/// The name of the working folder: [`WORK`], unless the dataset itself has that name at its top.
+/// The other names the shipment, which no dataset knows while it is packed. A restore that was begun
+/// before that was known moves.
+pub(super) fn work_name(root: &Dir, of: RestoreOf) -> io::Result<String> {
+    let other = other_name(of.shipment);
     let there = |name: &str| root.symlink_metadata(name).is_ok();
-    if there(&other) || is_taken && !there(WORK) {
+    if there(&other) || of.has_work_name && !there(WORK) {
         return Ok(other);
     }
     let is_ours = || {
         let work = open_folder_at(root, WORK.as_bytes()).ok()?;
-        claimed(&work).ok()?.filter(|(found, _)| found == shipment)
+        claimed(&work).ok()?.filter(|claimed| claimed.shipment == of.shipment)
     };
-    if is_taken && is_ours().is_some() {
+    if of.has_work_name && is_ours().is_some() {
         root.rename(WORK, root, &other)?;
         return Ok(other);
     }
@@ -134,7 +149,7 @@ pub(super) fn find_work(root: &Dir) -> Result<Option<(Dir, Claimed)>, Destinatio
         };
         let is_usual = name == WORK;
         match claimed(&work) {
-            Ok(Some(claim)) if is_usual || name == other_name(&claim.0) => {
+            Ok(Some(claim)) if is_usual || name == other_name(&claim.shipment) => {
                 return Ok(Some((work, claim)));
             }
             Err(error) if is_usual => return Err(error),
@@ -144,34 +159,34 @@ pub(super) fn find_work(root: &Dir) -> Result<Option<(Dir, Claimed)>, Destinatio
     Ok(None)
 }
 
-/// Claims `root`, which is `dir`, for `shipment`, or finds that it is claimed for it; `name` is that of
-/// the working folder.
+/// Claims `root`, which is `dir`, or finds that it is claimed for this restore already; `name` is
+/// that of the working folder.
 pub(super) fn claim(
     root: &Dir,
     dir: &Path,
     name: &str,
-    (shipment, selection): (&str, Option<&str>),
-) -> Result<(Dir, Opened), DestinationError> {
+    of: RestoreOf,
+) -> Result<(Dir, DirState), DestinationError> {
     let look = |source| DestinationError::io("look at", dir.as_os_str().as_bytes())(source);
     let path = || dir.as_os_str().as_bytes().to_vec();
     let not_empty = |found: Vec<u8>| DestinationError::NotEmpty { path: path(), found };
     match open_folder_at(root, name.as_bytes()) {
         Ok(work) => {
-            if let Some(bytes) = read_file(&work, CLAIM).map_err(look)? {
-                check(&bytes, dir, shipment, selection)?;
-                return Ok((work, Opened::Resumed));
+            let read = || read_file(&work, CLAIM).map_err(look);
+            let mut claim = read()?;
+            if claim.is_none() {
+                // The run that wanted to claim it may have been cut short.
+                let is_own = |found: &[u8]| found == name.as_bytes() || is_litter(root, found);
+                let other = holds_only(root, is_own).map_err(look)?;
+                let foreign = holds_only(&work, |name| is_unfinished(name, CLAIM)).map_err(look)?;
+                if let Some(found) = other.or(foreign.map(|_| name.into())) {
+                    // Unless another process has claimed it meanwhile.
+                    claim = Some(read()?.ok_or_else(|| not_empty(found))?);
+                }
             }
-            // The run that wanted to claim it may have been cut short.
-            let is_own = |found: &[u8]| found == name.as_bytes() || is_litter(root, found);
-            let other = holds_only(root, is_own).map_err(look)?;
-            let foreign = holds_only(&work, |name| is_unfinished(name, CLAIM)).map_err(look)?;
-            if let Some(found) = other.or(foreign.map(|_| name.as_bytes().to_vec())) {
-                // Unless another process has claimed it meanwhile.
-                let Some(bytes) = read_file(&work, CLAIM).map_err(look)? else {
-                    return Err(not_empty(found));
-                };
-                check(&bytes, dir, shipment, selection)?;
-                return Ok((work, Opened::Resumed));
+            if let Some(bytes) = claim {
+                check(&bytes, dir, of)?;
+                return Ok((work, DirState::Resumed));
             }
         }
         Err(error) if is_not_a_folder(&error) => return Err(not_empty(name.into())),
@@ -182,18 +197,18 @@ pub(super) fn claim(
             }
         }
     }
-    let claim = Claim {
+    let claim = ClaimFile {
         what: WHAT.into(),
         format: FORMAT,
-        shipment: shipment.into(),
-        selection: selection.map(Into::into),
+        shipment: of.shipment.into(),
+        selection: of.selection.map(Into::into),
     };
     let work =
         make_claim(root, name, &claim).map_err(DestinationError::io("make", name.as_bytes()))?;
-    Ok((work, Opened::Fresh))
+    Ok((work, DirState::Fresh))
 }
 
-fn make_claim(root: &Dir, name: &str, claim: &Claim) -> io::Result<Dir> {
+fn make_claim(root: &Dir, name: &str, claim: &ClaimFile) -> io::Result<Dir> {
     make_folder_at(root, name.as_bytes())?;
     let work = open_folder_at(root, name.as_bytes())?;
     replace_file(&work, CLAIM, &serde_json::to_vec_pretty(claim)?)?;
@@ -201,8 +216,8 @@ fn make_claim(root: &Dir, name: &str, claim: &Claim) -> io::Result<Dir> {
     Ok(work)
 }
 
-fn decode(bytes: &[u8]) -> Result<Claim, DestinationError> {
-    let claim: Claim = serde_json::from_slice(bytes)
+fn decode(bytes: &[u8]) -> Result<ClaimFile, DestinationError> {
+    let claim: ClaimFile = serde_json::from_slice(bytes)
         .map_err(|source| DestinationError::Claim { path: work_path(CLAIM), source })?;
     if claim.what != WHAT || claim.format > FORMAT {
         return Err(DestinationError::NewerClaim { path: work_path(CLAIM), found: claim.format });
@@ -210,21 +225,16 @@ fn decode(bytes: &[u8]) -> Result<Claim, DestinationError> {
     Ok(claim)
 }
 
-fn check(
-    bytes: &[u8],
-    dir: &Path,
-    shipment: &str,
-    selection: Option<&str>,
-) -> Result<(), DestinationError> {
+fn check(bytes: &[u8], dir: &Path, of: RestoreOf) -> Result<(), DestinationError> {
     let claim = decode(bytes)?;
-    if claim.shipment != shipment {
+    if claim.shipment != of.shipment {
         return Err(DestinationError::OtherShipment {
             path: dir.as_os_str().as_bytes().to_vec(),
             found: claim.shipment,
-            wanted: shipment.into(),
+            wanted: of.shipment.into(),
         });
     }
-    if claim.selection.as_deref() != selection {
+    if claim.selection.as_deref() != of.selection {
         return Err(DestinationError::OtherSelection {
             path: dir.as_os_str().as_bytes().to_vec(),
             found: claim.selection,

@@ -11,10 +11,12 @@ use std::os::unix::fs::FileExt;
 
 use rustix::fs::{FileType, OFlags};
 
+use super::at::{as_path, open_at, split};
+use super::dir::Destination;
 use super::error::DestinationError;
-use super::folders::{as_path, open_at, split};
-use super::unkept::Of;
-use super::{Destination, PartFile};
+use super::part::PartFile;
+use super::place::OnConflict;
+use super::tally::Of;
 use crate::format::list::{Entry, Kind};
 
 /// Bytes that are copied at once.
@@ -27,10 +29,10 @@ impl Destination {
     pub fn link_or_copy(
         &self,
         entry: &Entry,
-        replace: bool,
+        conflict: OnConflict,
         should_stop: &dyn Fn() -> bool,
     ) -> Result<(), DestinationError> {
-        let refused = match self.make_hard_link(entry, replace) {
+        let refused = match self.make_hard_link(entry, conflict) {
             Err(error) if error.is_refused_link() => error,
             done => return done,
         };
@@ -39,7 +41,7 @@ impl Destination {
         let part = self.begin_file()?;
         copy(&from, &part, should_stop).map_err(DestinationError::io("copy", &entry.path))?;
         let own = Entry { kind: Kind::File, target: Vec::new(), ..entry.clone() };
-        self.finish_file_of(part, &own, replace, Of::Anew)?;
+        self.finish_file_of(part, &own, conflict, Of::Anew)?;
         if let DestinationError::Io { source, .. } = &refused {
             self.note_copy(&entry.path, source);
         }

@@ -9,9 +9,11 @@ use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 
 use rustix::fs::OFlags;
 
-use super::folders::{as_path, open_at};
-use super::state::UNFINISHED;
-use super::{Destination, DestinationError, work_path};
+use super::at::{as_path, open_at};
+use super::dir::Destination;
+use super::error::DestinationError;
+use super::layout::work_path;
+use super::work_files::UNFINISHED;
 
 /// Lines that are being written.
 pub struct StateLines {

@@ -3,7 +3,7 @@
 use cap_std::fs::{Dir, MetadataExt};
 use std::io;
 
-use super::folders::{as_path, holds_only, open_folder_at};
+use super::at::{as_path, holds_only, open_folder_at};
 
 /// Names at a drive's root that a system put there by itself.
 const LITTER: [&str; 15] = [

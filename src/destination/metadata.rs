@@ -111,12 +111,12 @@ pub struct MetadataProblem {
 }
 
 /// Collects what could not be set.
-struct Problems<'a> {
+struct MetadataProblems<'a> {
     entry: &'a Entry,
     list: Vec<MetadataProblem>,
 }
 
-impl<'a> Problems<'a> {
+impl<'a> MetadataProblems<'a> {
     fn new(entry: &'a Entry) -> Self {
         Self { entry, list: Vec::new() }
     }
@@ -221,7 +221,7 @@ fn is_lost_acl(value: &[u8], error: Option<Errno>) -> bool {
 /// Sets what an open file or folder should have.
 pub(super) fn set_on_handle(fd: impl AsFd, entry: &Entry, rights: &Rights) -> Vec<MetadataProblem> {
     let fd = fd.as_fd();
-    let mut problems = Problems::new(entry);
+    let mut problems = MetadataProblems::new(entry);
     if rights.is_root {
         let set = owner(entry).and_then(|(user, group)| rustix::fs::fchown(fd, user, group));
         problems.note("owner", set);
@@ -275,7 +275,7 @@ pub(super) fn set_on_part(
     entry: &Entry,
     rights: &Rights,
 ) -> Vec<MetadataProblem> {
-    let mut problems = Problems::new(entry);
+    let mut problems = MetadataProblems::new(entry);
     if rights.is_root {
         let set = owner(entry).and_then(|(user, group)| {
             rustix::fs::chownat(parts, name, user, group, AtFlags::SYMLINK_NOFOLLOW)
@@ -331,11 +331,15 @@ pub(super) fn disarm(entry: &mut Entry) {
     entry.xattrs.retain(|(name, _)| name != CAPABILITY);
 }
 
-/// The entry's modification time; the time of access is left alone.
 fn times(entry: &Entry) -> Timestamps {
+    mtime(entry.mtime, entry.mtime_nanos.into())
+}
+
+/// A modification time to be set; the time of access is left alone.
+pub(super) fn mtime(seconds: i64, nanos: u64) -> Timestamps {
     Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-        last_modification: Timespec { tv_sec: entry.mtime, tv_nsec: i64::from(entry.mtime_nanos) },
+        last_modification: Timespec { tv_sec: seconds, tv_nsec: nanos.cast_signed() },
     }
 }
 

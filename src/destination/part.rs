@@ -15,12 +15,13 @@ use std::sync::atomic::Ordering;
 use cap_std::fs::Dir;
 use rustix::fs::{OFlags, SeekFrom};
 
+use super::at::{as_path, open_at};
+use super::dir::Destination;
 use super::error::{DestinationError, MAKE_PART, OPEN_PART};
-use super::folders::{as_path, open_at};
-use super::{Destination, PARTS, SHARED, work_path};
+use super::layout::{PARTS, SHARED, work_path};
 
 /// A name in the parts folder; what has it is removed unless it was moved away.
-pub(super) struct Part {
+pub(super) struct PartName {
     pub(super) folder: Arc<Dir>,
     pub(super) name: String,
     /// where the folder lies in the working folder
@@ -29,14 +30,14 @@ pub(super) struct Part {
     pub(super) stays: bool,
 }
 
-impl Part {
+impl PartName {
     /// The part's path from DIR, for errors.
     pub(super) fn path(&self) -> Vec<u8> {
         work_path(&format!("{}/{}", self.place, self.name))
     }
 }
 
-impl Drop for Part {
+impl Drop for PartName {
     fn drop(&mut self) {
         if !self.stays {
             // What cannot be removed now goes with `complete`.
@@ -48,7 +49,7 @@ impl Drop for Part {
 /// A file that is being restored. When it is dropped, it is closed before its name is removed.
 pub struct PartFile {
     pub(super) file: File,
-    pub(super) part: Part,
+    pub(super) part: PartName,
 }
 
 impl PartFile {
@@ -98,7 +99,7 @@ impl Destination {
         let flags = OFlags::RDWR | OFlags::CREATE;
         let file = open_at(&self.shared, name.as_bytes(), flags, 0o600)
             .map_err(DestinationError::io(OPEN_PART, &path))?;
-        let part = Part {
+        let part = PartName {
             folder: Arc::clone(&self.shared),
             place: SHARED,
             name: name.into(),
@@ -111,7 +112,7 @@ impl Destination {
     pub fn find_shared(&self, name: &str) -> Option<PartFile> {
         let file = open_at(&self.shared, name.as_bytes(), OFlags::RDONLY, 0).ok()?;
         let folder = Arc::clone(&self.shared);
-        let part = Part { folder, place: SHARED, name: name.into(), stays: true };
+        let part = PartName { folder, place: SHARED, name: name.into(), stays: true };
         Some(PartFile { file, part })
     }
 
@@ -120,7 +121,7 @@ impl Destination {
         &self,
         action: &'static str,
         make: impl Fn(&Dir, &[u8]) -> io::Result<T>,
-    ) -> Result<(T, Part), DestinationError> {
+    ) -> Result<(T, PartName), DestinationError> {
         loop {
             let number = self.next_part.fetch_add(1, Ordering::Relaxed);
             let name = format!("{:x}-{number:x}", std::process::id());
@@ -128,7 +129,7 @@ impl Destination {
             match made {
                 Ok(made) => {
                     let folder = Arc::clone(&self.parts);
-                    return Ok((made, Part { folder, place: PARTS, name, stays: false }));
+                    return Ok((made, PartName { folder, place: PARTS, name, stays: false }));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {

@@ -8,33 +8,32 @@ use std::path::Path;
 
 use cap_std::fs::Dir;
 
-use super::claim::{find_work, open_there};
+use super::claim::{Claimed, find_work, open_there};
 use super::error::DestinationError;
-use super::state::{names, read_file};
-use super::work_path;
+use super::layout::work_path;
+use super::work_files::{names, read_file};
 
 /// The working folder of a restore in progress.
 pub struct Peek {
     work: Dir,
-    shipment: String,
-    selection: Option<String>,
+    claimed: Claimed,
 }
 
 impl Peek {
     /// Opens what lies in `dir`; none if no restore is in progress there.
     pub fn open(dir: &Path) -> Result<Option<Self>, DestinationError> {
         let found = find_work(&open_there(dir)?)?;
-        Ok(found.map(|(work, (shipment, selection))| Self { work, shipment, selection }))
+        Ok(found.map(|(work, claimed)| Self { work, claimed }))
     }
 
     /// The shipment that is restored.
     pub fn shipment(&self) -> &str {
-        &self.shipment
+        &self.claimed.shipment
     }
 
     /// The options that say what of it; none: everything.
     pub fn selection(&self) -> Option<&str> {
-        self.selection.as_deref()
+        self.claimed.selection.as_deref()
     }
 
     /// Names and bytes of the states that begin so, sorted.

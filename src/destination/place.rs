@@ -13,19 +13,28 @@ use cap_std::fs::{Dir, MetadataExt};
 use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
 use rustix::io::Errno;
 
+use super::at::{as_path, split};
+use super::dir::Destination;
 use super::error::{DestinationError, LINK, MAKE_SPECIAL, MAKE_SYMLINK};
-use super::folders::{as_path, split};
 use super::litter::is_name_of_litter;
-use super::metadata::{MetadataProblem, disarm, set_on_handle, set_on_part};
-use super::part::{Part, PartFile};
-use super::unkept::Of;
-use super::{Destination, mtime};
+use super::metadata::{MetadataProblem, disarm, mtime, set_on_handle, set_on_part};
+use super::part::{PartFile, PartName};
+use super::tally::Of;
 use crate::format::list::{Entry, Kind};
 
 /// Bytes that a name may have.
 const NAME_BYTES: usize = 255;
 
 type Placed = Result<Vec<MetadataProblem>, DestinationError>;
+
+/// What becomes of something that has an entry's final name already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnConflict {
+    /// it stays, and giving the name is an error
+    Fail,
+    /// it is removed, unless it is a folder: an earlier run left it
+    Replace,
+}
 
 impl Destination {
     /// Makes a folder, and its parents if they are missing, for its owner alone until
@@ -34,10 +43,9 @@ impl Destination {
         self.folders.open_or_make(self.checked(path)?).map(|_| ())
     }
 
-    /// Gives a part file its metadata and its final name; missing parents are made. `replace`: a
-    /// leftover of that name that is not a folder is removed first.
-    pub fn finish_file(&self, part: PartFile, entry: &Entry, replace: bool) -> Placed {
-        self.finish_file_of(part, entry, replace, Of::Placed)
+    /// Gives a part file its metadata and its final name; missing parents are made.
+    pub fn finish_file(&self, part: PartFile, entry: &Entry, conflict: OnConflict) -> Placed {
+        self.finish_file_of(part, entry, conflict, Of::Placed)
     }
 
     /// The same of a file that every walk makes anew, or not.
@@ -45,7 +53,7 @@ impl Destination {
         &self,
         part: PartFile,
         entry: &Entry,
-        replace: bool,
+        conflict: OnConflict,
         of: Of,
     ) -> Placed {
         let path = self.path_of(entry, &[Kind::File])?;
@@ -53,7 +61,7 @@ impl Destination {
         let problems = set_on_handle(&file, entry, &self.rights);
         // FUSE keeps an open file that is removed under another name, so it is closed first.
         drop(file);
-        let placed = self.place(&mut part, path, replace);
+        let placed = self.place(&mut part, path, conflict);
         if matches!(&placed, Err(error) if !error.ends_all()) {
             // It will not be taken another time either, and its bytes are in the way of others.
             part.stays = false;
@@ -78,7 +86,7 @@ impl Destination {
         let mut number = 1;
         loop {
             let path = incomplete_path(path, number);
-            match self.place(&mut part, &path, false) {
+            match self.place(&mut part, &path, OnConflict::Fail) {
                 Ok(()) => return Ok(path),
                 Err(DestinationError::Exists { .. }) => number += 1,
                 Err(error) => return Err(error),
@@ -87,18 +95,18 @@ impl Destination {
     }
 
     /// Makes a symlink. Where it points is nobody's concern here: it is never followed.
-    pub fn make_symlink(&self, entry: &Entry, replace: bool) -> Placed {
+    pub fn make_symlink(&self, entry: &Entry, conflict: OnConflict) -> Placed {
         let path = self.path_of(entry, &[Kind::Symlink])?;
         let ((), mut part) = self.make_part(MAKE_SYMLINK, |parts, name| {
             Ok(rustix::fs::symlinkat(entry.target.as_slice(), parts, name)?)
         })?;
         let problems = set_on_part(&part.folder, &part.name, entry, &self.rights);
-        self.place(&mut part, path, replace)?;
+        self.place(&mut part, path, conflict)?;
         Ok(self.noted(problems, Of::Placed))
     }
 
     /// Makes a pipe, a device or a socket. Devices need permission; without it that is an error.
-    pub fn make_special(&self, entry: &Entry, replace: bool) -> Placed {
+    pub fn make_special(&self, entry: &Entry, conflict: OnConflict) -> Placed {
         const KINDS: [Kind; 4] = [Kind::Fifo, Kind::CharDevice, Kind::BlockDevice, Kind::Socket];
         let path = self.path_of(entry, &KINDS)?;
         let (file_type, device) = match (entry.kind, entry.device) {
@@ -114,12 +122,16 @@ impl Destination {
             Ok(rustix::fs::mknodat(parts, name, file_type, mode, device)?)
         })?;
         let problems = set_on_part(&part.folder, &part.name, entry, &self.rights);
-        self.place(&mut part, path, replace)?;
+        self.place(&mut part, path, conflict)?;
         Ok(self.noted(problems, Of::Placed))
     }
 
     /// Makes one more name of the file at the entry's target, which must be there.
-    pub fn make_hard_link(&self, entry: &Entry, replace: bool) -> Result<(), DestinationError> {
+    pub fn make_hard_link(
+        &self,
+        entry: &Entry,
+        conflict: OnConflict,
+    ) -> Result<(), DestinationError> {
         let path = self.path_of(entry, &[Kind::HardLink])?;
         let target = self.checked(&entry.target)?;
         let no_target =
@@ -135,7 +147,7 @@ impl Destination {
         let folder = self.folders.open_or_make(folder)?;
         let link = || target_folder.hard_link(as_path(target_name), &folder, as_path(name));
         let mut linked = self.folders.within(&folder, link);
-        if replace && is_taken(&linked) {
+        if conflict == OnConflict::Replace && is_taken(&linked) {
             let there = id_at(&folder, name).map_err(DestinationError::io("look at", path))?;
             if there == Some(target_id) {
                 return Ok(());
@@ -156,7 +168,7 @@ impl Destination {
         let shown = split(path).0;
         let folder = self.folders.open_or_make(shown)?;
         let before = rustix::fs::fstat(&*folder).map_err(DestinationError::io("look at", shown))?;
-        let made = self.link_or_copy(entry, true, should_stop);
+        let made = self.link_or_copy(entry, OnConflict::Replace, should_stop);
         // Refused only where it was refused before, and reported then.
         let _ = rustix::fs::fchmod(&*folder, Mode::from_raw_mode(before.st_mode & 0o7777));
         let _ = rustix::fs::futimens(&*folder, &mtime(before.st_mtime, before.st_mtime_nsec));
@@ -192,7 +204,12 @@ impl Destination {
     }
 
     /// Moves a part to `path`; missing parents are made.
-    fn place(&self, part: &mut Part, path: &[u8], replace: bool) -> Result<(), DestinationError> {
+    fn place(
+        &self,
+        part: &mut PartName,
+        path: &[u8],
+        conflict: OnConflict,
+    ) -> Result<(), DestinationError> {
         let (folder, name) = split(path);
         let folder = self.folders.open_or_make(folder)?;
         let lock = || self.placing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -201,7 +218,8 @@ impl Destination {
         let rename = || rename_new(from, (&folder, name));
         let mut renamed = self.folders.within(&folder, rename);
         let top = path.split(|byte| *byte == b'/').next().unwrap_or_default();
-        if (replace || is_name_of_litter(top)) && is_taken(&renamed) {
+        let replaces = conflict == OnConflict::Replace || is_name_of_litter(top);
+        if replaces && is_taken(&renamed) {
             self.remove_leftover(&folder, name, path)?;
             renamed = self.folders.within(&folder, rename);
         }

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use cap_std::fs::Dir;
 
-use super::folders::{as_path, holds_only};
+use super::at::{as_path, holds_only};
 
 /// Listed names that are remembered, as hashes: 16 MiB at most.
 const KNOWN_NAMES: usize = 1 << 20;
@@ -20,9 +20,9 @@ const KNOWN_FOLDERS: usize = 64;
 
 /// The names in the folders asked for last.
 #[derive(Default)]
-pub(super) struct Spellings(Mutex<Vec<Listing>>);
+pub(super) struct Spellings(Mutex<Vec<KnownFolder>>);
 
-struct Listing {
+struct KnownFolder {
     /// the folder's path
     path: u64,
     names: HashSet<u64>,
@@ -52,8 +52,8 @@ impl Spellings {
         if holds_only(folder, list).is_err() {
             return false;
         }
-        known.push(Listing { path, names });
-        let count = |known: &[Listing]| known.iter().map(|l| l.names.len()).sum::<usize>();
+        known.push(KnownFolder { path, names });
+        let count = |known: &[KnownFolder]| known.iter().map(|l| l.names.len()).sum::<usize>();
         while known.len() > KNOWN_FOLDERS || known.len() > 1 && count(&known) > KNOWN_NAMES {
             known.remove(0);
         }

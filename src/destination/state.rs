@@ -1,66 +1,20 @@
-//! The journal: small files in the working folder, replaced whole.
+//! The journal: small state files of the caller in the working folder; and a lock for each set.
 //!
 //! - Enters: a name and all the bytes.
 //! - Leaves: the bytes of the last save that ended, or nothing.
-//! - Always holds: a crash leaves the old bytes or the new ones, never a mixture.
+//! - Always holds: no state has a name that the restore itself uses.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::sync::PoisonError;
 
-use cap_std::fs::Dir;
 use rustix::fs::{FlockOperation, OFlags, flock};
 
-use super::folders::{as_path, open_at};
-use super::{CLAIM, Destination, DestinationError, PARTS, SHARED, work_path};
-
-/// What a file is called until it is whole.
-pub(super) const UNFINISHED: &str = ".new";
-
-/// Writes `name` in `folder` under another name, syncs, renames, syncs the folder.
-pub(super) fn replace_file(folder: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
-    // Another process may be saving the same.
-    let unfinished = format!("{name}.{:016x}{UNFINISHED}", getrandom::u64()?);
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
-    let mut file = open_at(folder, unfinished.as_bytes(), flags, 0o600)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    folder.rename(&unfinished, folder, name)?;
-    Ok(rustix::fs::fsync(folder)?)
-}
-
-/// The bytes of `name` in `folder`; none if it is missing.
-pub(super) fn read_file(folder: &Dir, name: &str) -> io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    match open_at(folder, name.as_bytes(), OFlags::RDONLY, 0) {
-        Ok(mut file) => file.read_to_end(&mut bytes)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    Ok(Some(bytes))
-}
-
-/// Whether `name` is what a save of `file` leaves when it is cut short.
-pub(super) fn is_unfinished(name: &[u8], file: &str) -> bool {
-    let beginning = name.strip_suffix(UNFINISHED.as_bytes());
-    beginning.is_some_and(|beginning| beginning.starts_with(file.as_bytes()))
-}
-
-/// The names of the states in a working folder that begin so, sorted.
-pub(super) fn names(work: &Dir, beginning: &str) -> Result<Vec<String>, DestinationError> {
-    let list = || -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in work.entries()? {
-            let name = entry?.file_name().into_string();
-            names.extend(
-                name.ok().filter(|name| name.starts_with(beginning) && !name.ends_with(UNFINISHED)),
-            );
-        }
-        names.sort_unstable();
-        Ok(names)
-    };
-    list().map_err(DestinationError::io("list", super::WORK.as_bytes()))
-}
+use super::at::{as_path, open_at};
+use super::dir::Destination;
+use super::error::DestinationError;
+use super::layout::{CLAIM, PARTS, SHARED, work_path};
+use super::work_files::{UNFINISHED, names, read_file, replace_file};
 
 /// Held as long as this lives, and no longer than its process does.
 pub struct SetLock(#[allow(dead_code, reason = "closing it unlocks")] File);

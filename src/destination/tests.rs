@@ -5,13 +5,17 @@ mod attack;
 mod metadata;
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
+use super::at::{as_path, file_id, open_folder_at};
+use super::dir::checked;
+use super::folders::Folders;
 use super::*;
 use crate::format::list::{Entry, Kind};
 
@@ -31,7 +35,7 @@ fn fresh_in_memory() -> (TempDir, PathBuf, Destination) {
 fn fresh_in(scratch: TempDir) -> (TempDir, PathBuf, Destination) {
     let dir = scratch.path().join("out");
     let (destination, opened) = Destination::open(&dir, SHIPMENT).unwrap();
-    assert_eq!(opened, Opened::Fresh);
+    assert_eq!(opened, DirState::Fresh);
     (scratch, dir, destination)
 }
 
@@ -55,11 +59,11 @@ fn put(
     destination: &Destination,
     path: impl AsRef<[u8]>,
     bytes: &[u8],
-    replace: bool,
+    conflict: OnConflict,
 ) -> Result<Vec<MetadataProblem>, DestinationError> {
     let part = destination.begin_file()?;
     part.write_at(0, bytes)?;
-    destination.finish_file(part, &entry(path, Kind::File), replace)
+    destination.finish_file(part, &entry(path, Kind::File), conflict)
 }
 
 fn at(dir: &Path, name: impl AsRef<[u8]>) -> PathBuf {
@@ -111,14 +115,14 @@ fn every_kind_round_trips_with_its_metadata() {
     part.read_at(2, &mut back).unwrap();
     assert_eq!(&back, b"medata");
     assert!(part.read_at(3, &mut back).is_err());
-    assert!(destination.finish_file(part, &file, false).unwrap().is_empty());
+    assert!(destination.finish_file(part, &file, OnConflict::Fail).unwrap().is_empty());
 
     let mut symlink = entry("folder/symlink", Kind::Symlink);
     symlink.target = b"../../nowhere \xff".to_vec();
-    assert!(destination.make_symlink(&symlink, false).unwrap().is_empty());
+    assert!(destination.make_symlink(&symlink, OnConflict::Fail).unwrap().is_empty());
     let mut hard_link = entry("other/hard link", Kind::HardLink);
     hard_link.target = b"folder/file".to_vec();
-    destination.make_hard_link(&hard_link, false).unwrap();
+    destination.make_hard_link(&hard_link, OnConflict::Fail).unwrap();
     let mut specials = vec![entry("fifo", Kind::Fifo), entry("folder/socket", Kind::Socket)];
     for (name, kind) in [("zero", Kind::CharDevice), ("disk", Kind::BlockDevice)] {
         let mut device = entry(name, kind);
@@ -127,11 +131,11 @@ fn every_kind_round_trips_with_its_metadata() {
     }
     if !is_root() {
         let device = specials.pop().unwrap();
-        assert!(destination.make_special(&device, false).unwrap_err().is_forbidden());
+        assert!(destination.make_special(&device, OnConflict::Fail).unwrap_err().is_forbidden());
         specials.pop();
     }
     for special in &specials {
-        assert!(destination.make_special(special, false).unwrap().is_empty());
+        assert!(destination.make_special(special, OnConflict::Fail).unwrap().is_empty());
     }
     for folder in [&entry("folder/empty", Kind::Folder), &folder, &root] {
         assert!(destination.finish_folder(folder).unwrap().is_empty());
@@ -163,11 +167,11 @@ fn every_kind_round_trips_with_its_metadata() {
 #[test]
 fn found_kinds() {
     let (_scratch, _dir, destination) = fresh();
-    put(&destination, "a/file", b"", false).unwrap();
+    put(&destination, "a/file", b"", OnConflict::Fail).unwrap();
     let mut symlink = entry("a/symlink", Kind::Symlink);
     symlink.target = b"/".to_vec();
-    destination.make_symlink(&symlink, false).unwrap();
-    destination.make_special(&entry("a/fifo", Kind::Fifo), false).unwrap();
+    destination.make_symlink(&symlink, OnConflict::Fail).unwrap();
+    destination.make_special(&entry("a/fifo", Kind::Fifo), OnConflict::Fail).unwrap();
     for (path, kind) in [
         ("", Some(FoundKind::Folder)),
         ("a", Some(FoundKind::Folder)),
@@ -196,14 +200,14 @@ fn times_before_1970_and_after_2106() {
             let problems = match kind {
                 Kind::File => {
                     let part = destination.begin_file().unwrap();
-                    destination.finish_file(part, &entry, false)
+                    destination.finish_file(part, &entry, OnConflict::Fail)
                 }
-                Kind::Symlink => destination.make_symlink(&entry, false),
+                Kind::Symlink => destination.make_symlink(&entry, OnConflict::Fail),
                 Kind::Folder => {
                     destination.make_folder(&entry.path).unwrap();
                     destination.finish_folder(&entry)
                 }
-                _ => destination.make_special(&entry, false),
+                _ => destination.make_special(&entry, OnConflict::Fail),
             };
             assert!(problems.unwrap().is_empty());
             assert_metadata(&at(&dir, &entry.path), &entry);
@@ -217,7 +221,7 @@ fn names_of_any_bytes() {
     let long = vec![b'n'; 255];
     for name in [long.as_slice(), b"\xff\xfe", b"new\nline", b"-rf", b" ", b"...", b"a\\b"] {
         let path = [name, b"/", name].concat();
-        put(&destination, &path, name, false).unwrap();
+        put(&destination, &path, name, OnConflict::Fail).unwrap();
         destination.finish_folder(&entry(name, Kind::Folder)).unwrap();
         assert_eq!(fs::read(at(&dir, &path)).unwrap(), name);
         let part = destination.begin_file().unwrap();
@@ -235,17 +239,17 @@ fn deep_paths() {
     let path = vec![name.as_slice(); LEVELS].join(&b'/');
     let file = [path.as_slice(), b"/file"].concat();
     destination.make_folder(&path).unwrap();
-    put(&destination, &file, b"deep", false).unwrap();
+    put(&destination, &file, b"deep", OnConflict::Fail).unwrap();
     let mut hard_link = entry([&path[..path.len() / 2], b"/again"].concat(), Kind::HardLink);
     hard_link.target.clone_from(&file);
-    destination.make_hard_link(&hard_link, false).unwrap();
+    destination.make_hard_link(&hard_link, OnConflict::Fail).unwrap();
     for level in (1..=LEVELS).rev() {
         let folder = entry(&path[..level * (name.len() + 1) - 1], Kind::Folder);
         assert!(destination.finish_folder(&folder).unwrap().is_empty());
     }
     assert!(fs::read_dir("/proc/self/fd").unwrap().count() < 1000);
     let (again, opened) = Destination::open(&scratch.path().join("out"), SHIPMENT).unwrap();
-    assert_eq!(opened, Opened::Resumed);
+    assert_eq!(opened, DirState::Resumed);
     assert_eq!(again.exists(&file).unwrap(), Some(FoundKind::File));
     // std's remove_dir_all holds a folder a level.
     assert!(Command::new("rm").arg("-rf").arg(scratch.path()).status().unwrap().success());
@@ -257,7 +261,7 @@ fn holes_stay_holes() {
     let part = destination.begin_file().unwrap();
     part.write_at(32 << 20, &[7; 4096]).unwrap();
     part.set_len(64 << 20).unwrap();
-    destination.finish_file(part, &entry("sparse", Kind::File), false).unwrap();
+    destination.finish_file(part, &entry("sparse", Kind::File), OnConflict::Fail).unwrap();
     let found = fs::metadata(at(&dir, "sparse")).unwrap();
     assert_eq!(found.len(), 64 << 20);
     assert!(found.blocks() * 512 <= 64 << 10, "{} blocks", found.blocks());
@@ -270,10 +274,10 @@ fn dir_is_claimed_by_one_shipment() {
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path().join("new/parents/out");
     let open = |dir: &Path, shipment| Destination::open(dir, shipment).map(|(_, opened)| opened);
-    assert_eq!(open(&dir, "a").unwrap(), Opened::Fresh);
+    assert_eq!(open(&dir, "a").unwrap(), DirState::Fresh);
     assert_eq!(fs::metadata(dir.join(".holdall")).unwrap().mode() & 0o777, 0o700);
     fs::write(dir.join("restored"), "").unwrap();
-    assert_eq!(open(&dir, "a").unwrap(), Opened::Resumed);
+    assert_eq!(open(&dir, "a").unwrap(), DirState::Resumed);
     let other = open(&dir, "b").unwrap_err();
     assert!(
         matches!(&other, DestinationError::OtherShipment { found, wanted, .. } if found == "a" && wanted == "b")
@@ -281,7 +285,7 @@ fn dir_is_claimed_by_one_shipment() {
 
     let empty = scratch.path().join("empty");
     fs::create_dir(&empty).unwrap();
-    assert_eq!(open(&empty, "a").unwrap(), Opened::Fresh);
+    assert_eq!(open(&empty, "a").unwrap(), DirState::Fresh);
 
     let full = scratch.path().join("full");
     fs::create_dir(&full).unwrap();
@@ -303,13 +307,13 @@ fn damaged_newer_and_unfinished_claims() {
     fs::create_dir_all(dir.join(".holdall")).unwrap();
     fs::write(dir.join(".holdall/restore.json.new"), "{").unwrap();
     let open = || Destination::open(&dir, "a").map(|(_, opened)| opened);
-    assert_eq!(open().unwrap(), Opened::Fresh);
+    assert_eq!(open().unwrap(), DirState::Fresh);
     fs::write(&claim, "{").unwrap();
     assert!(matches!(open(), Err(DestinationError::Claim { .. })));
     fs::write(&claim, r#"{"what":"holdall restore","format":2,"shipment":"a"}"#).unwrap();
     assert!(matches!(open(), Err(DestinationError::NewerClaim { found: 2, .. })));
     fs::write(&claim, r#"{"what":"holdall restore","format":1,"shipment":"a","more":0}"#).unwrap();
-    assert_eq!(open().unwrap(), Opened::Resumed);
+    assert_eq!(open().unwrap(), DirState::Resumed);
 }
 
 #[test]
@@ -344,14 +348,14 @@ fn parts_do_not_stay() {
     let (again, _) = Destination::open(&scratch.path().join("out"), SHIPMENT).unwrap();
     let (mine, other) = (destination.begin_file().unwrap(), again.begin_file().unwrap());
     assert_eq!(parts_left(&dir), 2);
-    again.finish_file(other, &entry("file", Kind::File), false).unwrap();
+    again.finish_file(other, &entry("file", Kind::File), OnConflict::Fail).unwrap();
     drop(mine);
     assert_eq!(parts_left(&dir), 0);
     // A shared file is one for all, and stays until it is whole.
     destination.share_file("a").unwrap().write_at(0, b"x").unwrap();
     let shared = again.share_file("a").unwrap();
     shared.write_at(1, b"y").unwrap();
-    again.finish_file(shared, &entry("shared", Kind::File), false).unwrap();
+    again.finish_file(shared, &entry("shared", Kind::File), OnConflict::Fail).unwrap();
     assert_eq!(fs::read(dir.join("shared")).unwrap(), b"xy");
     assert!(again.free_bytes().unwrap() > 0);
     again.sync().unwrap();
@@ -360,7 +364,7 @@ fn parts_do_not_stay() {
 #[test]
 fn complete_leaves_only_the_dataset() {
     let (_scratch, dir, destination) = fresh();
-    put(&destination, "file", b"", false).unwrap();
+    put(&destination, "file", b"", OnConflict::Fail).unwrap();
     destination.save_state("journal", b"x").unwrap();
     fs::write(dir.join(".holdall/large"), "x").unwrap();
     fs::write(dir.join(".holdall/parts/left"), "x").unwrap();
@@ -402,9 +406,9 @@ fn finished_folders_are_opened_again() {
         destination.make_folder(inside.as_bytes()).unwrap();
         destination.finish_folder(&folder).unwrap();
         let (again, _) = Destination::open(&scratch.path().join("out"), SHIPMENT).unwrap();
-        put(&again, format!("{inside}/file"), b"x", false).unwrap();
-        put(&again, format!("{mode:o}/file"), b"x", false).unwrap();
-        put(&destination, format!("{mode:o}/file2"), b"x", false).unwrap();
+        put(&again, format!("{inside}/file"), b"x", OnConflict::Fail).unwrap();
+        put(&again, format!("{mode:o}/file"), b"x", OnConflict::Fail).unwrap();
+        put(&destination, format!("{mode:o}/file2"), b"x", OnConflict::Fail).unwrap();
         again.finish_folder(&folder).unwrap();
         assert_metadata(&at(&dir, &folder.path), &folder);
         fs::set_permissions(at(&dir, &folder.path), fs::Permissions::from_mode(0o755)).unwrap();
@@ -419,7 +423,7 @@ fn what_cannot_be_set_is_reported() {
     (file.uid, file.gid) = (u32::MAX, u32::MAX);
     file.xattrs = vec![(b"strange.\n\xff".to_vec(), b"b".to_vec())];
     let part = destination.begin_file().unwrap();
-    let problems = destination.finish_file(part, &file, false).unwrap();
+    let problems = destination.finish_file(part, &file, OnConflict::Fail).unwrap();
     let mut what: Vec<_> = problems.iter().map(|problem| problem.what.as_ref()).collect();
     what.retain(|what| *what != "owner");
     assert_eq!(what, ["extended attribute strange.\\n\\xff", "set-id bits"]);
@@ -443,10 +447,15 @@ fn many_threads_in_the_same_folders() {
                 for number in 0..FOLDERS {
                     let folder = format!("top/{}/{number}", number % 7);
                     destination.make_folder(folder.as_bytes()).unwrap();
-                    put(destination, format!("{folder}/{thread}"), folder.as_bytes(), false)
-                        .unwrap();
+                    put(
+                        destination,
+                        format!("{folder}/{thread}"),
+                        folder.as_bytes(),
+                        OnConflict::Fail,
+                    )
+                    .unwrap();
                     // All want this name; one gets it.
-                    match put(destination, format!("{folder}/same"), b"same", false) {
+                    match put(destination, format!("{folder}/same"), b"same", OnConflict::Fail) {
                         Ok(_) | Err(DestinationError::Exists { .. }) => {}
                         Err(error) => panic!("{error}"),
                     }
@@ -473,7 +482,7 @@ fn many_threads_write_one_part() {
             scope.spawn(move || part.write_at(u64::from(piece) * 1000, &[piece; 1000]).unwrap());
         }
     });
-    destination.finish_file(part, &entry("file", Kind::File), false).unwrap();
+    destination.finish_file(part, &entry("file", Kind::File), OnConflict::Fail).unwrap();
     let bytes = fs::read(at(&dir, "file")).unwrap();
     assert!(bytes.iter().enumerate().all(|(at, byte)| at / 1000 == usize::from(*byte)));
 }

@@ -14,9 +14,12 @@ use cap_std::fs::{Metadata, MetadataExt};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 
+use super::at::{as_path, split};
 use super::claim::open_there;
-use super::folders::{Folders, as_path, split};
-use super::{DestinationError, WORK, mtime};
+use super::error::DestinationError;
+use super::folders::Folders;
+use super::layout::WORK;
+use super::metadata::mtime;
 use crate::format::list::{Entry, Kind, checked_path};
 
 /// Some file systems keep times in steps of that.

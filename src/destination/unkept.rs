@@ -7,129 +7,41 @@
 //!   folders lie in each other; (2) what was placed counts once, when it is placed; what every walk over a
 //!   set does anew counts for the last; (3) a folder that two sets name counts once.
 
+use std::collections::BTreeSet;
+
+use super::dir::Destination;
+use super::error::DestinationError;
 use super::metadata::MetadataProblem;
-use super::{Destination, DestinationError};
+use super::tally::{Of, Unkept, UnkeptCounts, UnkeptOfSet};
 use crate::format::ids::SetNumber;
-use crate::format::list::shown_path;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How the states are called that keep it, set by set.
 const UNKEPT: &str = "unkept-";
 
-/// One kind of thing that was not kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unkept {
-    /// `owner`, `mode`, `times`, `extended attributes`, `hard link` …
-    pub what: String,
-    /// what the system said
-    pub reason: String,
-    /// of how many entries
-    pub count: u64,
-    /// the first of them, as it is shown
-    pub first: String,
-}
-
-/// Which entries a thing was not kept of.
-#[derive(Clone, Copy)]
-pub(super) enum Of {
-    /// those that are placed once
-    Placed,
-    /// what every walk over a set does anew
-    Anew,
-    /// the same; another set may name it too
-    Shared,
-}
-
-/// Counts, by kind and reason.
-#[derive(Clone, Default, Serialize, Deserialize)]
-struct Counts {
-    entries: u64,
-    kinds: BTreeMap<String, BTreeMap<String, (u64, String)>>,
-}
-
-impl Counts {
-    fn add(&mut self, what: &str, reason: &str, count: u64, path: &str) {
-        let reasons = self.kinds.entry(what.into()).or_default();
-        reasons.entry(reason.into()).or_insert_with(|| (0, path.into())).0 += count;
-    }
-
-    fn extend(&mut self, other: &Self) {
-        self.entries += other.entries;
-        for (what, reasons) in &other.kinds {
-            reasons.iter().for_each(|(reason, (n, first))| self.add(what, reason, *n, first));
-        }
-    }
-}
-
-/// What was not kept of a set.
-#[derive(Clone, Default, Serialize, Deserialize)]
-struct OfSet {
-    placed: Counts,
-    anew: Counts,
-    /// path, kind and reason
-    shared: BTreeSet<(String, String, String)>,
-}
-
-/// What was not kept of the set that is being restored.
-pub(super) struct Tally(Mutex<(SetNumber, OfSet)>);
-
-impl Default for Tally {
-    fn default() -> Self {
-        Self(Mutex::new((SetNumber(0), OfSet::default())))
-    }
-}
-
-impl Tally {
-    fn lock(&self) -> MutexGuard<'_, (SetNumber, OfSet)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes kinds and reasons for an entry, which counts as one more if `counts`.
-    fn note(&self, path: &[u8], kinds: &[(&str, String)], (of, counts): (Of, bool)) {
-        let (path, tally) = (shown_path(path), &mut self.lock().1);
-        let counted = match of {
-            Of::Shared => {
-                let one = |(what, reason): &(&str, String)| {
-                    (path.clone(), (*what).to_owned(), reason.clone())
-                };
-                tally.shared.extend(kinds.iter().map(one));
-                return;
-            }
-            Of::Placed => &mut tally.placed,
-            Of::Anew => &mut tally.anew,
-        };
-        counted.entries += u64::from(counts);
-        kinds.iter().for_each(|(what, reason)| counted.add(what, reason, 1, &path));
-    }
-}
-
 impl Destination {
     /// Counts what could not be set of an entry, and passes it on.
     pub(super) fn noted(&self, problems: Vec<MetadataProblem>, of: Of) -> Vec<MetadataProblem> {
-        let kind = |problem: &MetadataProblem| {
+        fn kind(problem: &MetadataProblem) -> (&str, String) {
             // A kind has no names in it, of which there is no end.
             let what = problem.what.split(" attribute ").next().unwrap_or_default();
             let what = if what == "extended" { "extended attributes" } else { what };
-            (what.to_owned(), problem.source.to_string())
-        };
-        let kinds: Vec<(String, String)> = problems.iter().map(kind).collect();
+            (what, problem.source.to_string())
+        }
         if let Some(first) = problems.first() {
-            let kinds: Vec<_> = kinds.iter().map(|(w, r)| (w.as_str(), r.clone())).collect();
-            self.unkept.note(&first.path, &kinds, (of, true));
+            let kinds: Vec<_> = problems.iter().map(kind).collect();
+            self.unkept.note(&first.path, &kinds, of);
         }
         problems
     }
 
     /// Counts a hard link that is a file of its own.
     pub(super) fn note_copy(&self, path: &[u8], reason: &std::io::Error) {
-        self.unkept.note(path, &[("hard link", reason.to_string())], (Of::Anew, false));
+        self.unkept.note(path, &[("hard link", reason.to_string())], Of::Copied);
     }
 
     /// Counts a folder of which nothing could be set.
     pub fn note_folder(&self, path: &[u8], reason: String) {
-        self.unkept.note(path, &[("metadata", reason)], (Of::Anew, true));
+        self.unkept.note(path, &[("metadata", reason)], Of::Anew);
     }
 
     /// From here on it is this set that is restored; earlier runs may have begun it.
@@ -158,13 +70,13 @@ impl Destination {
 
     /// What was not kept so far, of all sets, and of how many entries.
     pub fn unkept(&self) -> Result<(Vec<Unkept>, u64), DestinationError> {
-        let (mut all, mut shared) = (Counts::default(), BTreeSet::new());
+        let (mut all, mut shared) = (UnkeptCounts::default(), BTreeSet::new());
         self.save_unkept()?;
         let mut names = self.state_names(UNKEPT)?;
         names.sort_unstable();
         for name in names {
             let state = self.load_state(&name)?;
-            let tally = state.and_then(|bytes| serde_json::from_slice::<OfSet>(&bytes).ok());
+            let tally = state.and_then(|bytes| serde_json::from_slice::<UnkeptOfSet>(&bytes).ok());
             if let Some(mut tally) = tally {
                 all.extend(&tally.placed);
                 all.extend(&tally.anew);
@@ -186,19 +98,9 @@ impl Destination {
     }
 }
 
-impl std::fmt::Display for Unkept {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.what.as_str(), self.count) {
-            ("hard link", _) => write!(f, "a file of its own, for want of a hard link")?,
-            (what, 1) => write!(f, "{what} not kept")?,
-            (what, _) => write!(f, "{what} not kept, first of {}", self.first)?,
-        }
-        write!(f, ": {}", self.reason)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::place::OnConflict;
     use super::*;
     use crate::format::list::{Entry, Kind};
 
@@ -218,7 +120,7 @@ mod tests {
             to.make_folder(b"folder").unwrap();
             if let Some(path) = file {
                 let part = to.begin_file().unwrap();
-                to.finish_file(part, &entry(path, Kind::File), false).unwrap();
+                to.finish_file(part, &entry(path, Kind::File), OnConflict::Fail).unwrap();
             }
             to.begin_anew();
             to.finish_shared_folder(&entry("folder", Kind::Folder)).unwrap();

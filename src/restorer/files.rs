@@ -130,10 +130,10 @@ impl<'a> Files<'a> {
         opened: &Opened,
         targets: &[Option<Arc<Target>>],
     ) -> Result<Vec<Outcome>, RestoreError> {
-        let (output, replace) = (self.output, self.options.resumed);
+        let (output, conflict) = (self.output, self.options.on_conflict());
         let outcome = |number: usize, chunk: Result<&[u8], Absent>| {
             let (step, target) = (&batch.steps[number], targets[number].as_deref());
-            (number, do_step(output, step, target, chunk, replace))
+            (number, do_step(output, step, target, chunk, conflict))
         };
         let mut chunks: Vec<_> = batch.places().iter().collect();
         chunks.sort_unstable_by_key(|(_, steps)| steps[0]);
@@ -364,7 +364,7 @@ impl<'a> Files<'a> {
             return self.report_absent(&entry, "its sets do not fit together", Absent::Lost);
         }
         let Some(Target { part, .. }) = Arc::into_inner(file.target) else { return Ok(()) };
-        match self.output.finish_file(part, &entry, self.options.resumed) {
+        match self.output.finish_file(part, &entry, self.options.on_conflict()) {
             Ok(problems) => {
                 self.output.forget_refusal(&entry)?;
                 if end.state == State::Changed {
@@ -393,7 +393,7 @@ impl<'a> Files<'a> {
         if end.state == State::Changed {
             self.packed_badly(entry, Fate::Changed, MIXTURE)?;
         }
-        match self.output.finish_file(part, entry, self.options.resumed) {
+        match self.output.finish_file(part, entry, self.options.on_conflict()) {
             Ok(problems) => self.placed(entry, &problems),
             Err(e) => self.not_placed(entry, e),
         }

@@ -168,10 +168,10 @@ impl Finisher<'_> {
     }
 
     fn link_to(&mut self, entry: &Entry) -> Result<(), RestoreError> {
-        let resumed = self.options.resumed;
-        let known = resumed && matches!(self.destination.exists(&entry.path), Ok(Some(_)));
+        let known =
+            self.options.resumed && matches!(self.destination.exists(&entry.path), Ok(Some(_)));
         let stop = || self.monitor.should_stop();
-        match self.destination.link_or_copy(entry, resumed, &stop) {
+        match self.destination.link_or_copy(entry, self.options.on_conflict(), &stop) {
             Ok(()) if known => self.restored.known += 1,
             Ok(()) => self.restored.entries += 1,
             Err(_) if self.monitor.should_stop() => self.restored.stopped = true,

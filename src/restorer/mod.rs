@@ -48,7 +48,7 @@ pub mod write;
 
 pub use restored::Restored;
 
-use crate::destination::{Destination, DestinationError};
+use crate::destination::{Destination, DestinationError, OnConflict};
 use crate::drives::buffer::Pool;
 use crate::format::catalog::KeySpan;
 use crate::format::ids::{RunId, Slot};
@@ -100,6 +100,13 @@ pub struct RestoreOptions<'a> {
     pub later_sets: bool,
     /// what it may take
     pub memory: Memory,
+}
+
+impl RestoreOptions<'_> {
+    /// What an earlier run left under an entry's name is made anew.
+    pub fn on_conflict(&self) -> OnConflict {
+        if self.resumed { OnConflict::Replace } else { OnConflict::Fail }
+    }
 }
 
 /// Why a restore stopped.

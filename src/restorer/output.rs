@@ -2,7 +2,9 @@
 //! shown that everything can be had.
 
 use super::spanning::{self, Mark, Spanning};
-use crate::destination::{Destination, DestinationError, FoundKind, MetadataProblem, PartFile};
+use crate::destination::{
+    Destination, DestinationError, FoundKind, MetadataProblem, OnConflict, PartFile,
+};
 use crate::format::ids::SetNumber;
 use crate::format::list::{Entry, Kind};
 
@@ -158,25 +160,25 @@ impl Output<'_> {
     }
 
     /// Makes a symbolic link.
-    pub fn make_symlink(self, entry: &Entry, replace: bool) -> Placed {
+    pub fn make_symlink(self, entry: &Entry, conflict: OnConflict) -> Placed {
         match self {
-            Self::Folder(folder) => folder.make_symlink(entry, replace),
+            Self::Folder(folder) => folder.make_symlink(entry, conflict),
             Self::Nowhere => Ok(Vec::new()),
         }
     }
 
     /// Makes a pipe, socket or device.
-    pub fn make_special(self, entry: &Entry, replace: bool) -> Placed {
+    pub fn make_special(self, entry: &Entry, conflict: OnConflict) -> Placed {
         match self {
-            Self::Folder(folder) => folder.make_special(entry, replace),
+            Self::Folder(folder) => folder.make_special(entry, conflict),
             Self::Nowhere => Ok(Vec::new()),
         }
     }
 
     /// Gives a complete file its name.
-    pub fn finish_file(self, part: Part, entry: &Entry, replace: bool) -> Placed {
+    pub fn finish_file(self, part: Part, entry: &Entry, conflict: OnConflict) -> Placed {
         match (self, part) {
-            (Self::Folder(folder), Part::File(part)) => folder.finish_file(part, entry, replace),
+            (Self::Folder(folder), Part::File(part)) => folder.finish_file(part, entry, conflict),
             _ => Ok(Vec::new()),
         }
     }

@@ -4,7 +4,7 @@
 use super::batch::Step;
 use super::decode::Absent;
 use super::output::{Output, Part};
-use crate::destination::{DestinationError, MetadataProblem};
+use crate::destination::{DestinationError, MetadataProblem, OnConflict};
 use crate::format::list::{Entry, Extent, Hash, Kind};
 use crate::stages::hash::piece;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub fn do_step(
     step: &Step,
     target: Option<&Target>,
     chunk: Result<&[u8], Absent>,
-    replace: bool,
+    conflict: OnConflict,
 ) -> Outcome {
     let placed = |result: Result<Vec<MetadataProblem>, DestinationError>| match result {
         Ok(problems) => Outcome::Placed(problems),
@@ -57,11 +57,11 @@ pub fn do_step(
             Err(e) => Outcome::Failed(e),
         },
         (Step::Bare(entry), _) if entry.kind == Kind::Symlink => {
-            placed(output.make_symlink(entry, replace))
+            placed(output.make_symlink(entry, conflict))
         }
-        (Step::Bare(entry), _) => placed(output.make_special(entry, replace)),
+        (Step::Bare(entry), _) => placed(output.make_special(entry, conflict)),
         (Step::Whole(entry, extent), _) => match whole_bytes(entry, extent.as_ref(), chunk) {
-            Ok(bytes) => placed(write_whole(output, entry, bytes, replace)),
+            Ok(bytes) => placed(write_whole(output, entry, bytes, conflict)),
             Err(absent) => Outcome::Absent(absent),
         },
         (Step::Extent(extent), Some(target)) => match within(chunk, extent) {
@@ -72,7 +72,9 @@ pub fn do_step(
                 }
             }
             Ok(_) => Outcome::Absent(Absent::Lost),
-            Err(_) if replace && is_there(&target.part, extent) => Outcome::Wrote(extent.id),
+            Err(_) if conflict == OnConflict::Replace && is_there(&target.part, extent) => {
+                Outcome::Wrote(extent.id)
+            }
             Err(absent) => Outcome::Absent(absent),
         },
         _ => Outcome::Nothing,
@@ -112,14 +114,14 @@ fn write_whole(
     output: Output,
     entry: &Entry,
     bytes: &[u8],
-    replace: bool,
+    conflict: OnConflict,
 ) -> Result<Vec<MetadataProblem>, DestinationError> {
     let part = output.begin_file()?;
     write_around_holes(&part, entry, 0, bytes)?;
     if !entry.holes.is_empty() {
         part.set_len(entry.size)?;
     }
-    output.finish_file(part, entry, replace)
+    output.finish_file(part, entry, conflict)
 }
 
 /// Writes bytes at an offset, but not zeros where the file has holes. (What somebody listed as a hole

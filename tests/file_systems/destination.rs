@@ -5,7 +5,7 @@ use crate::common::mounted::{FileSystem, Memory, Mounted};
 use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::{Run, tree};
-use holdall::testing::destination::{Destination, DestinationError};
+use holdall::testing::destination::{Destination, DestinationError, OnConflict};
 use holdall::testing::format::list::{Entry, Kind};
 use rstest::rstest;
 use std::collections::BTreeSet;
@@ -256,7 +256,7 @@ fn put(destination: &Destination, path: &str) -> Result<(), DestinationError> {
     part.write_at(0, b"some bytes")?;
     let mut entry = Entry::new(path.as_bytes(), Kind::File);
     entry.mode = 0o644;
-    destination.finish_file(part, &entry, false).map(|_| ())
+    destination.finish_file(part, &entry, OnConflict::Fail).map(|_| ())
 }
 
 fn link(path: &str, target: &str) -> Entry {
@@ -279,7 +279,7 @@ fn a_file_that_can_have_no_further_name_is_copied() {
     for number in 1..65_000 {
         fs::hard_link(dir.join("file"), point.join(format!("names/{number}"))).unwrap();
     }
-    destination.link_or_copy(&link("again", "file"), false, &|| false).unwrap();
+    destination.link_or_copy(&link("again", "file"), OnConflict::Fail, &|| false).unwrap();
     assert_eq!(fs::read(dir.join("again")).unwrap(), b"some bytes");
     assert_eq!(fs::metadata(dir.join("again")).unwrap().nlink(), 1);
     let unkept =
@@ -299,7 +299,8 @@ fn what_lies_on_another_file_system_is_the_matter_of_that() {
     drop(destination);
     let Some(_mounted) = Memory::new(&dir.join("mounted"), 1) else { return };
     let destination = Destination::open(&dir, "00112233445566aa").unwrap().0;
-    let copied = destination.link_or_copy(&link("mounted/again", "file"), false, &|| false);
+    let copied =
+        destination.link_or_copy(&link("mounted/again", "file"), OnConflict::Fail, &|| false);
     for refused in [put(&destination, "mounted/file"), copied] {
         let error = refused.unwrap_err();
         assert!(!error.ends_all(), "{error:?}");

@@ -89,7 +89,7 @@ fn attempt(
     destination: &Destination,
     what: Try,
     path: &[u8],
-    replace: bool,
+    conflict: OnConflict,
 ) -> Result<(), DestinationError> {
     let link = |path: &[u8], target: &[u8], kind| {
         let mut entry = entry(path, kind);
@@ -98,21 +98,21 @@ fn attempt(
     };
     match what {
         Try::Folder => destination.make_folder(path),
-        Try::File => put(destination, path, b"new", replace).map(drop),
+        Try::File => put(destination, path, b"new", conflict).map(drop),
         Try::Incomplete => {
             let part = destination.begin_file()?;
             destination.finish_incomplete(part, &entry(path, Kind::File)).map(drop)
         }
         Try::Symlink => {
             let symlink = link(path, b"../outside", Kind::Symlink);
-            destination.make_symlink(&symlink, replace).map(drop)
+            destination.make_symlink(&symlink, conflict).map(drop)
         }
         Try::HardLink => {
-            put(destination, "target", b"target", true)?;
-            destination.make_hard_link(&link(path, b"target", Kind::HardLink), replace)
+            put(destination, "target", b"target", OnConflict::Replace)?;
+            destination.make_hard_link(&link(path, b"target", Kind::HardLink), conflict)
         }
-        Try::LinkTo => destination.make_hard_link(&link(b"linked", path, Kind::HardLink), replace),
-        Try::Special => destination.make_special(&entry(path, Kind::Fifo), replace).map(drop),
+        Try::LinkTo => destination.make_hard_link(&link(b"linked", path, Kind::HardLink), conflict),
+        Try::Special => destination.make_special(&entry(path, Kind::Fifo), conflict).map(drop),
         Try::Finish => destination.finish_folder(&entry(path, Kind::Folder)).map(drop),
         Try::Exists => destination.exists(path).map(drop),
     }
@@ -123,19 +123,19 @@ fn paths_that_are_refused() {
     let scene = Scene::new();
     for path in ["/etc/x", "..", "../outside/x", "a/../../outside/x", "a//b", "a/", "./a", "a\0b"] {
         for what in TRIES {
-            let refused = attempt(&scene.destination, what, path.as_bytes(), true);
+            let refused = attempt(&scene.destination, what, path.as_bytes(), OnConflict::Replace);
             assert!(matches!(refused, Err(DestinationError::Path { .. })), "{what:?} {path:?}");
         }
     }
     for path in [".holdall", ".holdall/restore.json", ".holdall/parts/x", ".holdall/new"] {
         for what in TRIES {
-            let refused = attempt(&scene.destination, what, path.as_bytes(), true);
+            let refused = attempt(&scene.destination, what, path.as_bytes(), OnConflict::Replace);
             assert!(matches!(refused, Err(DestinationError::Reserved { .. })), "{what:?} {path:?}");
         }
     }
     // Only at the top is it the restore's own.
-    put(&scene.destination, "folder/.holdall/file", b"", false).unwrap();
-    put(&scene.destination, ".holdall2", b"", false).unwrap();
+    put(&scene.destination, "folder/.holdall/file", b"", OnConflict::Fail).unwrap();
+    put(&scene.destination, ".holdall2", b"", OnConflict::Fail).unwrap();
     scene.assert_untouched();
 }
 
@@ -144,14 +144,20 @@ fn entries_of_the_wrong_kind_are_refused() {
     let scene = Scene::new();
     let wrong = |result| matches!(result, Err(DestinationError::WrongKind { .. }));
     for what in [Try::File, Try::Symlink, Try::HardLink, Try::Special, Try::Incomplete] {
-        assert!(wrong(attempt(&scene.destination, what, b"", true)), "{what:?}");
+        assert!(wrong(attempt(&scene.destination, what, b"", OnConflict::Replace)), "{what:?}");
     }
     let destination = &scene.destination;
-    assert!(wrong(destination.make_symlink(&entry("a", Kind::File), true).map(drop)));
-    assert!(wrong(destination.make_special(&entry("a", Kind::Folder), true).map(drop)));
-    assert!(wrong(destination.make_special(&entry("a", Kind::BlockDevice), true).map(drop)));
+    assert!(wrong(
+        destination.make_symlink(&entry("a", Kind::File), OnConflict::Replace).map(drop)
+    ));
+    assert!(wrong(
+        destination.make_special(&entry("a", Kind::Folder), OnConflict::Replace).map(drop)
+    ));
+    assert!(wrong(
+        destination.make_special(&entry("a", Kind::BlockDevice), OnConflict::Replace).map(drop)
+    ));
     assert!(wrong(destination.finish_folder(&entry("a", Kind::File)).map(drop)));
-    assert!(wrong(destination.make_hard_link(&entry("a", Kind::Symlink), true)));
+    assert!(wrong(destination.make_hard_link(&entry("a", Kind::Symlink), OnConflict::Replace)));
     assert_eq!(fs::read_dir(&scene.dir).unwrap().count(), 2, "only .holdall and the link's target");
 }
 
@@ -178,7 +184,8 @@ fn nothing_goes_through_what_is_not_a_folder() {
             for what in TRIES {
                 for below in ["file", "new", "folder/file", "folder/new/new"] {
                     let path = format!("{parent}/{below}");
-                    let refused = attempt(&scene.destination, what, path.as_bytes(), true);
+                    let refused =
+                        attempt(&scene.destination, what, path.as_bytes(), OnConflict::Replace);
                     let named = matches!(&refused, Err(DestinationError::NotAFolder { path })
                         if path == parent.as_bytes());
                     assert!(named, "{what:?} {path} {target}: {refused:?}");
@@ -199,7 +206,7 @@ fn a_symlink_with_the_final_name_is_not_followed() {
             let scene = Scene::new();
             symlink(target, scene.dir.join("planted")).unwrap();
             let planted = || fs::read_link(scene.dir.join("planted")).ok();
-            let done = attempt(&scene.destination, what, b"planted", false);
+            let done = attempt(&scene.destination, what, b"planted", OnConflict::Fail);
             match what {
                 Try::Folder | Try::Finish => {
                     assert!(matches!(done, Err(DestinationError::NotAFolder { .. })), "{what:?}");
@@ -217,7 +224,7 @@ fn a_symlink_with_the_final_name_is_not_followed() {
                 _ => {
                     assert!(matches!(done, Err(DestinationError::Exists { .. })), "{what:?}");
                     assert_eq!(planted().as_deref(), Some(Path::new(target)), "{what:?}");
-                    attempt(&scene.destination, what, b"planted", true).unwrap();
+                    attempt(&scene.destination, what, b"planted", OnConflict::Replace).unwrap();
                     assert_ne!(planted().as_deref(), Some(Path::new(target)), "{what:?}");
                 }
             }
@@ -229,20 +236,20 @@ fn a_symlink_with_the_final_name_is_not_followed() {
 #[test]
 fn folders_are_never_replaced_and_files_only_if_told() {
     let scene = Scene::new();
-    put(&scene.destination, "folder/file", b"old", false).unwrap();
+    put(&scene.destination, "folder/file", b"old", OnConflict::Fail).unwrap();
     for what in [Try::File, Try::Symlink, Try::HardLink, Try::Special] {
-        let refused = attempt(&scene.destination, what, b"folder", true);
+        let refused = attempt(&scene.destination, what, b"folder", OnConflict::Replace);
         assert!(matches!(refused, Err(DestinationError::Exists { .. })), "{what:?}");
     }
     for what in [Try::File, Try::Symlink, Try::HardLink, Try::Special] {
-        let refused = attempt(&scene.destination, what, b"folder/file", false);
+        let refused = attempt(&scene.destination, what, b"folder/file", OnConflict::Fail);
         assert!(matches!(refused, Err(DestinationError::Exists { .. })), "{what:?}");
     }
     assert_eq!(fs::read(scene.dir.join("folder/file")).unwrap(), b"old");
     // Every kind takes the place of every other, as a resume may find it.
     let kinds = [Try::File, Try::Symlink, Try::HardLink, Try::Special];
     for what in kinds.iter().flat_map(|first| kinds.map(|second| [*first, second])).flatten() {
-        attempt(&scene.destination, what, b"folder/file", true).unwrap();
+        attempt(&scene.destination, what, b"folder/file", OnConflict::Replace).unwrap();
     }
     assert_eq!(parts_left(&scene.dir), 0);
 }
@@ -251,28 +258,29 @@ fn folders_are_never_replaced_and_files_only_if_told() {
 fn hard_links_need_their_target() {
     let scene = Scene::new();
     for target in ["missing", "missing/too", ""] {
-        let refused = attempt(&scene.destination, Try::LinkTo, target.as_bytes(), true);
+        let refused =
+            attempt(&scene.destination, Try::LinkTo, target.as_bytes(), OnConflict::Replace);
         assert!(matches!(refused, Err(DestinationError::NoTarget { .. })), "{target}");
     }
     // Restored again, a link to itself or to what it is already stays.
-    put(&scene.destination, "linked", b"kept", false).unwrap();
-    attempt(&scene.destination, Try::LinkTo, b"linked", true).unwrap();
+    put(&scene.destination, "linked", b"kept", OnConflict::Fail).unwrap();
+    attempt(&scene.destination, Try::LinkTo, b"linked", OnConflict::Replace).unwrap();
     assert_eq!(fs::read(scene.dir.join("linked")).unwrap(), b"kept");
     scene.destination.make_folder(b"folder").unwrap();
     fs::remove_file(scene.dir.join("linked")).unwrap();
-    assert!(attempt(&scene.destination, Try::LinkTo, b"folder", true).is_err());
+    assert!(attempt(&scene.destination, Try::LinkTo, b"folder", OnConflict::Replace).is_err());
 }
 
 /// A folder is moved away and a symlink put in its place while the restore goes on.
 #[test]
 fn a_folder_replaced_during_the_restore() {
     let scene = Scene::new();
-    put(&scene.destination, "folder/deep/one", b"1", false).unwrap();
+    put(&scene.destination, "folder/deep/one", b"1", OnConflict::Fail).unwrap();
     fs::rename(scene.dir.join("folder"), scene.dir.join("moved")).unwrap();
     symlink(scene.outside(), scene.dir.join("folder")).unwrap();
     for what in TRIES {
         for path in ["folder/file", "folder/folder", "folder/folder/file", "folder/deep/two"] {
-            let _ = attempt(&scene.destination, what, path.as_bytes(), true);
+            let _ = attempt(&scene.destination, what, path.as_bytes(), OnConflict::Replace);
         }
     }
     let refused = scene.destination.finish_folder(&entry("folder", Kind::Folder));
@@ -347,15 +355,15 @@ proptest! {
                     prop::sample::select(vec!["a", "b", "file", "..", "", ".holdall", "outside"]),
                     1..4,
                 ),
-                any::<bool>(),
+                prop::sample::select(vec![OnConflict::Fail, OnConflict::Replace]),
             ),
             1..40,
         )
     ) {
         let scene = Scene::new();
-        for (what, names, replace) in tries {
+        for (what, names, conflict) in tries {
             let path = names.join("/");
-            let _ = attempt(&scene.destination, what, path.as_bytes(), replace);
+            let _ = attempt(&scene.destination, what, path.as_bytes(), conflict);
         }
         scene.assert_untouched();
         prop_assert_eq!(parts_left(&scene.dir), 0);

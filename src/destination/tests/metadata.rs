@@ -25,10 +25,10 @@ fn restore(destination: &Destination, entry: &Entry) -> Vec<MetadataProblem> {
         Kind::File => {
             let part = destination.begin_file().unwrap();
             part.write_at(0, b"some").unwrap();
-            destination.finish_file(part, entry, false).unwrap()
+            destination.finish_file(part, entry, OnConflict::Fail).unwrap()
         }
-        Kind::Symlink => destination.make_symlink(entry, false).unwrap(),
-        _ => destination.make_special(entry, false).unwrap(),
+        Kind::Symlink => destination.make_symlink(entry, OnConflict::Fail).unwrap(),
+        _ => destination.make_special(entry, OnConflict::Fail).unwrap(),
     }
 }
 
@@ -300,7 +300,8 @@ fn a_hundred_thousand_entries_in_one_folder() {
             let destination = &destination;
             scope.spawn(move || {
                 for number in 0..25_000 {
-                    put(destination, format!("folder/{thread}-{number}"), b"", false).unwrap();
+                    put(destination, format!("folder/{thread}-{number}"), b"", OnConflict::Fail)
+                        .unwrap();
                 }
             });
         }
@@ -367,7 +368,7 @@ fn from_scan_to_restore() {
         let is_folder = |entry: &&Entry| entry.kind == Kind::Folder;
         for entry in entries.iter().filter(|entry| !is_folder(entry)) {
             if entry.kind == Kind::HardLink {
-                destination.make_hard_link(entry, false).unwrap();
+                destination.make_hard_link(entry, OnConflict::Fail).unwrap();
             } else {
                 assert!(restore(&destination, entry).is_empty(), "{}", entry.shown());
             }

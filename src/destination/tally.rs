@@ -1,0 +1,109 @@
+//! Counts of what of the entries the destination did not keep, by kind and reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::format::ids::SetNumber;
+use crate::format::list::shown_path;
+
+/// One kind of thing that was not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unkept {
+    /// `owner`, `mode`, `times`, `extended attributes`, `hard link` …
+    pub what: String,
+    /// what the system said
+    pub reason: String,
+    /// of how many entries
+    pub count: u64,
+    /// the first of them, as it is shown
+    pub first: String,
+}
+
+/// Which entries a thing was not kept of.
+#[derive(Clone, Copy)]
+pub(super) enum Of {
+    /// those that are placed once
+    Placed,
+    /// what every walk over a set does anew
+    Anew,
+    /// the same; another set may name it too
+    Shared,
+    /// a hard link that every walk makes anew as a file, which counts itself
+    Copied,
+}
+
+/// Counts, by kind and reason.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) struct UnkeptCounts {
+    pub(super) entries: u64,
+    pub(super) kinds: BTreeMap<String, BTreeMap<String, (u64, String)>>,
+}
+
+impl UnkeptCounts {
+    pub(super) fn add(&mut self, what: &str, reason: &str, count: u64, path: &str) {
+        let reasons = self.kinds.entry(what.into()).or_default();
+        reasons.entry(reason.into()).or_insert_with(|| (0, path.into())).0 += count;
+    }
+
+    pub(super) fn extend(&mut self, other: &Self) {
+        self.entries += other.entries;
+        for (what, reasons) in &other.kinds {
+            reasons.iter().for_each(|(reason, (n, first))| self.add(what, reason, *n, first));
+        }
+    }
+}
+
+/// What was not kept of a set.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) struct UnkeptOfSet {
+    pub(super) placed: UnkeptCounts,
+    pub(super) anew: UnkeptCounts,
+    /// path, kind and reason
+    pub(super) shared: BTreeSet<(String, String, String)>,
+}
+
+/// What was not kept of the set that is being restored.
+pub(super) struct UnkeptTally(Mutex<(SetNumber, UnkeptOfSet)>);
+
+impl Default for UnkeptTally {
+    fn default() -> Self {
+        Self(Mutex::new((SetNumber(0), UnkeptOfSet::default())))
+    }
+}
+
+impl UnkeptTally {
+    pub(super) fn lock(&self) -> MutexGuard<'_, (SetNumber, UnkeptOfSet)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes kinds and reasons for an entry.
+    pub(super) fn note(&self, path: &[u8], kinds: &[(&str, String)], of: Of) {
+        let (path, tally) = (shown_path(path), &mut self.lock().1);
+        let counted = match of {
+            Of::Shared => {
+                let one = |(what, reason): &(&str, String)| {
+                    (path.clone(), (*what).to_owned(), reason.clone())
+                };
+                tally.shared.extend(kinds.iter().map(one));
+                return;
+            }
+            Of::Placed => &mut tally.placed,
+            Of::Anew | Of::Copied => &mut tally.anew,
+        };
+        counted.entries += u64::from(!matches!(of, Of::Copied));
+        kinds.iter().for_each(|(what, reason)| counted.add(what, reason, 1, &path));
+    }
+}
+
+impl std::fmt::Display for Unkept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.what.as_str(), self.count) {
+            ("hard link", _) => write!(f, "a file of its own, for want of a hard link")?,
+            (what, 1) => write!(f, "{what} not kept")?,
+            (what, _) => write!(f, "{what} not kept, first of {}", self.first)?,
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
