@@ -7,7 +7,7 @@
 
 use holdall::testing::dataset::Source;
 use holdall::testing::format::Suite;
-use holdall::testing::measure::whole::{self, How};
+use holdall::testing::measure::whole::{self, PackSetup};
 use holdall::testing::monitor::Recording;
 use holdall::testing::plan::survive::Survive;
 use rayon::prelude::*;
@@ -33,7 +33,7 @@ fn path(root: &Path, number: usize) -> PathBuf {
 }
 
 fn make(root: &Path, files: usize, bytes: usize) {
-    let noise = holdall::testing::measure::sample::Sample::noise().chunks;
+    let noise = holdall::testing::measure::sample::SampleData::noise().chunks;
     (0..files.div_ceil(FOLDER)).into_par_iter().for_each(|folder| {
         fs::create_dir_all(root.join(format!("{folder:05}"))).unwrap();
         for number in folder * FOLDER..files.min((folder + 1) * FOLDER) {
@@ -98,7 +98,7 @@ fn packing(root: &Path, source: &Path) -> (f64, f64, f64) {
     let part = whole::part(source, bytes, &Recording::default()).unwrap();
     let list = whole::write_snapshot(&part, &root.join("list")).unwrap();
     let survive = Survive { cases: 0, drives: 1, blocks: 0 };
-    let how = How { drives: 4, survive, level: 3, suite: Suite::ChaCha20 };
+    let how = PackSetup { drives: 4, survive, level: 3, suite: Suite::ChaCha20 };
     let pack =
         || drop(whole::pack(source, &part, &list, how, false, &Recording::default()).unwrap());
     let opened = Source::open(source).unwrap();

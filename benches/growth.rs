@@ -11,7 +11,7 @@ mod common;
 
 use common::generated::Generated;
 use holdall::testing::format::Suite;
-use holdall::testing::measure::whole::{self, How};
+use holdall::testing::measure::whole::{self, PackSetup};
 use holdall::testing::monitor::Recording;
 use holdall::testing::plan::survive::Survive;
 use std::fs;
@@ -75,7 +75,7 @@ fn forget(root: &Path, gigabytes: u64) {
     let part = whole::part(&root.join("source"), gigabytes * GB, &Recording::default()).unwrap();
     let list = whole::write_snapshot(&part, &root.join("list")).unwrap();
     let survive = Survive { cases: 0, drives: 1, blocks: 0 };
-    let how = How { drives: 4, survive, level: 3, suite: Suite::ChaCha20 };
+    let how = PackSetup { drives: 4, survive, level: 3, suite: Suite::ChaCha20 };
     let began = Instant::now();
     whole::pack(&root.join("source"), &part, &list, how, false, &Recording::default()).unwrap();
     let seconds = began.elapsed().as_secs_f64();

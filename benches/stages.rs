@@ -10,7 +10,7 @@ use holdall::testing::format::list::Method;
 use holdall::testing::format::shard::Blocks;
 use holdall::testing::keys::RunKey;
 use holdall::testing::keys::run::StripeShape;
-use holdall::testing::measure::sample::Sample;
+use holdall::testing::measure::sample::SampleData;
 use holdall::testing::stages::aead::Aead;
 use holdall::testing::stages::compress::{Compressor, Decompressor};
 use holdall::testing::stages::dedup::{Dedup, Known};
@@ -82,7 +82,7 @@ fn join_hashes(bencher: Bencher) {
 
 #[divan::bench(args = ["noise", "table"], consts = [1, 3])]
 fn probe_and_compress<const LEVEL: i32>(bencher: Bencher, kind: &str) {
-    let sample = if kind == "noise" { Sample::noise() } else { Sample::table() };
+    let sample = if kind == "noise" { SampleData::noise() } else { SampleData::table() };
     let (mut compressor, mut stored) = (Compressor::new(LEVEL).unwrap(), Vec::new());
     let mut chunks = sample.chunks.iter().cycle();
     bencher.counter(BytesCount::new(CHUNK)).bench_local(|| {
@@ -94,7 +94,7 @@ fn probe_and_compress<const LEVEL: i32>(bencher: Bencher, kind: &str) {
 #[divan::bench(consts = [1, 3])]
 fn decompress<const LEVEL: i32>(bencher: Bencher) {
     let (mut compressor, mut stored) = (Compressor::new(LEVEL).unwrap(), Vec::new());
-    let plain = Sample::table().chunks.swap_remove(0);
+    let plain = SampleData::table().chunks.swap_remove(0);
     assert_eq!(compressor.compress(&plain, &mut stored), Method::Zstd);
     let (mut decompressor, mut back) = (Decompressor::new().unwrap(), vec![0; plain.len()]);
     bencher.counter(BytesCount::new(CHUNK)).bench_local(|| {
@@ -182,7 +182,7 @@ fn encode_a_column(bencher: Bencher, (k, m): (usize, usize)) {
 }
 
 #[divan::bench(args = [(3, 1), (12, 3), (45, 15)])]
-fn rebuild_m_of_a_column(bencher: Bencher, (k, m): (usize, usize)) {
+fn reconstruct_m_of_a_column(bencher: Bencher, (k, m): (usize, usize)) {
     let code = Code::new(k, m).unwrap();
     let mut places = Places::new(COLD);
     let blocks: Vec<Vec<u8>> = (0..k + m).map(|_| places.next(BLOCK).to_vec()).collect();

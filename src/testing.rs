@@ -130,7 +130,6 @@ pub mod local_state {
     }
 }
 pub mod measure {
-    pub use crate::measure::{GB, Rate};
     pub mod devices {
         pub use crate::measure::devices::measure;
     }
@@ -138,15 +137,10 @@ pub mod measure {
         pub use crate::measure::predict::Limit;
     }
     pub mod sample {
-        pub use crate::measure::sample::Sample;
-    }
-    pub mod stages {
-        pub use crate::measure::stages::{
-            Compression, block_hashes, compress, hash, open, read, rebuild, seal,
-        };
+        pub use crate::measure::sample::SampleData;
     }
     pub mod whole {
-        pub use crate::measure::whole::{How, Part, pack, part, write_snapshot};
+        pub use crate::measure::whole::{PackSetup, SourcePart, pack, part, write_snapshot};
     }
 }
 pub mod memory {

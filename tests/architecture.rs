@@ -43,7 +43,7 @@ const MAY_IMPORT: [(&str, &str); 25] = [
     ),
     (
         "measure",
-        "check dataset drives entropy format keys local_state memory monitor packer plan restorer shipment stages",
+        "check dataset drives entropy format keys local_state memory monitor packer plan restorer shipment",
     ),
     (
         "commands",

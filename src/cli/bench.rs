@@ -10,8 +10,7 @@ use super::sizes::{parse_size, shown_bytes, shown_duration};
 use super::table::{Column, Table};
 use super::ui::Ui;
 use crate::commands::bench::{Bench, BenchError, BenchJob, Wanted, bench as command};
-use crate::measure::Rate;
-use crate::measure::sample::Sample;
+use crate::measure::sample::SampleData;
 use crate::monitor::Monitor;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -77,7 +76,7 @@ fn wanted(args: &BenchArgs) -> Result<Wanted, Refusal> {
 fn make_source(work: &Path, monitor: &dyn Monitor) -> std::io::Result<PathBuf> {
     let source = work.join("source");
     std::fs::create_dir(&source)?;
-    for (name, sample) in [("noise", Sample::noise()), ("table", Sample::table())] {
+    for (name, sample) in [("noise", SampleData::noise()), ("table", SampleData::table())] {
         let file = std::fs::File::create(source.join(name))?;
         let mut file = std::io::BufWriter::new(file);
         let chunks = sample.chunks.iter().cycle();
@@ -109,17 +108,6 @@ fn refusal(error: BenchError) -> Refusal {
     }
 }
 
-fn rate_row(table: &mut Table, name: &str, rate: &Rate, cores: usize) {
-    let scaling = rate.all_cores / rate.one_core / cores as f64;
-    table.row([
-        name.into(),
-        format!("{:.2}", rate.one_core / 1e9),
-        format!("{:.3}", rate.core_seconds()),
-        format!("{:.2}", rate.all_cores / 1e9),
-        format!("{:.0} %", scaling * 100.0),
-    ]);
-}
-
 fn shown(bench: &Bench, made: bool) -> String {
     let mut t = String::new();
     let sample = shown_bytes(bench.sample_bytes);
@@ -127,39 +115,18 @@ fn shown(bench: &Bench, made: bool) -> String {
         if made { "made for this: half noise, half a table" } else { "spread over the source" };
     let _ = writeln!(
         t,
-        "{} cores; a sample of {sample} ({of}), {:.0} entries scanned a second.\n\
-         Each stage alone, hot, in GB (10^9 bytes) of what it is given:\n",
+        "{} cores; a sample of {sample} ({of}), {:.0} entries scanned per second.\n\
+         Memory to memory, 3+1, all cores, in GB (10^9 bytes):\n",
         bench.cores, bench.entries,
     );
-    let mut table = Table::new(&[
-        Column::Left("stage"),
-        Column::Right("GB/s"),
-        Column::Right("core-s/GB"),
-        Column::Right("all cores"),
-        Column::Right("scaling"),
-    ]);
-    for stage in &bench.stages {
-        rate_row(&mut table, &stage.name.replace('-', " "), &stage.rate, bench.cores);
+    let mut table = Table::new(&[Column::Left("way"), Column::Right("GB/s")]);
+    let mut row = |name: String, speed: f64| table.row([name, format!("{:.2}", speed / 1e9)]);
+    for packing in &bench.packing {
+        let name = format!("pack, zstd {}: to {:.0} %", packing.level, packing.ratio * 100.0);
+        row(name, packing.speed);
     }
-    for c in &bench.compression {
-        let name = format!("zstd {}: to {:.0} %", c.level, c.ratio * 100.0);
-        rate_row(&mut table, &name, &c.rate, bench.cores);
-    }
-    t.push_str(&table.shown());
-    t.push_str("\nMemory to memory, 3+1, all cores:\n\n");
-    let mut table = Table::new(&[
-        Column::Left("whole"),
-        Column::Right("GB/s"),
-        Column::Right("of the sum of its stages"),
-    ]);
-    for whole in &bench.whole {
-        let share = whole.of_its_stages * 100.0;
-        table.row([
-            whole.name.into(),
-            format!("{:.2}", whole.speed / 1e9),
-            format!("{share:.0} %"),
-        ]);
-    }
+    row("verify, of shards".into(), bench.verify);
+    row("decode".into(), bench.decode);
     t.push_str(&table.shown());
     drives(&mut t, bench);
     prediction(&mut t, bench);

@@ -1,7 +1,7 @@
 //! What drives write and read: files like shards, in the way that shards are written, and gone
 //! afterwards, also when it is stopped.
 
-use super::sample::Sample;
+use super::sample::SampleData;
 use crate::drives::{Drive, DriveError, Level, LocalDrive, ReadMode, on_each};
 use crate::monitor::Monitor;
 use serde::Serialize;
@@ -13,7 +13,7 @@ const FOLDER: &str = "holdall-bench";
 /// Bytes of a file.
 const FILE_BYTES: usize = 16 << 20;
 
-/// What a drive does, in bytes a second.
+/// What a drive does, in bytes per second.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DriveRate {
     /// its path
@@ -29,13 +29,11 @@ pub struct DriveRate {
     pub level: Level,
 }
 
-/// What drives do together, in bytes a second.
+/// What a drive does, or several together, in bytes per second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Together {
-    /// all at once
+pub struct DriveSpeed {
     #[serde(rename = "write_bytes_per_second")]
     pub write: f64,
-    /// all at once
     #[serde(rename = "read_bytes_per_second")]
     pub read: f64,
 }
@@ -45,10 +43,10 @@ pub fn measure(
     paths: &[PathBuf],
     bytes: u64,
     monitor: &dyn Monitor,
-) -> Result<(Vec<DriveRate>, Together), DriveError> {
+) -> Result<(Vec<DriveRate>, DriveSpeed), DriveError> {
     let open = |path: &PathBuf| LocalDrive::open(path).and_then(|d| d.check_writable().map(|()| d));
     let drives: Vec<LocalDrive> = paths.iter().map(open).collect::<Result<_, _>>()?;
-    let bytes_of = Sample::noise().chunks.concat();
+    let bytes_of = SampleData::noise().chunks.concat();
     let file: Vec<u8> = bytes_of.iter().copied().cycle().take(FILE_BYTES).collect();
     let files = (bytes / FILE_BYTES as u64).max(2);
     let mut alone = Vec::new();
@@ -66,7 +64,7 @@ pub fn measure(
         let each = total / drives.len().max(1) as f64;
         rates.iter().map(|r| each / rate(r)).fold(f64::MIN_POSITIVE, f64::max).min(seconds)
     };
-    let together = Together { write: total / spent(&|r| r.0), read: total / spent(&|r| r.1) };
+    let together = DriveSpeed { write: total / spent(&|r| r.0), read: total / spent(&|r| r.1) };
     Ok((alone, together))
 }
 

@@ -1,9 +1,9 @@
-//! How long a shipment takes, from rates that were measured.
+//! How long a shipment takes, from rates that were measured: of the whole of packing, and of drives.
 //!
 //! The parts of packing overlap, so the slowest decides; reading back comes after the last write of
 //! a round. What changes hands between rounds is not counted.
 
-use super::stages::Compression;
+use super::devices::DriveSpeed;
 use serde::Serialize;
 
 /// What is to be packed, onto what.
@@ -23,29 +23,22 @@ pub struct Shipment {
     pub along: Option<usize>,
 }
 
-/// Rates that decide, in bytes a second.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rates {
-    /// reading the source, all cores
-    pub source: f64,
-    /// core-seconds a byte for reading and hashing a plain byte
-    pub hash_cost: f64,
-    /// core-seconds a stored byte for sealing, hashing and parity
-    pub seal_cost: f64,
-    pub cores: f64,
-    /// what the whole reaches of the sum of its stages, from 0 to 1
-    pub share: f64,
-    /// one drive
-    pub write: f64,
-    /// one drive
-    pub read: f64,
+/// Packing at one level of compression, memory to memory, on all cores.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LevelRate {
+    /// of zstd
+    pub level: i32,
+    /// uncompressed bytes per second
+    #[serde(rename = "bytes_per_second")]
+    pub speed: f64,
+    /// stored bytes per uncompressed one
+    pub ratio: f64,
 }
 
+/// What limits how fast a shipment is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Limit {
-    /// reading the source
-    Source,
     /// the CPU
     Cores,
     /// writing to the drives
@@ -54,12 +47,11 @@ pub enum Limit {
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Source, Self::Cores, Self::Drives];
+    pub const ALL: [Self; 2] = [Self::Cores, Self::Drives];
 
     /// In words.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Source => "reading the source",
             Self::Cores => "the CPU",
             Self::Drives => "writing to the drives",
         }
@@ -88,24 +80,18 @@ impl Prediction {
     }
 }
 
-/// For one level of compression.
-pub fn predict(shipment: &Shipment, rates: &Rates, compression: &Compression) -> Prediction {
-    let stored = shipment.bytes * compression.ratio;
+/// Predicts packing at this level, on drives that each do this.
+pub fn predict(shipment: &Shipment, packing: &LevelRate, drive: &DriveSpeed) -> Prediction {
+    let stored = shipment.bytes * packing.ratio;
     let along = shipment.along.map_or(1.0, |members| 1.0 + 1.0 / members as f64);
     let shards = stored * f64::from(shipment.k + shipment.m) / f64::from(shipment.k) * along;
     let at_once = f64::from(shipment.ports.min(shipment.drives));
-    let cost = rates.hash_cost
-        + rates.cores / compression.rate.all_cores
-        + compression.ratio * rates.seal_cost;
-    let times = [
-        (Limit::Source, shipment.bytes / rates.source),
-        (Limit::Cores, shipment.bytes * cost / rates.cores / rates.share),
-        (Limit::Drives, shards / (at_once * rates.write)),
-    ];
+    let cores = shipment.bytes / packing.speed;
+    let drives = shards / (at_once * drive.write);
     let (limit, pack) =
-        times.into_iter().fold(times[0], |most, next| if next.1 > most.1 { next } else { most });
-    let read_back = shards / (at_once * rates.read);
-    Prediction { level: compression.level, pack, read_back, limit }
+        if drives > cores { (Limit::Drives, drives) } else { (Limit::Cores, cores) };
+    let read_back = shards / (at_once * drive.read);
+    Prediction { level: packing.level, pack, read_back, limit }
 }
 
 /// The level with the least time; of those within a hundredth of it, the lowest, which spares the CPU.
@@ -118,29 +104,19 @@ pub fn best(predictions: &[Prediction]) -> Option<Prediction> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Rate;
 
     const SHIPMENT: Shipment =
         Shipment { bytes: 80e12, drives: 60, ports: 16, k: 11, m: 5, along: None };
-    const RATES: Rates = Rates {
-        source: 5e9,
-        hash_cost: 0.2e-9,
-        seal_cost: 0.7e-9,
-        cores: 8.0,
-        share: 0.85,
-        write: 150e6,
-        read: 160e6,
-    };
+    const DRIVE: DriveSpeed = DriveSpeed { write: 150e6, read: 160e6 };
 
-    fn level(level: i32, speed: f64, ratio: f64) -> Compression {
-        let rate = Rate { one_core: speed, all_cores: 8.0 * speed };
-        Compression { level, rate, back: rate, ratio }
+    fn level(level: i32, speed: f64, ratio: f64) -> LevelRate {
+        LevelRate { level, speed, ratio }
     }
 
     #[test]
     fn slow_drives_decide_and_are_helped_by_a_higher_level() {
-        let levels = [level(1, 1.2e9, 0.6), level(3, 1e9, 0.5), level(19, 3e6, 0.4)];
-        let all: Vec<_> = levels.iter().map(|l| predict(&SHIPMENT, &RATES, l)).collect();
+        let levels = [level(1, 5e9, 0.6), level(3, 4e9, 0.5), level(19, 24e6, 0.4)];
+        let all: Vec<_> = levels.iter().map(|l| predict(&SHIPMENT, l, &DRIVE)).collect();
         assert_eq!(all[1].limit, Limit::Drives);
         let shards = 80e12 * 0.5 * 16.0 / 11.0;
         assert!((all[1].pack - shards / (16.0 * 150e6)).abs() < 1.0);
@@ -151,8 +127,8 @@ mod tests {
     /// Review scale 6.
     #[test]
     fn of_levels_that_save_nothing_the_lowest_is_best() {
-        let levels = [level(1, 5e9, 1.0), level(3, 5e9, 0.995), level(15, 1e9, 0.994)];
-        let all: Vec<_> = levels.iter().map(|l| predict(&SHIPMENT, &RATES, l)).collect();
+        let levels = [level(1, 6e9, 1.0), level(3, 6e9, 0.995), level(15, 4e9, 0.994)];
+        let all: Vec<_> = levels.iter().map(|l| predict(&SHIPMENT, l, &DRIVE)).collect();
         assert_eq!(best(&all).unwrap().level, 1);
         assert!((all[0].seconds() / 3600.0 - 26.1).abs() < 1.0, "{}", all[0].seconds() / 3600.0);
     }

@@ -1,21 +1,17 @@
-//! Chunks to measure with: of a source, or made.
+//! Made data to measure with.
 
-use crate::dataset::{ScannedEntry, Source};
-use crate::format::list::Kind;
 use std::fmt::Write as _;
 
 /// Bytes of a chunk.
-pub const CHUNK_BYTES: usize = 1 << 20;
-/// Chunks of a sample.
-const CHUNKS: usize = 64;
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// Some plain bytes in chunks.
-pub struct Sample {
+pub struct SampleData {
     /// at most [`CHUNK_BYTES`] each
     pub chunks: Vec<Vec<u8>>,
 }
 
-impl Sample {
+impl SampleData {
     /// Bytes that do not compress.
     pub fn noise() -> Self {
         let chunk = |seed: usize| {
@@ -51,35 +47,6 @@ impl Sample {
             text.into_bytes()
         };
         Self { chunks: noise.chunks.iter().map(chunk).collect() }
-    }
-
-    /// Chunks spread over the files of a source; none if nothing of it can be read.
-    pub fn of(source: &Source, entries: &[ScannedEntry]) -> Option<Self> {
-        let files: Vec<_> =
-            entries.iter().filter(|e| e.entry.kind == Kind::File && e.entry.size > 0).collect();
-        let step = files.len().div_ceil(CHUNKS).max(1);
-        let mut chunks: Vec<Vec<u8>> = Vec::new();
-        let mut small = Vec::new();
-        for file in files.iter().step_by(step) {
-            let mut bytes = vec![0; CHUNK_BYTES.min(file.entry.size as usize)];
-            let opened = source.open_file(&file.entry.path);
-            let Ok(len) = opened.and_then(|opened| opened.read_at(0, &mut bytes)) else { continue };
-            bytes.truncate(len);
-            if bytes.len() >= CHUNK_BYTES / 4 {
-                chunks.push(bytes);
-                continue;
-            }
-            // As in packing: small files share a chunk.
-            small.extend_from_slice(&bytes);
-            if small.len() >= CHUNK_BYTES {
-                small.truncate(CHUNK_BYTES);
-                chunks.push(std::mem::take(&mut small));
-            }
-        }
-        if !small.is_empty() {
-            chunks.push(small);
-        }
-        (!chunks.is_empty()).then_some(Self { chunks })
     }
 
     pub fn bytes(&self) -> usize {

@@ -47,7 +47,7 @@ pub enum WholeError {
 }
 
 /// A part of a source that is spread over all of it.
-pub struct Part {
+pub struct SourcePart {
     /// as the scan gave them; of large files only the beginnings
     pub entries: Vec<ScannedEntry>,
     /// bytes of their files
@@ -56,6 +56,17 @@ pub struct Part {
     pub scanned: u64,
     /// seconds that the scan took
     pub seconds: f64,
+}
+
+impl SourcePart {
+    /// A part of it, of so many bytes at most.
+    #[must_use]
+    pub fn thinned(&self, bytes: u64) -> Self {
+        let mut thinning = Thinning::default();
+        let entries = self.entries.iter().cloned();
+        (0..).zip(entries).for_each(|(number, scanned)| thinning.add(number, scanned, bytes));
+        thinning.part(self.scanned, self.seconds)
+    }
 }
 
 /// The scan has taken long enough, or should stop.
@@ -78,6 +89,12 @@ struct Thinning {
     bytes: u64,
 }
 
+impl Default for Thinning {
+    fn default() -> Self {
+        Self { one_in: 1, kept: Vec::new(), bytes: 0 }
+    }
+}
+
 impl Thinning {
     fn add(&mut self, number: u64, scanned: ScannedEntry, most_bytes: u64) {
         let size = scanned.entry.size;
@@ -87,6 +104,11 @@ impl Thinning {
             self.bytes = 0;
             std::mem::take(&mut self.kept).into_iter().for_each(|entry| self.keep(entry));
         }
+    }
+
+    fn part(self, scanned: u64, seconds: f64) -> SourcePart {
+        let entries = self.kept.into_iter().map(|(_, _, scanned)| scanned).collect();
+        SourcePart { entries, bytes: self.bytes, scanned, seconds }
     }
 
     fn keep(&mut self, (number, size, mut scanned): (u64, u64, ScannedEntry)) {
@@ -101,10 +123,10 @@ impl Thinning {
 }
 
 /// Scans, and takes so many bytes at most.
-pub fn part(source: &Path, bytes: u64, monitor: &dyn Monitor) -> Result<Part, WholeError> {
+pub fn part(source: &Path, bytes: u64, monitor: &dyn Monitor) -> Result<SourcePart, WholeError> {
     let options =
         ScanOptions { filter: Filter::new(&[])?, one_file_system: false, own_folder: None };
-    let mut thinning = Thinning { one_in: 1, kept: Vec::new(), bytes: 0 };
+    let mut thinning = Thinning::default();
     let (mut number, began) = (0, Instant::now());
     let is_late = || began.elapsed() >= MOST_SCAN;
     let scanned = scan(source, &options, monitor, &mut |scanned| {
@@ -118,20 +140,19 @@ pub fn part(source: &Path, bytes: u64, monitor: &dyn Monitor) -> Result<Part, Wh
         Err(ScanError::Sink { .. }) if is_late() || monitor.should_stop() => {}
         other => drop(other?),
     }
-    let entries = thinning.kept.into_iter().map(|(_, _, scanned)| scanned).collect();
-    Ok(Part { entries, bytes: thinning.bytes, scanned: number, seconds })
+    Ok(thinning.part(number, seconds))
 }
 
 /// Freezes a part's list in a file.
-pub fn write_snapshot(part: &Part, path: &Path) -> Result<ScanSnapshot, WholeError> {
+pub fn write_snapshot(part: &SourcePart, path: &Path) -> Result<ScanSnapshot, WholeError> {
     let mut writer = SnapshotWriter::create(path)?;
     part.entries.iter().try_for_each(|entry| writer.push(entry))?;
     Ok(writer.finish()?)
 }
 
-/// How to pack.
+/// How a part is packed.
 #[derive(Clone, Copy, Debug)]
-pub struct How {
+pub struct PackSetup {
     /// drives, each in a case of its own
     pub drives: u16,
     pub survive: Survive,
@@ -145,8 +166,10 @@ pub struct PackedSet {
     /// by slot from 1
     pub drives: Vec<Arc<dyn Drive>>,
     key: RunKey,
-    /// plain bytes of files a second
+    /// plain bytes of files per second
     pub speed: f64,
+    /// bytes that the chunks were compressed to
+    pub stored_bytes: u64,
     /// bytes of shards on all drives
     pub shard_bytes: u64,
 }
@@ -158,9 +181,9 @@ fn key() -> RunKey {
 /// Packs a part; onto drives that forget, or that keep it all in memory.
 pub fn pack(
     source: &Path,
-    part: &Part,
+    part: &SourcePart,
     list: &ScanSnapshot,
-    how: How,
+    how: PackSetup,
     keep: bool,
     monitor: &dyn Monitor,
 ) -> Result<PackedSet, WholeError> {
@@ -209,7 +232,7 @@ pub fn pack(
     let packed = packer::pack(&job, list, &opened, &Untold(monitor))?;
     let speed = part.bytes as f64 / began.elapsed().as_secs_f64();
     let shard_bytes = packed.drive_bytes.iter().sum();
-    Ok(PackedSet { drives, key, speed, shard_bytes })
+    Ok(PackedSet { drives, key, speed, stored_bytes: packed.stored_bytes, shard_bytes })
 }
 
 impl PackedSet {
@@ -220,10 +243,10 @@ impl PackedSet {
         Some((set, record_index))
     }
 
-    /// Plain bytes of files a second that are decoded, to nowhere, with so many drives lost.
+    /// Plain bytes of files per second that are decoded, to nowhere, with so many drives lost.
     pub fn decode(
         &self,
-        part: &Part,
+        part: &SourcePart,
         lost: usize,
         monitor: &dyn Monitor,
     ) -> Result<f64, WholeError> {
@@ -235,7 +258,7 @@ impl PackedSet {
         Ok(part.bytes as f64 / began.elapsed().as_secs_f64())
     }
 
-    /// Bytes of shards a second that are checked without a key, drive after drive on threads of
+    /// Bytes of shards per second that are checked without a key, drive after drive on threads of
     /// their own.
     pub fn verify(&self, monitor: &dyn Monitor) -> f64 {
         let Some((set, record_index)) = self.found(0) else { return 0.0 };
@@ -281,7 +304,7 @@ mod tests {
         );
         let list = dir.path().join("list");
         let survive = Survive { cases: 1, drives: 0, blocks: 0 };
-        let how = How { drives: 4, survive, level: 1, suite: Suite::ChaCha20 };
+        let how = PackSetup { drives: 4, survive, level: 1, suite: Suite::ChaCha20 };
         let list = write_snapshot(&part, &list).unwrap();
         let packed = pack(dir.path(), &part, &list, how, true, &Recording::default()).unwrap();
         assert!(

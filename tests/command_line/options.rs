@@ -51,6 +51,7 @@ fn an_option_of_pack_is_obeyed_or_refused(#[case] words: &[&str], #[case] obeyed
         let value = match &*long {
             "--memory" | "--checkpoint" => "1GiB",
             "--cipher" => "auto",
+            "--drive" => "a=x",
             _ => "1",
         };
         let mut words = words.to_vec();

@@ -1,23 +1,69 @@
-//! Each stage alone, hot in cache.
+//! Each stage alone, hot in cache: on one core, and on all of them at once.
 
-use super::sample::Sample;
-use super::whole::Part;
-use super::{Rate, rate};
-use crate::dataset::Source;
-use crate::format::Suite;
-use crate::format::ids::{RunId, SetNumber, ShipmentId, StripeId, StripeNumber};
-use crate::format::list::{Kind, Method};
-use crate::format::shard::Blocks;
-use crate::keys::RunKey;
-use crate::keys::run::StripeShape;
-use crate::monitor::Monitor;
-use crate::stages::compress::{Compressor, Decompressor};
-use crate::stages::hash::{block_hash, piece};
-use crate::stages::parity::Code;
-use crate::stages::seal::{Cipher, Payload, seal_stripe};
-use serde::Serialize;
+use holdall::testing::dataset::Source;
+use holdall::testing::format::Suite;
+use holdall::testing::format::ids::{RunId, SetNumber, ShipmentId, StripeId, StripeNumber};
+use holdall::testing::format::list::{Kind, Method};
+use holdall::testing::format::shard::Blocks;
+use holdall::testing::keys::RunKey;
+use holdall::testing::keys::run::StripeShape;
+use holdall::testing::measure::sample::SampleData;
+use holdall::testing::measure::whole::SourcePart;
+use holdall::testing::stages::compress::{Compressor, Decompressor};
+use holdall::testing::stages::hash::{block_hash, piece};
+use holdall::testing::stages::parity::Code;
+use holdall::testing::stages::seal::{Cipher, Payload, seal_stripe};
 use std::hint::black_box;
 use std::io;
+use std::time::{Duration, Instant};
+
+/// Bytes of a GB.
+pub const GB: f64 = 1e9;
+/// Bytes of a chunk.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Tries of which the best counts.
+const TRIES: usize = 3;
+/// How long a try takes at least.
+const TRY: Duration = Duration::from_millis(60);
+
+/// How fast something is, in bytes of what it is given.
+#[derive(Clone, Copy)]
+pub struct Rate {
+    /// bytes per second, one core
+    pub one_core: f64,
+    /// bytes per second, all cores at once
+    pub all_cores: f64,
+}
+
+impl Rate {
+    /// What a GB costs, hot and alone.
+    pub fn core_seconds(&self) -> f64 {
+        GB / self.one_core
+    }
+}
+
+/// Bytes per second of a job that works on `bytes` bytes each time it is called.
+fn speed(bytes: usize, job: &mut dyn FnMut()) -> f64 {
+    job();
+    let mut best: f64 = 0.0;
+    for _ in 0..TRIES {
+        let (began, mut rounds) = (Instant::now(), 0);
+        while rounds == 0 || began.elapsed() < TRY {
+            job();
+            rounds += 1;
+        }
+        best = best.max((rounds * bytes) as f64 / began.elapsed().as_secs_f64());
+    }
+    best
+}
+
+/// The rate of a job: on this thread, and on all of the pool's at the same time. `make` gives each
+/// thread a job of its own.
+fn rate<J: FnMut()>(bytes: usize, make: impl Fn() -> J + Sync) -> Rate {
+    let one_core = speed(bytes, &mut make());
+    let all: Vec<f64> = rayon::broadcast(|_| speed(bytes, &mut make()));
+    Rate { one_core, all_cores: all.iter().sum() }
+}
 
 /// Bytes of a block that is measured.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -27,23 +73,19 @@ const READ_BYTES: usize = 256 << 20;
 const BLOCKS: u32 = 3;
 
 /// A level of compression, and what it gives.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy)]
 pub struct Compression {
-    /// of zstd
-    pub level: i32,
     /// with the probe, in plain bytes
-    #[serde(flatten)]
     pub rate: Rate,
     /// back again, in plain bytes
-    #[serde(skip)]
     pub back: Rate,
     /// stored bytes to a plain one
     pub ratio: f64,
 }
 
 /// BLAKE3 of chunks.
-pub fn hash(sample: &Sample, monitor: &dyn Monitor) -> Rate {
-    rate(sample.bytes(), monitor, || {
+pub fn hash(sample: &SampleData) -> Rate {
+    rate(sample.bytes(), || {
         || {
             for chunk in &sample.chunks {
                 black_box(piece(chunk, 1 << 20, false));
@@ -53,12 +95,12 @@ pub fn hash(sample: &Sample, monitor: &dyn Monitor) -> Rate {
 }
 
 /// The probe and, where it pays, zstd.
-pub fn compress(sample: &Sample, level: i32, monitor: &dyn Monitor) -> io::Result<Compression> {
+pub fn compress(sample: &SampleData, level: i32) -> io::Result<Compression> {
     Compressor::new(level)?;
     let make = || Compressor::new(level).expect("the one before was made as well");
     // High levels take seconds for all of them.
-    let chunks = || sample.chunks.iter().take_while(|_| !monitor.should_stop());
-    let with_probe = rate(sample.bytes(), monitor, || {
+    let chunks = || sample.chunks.iter();
+    let with_probe = rate(sample.bytes(), || {
         let (mut compressor, mut stored) = (make(), Vec::new());
         move || {
             for chunk in chunks() {
@@ -76,9 +118,9 @@ pub fn compress(sample: &Sample, level: i32, monitor: &dyn Monitor) -> io::Resul
     };
     let stored: Vec<(Method, Vec<u8>, usize)> = chunks().map(store).collect();
     Decompressor::new()?;
-    let back = rate(sample.bytes(), monitor, || {
+    let back = rate(sample.bytes(), || {
         let mut decompressor = Decompressor::new().expect("the one before was made as well");
-        let mut plain = vec![0; super::sample::CHUNK_BYTES];
+        let mut plain = vec![0; CHUNK_BYTES];
         let stored = &stored;
         move || {
             for (method, bytes, len) in stored {
@@ -89,7 +131,7 @@ pub fn compress(sample: &Sample, level: i32, monitor: &dyn Monitor) -> io::Resul
     });
     let stored_bytes: usize = stored.iter().map(|(_, bytes, _)| bytes.len()).sum();
     let ratio = stored_bytes as f64 / sample.bytes().max(1) as f64;
-    Ok(Compression { level, rate: with_probe, back, ratio })
+    Ok(Compression { rate: with_probe, back, ratio })
 }
 
 fn blocks() -> Blocks {
@@ -106,14 +148,14 @@ fn key() -> RunKey {
 }
 
 /// Sealing, block hashes and parity of a stripe, in bytes of its data shards.
-pub fn seal(suite: Suite, k: usize, m: usize, monitor: &dyn Monitor) -> Rate {
+pub fn seal(suite: Suite, k: usize, m: usize) -> Rate {
     let plain = vec![7; blocks().payload_bytes() - 1000];
     let (shape, salts) = (shape(suite, k, m), vec![[0; 32]; k]);
     let pool = || {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
         pool.expect("the machine has a thread more")
     };
-    rate(k * blocks().file_bytes(), monitor, || {
+    rate(k * blocks().file_bytes(), || {
         let payload = Payload::new(std::iter::once(&plain[..]), Vec::new());
         let payloads = vec![payload; k];
         let mut buffer = vec![0; (k + m) * blocks().file_bytes()];
@@ -129,10 +171,10 @@ pub fn seal(suite: Suite, k: usize, m: usize, monitor: &dyn Monitor) -> Rate {
 }
 
 /// Opening blocks, in bytes of blocks.
-pub fn open(suite: Suite, monitor: &dyn Monitor) -> Rate {
+pub fn open(suite: Suite) -> Rate {
     let shape = shape(suite, 1, 0);
     let payload_bytes = blocks().payload_bytes();
-    rate(blocks().file_bytes(), monitor, || {
+    rate(blocks().file_bytes(), || {
         let plain = vec![7; payload_bytes - 1000];
         let payloads = [Payload::new(std::iter::once(&plain[..]), Vec::new())];
         let mut buffer = vec![0; blocks().file_bytes()];
@@ -152,8 +194,8 @@ pub fn open(suite: Suite, monitor: &dyn Monitor) -> Rate {
     })
 }
 
-pub fn block_hashes(monitor: &dyn Monitor) -> Rate {
-    rate(BLOCK_BYTES, monitor, || {
+pub fn block_hashes() -> Rate {
+    rate(BLOCK_BYTES, || {
         let block = vec![9; BLOCK_BYTES];
         move || {
             black_box(block_hash(&block, 1, 64));
@@ -161,24 +203,9 @@ pub fn block_hashes(monitor: &dyn Monitor) -> Rate {
     })
 }
 
-/// Parity of a column, in bytes of its data blocks.
-pub fn encode(k: usize, m: usize, monitor: &dyn Monitor) -> Rate {
-    rate(k * BLOCK_BYTES, monitor, || {
-        let data = vec![vec![3; BLOCK_BYTES]; k];
-        let mut parity = vec![vec![0; BLOCK_BYTES]; m];
-        let code = Code::new(k, m).expect("a valid code");
-        move || {
-            let data: Vec<&[u8]> = data.iter().map(|d| &d[..]).collect();
-            let mut outs: Vec<&mut [u8]> = parity.iter_mut().map(|p| &mut p[..]).collect();
-            code.encode(&data, &mut outs);
-            black_box(&mut outs);
-        }
-    })
-}
-
-/// Rebuilding one data block of a column, in bytes of its data blocks.
-pub fn rebuild(k: usize, m: usize, monitor: &dyn Monitor) -> Rate {
-    rate(k * BLOCK_BYTES, monitor, || {
+/// Reconstructing one data block of a column, in bytes of its data blocks.
+pub fn reconstruct(k: usize, m: usize) -> Rate {
+    rate(k * BLOCK_BYTES, || {
         let blocks = vec![vec![3; BLOCK_BYTES]; k + m];
         let mut out = vec![0; BLOCK_BYTES];
         let code = Code::new(k, m).expect("a valid code");
@@ -192,14 +219,14 @@ pub fn rebuild(k: usize, m: usize, monitor: &dyn Monitor) -> Rate {
 }
 
 /// Reading files in pieces of a chunk, from the page cache if they are there, in plain bytes.
-pub fn read(source: &Source, part: &Part, monitor: &dyn Monitor) -> Rate {
+pub fn read(source: &Source, part: &SourcePart) -> Rate {
     let most = (part.bytes as usize).min(READ_BYTES);
-    rate(most, monitor, || {
-        let mut buffer = vec![0; super::sample::CHUNK_BYTES];
+    rate(most, || {
+        let mut buffer = vec![0; CHUNK_BYTES];
         move || {
             let mut left = most;
             let files = part.entries.iter().filter(|e| e.entry.kind == Kind::File);
-            for file in files.take_while(|_| !monitor.should_stop()) {
+            for file in files {
                 let Ok(opened) = source.open_file(&file.entry.path) else { continue };
                 let mut at = 0;
                 while left > 0

@@ -1,22 +1,24 @@
-//! The whole of packing, checking, decoding and rebuilding, memory to memory, against the sum of
+//! The whole of packing, checking, decoding and reconstructing, memory to memory, against the sum of
 //! what the same steps cost alone on all cores in the same run (the roofline).
 //!
-//! The source lies in /dev/shm, the drives in memory, so that reading is copying, which is a stage, too. Printed: what each stage does, the share of
-//! the roofline that each way reaches (the middle one of five runs, and the range), and how much
-//! faster all cores are than one, for the stages and for the whole.
+//! The source lies in /dev/shm, the drives in memory, so that reading is copying, which is a stage, too.
+//! Printed: what each stage does, the share of the roofline that each way reaches (the middle one of
+//! five runs, and the range), and how much faster all cores are than one, for the stages and for the
+//! whole.
 
 use holdall::testing::dataset::Source;
 use holdall::testing::format::Suite;
-use holdall::testing::measure::sample::Sample;
-use holdall::testing::measure::stages::{self, Compression};
-use holdall::testing::measure::whole::{self, How, Part};
-use holdall::testing::measure::{GB, Rate};
+use holdall::testing::measure::sample::SampleData;
+use holdall::testing::measure::whole::{self, PackSetup, SourcePart};
 use holdall::testing::monitor::Recording;
 use holdall::testing::plan::survive::Survive;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+mod stages;
+use stages::{Compression, GB, Rate};
 
 /// Bytes of a source: noise goes so fast that less would measure how buffers are first touched.
 const NOISE_BYTES: usize = 3 << 30;
@@ -29,11 +31,11 @@ const ALONE: &str = "HOLDALL_BENCH_ALONE";
 struct Kind {
     name: &'static str,
     folder: PathBuf,
-    part: Part,
-    sample: Sample,
+    part: SourcePart,
+    sample: SampleData,
 }
 
-fn kind(root: &Path, name: &'static str, sample: &Sample, bytes: usize) -> Kind {
+fn kind(root: &Path, name: &'static str, sample: &SampleData, bytes: usize) -> Kind {
     let folder = root.join(name);
     fs::create_dir_all(&folder).expect("/dev/shm can be written");
     let mut file = fs::File::create(folder.join("file")).expect("it can be made");
@@ -45,7 +47,7 @@ fn kind(root: &Path, name: &'static str, sample: &Sample, bytes: usize) -> Kind 
     }
     drop(file);
     let part = whole::part(&folder, bytes as u64, &Recording::default()).expect("it is there");
-    Kind { name, folder, part, sample: Sample { chunks: sample.chunks.clone() } }
+    Kind { name, folder, part, sample: SampleData { chunks: sample.chunks.clone() } }
 }
 
 /// Bytes a second that stages one after the other allow on all cores.
@@ -84,18 +86,17 @@ struct Stages {
     seal: Rate,
     open: Rate,
     block_hashes: Rate,
-    rebuild: Rate,
+    reconstruct: Rate,
 }
 
 impl Stages {
-    fn of(suite: Suite, sample: &Sample) -> Self {
-        let told = &Recording::default();
+    fn of(suite: Suite, sample: &SampleData) -> Self {
         Self {
-            hash: stages::hash(sample, told),
-            seal: stages::seal(suite, 3, 1, told),
-            open: stages::open(suite, told),
-            block_hashes: stages::block_hashes(told),
-            rebuild: stages::rebuild(3, 1, told),
+            hash: stages::hash(sample),
+            seal: stages::seal(suite, 3, 1),
+            open: stages::open(suite),
+            block_hashes: stages::block_hashes(),
+            reconstruct: stages::reconstruct(3, 1),
         }
     }
 }
@@ -104,19 +105,19 @@ fn measure(root: &Path, kind: &Kind, level: i32, suite: Suite) {
     let told = &Recording::default();
     let stages = Stages::of(suite, &kind.sample);
     let source = Source::open(&kind.folder).expect("it is there");
-    let read = stages::read(&source, &kind.part, told);
-    let c: Compression = stages::compress(&kind.sample, level, told).expect("zstd works");
+    let read = stages::read(&source, &kind.part);
+    let c: Compression = stages::compress(&kind.sample, level).expect("zstd works");
     println!("{}, zstd {level}, stored at {:.0} %, {}", kind.name, c.ratio * 100.0, suite.word());
     show("hash", &stages.hash);
     show("seal, block hashes, parity 3+1", &stages.seal);
     show("open", &stages.open);
     show("block hashes", &stages.block_hashes);
-    show("rebuild", &stages.rebuild);
+    show("reconstruct", &stages.reconstruct);
     show("read", &read);
     show("probe and compress", &c.rate);
     let list = whole::write_snapshot(&kind.part, &root.join("list")).expect("there is room");
     let survive = Survive { cases: 1, drives: 0, blocks: 0 };
-    let how = How { drives: 4, survive, level, suite };
+    let how = PackSetup { drives: 4, survive, level, suite };
     let pack =
         |keep| whole::pack(&kind.folder, &kind.part, &list, how, keep, told).expect("it packs");
     let packing = [(&read, 1.0), (&stages.hash, 1.0), (&c.rate, 1.0), (&stages.seal, c.ratio)];
@@ -140,22 +141,22 @@ fn measure(root: &Path, kind: &Kind, level: i32, suite: Suite) {
         (0..RUNS).map(|_| kept.decode(&kind.part, lost, told).expect("it decodes")).collect()
     };
     print("decode", roofline(&decoding), decode(0));
-    // A quarter of the stripes lacks parity only; of the others a third is rebuilt, and parity read.
-    let mut rebuilding = decoding;
-    rebuilding.push((&stages.rebuild, c.ratio * 0.75));
-    rebuilding.push((&stages.block_hashes, c.ratio * 0.25));
-    print("decode with one of four lost", roofline(&rebuilding), decode(1));
+    // A quarter of the stripes lacks parity only; of the others a third is reconstructed, and parity read.
+    let mut reconstructing = decoding;
+    reconstructing.push((&stages.reconstruct, c.ratio * 0.75));
+    reconstructing.push((&stages.block_hashes, c.ratio * 0.25));
+    print("decode with one of four lost", roofline(&reconstructing), decode(1));
     list.remove().expect("it is ours");
 }
 
 fn main() {
     let root = Path::new("/dev/shm").join(format!("holdall-bench-{}", std::process::id()));
-    let noise = kind(&root, "noise", &Sample::noise(), NOISE_BYTES);
+    let noise = kind(&root, "noise", &SampleData::noise(), NOISE_BYTES);
     let cores = rayon::current_num_threads();
     println!("{cores} cores");
     measure(&root, &noise, 3, Suite::ChaCha20);
     if std::env::var_os(ALONE).is_none() {
-        let table = kind(&root, "table", &Sample::table(), TABLE_BYTES);
+        let table = kind(&root, "table", &SampleData::table(), TABLE_BYTES);
         measure(&root, &table, 1, Suite::ChaCha20);
         measure(&root, &table, 3, Suite::ChaCha20);
         measure(&root, &noise, 3, Suite::Aes256);
