@@ -31,7 +31,8 @@
 //! [`shards`] is one shard on one drive; [`metadata_files`] what else lies there: label, keys, records,
 //! catalog, set.txt, checklist, README. [`format`] is the bytes of all this and holds their specification; [`patterns`] what paths are
 //! meant by `--include` and `--exclude`; [`keys`] the run key and the recipients;
-//! [`local_state`] what the packing machine keeps while it packs; [`monitor`] how a job
+//! [`local_state`] what the packing machine keeps while it packs; [`restore_journal`] what a restore notes
+//! in its destination, and the drives that it awaits; [`monitor`] how a job
 //! reports; [`pipeline`] the CPU threads; [`measure`] what a machine and its drives can do;
 //! [`memory`] how much of it a command may take; [`entropy`] randomness and time, passed in.
 //! [`commands`] wires the parts, one command each; [`cli`] is the command line. Imports point one
@@ -64,6 +65,7 @@ mod stripes;
 mod repairer;
 
 mod destination;
+mod restore_journal;
 mod restorer;
 
 mod entropy;

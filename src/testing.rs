@@ -25,9 +25,6 @@ pub mod commands {
     pub mod ls {
         pub use crate::commands::ls::{LsOptions, ls, ls_sets};
     }
-    pub mod next {
-        pub use crate::commands::next::{Next, Step};
-    }
     pub mod open {
         pub use crate::commands::open::OpenError;
     }
@@ -45,11 +42,8 @@ pub mod commands {
             RestoreJob, RestoreJobError, RestoreOutcome, restore, restore_sets,
         };
     }
-    pub mod restoring {
-        pub use crate::commands::restoring::{SetProgress, SetState, restoring};
-    }
-    pub mod slots {
-        pub use crate::commands::slots::AbsentDrive;
+    pub mod restore_status {
+        pub use crate::commands::restore_status::{SetProgress, SetState, restore_status};
     }
     pub mod status {
         pub use crate::commands::status::{status, status_of};
@@ -178,6 +172,14 @@ pub mod repairer {
         pub use crate::repairer::quiet::Quiet;
     }
 }
+pub mod restore_journal {
+    pub mod choice {
+        pub use crate::restore_journal::choice::DriveChoice;
+    }
+    pub mod next_step {
+        pub use crate::restore_journal::next_step::NextStep;
+    }
+}
 pub mod restorer {
     pub use crate::restorer::{OpenSet, RestoreError, RestoreOptions, Restored, restore};
     pub mod end {
@@ -212,6 +214,9 @@ pub mod sets {
     pub mod open {
         pub use crate::format::shown::error_chain;
         pub use crate::shipment::find::find;
+    }
+    pub mod slots {
+        pub use crate::shipment::slots::MissingSlot;
     }
     pub mod reading {
         pub use crate::shards::reading::SkipPolicy;

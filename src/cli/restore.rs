@@ -88,7 +88,7 @@ fn is_broken_off(error: &RestoreJobError) -> bool {
 fn list_absent(args: &RestoreArgs, path: &Path, job: &RestoreJob, ui: &Ui) {
     let untold = Untold(ui.monitor());
     let listed = MissingList::create(path, &untold).is_ok_and(|list| {
-        command::tell_absent(&args.paths, job, &list).is_some() && list.finish().is_ok()
+        command::report_absent(&args.paths, job, &list).is_some() && list.finish().is_ok()
     });
     let what = if listed {
         "lists what is not there yet of the sets that are here"

@@ -9,13 +9,13 @@ use super::show::{self, slot_name, some};
 use super::shown_text;
 use super::ui::Ui;
 use crate::commands;
-use crate::commands::next::{Instead, Step};
 use crate::commands::open::OpenError;
-use crate::commands::progress::Seen;
-use crate::commands::restoring::{Restoring, RestoringError, SetProgress, SetState};
+use crate::commands::restore_status::{RestoreStatus, RestoreStatusError, SetProgress, SetState};
 use crate::commands::shipments::InProgress;
-use crate::commands::slots::{AbsentDrive, HereDrive};
 use crate::commands::status::End;
+use crate::restore_journal::next_step::{Alternative, NextStep};
+use crate::restore_journal::set_journal::{NotInPlace, SetJournal};
+use crate::shipment::slots::{AttachedDrive, MissingSlot};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -66,13 +66,14 @@ pub fn status(args: &StatusArgs, ui: &Ui) -> Result<Status, Refusal> {
 
 /// Says how far a restore is: 0 nothing is left, 4 something waits, 1 something is lost.
 fn restoring(to: &Path, args: &StatusArgs, ui: &Ui) -> Result<Status, Refusal> {
-    let found =
-        commands::restoring::restoring(to, &args.paths, ui.monitor()).map_err(|e| match e {
-            RestoringError::Open(e) => open_refusal(e),
-            e @ RestoringError::Destination { .. } => {
+    let found = commands::restore_status::restore_status(to, &args.paths, ui.monitor()).map_err(
+        |e| match e {
+            RestoreStatusError::Open(e) => open_refusal(e),
+            e @ RestoreStatusError::Destination { .. } => {
                 Refusal::failed(e).hint("--to names the folder that holdall restore was given")
             }
-        })?;
+        },
+    )?;
     ui.finish();
     ui.print_problems();
     let Some(found) = found else {
@@ -88,7 +89,9 @@ fn restoring(to: &Path, args: &StatusArgs, ui: &Ui) -> Result<Status, Refusal> {
     }
     let state = |set: &SetProgress| match &set.state {
         SetState::Complete { .. } => Status::Done,
-        SetState::Begun(seen) if seen.told().1 + seen.told().2 > 0 => Status::Failed,
+        SetState::Begun(seen) if seen.not_in_place().lost + seen.not_in_place().refused > 0 => {
+            Status::Failed
+        }
         SetState::Begun(seen) if seen.is_open() => Status::Problems,
         SetState::Begun(_) | SetState::Unseen => Status::Waiting,
     };
@@ -98,7 +101,7 @@ fn restoring(to: &Path, args: &StatusArgs, ui: &Ui) -> Result<Status, Refusal> {
 }
 
 /// How far a restore is.
-fn restoring_text(found: &Restoring, to: &Path) -> String {
+fn restoring_text(found: &RestoreStatus, to: &Path) -> String {
     let to = to.display().to_string();
     let to = shown_text(&to);
     let mut t = format!("Restore of shipment {} to {to}:\n", found.shipment);
@@ -114,7 +117,7 @@ fn restoring_text(found: &Restoring, to: &Path) -> String {
             SetState::Begun(seen) => begun(set, seen, found.full),
         };
         let _ = writeln!(t, "Set {}: {state}.", set.name);
-        for HereDrive { slot, case, drive } in &set.here {
+        for AttachedDrive { slot, case, drive } in &set.here {
             let slot = slot_name(*slot);
             let _ = writeln!(t, "  slot {slot:>3}  case {case}  {} is here", shown_text(drive));
         }
@@ -144,7 +147,7 @@ fn restoring_text(found: &Restoring, to: &Path) -> String {
 
 /// How many files of a set wait, as it knows.
 fn waiting(set: &SetProgress) -> u64 {
-    if let SetState::Begun(seen) = &set.state { seen.told().0 } else { 0 }
+    if let SetState::Begun(seen) = &set.state { seen.not_in_place().waiting } else { 0 }
 }
 
 /// The step that needs no drive more.
@@ -161,9 +164,9 @@ fn unseen(set: &SetProgress) -> String {
 }
 
 /// What a set that was begun waits for.
-fn begun(set: &SetProgress, seen: &Seen, full: bool) -> String {
+fn begun(set: &SetProgress, seen: &SetJournal, full: bool) -> String {
     let mut words = Vec::new();
-    let (waiting, lost, refused) = seen.told();
+    let NotInPlace { waiting, lost, refused } = seen.not_in_place();
     if !seen.ended && full {
         words.push("its restore was stopped, as the destination was full: make room there".into());
     } else if !seen.ended {
@@ -211,7 +214,7 @@ fn begun(set: &SetProgress, seen: &Seen, full: bool) -> String {
 #[derive(Serialize)]
 struct RestoringEvent<'a> {
     #[serde(flatten)]
-    restore: &'a Restoring,
+    restore: &'a RestoreStatus,
     #[serde(flatten)]
     set: &'a SetProgress,
     state: &'static str,
@@ -220,26 +223,26 @@ struct RestoringEvent<'a> {
     waiting: u64,
     lost: u64,
     refused: u64,
-    absent: Vec<AbsentDrive>,
+    absent: Vec<MissingSlot>,
     been: BTreeSet<u16>,
     end_unknown: bool,
     kept: BTreeSet<u16>,
     needed: Vec<u16>,
     at_least: usize,
     one_by_one: Option<bool>,
-    instead: Option<Instead>,
+    instead: Option<Alternative>,
 }
 
 impl<'a> RestoringEvent<'a> {
-    fn new(restore: &'a Restoring, set: &'a SetProgress) -> Self {
+    fn new(restore: &'a RestoreStatus, set: &'a SetProgress) -> Self {
         let (entries, seen) = match &set.state {
-            SetState::Complete { entries } => (Some(*entries), Seen::default()),
+            SetState::Complete { entries } => (Some(*entries), SetJournal::default()),
             SetState::Begun(seen) => (None, (**seen).clone()),
-            SetState::Unseen => (None, Seen::default()),
+            SetState::Unseen => (None, SetJournal::default()),
         };
         let step = next_step(set, &seen);
         let (next, instead) = step.map(|step| (step.next, step.instead)).unzip();
-        let (waiting, lost, refused) = seen.told();
+        let NotInPlace { waiting, lost, refused } = seen.not_in_place();
         Self {
             restore,
             set,
@@ -262,6 +265,6 @@ impl<'a> RestoringEvent<'a> {
 }
 
 /// The next step of a set that was begun, with the drives that are here.
-fn next_step(set: &SetProgress, seen: &Seen) -> Option<Step> {
-    Step::of(set.number, seen, &set.here.iter().map(|drive| drive.slot.0).collect())
+fn next_step(set: &SetProgress, seen: &SetJournal) -> Option<NextStep> {
+    NextStep::of(set.number, seen, &set.here.iter().map(|drive| drive.slot.0).collect())
 }

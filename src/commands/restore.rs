@@ -1,80 +1,47 @@
 //! `restore`: from whatever drives are here to a folder, all of it or what was selected.
 //!
-//! Always holds: a set is complete, and the restore ended, only if the key or an expected root vouches for
-//! the set's end. Where drives alone tell it, DIR/.holdall stays, and others go on with it, until `--give-up`.
+//! Always holds: a set is complete, and the restore ended, only if the key or an expected root
+//! vouches for the set's end. Where drives alone tell it, DIR/.holdall stays, and others resume it,
+//! until `--give-up`.
 
-mod again;
-mod around;
+mod checks;
 mod error;
+mod in_place;
+mod job;
 mod outcome;
+mod selected_set;
 
-pub use again::tell_absent;
 pub use error::RestoreJobError;
+pub use in_place::report_absent;
+pub use job::RestoreJob;
 pub use outcome::{MissingDrive, RestoreOutcome};
 
-use around::{
+use checks::{
     has_work_name, note_idle_patterns, note_room, note_unkept, refuse_others, report_unkept,
     walk_again,
 };
+use selected_set::{SelectedSet, others_matter};
 
-use super::identity::Identity;
-use super::next::Step;
 use super::open;
 use super::own_disks::is_unmounted;
-use super::progress::{self, Ended, Seen};
-use super::slots::AbsentDrive;
 use super::unlock::{self, Keys};
 use crate::destination::{Destination, DestinationError, DirState, RestoreOf};
-use crate::format::catalog::KeySpan;
-use crate::format::list::Hash;
 use crate::format::set::SlotLine;
-use crate::keys::recipients::Identities;
-use crate::memory::Memory;
-use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
+use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::patterns::Selection;
+use crate::restore_journal::last_run::LastRun;
+use crate::restore_journal::next_step::NextStep;
+use crate::restore_journal::set_journal::SetJournal;
+use crate::restore_journal::{awaited, set_journal};
 use crate::restorer::end::{self, End};
 use crate::restorer::output::{METADATA, Output};
-use crate::restorer::selected::{self, Survey};
-use crate::restorer::{self, OpenSet, RestoreOptions, Restored};
+use crate::restorer::{self, RestoreOptions, Restored};
 use crate::restorer::{spanning, stage};
+use crate::shipment::slots::MissingSlot;
 use crate::shipment::{FoundSet, RecordIndex};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// How to restore, and where to.
-pub struct RestoreJob {
-    pub identities: Identities,
-    pub to: PathBuf,
-    /// what is not here never comes
-    pub give_up: bool,
-    /// leave incomplete files as NAME.incomplete
-    pub salvage: bool,
-    /// where shards are kept for rebuilding with few ports
-    pub stage: Option<PathBuf>,
-    /// what it may take
-    pub memory: Memory,
-    /// the roots that sets must have; none: any
-    pub expect: Vec<Hash>,
-    /// what to restore; none: everything
-    pub selection: Option<Selection>,
-    /// without devices, set-id bits, capabilities and other attributes of the system
-    pub no_special: bool,
-}
-
-impl RestoreJob {
-    /// The options that a run has to repeat to go on with this one; none for everything.
-    fn claim(&self) -> Option<String> {
-        let selection = self.selection.as_ref().map(Selection::text);
-        let words = [selection, self.no_special.then_some("--no-special")];
-        let words: Vec<&str> = words.into_iter().flatten().collect();
-        (!words.is_empty()).then(|| words.join(" "))
-    }
-
-    fn destination_error(&self, source: DestinationError) -> RestoreJobError {
-        RestoreJobError::Destination { path: self.to.clone(), source }
-    }
-}
 
 /// Restores all sets on these drives, one after the other.
 pub fn restore(
@@ -116,10 +83,10 @@ fn restore_unlocked(
     };
     let record_indexes: Vec<RecordIndex> = sets.iter().zip(&keys).map(record_index).collect();
     let opened: Vec<_> = sets.iter().zip(keys).zip(record_indexes).collect();
-    let chosen: Vec<Chosen> = opened
+    let chosen: Vec<SelectedSet> = opened
         .iter()
         .map(|((set, keys), record_index)| {
-            Chosen::new((set, &sets), keys, record_index, job, monitor)
+            SelectedSet::new((set, &sets), keys, record_index, job, monitor)
         })
         .collect();
     refuse_nothing(job, &chosen)?;
@@ -132,7 +99,7 @@ fn restore_unlocked(
     let opened = Destination::open_for(&job.to, of);
     let (destination, how) = match opened {
         Err(e @ DestinationError::NotEmpty { .. }) => {
-            return again::in_place(job, &chosen, monitor).ok_or(destination_error(e));
+            return in_place::in_place(job, &chosen, monitor).ok_or(destination_error(e));
         }
         opened => opened.map_err(destination_error)?,
     };
@@ -143,7 +110,7 @@ fn restore_unlocked(
             job.to.display()
         ));
     }
-    Ended::forget(&destination).map_err(destination_error)?;
+    LastRun::forget(&destination).map_err(destination_error)?;
     note_room(job, &destination, &chosen, monitor);
     let mut outcome = RestoreOutcome {
         owners_left: !destination.sets_owners(),
@@ -171,7 +138,9 @@ fn restore_unlocked(
         }
         Err(error) if job.give_up && error.is_full() => {
             // What is there stays, and to say so takes no room.
-            let Some(outcome) = again::in_place(job, &chosen, monitor) else { return Err(error) };
+            let Some(outcome) = in_place::in_place(job, &chosen, monitor) else {
+                return Err(error);
+            };
             destination.complete().map_err(destination_error)?;
             chosen.iter().for_each(|one| stage::clear(one.set, monitor));
             monitor.note(&format!(
@@ -182,7 +151,7 @@ fn restore_unlocked(
         }
         Err(error) => {
             if error.is_full() {
-                Ended::full(&destination);
+                LastRun::full(&destination);
             }
             return Err(error);
         }
@@ -199,7 +168,7 @@ fn restore_unlocked(
 fn restore_chosen(
     job: &RestoreJob,
     destination: &Destination,
-    chosen: &[Chosen],
+    chosen: &[SelectedSet],
     outcome: &mut RestoreOutcome,
     monitor: &dyn Monitor,
 ) -> Result<(), RestoreJobError> {
@@ -213,7 +182,7 @@ fn restore_chosen(
             outcome.awaited.push(one.set.set.0);
             continue;
         };
-        let before = progress::load(destination).map_err(destination_error)?;
+        let before = set_journal::load(destination).map_err(destination_error)?;
         if let Some(before) = before.get(&one.set.set.0).filter(|seen| seen.complete) {
             outcome.restored.already += before.entries;
             continue;
@@ -227,83 +196,10 @@ fn restore_chosen(
     Ok(())
 }
 
-/// Can sets that are not here hold what is asked for?
-fn others_matter(chosen: &[Chosen]) -> bool {
-    let restored = |chosen: &Chosen| {
-        let seen = Seen { further: !chosen.last, others: chosen.others, ..Seen::default() };
-        (chosen.set.set.0, Seen { ended: true, complete: true, ..seen })
-    };
-    !progress::awaited(&chosen.iter().map(restored).collect()).is_empty()
-}
-
-/// A set that is here, and what of it is asked for.
-struct Chosen<'a> {
-    set: &'a FoundSet,
-    keys: &'a Keys,
-    record_index: &'a RecordIndex,
-    /// somebody vouches for its end
-    vouched: bool,
-    /// the shipment's last set
-    last: bool,
-    /// with a selection: what it has of it, if all of that is known
-    survey: Option<Survey>,
-    /// sets before it, and after it, can hold what is asked for
-    others: (bool, bool),
-}
-
-impl<'a> Chosen<'a> {
-    /// Looks the selection up.
-    fn new(
-        (set, sets): (&'a FoundSet, &[FoundSet]),
-        keys: &'a Keys,
-        record_index: &'a RecordIndex,
-        job: &RestoreJob,
-        monitor: &dyn Monitor,
-    ) -> Self {
-        let text = set.set_text(&Recording::default());
-        let last = text.and_then(|text| text.further_sets()) != Some(true);
-        let vouched = unlock::is_vouched(set, sets, &job.expect);
-        let (survey, others) = (None, (true, true));
-        let mut chosen = Self { set, keys, record_index, vouched, last, survey, others };
-        if let Some(selection) = &job.selection {
-            let open = chosen.open();
-            let survey = selected::survey(&open, selection, monitor);
-            let alone = last && set.set.0 == 1;
-            if !alone && selection.spans() != [KeySpan::all()] {
-                chosen.others = selected::others_matter(&open, selection);
-            }
-            chosen.survey = survey;
-        }
-        chosen
-    }
-
-    fn open(&self) -> OpenSet<'a> {
-        OpenSet { set: self.set, record_index: self.record_index, keys: self.keys }
-    }
-
-    /// Are there records that the drives here do not have? So there may be where these have none at
-    /// all.
-    fn has_gaps(&self) -> bool {
-        let absent = self.set.missing_slots().into_iter().collect();
-        let is_open = || self.set.set_text(&Recording::default()).is_none();
-        let knows_nothing =
-            || self.record_index.records() == 0 && self.record_index.may_miss_records(&absent);
-        self.record_index.gaps || !absent.is_empty() && is_open() && knows_nothing()
-    }
-
-    fn identity(&self) -> Identity {
-        Identity::of(self.set, self.keys, self.vouched)
-    }
-
-    fn has_any(&self) -> bool {
-        self.survey.as_ref().is_none_or(|survey| survey.counts.entries > 0)
-    }
-}
-
 /// Nothing is begun for a selection of nothing. While other sets may hold some of it, it can be.
-fn refuse_nothing(job: &RestoreJob, chosen: &[Chosen]) -> Result<(), RestoreJobError> {
+fn refuse_nothing(job: &RestoreJob, chosen: &[SelectedSet]) -> Result<(), RestoreJobError> {
     let Some(selection) = &job.selection else { return Ok(()) };
-    if chosen.iter().any(Chosen::has_any) || others_matter(chosen) {
+    if chosen.iter().any(SelectedSet::has_any) || others_matter(chosen) {
         return Ok(());
     }
     Err(RestoreJobError::NothingSelected { selection: selection.text().into() })
@@ -311,10 +207,10 @@ fn refuse_nothing(job: &RestoreJob, chosen: &[Chosen]) -> Result<(), RestoreJobE
 
 /// Restores one set, and notes how far that went.
 fn restore_one(
-    one: &Chosen,
+    one: &SelectedSet,
     (job, destination): (&RestoreJob, &Destination),
-    before: &BTreeMap<u32, Seen>,
-    chosen: &[Chosen],
+    before: &BTreeMap<u32, SetJournal>,
+    chosen: &[SelectedSet],
     outcome: &mut RestoreOutcome,
     monitor: &dyn Monitor,
 ) -> Result<Restored, RestoreJobError> {
@@ -333,7 +229,7 @@ fn restore_one(
         memory: job.memory,
     };
     let earlier = before.get(&set.set.0);
-    let mut seen = Seen::begin(set, earlier);
+    let mut seen = SetJournal::begin(set, earlier);
     seen.identity.join(one.identity());
     set.bad_blocks.iter().for_each(|bad| bad.begin(seen.bad.clone()));
     (seen.further, seen.others) = (!one.last, one.others);
@@ -370,13 +266,13 @@ fn restore_one(
 }
 
 /// Notes what of a set is not here.
-fn note_missing(one: &Chosen, outcome: &mut RestoreOutcome, monitor: &dyn Monitor) {
+fn note_missing(one: &SelectedSet, outcome: &mut RestoreOutcome, monitor: &dyn Monitor) {
     let set = one.set;
     let cases = set.set_text(monitor).map(|t| t.slots).unwrap_or_default();
     let missing = if one.has_any() { set.missing_slots() } else { Vec::new() };
     for slot in missing {
         let case = cases.iter().find(|s| s.slot == slot).and_then(SlotLine::known_case);
-        let drive = AbsentDrive { slot, case };
+        let drive = MissingSlot { slot, case };
         outcome.missing.push(MissingDrive { set: set.set, drive });
     }
     outcome.gaps |= one.has_gaps();
@@ -391,14 +287,14 @@ fn note_missing(one: &Chosen, outcome: &mut RestoreOutcome, monitor: &dyn Monito
 fn complete(
     job: &RestoreJob,
     destination: &Destination,
-    chosen: &[Chosen],
+    chosen: &[SelectedSet],
     outcome: &mut RestoreOutcome,
     monitor: &dyn Monitor,
 ) -> Result<(), RestoreJobError> {
     let destination_error = |source| job.destination_error(source);
     outcome.attributes_left = destination.attributes_left_out();
-    let seen = progress::load(destination).map_err(destination_error)?;
-    outcome.awaited = progress::awaited(&seen);
+    let seen = set_journal::load(destination).map_err(destination_error)?;
+    outcome.awaited = awaited::awaited(&seen);
     outcome.awaited_more = outcome.awaited.last() > seen.keys().last();
     if outcome.restored.stopped {
         // What is here and was not come to is not awaited.
@@ -406,19 +302,19 @@ fn complete(
         let ended = |set: &u32| seen.get(set).is_some_and(|seen| seen.ended);
         outcome.awaited.retain(|set| !is_here(set) || ended(set));
     }
-    outcome.unseen = progress::has_unlisted(&seen);
+    outcome.unseen = awaited::has_unlisted(&seen);
     // What is given up needs no drive more.
     for (number, seen) in seen.iter().filter(|_| !job.give_up) {
         let here = chosen.iter().any(|chosen| chosen.set.set.0 == *number);
         let attached = if here { seen.here.clone() } else { BTreeSet::new() };
-        outcome.next.extend(Step::of(*number, seen, &attached));
+        outcome.next.extend(NextStep::of(*number, seen, &attached));
     }
     let sets = seen.iter().map(|(set, seen)| (*set, seen.bounds.clone())).collect();
     let stopped = outcome.restored.stopped;
     let end = End {
         destination,
         sets: &sets,
-        is_settled: &|set| progress::is_settled(&seen, set),
+        is_settled: &|set| awaited::is_settled(&seen, set),
         nothing_comes: !stopped && (job.give_up || outcome.awaited.is_empty()),
         salvage: job.salvage,
     };
@@ -427,13 +323,13 @@ fn complete(
     note_unkept(destination, outcome).map_err(destination_error)?;
     let metadata = destination.state_names(METADATA).map_err(destination_error)?;
     let r = &mut outcome.restored;
-    Ended { waiting: r.waiting }.save(destination);
+    LastRun { waiting: r.waiting }.save(destination);
     r.end_unknown |= seen.values().any(|seen| seen.end_unknown);
     r.unlisted = seen.values().map(|seen| seen.unlisted).sum();
     outcome.gaps |= seen.values().any(|seen| seen.gaps);
     outcome.metadata_before = r.metadata_problems == 0 && !metadata.is_empty();
     // What the destination refused it may take once more: the same command tries it again.
-    outcome.stays_open = !job.give_up && seen.values().any(Seen::is_open);
+    outcome.stays_open = !job.give_up && seen.values().any(SetJournal::is_open);
     let all = outcome.is_complete() && outcome.restored.refused == 0 && !outcome.stays_open;
     if !stopped && (all || job.give_up) {
         destination.complete().map_err(destination_error)?;

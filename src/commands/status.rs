@@ -3,7 +3,6 @@
 
 use super::chain;
 use super::open::{self, OpenError};
-use super::slots::{AbsentDrive, HereDrive};
 use crate::check::damage::{Judge, Verdict, absent};
 use crate::check::drive::silent;
 use crate::format::ids::Slot;
@@ -12,6 +11,7 @@ use crate::metadata_files::inspect::keyless;
 use crate::metadata_files::key_files::{key_files, report_different};
 use crate::metadata_files::rejected::report_rejected_copies_keyless;
 use crate::monitor::{Monitor, Untold};
+use crate::shipment::slots::{AttachedDrive, MissingSlot};
 use crate::shipment::{FoundSet, RecordIndex};
 use crate::stripes::together::{Groups, Together};
 use serde::Serialize;
@@ -44,9 +44,9 @@ pub struct SetStatus {
     /// the rule it was packed under
     pub survive: String,
     /// the drives that are here
-    pub drives: Vec<HereDrive>,
+    pub drives: Vec<AttachedDrive>,
     /// those that are not
-    pub missing: Vec<AbsentDrive>,
+    pub missing: Vec<MissingSlot>,
     /// was the set closed, and is it the last of its shipment
     #[serde(skip)]
     pub end: End,
@@ -110,7 +110,7 @@ fn status_by(set: &FoundSet, monitor: &dyn Monitor) -> Result<SetStatus, OpenErr
     if let Some(text) = &text {
         cases.extend(text.slots.iter().filter_map(|s| Some((s.slot, s.known_case()?))));
     }
-    let of_case = |s: &Slot| AbsentDrive { slot: *s, case: cases.get(s).cloned() };
+    let of_case = |s: &Slot| MissingSlot { slot: *s, case: cases.get(s).cloned() };
     let (label, keys) = (set.label(), key_files(set, &record_index));
     report_different(set, &keys, monitor);
     report_rejected_copies_keyless(set, text.as_ref(), &keys, monitor);
@@ -119,7 +119,7 @@ fn status_by(set: &FoundSet, monitor: &dyn Monitor) -> Result<SetStatus, OpenErr
         dataset: label.name.clone(),
         created: label.created.clone(),
         survive: label.survive.clone(),
-        drives: here().map(HereDrive::from).collect(),
+        drives: here().map(AttachedDrive::from).collect(),
         missing: absent.lost.iter().map(of_case).collect(),
         end: match text.as_ref().map(SetText::further_sets) {
             None => End::Open,

@@ -18,6 +18,7 @@ pub mod lock;
 pub mod named;
 pub mod record_index;
 pub mod record_reader;
+pub mod slots;
 pub mod sound_file;
 pub mod tally;
 pub mod texts;

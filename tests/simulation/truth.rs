@@ -2,9 +2,8 @@
 //! every number, and every next step, which is followed.
 
 use super::{Fuse, IDENTITY, Journey, Oracle, Snapshot};
-use holdall::testing::commands::next::{Next, Step};
 use holdall::testing::commands::restore::{self, RestoreJob, RestoreOutcome};
-use holdall::testing::commands::restoring::{SetProgress, SetState, restoring};
+use holdall::testing::commands::restore_status::{SetProgress, SetState, restore_status};
 use holdall::testing::drives::{Drive, MemoryDrive};
 use holdall::testing::format::ids::{StripeId, shard_path};
 use holdall::testing::format::list::shown_path;
@@ -12,6 +11,8 @@ use holdall::testing::format::record::StripeRecord;
 use holdall::testing::keys::recipients::Identities;
 use holdall::testing::memory::Memory;
 use holdall::testing::monitor::{ProblemKind, Recording};
+use holdall::testing::restore_journal::choice::DriveChoice;
+use holdall::testing::restore_journal::next_step::NextStep;
 use holdall::testing::sets::open;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -317,11 +318,11 @@ impl Journey {
     }
 
     /// The next steps that `status --to` names with nothing attached.
-    fn steps_of_status(truth: &Truth) -> Vec<Step> {
-        let found = restoring(&truth.to, &[], &Recording::default()).unwrap();
+    fn steps_of_status(truth: &Truth) -> Vec<NextStep> {
+        let found = restore_status(&truth.to, &[], &Recording::default()).unwrap();
         let sets = found.into_iter().flat_map(|found| found.sets);
         let step = |set: SetProgress| match set.state {
-            SetState::Begun(seen) => Step::of(set.number, &seen, &BTreeSet::new()),
+            SetState::Begun(seen) => NextStep::of(set.number, &seen, &BTreeSet::new()),
             _ => None,
         };
         sets.filter_map(step).collect()
@@ -335,7 +336,7 @@ impl Journey {
             0 => (outcome.next.clone(), attached),
             _ => (Self::steps_of_status(truth), &none),
         };
-        for Step { set: number, next, instead, .. } in &all {
+        for NextStep { set: number, next, instead, .. } in &all {
             let set = *number as usize - 1;
             let helpful = truth.oracles[set].slots_of(&truth.absent());
             for next in
@@ -373,7 +374,7 @@ impl Journey {
         &mut self,
         attached: &Attached,
         set: usize,
-        next: &Next,
+        next: &DriveChoice,
     ) -> Option<Vec<(BTreeSet<usize>, bool)>> {
         let mut left: Vec<usize> = next.of.iter().map(|slot| *slot as usize - 1).collect();
         let mut chosen = BTreeSet::new();

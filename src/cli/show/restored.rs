@@ -3,9 +3,10 @@
 use super::{KEPT, some, verb};
 use crate::cli::shown_text;
 use crate::cli::sizes::shown_bytes;
-use crate::commands::next::{Instead, Next, Step};
 use crate::commands::restore::RestoreOutcome;
 use crate::commands::unlock::SetRoot;
+use crate::restore_journal::choice::DriveChoice;
+use crate::restore_journal::next_step::{Alternative, NextStep};
 use crate::restorer::Restored;
 use crate::restorer::special::Specials;
 use crate::stripes::stripe::Reconstructed;
@@ -79,9 +80,9 @@ pub fn drive_name((slot, case): &(u16, Option<String>)) -> String {
 }
 
 /// Which drives to attach.
-pub fn next_step(step: &Step) -> String {
+pub fn next_step(step: &NextStep) -> String {
     let mut text = attach(step, &step.next);
-    if let Some(Instead { next, part }) = &step.instead {
+    if let Some(Alternative { next, part }) = &step.instead {
         let those = if step.next.of.len() > 1 { "those of them never here" } else { "it" };
         let part = if *part { " to have what the others hold," } else { "" };
         let _ = write!(text, "; or, if {those} cannot come,{part} {}", attach(step, next));
@@ -90,7 +91,7 @@ pub fn next_step(step: &Step) -> String {
 }
 
 /// How to attach these drives of a step.
-fn attach(step: &Step, next: &Next) -> String {
+fn attach(step: &NextStep, next: &DriveChoice) -> String {
     let of = step.drives.iter().filter(|(slot, _)| next.of.contains(slot)).map(drive_name);
     let of = of.collect::<Vec<_>>().join(", ");
     let some = if next.count < next.of.len() {
@@ -149,7 +150,7 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
         );
     }
     for step in &outcome.next {
-        let _ = writeln!(t, "Next, of set {}: {}.", step.set, next_step(step));
+        let _ = writeln!(t, "DriveChoice, of set {}: {}.", step.set, next_step(step));
     }
     if !r.stopped && !outcome.given_up && (r.waiting > 0 || !outcome.awaited.is_empty()) {
         let to = to.display().to_string();

@@ -2,8 +2,8 @@
 
 use super::{Judged, never_closed, slot_name, verdict};
 use crate::cli::sizes::shown_bytes;
-use crate::commands::slots::{AbsentDrive, HereDrive};
 use crate::commands::status::{End, SetStatus};
+use crate::shipment::slots::{AttachedDrive, MissingSlot};
 use crate::stripes::together::Together;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -70,10 +70,10 @@ pub fn status(set: &SetStatus) -> String {
         shown_bytes(set.bytes),
         crate::cli::shown_text(&set.survive),
     );
-    for HereDrive { slot, case, drive } in &set.drives {
+    for AttachedDrive { slot, case, drive } in &set.drives {
         let _ = writeln!(t, "  slot {:>3}  case {case}  {drive}", slot_name(*slot));
     }
-    for AbsentDrive { slot, case } in &set.missing {
+    for MissingSlot { slot, case } in &set.missing {
         let case = case.as_deref().unwrap_or("?");
         let _ = writeln!(t, "  slot {:>3}  case {case}  not here", slot.to_string());
     }

@@ -1,11 +1,11 @@
 //! What came of a restore.
 
-use crate::commands::next::Step;
-use crate::commands::slots::AbsentDrive;
 use crate::commands::unlock::SetRoot;
 use crate::destination::Unkept;
 use crate::format::ids::SetNumber;
+use crate::restore_journal::next_step::NextStep;
 use crate::restorer::Restored;
+use crate::shipment::slots::MissingSlot;
 use serde::Serialize;
 
 #[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
@@ -17,7 +17,7 @@ pub struct RestoreOutcome {
     /// drives that are not here
     pub missing: Vec<MissingDrive>,
     /// of sets that wait: the smallest next step
-    pub next: Vec<Step>,
+    pub next: Vec<NextStep>,
     /// records of some set are missing or contradict each other
     #[serde(skip)]
     pub gaps: bool,
@@ -83,5 +83,5 @@ impl RestoreOutcome {
 pub struct MissingDrive {
     pub set: SetNumber,
     #[serde(flatten)]
-    pub drive: AbsentDrive,
+    pub drive: MissingSlot,
 }

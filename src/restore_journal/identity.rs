@@ -4,7 +4,7 @@
 //! Always holds: what is kept of a set counts only for a set that can be the same; two cannot if their ends
 //! are vouched for and their roots differ, if one run has two keys, or if no run is in both.
 
-use super::unlock::Keys;
+use crate::format::ids::RunId;
 use crate::keys::RunKey;
 use crate::shipment::FoundSet;
 use crate::shipment::found::Settled;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// What tells a set from others of its number, in hexadecimal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Identity {
+pub struct SetIdentity {
     /// BLAKE3 of its set.txt, if somebody vouches for its end
     pub root: Option<String>,
     /// what commits to the keys of its runs, by run
@@ -25,9 +25,9 @@ fn hex(hash: [u8; 32]) -> String {
     blake3::Hash::from_bytes(hash).to_hex().to_string()
 }
 
-impl Identity {
+impl SetIdentity {
     /// Of a set that is settled; `vouched`: not by its drives alone.
-    pub fn of(set: &FoundSet, keys: &Keys, vouched: bool) -> Self {
+    pub fn of(set: &FoundSet, keys: &BTreeMap<RunId, RunKey>, vouched: bool) -> Self {
         let root = match &set.settled {
             Settled::Text(text) if vouched => Some(hex(text.root())),
             _ => None,
@@ -57,9 +57,9 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    fn identity(root: &str, runs: &[(&str, &str)]) -> Identity {
+    fn identity(root: &str, runs: &[(&str, &str)]) -> SetIdentity {
         let runs = runs.iter().map(|(run, key)| (run.to_string(), key.to_string())).collect();
-        Identity { root: (!root.is_empty()).then(|| root.into()), runs }
+        SetIdentity { root: (!root.is_empty()).then(|| root.into()), runs }
     }
 
     #[rstest]

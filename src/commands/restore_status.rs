@@ -6,12 +6,13 @@
 //! - Always holds: nothing is written, neither to DIR nor to a drive.
 
 use super::open::{self, OpenError};
-use super::progress::{self, ENDED, Ended, FULL, Seen};
-use super::slots::HereDrive;
 use crate::destination::{DestinationError, Peek};
 use crate::format::ids::{SetNumber, ShipmentId, set_folder};
 use crate::monitor::Monitor;
+use crate::restore_journal::last_run::{ENDED, FULL, LastRun};
+use crate::restore_journal::set_journal::{self, SetJournal};
 use crate::shipment::FoundSet;
+use crate::shipment::slots::AttachedDrive;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ pub enum SetState {
     Complete {
         entries: u64,
     },
-    Begun(Box<Seen>),
+    Begun(Box<SetJournal>),
     /// nothing of it was begun
     Unseen,
 }
@@ -48,12 +49,12 @@ pub struct SetProgress {
     #[serde(skip)]
     pub state: SetState,
     /// its drives that are here
-    pub here: Vec<HereDrive>,
+    pub here: Vec<AttachedDrive>,
 }
 
 /// A restore in progress.
 #[derive(Serialize)]
-pub struct Restoring {
+pub struct RestoreStatus {
     pub shipment: String,
     /// the options that say what of it; none: everything
     pub selection: Option<String>,
@@ -72,7 +73,7 @@ pub struct Restoring {
 
 /// Why there is no saying how far a restore is.
 #[derive(Debug, thiserror::Error)]
-pub enum RestoringError {
+pub enum RestoreStatusError {
     /// The drives cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -87,23 +88,23 @@ pub enum RestoringError {
 }
 
 /// How far the restore in DIR is; none if none is in progress there.
-pub fn restoring(
+pub fn restore_status(
     to: &Path,
     paths: &[PathBuf],
     monitor: &dyn Monitor,
-) -> Result<Option<Restoring>, RestoringError> {
-    let failed = |source| RestoringError::Destination { path: to.into(), source };
+) -> Result<Option<RestoreStatus>, RestoreStatusError> {
+    let failed = |source| RestoreStatusError::Destination { path: to.into(), source };
     let Some(peek) = Peek::open(to).map_err(failed)? else { return Ok(None) };
     let mut found = open::found(paths, monitor)?;
     found.retain(|set| set.shipment.to_string() == peek.shipment());
-    let mut seen = progress::decode(peek.states(progress::SEEN).map_err(failed)?);
+    let mut seen = set_journal::decode(peek.states(set_journal::SEEN).map_err(failed)?);
     let here = found.iter().map(|set| set.set.0);
     // A run that was cut short at its very beginning knows of no set; there is at least one.
     let known = seen.keys().copied().chain(here).max().unwrap_or(1);
     let more_sets = seen.get(&known).is_some_and(|seen| seen.further);
     let full = !peek.states(FULL).map_err(failed)?.is_empty();
     let ended = peek.states(ENDED).map_err(failed)?.pop();
-    let ended = ended.and_then(|(_, bytes)| serde_json::from_slice::<Ended>(&bytes).ok());
+    let ended = ended.and_then(|(_, bytes)| serde_json::from_slice::<LastRun>(&bytes).ok());
     let waiting = ended.map(|ended| ended.waiting);
     let name = |number: u32| match peek.shipment().parse::<ShipmentId>() {
         Ok(id) => set_folder(id, SetNumber(number)),
@@ -121,10 +122,10 @@ pub fn restoring(
             .iter()
             .filter(|set| set.set.0 == number)
             .flat_map(FoundSet::all_drives)
-            .map(HereDrive::from)
+            .map(AttachedDrive::from)
             .collect(),
     };
     let sets = (1..=known).map(one).collect();
     let (shipment, selection) = (peek.shipment().into(), peek.selection().map(Into::into));
-    Ok(Some(Restoring { shipment, selection, sets, more_sets, full, waiting }))
+    Ok(Some(RestoreStatus { shipment, selection, sets, more_sets, full, waiting }))
 }

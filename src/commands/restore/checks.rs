@@ -1,12 +1,15 @@
 //! What a restore looks at and notes around its walks over the sets.
 
-use super::{Chosen, RestoreJob, RestoreJobError, RestoreOutcome};
-use crate::commands::identity::Identity;
-use crate::commands::progress::{self, Seen};
+use super::error::RestoreJobError;
+use super::job::RestoreJob;
+use super::outcome::RestoreOutcome;
+use super::selected_set::SelectedSet;
 use crate::destination::{self, Destination, DestinationError};
 use crate::format::catalog::KeySpan;
 use crate::format::ids::SetNumber;
 use crate::monitor::{Monitor, Problem, ProblemKind, shown_bytes};
+use crate::restore_journal::identity::SetIdentity;
+use crate::restore_journal::set_journal::{self, SetJournal};
 use crate::restorer::room;
 use std::collections::BTreeMap;
 
@@ -14,15 +17,15 @@ use std::collections::BTreeMap;
 pub(super) fn refuse_others(
     job: &RestoreJob,
     destination: &Destination,
-    chosen: &[Chosen],
+    chosen: &[SelectedSet],
 ) -> Result<(), RestoreJobError> {
-    let seen = progress::load(destination).map_err(|source| job.destination_error(source))?;
+    let seen = set_journal::load(destination).map_err(|source| job.destination_error(source))?;
     for one in chosen {
         let (set, now) = (one.set.set.0, one.identity());
         let Some(before) = seen.get(&set).filter(|seen| !seen.identity.agrees(&now)) else {
             continue;
         };
-        let root = |identity: &Identity| identity.root.clone().unwrap_or("unknown".into());
+        let root = |identity: &SetIdentity| identity.root.clone().unwrap_or("unknown".into());
         return Err(RestoreJobError::OtherSet {
             path: job.to.clone(),
             set,
@@ -34,7 +37,7 @@ pub(super) fn refuse_others(
 }
 
 /// Does what is restored have the working folder's name at its top?
-pub(super) fn has_work_name(job: &RestoreJob, chosen: &[Chosen]) -> bool {
+pub(super) fn has_work_name(job: &RestoreJob, chosen: &[SelectedSet]) -> bool {
     let name = destination::WORK.as_bytes();
     let (file, folder) = (name, [name, b"/"].concat());
     let can_hold = |span: &KeySpan| span.holds(file) || span.holds(&folder);
@@ -43,7 +46,7 @@ pub(super) fn has_work_name(job: &RestoreJob, chosen: &[Chosen]) -> bool {
 }
 
 /// Says which patterns have no effect on the sets that are here.
-pub(super) fn note_idle_patterns(job: &RestoreJob, chosen: &[Chosen], monitor: &dyn Monitor) {
+pub(super) fn note_idle_patterns(job: &RestoreJob, chosen: &[SelectedSet], monitor: &dyn Monitor) {
     let Some(selection) = &job.selection else { return };
     // One that was not looked at to its end may have them yet.
     if chosen.iter().all(|chosen| chosen.survey.is_some()) {
@@ -58,16 +61,16 @@ pub(super) fn note_idle_patterns(job: &RestoreJob, chosen: &[Chosen], monitor: &
 pub(super) fn note_room(
     job: &RestoreJob,
     destination: &Destination,
-    chosen: &[Chosen],
+    chosen: &[SelectedSet],
     monitor: &dyn Monitor,
 ) {
-    let (Ok(free), Ok(done)) = (destination.free_bytes(), progress::load(destination)) else {
+    let (Ok(free), Ok(done)) = (destination.free_bytes(), set_journal::load(destination)) else {
         return;
     };
     let left =
         || chosen.iter().filter(|one| !done.get(&one.set.set.0).is_some_and(|seen| seen.complete));
     let unit = destination.unit_bytes();
-    let most_of = |one: &Chosen| match &one.survey {
+    let most_of = |one: &SelectedSet| match &one.survey {
         Some(survey) => {
             let units = survey.counts.entries.saturating_mul(unit);
             Some(survey.counts.data_bytes.saturating_add(units))
@@ -79,7 +82,8 @@ pub(super) fn note_room(
         return;
     }
     let selection = job.selection.as_ref();
-    let exact = |one| room::bytes_to_write(&Chosen::open(one), destination, selection, monitor);
+    let exact =
+        |one| room::bytes_to_write(&SelectedSet::open(one), destination, selection, monitor);
     let Some(all) = left().map(exact).sum::<Option<u64>>() else { return };
     let bytes = all.saturating_sub(destination.begun_bytes());
     if bytes <= free {
@@ -98,12 +102,12 @@ pub(super) fn note_room(
 pub(super) fn walk_again(
     destination: &Destination,
     but: u32,
-    sets: &BTreeMap<u32, Seen>,
+    sets: &BTreeMap<u32, SetJournal>,
 ) -> Result<(), DestinationError> {
     for (number, seen) in sets.iter().filter(|(number, seen)| **number != but && seen.complete) {
         // One that another process restores now is not complete.
         if let Some(_lock) = destination.lock_set(*number)? {
-            let seen = Seen { complete: false, ..seen.clone() };
+            let seen = SetJournal { complete: false, ..seen.clone() };
             seen.save(destination, SetNumber(*number))?;
         }
     }

@@ -5,7 +5,9 @@
 //! - Leaves: how much of them is there, and what is not, told again; nothing if it is another tree.
 //! - Always holds: nothing is restored.
 
-use super::{Chosen, RestoreJob, RestoreOutcome, others_matter};
+use super::job::RestoreJob;
+use super::outcome::RestoreOutcome;
+use super::selected_set::{SelectedSet, others_matter};
 use crate::commands::{open, unlock};
 use crate::destination::Tree;
 use crate::monitor::{Monitor, Problem, Untold};
@@ -18,13 +20,13 @@ use std::path::PathBuf;
 /// told again.
 pub(super) fn in_place(
     job: &RestoreJob,
-    chosen: &[Chosen],
+    chosen: &[SelectedSet],
     monitor: &dyn Monitor,
 ) -> Option<RestoreOutcome> {
     let tree = Tree::open(&job.to).ok()?;
     let asked = Asked { selection: job.selection.as_ref(), no_special: job.no_special };
     let (mut found, mut reached) = (Found::default(), Reached::default());
-    let look = |one: &Chosen| finished::look(&one.open(), &tree, asked, &mut reached);
+    let look = |one: &SelectedSet| finished::look(&one.open(), &tree, asked, &mut reached);
     let each: Vec<Found> = chosen.iter().map(look).collect::<Option<_>>()?;
     each.iter().for_each(|one| found.add(*one));
     if !found.is_restored() {
@@ -59,9 +61,9 @@ pub(super) fn in_place(
     Some(outcome)
 }
 
-/// Tells what is not there after a restore that stopped on the way, going by the sets that are here;
+/// Reports what is not there after a restore that stopped on the way, going by the sets that are here;
 /// none if that cannot be said.
-pub fn tell_absent(paths: &[PathBuf], job: &RestoreJob, monitor: &dyn Monitor) -> Option<()> {
+pub fn report_absent(paths: &[PathBuf], job: &RestoreJob, monitor: &dyn Monitor) -> Option<()> {
     let silent = Untold(monitor);
     let mut sets = open::one_shipment(paths, &silent).ok()?;
     let all = sets.len();

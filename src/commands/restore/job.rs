@@ -1,0 +1,42 @@
+//! How to restore, and where to.
+
+use super::error::RestoreJobError;
+use crate::destination::DestinationError;
+use crate::format::list::Hash;
+use crate::keys::recipients::Identities;
+use crate::memory::Memory;
+use crate::patterns::Selection;
+use std::path::PathBuf;
+
+pub struct RestoreJob {
+    pub identities: Identities,
+    pub to: PathBuf,
+    /// what is not here never comes
+    pub give_up: bool,
+    /// leave incomplete files as NAME.incomplete
+    pub salvage: bool,
+    /// where shards are kept for rebuilding with few ports
+    pub stage: Option<PathBuf>,
+    /// what it may take
+    pub memory: Memory,
+    /// the roots that sets must have; none: any
+    pub expect: Vec<Hash>,
+    /// what to restore; none: everything
+    pub selection: Option<Selection>,
+    /// without devices, set-id bits, capabilities and other attributes of the system
+    pub no_special: bool,
+}
+
+impl RestoreJob {
+    /// The options that a run has to repeat to go on with this one; none for everything.
+    pub fn claim(&self) -> Option<String> {
+        let selection = self.selection.as_ref().map(Selection::text);
+        let words = [selection, self.no_special.then_some("--no-special")];
+        let words: Vec<&str> = words.into_iter().flatten().collect();
+        (!words.is_empty()).then(|| words.join(" "))
+    }
+
+    pub fn destination_error(&self, source: DestinationError) -> RestoreJobError {
+        RestoreJobError::Destination { path: self.to.clone(), source }
+    }
+}
