@@ -1,6 +1,6 @@
 //! The drive of a slot whose drive is not here: everything fails, and it takes no part.
 
-use super::drive::{Drive, DriveFile, ReadMode, Room};
+use super::drive::{Drive, DriveFile, ReadMode, Room, WriteMode};
 use super::error::DriveError;
 use super::proof::Level;
 use std::io;
@@ -37,20 +37,12 @@ impl Drive for AbsentDrive {
         self.no("list", path)
     }
 
-    fn write(&self, path: &str, _bytes: &[u8]) -> Result<(), DriveError> {
-        self.no("write", path)
+    fn write(&self, path: &str, _bytes: &[u8], mode: WriteMode) -> Result<(), DriveError> {
+        self.no(mode.action(), path)
     }
 
     fn sync(&self) -> Result<(), DriveError> {
         self.no("sync", "")
-    }
-
-    fn commit(&self, path: &str, _bytes: &[u8]) -> Result<(), DriveError> {
-        self.no("commit", path)
-    }
-
-    fn replace(&self, path: &str, _bytes: &[u8]) -> Result<(), DriveError> {
-        self.no("replace", path)
     }
 
     fn rewrite(&self, path: &str, _pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {

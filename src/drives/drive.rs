@@ -27,6 +27,30 @@ pub enum ReadMode {
     Medium,
 }
 
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteMode {
+    /// a new file, which must not exist; durable after [`Drive::sync`]
+    New,
+    /// a new file, written under a temporary name, synced, renamed, and its folder synced: after a
+    /// crash it is there whole or not at all
+    Commit,
+    /// as `Commit`, in the place of a file of that name or of an empty folder: after a crash the old
+    /// file is there or the new one whole
+    Replace,
+}
+
+impl WriteMode {
+    /// The action that a [`DriveError`] names.
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::New => "write",
+            Self::Commit => "commit",
+            Self::Replace => "replace",
+        }
+    }
+}
+
 /// What [`Drive::probe`] reads.
 pub(super) const PROBE_BYTES: u64 = 4096;
 
@@ -56,25 +80,19 @@ pub trait Drive: Send + Sync {
     fn make_folder(&self, path: &str) -> Result<(), DriveError>;
     /// The names in a folder, sorted; empty if there is no such folder.
     fn list(&self, path: &str) -> Result<Vec<String>, DriveError>;
-    /// Writes a new file whole; fails if it exists. Not yet durable: see [`Drive::sync`].
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError>;
+    /// Writes a file whole.
+    fn write(&self, path: &str, bytes: &[u8], mode: WriteMode) -> Result<(), DriveError>;
     /// Makes all that was written durable.
     fn sync(&self) -> Result<(), DriveError>;
-    /// Writes a file under a temporary name, syncs it, renames it and syncs its folder: after a
-    /// crash it is there whole or not at all.
-    fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError>;
-    /// As [`Drive::commit`], but takes the place of a file of that name, or of an empty folder:
-    /// after a crash the old file is there or the new one whole.
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError>;
-    /// As [`Drive::replace`], with bytes that come part by part, `len` in all; where `next` fails, all is
-    /// as it was.
+    /// Writes a file as [`WriteMode::Replace`] does, with bytes that come part by part, `len` in all;
+    /// where `next` fails, all is as it was.
     fn replace_parts(&self, path: &str, len: u64, next: NextPart) -> Result<(), DriveError> {
         let mut bytes = Vec::with_capacity(len.min(PART_BYTES) as usize);
         let failed = |source: io::Error| DriveError::new(self.name(), "replace", path, source);
         while let Some(part) = next().map_err(failed)? {
             bytes.extend(part);
         }
-        self.replace(path, &bytes)
+        self.write(path, &bytes, WriteMode::Replace)
     }
     /// Writes pieces of an existing file over what is there, each at its offset and inside the
     /// file, and makes them durable.

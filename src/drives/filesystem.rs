@@ -191,7 +191,7 @@ pub(super) fn remove(folder: impl AsFd, name: &str) -> io::Result<bool> {
 }
 
 /// Renames within a folder; fails if the new name is there.
-pub(super) fn rename(folder: impl AsFd, old: &str, new: &str) -> io::Result<()> {
+pub(super) fn rename(folder: &OwnedFd, old: &str, new: &str) -> io::Result<()> {
     let folder = folder.as_fd();
     let flags = RenameFlags::NOREPLACE;
     match retry_on_intr(|| fs::renameat_with(folder, old, folder, new, flags)) {
@@ -209,7 +209,7 @@ pub(super) fn rename(folder: impl AsFd, old: &str, new: &str) -> io::Result<()> 
 
 /// Renames within a folder; what has the new name is replaced, if it is no folder that holds
 /// something.
-pub(super) fn rename_over(folder: impl AsFd, old: &str, new: &str) -> io::Result<()> {
+pub(super) fn rename_over(folder: &OwnedFd, old: &str, new: &str) -> io::Result<()> {
     let folder = folder.as_fd();
     match retry_on_intr(|| fs::renameat(folder, old, folder, new)) {
         Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {

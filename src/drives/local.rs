@@ -1,12 +1,12 @@
 //! A drive that is a folder: most often a mount point.
 //!
 //! - Enters: paths below the folder, whole files, ranges to read.
-//! - Leaves: files, durable after [`Drive::sync`] or [`Drive::commit`]; bytes, read past the page
+//! - Leaves: files, durable after [`Drive::sync`] or [`WriteMode::Commit`]; bytes, read past the page
 //!   cache where the file system lets us.
 //! - Always holds: (1) what is there is never written to, but by [`Drive::rewrite`]: files are made
-//!   anew, and a failed write removes its own file only; (2) every path is walked from the open folder without following
-//!   links, so a drive cannot lead a reader or writer out of itself, nor can it change its identity
-//!   by being mounted elsewhere; (3) [`Level::Direct`] is said only as long as no direct read was
+//!   anew, and a failed write removes its own file only; (2) every path is walked from the open
+//!   folder without following links, so a drive cannot lead a reader or writer out of itself, nor can
+//!   it change its identity by being mounted elsewhere; (3) [`Level::Direct`] is said only as long as no direct read was
 //!   refused; (4) [`Level::Dropped`] is said only if, since the last write, the page cache of the
 //!   device was dropped before the first file was opened from the medium. What is in it later was
 //!   read from the medium after that, so once is enough.
@@ -23,7 +23,7 @@ use rustix::fs::{self as kernel, Access, AtFlags};
 use rustix::io::retry_on_intr;
 
 use super::device;
-use super::drive::{Drive, DriveFile, NextPart, PROBE_BYTES, ReadMode, Room};
+use super::drive::{Drive, DriveFile, NextPart, PROBE_BYTES, ReadMode, Room, WriteMode};
 use super::error::DriveError;
 use super::filesystem::{self, Kind};
 use super::local_file::LocalFile;
@@ -74,9 +74,16 @@ impl LocalDrive {
             .and_then(|root| Kind::of(&root).map(|kind| (root, kind)))
             .map_err(|source| DriveError::new(&name, "open", "", source))?;
         let (root, kind) = opened;
-        let (refused, device, unsynced) = Default::default();
         let calls = Calls::of(&name);
-        Ok(Self { name, root, kind, refused, device, unsynced, calls })
+        Ok(Self {
+            name,
+            root,
+            kind,
+            refused: Arc::default(),
+            device: Mutex::default(),
+            unsynced: Mutex::default(),
+            calls,
+        })
     }
 
     /// The same; the folder is made if it is missing.
@@ -232,7 +239,7 @@ impl LocalDrive {
         &self,
         path: &str,
         fill: impl FnOnce(&OwnedFd) -> io::Result<()>,
-        rename: impl FnOnce(&OwnedFd, &str, &str) -> io::Result<()>,
+        rename: fn(&OwnedFd, &str, &str) -> io::Result<()>,
     ) -> io::Result<()> {
         let (folder, name) = self.place(path)?;
         let temporary = format!("{name}.tmp");
@@ -246,18 +253,6 @@ impl LocalDrive {
         }
         filesystem::sync_folder(&folder)?;
         self.sync_way_to(folder_and_name(path).0)
-    }
-
-    fn replace_by(
-        &self,
-        path: &str,
-        fill: impl FnOnce(&OwnedFd) -> io::Result<()>,
-    ) -> Result<(), DriveError> {
-        let rename =
-            |folder: &OwnedFd, old: &str, new: &str| filesystem::rename_over(folder, old, new);
-        let replaced = self.try_commit(path, fill, rename);
-        *self.device_cache() = DeviceCache::Stale;
-        replaced.map_err(|source| self.error("replace", path, source))
     }
 
     /// Makes durable the new folders that lead to a folder, outermost last.
@@ -336,11 +331,16 @@ impl Drive for LocalDrive {
         self.try_list(path).map_err(|source| self.error("list", path, source))
     }
 
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
+    fn write(&self, path: &str, bytes: &[u8], mode: WriteMode) -> Result<(), DriveError> {
         let _call = self.calls.begin();
-        let written = self.try_write(path, bytes);
+        let fill = |file: &OwnedFd| filesystem::write_new(file, self.kind, bytes);
+        let written = match mode {
+            WriteMode::New => self.try_write(path, bytes),
+            WriteMode::Commit => self.try_commit(path, fill, filesystem::rename),
+            WriteMode::Replace => self.try_commit(path, fill, filesystem::rename_over),
+        };
         *self.device_cache() = DeviceCache::Stale;
-        written.map_err(|source| self.error("write", path, source))
+        written.map_err(|source| self.error(mode.action(), path, source))
     }
 
     fn sync(&self) -> Result<(), DriveError> {
@@ -361,23 +361,12 @@ impl Drive for LocalDrive {
         synced
     }
 
-    fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        let _call = self.calls.begin();
-        let rename = |folder: &OwnedFd, old: &str, new: &str| filesystem::rename(folder, old, new);
-        let fill = |file: &OwnedFd| filesystem::write_new(file, self.kind, bytes);
-        let committed = self.try_commit(path, fill, rename);
-        *self.device_cache() = DeviceCache::Stale;
-        committed.map_err(|source| self.error("commit", path, source))
-    }
-
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        let _call = self.calls.begin();
-        self.replace_by(path, |file| filesystem::write_new(file, self.kind, bytes))
-    }
-
     fn replace_parts(&self, path: &str, len: u64, next: NextPart) -> Result<(), DriveError> {
         let _call = self.calls.begin();
-        self.replace_by(path, |file| filesystem::write_parts(file, self.kind, len, next))
+        let fill = |file: &OwnedFd| filesystem::write_parts(file, self.kind, len, next);
+        let replaced = self.try_commit(path, fill, filesystem::rename_over);
+        *self.device_cache() = DeviceCache::Stale;
+        replaced.map_err(|source| self.error(WriteMode::Replace.action(), path, source))
     }
 
     fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {

@@ -1,20 +1,18 @@
-//! A drive in memory, for tests and for measuring everything but drives; it can be made to fail.
+//! A drive in memory, for measuring everything but drives.
 //!
-//! - Enters: what enters any drive, and faults.
+//! - Enters: what enters any drive.
 //! - Leaves: what was written, or the error that a real drive would give.
 //! - Always holds: (1) the rules of [`Drive`], with the errors that Linux gives: a folder must be
-//!   made first, a file is written once; (2) clones are the same drive; (3) a fault is seen by
-//!   files that are open already.
+//!   made first, a file is written once; (2) clones are the same drive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::Errno;
 
-use super::drive::{Drive, DriveFile, ReadMode, Room};
+use super::drive::{Drive, DriveFile, ReadMode, Room, WriteMode};
 use super::error::DriveError;
 use super::path::{check_file, folder_and_name, parts};
 use super::proof::Level;
@@ -41,35 +39,6 @@ struct MemoryState {
     files: BTreeMap<String, Arc<Vec<u8>>>,
     folders: BTreeSet<String>,
     used_bytes: u64,
-    bad: Vec<(String, Range<u64>)>,
-    /// bytes that it takes before it dies, and how
-    dies: Option<(u64, Death)>,
-    /// the medium of a fake; the files above are its cache then
-    fake: Option<Fake>,
-    gone: bool,
-}
-
-/// A medium that holds less than it says, and starts from its beginning again when it is full.
-struct Fake {
-    bytes: Vec<u8>,
-    /// how far it was written, had it no end
-    end: u64,
-    /// where files begin
-    starts: BTreeMap<String, u64>,
-}
-
-/// How a drive ends; see [`MemoryDrive::die_after`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Death {
-    /// as if pulled out, with `ENODEV` for everything
-    Vanishes,
-    /// with `EIO` for every write; what lies on it can be read
-    RefusesWrites,
-}
-
-/// The room that a file takes.
-fn room_of(len: usize) -> u64 {
-    (len as u64).div_ceil(UNIT_BYTES).max(1) * UNIT_BYTES
 }
 
 impl MemoryDrive {
@@ -84,30 +53,19 @@ impl MemoryDrive {
         }))
     }
 
+    /// The room that a file takes.
+    pub fn room_of(len: usize) -> u64 {
+        (len as u64).div_ceil(UNIT_BYTES).max(1) * UNIT_BYTES
+    }
+
     /// Changes a file behind everyone's back; `None` if there is none. Its length may change too.
     pub fn with_file<R>(&self, path: &str, change: impl FnOnce(&mut Vec<u8>) -> R) -> Option<R> {
         self.0.state(|state| {
             let file = state.files.get_mut(path)?;
-            state.used_bytes -= room_of(file.len());
+            state.used_bytes -= MemoryDrive::room_of(file.len());
             let changed = change(Arc::make_mut(file));
-            state.used_bytes += room_of(file.len());
+            state.used_bytes += MemoryDrive::room_of(file.len());
             Some(changed)
-        })
-    }
-
-    /// Changes one byte of a file; `false` if it has none there.
-    pub fn corrupt(&self, path: &str, offset: u64, change: &mut dyn FnMut(&mut u8)) -> bool {
-        let changed = self.with_file(path, |bytes| bytes.get_mut(offset as usize).map(change));
-        changed.flatten().is_some()
-    }
-
-    /// Removes a file and its faults; `false` if there is none.
-    pub fn remove(&self, path: &str) -> bool {
-        self.0.state(|state| {
-            state.bad.retain(|(bad, _)| bad != path);
-            let removed = state.files.remove(path);
-            state.used_bytes -= removed.as_ref().map_or(0, |file| room_of(file.len()));
-            removed.is_some()
         })
     }
 
@@ -116,31 +74,9 @@ impl MemoryDrive {
         self.0.state(|state| state.files.keys().cloned().collect())
     }
 
-    /// From now on, reads that touch this range of the file fail as on bad sectors, with `EIO`.
-    pub fn fail_reads(&self, path: &str, range: Range<u64>) {
-        self.0.state(|state| state.bad.push((path.to_owned(), range)));
-    }
-
-    /// From now on it takes so many bytes more, and dies of the file that would exceed them.
-    pub fn die_after(&self, bytes: u64, death: Death) {
-        self.0.state(|state| state.dies = Some((bytes, death)));
-    }
-
-    /// From now on it is a fake: the medium holds `bytes`, and what is written after so much
-    /// destroys what was written first. [`ReadMode::Cached`] does not see it.
-    pub fn wrap_after(&self, bytes: usize) {
-        let fake = Fake { bytes: vec![0; bytes], end: 0, starts: BTreeMap::new() };
-        self.0.state(|state| state.fake = Some(fake));
-    }
-
     /// Takes room away, as a file of somebody else would.
     pub fn take_room(&self, bytes: u64) {
         self.0.state(|state| state.used_bytes += bytes);
-    }
-
-    /// From now on every call fails as on a drive that was pulled out, with `ENODEV`.
-    pub fn vanish(&self) {
-        self.0.state(|state| state.gone = true);
     }
 }
 
@@ -149,83 +85,41 @@ impl Shared {
         job(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Does a job on the state, if the drive is still there.
     fn attempt<R>(
         &self,
         action: &'static str,
         path: &str,
         job: impl FnOnce(&mut MemoryState) -> io::Result<R>,
     ) -> Result<R, DriveError> {
-        self.state(|state| if state.gone { Err(Errno::NODEV.into()) } else { job(state) })
-            .map_err(|source| DriveError::new(&self.name, action, path, source))
+        self.state(job).map_err(|source| DriveError::new(&self.name, action, path, source))
     }
 
-    fn put(
-        &self,
-        action: &'static str,
-        path: &str,
-        bytes: &[u8],
-        replaces: bool,
-    ) -> Result<(), DriveError> {
+    fn put(&self, path: &str, bytes: &[u8], mode: WriteMode) -> Result<(), DriveError> {
         let file = Arc::new(bytes.to_vec());
-        self.attempt(action, path, |state| {
-            state.wear(file.len() as u64)?;
+        self.attempt(mode.action(), path, |state| {
             check_file(path)?;
             state.find_folder(folder_and_name(path).0)?;
             let there = state.files.contains_key(path) || state.folders.contains(path);
-            if there && !replaces {
+            if there && mode != WriteMode::Replace {
                 return Err(Errno::EXIST.into());
             }
             // Old and new lie there together for a moment.
-            if state.used_bytes + room_of(file.len()) > self.capacity_bytes {
+            if state.used_bytes + MemoryDrive::room_of(file.len()) > self.capacity_bytes {
                 return Err(Errno::NOSPC.into());
             }
             if there {
                 state.remove_folder(path)?;
-                state.bad.retain(|(bad, _)| bad != path);
-                state.used_bytes -= state.files.get(path).map_or(0, |old| room_of(old.len()));
+                state.used_bytes -=
+                    state.files.get(path).map_or(0, |old| MemoryDrive::room_of(old.len()));
             }
-            state.used_bytes += room_of(file.len());
-            if let Some(fake) = &mut state.fake {
-                fake.put(path, &file);
-            }
+            state.used_bytes += MemoryDrive::room_of(file.len());
             state.files.insert(path.to_owned(), file);
             Ok(())
         })
     }
 }
 
-impl Fake {
-    fn put(&mut self, path: &str, file: &[u8]) {
-        let len = self.bytes.len();
-        for (number, byte) in file.iter().enumerate() {
-            self.bytes[(self.end as usize + number) % len] = *byte;
-        }
-        self.starts.insert(path.to_owned(), self.end);
-        self.end += room_of(file.len());
-    }
-
-    /// A file's bytes as the medium gives them; none if it was written before this was a fake.
-    fn find(&self, path: &str, len: usize) -> Option<Vec<u8>> {
-        let start = *self.starts.get(path)? as usize;
-        Some((start..start + len).map(|at| self.bytes[at % self.bytes.len()]).collect())
-    }
-}
-
 impl MemoryState {
-    /// Counts what is written until the drive dies.
-    fn wear(&mut self, bytes: u64) -> io::Result<()> {
-        let Some((left, death)) = &mut self.dies else { return Ok(()) };
-        let needed = bytes.max(1); // so that a dead drive takes no empty file either
-        if let Some(rest) = left.checked_sub(needed) {
-            *left = rest;
-            return Ok(());
-        }
-        *left = 0;
-        self.gone = *death == Death::Vanishes;
-        Err(if self.gone { Errno::NODEV } else { Errno::IO }.into())
-    }
-
     /// Fails as opening a folder does.
     fn find_folder(&self, path: &str) -> io::Result<()> {
         let mut walked = String::new();
@@ -267,15 +161,11 @@ impl MemoryState {
     }
 
     fn rewrite(&mut self, path: &str, pieces: &[(u64, &[u8])]) -> io::Result<()> {
-        self.wear(pieces.iter().map(|(_, piece)| piece.len() as u64).sum())?;
         self.find_file(path)?;
         let file = Arc::make_mut(self.files.get_mut(path).ok_or(Errno::NOENT)?);
         for (offset, piece) in pieces {
             let range = *offset as usize..*offset as usize + piece.len();
-            file.get_mut(range.clone()).ok_or(Errno::INVAL)?.copy_from_slice(piece);
-            // A drive gives a bad sector that is written another place.
-            let (from, to) = (range.start as u64, range.end as u64);
-            self.bad.retain(|(bad, r)| bad != path || r.start < from || r.end > to);
+            file.get_mut(range).ok_or(Errno::INVAL)?.copy_from_slice(piece);
         }
         Ok(())
     }
@@ -317,20 +207,12 @@ impl Drive for MemoryDrive {
         self.0.attempt("list", path, |state| state.list(path))
     }
 
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.0.put("write", path, bytes, false)
+    fn write(&self, path: &str, bytes: &[u8], mode: WriteMode) -> Result<(), DriveError> {
+        self.0.put(path, bytes, mode)
     }
 
     fn sync(&self) -> Result<(), DriveError> {
         self.0.attempt("sync", "", |_| Ok(()))
-    }
-
-    fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.0.put("commit", path, bytes, false)
-    }
-
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.0.put("replace", path, bytes, true)
     }
 
     fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
@@ -345,18 +227,18 @@ impl Drive for MemoryDrive {
         self.0.attempt("remove", path, |state| {
             check_file(path)?;
             if let Some(file) = state.files.remove(path) {
-                state.used_bytes -= room_of(file.len());
+                state.used_bytes -= MemoryDrive::room_of(file.len());
             }
             Ok(())
         })
     }
 
-    fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
+    fn open(&self, path: &str, _mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
         let len = self.0.attempt("open", path, |state| {
             check_file(path)?;
             Ok(state.find_file(path)?.len() as u64)
         })?;
-        Ok(Box::new(MemoryFile { drive: Arc::clone(&self.0), path: path.to_owned(), len, mode }))
+        Ok(Box::new(MemoryFile { drive: Arc::clone(&self.0), path: path.to_owned(), len }))
     }
 
     fn level(&self) -> Level {
@@ -369,22 +251,13 @@ struct MemoryFile {
     drive: Arc<Shared>,
     path: String,
     len: u64,
-    mode: ReadMode,
 }
 
 impl DriveFile for MemoryFile {
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
-        let file = self.drive.attempt("read", &self.path, |state| {
-            let file = state.find_file(&self.path)?;
-            let end = (offset + buf.len() as u64).min(file.len() as u64);
-            let mut bad = state.bad.iter().filter(|(path, _)| *path == self.path);
-            if bad.any(|(_, range)| offset.max(range.start) < end.min(range.end)) {
-                return Err(Errno::IO.into());
-            }
-            let fake = state.fake.as_ref().filter(|_| self.mode == ReadMode::Medium);
-            let found = fake.and_then(|fake| fake.find(&self.path, file.len()));
-            Ok(found.map_or_else(|| Arc::clone(file), Arc::new))
-        })?;
+        let file = self
+            .drive
+            .attempt("read", &self.path, |state| state.find_file(&self.path).map(Arc::clone))?;
         let found = file.get(offset as usize..).unwrap_or_default();
         let read = found.len().min(buf.len());
         buf[..read].copy_from_slice(&found[..read]);

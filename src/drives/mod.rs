@@ -3,7 +3,7 @@
 //! - Enters: whole files under relative paths; reads of any range.
 //! - Leaves: bytes, or an error that names drive, path and action.
 //! - Always holds: (1) a file is written once and never changed, but by `repair`, which calls
-//!   [`Drive::rewrite`] and [`Drive::replace`] where bytes are not what they should be; (2) only this
+//!   [`Drive::rewrite`] and [`WriteMode::Replace`] where bytes are not what they should be; (2) only this
 //!   folder touches the drives' files; (3) paths are made of `[0-9a-z.-]` names and `/`, relative to the folder that
 //!   the drive was given as, so a drive may be a mount point or any directory.
 //!
@@ -32,7 +32,7 @@ pub mod writer;
 mod tests;
 
 pub use absent::AbsentDrive;
-pub use drive::{Drive, DriveFile, NextPart, ReadMode, Room};
+pub use drive::{Drive, DriveFile, NextPart, ReadMode, Room, WriteMode};
 pub use error::DriveError;
 pub use local::LocalDrive;
 pub use memory::MemoryDrive;

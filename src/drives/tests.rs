@@ -9,8 +9,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::buffer::Buffer;
-use super::memory::Death;
 use super::*;
+use crate::testing::faulty::{Death, FaultyDrive};
 use std::io;
 
 const MIB: usize = 1 << 20;
@@ -40,7 +40,7 @@ fn folders() -> Vec<TempDir> {
 /// Every kind of drive, empty, with what keeps it there.
 fn drives() -> Vec<(Box<dyn Drive>, Option<TempDir>)> {
     let mut drives: Vec<(Box<dyn Drive>, _)> =
-        vec![(Box::new(MemoryDrive::new("memory", 1 << 30)), None)];
+        vec![(Box::new(FaultyDrive::new("memory", 1 << 30)), None)];
     for folder in folders() {
         drives.push((Box::new(LocalDrive::open(folder.path()).unwrap()), Some(folder)));
     }
@@ -86,10 +86,10 @@ fn every_length_comes_back_aligned_or_not() {
             let bytes = noise(len + 1, len as u64);
             for shift in [0, 1] {
                 let path = format!("a/b/{len}-{shift}");
-                drive.write(&path, &bytes[shift..shift + len]).unwrap();
+                drive.write(&path, &bytes[shift..shift + len], WriteMode::New).unwrap();
             }
             let path = format!("a/b/{len}-c");
-            drive.commit(&path, &bytes[..len]).unwrap();
+            drive.write(&path, &bytes[..len], WriteMode::Commit).unwrap();
         }
         drive.sync().unwrap();
         for len in LENGTHS {
@@ -110,7 +110,7 @@ fn any_range_is_the_same_in_both_modes() {
     for (drive, _kept) in drives() {
         let len = 3 * MIB + 4097;
         let bytes = noise(len, 3);
-        drive.write("file", &bytes).unwrap();
+        drive.write("file", &bytes, WriteMode::New).unwrap();
         let offsets = [0, 1, 511, 4095, 4096, 4097, MIB, 2 * MIB + 3, len - 4097, len - 1, len];
         for mode in [ReadMode::Cached, ReadMode::Medium] {
             let mut file = drive.open("file", mode).unwrap();
@@ -138,13 +138,16 @@ fn a_file_is_written_once() {
         drive.make_folder("d").unwrap();
         for path in ["d/0", "d/1"] {
             let first = if path == "d/0" {
-                drive.write(path, b"first")
+                drive.write(path, b"first", WriteMode::New)
             } else {
-                drive.commit(path, b"first")
+                drive.write(path, b"first", WriteMode::Commit)
             };
             first.unwrap();
             let second = noise(2 * MIB, 1);
-            for again in [drive.write(path, &second), drive.commit(path, &second)] {
+            for again in [
+                drive.write(path, &second, WriteMode::New),
+                drive.write(path, &second, WriteMode::Commit),
+            ] {
                 let error = again.unwrap_err();
                 assert_eq!(error.source.kind(), io::ErrorKind::AlreadyExists, "{error}");
             }
@@ -162,7 +165,7 @@ fn commit_replaces_litter() {
         let drive = LocalDrive::open(folder.path()).unwrap();
         drive.make_folder("new/newer").unwrap();
         fs::write(folder.path().join("new/newer/rec.tmp"), b"litter, and longer").unwrap();
-        drive.commit("new/newer/rec", b"whole").unwrap();
+        drive.write("new/newer/rec", b"whole", WriteMode::Commit).unwrap();
         assert_eq!(drive.read("new/newer/rec", 100).unwrap(), b"whole");
         assert_eq!(drive.list("new/newer").unwrap(), ["rec"]);
     }
@@ -173,8 +176,8 @@ fn repair_alone_changes_what_is_there() {
     for (drive, _kept) in drives() {
         drive.make_folder("a/full").unwrap();
         drive.make_folder("a/empty").unwrap();
-        drive.write("a/full/file", b"x").unwrap();
-        drive.write("a/file", &noise(3 * 4096, 1)).unwrap();
+        drive.write("a/full/file", b"x", WriteMode::New).unwrap();
+        drive.write("a/file", &noise(3 * 4096, 1), WriteMode::New).unwrap();
         let other = noise(4096, 2);
         drive.rewrite("a/file", &[(4096, &other), (0, b"first")]).unwrap();
         let mut expected = noise(3 * 4096, 1).to_vec();
@@ -186,10 +189,10 @@ fn repair_alone_changes_what_is_there() {
         assert!(drive.rewrite("a/none", &[(0, b"")]).unwrap_err().is_missing());
         assert!(read_all(&*drive, "a/file", ReadMode::Cached) == expected);
         for path in ["a/file", "a/new", "a/empty"] {
-            drive.replace(path, b"whole").unwrap();
+            drive.write(path, b"whole", WriteMode::Replace).unwrap();
             assert_eq!(read_all(&*drive, path, ReadMode::Medium), b"whole", "{path}");
         }
-        assert!(drive.replace("a/full", b"whole").is_err());
+        assert!(drive.write("a/full", b"whole", WriteMode::Replace).is_err());
         assert_eq!(drive.list("a").unwrap(), ["empty", "file", "full", "new"]);
         assert!(drive.remove_folder("a/full").is_err());
         drive.remove("a/full/file").unwrap();
@@ -207,14 +210,14 @@ fn folders_are_made_and_listed() {
         drive.make_folder("x/y/z").unwrap();
         drive.make_folder("").unwrap();
         for name in ["b", "a", "c.tmp"] {
-            drive.write(&format!("x/{name}"), b"").unwrap();
+            drive.write(&format!("x/{name}"), b"", WriteMode::New).unwrap();
         }
         assert_eq!(drive.list("x").unwrap(), ["a", "b", "c.tmp", "y"]);
         assert_eq!(drive.list("").unwrap(), ["x"]);
         assert!(drive.list("x/y/z").unwrap().is_empty());
         assert!(drive.list("no/such").unwrap().is_empty());
         assert!(drive.list("x/a").is_err() && drive.make_folder("x/a/b").is_err());
-        assert!(drive.write("no/file", b"").unwrap_err().is_missing());
+        assert!(drive.write("no/file", b"", WriteMode::New).unwrap_err().is_missing());
         let error = drive.open("x/none", ReadMode::Cached).err().unwrap();
         assert!(error.is_missing() && !error.is_full());
         assert_eq!(error.to_string(), format!("open x/none on {}", drive.name()));
@@ -229,9 +232,15 @@ fn nothing_outside_a_drive_is_reached() {
             let error = drive.make_folder(path).unwrap_err();
             assert_eq!(error.source.kind(), io::ErrorKind::InvalidInput, "{error}");
             assert!(drive.open(path, ReadMode::Cached).is_err(), "{path}");
-            assert!(drive.write(path, b"").is_err() && drive.commit(path, b"").is_err());
+            assert!(
+                drive.write(path, b"", WriteMode::New).is_err()
+                    && drive.write(path, b"", WriteMode::Commit).is_err()
+            );
         }
-        assert!(drive.write("", b"").is_err() && drive.commit("", b"").is_err());
+        assert!(
+            drive.write("", b"", WriteMode::New).is_err()
+                && drive.write("", b"", WriteMode::Commit).is_err()
+        );
         let Some(folder) = kept else { continue };
         let outside = tempfile::tempdir().unwrap();
         fs::write(outside.path().join("file"), b"secret").unwrap();
@@ -240,8 +249,14 @@ fn nothing_outside_a_drive_is_reached() {
         symlink(outside.path().join("new"), folder.path().join("new")).unwrap();
         assert!(drive.open("way/file", ReadMode::Cached).is_err());
         assert!(drive.open("link", ReadMode::Cached).is_err());
-        assert!(drive.write("way/new", b"").is_err() && drive.commit("way/new", b"").is_err());
-        assert!(drive.write("new", b"").is_err() && drive.commit("new", b"").is_err());
+        assert!(
+            drive.write("way/new", b"", WriteMode::New).is_err()
+                && drive.write("way/new", b"", WriteMode::Commit).is_err()
+        );
+        assert!(
+            drive.write("new", b"", WriteMode::New).is_err()
+                && drive.write("new", b"", WriteMode::Commit).is_err()
+        );
         assert!(drive.make_folder("way/new").is_err() && drive.list("way").is_err());
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
     }
@@ -301,7 +316,10 @@ fn what_is_no_drive_is_told_apart() {
     LocalDrive::open(folder.path()).unwrap().check_writable().unwrap();
     if let Some(mounted) = Mounted::new("ro,size=1m") {
         let drive = LocalDrive::open(mounted.path()).unwrap();
-        for error in [drive.check_writable().unwrap_err(), drive.write("x", b"").unwrap_err()] {
+        for error in [
+            drive.check_writable().unwrap_err(),
+            drive.write("x", b"", WriteMode::New).unwrap_err(),
+        ] {
             assert_eq!(error.source.kind(), io::ErrorKind::ReadOnlyFilesystem);
         }
     } else if !rustix::process::geteuid().is_root() {
@@ -325,7 +343,7 @@ fn room_is_what_the_system_says() {
 
 #[test]
 fn a_full_drive_says_so_and_keeps_no_part() {
-    let mut drives: Vec<Box<dyn Drive>> = vec![Box::new(MemoryDrive::new("memory", 4 << 20))];
+    let mut drives: Vec<Box<dyn Drive>> = vec![Box::new(FaultyDrive::new("memory", 4 << 20))];
     let mounted = Mounted::new("size=4m");
     if let Some(mounted) = &mounted {
         drives.push(Box::new(LocalDrive::open(mounted.path()).unwrap()));
@@ -334,23 +352,23 @@ fn a_full_drive_says_so_and_keeps_no_part() {
         let free_bytes = drive.room().unwrap().free_bytes;
         assert_eq!((free_bytes, drive.room().unwrap().total_bytes), (4 << 20, 4 << 20));
         for bytes in [noise(5 * MIB, 1), noise(5 * MIB + 1, 2)] {
-            assert!(drive.write("big", &bytes).unwrap_err().is_full());
-            assert!(drive.commit("big", &bytes).unwrap_err().is_full());
+            assert!(drive.write("big", &bytes, WriteMode::New).unwrap_err().is_full());
+            assert!(drive.write("big", &bytes, WriteMode::Commit).unwrap_err().is_full());
         }
         assert!(drive.list("").unwrap().is_empty());
         assert_eq!(drive.room().unwrap().free_bytes, free_bytes);
-        drive.write("fits", &noise(3 * MIB + 1, 3)).unwrap();
+        drive.write("fits", &noise(3 * MIB + 1, 3), WriteMode::New).unwrap();
         assert_eq!(drive.room().unwrap().free_bytes, free_bytes - (3 << 20) - 4096);
-        assert!(drive.write("more", &noise(MIB, 1)).unwrap_err().is_full());
+        assert!(drive.write("more", &noise(MIB, 1), WriteMode::New).unwrap_err().is_full());
         assert_eq!(drive.list("").unwrap(), ["fits"]);
     }
 }
 
 #[test]
 fn a_memory_drive_shows_its_faults() {
-    let drive = MemoryDrive::new("m", 1 << 20);
+    let drive = FaultyDrive::new("m", 1 << 20);
     let same = drive.clone();
-    drive.write("a", &[1; 10_000]).unwrap();
+    drive.write("a", &[1; 10_000], WriteMode::New).unwrap();
     let mut file = drive.open("a", ReadMode::Medium).unwrap();
     assert!(same.corrupt("a", 9000, &mut |byte| *byte ^= 0xff));
     assert!(!same.corrupt("a", 10_000, &mut |byte| *byte = 0));
@@ -371,7 +389,7 @@ fn a_memory_drive_shows_its_faults() {
     assert_eq!(same.paths(), ["a"]);
     assert!(same.remove("a") && !same.remove("a") && drive.paths().is_empty());
     assert!(read(0, 1).unwrap_err().is_missing());
-    drive.write("a", &[2; 5000]).unwrap();
+    drive.write("a", &[2; 5000], WriteMode::New).unwrap();
     assert_eq!(read(4096, 100).unwrap(), 100, "a new file has no old faults");
 
     same.vanish();
@@ -383,42 +401,51 @@ fn a_memory_drive_shows_its_faults() {
     gone(drive.room().map(drop));
     gone(drive.list("").map(drop));
     gone(drive.make_folder("d"));
-    gone(drive.write("c", b""));
-    gone(drive.commit("c", b""));
+    gone(drive.write("c", b"", WriteMode::New));
+    gone(drive.write("c", b"", WriteMode::Commit));
     gone(drive.sync());
 }
 
 #[test]
 fn a_memory_drive_dies_of_what_it_is_told() {
-    let drive = MemoryDrive::new("m", 1 << 20);
+    let drive = FaultyDrive::new("m", 1 << 20);
     drive.die_after(10_000, Death::RefusesWrites);
-    drive.write("a", &[1; 9_999]).unwrap();
+    drive.write("a", &[1; 9_999], WriteMode::New).unwrap();
     for (path, bytes) in [("b", &[2; 2][..]), ("c", &[3]), ("d", &[])] {
-        assert_eq!(drive.write(path, bytes).unwrap_err().source.raw_os_error(), Some(EIO));
-        assert_eq!(drive.commit(path, bytes).unwrap_err().source.raw_os_error(), Some(EIO));
+        assert_eq!(
+            drive.write(path, bytes, WriteMode::New).unwrap_err().source.raw_os_error(),
+            Some(EIO)
+        );
+        assert_eq!(
+            drive.write(path, bytes, WriteMode::Commit).unwrap_err().source.raw_os_error(),
+            Some(EIO)
+        );
     }
     assert_eq!((drive.paths(), drive.read("a", 9_999).unwrap().len()), (vec!["a".into()], 9_999));
 
     drive.die_after(1, Death::Vanishes);
-    drive.write("b", b"2").unwrap();
-    assert_eq!(drive.write("c", b"3").unwrap_err().source.raw_os_error(), Some(ENODEV));
+    drive.write("b", b"2", WriteMode::New).unwrap();
+    assert_eq!(
+        drive.write("c", b"3", WriteMode::New).unwrap_err().source.raw_os_error(),
+        Some(ENODEV)
+    );
     assert_eq!(drive.read("a", 9_999).unwrap_err().source.raw_os_error(), Some(ENODEV));
 
-    let drive = MemoryDrive::new("m", 1 << 20);
+    let drive = FaultyDrive::new("m", 1 << 20);
     drive.take_room((1 << 20) - 4096);
     assert_eq!(drive.room().unwrap().free_bytes, 4096);
-    assert!(drive.write("large", &[0; 4097]).unwrap_err().is_full());
-    drive.write("small", &[0; 4096]).unwrap();
+    assert!(drive.write("large", &[0; 4097], WriteMode::New).unwrap_err().is_full());
+    drive.write("small", &[0; 4096], WriteMode::New).unwrap();
 }
 
 #[test]
 fn a_fake_shows_its_last_bytes_twice() {
-    let drive = MemoryDrive::new("fake", 1 << 20);
-    drive.write("before", b"before").unwrap();
+    let drive = FaultyDrive::new("fake", 1 << 20);
+    drive.write("before", b"before", WriteMode::New).unwrap();
     drive.wrap_after(3 * 4096);
     for (path, byte) in [("a", 1), ("b", 2), ("c", 3), ("d", 4)] {
         let len = if path == "b" { 4097 } else { 4096 };
-        drive.commit(path, &[byte; 4097][..len]).unwrap();
+        drive.write(path, &[byte; 4097][..len], WriteMode::Commit).unwrap();
     }
     let medium = |path: &str| read_all(&drive, path, ReadMode::Medium);
     // a takes a unit, b two, and then the medium is full.
@@ -431,13 +458,13 @@ fn a_fake_shows_its_last_bytes_twice() {
 
 #[test]
 fn memory_drives_are_devices_of_their_own() {
-    let [a, b] = ["a", "b"].map(|name| MemoryDrive::new(name, 8192).room().unwrap());
+    let [a, b] = ["a", "b"].map(|name| FaultyDrive::new(name, 8192).room().unwrap());
     assert_ne!(a.device, b.device);
-    let drive = MemoryDrive::new("c", 10_000);
-    drive.write("empty", b"").unwrap();
-    drive.write("one", b"1").unwrap();
+    let drive = FaultyDrive::new("c", 10_000);
+    drive.write("empty", b"", WriteMode::New).unwrap();
+    drive.write("one", b"1", WriteMode::New).unwrap();
     assert_eq!(drive.room().unwrap().free_bytes, 0, "1,808 bytes are less than a unit");
-    assert!(drive.write("two", b"").unwrap_err().is_full());
+    assert!(drive.write("two", b"", WriteMode::New).unwrap_err().is_full());
 }
 
 /// Reads as an ordinary file what was committed, and finds what another changed on the medium.
@@ -446,7 +473,7 @@ fn a_medium_read_sees_what_lies_there() {
     for folder in folders() {
         let drive = LocalDrive::open(folder.path()).unwrap();
         let mut bytes = noise(2 * MIB, 9).to_vec();
-        drive.commit("file", &bytes).unwrap();
+        drive.write("file", &bytes, WriteMode::Commit).unwrap();
         let path: PathBuf = folder.path().join("file");
         assert!(fs::read(&path).unwrap() == bytes);
         let file = fs::OpenOptions::new().write(true).open(&path).unwrap();

@@ -16,7 +16,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use crossbeam_channel::{Receiver, Select, Sender, bounded};
 
-use super::drive::Drive;
+use super::drive::{Drive, WriteMode};
 use super::error::DriveError;
 use super::path::folder_and_name;
 
@@ -256,7 +256,7 @@ impl Writer<'_> {
                     let len = bytes.as_ref().len() as u64;
                     let outcome = self.attempt(|writer| {
                         writer.make_folder_of(&path)?;
-                        writer.drive.write(&path, bytes.as_ref())
+                        writer.drive.write(&path, bytes.as_ref(), WriteMode::New)
                     });
                     drop(bytes); // the buffer goes back before anything else is done
                     if outcome.is_ok() {
@@ -266,7 +266,7 @@ impl Writer<'_> {
                 WriteJob::Commit { path, bytes, reply } => {
                     let outcome = self.attempt(|writer| {
                         writer.make_folder_of(&path)?;
-                        writer.drive.commit(&path, &bytes)
+                        writer.drive.write(&path, &bytes, WriteMode::Commit)
                     });
                     reply.send((self.number, outcome)).ok();
                 }

@@ -2,7 +2,7 @@
 //! afterwards, also when it is stopped.
 
 use super::sample::SampleData;
-use crate::drives::{Drive, DriveError, Level, LocalDrive, ReadMode, on_each};
+use crate::drives::{Drive, DriveError, Level, LocalDrive, ReadMode, WriteMode, on_each};
 use crate::monitor::Monitor;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ fn write_and_read(
     let total = (files * file.len() as u64) as f64;
     let began = Instant::now();
     for number in (0..files).take_while(|_| !monitor.should_stop()) {
-        drive.write(&format!("{FOLDER}/{number:05}"), file)?;
+        drive.write(&format!("{FOLDER}/{number:05}"), file, WriteMode::New)?;
         monitor.advance(file.len() as u64);
     }
     if monitor.should_stop() {

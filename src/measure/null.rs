@@ -1,6 +1,6 @@
 //! A drive that takes shards as fast as they come and keeps only the small files.
 
-use crate::drives::{Drive, DriveError, DriveFile, Level, MemoryDrive, ReadMode, Room};
+use crate::drives::{Drive, DriveError, DriveFile, Level, MemoryDrive, ReadMode, Room, WriteMode};
 use std::hint::black_box;
 
 /// Takes writes and keeps nothing but the small files.
@@ -30,21 +30,16 @@ impl Drive for NullDrive {
         self.0.list(path)
     }
 
-    fn write(&self, _path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        black_box(bytes);
-        Ok(())
+    fn write(&self, path: &str, bytes: &[u8], mode: WriteMode) -> Result<(), DriveError> {
+        if mode == WriteMode::New {
+            black_box(bytes);
+            return Ok(());
+        }
+        self.0.write(path, bytes, mode)
     }
 
     fn sync(&self) -> Result<(), DriveError> {
         Ok(())
-    }
-
-    fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.0.commit(path, bytes)
-    }
-
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.0.replace(path, bytes)
     }
 
     fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
@@ -52,7 +47,7 @@ impl Drive for NullDrive {
     }
 
     fn remove(&self, path: &str) -> Result<(), DriveError> {
-        Drive::remove(&self.0, path)
+        self.0.remove(path)
     }
 
     fn remove_folder(&self, path: &str) -> Result<(), DriveError> {

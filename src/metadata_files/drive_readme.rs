@@ -9,7 +9,7 @@
 //!   folder then; (3) what is written is this program's own text, and never a copy from a drive, for
 //!   a person may run the reader and give it a key.
 
-use crate::drives::{Drive, DriveError, ReadMode};
+use crate::drives::{Drive, DriveError, ReadMode, WriteMode};
 use crate::format::ids::{SetNumber, ShipmentId, set_folder};
 use crate::format::label::{Label, MAX_LABEL_BYTES};
 use crate::format::layout::{COPY, HOLDALL};
@@ -176,7 +176,7 @@ pub fn after_removal(drive: &dyn Drive) -> Result<(), DriveError> {
         if sets.is_empty() {
             drive.remove(&path)?;
         } else if name == README_TXT && named_in(drive, &path)? != sets {
-            drive.replace(&path, readme(drive, &sets).0.as_bytes())?;
+            drive.write(&path, readme(drive, &sets).0.as_bytes(), WriteMode::Replace)?;
         }
     }
     if drive.list(HOLDALL)?.is_empty() { drive.remove_folder(HOLDALL) } else { Ok(()) }

@@ -5,7 +5,7 @@ use super::commit::Committer;
 use super::error::PackError;
 use super::job::{SetDrive, SetJob};
 use super::packed::Packed;
-use crate::drives;
+use crate::drives::{self, WriteMode};
 use crate::format::SECOND_COPY_DRIVES;
 use crate::format::ids::{Slot, key_path, shard_path};
 use crate::format::key::MAX_KEY_BYTES;
@@ -188,10 +188,9 @@ fn write_metadata_files(
         if !explanation.kept.is_empty() {
             monitor.note(&kept_text(drive, &explanation.kept));
         }
-        explanation
-            .writes
-            .iter()
-            .try_for_each(|(path, text)| drive.replace(path, text).map_err(Arc::new))
+        explanation.writes.iter().try_for_each(|(path, text)| {
+            drive.write(path, text, WriteMode::Replace).map_err(Arc::new)
+        })
     });
     committer.note_failures(&outcomes)
 }

@@ -2,7 +2,7 @@
 //! sound copy lies, or made again from what set.txt and the records say.
 
 use super::target::{Target, count};
-use crate::drives::{Drive, DriveError, NextPart, ReadMode};
+use crate::drives::{Drive, DriveError, NextPart, ReadMode, WriteMode};
 use crate::format::ids::{RunId, Slot, key_path};
 use crate::format::key::MAX_KEY_BYTES;
 use crate::format::label::{Label, MAX_LABEL_BYTES, checked_case};
@@ -217,7 +217,7 @@ fn write(target: &Target, place: &str, bytes: &[u8]) {
 pub fn put(drive: &dyn Drive, place: &str, bytes: &[u8]) -> Result<(), DriveError> {
     let folder = place.rsplit_once('/').map_or("", |(folder, _)| folder);
     drive.make_folder(folder)?;
-    drive.replace(place, bytes)
+    drive.write(place, bytes, WriteMode::Replace)
 }
 
 /// The same, part by part.

@@ -9,7 +9,7 @@
 //!   nor removed from.
 
 use crate::drives::detect::inside;
-use crate::drives::{Drive, DriveError, LocalDrive, ReadMode, on_each};
+use crate::drives::{Drive, DriveError, LocalDrive, ReadMode, WriteMode, on_each};
 use crate::format::ids::{Slot, StripeId, shard_path};
 use crate::format::layout::{COPY, HOLDALL};
 use crate::format::record::StripeRecord;
@@ -103,7 +103,7 @@ pub fn keep(
     let failed = AtomicBool::new(false);
     let mark = || {
         stage.make_folder(&set.folder)?;
-        stage.replace(&format!("{}/{MARK}", set.folder), MARK_TEXT)
+        stage.write(&format!("{}/{MARK}", set.folder), MARK_TEXT, WriteMode::Replace)
     };
     let marked = if bytes > 0 { mark() } else { Ok(()) };
     failed.store(marked.is_err(), Ordering::Relaxed);
@@ -145,7 +145,7 @@ fn keep_shard(
     let read = |d: &FoundDrive| readable_part(d.drive.as_ref(), &path, record);
     let Some(shard) = drives.find_map(read) else { return Ok(()) };
     stage.make_folder(path.rsplit_once('/').map_or("", |(folder, _)| folder))?;
-    stage.commit(&path, &shard)?;
+    stage.write(&path, &shard, WriteMode::Commit)?;
     monitor.advance(shard.len() as u64);
     Ok(())
 }

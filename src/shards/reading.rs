@@ -181,7 +181,8 @@ pub fn read_blocks(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drives::{Drive, MemoryDrive, ReadMode};
+    use crate::drives::{Drive, ReadMode, WriteMode};
+    use crate::testing::faulty::FaultyDrive;
     use Tried::{Failed, Read, Skipped};
 
     /// A file that counts how often it fails.
@@ -201,8 +202,8 @@ mod tests {
 
     /// Tries 64 blocks of 10 bytes, of which some are bad.
     fn tried(bad: impl IntoIterator<Item = u64>, policy: &mut SkipPolicy) -> (Vec<Tried>, usize) {
-        let drive = MemoryDrive::new("bad", 1 << 20);
-        drive.write("shard", &[7; 640]).unwrap();
+        let drive = FaultyDrive::new("bad", 1 << 20);
+        drive.write("shard", &[7; 640], WriteMode::New).unwrap();
         for block in bad {
             drive.fail_reads("shard", block * 10..block * 10 + 10);
         }

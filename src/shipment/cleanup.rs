@@ -9,7 +9,7 @@
 use super::file_copies::digest_of;
 use super::found::{FoundDrive, FoundSet};
 use super::record_index::RecordIndex;
-use crate::drives::{Drive, DriveError, ReadMode};
+use crate::drives::{Drive, DriveError, ReadMode, WriteMode};
 use crate::format::SECOND_COPY_DRIVES;
 use crate::format::ids::{RunId, Slot, StripeId, StripeNumber, key_path, part_path, record_path};
 use crate::format::layout::{COPY, most_bytes};
@@ -290,7 +290,10 @@ fn give(set: &FoundSet, found: &FoundDrive, path: &str, root: &Hash) -> Result<(
     // A part of which no copy is left is reported by verify; the shards' lists stand in for it.
     let Some(bytes) = sound else { return Ok(()) };
     let folder = place.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let given = found.drive.make_folder(folder).and_then(|()| found.drive.commit(&place, &bytes));
+    let given = found
+        .drive
+        .make_folder(folder)
+        .and_then(|()| found.drive.write(&place, &bytes, WriteMode::Commit));
     given.map_err(|e| error_chain(&e))
 }
 

@@ -40,7 +40,7 @@ impl Circle<'_> {
 impl Uses {
     pub fn of(sources: &[Source]) -> Self {
         let sources: Vec<&Source> =
-            sources.iter().filter(|s| !["main", "testing"].contains(&&*s.name)).collect();
+            sources.iter().filter(|s| !["main", "testing"].contains(&s.module())).collect();
         let modules: BTreeMap<Vec<&str>, &str> =
             sources.iter().map(|s| (module(&s.name), s.name.as_str())).collect();
         let mut uses = BTreeMap::new();

@@ -1,6 +1,7 @@
 //! A drive that counts what is read of it.
 
-use holdall::testing::drives::{Drive, DriveError, DriveFile, Level, ReadMode, Room};
+use holdall::testing::drives::{Drive, DriveError};
+use holdall::testing::proxy::{Call, CallKind, Proxy, Reading};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -16,6 +17,7 @@ pub fn read_of(reads: &Reads, part: &str) -> u64 {
 pub type Opening = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
 /// Counts, over a drive.
+#[derive(Clone)]
 pub struct Counting {
     inner: Arc<dyn Drive>,
     reads: Reads,
@@ -37,76 +39,25 @@ impl Counting {
     }
 }
 
-impl Drive for Counting {
-    fn name(&self) -> &str {
-        self.inner.name()
+impl Proxy for Counting {
+    fn below(&self) -> &dyn Drive {
+        &*self.inner
     }
 
-    fn room(&self) -> Result<Room, DriveError> {
-        self.inner.room()
+    fn call(
+        &self,
+        call: &Call,
+        run: &mut dyn FnMut() -> Result<(), DriveError>,
+    ) -> Result<(), DriveError> {
+        if matches!(call.kind, CallKind::Open) {
+            (self.opening)(self.inner.name(), call.path);
+        }
+        run()
     }
 
-    fn make_folder(&self, path: &str) -> Result<(), DriveError> {
-        self.inner.make_folder(path)
-    }
-
-    fn list(&self, path: &str) -> Result<Vec<String>, DriveError> {
-        self.inner.list(path)
-    }
-
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.inner.write(path, bytes)
-    }
-
-    fn sync(&self) -> Result<(), DriveError> {
-        self.inner.sync()
-    }
-
-    fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.inner.commit(path, bytes)
-    }
-
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.inner.replace(path, bytes)
-    }
-
-    fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
-        self.inner.rewrite(path, pieces)
-    }
-
-    fn remove_folder(&self, path: &str) -> Result<(), DriveError> {
-        self.inner.remove_folder(path)
-    }
-
-    fn remove(&self, path: &str) -> Result<(), DriveError> {
-        self.inner.remove(path)
-    }
-
-    fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
-        (self.opening)(self.name(), path);
-        let (inner, path) = (self.inner.open(path, mode)?, path.to_owned());
-        Ok(Box::new(CountingFile { inner, path, reads: self.reads.clone() }))
-    }
-
-    fn level(&self) -> Level {
-        self.inner.level()
-    }
-}
-
-struct CountingFile {
-    inner: Box<dyn DriveFile>,
-    path: String,
-    reads: Reads,
-}
-
-impl DriveFile for CountingFile {
-    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
-        let len = self.inner.read_at(offset, buf)?;
-        *self.reads.lock().unwrap().entry(self.path.clone()).or_default() += len as u64;
+    fn read_file(&self, mut reading: Reading) -> Result<usize, DriveError> {
+        let len = reading.run()?;
+        *self.reads.lock().unwrap().entry(reading.path.to_owned()).or_default() += len as u64;
         Ok(len)
-    }
-
-    fn len(&self) -> u64 {
-        self.inner.len()
     }
 }

@@ -7,7 +7,8 @@ use super::snapshot::Snapshot;
 use super::tree::{self, CHUNK};
 use holdall::testing::commands::decode::decode_sets;
 use holdall::testing::commands::verify::{SetOutcome, verify_sets};
-use holdall::testing::drives::{Drive, MemoryDrive};
+use holdall::testing::drives::{Drive, WriteMode};
+use holdall::testing::faulty::FaultyDrive;
 use holdall::testing::format::Suite;
 use holdall::testing::memory::Memory;
 use holdall::testing::monitor::{Problem, Recording};
@@ -53,17 +54,17 @@ pub fn drive_of(name: &str, image: &Image) -> Arc<dyn Drive> {
 }
 
 /// The files of a drive.
-pub fn image_of(drive: &MemoryDrive) -> Image {
+pub fn image_of(drive: &FaultyDrive) -> Image {
     let paths = drive.paths().into_iter();
     paths.map(|path| (path.clone(), drive.read(&path, u64::MAX).unwrap())).collect()
 }
 
 /// The same as [`drive_of`], to be looked at later.
-pub fn memory_of(name: &str, image: &Image) -> MemoryDrive {
-    let drive = MemoryDrive::new(name, 1 << 30);
+pub fn memory_of(name: &str, image: &Image) -> FaultyDrive {
+    let drive = FaultyDrive::new(name, 1 << 30);
     for (path, bytes) in image {
         drive.make_folder(path.rsplit_once('/').unwrap().0).unwrap();
-        drive.write(path, bytes).unwrap();
+        drive.write(path, bytes, WriteMode::New).unwrap();
     }
     drive
 }

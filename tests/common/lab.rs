@@ -5,8 +5,9 @@ use super::tree::CHUNK;
 use holdall::testing::commands::unlock as command;
 use holdall::testing::dataset::{self, Filter, ScanOptions, Source};
 use holdall::testing::destination::Destination;
-use holdall::testing::drives::{Drive, DriveError, DriveFile, Level, MemoryDrive, ReadMode, Room};
+use holdall::testing::drives::{Drive, DriveError};
 use holdall::testing::entropy::{Entropy, Fixed, random_id};
+use holdall::testing::faulty::FaultyDrive;
 use holdall::testing::format::Suite;
 use holdall::testing::format::entry::entry_len;
 use holdall::testing::format::ids::{RunId, SetNumber, ShipmentId};
@@ -18,6 +19,7 @@ use holdall::testing::packer::{
     self, Checkpoint, PackError, Packed, ResumePoint, SetDrive, SetJob,
 };
 use holdall::testing::plan::room::{self, DriveRoom, Geometry, Need};
+use holdall::testing::proxy::{Call, CallKind, Proxy, Reading};
 use holdall::testing::restorer::end::{self, End};
 use holdall::testing::restorer::{self, OpenSet, RestoreOptions, Restored};
 use holdall::testing::sets::open;
@@ -29,7 +31,7 @@ use std::sync::{Arc, Mutex};
 /// Drives in memory, and who may open them.
 pub struct Lab {
     /// by slot from 1
-    pub drives: Vec<MemoryDrive>,
+    pub drives: Vec<FaultyDrive>,
     cases: Vec<usize>,
     identity: age::x25519::Identity,
     /// its wrapped run key; made by the first pack if it is empty
@@ -81,7 +83,7 @@ impl Lab {
             numbers.extend(std::iter::repeat_n(case, *count));
         }
         let name = |slot: usize| format!("drive {slot}");
-        let drives = (1..=numbers.len()).map(|s| MemoryDrive::new(name(s), capacity)).collect();
+        let drives = (1..=numbers.len()).map(|s| FaultyDrive::new(name(s), capacity)).collect();
         let identity = age::x25519::Identity::generate();
         let suite = Suite::ALL[seed as usize % Suite::ALL.len()];
         let (key_file, left_out) = (Vec::new(), Vec::new());
@@ -203,7 +205,7 @@ impl Lab {
     }
 
     fn rooms(&self) -> Vec<DriveRoom> {
-        let room = |(i, (drive, case)): (usize, (&MemoryDrive, &usize))| {
+        let room = |(i, (drive, case)): (usize, (&FaultyDrive, &usize))| {
             let room = drive.room().unwrap();
             DriveRoom {
                 slot: i as u16 + 1,
@@ -267,13 +269,13 @@ impl Lab {
 pub struct Vanishing<'a> {
     /// what was told
     pub told: Recording,
-    drive: &'a MemoryDrive,
+    drive: &'a FaultyDrive,
     left: AtomicI64,
 }
 
 impl<'a> Vanishing<'a> {
     /// After `bytes`.
-    pub fn after(bytes: i64, drive: &'a MemoryDrive) -> Self {
+    pub fn after(bytes: i64, drive: &'a FaultyDrive) -> Self {
         Self { told: Recording::default(), drive, left: bytes.into() }
     }
 
@@ -319,6 +321,7 @@ pub enum Fault {
 }
 
 /// A drive that reads shards badly, and well if asked again.
+#[derive(Clone)]
 pub struct Flaky {
     inner: Arc<dyn Drive>,
     fault: Fault,
@@ -332,122 +335,56 @@ impl Flaky {
     }
 }
 
-impl Drive for Flaky {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn room(&self) -> Result<Room, DriveError> {
-        self.inner.room()
-    }
-
-    fn make_folder(&self, path: &str) -> Result<(), DriveError> {
-        self.inner.make_folder(path)
-    }
-
-    fn list(&self, path: &str) -> Result<Vec<String>, DriveError> {
-        self.inner.list(path)
-    }
-
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.inner.write(path, bytes)
-    }
-
-    fn sync(&self) -> Result<(), DriveError> {
-        self.inner.sync()
-    }
-
-    fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.inner.commit(path, bytes)
-    }
-
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.inner.replace(path, bytes)
-    }
-
-    fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
-        self.inner.rewrite(path, pieces)
-    }
-
-    fn remove_folder(&self, path: &str) -> Result<(), DriveError> {
-        self.inner.remove_folder(path)
-    }
-
-    fn remove(&self, path: &str) -> Result<(), DriveError> {
-        self.inner.remove(path)
-    }
-
-    fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
-        let (inner, path) = (self.inner.open(path, mode)?, path.to_owned());
-        let (drive, read) = (self.inner.name().to_owned(), self.read.clone());
-        Ok(Box::new(FlakyFile { inner, drive, path, fault: self.fault, read }))
-    }
-
-    fn level(&self) -> Level {
-        self.inner.level()
-    }
-}
-
-struct FlakyFile {
-    inner: Box<dyn DriveFile>,
-    drive: String,
-    path: String,
-    fault: Fault,
-    read: Arc<Mutex<BTreeSet<(String, u64)>>>,
-}
-
-impl FlakyFile {
-    fn error(&self) -> DriveError {
+impl Flaky {
+    fn error(&self, path: &str) -> DriveError {
         let source = std::io::Error::from_raw_os_error(5);
-        let (drive, path) = (self.drive.clone(), self.path.clone());
-        DriveError { drive, action: "read", path, source }
+        DriveError { drive: self.inner.name().into(), action: "read", path: path.into(), source }
     }
 
     /// Is it the only shard that was read so far?
-    fn is_alone(&self) -> bool {
+    fn is_alone(&self, path: &str) -> bool {
         let mut read = self.read.lock().unwrap();
-        read.insert((self.path.clone(), 0));
+        read.insert((path.to_owned(), 0));
         read.len() == 1
     }
 }
 
-impl DriveFile for FlakyFile {
-    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
-        if !self.path.contains("/shards/") {
-            return self.inner.read_at(offset, buf);
+impl Proxy for Flaky {
+    fn below(&self) -> &dyn Drive {
+        &*self.inner
+    }
+
+    fn read_file(&self, mut reading: Reading) -> Result<usize, DriveError> {
+        let Reading { path, offset, .. } = reading;
+        let is_shard = path.contains("/shards/");
+        if self.fault == Fault::FirstShard && (is_shard || reading.again) {
+            if self.is_alone(path) && offset == 0 {
+                return Err(self.error(path));
+            }
+            reading.again = true;
         }
-        if self.fault == Fault::FirstShard {
-            return self.read_again(offset, buf);
+        if !is_shard || reading.again {
+            return reading.run();
         }
         if let Fault::Spoils(bytes) = self.fault {
             let start = offset.saturating_sub(bytes);
-            let end = (offset + buf.len() as u64 + bytes).min(self.inner.len());
-            self.inner.read_at(start, &mut vec![0; (end - start) as usize])?;
-            return self.inner.read_at(offset, buf);
+            let end = (offset + reading.buf.len() as u64 + bytes).min(reading.file.len());
+            reading.file.read_at(start, &mut vec![0; (end - start) as usize])?;
+            return reading.run();
         }
-        let is_first = self.read.lock().unwrap().insert((self.path.clone(), offset));
+        let is_first = self.read.lock().unwrap().insert((path.to_owned(), offset));
         if is_first && self.fault == Fault::FirstFails {
-            return Err(self.error());
+            return Err(self.error(path));
         }
-        let read = self.inner.read_at(offset, buf)?;
-        buf[read / 2] ^= u8::from(is_first);
+        let read = reading.run()?;
+        reading.buf[read / 2] ^= u8::from(is_first);
         Ok(read)
-    }
-
-    fn read_again(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
-        if self.fault == Fault::FirstShard && self.is_alone() && offset == 0 {
-            return Err(self.error());
-        }
-        self.inner.read_again(offset, buf)
-    }
-
-    fn len(&self) -> u64 {
-        self.inner.len()
     }
 }
 
 /// A drive that does so many calls more, on all drives that share the count; then it is as if the
 /// program had been killed: what is being written over is torn, and nothing more is done.
+#[derive(Clone)]
 pub struct Crashing {
     inner: Arc<dyn Drive>,
     left: Arc<AtomicI64>,
@@ -460,103 +397,45 @@ impl Crashing {
     }
 
     fn step(&self, path: &str) -> Result<(), DriveError> {
-        step(&self.left, self.inner.name(), path)
-    }
-}
-
-fn step(left: &AtomicI64, name: &str, path: &str) -> Result<(), DriveError> {
-    if left.fetch_sub(1, Ordering::SeqCst) > 0 {
-        return Ok(());
-    }
-    let source = std::io::Error::other("the program was killed");
-    Err(DriveError { drive: name.into(), action: "use", path: path.into(), source })
-}
-
-impl Drive for Crashing {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn room(&self) -> Result<Room, DriveError> {
-        self.inner.room()
-    }
-
-    fn make_folder(&self, path: &str) -> Result<(), DriveError> {
-        self.step(path)?;
-        self.inner.make_folder(path)
-    }
-
-    fn list(&self, path: &str) -> Result<Vec<String>, DriveError> {
-        self.step(path)?;
-        self.inner.list(path)
-    }
-
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.step(path)?;
-        self.inner.write(path, bytes)
-    }
-
-    fn sync(&self) -> Result<(), DriveError> {
-        self.step("")?;
-        self.inner.sync()
-    }
-
-    fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.step(path)?;
-        self.inner.commit(path, bytes)
-    }
-
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.step(path)?;
-        self.inner.replace(path, bytes)
-    }
-
-    fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
-        if self.left.load(Ordering::SeqCst) == 1 {
-            let torn: Vec<(u64, &[u8])> =
-                pieces.iter().map(|(at, piece)| (*at, &piece[..piece.len() / 3])).collect();
-            self.inner.rewrite(path, &torn)?;
-            self.left.store(0, Ordering::SeqCst);
+        if self.left.fetch_sub(1, Ordering::SeqCst) > 0 {
+            return Ok(());
         }
-        self.step(path)?;
-        self.inner.rewrite(path, pieces)
-    }
-
-    fn remove_folder(&self, path: &str) -> Result<(), DriveError> {
-        self.step(path)?;
-        self.inner.remove_folder(path)
-    }
-
-    fn remove(&self, path: &str) -> Result<(), DriveError> {
-        self.step(path)?;
-        self.inner.remove(path)
-    }
-
-    fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
-        self.step(path)?;
-        let inner = self.inner.open(path, mode)?;
-        let (left, name) = (self.left.clone(), self.inner.name().to_owned());
-        Ok(Box::new(CrashingFile { inner, left, name }))
-    }
-
-    fn level(&self) -> Level {
-        self.inner.level()
+        let source = std::io::Error::other("the program was killed");
+        Err(DriveError {
+            drive: self.inner.name().into(),
+            action: "use",
+            path: path.into(),
+            source,
+        })
     }
 }
 
-struct CrashingFile {
-    inner: Box<dyn DriveFile>,
-    left: Arc<AtomicI64>,
-    name: String,
-}
-
-impl DriveFile for CrashingFile {
-    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
-        step(&self.left, &self.name, "")?;
-        self.inner.read_at(offset, buf)
+impl Proxy for Crashing {
+    fn below(&self) -> &dyn Drive {
+        &*self.inner
     }
 
-    fn len(&self) -> u64 {
-        self.inner.len()
+    fn call(
+        &self,
+        call: &Call,
+        run: &mut dyn FnMut() -> Result<(), DriveError>,
+    ) -> Result<(), DriveError> {
+        match call.kind {
+            CallKind::Room => return run(),
+            CallKind::Rewrite(pieces) if self.left.load(Ordering::SeqCst) == 1 => {
+                let torn: Vec<(u64, &[u8])> =
+                    pieces.iter().map(|(at, piece)| (*at, &piece[..piece.len() / 3])).collect();
+                self.inner.rewrite(call.path, &torn)?;
+                self.left.store(0, Ordering::SeqCst);
+            }
+            _ => {}
+        }
+        self.step(call.path)?;
+        run()
+    }
+
+    fn read_file(&self, mut reading: Reading) -> Result<usize, DriveError> {
+        self.step("")?;
+        reading.run()
     }
 }

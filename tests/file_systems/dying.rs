@@ -7,8 +7,9 @@ use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::snapshot::Snapshot;
 use crate::common::{Run, tree};
-use holdall::testing::drives::memory::Death;
-use holdall::testing::drives::{Drive, MemoryDrive};
+use holdall::testing::drives::Drive;
+use holdall::testing::faulty::Death;
+use holdall::testing::faulty::FaultyDrive;
 use holdall::testing::monitor::{ProblemKind, Recording};
 use holdall::testing::packer::PackError;
 use holdall::testing::restorer::RestoreOptions;
@@ -33,7 +34,7 @@ enum End {
 }
 
 impl End {
-    fn after(self, drive: &MemoryDrive, bytes: u64) {
+    fn after(self, drive: &FaultyDrive, bytes: u64) {
         match self {
             Self::PulledOut => drive.die_after(bytes, Death::Vanishes),
             Self::Worn => drive.die_after(bytes, Death::RefusesWrites),

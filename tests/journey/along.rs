@@ -93,13 +93,13 @@ impl Case {
     /// In place, and then the lost drives onto new ones.
     fn must_be_mended(&self, images: &[Image], lost: &[u16], what: &str) {
         let memory: Vec<_> = images.iter().map(|image| memory_of("drive", image)).collect();
-        let shared = |drives: &[holdall::testing::drives::MemoryDrive]| -> Vec<Arc<dyn Drive>> {
+        let shared = |drives: &[holdall::testing::faulty::FaultyDrive]| -> Vec<Arc<dyn Drive>> {
             drives.iter().map(|d| Arc::new(d.clone()) as _).collect()
         };
         let new: Vec<_> = lost.iter().map(|_| memory_of("new", &Image::new())).collect();
         let onto = |(drive, slot): (&_, &u16)| NewDrive {
             case: format!("case-{}", slot - 1),
-            drive: Arc::new(holdall::testing::drives::MemoryDrive::clone(drive)),
+            drive: Arc::new(holdall::testing::faulty::FaultyDrive::clone(drive)),
         };
         let onto: Vec<NewDrive> = new.iter().zip(lost).map(onto).collect();
         let told = Recording::default();

@@ -2,7 +2,8 @@
 
 use crate::common::lab::Lab;
 use crate::common::tree;
-use holdall::testing::drives::{Drive, MemoryDrive};
+use holdall::testing::drives::Drive;
+use holdall::testing::faulty::FaultyDrive;
 use std::path::Path;
 use std::process::Command;
 
@@ -11,7 +12,7 @@ const CAPACITY: u64 = 64 << 20;
 const SOURCE: &str = "HOLDALL_TEST_SOURCE";
 const DIGEST: &str = "HOLDALL_TEST_DIGEST";
 
-fn bytes_of(drive: &MemoryDrive) -> Vec<(String, Vec<u8>)> {
+fn bytes_of(drive: &FaultyDrive) -> Vec<(String, Vec<u8>)> {
     drive.paths().into_iter().map(|p| (p.clone(), drive.read(&p, u64::MAX).unwrap())).collect()
 }
 

@@ -6,7 +6,7 @@ use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::snapshot::Snapshot;
 use crate::common::tree;
-use holdall::testing::drives::MemoryDrive;
+use holdall::testing::faulty::FaultyDrive;
 use holdall::testing::restorer::RestoreOptions;
 use rstest::rstest;
 use std::fs;
@@ -215,7 +215,7 @@ fn of_a_shard_with_a_bad_sector_the_rest_is_kept() {
     tree::write(&source.path().join("noise"), &Random::new("bad sector").bytes(2 << 20));
     let mut lab = Lab::new(&[1, 1, 1, 1], 64 << 20, 7);
     lab.pack(source.path(), "drives=1");
-    lab.stage = Some(Arc::new(MemoryDrive::new("stage", 64 << 20)));
+    lab.stage = Some(Arc::new(FaultyDrive::new("stage", 64 << 20)));
     let shards: Vec<String> =
         lab.drives[1].paths().into_iter().filter(|path| path.contains("/shards/")).collect();
     shards.iter().for_each(|path| lab.drives[1].fail_reads(path, 9 * 4096..9 * 4096 + 512));

@@ -4,8 +4,8 @@ use crate::common::lab::Lab;
 use crate::common::random::Random;
 use crate::common::tree;
 use holdall::testing::commands::pack::{self, GoOn, PackOptions, PackOutcome, Prepared};
-use holdall::testing::drives::MemoryDrive;
 use holdall::testing::entropy::Fixed;
+use holdall::testing::faulty::FaultyDrive;
 use holdall::testing::format::Suite;
 use holdall::testing::format::ids::ShipmentId;
 use holdall::testing::keys::recipients::Recipients;
@@ -43,18 +43,18 @@ impl Packing {
     }
 
     /// Packs a set onto these drives: the first, the next, or the rest of one that was stopped.
-    fn pack(&self, drives: &[MemoryDrive], survive: &str, monitor: &dyn Monitor) -> PackOutcome {
+    fn pack(&self, drives: &[FaultyDrive], survive: &str, monitor: &dyn Monitor) -> PackOutcome {
         self.prepare(drives, survive, monitor).run(monitor).unwrap()
     }
 
     /// Its plan.
     fn prepare(
         &self,
-        drives: &[MemoryDrive],
+        drives: &[FaultyDrive],
         survive: &str,
         monitor: &dyn Monitor,
     ) -> Prepared<'_> {
-        let set_drive = |(i, drive): (usize, &MemoryDrive)| SetDrive {
+        let set_drive = |(i, drive): (usize, &FaultyDrive)| SetDrive {
             drive: Arc::new(drive.clone()),
             case: format!("case-{i}"),
         };
@@ -89,12 +89,12 @@ impl Packing {
     }
 }
 
-fn drives(count: usize, capacity: u64) -> Vec<MemoryDrive> {
-    (1..=count).map(|slot| MemoryDrive::new(format!("drive {slot}"), capacity)).collect()
+fn drives(count: usize, capacity: u64) -> Vec<FaultyDrive> {
+    (1..=count).map(|slot| FaultyDrive::new(format!("drive {slot}"), capacity)).collect()
 }
 
 /// Bytes of the shards on a drive.
-fn shard_bytes(drive: &MemoryDrive) -> u64 {
+fn shard_bytes(drive: &FaultyDrive) -> u64 {
     let shards = drive.paths().into_iter().filter(|path| path.contains("/shards/"));
     shards.map(|path| drive.with_file(&path, |bytes| bytes.len() as u64).unwrap_or(0)).sum()
 }
@@ -167,7 +167,7 @@ fn what_waits_is_what_is_not_packed_and_a_resumed_set_is_counted_whole() {
 
 /// Holds progress against what lies on the drives, at every step.
 struct Held<'a> {
-    drives: &'a [MemoryDrive],
+    drives: &'a [FaultyDrive],
     packing: AtomicBool,
     first_total: AtomicU64,
     total: AtomicU64,
@@ -178,7 +178,7 @@ struct Held<'a> {
 }
 
 impl<'a> Held<'a> {
-    fn over(drives: &'a [MemoryDrive]) -> Self {
+    fn over(drives: &'a [FaultyDrive]) -> Self {
         let zero = || AtomicU64::new(0);
         let (first_total, total, done) = (zero(), zero(), zero());
         let (drive_totals, totals) = (Mutex::default(), Mutex::default());
@@ -192,7 +192,7 @@ impl<'a> Held<'a> {
     /// All is said to be done only if it is.
     fn check(&self) {
         let (done, total) = (self.done.load(Ordering::SeqCst), self.total.load(Ordering::SeqCst));
-        let closed = |drive: &MemoryDrive| drive.paths().iter().any(|p| p.ends_with("set.txt"));
+        let closed = |drive: &FaultyDrive| drive.paths().iter().any(|p| p.ends_with("set.txt"));
         let closed = self.drives.iter().all(closed);
         assert!(done < total || closed, "{done} of {total}, and the set is not closed");
     }

@@ -9,7 +9,8 @@ use crate::common::tree;
 use holdall::testing::commands::decode::decode_sets;
 use holdall::testing::commands::status::status_of;
 use holdall::testing::commands::verify::verify_sets;
-use holdall::testing::drives::{Drive, MemoryDrive};
+use holdall::testing::drives::Drive;
+use holdall::testing::faulty::FaultyDrive;
 use holdall::testing::format::ids::Slot;
 use holdall::testing::memory::Memory;
 use holdall::testing::monitor::Recording;
@@ -100,7 +101,7 @@ fn what_is_kept_is_read_once_a_run_until_it_serves() {
     let opened = Arc::new(Mutex::new(0));
     let count = opened.clone();
     let opening: Opening = Arc::new(move |_: &str, _: &str| *count.lock().unwrap() += 1);
-    let stage: Arc<dyn Drive> = Arc::new(MemoryDrive::new("stage", 64 << 20));
+    let stage: Arc<dyn Drive> = Arc::new(FaultyDrive::new("stage", 64 << 20));
     let (stages, kept) = Counting::watched(vec![stage], &opening);
     let mut restore = |at: usize, to: &str, stage: Option<Arc<dyn Drive>>| {
         lab.stage = stage;
@@ -223,7 +224,7 @@ fn shards_are_kept_of_all_drives_at_once() {
     let (drives, _) = Counting::watched(case.drives(1..=4).0, &opening);
     let told = Recording::default();
     let mut set = open::find(&drives, &told).remove(0);
-    let kept = MemoryDrive::new("stage", 64 << 20);
+    let kept = FaultyDrive::new("stage", 64 << 20);
     set.stage = Some(Arc::new(kept.clone()));
     let record_index = RecordIndex::open(&set, None, &told);
     let stripes = record_index.stripes().iter().copied().collect();

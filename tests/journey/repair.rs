@@ -7,8 +7,9 @@ use crate::common::images::{Image, Packed, image_of, memory_of};
 use crate::common::lab::{Crashing, Vanishing};
 use crate::common::random::Random;
 use holdall::testing::commands::repair::{SetRepair, repair_sets};
-use holdall::testing::drives::memory::Death;
-use holdall::testing::drives::{Drive, MemoryDrive};
+use holdall::testing::drives::Drive;
+use holdall::testing::faulty::Death;
+use holdall::testing::faulty::FaultyDrive;
 use holdall::testing::format::Suite;
 use holdall::testing::memory::Memory;
 use holdall::testing::monitor::{Monitor, Problem, ProblemKind, Recording};
@@ -22,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Drives of images, to be repaired.
 pub(super) struct Bench {
-    pub(super) drives: Vec<MemoryDrive>,
+    pub(super) drives: Vec<FaultyDrive>,
 }
 
 impl Bench {

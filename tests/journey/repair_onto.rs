@@ -8,7 +8,8 @@ use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::{Run, has_programs, program, tree};
 use holdall::testing::commands::repair::repair_sets;
-use holdall::testing::drives::{Drive, MemoryDrive};
+use holdall::testing::drives::Drive;
+use holdall::testing::faulty::FaultyDrive;
 use holdall::testing::memory::Memory;
 use holdall::testing::monitor::Recording;
 use holdall::testing::repairer::onto::NewDrive;
@@ -40,8 +41,8 @@ fn a_lost_drive_is_rebuilt_byte_for_byte(
         .map(|i| packed.images[i].clone())
         .collect();
     let bench = Bench::new(&kept);
-    let empty: Vec<MemoryDrive> =
-        lost.iter().map(|i| MemoryDrive::new(format!("new {i}"), 64 << 20)).collect();
+    let empty: Vec<FaultyDrive> =
+        lost.iter().map(|i| FaultyDrive::new(format!("new {i}"), 64 << 20)).collect();
     let case_of = |slot: usize| {
         let ends = cases.iter().scan(0, |sum, count| {
             *sum += count;
@@ -85,7 +86,7 @@ fn a_rebuild_is_gone_on_with_by_the_same_command(#[case] all: bool) {
     const POINTS: i64 = 60;
     let packed = Packed::new(&[1, 1, 1], "cases=1", "onto again");
     let kept = [packed.images[0].clone(), packed.images[2].clone()];
-    let rebuild = |bench: &Bench, new: &MemoryDrive, calls: i64| {
+    let rebuild = |bench: &Bench, new: &FaultyDrive, calls: i64| {
         let left = Arc::new(AtomicI64::new(calls));
         let mut drives = bench.shared();
         drives[0] = Crashing::over(drives[0].clone(), left.clone());
@@ -100,7 +101,7 @@ fn a_rebuild_is_gone_on_with_by_the_same_command(#[case] all: bool) {
         repair_sets(found, &new, None, None, memory, &told).ok();
         calls - left.load(Ordering::SeqCst)
     };
-    let new_drive = || MemoryDrive::new("new", 64 << 20);
+    let new_drive = || FaultyDrive::new("new", 64 << 20);
     let calls = rebuild(&Bench::new(&kept), &new_drive(), 1 << 40);
     for point in (0..POINTS).map(|point| calls * point / POINTS).chain(calls - 20..calls) {
         let (bench, new) = (Bench::new(&kept), new_drive());
@@ -117,7 +118,7 @@ fn a_rebuild_is_gone_on_with_by_the_same_command(#[case] all: bool) {
 fn more_than_the_rule_cannot_be_rebuilt_but_all_that_is_known_is_there() {
     let packed = Packed::new(&[1, 1, 1], "cases=1", "two lost");
     let bench = Bench::new(&packed.images[..1]);
-    let drive = MemoryDrive::new("new", 64 << 20);
+    let drive = FaultyDrive::new("new", 64 << 20);
     let new = || [NewDrive { case: "case-1".into(), drive: Arc::new(drive.clone()) }];
     let done = repair(&bench.shared(), &new(), None, &Recording::default());
     assert!(!done.is_whole() && !done.is_beyond());
@@ -135,7 +136,7 @@ fn more_than_the_rule_cannot_be_rebuilt_but_all_that_is_known_is_there() {
 #[test]
 fn a_new_drive_without_room_is_refused_untouched() {
     let packed = Packed::new(&[1, 1, 1], "cases=1", "no room");
-    let drive = MemoryDrive::new("new", 1 << 20);
+    let drive = FaultyDrive::new("new", 1 << 20);
     let new = [NewDrive { case: "case-0".into(), drive: Arc::new(drive.clone()) }];
     let bench = Bench::new(&packed.images[1..]);
     let found = open::find(&bench.shared(), &Recording::default());

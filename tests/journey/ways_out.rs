@@ -9,7 +9,7 @@ use crate::common::tree::{self, CHUNK};
 use holdall::testing::commands::verify::{SetOutcome, verify_sets};
 use holdall::testing::commands::{decode, unlock as command};
 use holdall::testing::destination::Destination;
-use holdall::testing::drives::MemoryDrive;
+use holdall::testing::faulty::FaultyDrive;
 use holdall::testing::measure::devices;
 use holdall::testing::memory::Memory as Bytes;
 use holdall::testing::monitor::{Monitor, Phase, Problem, Recording};
@@ -328,7 +328,7 @@ fn what_a_pack_needs_is_gone() {
     struct Scene {
         source: TempDir,
         lab: Mutex<Lab>,
-        drives: Vec<MemoryDrive>,
+        drives: Vec<FaultyDrive>,
         state_fails: Arc<AtomicBool>,
     }
     let scene = || {
@@ -348,7 +348,7 @@ fn what_a_pack_needs_is_gone() {
     for (result, _) in harmed("pack without its state", scene, state, job) {
         assert!(matches!(result, Err(PackError::LocalState(_))), "{result:?}");
     }
-    let drives = |scene: &Scene| scene.drives.iter().for_each(MemoryDrive::vanish);
+    let drives = |scene: &Scene| scene.drives.iter().for_each(FaultyDrive::vanish);
     for (result, problems) in harmed("pack without drives", scene, drives, job) {
         assert!(
             matches!(result, Err(PackError::TooManyFailed { .. } | PackError::NoDriveLeft(_))),

@@ -5,7 +5,7 @@ use super::repair::{Bench, repair};
 use crate::common::images::{Image, Packed, image_of};
 use crate::common::shipment::Shipment;
 use crate::common::{is_root, tree};
-use holdall::testing::drives::Drive;
+use holdall::testing::drives::{Drive, WriteMode};
 use holdall::testing::format::ids::{RunId, StripeId, StripeNumber, shard_path};
 use holdall::testing::monitor::Recording;
 use holdall::testing::sets::{RecordIndex, cleanup, open};
@@ -203,11 +203,11 @@ fn files_of_somebody_else_stay_and_ours_lie_in_the_sets_folder() {
 #[test]
 fn litter_is_not_taken_for_a_drive_that_a_repair_began() {
     let packed = Packed::new(&[1, 1], "cases=1", "new litter");
-    let drive = holdall::testing::drives::MemoryDrive::new("new", 64 << 20);
+    let drive = holdall::testing::faulty::FaultyDrive::new("new", 64 << 20);
     for name in [".DS_Store", "shards/.DS_Store"] {
         let path = format!("{}/{name}", packed.set_folder());
         drive.make_folder(path.rsplit_once('/').unwrap().0).unwrap();
-        drive.write(&path, b"litter").unwrap();
+        drive.write(&path, b"litter", WriteMode::New).unwrap();
     }
     let new = || holdall::testing::repairer::onto::NewDrive {
         case: "case-0".into(),

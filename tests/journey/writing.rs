@@ -5,7 +5,7 @@ use crate::common::snapshot::Snapshot;
 use crate::common::{random::Random, tree};
 use holdall::testing::commands::unlock as command;
 use holdall::testing::destination::Destination;
-use holdall::testing::drives::Drive;
+use holdall::testing::drives::{Drive, WriteMode};
 use holdall::testing::format::record::Reason;
 use holdall::testing::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use holdall::testing::packer::PackError;
@@ -30,7 +30,7 @@ fn source(seed: &str) -> (TempDir, Snapshot) {
 fn fill_but(lab: &Lab, drive: usize, bytes: u64) {
     let drive = &lab.drives[drive];
     let free = drive.room().unwrap().free_bytes;
-    drive.write("something else", &vec![0; (free - bytes) as usize]).unwrap();
+    drive.write("something else", &vec![0; (free - bytes) as usize], WriteMode::New).unwrap();
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Drives in memory that all lose their power at one call, and what the power loss leaves on them.
 
 use super::random::Random;
-use holdall::testing::drives::Level;
-use holdall::testing::drives::{Drive, DriveError, DriveFile, MemoryDrive, ReadMode, Room};
+use holdall::testing::drives::{Drive, DriveError, WriteMode};
+use holdall::testing::faulty::FaultyDrive;
+use holdall::testing::proxy::{Call, CallKind, Proxy, Reading};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -131,17 +132,18 @@ pub fn copy_folder(from: &Path, to: &Path) {
 }
 
 /// A drive that hangs on a fuse.
+#[derive(Clone)]
 pub struct Fused {
-    inner: MemoryDrive,
+    inner: FaultyDrive,
     fuse: Arc<Fuse>,
     /// written since the last sync
-    unsynced: Mutex<BTreeSet<String>>,
+    unsynced: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Fused {
     /// The drive, on this fuse.
-    pub fn new(inner: &MemoryDrive, fuse: &Arc<Fuse>) -> Arc<Self> {
-        Arc::new(Self { inner: inner.clone(), fuse: fuse.clone(), unsynced: Mutex::default() })
+    pub fn new(inner: &FaultyDrive, fuse: &Arc<Fuse>) -> Arc<Self> {
+        Arc::new(Self { inner: inner.clone(), fuse: fuse.clone(), unsynced: Arc::default() })
     }
 
     /// What the power loss does: each file that was not synced is whole, cut, empty or gone.
@@ -172,93 +174,52 @@ impl Fused {
         let half = &bytes[..bytes.len() / 2];
         let _ = match (draw % 3, whole) {
             (0, _) => Ok(()),
-            (1, _) => self.inner.write(path, bytes),
-            (_, false) => self.inner.write(path, half),
-            (_, true) => self.inner.write(&format!("{path}.tmp"), half),
+            (1, _) => self.inner.write(path, bytes, WriteMode::New),
+            (_, false) => self.inner.write(path, half, WriteMode::New),
+            (_, true) => self.inner.write(&format!("{path}.tmp"), half, WriteMode::New),
         };
     }
 }
 
-impl Drive for Fused {
-    fn name(&self) -> &str {
-        self.inner.name()
+impl Proxy for Fused {
+    fn below(&self) -> &dyn Drive {
+        &self.inner
     }
 
-    fn room(&self) -> Result<Room, DriveError> {
-        self.fuse.call(|| self.inner.room(), || ())
+    fn call(
+        &self,
+        call: &Call,
+        run: &mut dyn FnMut() -> Result<(), DriveError>,
+    ) -> Result<(), DriveError> {
+        let path = call.path;
+        match call.kind {
+            CallKind::Write { bytes, mode: WriteMode::New } => {
+                let write = || {
+                    self.unsynced.lock().unwrap().insert(path.to_owned());
+                    run()
+                };
+                self.fuse.call(write, || self.half(path, bytes, false))
+            }
+            CallKind::Write { bytes, mode: WriteMode::Commit } => {
+                let commit = || {
+                    self.inner.remove(&format!("{path}.tmp"));
+                    run()
+                };
+                let number = self.fuse.number(path);
+                self.fuse.numbered(number, commit, || self.half(path, bytes, true))
+            }
+            CallKind::Sync => {
+                let sync = || {
+                    self.unsynced.lock().unwrap().clear();
+                    run()
+                };
+                self.fuse.call(sync, || ())
+            }
+            _ => self.fuse.call(run, || ()),
+        }
     }
 
-    fn make_folder(&self, path: &str) -> Result<(), DriveError> {
-        self.fuse.call(|| self.inner.make_folder(path), || ())
-    }
-
-    fn list(&self, path: &str) -> Result<Vec<String>, DriveError> {
-        self.fuse.call(|| self.inner.list(path), || ())
-    }
-
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        let write = || {
-            self.unsynced.lock().unwrap().insert(path.to_owned());
-            self.inner.write(path, bytes)
-        };
-        self.fuse.call(write, || self.half(path, bytes, false))
-    }
-
-    fn sync(&self) -> Result<(), DriveError> {
-        let sync = || {
-            self.unsynced.lock().unwrap().clear();
-            self.inner.sync()
-        };
-        self.fuse.call(sync, || ())
-    }
-
-    fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        let commit = || {
-            self.inner.remove(&format!("{path}.tmp"));
-            self.inner.commit(path, bytes)
-        };
-        let number = self.fuse.number(path);
-        self.fuse.numbered(number, commit, || self.half(path, bytes, true))
-    }
-
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.fuse.call(|| self.inner.replace(path, bytes), || ())
-    }
-
-    fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
-        self.fuse.call(|| self.inner.rewrite(path, pieces), || ())
-    }
-
-    fn remove_folder(&self, path: &str) -> Result<(), DriveError> {
-        self.fuse.call(|| self.inner.remove_folder(path), || ())
-    }
-
-    fn remove(&self, path: &str) -> Result<(), DriveError> {
-        self.fuse.call(|| Drive::remove(&self.inner, path), || ())
-    }
-
-    fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
-        let inner = self.fuse.call(|| self.inner.open(path, mode), || ())?;
-        Ok(Box::new(FusedFile { inner, fuse: self.fuse.clone() }))
-    }
-
-    fn level(&self) -> Level {
-        self.inner.level()
-    }
-}
-
-struct FusedFile {
-    inner: Box<dyn DriveFile>,
-    fuse: Arc<Fuse>,
-}
-
-impl DriveFile for FusedFile {
-    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, DriveError> {
-        let Self { inner, fuse } = self;
-        fuse.call(|| inner.read_at(offset, buf), || ())
-    }
-
-    fn len(&self) -> u64 {
-        self.inner.len()
+    fn read_file(&self, mut reading: Reading) -> Result<usize, DriveError> {
+        self.fuse.call(|| reading.run(), || ())
     }
 }

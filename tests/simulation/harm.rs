@@ -3,8 +3,9 @@
 use super::{Fuse, Journey, Oracle, Paths, Snapshot, has_ending};
 use holdall::testing::commands::pack::PackOutcome;
 use holdall::testing::commands::verify;
-use holdall::testing::drives::memory::Death;
-use holdall::testing::drives::{Drive, MemoryDrive};
+use holdall::testing::drives::Drive;
+use holdall::testing::faulty::Death;
+use holdall::testing::faulty::FaultyDrive;
 use holdall::testing::format::ids::{SetNumber, set_folder};
 use holdall::testing::format::list::shown_path;
 use holdall::testing::monitor::{ProblemKind, Recording};
@@ -75,7 +76,7 @@ impl Journey {
                 )
             })
         };
-        let records = |d: &MemoryDrive| {
+        let records = |d: &FaultyDrive| {
             let name = name(self.rounds.len() as u32).unwrap_or_default();
             d.paths().iter().any(|p| p.contains(&name) && has_ending(p, "rec"))
         };

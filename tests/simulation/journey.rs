@@ -12,9 +12,10 @@ use super::tree::CHUNK;
 use holdall::testing::commands::pack::{self, GoOn, PackJobError, PackOptions, PackOutcome};
 use holdall::testing::commands::restore::{self, RestoreJob, RestoreOutcome};
 use holdall::testing::commands::verify;
-use holdall::testing::drives::memory::Death;
-use holdall::testing::drives::{Drive, MemoryDrive};
+use holdall::testing::drives::{Drive, WriteMode};
 use holdall::testing::entropy::Fixed;
+use holdall::testing::faulty::Death;
+use holdall::testing::faulty::FaultyDrive;
 use holdall::testing::format::Suite;
 use holdall::testing::format::ids::{ShipmentId, shard_path};
 use holdall::testing::keys::recipients::{Identities, Recipients};
@@ -62,7 +63,7 @@ pub struct Calls {
 
 /// The drives of one set.
 struct Round {
-    drives: Vec<MemoryDrive>,
+    drives: Vec<FaultyDrive>,
     cases: Vec<usize>,
     survive: Survive,
     /// drives that are lost already, since packing has gone on without them
@@ -84,8 +85,8 @@ impl Round {
             metadata_files + if large { 16 << 20 } else { *random.pick(&sizes) }
         };
         let name = |slot: usize| format!("drive {number}.{slot}");
-        let drives: Vec<MemoryDrive> =
-            (1..=cases.len()).map(|slot| MemoryDrive::new(name(slot), size(random))).collect();
+        let drives: Vec<FaultyDrive> =
+            (1..=cases.len()).map(|slot| FaultyDrive::new(name(slot), size(random))).collect();
         drives.iter().for_each(write_metadata_files);
         let rules = [
             "none",
@@ -556,12 +557,12 @@ fn metadata_files() -> [(&'static str, &'static str); 2] {
 }
 
 /// The metadata files of an earlier shipment.
-fn write_metadata_files(drive: &MemoryDrive) {
+fn write_metadata_files(drive: &FaultyDrive) {
     drive.make_folder("holdall").unwrap();
     for (name, text) in metadata_files() {
-        drive.write(&format!("holdall/{name}"), text.as_bytes()).unwrap();
+        drive.write(&format!("holdall/{name}"), text.as_bytes(), WriteMode::New).unwrap();
     }
-    drive.write("holdall/README.txt", b"This drive was packed by holdall").unwrap();
+    drive.write("holdall/README.txt", b"This drive was packed by holdall", WriteMode::New).unwrap();
 }
 
 fn has_ending(path: &str, ending: &str) -> bool {

@@ -4,7 +4,8 @@
 use super::{Fuse, IDENTITY, Journey, Oracle, Snapshot};
 use holdall::testing::commands::restore::{self, RestoreJob, RestoreOutcome};
 use holdall::testing::commands::restore_status::{SetProgress, SetState, restore_status};
-use holdall::testing::drives::{Drive, MemoryDrive};
+use holdall::testing::drives::Drive;
+use holdall::testing::faulty::FaultyDrive;
 use holdall::testing::format::ids::{StripeId, shard_path};
 use holdall::testing::format::list::shown_path;
 use holdall::testing::format::record::StripeRecord;
@@ -158,7 +159,7 @@ impl Journey {
             let index = self.random.below(record.shards.len());
             let block = self.random.below(record.blocks.count());
             let slot = record.shards[index].slot.0 as usize;
-            let drive: &MemoryDrive = &self.rounds[set].drives[slot - 1];
+            let drive: &FaultyDrive = &self.rounds[set].drives[slot - 1];
             let path = shard_path(record.id, index as u8);
             let Some(path) = drive.paths().into_iter().find(|p| p.ends_with(&path)) else {
                 continue;

@@ -3,7 +3,7 @@
 use crate::check::damage::{Damage, Verdict};
 use crate::check::drive::{DriveReport, check_drive};
 use crate::commands::verify::{SetOutcome, verify_set};
-use crate::drives::{self, Drive, Level, ReadMode};
+use crate::drives::{self, Drive, Level, ReadMode, WriteMode};
 use crate::entropy::Entropy;
 use crate::format::ids::RunId;
 use crate::format::label::Label;
@@ -117,7 +117,9 @@ impl Note<'_> {
         let folder = format!("{}/custody", self.folder);
         let path = format!("{folder}/{}{}.json", NOTE, self.run);
         let made = drive.make_folder(&folder);
-        if let Err(e) = made.and_then(|()| drive.replace(&path, format!("{note}\n").as_bytes())) {
+        if let Err(e) = made
+            .and_then(|()| drive.write(&path, format!("{note}\n").as_bytes(), WriteMode::Replace))
+        {
             let detail = crate::format::shown::error_chain(&e);
             monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), detail));
         }

@@ -4,19 +4,21 @@ use std::time::Duration;
 
 use super::*;
 use crate::drives::buffer::Pool;
-use crate::drives::{DriveFile, Level, MemoryDrive, ReadMode, Room};
+use crate::testing::faulty::FaultyDrive;
+use crate::testing::proxy::{Call, CallKind, Proxy};
 
 /// Notes every call on the drive inside, and takes its time over each.
+#[derive(Clone)]
 struct Noting {
-    inside: MemoryDrive,
-    calls: Mutex<Vec<String>>,
+    inside: FaultyDrive,
+    calls: Arc<Mutex<Vec<String>>>,
     pause: Duration,
 }
 
 impl Noting {
-    fn new(inside: &MemoryDrive, pause_ms: u64) -> Arc<Self> {
+    fn new(inside: &FaultyDrive, pause_ms: u64) -> Arc<Self> {
         let pause = Duration::from_millis(pause_ms);
-        Arc::new(Self { inside: inside.clone(), calls: Mutex::default(), pause })
+        Arc::new(Self { inside: inside.clone(), calls: Arc::default(), pause })
     }
 
     fn note(&self, call: String) {
@@ -25,55 +27,30 @@ impl Noting {
     }
 }
 
-impl Drive for Noting {
-    fn name(&self) -> &str {
-        self.inside.name()
+impl Proxy for Noting {
+    fn below(&self) -> &dyn Drive {
+        &self.inside
     }
-    fn room(&self) -> Result<Room, DriveError> {
-        self.inside.room()
-    }
-    fn make_folder(&self, path: &str) -> Result<(), DriveError> {
-        self.note(format!("make {path}"));
-        self.inside.make_folder(path)
-    }
-    fn list(&self, path: &str) -> Result<Vec<String>, DriveError> {
-        self.inside.list(path)
-    }
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.note(format!("write {path}"));
-        assert_ne!(path, "panic");
-        self.inside.write(path, bytes)
-    }
-    fn sync(&self) -> Result<(), DriveError> {
-        self.note("sync".into());
-        self.inside.sync()
-    }
-    fn commit(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.note(format!("commit {path}"));
-        self.inside.commit(path, bytes)
-    }
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), DriveError> {
-        self.inside.replace(path, bytes)
-    }
-    fn rewrite(&self, path: &str, pieces: &[(u64, &[u8])]) -> Result<(), DriveError> {
-        self.inside.rewrite(path, pieces)
-    }
-    fn remove_folder(&self, path: &str) -> Result<(), DriveError> {
-        self.inside.remove_folder(path)
-    }
-    fn remove(&self, path: &str) -> Result<(), DriveError> {
-        Drive::remove(&self.inside, path)
-    }
-    fn open(&self, path: &str, mode: ReadMode) -> Result<Box<dyn DriveFile>, DriveError> {
-        self.inside.open(path, mode)
-    }
-    fn level(&self) -> Level {
-        self.inside.level()
+
+    fn call(
+        &self,
+        call: &Call,
+        run: &mut dyn FnMut() -> Result<(), DriveError>,
+    ) -> Result<(), DriveError> {
+        match call.kind {
+            CallKind::MakeFolder => self.note(format!("make {}", call.path)),
+            CallKind::Write { .. } | CallKind::Sync => {
+                self.note(format!("{} {}", call.action(), call.path).trim_end().into());
+            }
+            _ => {}
+        }
+        assert_ne!(call.path, "panic");
+        run()
     }
 }
 
-fn memory(capacities: &[u64]) -> (Vec<MemoryDrive>, Vec<Arc<dyn Drive>>) {
-    let name = |(number, &bytes): (usize, &u64)| MemoryDrive::new(format!("m{number}"), bytes);
+fn memory(capacities: &[u64]) -> (Vec<FaultyDrive>, Vec<Arc<dyn Drive>>) {
+    let name = |(number, &bytes): (usize, &u64)| FaultyDrive::new(format!("m{number}"), bytes);
     let drives: Vec<_> = capacities.iter().enumerate().map(name).collect();
     let shared = drives.iter().map(|drive| Arc::new(drive.clone()) as Arc<dyn Drive>).collect();
     (drives, shared)
@@ -87,7 +64,7 @@ fn silent(_: usize, _: u64) {}
 
 #[test]
 fn a_drive_does_its_jobs_in_order() {
-    let inside = MemoryDrive::new("m", 1 << 20);
+    let inside = FaultyDrive::new("m", 1 << 20);
     let drive = Noting::new(&inside, 0);
     let drives = [Arc::clone(&drive) as Arc<dyn Drive>];
     let done = Mutex::new(Vec::new());
@@ -195,7 +172,7 @@ fn a_full_queue_keeps_no_other_drive_from_its_file() {
 
 #[test]
 fn dropping_lets_go_of_what_is_queued() {
-    let inside = MemoryDrive::new("m", 1 << 20);
+    let inside = FaultyDrive::new("m", 1 << 20);
     let drive = Noting::new(&inside, 50);
     let drives = [Arc::clone(&drive) as Arc<dyn Drive>, Arc::clone(&drive) as Arc<dyn Drive>];
     thread::scope(|scope| {
@@ -218,7 +195,7 @@ fn dropping_lets_go_of_what_is_queued() {
 
 #[test]
 fn a_panic_ends_in_an_error_and_then_in_a_panic() {
-    let inside = MemoryDrive::new("m", 1 << 20);
+    let inside = FaultyDrive::new("m", 1 << 20);
     let drives = [Noting::new(&inside, 50) as Arc<dyn Drive>, Arc::new(inside.clone())];
     let scoped = panic::catch_unwind(panic::AssertUnwindSafe(|| {
         thread::scope(|scope| {
