@@ -123,7 +123,7 @@ impl NotThere {
         }
         let cause = match (self.count == shards, self.last) {
             (true, _) => "; was it emptied, or only the other files copied?",
-            (false, true) => "; if this is a copy, it was broken off",
+            (false, true) => "; if this is a copy, it is incomplete",
             (false, false) => "",
         };
         let path = first.subject.rsplit_once(": ").map_or("", |(_, path)| path);

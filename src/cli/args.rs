@@ -24,7 +24,7 @@ pub struct Cli {
     /// what to do
     #[command(subcommand)]
     pub command: Command,
-    /// One JSON object a line on standard output, for programs
+    /// One JSON object per line on standard output, for programs
     #[arg(long, global = true, display_order = 100)]
     pub json: bool,
     /// Errors and the final summary only
@@ -44,7 +44,7 @@ pub enum Command {
   holdall pack photos --drive a=/media/usb1 --drive a=/media/usb2 \\
       --drive b=/media/usb3 --drive b=/media/usb4 --survive cases=1 -r age1...
   holdall pack --continue --drive a=/media/usb5 --drive b=/media/usb6
-  holdall pack --close /media/usb5 /media/usb6      ends there, without a key")]
+  holdall pack --close /media/usb5 /media/usb6      ends it there, without a key")]
     #[command(override_usage = "holdall pack SOURCE --drive CASE=PATH... -r RECIPIENT [OPTIONS]
        holdall pack --continue [SHIPMENT] --drive CASE=PATH... [OPTIONS]
        holdall pack --close [PATH]... [--yes] [-i IDENTITY]")]
@@ -52,9 +52,9 @@ pub enum Command {
     /// Check every block of every shard on drives; needs no key
     #[command(after_help = "Example:
   holdall verify /media/usb1 /media/usb2     without paths: all mounted drives
-  holdall verify -i me.key                   opens and decodes every file besides")]
+  holdall verify -i me.key                   also opens and decodes every file")]
     Verify(VerifyArgs),
-    /// Make drives whole again, in place or on new drives for lost ones; needs no key
+    /// Repair drives in place, and reconstruct lost ones on new drives; needs no key
     #[command(after_help = "Example:
   holdall repair /media/usb1 /media/usb2 /media/usb3
   holdall repair /media/usb1 /media/usb2 --onto c=/media/new")]
@@ -68,7 +68,7 @@ pub enum Command {
     #[command(after_help = "Example:
   holdall ls /media/usb1 -i me.key --in 2026/march")]
     Ls(LsArgs),
-    /// Say which drives of which set are here, what is missing, and if it can be restored
+    /// Say which drives of which set are here, what is missing, and whether it can be restored
     #[command(after_help = "Example:
   holdall status                             all mounted drives, and shipments in progress here
   holdall status --to photos-again           a restore in progress: what it waits for")]
@@ -148,10 +148,10 @@ fn level(text: &str) -> Result<i32, &'static str> {
 }
 
 fn at_least_one(text: &str) -> Result<u32, &'static str> {
-    text.parse().ok().filter(|count| *count > 0).ok_or("a number from 1 on is needed")
+    text.parse().ok().filter(|count| *count > 0).ok_or("a number of 1 or more is needed")
 }
 
-/// The cipher that is meant by a word.
+/// The cipher that a word names.
 #[allow(clippy::needless_pass_by_value, reason = "clap gives the word away")]
 fn cipher(word: String) -> Result<CipherChoice, &'static str> {
     CipherChoice::of(&word).ok_or("there is no such cipher")
@@ -166,17 +166,17 @@ fn root(text: &str) -> Result<Hash, &'static str> {
 /// The roots that sets must have.
 #[derive(Args)]
 pub struct ExpectArg {
-    /// Take no set but one whose root (which pack printed; b3sum set.txt) is ROOT, and the sets before
-    /// that it names (repeatable)
+    /// Accept only the set whose root (as printed by pack; b3sum set.txt) is ROOT, and the sets before
+    /// it that it names (repeatable)
     #[arg(long, value_name = "ROOT", value_parser = root)]
     pub expect: Vec<Hash>,
 }
 
-/// What a command may take.
+/// The memory that a command may use.
 #[derive(Args)]
 pub struct MemoryArg {
-    /// Size buffers to take SIZE of memory in all, and 8 MiB for each core; a set that was packed
-    /// with more may need a few of its shards more
+    /// Limit buffers to SIZE in all, plus 8 MiB per core; a set that was packed with a higher limit may
+    /// need a few of its shards more
     #[arg(long, value_name = "SIZE", default_value = "1.5GiB", value_parser = memory)]
     pub memory: Memory,
 }
@@ -193,36 +193,36 @@ pub struct PackArgs {
     /// The folder (or file) to pack; with --close, the drives at PATH...
     #[arg(id = "source", value_name = "SOURCE", required_unless_present_any = ["go_on", "close"])]
     pub paths: Vec<PathBuf>,
-    /// Go on with a shipment in progress: the next set, or the rest after a crash
+    /// Resume a shipment in progress: pack the next set, or the rest after a crash
     #[arg(long = "continue", value_name = "SHIPMENT", id = "go_on")]
     #[arg(conflicts_with_all = NOT_WITH_CONTINUE)]
     #[allow(clippy::option_option, reason = "clap's way to say that the value may be left out")]
     pub go_on: Option<Option<String>>,
-    /// Pack the unfinished set anew, on drives that carry nothing of it; for drives that are lost
+    /// Pack the unfinished set again, on drives that carry nothing of it, because its drives are lost
     #[arg(long, requires = "go_on", conflicts_with = "source")]
     pub anew: bool,
-    /// Close a set early, with what is in it, by the drives at PATH... or all mounted drives; no key
+    /// Close a set early, with what is on the drives at PATH... or all mounted drives; needs no key
     #[arg(long, conflicts_with_all = NOT_WITH_CLOSE)]
     pub close: bool,
-    /// With --close: your identity (repeatable), where drives disagree on what was packed: what its
-    /// runs made counts
+    /// With --close, if drives disagree on what was packed: your identity (repeatable); what was
+    /// packed to it counts
     #[arg(short, long = "identity", value_name = "FILE", requires = "close")]
     pub identities: Vec<PathBuf>,
     /// A drive: the name of its case, and the path where it is mounted (repeatable)
     #[arg(long = "drive", value_name = "CASE=PATH", required_unless_present = "close")]
     pub drives: Vec<CasePath>,
-    /// Take folders on this machine's own disks as drives: where SOURCE, the system or holdall's state
-    /// lies, a PATH is otherwise taken for a mount point without its drive
+    /// Accept folders on this machine's own disks as drives; otherwise a PATH on the disk of SOURCE,
+    /// the system or holdall's state is taken for a mount point without its drive
     #[arg(long)]
     pub folder_drives: bool,
     /// Encrypt to this recipient (repeatable)
     #[arg(short, long = "recipient", value_name = "RECIPIENT")]
     pub recipients: Vec<String>,
-    /// Encrypt to the recipients in FILE, one a line (repeatable)
+    /// Encrypt to the recipients in FILE, one per line (repeatable)
     #[arg(short = 'R', long = "recipients-file", value_name = "FILE")]
     pub recipient_files: Vec<PathBuf>,
     /// What may be lost without losing data: cases=N, drives=N, blocks=P% (bad sectors on every
-    /// drive), several with commas, or none
+    /// drive), several separated by commas, or none
     #[arg(long, value_name = "RULE")]
     pub survive: Option<String>,
     /// The cipher of the whole shipment; auto is aes256 if this machine's CPU has instructions for
@@ -245,7 +245,7 @@ pub struct PackArgs {
     /// Whom to ask about a drive, in clear on every drive
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub contact: String,
-    /// Commit after SIZE bytes on each drive [default: 256 MiB and 30 seconds]
+    /// Commit after SIZE on each drive [default: 256 MiB, but no sooner than after 30 seconds]
     #[arg(long, value_name = "SIZE")]
     pub checkpoint: Option<String>,
     /// Do not read everything back at the end
@@ -255,10 +255,10 @@ pub struct PackArgs {
     /// are not here
     #[arg(long)]
     pub yes: bool,
-    /// what it may take
+    /// what it may use
     #[command(flatten)]
     pub memory: MemoryArg,
-    /// Sizes of chunk, block, and blocks a shard, for tests
+    /// Sizes of chunk, block, and blocks per shard, for tests
     #[arg(long, hide = true, value_name = "C,B,N")]
     pub geometry: Option<String>,
 }
@@ -266,7 +266,7 @@ pub struct PackArgs {
 /// verify
 #[derive(Args)]
 pub struct VerifyArgs {
-    /// Drives: mount points, or folders in them; without any, all mounted drives
+    /// Drives: mount points, or folders below them; without any, all mounted drives
     pub paths: Vec<PathBuf>,
     /// Your identity (repeatable): opens and decodes everything, and writes nothing
     #[arg(short, long = "identity", value_name = "FILE")]
@@ -274,11 +274,11 @@ pub struct VerifyArgs {
     /// the roots that sets must have
     #[command(flatten)]
     pub expect: ExpectArg,
-    /// Read all but the shards, of these only a random sample of blocks; takes minutes
+    /// Read everything but the shards, and of those only a random sample of blocks; takes minutes
     #[arg(long, conflicts_with = "identities")]
     pub quick: bool,
-    /// Size buffers to take SIZE of memory in all, and 8 MiB for each core; a set that was packed
-    /// with more may need a few of its shards more
+    /// Limit buffers to SIZE in all, plus 8 MiB per core; a set that was packed with a higher limit may
+    /// need a few of its shards more
     #[arg(long, value_name = "SIZE", default_value = "1.5GiB", value_parser = memory)]
     #[arg(conflicts_with = "quick")]
     pub memory: Memory,
@@ -287,12 +287,12 @@ pub struct VerifyArgs {
 /// repair
 #[derive(Args)]
 pub struct RepairArgs {
-    /// Drives: mount points, or folders in them; without any, all mounted drives
+    /// Drives: mount points, or folders below them; without any, all mounted drives
     pub paths: Vec<PathBuf>,
-    /// Rebuild a lost drive on this new one: the case it goes into, and its path (repeatable)
+    /// Reconstruct a lost drive on this new one: the case it goes into, and its path (repeatable)
     #[arg(long, value_name = "CASE=PATH")]
     pub onto: Vec<CasePath>,
-    /// Take folders on this machine's own disks as new drives
+    /// Accept folders on this machine's own disks as new drives
     #[arg(long, requires = "onto")]
     pub folder_drives: bool,
     /// The slot that the new drive takes [default: the lowest missing one of its case]
@@ -301,7 +301,7 @@ pub struct RepairArgs {
     /// Where copies differ, the set whose root (b3sum set.txt) is ROOT is the right one
     #[arg(long, value_name = "ROOT", value_parser = root)]
     pub expect: Option<Hash>,
-    /// what it may take
+    /// what it may use
     #[command(flatten)]
     pub memory: MemoryArg,
 }
@@ -309,10 +309,10 @@ pub struct RepairArgs {
 /// erase
 #[derive(Args)]
 pub struct EraseArgs {
-    /// Drives: mount points, or folders in them
+    /// Drives: mount points, or folders below them
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
-    /// The set, as its folder is called, or its shipment if the drives have one set of it
+    /// The set, by the name of its folder, or its shipment if the drives have one set of it
     #[arg(long = "set", value_name = "ID")]
     pub set: String,
     /// Ask nothing
@@ -333,9 +333,9 @@ pub struct ForgetArgs {
 /// status
 #[derive(Args)]
 pub struct StatusArgs {
-    /// Drives: mount points, or folders in them; without any, all mounted drives
+    /// Drives: mount points, or folders below them; without any, all mounted drives
     pub paths: Vec<PathBuf>,
-    /// Of the restore in progress in DIR: what is complete, and what waits for which drives
+    /// Show the restore in progress in DIR: what is complete, and what waits for which drives
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
 }
@@ -343,7 +343,7 @@ pub struct StatusArgs {
 /// restore
 #[derive(Args)]
 pub struct RestoreArgs {
-    /// Drives: mount points, or folders in them; without any, all mounted drives
+    /// Drives: mount points, or folders below them; without any, all mounted drives
     pub paths: Vec<PathBuf>,
     /// Your identity, as keygen wrote it (repeatable)
     #[arg(short, long = "identity", value_name = "FILE", required = true)]
@@ -351,35 +351,35 @@ pub struct RestoreArgs {
     /// The folder to restore into: missing, empty, or this restore's own unfinished work
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,
-    /// Restore nothing but what matches GLOB (repeatable), and the folders that lead to it; patterns
-    /// are those of pack --exclude: one without / matches at any depth, one that matches a folder
-    /// means what lies in it
+    /// Restore only what matches GLOB (repeatable), and the folders that lead to it; patterns are those
+    /// of pack --exclude: one without / matches at any depth, one that matches a folder selects all
+    /// that lies in it
     #[arg(long, value_name = "GLOB")]
     pub include: Vec<String>,
-    /// Leave out what matches GLOB (repeatable), also of what is included
+    /// Leave out what matches GLOB (repeatable), even if it is included
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
-    /// Drives that are not here never come: restore what can be had and end
+    /// Drives that are not here will never come: restore what can be restored, and end
     #[arg(long)]
     pub give_up: bool,
     /// Leave files that cannot be completed as NAME.incomplete, holes where bytes are missing
     #[arg(long)]
     pub salvage: bool,
-    /// Make no devices, and leave out setuid and setgid bits, file capabilities and other attributes
-    /// of the system (security.*, trusted.*): for what comes from somebody who is not trusted
+    /// Create no devices, and leave out setuid and setgid bits, file capabilities and other system
+    /// attributes (security.*, trusted.*): for data from somebody whom you do not trust
     #[arg(long)]
     pub no_special: bool,
-    /// With too few ports to rebuild lost drives: keep in DIR, from each drive in turn, the shards
-    /// that rebuilding needs (attach every drive once without this first)
+    /// With too few ports to reconstruct lost drives: keep in DIR, from each drive in turn, the shards
+    /// that reconstruction needs (first attach every drive once without this)
     #[arg(long, value_name = "DIR")]
     pub stage: Option<PathBuf>,
     /// the roots that sets must have
     #[command(flatten)]
     pub expect: ExpectArg,
-    /// Write the path of everything that is not there to FILE, one a line
+    /// Write the path of everything that is not there to FILE, one per line
     #[arg(long, value_name = "FILE")]
     pub missing: Option<PathBuf>,
-    /// what it may take
+    /// what it may use
     #[command(flatten)]
     pub memory: MemoryArg,
 }
@@ -387,7 +387,7 @@ pub struct RestoreArgs {
 /// ls
 #[derive(Args)]
 pub struct LsArgs {
-    /// Drives: mount points, or folders in them; without any, all mounted drives
+    /// Drives: mount points, or folders below them; without any, all mounted drives
     pub paths: Vec<PathBuf>,
     /// Your identity, as keygen wrote it (repeatable)
     #[arg(short, long = "identity", value_name = "FILE", required = true)]
@@ -400,7 +400,7 @@ pub struct LsArgs {
 /// bench
 #[derive(Args)]
 pub struct BenchArgs {
-    /// Measure with what lies here; without it, with data made for this
+    /// Measure with these files; without it, with generated data
     pub source: Option<PathBuf>,
     /// Measure this drive (repeatable): --bytes are written, read and removed, twice
     #[arg(long = "drive", value_name = "PATH")]
@@ -414,7 +414,7 @@ pub struct BenchArgs {
     /// Predict for so many drives
     #[arg(long = "drives", value_name = "N", value_parser = at_least_one)]
     pub count: Option<u32>,
-    /// Predict for so many drives attached at once
+    /// Predict for so many drives attached at a time
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub ports: Option<u32>,
     /// Predict for so many cases

@@ -66,10 +66,14 @@ fn closed_text(closed: &Closed) -> String {
     let _ = match () {
         () if closed.proof.root.is_none() => writeln!(t, "Set {} is not closed.", closed.set),
         () if closed.again && closed.drives.iter().all(|d| d.files == 0 && !d.failed) => {
-            writeln!(t, "Set {} was closed before: nothing was to be done.", closed.set)
+            writeln!(t, "Set {} was closed before: there was nothing to do.", closed.set)
         }
         () if closed.again => {
-            writeln!(t, "Set {} was closed before; what drives lacked was written.", closed.set)
+            writeln!(
+                t,
+                "Set {} was closed before; what was missing on drives was written.",
+                closed.set
+            )
         }
         () => writeln!(t, "Set {} is closed with the {stripes} that its records name.", closed.set),
     };
@@ -147,7 +151,7 @@ fn refusal(error: CloseError) -> Refusal {
         }
         CloseError::Conflict { source: OriginError::Gaps { .. }, .. } => (
             "attach the other drives of the set; if records contradict each other, add -i IDENTITY; \
-             holdall restore --give-up has what can be had",
+             holdall restore --give-up restores what is left",
             Status::Failed,
         ),
         CloseError::Nothing { .. } => ("holdall erase removes it", Status::Failed),

@@ -57,7 +57,7 @@ pub fn demo(args: DemoArgs, ui: &Ui) -> Result<Status, Refusal> {
          The whole journey took {:.1} s.\n",
         outcome.compared,
         if healed {
-            "\n(As a command, restore ends with status 3: all there, but healed.)"
+            "\n(As a command, restore ends with status 3: everything is there, some of it reconstructed.)"
         } else {
             ""
         },

@@ -47,7 +47,7 @@ fn refusal(error: EraseError) -> Refusal {
     let (hint, status) = match error {
         EraseError::Drive { .. } => ("name folders where drives are mounted", Status::Usage),
         EraseError::Name { .. } => {
-            ("a set is called as its folder in DRIVE/holdall: SHIPMENT-001", Status::Usage)
+            ("a set has the name of its folder in DRIVE/holdall: SHIPMENT-001", Status::Usage)
         }
         EraseError::InUse(_) => (pack::WAIT, Status::Failed),
         EraseError::Several { .. } => ("name one of them with --set", Status::Usage),

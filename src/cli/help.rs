@@ -26,7 +26,7 @@ pub const TOPICS: [Topic; 7] = [
     Topic { name: "drives", about: "File systems, few ports, more data than drives", page: include_str!("../drives/drives.md") },
     Topic { name: "restore", about: "Few ports, lost drives, parts of a dataset, without holdall", page: include_str!("../restorer/restore.md") },
     Topic { name: "errors", about: "Exit statuses, and what to do about a message", page: include_str!("errors.md") },
-    Topic { name: "security", about: "Who is kept from what", page: include_str!("../keys/security.md") },
+    Topic { name: "security", about: "What is protected from whom", page: include_str!("../keys/security.md") },
     Topic { name: "performance", about: "Speed and memory, measured", page: include_str!("../measure/performance.md") },
     Topic { name: "json", about: "Every event of --json and its fields", page: include_str!("json.md") },
 ];

@@ -42,7 +42,7 @@ pub fn ls(args: LsArgs, ui: &Ui) -> Result<Status, Refusal> {
     let outcome = outcome.map_err(open_refusal)?;
     if outcome.not_taken > 0 {
         ui.monitor().note(&format!(
-            "of {} marked with [ ] the packer could not take all: what lacks is in no set",
+            "of {} marked with [ ] the packer could not take all: what is missing is in no set",
             some(outcome.not_taken, "entry")
         ));
     }

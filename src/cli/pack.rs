@@ -413,7 +413,7 @@ pub fn refusal(error: PackJobError) -> Refusal {
         }
         PackJobError::Which { count: 0, .. } => (
             "holdall status lists those that are; if it has ended, nothing is left to do: the drives \
-                 of its last set tell",
+                 of its last set say so",
             Status::Usage,
         ),
         PackJobError::NothingBegun { .. } => {

@@ -139,7 +139,7 @@ fn repaired(set: &SetRepair) -> String {
     let here = u64::from(set.drive_count) - set.missing.len() as u64;
     let _ = writeln!(t, "Set {}: {} of {} here.", set.name, some(here, "drive"), set.drive_count);
     for d in &set.repaired.drives {
-        let new = if d.new { " (rebuilt)" } else { "" };
+        let new = if d.new { " (reconstructed)" } else { "" };
         let (slot, case) = (slot_name(d.slot), &d.case);
         let _ = writeln!(t, "  slot {slot:>3}  case {case}  {}{new}: {}", d.name, done(d));
     }
@@ -155,8 +155,7 @@ fn repaired(set: &SetRepair) -> String {
     }
     if !r.beyond.is_empty() {
         let beyond = some(r.beyond.len() as u64, "stripe");
-        let verb = if r.beyond.len() == 1 { "lacks" } else { "lack" };
-        let _ = writeln!(t, "{beyond} {verb} too much on every drive of the set.");
+        let _ = writeln!(t, "{beyond} cannot be reconstructed, whatever drives are attached.");
     }
     if set.gaps {
         t.push_str("Records are missing on all these drives: some stripes are not known.\n");
@@ -175,7 +174,7 @@ fn repaired(set: &SetRepair) -> String {
     }
     r.drives.iter().for_each(|drive| t.push_str(&why_not(set, drive)));
     t.push_str(match () {
-        () if r.stopped => "Stopped before the end: run it again to go on.\n",
+        () if r.stopped => "Stopped before the end: run it again to resume.\n",
         () if !set.is_whole() => "Not everything is whole: see the problems above.\n",
         () if set.strangers.is_empty() => "Every drive that was given is whole.\n",
         () => "Every drive of the set that was given is whole.\n",
@@ -210,7 +209,7 @@ fn why_not(set: &SetRepair, drive: &DriveRepair) -> String {
              place:\n{others} --onto {onto}\n"
         ),
         () => format!(
-            "{name} (slot {slot}): {} could not be mended; no sound copy is here, or the drive does \
+            "{name} (slot {slot}): {} could not be repaired; no sound copy is here, or the drive does \
              not keep it.\n",
             some(drive.left_files, "other file")
         ),
@@ -226,7 +225,7 @@ fn stranger_text(set: &SetRepair, stranger: &str) -> String {
     let case = set.missing_case.as_deref().unwrap_or("CASE");
     let onto = format!("{case}={stranger}");
     format!(
-        "{stranger} carries no set. To rebuild a lost drive on it:\n{} --onto {}\n",
+        "{stranger} carries no set. To reconstruct a lost drive on it:\n{} --onto {}\n",
         command("repair", names),
         shlex::try_quote(&onto).unwrap_or_default(),
     )

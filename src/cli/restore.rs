@@ -127,10 +127,10 @@ pub fn status(outcome: &RestoreOutcome) -> Status {
 const PATTERNS: &str = "a pattern without / matches names at any depth, one with / paths from the \
                         dataset's top, such as 2026/march or 2026/**/*.mov; holdall ls lists them";
 /// What to do about a destination that is full.
-const FULL: &str = "make room there, then run the same command again to go on from here";
+const FULL: &str = "make room there, then run the same command again to resume";
 /// What to do about one that fails as a whole.
 const BROKEN: &str = "see that the drive or folder is still there and takes files, then run the same \
-                      command again to go on from here";
+                      command again to resume";
 
 fn refusal(error: RestoreJobError) -> Refusal {
     let hint = match error {
@@ -146,8 +146,7 @@ fn refusal(error: RestoreJobError) -> Refusal {
                 Some(found) => format!("with {found}"),
                 None => "without --include, --exclude and --no-special".into(),
             };
-            let hint =
-                format!("to go on with that, type it {same}; or restore into another folder");
+            let hint = format!("to resume that one, run it {same}; or restore into another folder");
             return Refusal::failed(error).hint(hint);
         }
         RestoreJobError::Destination { source: DestinationError::NotEmpty { .. }, .. } => {
@@ -165,13 +164,13 @@ fn refusal(error: RestoreJobError) -> Refusal {
             return Refusal::failed(error).status(Status::Usage).hint(hint);
         }
         RestoreJobError::Destination { source: DestinationError::Claim { .. }, .. } => {
-            "the file is damaged, and that restore cannot go on: restore into another folder"
+            "the file is damaged, so that restore cannot be resumed: restore into another folder"
         }
         RestoreJobError::Destination { source: DestinationError::NewerClaim { .. }, .. } => {
-            "go on with the newer holdall, or restore into another folder"
+            "resume with the newer holdall, or restore into another folder"
         }
         RestoreJobError::Destination { source: DestinationError::OtherShipment { .. }, .. } => {
-            "attach that shipment's drives to go on with it, or restore into another folder"
+            "attach that shipment's drives to resume it, or restore into another folder"
         }
         RestoreJobError::Destination { ref source, .. } if source.is_full() => FULL,
         RestoreJobError::Destination { .. } => "name a folder that can be written",
@@ -181,7 +180,7 @@ fn refusal(error: RestoreJobError) -> Refusal {
             FULL
         }
         RestoreJobError::Restore { source: RestoreError::Destination(_), .. } => BROKEN,
-        RestoreJobError::Restore { .. } => "run the same command again to go on from here",
+        RestoreJobError::Restore { .. } => "run the same command again to resume",
     };
     Refusal::failed(error).hint(hint)
 }

@@ -320,7 +320,7 @@ impl Round {
     /// What is asked before a case is begun: a slip would make two of one, and the rule would not hold.
     fn question_of(&self, case: &str) -> String {
         if self.cases.iter().any(|known| known == case) {
-            return format!("The shipment has a case {case}. Is it meant?");
+            return format!("The shipment has a case {case}. Do you mean that one?");
         }
         match self.similar(case) {
             Some(known) => format!("The shipment has a case {known}. Is {case} another one?"),

@@ -52,7 +52,7 @@ fn guarantee(survive: Survive, drive_count: usize) -> String {
     let lost = match (cases, drives) {
         (0, 0) if survive.blocks > 0 && drive_count == 1 => {
             return format!(
-                "Bad sectors are healed from {} % of parity along the drive; the drive itself must \
+                "Bad sectors are repaired from {} % of parity along the drive; the drive itself must \
                  not be lost.",
                 survive.blocks,
             );
@@ -61,12 +61,12 @@ fn guarantee(survive: Survive, drive_count: usize) -> String {
         (0, 0) => "Nothing may be lost: there is no parity.".into(),
         (c, 0) => format!("Any {} may be lost.", some(c, "case")),
         (0, d) => format!("Any {} may be lost.", some(d, "drive")),
-        (c, d) => format!("Any {} and any {} more may be lost.", some(c, "case"), some(d, "drive")),
+        (c, d) => format!("Any {} and any {} may be lost.", some(c, "case"), some(d, "more drive")),
     };
     match survive.blocks {
         0 => lost,
         percent => format!(
-            "{lost} Bad sectors on the drives that are left are healed from {percent} % of parity \
+            "{lost} Bad sectors on the drives that are left are repaired from {percent} % of parity \
              along each drive."
         ),
     }
@@ -204,7 +204,7 @@ impl Plan {
             return lost_text(outcome);
         }
         if let Some(command) = self.mend_command(outcome) {
-            return format!("To mend it: {command}\n");
+            return format!("To repair it: {command}\n");
         }
         let live = self.live(outcome);
         let proven = |r: &DriveReport| r.is_whole() && r.level >= Level::Dropped;
@@ -313,7 +313,7 @@ pub fn packed(plan: &Plan, outcome: &PackOutcome, quiet: bool) -> String {
         let _ = writeln!(
             t,
             "Stopped as asked, with {} of {} committed; set {} is not closed.\n\
-             To go on: {}",
+             To resume: {}",
             some(p.stripes, "stripe"),
             some(p.entries, "entry"),
             outcome.set,
@@ -339,7 +339,11 @@ pub fn packed(plan: &Plan, outcome: &PackOutcome, quiet: bool) -> String {
         let _ = writeln!(t, "Packed without their bytes, unreadable: {left_out}, {named}.");
     }
     if p.duplicate_bytes > 0 {
-        let _ = writeln!(t, "{} were there already and lie once.", shown_bytes(p.duplicate_bytes));
+        let _ = writeln!(
+            t,
+            "{} were there already, and are stored once.",
+            shown_bytes(p.duplicate_bytes)
+        );
     }
     if p.forgotten > 0 {
         let forgotten = shown_count(p.forgotten);

@@ -154,7 +154,7 @@ fn waiting(set: &SetProgress) -> u64 {
 const AGAIN: &str = "next: run the same restore again with what is attached";
 
 /// Of a set that was never closed, as far as its drives tell.
-const OPEN: &str = "what its drives tell of is in place, and nothing tells whether that is all: run the same \
+const OPEN: &str = "what its drives name is in place, and nothing shows whether that is all: run the same \
                     restore with drives that were not here, or end it with --give-up";
 
 /// What a set waits for of which nothing was begun.
@@ -170,7 +170,7 @@ fn begun(set: &SetProgress, seen: &SetJournal, full: bool) -> String {
     if !seen.ended && full {
         words.push("its restore was stopped, as the destination was full: make room there".into());
     } else if !seen.ended {
-        words.push("its restore was stopped, or goes on now".into());
+        words.push("its restore was stopped, or is running now".into());
     }
     if waiting > 0 {
         words.push(format!("waits with {}", some(waiting, "file")));

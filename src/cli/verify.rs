@@ -145,7 +145,7 @@ pub fn verified(set: &SetOutcome) -> String {
             let _ = writeln!(t, "Root (b3sum set.txt): {root}");
             if set.end_unknown {
                 t.push_str(
-                    "The set was closed from its drives alone, so nothing tells whether more was packed: \
+                    "The set was closed from its drives alone, so nothing shows whether more was packed: \
                      it cannot be told from a shortened one.\n",
                 );
             }
@@ -215,7 +215,7 @@ pub fn next_step(set: &SetOutcome) -> String {
         let names = set.leftovers.join(", ");
         let _ = writeln!(
             t,
-            "What lies on {names} was begun of the set and is no part of it. To remove it: {command}"
+            "What lies on {names} was begun for the set and is no part of it. To remove it: {command}"
         );
     }
     let _ = match mending(set) {
@@ -230,8 +230,8 @@ pub fn next_step(set: &SetOutcome) -> String {
             "The set is not closed, and its drives disagree on what was packed. Its key decides, and closes \
              it, so that repair can do the rest: {command}"
         ),
-        Some(Mending::Repair(command)) => writeln!(t, "To mend it: {command}"),
-        Some(Mending::Attach) => writeln!(t, "To mend it, attach those too, and verify again."),
+        Some(Mending::Repair(command)) => writeln!(t, "To repair it: {command}"),
+        Some(Mending::Attach) => writeln!(t, "To repair it, attach those too and verify again."),
         Some(Mending::Key) => writeln!(
             t,
             "No repair makes a wrapped key again: drives of the set that are not here may have it. Attach \
@@ -239,8 +239,8 @@ pub fn next_step(set: &SetOutcome) -> String {
         ),
         Some(Mending::Never) => writeln!(
             t,
-            "No repair brings that back: holdall restore --give-up has what can be had, unless the \
-             dataset can be packed again."
+            "No repair brings that back: holdall restore --give-up restores what is left, unless \
+             the dataset can be packed again."
         ),
     };
     let unproven = set.drives.iter().filter(|d| {
@@ -338,7 +338,7 @@ fn decoded_text(d: &Decoded) -> String {
         () => "; not all: see the problems above.\n",
     });
     if r.lost > 0 {
-        let _ = writeln!(t, "{} cannot be had.", files_or_lists(r.lost));
+        let _ = writeln!(t, "{} cannot be restored.", files_or_lists(r.lost));
     }
     if r.waiting > 0 {
         let waiting = files_or_lists(r.waiting);
@@ -351,7 +351,7 @@ fn decoded_text(d: &Decoded) -> String {
     t.push_str(&not_taken(r));
     t.push_str(match d.catalog_agrees {
         Some(true) => "The catalog says the same as the lists in the shards.\n",
-        Some(false) => "The catalog is damaged, or says other than the lists in the shards.\n",
+        Some(false) => "The catalog is damaged, or differs from the lists in the shards.\n",
         None => "The catalog was not compared with the lists in the shards.\n",
     });
     t

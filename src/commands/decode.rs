@@ -81,7 +81,7 @@ fn judge_ends(sets: &[FoundSet], outcomes: &mut [SetOutcome], monitor: &dyn Moni
         match next {
             Some(next) if all[next].first.as_ref() == Some(void) => {}
             None if further != Some(false) => monitor.note(&format!(
-                "{void}: set {} has nothing of it that counts; the next set tells whether it could be \
+                "{void}: set {} has nothing of it that counts; the next set shows whether it could be \
                  read",
                 set.name()
             )),

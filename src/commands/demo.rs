@@ -110,7 +110,7 @@ pub fn demo(
     let recipient = super::keygen::keygen(Some(&identity))?.recipient;
 
     tell(Told::Step(
-        "pack: onto 8 drives in 4 cases, so that any case and one drive more may be lost.".into(),
+        "pack: onto 8 drives in 4 cases, so that any case and one more drive may be lost.".into(),
     ));
     let packed = pack_it(&source, (&drives, &dir.join("state")), &recipient, monitor, tell);
     going().and(packed)?;

@@ -66,7 +66,7 @@ pub enum RepairError {
     #[error(transparent)]
     Onto(#[from] OntoError),
     /// It is not clear of which set a lost drive is to be rebuilt.
-    #[error("drives of {count} sets are here: of which is a lost drive to be rebuilt?")]
+    #[error("drives of {count} sets are here: in which of them was a drive lost?")]
     SeveralSets { count: usize },
     /// No set has the root that is expected.
     #[error(transparent)]

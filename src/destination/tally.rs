@@ -100,7 +100,7 @@ impl UnkeptTally {
 impl std::fmt::Display for Unkept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.what.as_str(), self.count) {
-            ("hard link", _) => write!(f, "a file of its own, for want of a hard link")?,
+            ("hard link", _) => write!(f, "a separate file instead of a hard link")?,
             (what, 1) => write!(f, "{what} not kept")?,
             (what, _) => write!(f, "{what} not kept, first of {}", self.first)?,
         }

@@ -158,7 +158,7 @@ pub fn report_different(set: &FoundSet, keys: &KeyFiles, monitor: &dyn Monitor) 
     for run in &differ {
         let subject = format!("set {}: {}", set.name(), key_path(*run));
         let detail = format!(
-            "the drives have different ones, and without the key nothing tells which is the \
+            "the drives have different ones, and without the key nothing shows which is the \
              packer's; each is kept, and tried when the set is opened: BLAKE3 {}",
             keys[run].sides()
         );

@@ -39,7 +39,7 @@ pub fn report_rejected_copies(
     for (found, rejected) in drives.iter().zip(looked) {
         let Some((place, reason)) = rejected.first() else { continue };
         let too = if rejected.len() > 1 { ", and so is its second copy" } else { "" };
-        let detail = format!("is rejected{too}: {reason}; holdall repair makes it anew");
+        let detail = format!("is rejected{too}: {reason}; holdall repair makes a new one");
         let subject = format!("{}: {place}", found.drive.name());
         monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
     }

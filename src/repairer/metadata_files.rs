@@ -22,7 +22,7 @@ use crate::shipment::{FoundSet, RecordIndex};
 pub const REPAIR_MARK: &str = "rebuilding.txt";
 /// What the mark says to people.
 const REPAIR_MARK_TEXT: &str =
-    "This drive is being rebuilt: holdall repair goes on with it when it is run again.\n";
+    "This drive is being reconstructed: run holdall repair again to resume.\n";
 
 /// What a metadata file should be.
 enum Content {

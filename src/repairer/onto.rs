@@ -33,7 +33,7 @@ pub enum OntoError {
         slot: Slot,
     },
     /// Every drive of the set is here.
-    #[error("no drive of set {set} is missing: there is nothing to rebuild on {drive}")]
+    #[error("no drive of set {set} is missing: there is nothing to reconstruct on {drive}")]
     NothingMissing { set: String, drive: String },
     /// The slot that was asked for is not free.
     #[error("slot {slot} of set {set} is not missing")]
@@ -107,7 +107,7 @@ pub fn place(
         if case != new.case {
             monitor.note(&format!(
                 "{}: slot {slot} belongs to case {case}; in case {} the rule is weakened, as more \
-                 of a stripe may be lost with that case",
+                 of a stripe can be lost with that case",
                 new.drive.name(),
                 new.case,
             ));

@@ -63,7 +63,7 @@ pub struct SetJournal {
     pub lists_wait: bool,
     /// records were missing
     pub gaps: bool,
-    /// nothing tells whether more of the dataset was to follow
+    /// nothing shows whether more of the dataset was to follow
     pub end_unknown: bool,
     /// slots whose drives were here when no sound copy of some record or list was: alone they do not do
     pub blind: BTreeSet<u16>,

@@ -271,7 +271,7 @@ impl<'a> ListItems<'a> {
                     self.lost += 1;
                     self.waits.fetch_or(waits, Ordering::Relaxed);
                     let subject = format!("list of shard {id}-{index:02x}");
-                    let detail = "it cannot be had; files that only it names are missing";
+                    let detail = "it cannot be read; files that only it names are missing";
                     self.monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
                 }
             }

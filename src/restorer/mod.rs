@@ -254,7 +254,7 @@ impl Walk<'_> {
     }
 }
 
-/// Reports, and returns true, if nothing tells whether more of the dataset was to follow.
+/// Reports, and returns true, if nothing shows whether more of the dataset was to follow.
 pub fn note_end(open: &OpenSet, monitor: &dyn Monitor) -> bool {
     let text = open.set.set_text(&Recording::default());
     match text.map(|text| text.further_sets()) {
@@ -266,7 +266,7 @@ pub fn note_end(open: &OpenSet, monitor: &dyn Monitor) -> bool {
                 monitor.note("the set was never closed, so there may have been more");
             }
             None => monitor.note(
-                "as far as the drives here tell, the set was never closed: there may be more of it",
+                "as far as the drives here show, the set was never closed: there may be more of it",
             ),
         },
         Some(None) => monitor.note(

@@ -47,7 +47,7 @@ pub fn remove_litter(
         match removed {
             Ok(0) => {}
             Ok(count) => monitor.note(&format!(
-                "{}: {count} files of the run that was broken off were removed",
+                "{}: {count} files of the interrupted run were removed",
                 found.drive.name()
             )),
             Err(e) => report(found, &e, monitor),

@@ -116,7 +116,7 @@ impl CopyCheck<'_> {
         if (header.shipment, header.set, header.run, header.number)
             != (set.shipment, set.set, run, number)
         {
-            let detail = "belongs elsewhere: its shipment, set, run or number is another";
+            let detail = "belongs elsewhere: its shipment, set, run or number is different";
             return Err(Refused::Damaged(detail.into()));
         }
         match self.authentic.map(|is| is(&header, bytes)) {

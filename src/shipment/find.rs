@@ -126,7 +126,7 @@ fn set_folders(
             Some(set) => folders.push((shipment, set, format!("{HOLDALL}/{name}"))),
             None => {
                 let place = format!("{}: {HOLDALL}/{name}", drive.name());
-                let detail = "this is not how a set's folder is called; it is left out";
+                let detail = "this is not the name of a set's folder; it is left out";
                 monitor.problem(Problem::new(ProblemKind::Damage, place, detail));
             }
         }
@@ -295,7 +295,7 @@ impl Claims {
     fn report_nameless(&self, monitor: &dyn Monitor) {
         if self.all.iter().all(|c| cleanup::is_bare(c.drive.as_ref(), &self.set.folder)) {
             monitor.note(&format!(
-                "set {}: its folders are empty here, as a pack leaves them that was stopped at once; to \
+                "set {}: its folders are empty here, as a pack that was stopped at once leaves them; to \
                  remove them: {}",
                 self.set.name(),
                 self.set.erase_command()
@@ -318,7 +318,7 @@ impl Claims {
                  written here"
             ));
         } else {
-            self.report(claim, "no shards tell this drive's slot", monitor);
+            self.report(claim, "no shards show this drive's slot", monitor);
         }
     }
 

@@ -131,8 +131,7 @@ pub fn report_rejected(set: &FoundSet, monitor: &dyn Monitor) {
         for path in [format!("{}/set.txt", set.folder), format!("{}/{COPY}/set.txt", set.folder)] {
             if found.drive.open(&path, ReadMode::Cached).is_ok() {
                 let subject = format!("{}: {path}", found.drive.name());
-                let detail =
-                    "is damaged, or of another set: this one was closed, and nothing tells its end";
+                let detail = "is damaged, or of another set: this one was closed, and nothing shows where it ends";
                 monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
             }
         }

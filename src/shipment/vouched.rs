@@ -340,7 +340,7 @@ impl<'a> Search<'a> {
         let on: BTreeSet<&str> = drives.iter().map(|found| found.drive.name()).collect();
         let subject = format!("set {}: records", self.set.name());
         let detail = format!(
-            "{count} files that no other drive has are left out: without the key, nothing tells whether \
+            "{count} files that no other drive has are left out: without the key, nothing shows whether \
              the packer made them, and they are too many. Try it without {}, or with -i IDENTITY",
             on.iter().copied().collect::<Vec<_>>().join(", ")
         );
@@ -363,7 +363,7 @@ impl<'a> Search<'a> {
                 self.report_other(&file, detail);
                 continue;
             }
-            let detail = "no other drive here bears it out: without the key, nothing tells whether the \
+            let detail = "no other drive here confirms it: without the key, nothing shows whether the \
                           packer made it, and it does not count";
             self.report_other(&file, detail);
             let names: BTreeSet<&str> = file.copies.iter().map(|(drive, _)| drive.name()).collect();

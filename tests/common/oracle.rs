@@ -48,7 +48,7 @@ pub struct Oracle {
     pub links: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// What cannot be had.
+/// What cannot be restored.
 pub struct Lost {
     /// files and their missing ranges of bytes (offset, length)
     pub ranges: BTreeMap<Vec<u8>, Vec<(u64, u64)>>,

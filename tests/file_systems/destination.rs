@@ -67,7 +67,7 @@ fn exfat_takes_what_it_can() {
     assert_eq!(refused, ["folder/symlink", "pipe"], "{}", run.shown());
     let metadata = problems(&run, "metadata");
     let of = |what: &str| metadata.iter().filter(|(_, detail)| detail.starts_with(what)).count();
-    assert_eq!(of("a file of its own, for want of a hard link"), 1, "{metadata:?}");
+    assert_eq!(of("a separate file instead of a hard link"), 1, "{metadata:?}");
     assert_eq!(of("times not kept"), 1, "{metadata:?}");
     assert_eq!(of("mode not kept"), 1, "{metadata:?}");
     assert!(metadata.len() <= 5, "once a kind: {metadata:?}");

@@ -223,7 +223,7 @@ fn a_drive_that_the_read_back_convicts_is_followed_by_what_mends_it() {
     let written = lab.image.faults().written;
     lab.image.faults().loses = written + (4 << 20)..written + (6 << 20);
     let text = lab.pack_with(LARGE, &[]).expect(3).stdout;
-    let command = text.lines().find_map(|line| line.strip_prefix("To mend it: holdall "));
+    let command = text.lines().find_map(|line| line.strip_prefix("To repair it: holdall "));
     let command = command.unwrap_or_else(|| panic!("{text}"));
     lab.drive.remount();
     lab.shipment.run(shlex::split(command).unwrap()).expect(0);

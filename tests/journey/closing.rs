@@ -231,7 +231,7 @@ fn a_set_that_pack_closed_has_no_litter() {
     let words = ["pack", "--yes", "--close"].map(OsString::from).into_iter();
     let again = shipment.run(words.chain(shipment.paths().iter().map(Into::into))).expect(0);
     assert!(
-        again.stdout.contains("was closed before: nothing was to be done."),
+        again.stdout.contains("was closed before: there was nothing to do."),
         "{}",
         again.shown()
     );

@@ -261,7 +261,7 @@ fn a_damaged_claim_asks_for_another_folder() {
         fs::write(&claim, damaged).unwrap();
         let error = shipment.restore(drive, &to, &[]).expect(1).event("error");
         let hint =
-            "the file is damaged, and that restore cannot go on: restore into another folder";
+            "the file is damaged, so that restore cannot be resumed: restore into another folder";
         assert_eq!(error["hint"], hint, "{error}");
     }
 }

@@ -157,7 +157,7 @@ fn a_restore_goes_on_with_the_same_selection_only() {
     assert_eq!(status.event("restoring")["selection"], text);
     let before = Snapshot::of(&to);
     let paths = shipment.paths();
-    let hint = ["holds the unfinished restore of", "to go on with that, type it with", text];
+    let hint = ["holds the unfinished restore of", "to resume that one, run it with", text];
     refused(shipment.restore(&paths, &to, &[]), &hint);
     refused(shipment.restore(&paths, &to, &["--include", "large/*"]), &hint);
     before.assert_equal(&Snapshot::of(&to));

@@ -51,7 +51,7 @@ fn going_on_without_a_drive_says_what_completes_it() {
     bytes[5000] ^= 1;
     fs::write(&shard, bytes).unwrap();
     let told = run(&shipment, &["verify"], &paths).expect(3).stdout;
-    shipment.run(printed(&told, "To mend it: ")).expect(0);
+    shipment.run(printed(&told, "To repair it: ")).expect(0);
     shipment.verify(&paths).expect(0);
 }
 
@@ -91,7 +91,7 @@ fn a_drive_without_its_records_asks_for_the_others() {
     let again = shipment.restore(alone, &to, &[]).expect(3).event("restored");
     assert_eq!(again["list_complete"], true, "{again}");
     let all = run(&shipment, &["verify"], &paths).expect(3).stdout;
-    shipment.run(printed(&all, "To mend it: ")).expect(0);
+    shipment.run(printed(&all, "To repair it: ")).expect(0);
     shipment.verify(&paths).expect(0);
 }
 
@@ -112,10 +112,10 @@ fn what_no_repair_mends_is_not_sent_to_repair() {
     assert!(!told.stdout.contains("holdall repair"), "{}", told.shown());
     assert!(told.stdout.contains("No repair brings that back"), "{}", told.shown());
     let told = run(&shipment, &["verify"], &paths[..2]).expect(1);
-    assert!(told.stdout.contains("would help: slot 3.\nTo mend it, attach"), "{}", told.shown());
+    assert!(told.stdout.contains("would help: slot 3.\nTo repair it, attach"), "{}", told.shown());
     harm(&shards(0)[1]);
     let told = run(&shipment, &["verify"], &paths).expect(1);
-    assert!(told.stdout.contains("To mend it: holdall repair"), "{}", told.shown());
+    assert!(told.stdout.contains("To repair it: holdall repair"), "{}", told.shown());
 }
 
 /// Review F6, F14: what is no part of the set is not to be repaired.
@@ -184,7 +184,7 @@ fn a_drive_without_a_record_says_nothing_of_its_set() {
         let text = &told.stdout;
         assert!(text.contains("No record lies on the drives that are here"), "{text}");
         assert!(text.contains("Drives that would help: slot 2, 3."), "{text}");
-        assert!(text.contains("As far as the drives here tell, it was never closed"), "{text}");
+        assert!(text.contains("As far as the drives here show, it was never closed"), "{text}");
         for untrue in ["Nothing was committed", "Everything", ": whole"] {
             assert!(!text.contains(untrue), "{untrue}: {text}");
         }

@@ -342,7 +342,7 @@ fn a_damaged_drive_is_followed_by_what_mends_it() {
     assert_eq!((&verified["proven"], &verified["repair"]), (&true.into(), &().into()));
     fs::remove_file(&shipment.files(0, "shards/")[0]).unwrap();
     let text = shipment.run(words("verify", &shipment)).expect(3).stdout;
-    let command = text.lines().find_map(|line| line.strip_prefix("To mend it: ")).unwrap();
+    let command = text.lines().find_map(|line| line.strip_prefix("To repair it: ")).unwrap();
     let verified = shipment.verify(&shipment.paths()).event("verified");
     assert_eq!((&verified["proven"], &verified["repair"]), (&false.into(), &command.into()));
     shipment.run(command.split(' ').skip(1)).expect(0);

@@ -181,7 +181,7 @@ fn status_says_which_drives_belong_together() {
     let less = shipment.run(with(&["status", "--json"], &paths[1..])).expect(3).event("status");
     assert_eq!(less["together"][0]["slots"], json!([2, 3, 4]));
     let text = shipment.run(with(&["status"], &paths[1..])).expect(3).stdout;
-    let words = "If what is not here is lost, attach together to rebuild it at least 3 of slot 2, 3, \
+    let words = "If what is not here is lost, attach together to reconstruct it at least 3 of slot 2, 3, \
                  4; or use restore --stage.";
     assert!(text.contains(words), "{text}");
     let text = shipment.run(with(&["status"], &paths)).expect(0).stdout;

@@ -47,7 +47,7 @@ pub(super) fn understand(
         (["stop"], _) => Ok(Answer::Stop),
         (["y" | "yes"], Some(cases)) => Ok(Answer::Cases(cases)),
         (words, _) if let Some(word) = words.iter().find(|word| is_answer(word)) => Err(format!(
-            "Nothing is packed: {word} is no case's name here. Name a case for each drive, - leaves one \
+            "Nothing is packed: {word} is not the name of a case here. Name a case for each drive, - leaves one \
              out, stop ends here."
         )),
         (words, _) if words.len() == count => {

@@ -22,7 +22,7 @@ const END_UNKNOWN: &str =
     "Nothing tells whether more of the dataset was to follow: see the note above.\n";
 
 /// Where nothing vouches for the end, the restore is not ended.
-const STAYS_OPEN: &str = "DIR/.holdall stays: the same command goes on with drives that were not here, and with --give-up it \
+const STAYS_OPEN: &str = "DIR/.holdall stays: the same command resumes with drives that were not here, and with --give-up it \
                           ends the restore.\n";
 
 /// What may be said of the files when none is lost and none waits.
@@ -32,8 +32,8 @@ fn complete(outcome: &RestoreOutcome) -> String {
         return "Nothing was committed to these drives: there is nothing to restore.\n".into();
     }
     let file = match (&outcome.selection, r.not_taken) {
-        (None, _) if r.end_unknown => "file that these drives tell of",
-        (Some(_), _) if r.end_unknown => "selected file that these drives tell of",
+        (None, _) if r.end_unknown => "file that these drives name",
+        (Some(_), _) if r.end_unknown => "selected file that these drives name",
         (Some(_), 0) => "selected file",
         (Some(_), _) => "selected file that was packed",
         (None, 0) => "file",
@@ -71,7 +71,7 @@ pub fn not_taken(r: &Restored) -> String {
         _ => "the first listed above, all with --json",
     };
     let entries = some(r.not_taken, "entry");
-    format!("Of {entries} the packer could not take all: {listed}. What lacks is in no set.\n")
+    format!("Of {entries} the packer could not take all: {listed}. What is missing is in no set.\n")
 }
 
 /// `slot 4 (case b)`
@@ -165,13 +165,13 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
         let entries = some(r.refused + r.unsupported, "entry");
         let _ = writeln!(
             t,
-            "The destination does not take {entries}; {LISTED}. Restore what is missed to another file \
+            "The destination does not take {entries}; {LISTED}. Restore what is missing to another file \
              system, with --include."
         );
     }
     if r.refused > 0 && !outcome.given_up {
         t.push_str(
-            "The same command tries again what was refused; with --give-up it ends the restore without.\n",
+            "The same command tries again what was refused; with --give-up it ends the restore without it.\n",
         );
     }
     let hopeless = r.lost + r.unlisted > 0 && outcome.awaited.is_empty();
@@ -210,7 +210,7 @@ fn in_place(outcome: &RestoreOutcome, to: &Path) -> String {
         0 => format!("{all} is in place already in {to}: {there}, going by {by}.\n"),
         lost => format!(
             "No restore is in progress in {to}: {there} {} in place, going by {by}, and {} {} not \
-             there; {LISTED}. To have what is missing once its drives are here, run the same command \
+             there; {LISTED}. To restore what is missing once its drives are here, run the same command \
              with another, new folder after --to: all of it is restored there, or, with --include \
              and a listed path, that one.\n",
             verb(r.already, "is", "are"),
@@ -265,15 +265,15 @@ fn reconstructed(reconstructed: Reconstructed) -> String {
         let blocks = some(absent, "block");
         let _ = writeln!(
             t,
-            "{blocks} of drives that are not here {} rebuilt from parity.",
+            "{blocks} of drives that are not here {} reconstructed from parity.",
             were(absent)
         );
     }
     if damaged > 0 {
         let _ = writeln!(
             t,
-            "{} of drives that are here {} rebuilt from parity: holdall verify names what is damaged, \
-             holdall repair heals it.",
+            "{} of drives that are here {} reconstructed from parity: holdall verify names what is \
+             damaged, holdall repair repairs it.",
             some(damaged, "block"),
             were(damaged)
         );
@@ -329,7 +329,7 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
         t.push_str(STAYS_OPEN);
     }
     if r.stopped {
-        t.push_str("Stopped as asked: run the same command again to go on from here.\n");
+        t.push_str("Stopped as asked: run the same command again to resume.\n");
     } else if outcome.is_complete() {
         t.push_str(&complete(outcome));
     }
@@ -426,10 +426,11 @@ mod tests {
             let restored = Restored { reconstructed, ..Restored::default() };
             super::restored(&RestoreOutcome { restored, ..Default::default() }, Path::new("to"))
         };
-        let absent = "2 blocks of drives that are not here were rebuilt from parity.";
+        let absent = "2 blocks of drives that are not here were reconstructed from parity.";
         assert!(text(2, 0).contains(absent) && !text(2, 0).contains("damaged"), "{}", text(2, 0));
         assert!(text(3, 1).contains(absent), "{}", text(3, 1));
-        let damaged = "1 block of drives that are here was rebuilt from parity: holdall verify";
+        let damaged =
+            "1 block of drives that are here was reconstructed from parity: holdall verify";
         assert!(text(3, 1).contains(damaged), "{}", text(3, 1));
         assert!(!text(1, 1).contains("not here"), "{}", text(1, 1));
     }
@@ -451,7 +452,7 @@ mod tests {
             super::restored(&RestoreOutcome { restored, ..Default::default() }, Path::new("to"))
         };
         assert!(text(0).contains("Nothing was committed to these drives"), "{}", text(0));
-        let told = "Every file that these drives tell of is complete and verified";
+        let told = "Every file that these drives name is complete and verified";
         assert!(text(1).contains(told), "{}", text(1));
     }
 }

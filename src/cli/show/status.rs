@@ -22,7 +22,7 @@ fn together(set: &SetStatus) -> String {
         t.push_str("Nothing is lost: to restore, one drive at a time is enough.\n");
         return t;
     }
-    t.push_str("If what is not here is lost, attach together to rebuild it");
+    t.push_str("If what is not here is lost, attach together to reconstruct it");
     let groups: Vec<&Together> = set
         .together
         .iter()

@@ -14,14 +14,14 @@ pub fn verdict(v: &Verdict) -> String {
     }
     if v.restorable() {
         let spare = match v.least_spare {
-            None | Some(0) if v.degraded == 0 => "no shard more may be lost".into(),
-            None | Some(0) => "nothing more may be lost of the stripes hit worst".into(),
+            None | Some(0) if v.degraded == 0 => "no more shards may be lost".into(),
+            None | Some(0) => "the stripes hit worst can lose nothing more".into(),
             Some(spare) => {
                 format!("{} more of any stripe may be lost", some(spare as u64, "shard"))
             }
         };
         let everything =
-            if v.may_be_more { "Everything that the drives here tell of" } else { "Everything" };
+            if v.may_be_more { "Everything that the drives here name" } else { "Everything" };
         let _ = match v.degraded {
             0 => writeln!(t, "{everything} can be restored; {spare}."),
             n => writeln!(
@@ -36,7 +36,7 @@ pub fn verdict(v: &Verdict) -> String {
     }
     if v.is_blank() {
         t.push_str(
-            "No record lies on the drives that are here: from these alone nothing of the set can be told or \
+            "No record lies on the drives that are here: from these alone nothing of the set can be known or \
              restored.\n",
         );
         return t + &would_help(v);
@@ -49,7 +49,7 @@ pub fn verdict(v: &Verdict) -> String {
     }
     let (lost, stripes) = v.lost_of();
     let is_lost = match lost {
-        _ if !v.would_help.is_empty() => "cannot be had from them",
+        _ if !v.would_help.is_empty() => "cannot be reconstructed from them",
         1 => "is lost",
         _ => "are lost",
     };
@@ -95,6 +95,6 @@ impl<'a> Judged<'a> {
 
 /// Of a set without set.txt; those of its drives that are not here may have it.
 pub fn never_closed(set: &str, some_absent: bool) -> String {
-    let it = if some_absent { "As far as the drives here tell, it" } else { set };
+    let it = if some_absent { "As far as the drives here show, it" } else { set };
     format!("{it} was never closed: it cannot be told from a shortened one.\n")
 }

@@ -46,7 +46,7 @@ pub enum CloseError {
     #[error(transparent)]
     Pack(#[from] PackJobError),
     /// Several sets could be meant.
-    #[error("drives of {count} sets that could be meant are here: {names}")]
+    #[error("{count} sets on the drives here could be closed: {names}")]
     Several { count: usize, names: String },
     /// Drives are not here.
     #[error("set {set}: {} not here: slot {slots}", if *count == 1 {
@@ -59,7 +59,7 @@ pub enum CloseError {
     Nothing { set: String },
     /// Nothing but the key tells whether the packer made them.
     #[error(
-        "set {set}: no other drive here bears out what {drive} says: {files} of it, from {path} on, may be \
+        "set {set}: no other drive here confirms what {drive} says: {files} of it, from {path} on, may be \
          the packer's or somebody else's"
     )]
     Alone {
