@@ -172,7 +172,7 @@ fn a_drive_copied_in_part_is_told_in_a_line() {
     assert_eq!(verified.status, 3);
     let words = format!("9 of {} shards are not there, from {}", names.len(), names[kept]);
     assert!(says(&verified, &words), "{:?}", verified.problems);
-    assert!(says(&verified, "broken off"), "{:?}", verified.problems);
+    assert!(says(&verified, "is incomplete"), "{:?}", verified.problems);
     assert!(!says(&verified, "is missing"), "{:?}", verified.problems);
     packed.must_be_restored(&drives_of(&images), "in part");
 }

@@ -46,7 +46,7 @@ pub enum CloseError {
     #[error(transparent)]
     Pack(#[from] PackJobError),
     /// Several sets could be meant.
-    #[error("{count} sets on the drives here could be closed: {names}")]
+    #[error("drives of {count} sets are here: {names}")]
     Several { count: usize, names: String },
     /// Drives are not here.
     #[error("set {set}: {} not here: slot {slots}", if *count == 1 {
