@@ -183,10 +183,10 @@ pub mod restore_journal {
 pub mod restorer {
     pub use crate::restorer::{OpenSet, RestoreError, RestoreOptions, Restored, restore};
     pub mod end {
-        pub use crate::restorer::end::{End, report};
+        pub use crate::restorer::end::{EndOfRun, report};
     }
     pub mod items {
-        pub use crate::restorer::items::{CatalogItems, Items};
+        pub use crate::restorer::{CatalogItems, Items};
     }
     pub mod stage {
         pub use crate::restorer::stage::keep;

@@ -14,7 +14,8 @@ use crate::commands::restore_status::{RestoreStatus, RestoreStatusError, SetProg
 use crate::commands::shipments::InProgress;
 use crate::commands::status::End;
 use crate::restore_journal::next_step::{Alternative, NextStep};
-use crate::restore_journal::set_journal::{NotInPlace, SetJournal};
+use crate::restore_journal::set_journal::SetJournal;
+use crate::restorer::end::FateCounts;
 use crate::shipment::slots::{AttachedDrive, MissingSlot};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -166,7 +167,7 @@ fn unseen(set: &SetProgress) -> String {
 /// What a set that was begun waits for.
 fn begun(set: &SetProgress, seen: &SetJournal, full: bool) -> String {
     let mut words = Vec::new();
-    let NotInPlace { waiting, lost, refused } = seen.not_in_place();
+    let FateCounts { waiting, lost, refused } = seen.not_in_place();
     if !seen.ended && full {
         words.push("its restore was stopped, as the destination was full: make room there".into());
     } else if !seen.ended {
@@ -242,7 +243,7 @@ impl<'a> RestoringEvent<'a> {
         };
         let step = next_step(set, &seen);
         let (next, instead) = step.map(|step| (step.next, step.instead)).unzip();
-        let NotInPlace { waiting, lost, refused } = seen.not_in_place();
+        let FateCounts { waiting, lost, refused } = seen.not_in_place();
         Self {
             restore,
             set,

@@ -16,9 +16,8 @@ use crate::format::shown::error_chain;
 use crate::keys::recipients::Identities;
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
-use crate::restorer::OpenSet;
 use crate::restorer::check::{self, Decoded};
-use crate::restorer::packing_faults::{Bounds, UNREAD};
+use crate::restorer::{Bounds, OpenSet, UNREAD};
 use crate::shipment::{FoundSet, RecordIndex};
 use std::path::PathBuf;
 

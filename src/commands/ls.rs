@@ -7,8 +7,7 @@ use crate::format::catalog::KeySpan;
 use crate::format::list::{Entry, Item, Kind, State};
 use crate::keys::recipients::Identities;
 use crate::monitor::Monitor;
-use crate::restorer::items::{CatalogItems, Items, ListItems};
-use crate::restorer::{OpenSet, note_end};
+use crate::restorer::{CatalogItems, Items, ListItems, OpenSet, note_end};
 use crate::shipment::FoundSet;
 use std::path::PathBuf;
 

@@ -33,10 +33,9 @@ use crate::restore_journal::last_run::LastRun;
 use crate::restore_journal::next_step::NextStep;
 use crate::restore_journal::set_journal::SetJournal;
 use crate::restore_journal::{awaited, set_journal};
-use crate::restorer::end::{self, End};
-use crate::restorer::output::{METADATA, Output};
-use crate::restorer::{self, RestoreOptions, Restored};
-use crate::restorer::{spanning, stage};
+use crate::restorer::end::{self, EndOfRun};
+use crate::restorer::stage;
+use crate::restorer::{self, METADATA, Output, RestoreOptions, Restored};
 use crate::shipment::slots::MissingSlot;
 use crate::shipment::{FoundSet, RecordIndex};
 use std::collections::{BTreeMap, BTreeSet};
@@ -236,7 +235,7 @@ fn restore_one(
     (seen.ended, seen.listed) = (false, false);
     seen.save(destination, set.set).map_err(destination_error)?;
     if earlier.is_some_and(|earlier| !earlier.listed) {
-        spanning::forget_set(destination, set.set).map_err(destination_error)?;
+        restorer::forget_set(destination, set.set).map_err(destination_error)?;
     }
     let restored = restorer::restore(&one.open(), destination, options, monitor)
         .map_err(|source| RestoreJobError::Restore { path: job.to.clone(), source })?;
@@ -311,7 +310,7 @@ fn complete(
     }
     let sets = seen.iter().map(|(set, seen)| (*set, seen.bounds.clone())).collect();
     let stopped = outcome.restored.stopped;
-    let end = End {
+    let end = EndOfRun {
         destination,
         sets: &sets,
         is_settled: &|set| awaited::is_settled(&seen, set),

@@ -24,7 +24,7 @@ use crate::keys::RunKey;
 use crate::keys::recipients::Identities;
 use crate::metadata_files::rejected::report_rejected_copies;
 use crate::monitor::{Monitor, Problem, ProblemKind};
-use crate::restorer::decode::opens_one;
+use crate::restorer::opens_one;
 use crate::shipment::file_copies::FileCopy;
 use crate::shipment::found::Settled;
 use crate::shipment::texts::{Texts, report_rejected, sides, texts, usual};

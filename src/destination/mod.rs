@@ -46,7 +46,7 @@ pub use lines::StateLines;
 pub use metadata::{AttributeKind, MetadataProblem, attribute_kind};
 pub use part::PartFile;
 pub use peek::Peek;
-pub use place::OnConflict;
+pub use place::{OnConflict, PlaceResult};
 pub use tally::Unkept;
 pub use tree::Tree;
 

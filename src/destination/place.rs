@@ -25,7 +25,8 @@ use crate::format::list::{Entry, Kind};
 /// Bytes that a name may have.
 const NAME_BYTES: usize = 255;
 
-type Placed = Result<Vec<MetadataProblem>, DestinationError>;
+/// Of an entry that was placed, what of its metadata could not be set.
+pub type PlaceResult = Result<Vec<MetadataProblem>, DestinationError>;
 
 /// What becomes of something that has an entry's final name already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Destination {
     }
 
     /// Gives a part file its metadata and its final name; missing parents are made.
-    pub fn finish_file(&self, part: PartFile, entry: &Entry, conflict: OnConflict) -> Placed {
+    pub fn finish_file(&self, part: PartFile, entry: &Entry, conflict: OnConflict) -> PlaceResult {
         self.finish_file_of(part, entry, conflict, Of::Placed)
     }
 
@@ -55,7 +56,7 @@ impl Destination {
         entry: &Entry,
         conflict: OnConflict,
         of: Of,
-    ) -> Placed {
+    ) -> PlaceResult {
         let path = self.path_of(entry, &[Kind::File])?;
         let PartFile { file, mut part } = part;
         let problems = set_on_handle(&file, entry, &self.rights);
@@ -95,7 +96,7 @@ impl Destination {
     }
 
     /// Makes a symlink. Where it points is nobody's concern here: it is never followed.
-    pub fn make_symlink(&self, entry: &Entry, conflict: OnConflict) -> Placed {
+    pub fn make_symlink(&self, entry: &Entry, conflict: OnConflict) -> PlaceResult {
         let path = self.path_of(entry, &[Kind::Symlink])?;
         let ((), mut part) = self.make_part(MAKE_SYMLINK, |parts, name| {
             Ok(rustix::fs::symlinkat(entry.target.as_slice(), parts, name)?)
@@ -106,7 +107,7 @@ impl Destination {
     }
 
     /// Makes a pipe, a device or a socket. Devices need permission; without it that is an error.
-    pub fn make_special(&self, entry: &Entry, conflict: OnConflict) -> Placed {
+    pub fn make_special(&self, entry: &Entry, conflict: OnConflict) -> PlaceResult {
         const KINDS: [Kind; 4] = [Kind::Fifo, Kind::CharDevice, Kind::BlockDevice, Kind::Socket];
         let path = self.path_of(entry, &KINDS)?;
         let (file_type, device) = match (entry.kind, entry.device) {
@@ -178,16 +179,16 @@ impl Destination {
     /// Gives a folder its own owner, attributes, mode and times; with the empty path, DIR. To be done when
     /// nothing more is put into it, and for the folders in it first; after a resume, for every
     /// folder again.
-    pub fn finish_folder(&self, entry: &Entry) -> Placed {
+    pub fn finish_folder(&self, entry: &Entry) -> PlaceResult {
         self.finish_folder_of(entry, Of::Anew)
     }
 
     /// The same of a folder that another set may name too.
-    pub fn finish_shared_folder(&self, entry: &Entry) -> Placed {
+    pub fn finish_shared_folder(&self, entry: &Entry) -> PlaceResult {
         self.finish_folder_of(entry, Of::Shared)
     }
 
-    fn finish_folder_of(&self, entry: &Entry, of: Of) -> Placed {
+    fn finish_folder_of(&self, entry: &Entry, of: Of) -> PlaceResult {
         if entry.kind != Kind::Folder {
             return Err(DestinationError::WrongKind { path: entry.path.clone() });
         }

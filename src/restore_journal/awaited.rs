@@ -1,6 +1,7 @@
 //! Which sets a restore still awaits, from what it has noted about those that it has seen.
 
 use super::set_journal::SetJournal;
+use crate::restorer::selected::OtherSets;
 use std::collections::BTreeMap;
 
 /// Sets that may hold what is asked for and have not been seen; one after the last that is known stands
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 fn unseen(seen: &BTreeMap<u32, SetJournal>) -> Vec<u32> {
     let matters = |number: u32| {
         seen.iter().all(|(set, seen)| {
-            let (before, after) = seen.others;
+            let OtherSets { before, after } = seen.others;
             number == *set || if number < *set { before } else { after }
         })
     };
@@ -48,7 +49,7 @@ mod tests {
         let done = SetJournal {
             ended: true,
             complete: true,
-            others: (true, true),
+            others: OtherSets::ALL,
             ..SetJournal::default()
         };
         let first = SetJournal { further: true, complete: false, ..done.clone() };

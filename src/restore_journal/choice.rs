@@ -4,7 +4,7 @@
 //! - Leaves: as few further drives as bring all of it, and whether one after the other will do.
 //! - Always holds: if these drives are sound, nothing of the set waits once they were attached.
 
-use crate::restorer::needed::NeededDrives;
+use crate::restorer::NeededDrives;
 use serde::Serialize;
 use std::collections::BTreeSet;
 

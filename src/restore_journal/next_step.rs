@@ -8,7 +8,7 @@
 
 use super::choice::{self, DriveChoice, among, deficit};
 use super::set_journal::SetJournal;
-use crate::restorer::needed::NeededDrives;
+use crate::restorer::NeededDrives;
 use serde::Serialize;
 use std::collections::BTreeSet;
 

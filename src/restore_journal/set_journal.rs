@@ -8,9 +8,9 @@ use super::identity::SetIdentity;
 use crate::destination::{Destination, DestinationError};
 use crate::format::ids::{SetNumber, Slot};
 use crate::monitor::Recording;
-use crate::restorer::Restored;
-use crate::restorer::needed::NeededDrives;
-use crate::restorer::packing_faults::Bounds;
+use crate::restorer::end::FateCounts;
+use crate::restorer::selected::OtherSets;
+use crate::restorer::{Bounds, NeededDrives, Restored};
 use crate::shards::bad_blocks::BadBlockNumbers;
 use crate::shipment::FoundSet;
 use crate::shipment::slots::MissingSlot;
@@ -42,7 +42,7 @@ pub struct SetJournal {
     /// the shipment has further sets, says its set.txt
     pub further: bool,
     /// sets before it, and after it, can hold what was selected
-    pub others: (bool, bool),
+    pub others: OtherSets,
     /// the last run on it has come to its end; else it was stopped, or goes on
     pub ended: bool,
     /// all of it is in place
@@ -56,7 +56,7 @@ pub struct SetJournal {
     /// entries that the destination refused then
     pub refused: u64,
     /// hard links besides that waited, were lost, or refused, with the files that they name
-    pub links: (u64, u64, u64),
+    pub links: FateCounts,
     /// lists of files that could not be had
     pub unlisted: u64,
     /// drives that are not here may have some of those lists, or of the records
@@ -75,17 +75,6 @@ pub struct SetJournal {
     pub bounds: Bounds,
 }
 
-/// How many entries of a set are not in place, by what became of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NotInPlace {
-    /// they wait for drives
-    pub waiting: u64,
-    /// no drive can give them
-    pub lost: u64,
-    /// the destination did not take them
-    pub refused: u64,
-}
-
 impl SetJournal {
     /// Of a set whose restore begins; `before` is what was kept of it.
     pub fn begin(set: &FoundSet, before: Option<&Self>) -> Self {
@@ -95,7 +84,7 @@ impl SetJournal {
         Self {
             drives: (1..=set.drive_count()).map(|slot| (slot, case(Slot(slot)))).collect(),
             here: set.all_drives().map(|found| found.label.slot.0).collect(),
-            others: (true, true),
+            others: OtherSets::ALL,
             ..before.cloned().unwrap_or_default()
         }
     }
@@ -112,12 +101,11 @@ impl SetJournal {
     }
 
     /// The entries that are not in place, hard links too.
-    pub fn not_in_place(&self) -> NotInPlace {
-        let (waiting, lost, refused) = self.links;
-        NotInPlace {
-            waiting: self.waiting + waiting,
-            lost: self.lost + lost,
-            refused: self.refused + refused,
+    pub fn not_in_place(&self) -> FateCounts {
+        FateCounts {
+            waiting: self.waiting + self.links.waiting,
+            lost: self.lost + self.links.lost,
+            refused: self.refused + self.links.refused,
         }
     }
 
@@ -162,7 +150,7 @@ impl SetJournal {
             && self.ended
             && !self.complete
             && !self.waits()
-            && self.not_in_place() == NotInPlace::default()
+            && self.not_in_place() == FateCounts::default()
     }
 
     /// Keeps it in DIR, unless another process has completed the restore there.

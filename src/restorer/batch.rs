@@ -1,17 +1,16 @@
 //! Cutting the items into batches: as many as name stored and plain bytes up to a limit, and the
 //! blocks that they need.
 
+use super::chunk_runs::{in_blocks, runs};
 use super::decode::OpenStripe;
 use super::items::Items;
 use crate::format::ids::StripeId;
 use crate::format::list::{End, Entry, Extent, Item, Kind, Place, State};
-use crate::format::record::StripeRecord;
-use crate::format::shard::{Blocks, TRAILER_BYTES};
+use crate::monitor::Monitor;
 use crate::shipment::RecordIndex;
 use crate::shipment::record_reader::RecordReader;
 use crate::stripes::stripe::Request;
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
 use std::sync::Arc;
 
 /// The most plain bytes of a batch, as a multiple of the stored ones: they are never in memory all at
@@ -21,7 +20,7 @@ const PLAIN_TIMES: u64 = 4;
 const BATCH_STEPS: usize = 8192;
 
 /// One thing to do, in order.
-pub enum Step {
+pub enum RestoreStep {
     /// a folder begins
     Folder(Entry),
     /// a symlink or special file
@@ -36,7 +35,7 @@ pub enum Step {
     End(End),
 }
 
-impl Step {
+impl RestoreStep {
     /// Whose bytes it is about.
     pub fn extent(&self) -> Option<&Extent> {
         match self {
@@ -51,7 +50,7 @@ impl Step {
 #[derive(Default)]
 pub struct Batch {
     /// in order
-    pub steps: Vec<Step>,
+    pub steps: Vec<RestoreStep>,
     needs: BTreeMap<StripeId, Request>,
     /// the chunks that its extents lie in, and the steps that are about each
     places: HashMap<Place, Vec<usize>>,
@@ -130,34 +129,8 @@ impl Batch {
     }
 }
 
-/// The blocks in which payload bytes lie.
-fn in_blocks(blocks: Blocks, bytes: &Range<usize>) -> Range<usize> {
-    blocks.block_of(bytes.start)..blocks.block_of(bytes.end - 1) + 1
-}
-
-/// The runs of payload bytes in which a chunk lies, shard by shard; none if the place is outside
-/// its stripe.
-pub fn runs(place: &Place, record: &StripeRecord) -> Option<Vec<(u8, Range<usize>)>> {
-    let capacity = record.blocks.payload_bytes() - TRAILER_BYTES;
-    let offset = place.offset as usize;
-    let mut runs = Vec::new();
-    let mut index = place.index;
-    let mut run = offset..offset + place.head as usize;
-    let mut left = place.stored as usize;
-    loop {
-        if index >= record.k || run.end > capacity || run.is_empty() {
-            return None;
-        }
-        left -= run.len();
-        runs.push((index, run));
-        if left == 0 {
-            return Some(runs);
-        }
-        index += 1;
-        run = 0..left.min(capacity);
-    }
-}
-
+/// Cuts items into batches, until the job should stop: what follows is then neither restored nor
+/// judged.
 pub struct Batcher<'a> {
     reader: RecordReader<'a>,
     /// the most stored bytes that a batch needs (one chunk may exceed it)
@@ -172,15 +145,28 @@ pub struct Batcher<'a> {
     in_place: u64,
     /// a batch ends where blocks lie apart: only what is wanted may be read
     sparing: bool,
+    monitor: &'a dyn Monitor,
 }
 
 impl<'a> Batcher<'a> {
-    /// Looks up stripes in `record_index`; a batch needs so many bytes. If it is `sparing`, blocks that nothing
-    /// needs are never asked for; else they are where they lie between others, since drives like long
-    /// reads.
-    pub fn new(record_index: &'a RecordIndex, bytes: u64, sparing: bool) -> Self {
-        let (reader, rest) = (RecordReader::new(record_index), Vec::new().into_iter());
-        Self { reader, bytes, rest, open: None, skipping: false, in_place: 0, sparing }
+    /// Looks up stripes in `record_index`; a batch needs so many bytes. A sparing one never asks for
+    /// blocks that nothing needs; others do where they lie in between, since drives like long reads.
+    pub fn new(
+        record_index: &'a RecordIndex,
+        bytes: u64,
+        sparing: bool,
+        monitor: &'a dyn Monitor,
+    ) -> Self {
+        Self {
+            reader: RecordReader::new(record_index),
+            bytes,
+            rest: Vec::new().into_iter(),
+            open: None,
+            skipping: false,
+            in_place: 0,
+            sparing,
+            monitor,
+        }
     }
 
     /// The next batch; none at the end. Entries for which `skip` holds are left out.
@@ -207,6 +193,9 @@ impl<'a> Batcher<'a> {
             if let Some(item) = self.rest.next() {
                 return Some(item);
             }
+            if self.monitor.should_stop() {
+                return None;
+            }
             self.rest = items.next_list()?.into_iter();
         }
     }
@@ -224,7 +213,7 @@ impl<'a> Batcher<'a> {
                 self.open = None;
                 self.skipping = skip(&entry);
                 match entry.kind {
-                    Kind::Folder => batch.steps.push(Step::Folder(entry)),
+                    Kind::Folder => batch.steps.push(RestoreStep::Folder(entry)),
                     Kind::File if entry.whole => {
                         let extent = if entry.size > 0 {
                             self.whole_extent(&entry.path, items)
@@ -242,17 +231,17 @@ impl<'a> Batcher<'a> {
                         if let Some(extent) = &extent {
                             batch.need(extent, &mut self.reader);
                         }
-                        batch.steps.push(Step::Whole(entry, extent));
+                        batch.steps.push(RestoreStep::Whole(entry, extent));
                     }
                     Kind::File => {
                         self.open = Some(entry.path.clone());
                         if !self.skipping {
-                            batch.steps.push(Step::Begin(Arc::new(entry)));
+                            batch.steps.push(RestoreStep::Begin(Arc::new(entry)));
                         }
                     }
                     Kind::HardLink | Kind::Unknown => {}
                     _ if self.skipping => {}
-                    _ => batch.steps.push(Step::Bare(entry)),
+                    _ => batch.steps.push(RestoreStep::Bare(entry)),
                 }
             }
             Item::Extent(extent) if self.skipping => self.in_place += u64::from(extent.len),
@@ -262,12 +251,12 @@ impl<'a> Batcher<'a> {
             }
             Item::Extent(extent) => {
                 batch.need(&extent, &mut self.reader);
-                batch.steps.push(Step::Extent(extent));
+                batch.steps.push(RestoreStep::Extent(extent));
             }
             Item::End(end) => {
                 self.open = None;
                 batch.ends_void |= end.state == State::Void;
-                batch.steps.push(Step::End(end));
+                batch.steps.push(RestoreStep::End(end));
             }
         }
     }

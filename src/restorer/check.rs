@@ -8,12 +8,19 @@
 //!   the files, but for chunks that files of later stripes share; (4) memory: that of a restore,
 //!   and the data shards of a few stripes.
 
+use super::catalog_items::CatalogItems;
 use super::decode::OpenStripe;
-use super::items::{CatalogItems, Items, list_in};
+use super::error::RestoreError;
+use super::items::Items;
 use super::ledger::Ledger;
-use super::not_taken;
+use super::list_items::list_in;
+use super::open_set::OpenSet;
+use super::options::RestoreOptions;
 use super::output::Output;
-use super::{KEPT_SHARDS, OpenSet, RestoreError, RestoreOptions, Restored, pass};
+use super::pass::KEPT_SHARDS;
+use super::restored::Restored;
+use super::walk::SetWalk;
+use super::{not_taken, pass};
 use crate::check::drive::ReadBefore;
 use crate::drives::buffer::Pool;
 use crate::format::ids::{Slot, StripeId};
@@ -88,8 +95,9 @@ pub fn check(
         not_taken: None,
     };
     let options = RestoreOptions { memory, ..RestoreOptions::default() };
-    let reporting = (&Ledger::Reported(monitor), monitor, 0);
-    pass(open, &mut items, Output::Nowhere, options, &mut restored, reporting)?;
+    let ledger = &Ledger::Reported(monitor);
+    let walk = SetWalk { open, output: Output::Nowhere, options, ledger, total: 0, monitor };
+    pass::run(walk, &mut items, &mut restored)?;
     let mut decoded = items.decoded;
     decoded.restored.add(&restored);
     decoded.restored.bounds = restored.bounds;

@@ -1,9 +1,10 @@
 //! The CPU part of a batch, as far as nothing is written: blocks are checked, reconstructed and
 //! opened, each while it is hot; chunks are decompressed when they are asked for.
 
-use super::batch::runs;
+use super::chunk_runs::runs;
+use super::open_set::OpenSet;
 use super::output::Output;
-use super::{OpenSet, pieces};
+use super::pieces;
 use crate::drives::ReadMode;
 use crate::drives::buffer::{Pool, Pooled};
 use crate::format::ids::{StripeId, shard_path};
@@ -57,7 +58,7 @@ impl OpenShard {
 }
 
 /// The opened stripes of a batch.
-pub struct Opened {
+pub struct OpenedBatch {
     stripes: HashMap<StripeId, Arc<OpenStripe>>,
     /// why a stripe is not there of which no record was found
     unknown: Absent,
@@ -67,7 +68,7 @@ pub struct Opened {
     pub reconstructed: Reconstructed,
 }
 
-impl Opened {
+impl OpenedBatch {
     /// Checks, reconstructs and opens what was read for a batch, and adds what was opened before.
     pub fn new(
         open: &OpenSet,

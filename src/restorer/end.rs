@@ -1,26 +1,30 @@
 //! The end of a run: what is not there, of all sets that this run and earlier ones have seen.
 //!
-//! - Enters: the ledgers of the sets, the marks of files that cross sets, and the hard links whose
+//! - Enters: the ledgers of the sets, the marks of spanning files, and the hard links whose
 //!   files are not there; which sets have given all that they have.
-//! - Leaves: hard links that could be made; with `--salvage` what there is of files that cross
+//! - Leaves: hard links that could be made; with `--salvage` what there is of spanning files
 //!   sets; each entry that is missing or was packed badly, reported once; their numbers.
 //! - Always holds: a path is reported once, whatever sets name it, and as waiting only if drives
 //!   that are not here would give it.
 
-use super::ledger::{self, Fate, Line};
-use super::open_file::{left_as, shown_ranges};
-use super::output::{Output, Part};
+use super::error::RestoreError;
+use super::fate::{EntryFate, Fate};
+use super::finish::{self, UnmadeLinks};
+use super::followed_file::{left_as, shown_ranges};
+use super::output::{Output, OutputFile};
 use super::packing_faults::{Bounds, UNREAD};
+use super::restored::Restored;
 use super::spanning::{self, Unfinished};
-use super::{RestoreError, Restored, finish};
+use super::{ledger, refusals};
 use crate::destination::{Destination, DestinationError};
 use crate::format::ids::SetNumber;
 use crate::format::list::{Entry, shown_path};
 use crate::monitor::{Monitor, Problem};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the end of a run has to know.
-pub struct End<'a> {
+pub struct EndOfRun<'a> {
     /// where it was restored to
     pub destination: &'a Destination,
     /// the sets that were seen
@@ -35,24 +39,31 @@ pub struct End<'a> {
 
 /// Reports what is not there; the numbers become those of the whole restore so far.
 pub fn report(
-    end: &End,
+    end: &EndOfRun,
     restored: &mut Restored,
     monitor: &dyn Monitor,
 ) -> Result<(), RestoreError> {
     (restored.lost, restored.waiting, restored.refused) = (0, 0, 0);
     (restored.packed_badly, restored.unsupported, restored.not_taken) = (0, 0, 0);
-    let packers = BTreeSet::new();
-    let (shared, seen) = Default::default();
-    let mut reporter = Reporter { restored, end, monitor, packers, shared, reported: seen };
+    let mut reporter = Reporter {
+        restored,
+        end,
+        monitor,
+        packers: BTreeSet::new(),
+        shared: BTreeSet::new(),
+        reported: BTreeSet::new(),
+    };
     let mut fates: BTreeMap<String, Fate> = BTreeMap::new();
     let mut links: Vec<Entry> = Vec::new();
     for set in end.sets.keys() {
         end.destination.begin_unkept(SetNumber(*set))?;
-        let (waiting, refused) = finish::waiting_links(end.destination, SetNumber(*set), monitor)?;
+        let UnmadeLinks { waiting, refused } =
+            finish::waiting_links(end.destination, SetNumber(*set), monitor)?;
         end.destination.save_unkept()?;
         links.extend(waiting);
-        for (link, error) in refused {
-            reporter.line(&Line::new(Fate::Refused, link.shown(), error.reason()));
+        for link in refused {
+            let reason = link.error.reason();
+            reporter.line(&EntryFate::new(Fate::Refused, link.entry.shown(), reason));
         }
     }
     let targets: BTreeSet<String> = links.iter().map(|link| shown_path(&link.target)).collect();
@@ -62,14 +73,14 @@ pub fn report(
         reporter.shared.extend(ledger::shared(end.destination, SetNumber(*set))?);
     }
     reporter.shared.extend(unfinished.iter().map(|file| file.entry.shown()));
-    for line in spanning::refused(end.destination)? {
+    for line in refusals::all(end.destination)? {
         reporter.shared.insert(line.path.clone());
         refused.insert(line.path.clone());
         reporter.line(&line);
     }
     for (set, bounds) in end.sets {
         let void = bounds.void.as_ref().and_then(|void| reporter.void(*set, void));
-        let mut each = |line: Line| {
+        let mut each = |line: EntryFate| {
             if targets.contains(&line.path) {
                 fates.insert(line.path.clone(), line.fate);
             }
@@ -102,14 +113,35 @@ pub fn report(
             None => (otherwise, ""),
         };
         let detail = format!("it is a hard link to {target}{why}");
-        reporter.line(&Line::new(fate, link.shown(), detail));
+        reporter.line(&EntryFate::new(fate, link.shown(), detail));
     }
     Ok(())
 }
 
-/// How many hard links of a set fare as the files do that they name: waiting, lost, refused. One to
-/// a file that crosses sets waits until the end reports otherwise.
-pub fn links(destination: &Destination, set: SetNumber) -> Result<(u64, u64, u64), RestoreError> {
+/// How many entries of a kind are not there, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u64, u64, u64)", into = "(u64, u64, u64)")]
+pub struct FateCounts {
+    pub waiting: u64,
+    pub lost: u64,
+    pub refused: u64,
+}
+
+impl From<(u64, u64, u64)> for FateCounts {
+    fn from((waiting, lost, refused): (u64, u64, u64)) -> Self {
+        Self { waiting, lost, refused }
+    }
+}
+
+impl From<FateCounts> for (u64, u64, u64) {
+    fn from(counts: FateCounts) -> Self {
+        (counts.waiting, counts.lost, counts.refused)
+    }
+}
+
+/// How many hard links of a set fare as the files do that they name. One to a spanning file waits
+/// until the end reports otherwise.
+pub fn links(destination: &Destination, set: SetNumber) -> Result<FateCounts, RestoreError> {
     let links = finish::kept_links(destination, set)?;
     let targets: Vec<String> = links.iter().map(|link| shown_path(&link.target)).collect();
     let named: BTreeSet<&String> = targets.iter().collect();
@@ -123,13 +155,14 @@ pub fn links(destination: &Destination, set: SetNumber) -> Result<(u64, u64, u64
         let is_so = |target: &&String| *fates.get(*target).unwrap_or(&Fate::Waits) == fate;
         targets.iter().filter(is_so).count() as u64
     };
-    Ok((of(Fate::Waits), of(Fate::Lost), of(Fate::Refused)))
+    let (waiting, lost, refused) = (of(Fate::Waits), of(Fate::Lost), of(Fate::Refused));
+    Ok(FateCounts { waiting, lost, refused })
 }
 
 /// Counts and reports.
 struct Reporter<'a> {
     restored: &'a mut Restored,
-    end: &'a End<'a>,
+    end: &'a EndOfRun<'a>,
     monitor: &'a dyn Monitor,
     /// what the packer could not take, or took badly: several sets, or walks over one, may say it
     packers: BTreeSet<(String, Fate)>,
@@ -140,7 +173,7 @@ struct Reporter<'a> {
 }
 
 impl Reporter<'_> {
-    fn line(&mut self, line: &Line) {
+    fn line(&mut self, line: &EntryFate) {
         let given_up = line.fate == Fate::Waits && self.end.nothing_comes;
         let fate = if given_up { Fate::Lost } else { line.fate };
         let is_packers =
@@ -167,7 +200,7 @@ impl Reporter<'_> {
     }
 
     /// A file of which nothing counts where its set ends; none if the next set has packed it again.
-    fn void(&self, set: u32, void: &String) -> Option<Line> {
+    fn void(&self, set: u32, void: &String) -> Option<EntryFate> {
         let (next, settled) = (self.end.sets.get(&(set + 1)), (self.end.is_settled)(set + 1));
         let (fate, detail) = match next {
             Some(next) if next.first.as_ref() == Some(void) => return None,
@@ -181,11 +214,11 @@ impl Reporter<'_> {
                 (Fate::Waits, detail)
             }
         };
-        Some(Line::new(fate, void.clone(), detail))
+        Some(EntryFate::new(fate, void.clone(), detail))
     }
 
-    /// A file that crosses sets and is not whole.
-    fn unfinished(&self, file: &Unfinished) -> Result<Line, RestoreError> {
+    /// A spanning file that is not whole.
+    fn unfinished(&self, file: &Unfinished) -> Result<EntryFate, RestoreError> {
         let waits = file.waits && !self.end.nothing_comes;
         let fate = if waits && !file.lost { Fate::Waits } else { Fate::Lost };
         let mut detail = shown_ranges(&file.missing);
@@ -197,7 +230,7 @@ impl Reporter<'_> {
             left = self.salvage(file)?;
         }
         left.iter().for_each(|path| detail.push_str(&left_as(path)));
-        Ok(Line::new(fate, file.entry.shown(), detail))
+        Ok(EntryFate::new(fate, file.entry.shown(), detail))
     }
 
     fn salvage(&self, file: &Unfinished) -> Result<Option<Vec<u8>>, DestinationError> {
@@ -207,7 +240,7 @@ impl Reporter<'_> {
         }
         let part = to.share_file(&file.name)?;
         part.set_len(file.entry.size)?;
-        let left = Output::Folder(to).finish_incomplete(Part::File(part), &file.entry)?;
+        let left = Output::Folder(to).finish_incomplete(OutputFile::Part(part), &file.entry)?;
         if let Some(path) = &left {
             spanning::leave(to, file, path)?;
         }
@@ -221,7 +254,7 @@ mod tests {
     use crate::format::list::Kind;
     use crate::monitor::{ProblemKind, Recording};
     use crate::restorer::ledger::Ledger;
-    use crate::restorer::spanning::{Found, Mark};
+    use crate::restorer::spanning::{FoundPart, PartMark};
     use crate::stages::hash::Merge;
     use rstest::rstest;
 
@@ -233,7 +266,7 @@ mod tests {
         is_settled: &dyn Fn(u32) -> bool,
     ) -> (Restored, Vec<(ProblemKind, String)>) {
         let (mut restored, monitor) = (Restored::default(), Recording::default());
-        let end = End { destination, sets, is_settled, nothing_comes: false, salvage: false };
+        let end = EndOfRun { destination, sets, is_settled, nothing_comes: false, salvage: false };
         report(&end, &mut restored, &monitor).unwrap();
         let problems = monitor.problems().into_iter().map(|p| (p.kind, p.subject)).collect();
         (restored, problems)
@@ -273,14 +306,14 @@ mod tests {
         for set in [1, 2] {
             let ledger = Ledger::begin(&to, SetNumber(set)).unwrap();
             for path in ["folder", "folder/crosses"] {
-                let line = Line::new(Fate::Refused, path.into(), "no such name here");
-                ledger.add(&Line { shared: set == 2, ..line }).unwrap();
+                let line = EntryFate::new(Fate::Refused, path.into(), "no such name here");
+                ledger.add(&EntryFate { shared: set == 2, ..line }).unwrap();
             }
             ledger.end().unwrap();
         }
         let entry = Entry { size: 9, ..Entry::new("folder/crosses", Kind::File) };
         let merge = Merge::default();
-        let found = Found {
+        let found = FoundPart {
             merge: &merge,
             hashed: true,
             bytes: (0, 4),
@@ -288,8 +321,8 @@ mod tests {
             lost: false,
             end: None,
         };
-        let name = spanning::shared_name(&entry);
-        spanning::settle(&to, &name, SetNumber(1), &Mark::new(&entry, 0, &found)).unwrap();
+        let mark = PartMark::new(&entry, 0, &found);
+        spanning::settle(&to, &entry, SetNumber(1), &mark).unwrap();
         let sets = [(1, bounds(None, None)), (2, bounds(None, None))].into();
         for is_settled in [true, false] {
             let (restored, problems) = reported(&to, &sets, &|_| is_settled);

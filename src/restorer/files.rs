@@ -1,38 +1,37 @@
 //! Writing a batch: whole files in parallel, larger ones extent by extent, in order.
 
-use super::batch::{Batch, Step};
-use super::decode::{Absent, Opened};
-use super::ledger::{Fate, Ledger};
+use super::account::Account;
+use super::batch::{Batch, RestoreStep};
+use super::decode::{Absent, OpenedBatch};
+use super::error::RestoreError;
+use super::fate::Fate;
+use super::followed_file::{FollowedFile, left_as, shown_ranges};
 use super::needed::Needed;
-use super::open_file::{OpenFile, left_as, shown_ranges};
-use super::output::{CURSOR, Output, Part};
+use super::open_set::OpenSet;
+use super::output::{CURSOR, Output, OutputFile};
 use super::packing_faults::{MIXTURE, UNREAD};
+use super::restored::Restored;
 use super::spanning::Spanning;
-use super::write::{Outcome, Target, do_step, entry_of};
-use super::{OpenSet, RestoreError, RestoreOptions, Restored};
+use super::walk::SetWalk;
+use super::write::{StepOutcome, WriteTarget, do_step, entry_of};
+use super::{refusals, spanning};
 use crate::destination::DestinationError;
-use crate::format::list::{End, Entry, Extent, Kind, State};
-use crate::monitor::{Monitor, Recording};
+use crate::format::list::{End, Entry, Extent, Hash, Kind, State};
+use crate::monitor::Recording;
 use rayon::prelude::*;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-mod account;
-
 /// How often the destination is synced and the cursor saved.
 const CHECKPOINT: Duration = Duration::from_secs(10);
 
 /// Restores batches, in order.
 pub struct Files<'a> {
-    open: &'a OpenSet<'a>,
-    output: Output<'a>,
-    options: RestoreOptions<'a>,
-    restored: &'a mut Restored,
-    ledger: &'a Ledger<'a>,
-    monitor: &'a dyn Monitor,
-    file: Option<OpenFile>,
+    walk: SetWalk<'a>,
+    account: Account<'a>,
+    file: Option<FollowedFile>,
     already: Arc<AtomicU64>,
     /// sort key of the last entry that needs nothing more
     settled: Vec<u8>,
@@ -48,70 +47,65 @@ pub struct Files<'a> {
     /// what is wanted and lacks
     needed: Needed,
     /// drives that are not here may have lists: what no list names waits with them
-    pub lists_wait: Arc<AtomicBool>,
+    lists_wait: Arc<AtomicBool>,
 }
 
 impl<'a> Files<'a> {
     /// Begins, or resumes after the entry that an earlier walk had settled durably.
     pub fn new(
-        open: &'a OpenSet<'a>,
-        output: Output<'a>,
-        options: RestoreOptions<'a>,
+        walk: SetWalk<'a>,
         restored: &'a mut Restored,
-        ledger: &'a Ledger<'a>,
-        monitor: &'a dyn Monitor,
+        lists_wait: Arc<AtomicBool>,
     ) -> Result<Self, RestoreError> {
-        let cursor = output.load_state(&cursor_name(open))?;
+        let SetWalk { open, output, options, .. } = walk;
         let further = open.set.set_text(&Recording::default()).and_then(|t| t.further_sets());
         Ok(Self {
-            open,
-            output,
-            options,
-            restored,
-            ledger,
-            monitor,
+            walk,
+            account: Account::new(walk, restored),
             file: None,
             already: Arc::default(),
             settled: Vec::new(),
-            cursor,
+            cursor: output.to(|folder| folder.load_state(&cursor_name(open)))?,
             earlier: output.reached_before(open.set.set)?,
             last_checkpoint: Instant::now(),
             runs_on: further.unwrap_or(options.later_sets),
             void: None,
             needed: Needed::default(),
-            lists_wait: Arc::default(),
+            lists_wait,
         })
     }
 
     /// Says which entries are in place already: up to the cursor, if they have their final name.
     pub fn skipper(&self) -> impl Fn(&Entry) -> bool + Send + use<'a> {
-        let (cursor, output) = (self.cursor.clone(), self.output);
-        let already = self.already.clone();
-        let set = self.open.set.set;
+        let (cursor, already) = (self.cursor.clone(), self.already.clone());
+        let (output, set) = (self.walk.output, self.walk.open.set.set);
+        let is_marked = move |entry: &Entry| {
+            output.to(|folder| spanning::is_marked(folder, entry, set)).unwrap_or(false)
+        };
         move |entry: &Entry| {
             let before = cursor.as_ref().is_some_and(|c| entry.sort_key() <= *c);
             let there = before
                 && !matches!(entry.kind, Kind::Folder | Kind::HardLink)
                 && (output.has(entry)
-                    || entry.kind == Kind::File && !entry.whole && output.is_marked(entry, set));
+                    || entry.kind == Kind::File && !entry.whole && is_marked(entry));
             already.fetch_add(there.into(), Ordering::Relaxed);
             there
         }
     }
 
     /// Restores a batch whose blocks are open.
-    pub fn batch(&mut self, batch: Batch, opened: &Opened) -> Result<(), RestoreError> {
-        self.restored.reconstructed.add(opened.reconstructed);
+    pub fn batch(&mut self, batch: Batch, opened: &OpenedBatch) -> Result<(), RestoreError> {
+        self.account.restored.reconstructed.add(opened.reconstructed);
         let targets = self.targets(&batch)?;
         let outcomes = self.outcomes(&batch, opened, &targets)?;
         for ((step, outcome), target) in batch.steps.into_iter().zip(outcomes).zip(targets) {
             // One step may hash the zeros of long holes.
-            if self.monitor.should_stop() {
+            if self.walk.monitor.should_stop() {
                 return Ok(()); // not all was done: the next run does what is left anew
             }
-            if let (Outcome::Absent(Absent::Waits), Some(extent)) = (&outcome, step.extent())
-                && let Some((shards, own)) = opened.needed(&extent.place, self.output)
-                && !self.ledger.has_refused(entry_of(&step, target.as_deref()))
+            if let (StepOutcome::Absent(Absent::Waits), Some(extent)) = (&outcome, step.extent())
+                && let Some((shards, own)) = opened.needed(&extent.place, self.walk.output)
+                && !self.walk.ledger.has_refused(entry_of(&step, target.as_deref()))
             {
                 self.needed.add(extent.place.stripe, shards, &own);
             }
@@ -127,10 +121,10 @@ impl<'a> Files<'a> {
     fn outcomes(
         &self,
         batch: &Batch,
-        opened: &Opened,
-        targets: &[Option<Arc<Target>>],
-    ) -> Result<Vec<Outcome>, RestoreError> {
-        let (output, conflict) = (self.output, self.options.on_conflict());
+        opened: &OpenedBatch,
+        targets: &[Option<Arc<WriteTarget>>],
+    ) -> Result<Vec<StepOutcome>, RestoreError> {
+        let (output, conflict) = (self.walk.output, self.walk.options.on_conflict());
         let outcome = |number: usize, chunk: Result<&[u8], Absent>| {
             let (step, target) = (&batch.steps[number], targets[number].as_deref());
             (number, do_step(output, step, target, chunk, conflict))
@@ -142,7 +136,7 @@ impl<'a> Files<'a> {
             .map_init(
                 || (None, Vec::new()),
                 |(decompressor, buffer), (place, steps)| {
-                    if self.monitor.should_stop() {
+                    if self.walk.monitor.should_stop() {
                         return Ok(Vec::new());
                     }
                     let chunk = opened.chunk(place, output, decompressor, buffer)?;
@@ -156,8 +150,8 @@ impl<'a> Files<'a> {
         let of_others: Vec<_> =
             without.into_par_iter().map(|number| outcome(number, Err(Absent::Lost))).collect();
         // One whose chunk cannot be: its place is outside of its stripe.
-        let absent = || Outcome::Absent(Absent::Lost);
-        let mut outcomes: Vec<Outcome> = batch.steps.iter().map(|_| absent()).collect();
+        let absent = || StepOutcome::Absent(Absent::Lost);
+        let mut outcomes: Vec<StepOutcome> = batch.steps.iter().map(|_| absent()).collect();
         for (number, outcome) in of_chunks.into_iter().flatten().chain(of_others) {
             outcomes[number] = outcome;
         }
@@ -165,18 +159,18 @@ impl<'a> Files<'a> {
     }
 
     /// Begins the larger files of a batch, and says for each step which one it is about.
-    fn targets(&mut self, batch: &Batch) -> Result<Vec<Option<Arc<Target>>>, RestoreError> {
+    fn targets(&mut self, batch: &Batch) -> Result<Vec<Option<Arc<WriteTarget>>>, RestoreError> {
         let mut current = self.file.as_ref().map(|f| f.target.clone());
         let mut targets = Vec::with_capacity(batch.steps.len());
         for step in &batch.steps {
             match step {
-                Step::Begin(entry) => {
-                    let part = self.output.share_file(entry)?;
-                    current = Some(Arc::new(Target { entry: entry.clone(), part }));
+                RestoreStep::Begin(entry) => {
+                    let file = self.walk.output.share_file(&spanning::shared_name(entry))?;
+                    current = Some(Arc::new(WriteTarget { entry: entry.clone(), file }));
                     targets.push(current.clone());
                 }
-                Step::Extent(_) => targets.push(current.clone()),
-                Step::End(_) => {
+                RestoreStep::Extent(_) => targets.push(current.clone()),
+                RestoreStep::End(_) => {
                     targets.push(None);
                     current = None;
                 }
@@ -189,60 +183,63 @@ impl<'a> Files<'a> {
     /// The serial part of a step.
     fn settle(
         &mut self,
-        step: Step,
-        outcome: Outcome,
-        target: Option<Arc<Target>>,
+        step: RestoreStep,
+        outcome: StepOutcome,
+        target: Option<Arc<WriteTarget>>,
     ) -> Result<(), RestoreError> {
-        if let Outcome::Failed(e) = outcome {
+        if let StepOutcome::Failed(e) = outcome {
             return self.failed(&step, e);
         }
         match step {
-            Step::Folder(entry) => {
+            RestoreStep::Folder(entry) => {
                 self.leave(Some(&entry))?;
                 self.settled = entry.sort_key();
                 let known = self.cursor.as_ref().is_some_and(|c| self.settled <= *c);
-                let count =
-                    if known { &mut self.restored.known } else { &mut self.restored.entries };
+                let count = if known {
+                    &mut self.account.restored.known
+                } else {
+                    &mut self.account.restored.entries
+                };
                 *count += u64::from(self.earlier.as_ref().is_none_or(|e| self.settled > *e));
             }
-            Step::Bare(entry) | Step::Whole(entry, _) => {
+            RestoreStep::Bare(entry) | RestoreStep::Whole(entry, _) => {
                 self.leave(Some(&entry))?;
                 self.settled = entry.sort_key();
                 match outcome {
-                    Outcome::Absent(absent) => {
-                        self.report_absent(&entry, "all of it is missing", absent)?;
+                    StepOutcome::Absent(absent) => {
+                        self.account.absent(&entry, "all of it is missing", absent)?;
                     }
-                    Outcome::Placed(problems) => self.placed(&entry, &problems)?,
+                    StepOutcome::Placed(problems) => self.account.placed(&entry, &problems)?,
                     _ => {}
                 }
             }
-            Step::Begin(entry) => {
+            RestoreStep::Begin(entry) => {
                 self.leave(Some(&entry))?;
-                self.file = target.map(OpenFile::new);
+                let chunk_bytes = self.walk.open.set.label().chunk_bytes.into();
+                self.file = target.map(|target| FollowedFile::new(target, chunk_bytes));
             }
-            Step::Extent(extent) => {
+            RestoreStep::Extent(extent) => {
                 drop(target);
                 self.settle_extent(&extent, &outcome);
             }
-            Step::End(end) => self.end_file(Some(end))?,
+            RestoreStep::End(end) => self.end_file(Some(end))?,
         }
         Ok(())
     }
 
-    fn settle_extent(&mut self, extent: &Extent, outcome: &Outcome) {
-        let chunk_bytes = self.open.set.label().chunk_bytes as u64;
+    fn settle_extent(&mut self, extent: &Extent, outcome: &StepOutcome) {
         let Some(file) = &mut self.file else { return };
-        if self.open.set.set.0 > 1 {
-            file.begin_at(extent.file_offset, chunk_bytes);
+        if self.walk.open.set.set.0 > 1 {
+            file.begin_at(extent.file_offset);
         }
-        file.skip_to(extent.file_offset, chunk_bytes);
+        file.skip_to(extent.file_offset);
         file.next = extent.file_offset + extent.len as u64;
         match outcome {
-            Outcome::Wrote(id) => {
+            StepOutcome::Wrote(id) => {
                 file.merge.push(*id);
-                self.monitor.advance(extent.len as u64);
+                self.walk.monitor.advance(extent.len as u64);
             }
-            Outcome::Absent(absent) => {
+            StepOutcome::Absent(absent) => {
                 file.absent = file.absent.max(Some(*absent));
                 file.miss(extent.file_offset, extent.len as u64);
             }
@@ -258,20 +255,20 @@ impl<'a> Files<'a> {
         }
         match (self.void.take(), next) {
             (Some(void), Some(next)) if next.path != void.path => {
-                self.packed_badly(&void, Fate::Unreadable, UNREAD)?;
+                self.account.packed_badly(&void, Fate::Unreadable, UNREAD)?;
             }
             // It may be packed again in the next set.
-            (Some(void), None) => self.restored.bounds.void = Some(void.shown()),
+            (Some(void), None) => self.account.restored.bounds.void = Some(void.shown()),
             _ => {}
         }
         if let Some(next) = next.filter(|next| next.kind != Kind::Folder) {
-            self.restored.bounds.first.get_or_insert_with(|| next.shown());
+            self.account.restored.bounds.first.get_or_insert_with(|| next.shown());
         }
         Ok(())
     }
 
     fn end_file(&mut self, end: Option<End>) -> Result<(), RestoreError> {
-        let chunk_bytes = self.open.set.label().chunk_bytes as u64;
+        let SetWalk { open, output, options, .. } = self.walk;
         let Some(mut file) = self.file.take() else { return Ok(()) };
         let entry = file.target.entry.clone();
         self.settled = entry.sort_key();
@@ -279,9 +276,9 @@ impl<'a> Files<'a> {
             file.absent.get_or_insert(Absent::Waits);
         }
         if end.is_some_and(|e| e.state == State::Void) {
-            file.target.part.set_len(0)?;
-            if self.open.set.set.0 > 1 {
-                self.cross(&file, end)?;
+            file.target.file.set_len(0)?;
+            if open.set.set.0 > 1 {
+                self.mark(&file, end)?;
             }
             self.void = Some(entry);
             return Ok(());
@@ -289,18 +286,18 @@ impl<'a> Files<'a> {
         if let Some(error) = file.refused.take() {
             return self.refuse(file, error);
         }
-        if let Some(end) = end.filter(|_| self.open.set.set.0 > 1)
+        if let Some(end) = end.filter(|_| open.set.set.0 > 1)
             && file.ends_in_hole(end.size)
         {
-            file.begin_at(end.size, chunk_bytes);
+            file.begin_at(end.size);
         }
-        let crosses = file.begins > 0 || end.is_none() && self.runs_on;
-        if crosses && (file.missing.is_empty() || matches!(self.output, Output::Folder(_))) {
-            return self.end_part(file, end, chunk_bytes);
+        let spans = file.begins > 0 || end.is_none() && self.runs_on;
+        if spans && (file.missing.is_empty() || matches!(output, Output::Folder(_))) {
+            return self.end_part(file, end);
         }
         let size = end.map_or(entry.size, |e| e.size);
-        file.skip_to(size, chunk_bytes);
-        if let Err(error) = file.target.part.set_len(size) {
+        file.skip_to(size);
+        if let Err(error) = file.target.file.set_len(size) {
             return self.refuse(file, error);
         }
         if file.missing.is_empty()
@@ -310,33 +307,29 @@ impl<'a> Files<'a> {
             file.missing.push((0, size));
             file.absent = Some(Absent::Lost);
         }
-        let Some(Target { part, .. }) = Arc::into_inner(file.target) else { return Ok(()) };
-        if let Some(end) = end.filter(|_| file.missing.is_empty()) {
-            return self.finish_file(part, &entry, end);
+        let FollowedFile { target, missing, absent, .. } = file;
+        let Some(WriteTarget { file, .. }) = Arc::into_inner(target) else { return Ok(()) };
+        if let Some(end) = end.filter(|_| missing.is_empty()) {
+            return self.finish_file(file, &entry, end);
         }
-        let absent = file.absent.unwrap_or(Absent::Lost);
-        let mut detail = shown_ranges(&file.missing);
-        if self.options.salvage
-            && (self.options.give_up || absent == Absent::Lost)
-            && let Some(path) = self.output.finish_incomplete(part, &entry)?
+        let absent = absent.unwrap_or(Absent::Lost);
+        let mut detail = shown_ranges(&missing);
+        if options.salvage
+            && (options.give_up || absent == Absent::Lost)
+            && let Some(path) = output.finish_incomplete(file, &entry)?
         {
             detail.push_str(&left_as(&path));
         }
-        self.report_absent(&entry, &detail, absent)
+        self.account.absent(&entry, &detail, absent)
     }
 
-    /// Ends this set's part of a file that crosses sets. What becomes of one that is not whole
-    /// then, the end of the run reports: other sets may have the rest.
-    fn end_part(
-        &mut self,
-        mut file: OpenFile,
-        end: Option<End>,
-        chunk_bytes: u64,
-    ) -> Result<(), RestoreError> {
+    /// Ends this set's part of a spanning file. What becomes of one that is not whole then, the end
+    /// of the run reports: other sets may have the rest.
+    fn end_part(&mut self, mut file: FollowedFile, end: Option<End>) -> Result<(), RestoreError> {
         match end {
             Some(end) => {
-                file.skip_to(end.size, chunk_bytes);
-                if let Err(error) = file.target.part.set_len(end.size) {
+                file.skip_to(end.size);
+                if let Err(error) = file.target.file.set_len(end.size) {
                     return self.refuse(file, error);
                 }
             }
@@ -344,71 +337,105 @@ impl<'a> Files<'a> {
             None if file.next == 0 => return Ok(()),
             None => {}
         }
-        let entry = file.target.entry.clone();
-        let spanning = self.cross(&file, end)?;
-        let Spanning::Whole { root, end } = spanning else {
-            match file.absent.filter(|_| !file.missing.is_empty()) {
-                _ if self.output.is_refused(&entry) => self.restored.refused += 1,
-                Some(Absent::Waits) if !self.options.give_up => self.restored.waiting += 1,
-                _ if !file.missing.is_empty() => self.restored.lost += 1,
-                _ => {}
-            }
-            return Ok(());
-        };
-        let root = match end.root {
-            Some(_) if root.is_none() => file.read_root(end.size)?,
-            _ => root,
-        };
-        self.output.forget_marks(&entry)?;
-        if end.root.is_some_and(|wanted| root.is_some_and(|root| wanted != root)) {
-            return self.report_absent(&entry, "its sets do not fit together", Absent::Lost);
+        if let Spanning::Whole { root, end } = self.mark(&file, end)? {
+            return self.finish_spanning(file, root, end);
         }
-        let Some(Target { part, .. }) = Arc::into_inner(file.target) else { return Ok(()) };
-        match self.output.finish_file(part, &entry, self.options.on_conflict()) {
+        let SetWalk { output, options, .. } = self.walk;
+        let restored = &mut *self.account.restored;
+        let entry = &file.target.entry;
+        if output.to(|folder| refusals::contains(folder, entry)).unwrap_or(false) {
+            restored.refused += 1;
+        } else if file.missing.is_empty() {
+            // The rest of it lies in other sets.
+        } else if file.absent == Some(Absent::Waits) && !options.give_up {
+            restored.waiting += 1;
+        } else {
+            restored.lost += 1;
+        }
+        Ok(())
+    }
+
+    /// Gives a spanning file of which all parts are there its final name, if they fit together.
+    fn finish_spanning(
+        &mut self,
+        file: FollowedFile,
+        joined: Option<Hash>,
+        end: End,
+    ) -> Result<(), RestoreError> {
+        let SetWalk { output, options, .. } = self.walk;
+        let entry = file.target.entry.clone();
+        let root = match end.root {
+            Some(_) if joined.is_none() => file.read_root(end.size)?,
+            _ => joined,
+        };
+        output.to(|folder| spanning::forget(folder, &entry))?;
+        if end.root.is_some_and(|wanted| root.is_some_and(|root| wanted != root)) {
+            return self.account.absent(&entry, "its sets do not fit together", Absent::Lost);
+        }
+        let Some(WriteTarget { file, .. }) = Arc::into_inner(file.target) else { return Ok(()) };
+        match output.finish_file(file, &entry, options.on_conflict()) {
             Ok(problems) => {
-                self.output.forget_refusal(&entry)?;
+                output.to(|folder| refusals::forget(folder, &entry))?;
                 if end.state == State::Changed {
-                    self.packed_badly(&entry, Fate::Changed, MIXTURE)?;
+                    self.account.packed_badly(&entry, Fate::Changed, MIXTURE)?;
                 }
-                self.placed(&entry, &problems)
+                self.account.placed(&entry, &problems)
             }
-            Err(e) if self.output.is_ended_by(&e) => Err(e.into()),
+            Err(e) if output.is_ended_by(&e) => Err(e.into()),
             Err(e) => {
                 // To be tried again it has to be put together again.
-                self.restored.refused_parts = true;
-                self.restored.refuse(&entry);
-                Ok(self.output.keep_refusal(&entry, &e.reason())?)
+                self.account.restored.refused_parts = true;
+                self.account.restored.refuse(&entry);
+                Ok(output.to(|folder| refusals::keep(folder, &entry, &e.reason()))?)
             }
         }
     }
 
-    /// Marks what this set holds of a file that crosses sets.
-    fn cross(&self, file: &OpenFile, end: Option<End>) -> Result<Spanning, RestoreError> {
-        let mark = file.mark(self.open.set.label().chunk_bytes.into(), end);
-        Ok(self.output.settle(&file.target.entry, self.open.set.set, &mark)?)
+    /// Marks what this set holds of a spanning file, and returns what is known of the file now.
+    fn mark(&self, file: &FollowedFile, end: Option<End>) -> Result<Spanning, RestoreError> {
+        let (set, entry) = (self.walk.open.set.set, &file.target.entry);
+        let mark = file.mark(end);
+        Ok(self.walk.output.to(|folder| spanning::settle(folder, entry, set, &mark))?)
     }
 
     /// Gives a whole and verified file its final name.
-    fn finish_file(&mut self, part: Part, entry: &Entry, end: End) -> Result<(), RestoreError> {
+    fn finish_file(
+        &mut self,
+        file: OutputFile,
+        entry: &Entry,
+        end: End,
+    ) -> Result<(), RestoreError> {
         if end.state == State::Changed {
-            self.packed_badly(entry, Fate::Changed, MIXTURE)?;
+            self.account.packed_badly(entry, Fate::Changed, MIXTURE)?;
         }
-        match self.output.finish_file(part, entry, self.options.on_conflict()) {
-            Ok(problems) => self.placed(entry, &problems),
-            Err(e) => self.not_placed(entry, e),
+        match self.walk.output.finish_file(file, entry, self.walk.options.on_conflict()) {
+            Ok(problems) => self.account.placed(entry, &problems),
+            Err(e) => self.account.refused(entry, e),
         }
+    }
+
+    /// A larger file that the destination does not take: what was written of it makes room.
+    fn refuse(&mut self, file: FollowedFile, error: DestinationError) -> Result<(), RestoreError> {
+        let entry = file.target.entry.clone();
+        if self.walk.output.is_ended_by(&error) {
+            return Err(error.into());
+        }
+        if let Some(WriteTarget { file, .. }) = Arc::into_inner(file.target) {
+            file.discard();
+        }
+        self.account.refused(&entry, error)
     }
 
     /// The destination refused a step. If it fails as a whole, that ends the restore; all else is
     /// one entry's matter.
-    fn failed(&mut self, step: &Step, error: DestinationError) -> Result<(), RestoreError> {
+    fn failed(&mut self, step: &RestoreStep, error: DestinationError) -> Result<(), RestoreError> {
         match step {
-            Step::Folder(e) | Step::Bare(e) | Step::Whole(e, _) => {
+            RestoreStep::Folder(e) | RestoreStep::Bare(e) | RestoreStep::Whole(e, _) => {
                 self.leave(Some(e))?;
-                self.not_placed(e, error)
+                self.account.refused(e, error)
             }
-            Step::Extent(extent) if !self.output.is_ended_by(&error) => {
-                self.settle_extent(extent, &Outcome::Absent(Absent::Lost));
+            RestoreStep::Extent(extent) if !self.walk.output.is_ended_by(&error) => {
+                self.settle_extent(extent, &StepOutcome::Absent(Absent::Lost));
                 if let Some(file) = &mut self.file {
                     file.refused.get_or_insert(error);
                 }
@@ -421,14 +448,14 @@ impl<'a> Files<'a> {
     /// The cursor never goes back: what an earlier run settled, with other drives, stays so.
     fn checkpoint(&mut self) -> Result<(), RestoreError> {
         let settled = self.cursor.as_ref().map_or(&self.settled, |c| c.max(&self.settled));
-        self.output.checkpoint(&cursor_name(self.open), settled)?;
+        self.walk.output.checkpoint(&cursor_name(self.walk.open), settled)?;
         self.last_checkpoint = Instant::now();
         Ok(())
     }
 
     /// Ends the walk; returns what is needed of drives that are not here.
     pub fn end(mut self, stopped: bool) -> Result<Needed, RestoreError> {
-        self.restored.stopped = stopped;
+        self.account.restored.stopped = stopped;
         if stopped {
             // The file that is open is begun anew next time.
             self.file = None;
@@ -436,7 +463,7 @@ impl<'a> Files<'a> {
         }
         self.leave(None)?;
         self.checkpoint()?;
-        self.restored.already = self.already.load(Ordering::Relaxed);
+        self.account.restored.already = self.already.load(Ordering::Relaxed);
         Ok(self.needed)
     }
 }

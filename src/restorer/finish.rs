@@ -2,12 +2,15 @@
 //! deepest first. Of every entry that it comes by it notes what the packer could not take, or took
 //! badly: what is in place since an earlier run is not reported otherwise.
 
+use super::error::RestoreError;
+use super::fate::Fate;
 use super::items::Items;
-use super::ledger::{Fate, Ledger};
+use super::not_taken;
 use super::packing_faults::PackingFaults;
 use super::promotion::Promoted;
+use super::restored::Restored;
 use super::selected::is_below;
-use super::{RestoreError, RestoreOptions, Restored, not_taken};
+use super::walk::SetWalk;
 use crate::destination::{Destination, DestinationError};
 use crate::format::ids::SetNumber;
 use crate::format::list::{self, Entry, Item, Kind, shown_path};
@@ -18,17 +21,16 @@ use crate::monitor::{Monitor, Phase};
 /// run can resume.
 pub fn finish(
     items: &mut dyn Items,
-    set: SetNumber,
+    walk: SetWalk,
     destination: &Destination,
-    options: RestoreOptions,
     promoted: &Promoted,
     restored: &mut Restored,
-    (ledger, monitor): (&Ledger, &dyn Monitor),
 ) -> Result<(), RestoreError> {
+    let SetWalk { open, ledger, monitor, .. } = walk;
+    let set = open.set.set;
     monitor.phase(Phase::Finish, 0);
     destination.begin_anew();
-    let waiting = Vec::new();
-    let mut links = Finisher { destination, options, promoted, restored, ledger, monitor, waiting };
+    let mut links = Finisher { walk, destination, promoted, restored, waiting: Vec::new() };
     // A set begins with the folders of its first entry, which the set before may have named.
     let (mut folders, mut faults): (Vec<(Entry, bool)>, _) = (Vec::new(), PackingFaults::default());
     let mut is_chain = set.0 > 1;
@@ -66,8 +68,7 @@ pub fn finish(
         links.folder(&folder, true)?;
     }
     destination.save_unkept()?;
-    let waiting = std::mem::take(&mut links.waiting);
-    save_links(destination, set, &waiting)
+    save_links(destination, set, &links.waiting)
 }
 
 /// The hard links of a set whose files are not there.
@@ -75,17 +76,17 @@ fn links_name(set: SetNumber) -> String {
     format!("links-{set}")
 }
 
-fn save_links(
+fn save_links<'e>(
     destination: &Destination,
     set: SetNumber,
-    links: &[Entry],
+    links: impl IntoIterator<Item = &'e Entry>,
 ) -> Result<(), RestoreError> {
-    if links.is_empty() {
-        return Ok(destination.remove_state(&links_name(set))?);
-    }
     let mut bytes = Vec::new();
     for link in links {
         Item::Entry { entry: link.clone(), continued: false }.encode(&mut bytes);
+    }
+    if bytes.is_empty() {
+        return Ok(destination.remove_state(&links_name(set))?);
     }
     Ok(destination.save_state(&links_name(set), &bytes)?)
 }
@@ -100,44 +101,52 @@ pub fn kept_links(destination: &Destination, set: SetNumber) -> Result<Vec<Entry
     Ok(list::decode(&bytes).unwrap_or_default().into_iter().filter_map(entry).collect())
 }
 
-/// A link that the destination refuses.
-pub type Refused = (Entry, DestinationError);
+/// Hard links that could not be made.
+#[derive(Default)]
+pub struct UnmadeLinks {
+    /// their files are not there
+    pub waiting: Vec<Entry>,
+    /// the destination refuses them
+    pub refused: Vec<RefusedLink>,
+}
 
-/// Makes the hard links of a set that waited for their files. Gives those that still wait, and those
-/// that the destination refuses.
+/// A hard link that the destination refuses.
+pub struct RefusedLink {
+    pub entry: Entry,
+    pub error: DestinationError,
+}
+
+/// Makes the hard links of a set that waited for their files. Returns those that could not be made.
 pub fn waiting_links(
     destination: &Destination,
     set: SetNumber,
     monitor: &dyn Monitor,
-) -> Result<(Vec<Entry>, Vec<Refused>), RestoreError> {
+) -> Result<UnmadeLinks, RestoreError> {
     let links = kept_links(destination, set)?;
     if links.is_empty() {
-        return Ok(Default::default());
+        return Ok(UnmadeLinks::default());
     }
-    let (mut waiting, mut refused) = (Vec::new(), Vec::new());
+    let mut unmade = UnmadeLinks::default();
     for entry in links {
         let stop = || monitor.should_stop();
         match destination.add_hard_link(&entry, &stop) {
             Ok(()) => {}
-            Err(DestinationError::NoTarget { .. }) => waiting.push(entry),
-            Err(_) if stop() => waiting.push(entry),
+            Err(DestinationError::NoTarget { .. }) => unmade.waiting.push(entry),
+            Err(_) if stop() => unmade.waiting.push(entry),
             Err(e) if destination.is_ended_by(&e) => return Err(e.into()),
-            Err(e) => refused.push((entry, e)),
+            Err(error) => unmade.refused.push(RefusedLink { entry, error }),
         }
     }
-    let kept: Vec<Entry> =
-        waiting.iter().chain(refused.iter().map(|(entry, _)| entry)).cloned().collect();
-    save_links(destination, set, &kept)?;
-    Ok((waiting, refused))
+    let refused = unmade.refused.iter().map(|link| &link.entry);
+    save_links(destination, set, unmade.waiting.iter().chain(refused))?;
+    Ok(unmade)
 }
 
 struct Finisher<'a> {
+    walk: SetWalk<'a>,
     destination: &'a Destination,
-    options: RestoreOptions<'a>,
     promoted: &'a Promoted,
     restored: &'a mut Restored,
-    ledger: &'a Ledger<'a>,
-    monitor: &'a dyn Monitor,
     /// links to files that are not there yet
     waiting: Vec<Entry>,
 }
@@ -149,45 +158,43 @@ impl Finisher<'_> {
         }
         let Some(name) = self.promoted.name_of(&entry.target) else { return self.link_to(entry) };
         let there = matches!(self.destination.exists(name), Ok(Some(_)));
-        match name == entry.path {
-            // It is the file itself, and counted.
-            true if there => Ok(()),
-            _ if !there && self.promoted.is_elsewhere(&entry.target) => {
-                self.restored.lost += 1;
-                let first = shown_path(&entry.target);
-                let detail = format!(
-                    "its bytes lie in another set under its first name, {first}, which was left \
-                     out: select that too"
-                );
-                self.ledger.note(Fate::Lost, entry.shown(), &detail)
-            }
-            // What it lacks was reported when it was restored.
-            true => Ok(()),
-            false => self.link_to(&Entry { target: name.to_vec(), ..entry.clone() }),
+        if !there && self.promoted.is_elsewhere(&entry.target) {
+            self.restored.lost += 1;
+            let first = shown_path(&entry.target);
+            let detail = format!(
+                "its bytes lie in another set under its first name, {first}, which was left out: \
+                 select that too"
+            );
+            return self.walk.ledger.note(Fate::Lost, entry.shown(), &detail);
         }
+        if name == entry.path {
+            // It is the file itself, and counted; what it lacks was reported when it was restored.
+            return Ok(());
+        }
+        self.link_to(&Entry { target: name.to_vec(), ..entry.clone() })
     }
 
     fn link_to(&mut self, entry: &Entry) -> Result<(), RestoreError> {
-        let known =
-            self.options.resumed && matches!(self.destination.exists(&entry.path), Ok(Some(_)));
-        let stop = || self.monitor.should_stop();
-        match self.destination.link_or_copy(entry, self.options.on_conflict(), &stop) {
+        let known = self.walk.options.resumed
+            && matches!(self.destination.exists(&entry.path), Ok(Some(_)));
+        let stop = || self.walk.monitor.should_stop();
+        match self.destination.link_or_copy(entry, self.walk.options.on_conflict(), &stop) {
             Ok(()) if known => self.restored.known += 1,
             Ok(()) => self.restored.entries += 1,
-            Err(_) if self.monitor.should_stop() => self.restored.stopped = true,
+            Err(_) if self.walk.monitor.should_stop() => self.restored.stopped = true,
             Err(e) if self.destination.is_ended_by(&e) => return Err(e.into()),
             // What becomes of the file, the end of the run reports.
             Err(DestinationError::NoTarget { .. }) => self.waiting.push(entry.clone()),
             Err(e) => {
                 let fate = self.restored.refuse(entry);
-                self.ledger.note(fate, entry.shown(), &e.reason())?;
+                self.walk.ledger.note(fate, entry.shown(), &e.reason())?;
             }
         }
         Ok(())
     }
 
     fn folder(&mut self, entry: &Entry, shared: bool) -> Result<(), RestoreError> {
-        if self.restored.waiting > 0 && !self.options.give_up {
+        if self.restored.waiting > 0 && !self.walk.options.give_up {
             return Ok(());
         }
         let to = self.destination;

@@ -10,10 +10,12 @@
 //! A finished restore leaves nothing of its own in DIR, so there is no mark to go by; the tree itself
 //! says that it is done, whichever drives of the set ask, on whichever machine.
 
-use super::OpenSet;
-use super::items::{CatalogItems, Items, ListItems};
-use super::ledger::{Fate, Line};
+use super::catalog_items::CatalogItems;
+use super::fate::{EntryFate, Fate};
+use super::items::Items;
+use super::list_items::ListItems;
 use super::not_taken;
+use super::open_set::OpenSet;
 use super::packing_faults::{MIXTURE, UNREAD};
 use super::selected::Selected;
 use super::special::Harmless;
@@ -24,7 +26,7 @@ use crate::monitor::Recording;
 use crate::patterns::Selection;
 
 #[derive(Clone, Copy)]
-pub struct Asked<'a> {
+pub struct WantedEntries<'a> {
     /// what to restore; none: everything
     pub selection: Option<&'a Selection>,
     /// without devices and what else lends rights
@@ -33,7 +35,7 @@ pub struct Asked<'a> {
 
 /// What a tree has of a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct InPlace {
     /// entries that are in place
     pub there: u64,
     /// of these, files
@@ -56,7 +58,7 @@ pub struct Found {
     pub lists_wait: bool,
 }
 
-impl Found {
+impl InPlace {
     /// Adds those of another set.
     pub fn add(&mut self, other: Self) {
         self.there += other.there;
@@ -91,44 +93,50 @@ pub struct Reached {
 impl Reached {
     /// No further set is looked at: reports what no set has packed again, as far as it is not
     /// there.
-    pub fn end(&self, tree: &Tree, report: &mut dyn FnMut(Line)) -> u64 {
+    pub fn end(&self, tree: &Tree, report: &mut dyn FnMut(EntryFate)) -> u64 {
         let Some(void) = self.void.as_ref().filter(|void| tree.lacks(void)) else { return 0 };
-        report(Line::new(Fate::Unreadable, void.shown(), UNREAD));
+        report(EntryFate::new(Fate::Unreadable, void.shown(), UNREAD));
         1
     }
 }
 
 /// What is there of a set; none if something else is there. What a restore left that was cut short at
 /// its very end is removed.
-pub fn look(open: &OpenSet, tree: &Tree, asked: Asked, reached: &mut Reached) -> Option<Found> {
+pub fn look(
+    open: &OpenSet,
+    tree: &Tree,
+    asked: WantedEntries,
+    reached: &mut Reached,
+) -> Option<InPlace> {
     let (silent, before) = (Recording::default(), reached.clone());
     if let Some(mut items) = CatalogItems::open(open, &silent) {
         items.seek(asked.selection.map_or(&[KeySpan::all()][..], Selection::spans));
-        let (items, found) = walk(items, tree, asked, (reached, &mut |_| ()))?;
+        let (items, found) = walk(items, tree, asked, reached, &mut |_| ())?;
         if !items.is_damaged() {
             return Some(found);
         }
     }
     *reached = before;
-    let (items, found) = walk(ListItems::new(open, &silent), tree, asked, (reached, &mut |_| ()))?;
+    let (items, found) = walk(ListItems::new(open, &silent), tree, asked, reached, &mut |_| ())?;
     let (unlisted, lists_wait) = items.unlisted();
-    Some(Found { from_lists: true, unlisted, lists_wait, ..found })
+    Some(InPlace { from_lists: true, unlisted, lists_wait, ..found })
 }
 
 /// Reports what was found of a set and is not as it should be.
 pub fn report(
     open: &OpenSet,
     tree: &Tree,
-    asked: Asked,
-    found: &Found,
-    (reached, report): (&mut Reached, &mut dyn FnMut(Line)),
+    asked: WantedEntries,
+    found: &InPlace,
+    reached: &mut Reached,
+    report: &mut dyn FnMut(EntryFate),
 ) {
     let silent = Recording::default();
     if found.from_lists {
-        walk(ListItems::new(open, &silent), tree, asked, (reached, report));
+        walk(ListItems::new(open, &silent), tree, asked, reached, report);
     } else if let Some(mut items) = CatalogItems::open(open, &silent) {
         items.seek(asked.selection.map_or(&[KeySpan::all()][..], Selection::spans));
-        walk(items, tree, asked, (reached, report));
+        walk(items, tree, asked, reached, report);
     }
 }
 
@@ -136,12 +144,13 @@ pub fn report(
 fn walk<I: Items>(
     items: I,
     tree: &Tree,
-    asked: Asked,
-    (reached, report): (&mut Reached, &mut dyn FnMut(Line)),
-) -> Option<(I, Found)> {
+    asked: WantedEntries,
+    reached: &mut Reached,
+    report: &mut dyn FnMut(EntryFate),
+) -> Option<(I, InPlace)> {
     let items = Selected::new(items, asked.selection);
     let mut items = Harmless::new(items, asked.no_special);
-    let (earlier, found) = (reached.key.clone(), Found::default());
+    let (earlier, found) = (reached.key.clone(), InPlace::default());
     let (before, mut last) = (reached.void.take(), reached.key.clone());
     let mut looking = Looking { tree, report, found, earlier, before, file: None, void: None };
     let mut dir = None;
@@ -190,8 +199,8 @@ fn walk<I: Items>(
 /// Holds entries against the tree.
 struct Looking<'a> {
     tree: &'a Tree,
-    report: &'a mut dyn FnMut(Line),
-    found: Found,
+    report: &'a mut dyn FnMut(EntryFate),
+    found: InPlace,
     /// of the sets before
     earlier: Option<Vec<u8>>,
     /// a file that is void where the set before ends, until this one tells
@@ -255,6 +264,6 @@ impl Looking<'_> {
     }
 
     fn line(&mut self, fate: Fate, entry: &Entry, detail: &str) {
-        (self.report)(Line::new(fate, entry.shown(), detail));
+        (self.report)(EntryFate::new(fate, entry.shown(), detail));
     }
 }

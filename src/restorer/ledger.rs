@@ -4,75 +4,21 @@
 //! - Leaves: the same, set by set, at the end of this run and of later ones, so that the run which
 //!   completes a restore knows what those before it knew.
 //! - Always holds: (1) a set has the ledger of the last run that walked it, or what that run had of it
-//!   when it was stopped; (2) files that cross sets and hard links that wait for their file are not in
+//!   when it was stopped; (2) spanning files and hard links that wait for their file are not in
 //!   it: what becomes of them only the end can tell ([`super::end`]); (3) what the destination refused
 //!   stays known while drives are here that do not have it.
 
-use super::RestoreError;
+use super::error::RestoreError;
+use super::fate::{EntryFate, Fate};
 use crate::destination::{Destination, StateLines};
 use crate::format::ids::SetNumber;
 use crate::format::list::Entry;
-use crate::monitor::{Monitor, Problem, ProblemKind};
-use serde::{Deserialize, Serialize};
+use crate::monitor::{Monitor, Problem};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// What became of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Fate {
-    /// it changed while it was packed
-    Changed,
-    /// it could not be read when the dataset was packed
-    Unreadable,
-    /// the packer could not look at it, or not list all of it
-    NotTaken,
-    /// the packer left out attributes of it
-    NoAttributes,
-    /// drives that are not here have it
-    Waits,
-    /// the destination refused it
-    Refused,
-    /// the destination knows no such kind of entry
-    Unsupported,
-    /// no drive has it
-    Lost,
-}
-
-impl Fate {
-    pub fn kind(self) -> ProblemKind {
-        match self {
-            Self::Changed => ProblemKind::SourceChanged,
-            Self::Unreadable | Self::NotTaken => ProblemKind::SourceUnreadable,
-            Self::NoAttributes => ProblemKind::Metadata,
-            Self::Waits => ProblemKind::Waiting,
-            Self::Refused | Self::Unsupported => ProblemKind::Refused,
-            Self::Lost => ProblemKind::Lost,
-        }
-    }
-}
-
-/// An entry and its fate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
-    /// what became of it
-    pub fate: Fate,
-    /// its path as people see it, which can be undone
-    pub path: String,
-    /// more about it
-    pub detail: String,
-    /// another set may name it too
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub shared: bool,
-}
-
 /// How a line ends that another set may have too.
 const SHARED: &[u8] = b",\"shared\":true}";
-
-impl Line {
-    pub fn new(fate: Fate, path: String, detail: impl Into<String>) -> Self {
-        Self { fate, path, detail: detail.into(), shared: false }
-    }
-}
 
 /// Takes what becomes of entries.
 pub enum Ledger<'a> {
@@ -115,11 +61,11 @@ impl<'a> Ledger<'a> {
     }
 
     pub fn note(&self, fate: Fate, path: String, detail: &str) -> Result<(), RestoreError> {
-        self.add(&Line::new(fate, path, detail))
+        self.add(&EntryFate::new(fate, path, detail))
     }
 
     /// The same with all that there is to say.
-    pub fn add(&self, line: &Line) -> Result<(), RestoreError> {
+    pub fn add(&self, line: &EntryFate) -> Result<(), RestoreError> {
         match self {
             Self::Reported(monitor) => {
                 monitor.problem(Problem::new(line.fate.kind(), &line.path, &line.detail));
@@ -147,7 +93,7 @@ pub fn shared(destination: &Destination, set: SetNumber) -> Result<Vec<String>, 
     let mut paths = Vec::new();
     destination.each_line(&name(set), &mut |bytes| {
         if bytes.ends_with(SHARED) {
-            paths.extend(serde_json::from_slice(bytes).map(|line: Line| line.path));
+            paths.extend(serde_json::from_slice(bytes).map(|line: EntryFate| line.path));
         }
     })?;
     Ok(paths)
@@ -157,7 +103,7 @@ pub fn shared(destination: &Destination, set: SetNumber) -> Result<Vec<String>, 
 pub fn read(
     destination: &Destination,
     set: SetNumber,
-    each: &mut dyn FnMut(Line),
+    each: &mut dyn FnMut(EntryFate),
 ) -> Result<(), RestoreError> {
     destination.each_line(&name(set), &mut |bytes| {
         serde_json::from_slice(bytes).map(&mut *each).unwrap_or_default();

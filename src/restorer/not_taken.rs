@@ -4,7 +4,7 @@
 //! - Leaves: a line if something of it is in no set.
 //! - Always holds: a file that could not be read is not among them: its end says so, not its entry.
 
-use super::ledger::Fate;
+use super::fate::Fate;
 use crate::format::list::{Entry, Kind, Lack};
 
 /// What of this entry the packer could not take: its fate, and in words.

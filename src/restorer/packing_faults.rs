@@ -5,7 +5,7 @@
 //! - Always holds: a file that was packed again right after is judged by that; one that is void where the
 //!   set ends the next set judges, which begins with it if it was packed again.
 
-use super::ledger::{Fate, Line};
+use super::fate::{EntryFate, Fate};
 use crate::format::list::{Item, Kind, State, shown_path};
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,7 @@ pub struct PackingFaults {
 
 impl PackingFaults {
     /// What an item shows.
-    pub fn see(&mut self, item: &Item) -> Vec<Line> {
+    pub fn see(&mut self, item: &Item) -> Vec<EntryFate> {
         match item {
             Item::Entry { entry, continued: false } => {
                 if entry.kind != Kind::Folder && self.first.is_none() {
@@ -67,7 +67,7 @@ pub struct Bounds {
     pub void: Option<String>,
 }
 
-fn line(fate: Fate, path: &[u8]) -> Line {
+fn line(fate: Fate, path: &[u8]) -> EntryFate {
     let detail = if fate == Fate::Changed { MIXTURE } else { UNREAD };
-    Line::new(fate, shown_path(path), detail)
+    EntryFate::new(fate, shown_path(path), detail)
 }

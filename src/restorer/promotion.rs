@@ -1,4 +1,4 @@
-//! Files of which only further names are selected.
+//! Hard-link promotion: files of which only further names are selected.
 //!
 //! - Enters: the paths of such files, and for each the first of its selected names.
 //! - Leaves: the file under that name, with its bytes and metadata; the other names are links to it.
@@ -7,12 +7,14 @@
 //! A file of another set stays behind: the sets that hold its bytes may have been restored long
 //! before one that names it again, so it is listed, with what to select besides.
 
+use super::error::RestoreError;
 use super::items::Items;
 use super::needed::Needed;
-use super::output::Output;
-use super::spanning;
+use super::restored::Restored;
 use super::special::Harmless;
-use super::{RestoreError, Restored, Walk, pass};
+use super::walk::SetWalk;
+use super::{pass, spanning};
+use crate::destination::Destination;
 use crate::format::catalog::KeySpan;
 use crate::format::list::{Item, Kind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,26 +100,25 @@ pub fn spans(names: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<KeySpan> {
 /// Restores files under other names of theirs. Returns what they need of drives that are not here,
 /// too.
 pub fn promote(
-    walk: &Walk,
+    walk: SetWalk,
+    destination: &Destination,
     items: impl Items + Send,
     names: BTreeMap<Vec<u8>, Vec<u8>>,
     restored: &mut Restored,
 ) -> Result<(Needed, Promoted), RestoreError> {
-    let Walk { open, destination, options, ledger, monitor, .. } = *walk;
     let renamed = Renamed { items, names, passes: false, found: BTreeSet::new() };
-    let mut renamed = Harmless::new(renamed, options.no_special);
-    let (output, mut more) = (Output::Folder(destination), Restored::default());
-    let needed = pass(open, &mut renamed, output, options, &mut more, (ledger, monitor, 0))?;
+    let mut renamed = Harmless::new(renamed, walk.options.no_special);
+    let mut more = Restored::default();
+    let needed = pass::run(SetWalk { total: 0, ..walk }, &mut renamed, &mut more)?;
     more.left = renamed.left();
     restored.add(&more);
     let named = renamed.items.names.iter();
-    let left_out =
-        named.filter(|(_, name)| renamed.has_left(name)).map(|(target, _)| target.clone());
-    let left_out = left_out.collect();
+    let left_out = named.filter(|(_, name)| renamed.has_left(name));
+    let left_out = left_out.map(|(target, _)| target.clone()).collect();
     let Renamed { names, found, .. } = renamed.items;
     let mut elsewhere: BTreeSet<Vec<u8>> =
         names.keys().filter(|target| !found.contains(*target)).cloned().collect();
-    for mark in spanning::waiting(destination, open.set.set)? {
+    for mark in spanning::waiting(destination, walk.open.set.set)? {
         let of_mark = names.iter().find(|(_, name)| *name == mark.path());
         elsewhere.extend(of_mark.map(|(target, _)| target.clone()));
     }

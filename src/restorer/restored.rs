@@ -1,6 +1,6 @@
 //! What a restore of sets has brought, in counts, under the names of `--json`.
 
-use super::ledger::Fate;
+use super::fate::Fate;
 use super::needed::NeededDrives;
 use super::packing_faults::Bounds;
 use super::special::Specials;

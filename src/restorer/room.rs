@@ -4,8 +4,9 @@
 //! - Leaves: bytes of data (holes take none), each file rounded up to the destination's unit.
 //! - Always holds: nothing is written, and nothing of the shards is read.
 
-use super::OpenSet;
-use super::items::{CatalogItems, Items};
+use super::catalog_items::CatalogItems;
+use super::items::Items;
+use super::open_set::OpenSet;
 use super::selected::Selected;
 use crate::destination::Destination;
 use crate::format::catalog::KeySpan;

@@ -7,11 +7,14 @@
 //!   selected nor leads to something selected does not pass; (3) memory is the folders that the
 //!   walk is in, and one path for each file of which only further names are selected.
 
-use super::OpenSet;
-use super::items::{CatalogItems, Items, ListItems, extent_bytes};
+use super::catalog_items::CatalogItems;
+use super::items::{Items, extent_bytes};
+use super::list_items::ListItems;
+use super::open_set::OpenSet;
 use crate::format::list::{Entry, Item, Kind, State};
 use crate::monitor::{Monitor, Recording};
 use crate::patterns::Selection;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -25,7 +28,7 @@ struct Above {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct SelectionCounts {
     /// selected entries below SOURCE
     pub entries: u64,
     /// bytes of the files among them that are no holes
@@ -42,7 +45,7 @@ pub struct Selected<'a, I> {
     passes: bool,
     /// a file is open and counted
     open: bool,
-    counts: Counts,
+    counts: SelectionCounts,
     /// files that are not selected, and the first selected name of each
     promotions: BTreeMap<Vec<u8>, Vec<u8>>,
 }
@@ -56,7 +59,7 @@ impl<'a, I: Items> Selected<'a, I> {
             above: Vec::new(),
             passes: false,
             open: false,
-            counts: Counts::default(),
+            counts: SelectionCounts::default(),
             promotions: BTreeMap::new(),
         }
     }
@@ -181,16 +184,20 @@ pub(super) fn is_below(path: &[u8], folder: &[u8]) -> bool {
 
 /// What a set has of a selection.
 #[derive(Clone, Debug, Default)]
-pub struct Survey {
+pub struct SelectionSurvey {
     /// what is selected
-    pub counts: Counts,
+    pub counts: SelectionCounts,
     /// entries of the set, if its catalog says how many
     pub of_entries: Option<u64>,
 }
 
 /// Walks where selected entries can be, and counts them; none if it was stopped, or lists cannot be
 /// had. What cannot be read is reported by whoever restores it.
-pub fn survey(open: &OpenSet, selection: &Selection, monitor: &dyn Monitor) -> Option<Survey> {
+pub fn survey(
+    open: &OpenSet,
+    selection: &Selection,
+    monitor: &dyn Monitor,
+) -> Option<SelectionSurvey> {
     let quiet = Recording::default();
     if let Some(mut items) = CatalogItems::open(open, &quiet) {
         let of_entries = items.entries();
@@ -202,7 +209,7 @@ pub fn survey(open: &OpenSet, selection: &Selection, monitor: &dyn Monitor) -> O
             }
         }
         if !selected.items.is_damaged() {
-            return Some(Survey { counts: selected.counts, of_entries });
+            return Some(SelectionSurvey { counts: selected.counts, of_entries });
         }
     }
     let mut selected = Selected::new(ListItems::new(open, &quiet), Some(selection));
@@ -212,20 +219,45 @@ pub fn survey(open: &OpenSet, selection: &Selection, monitor: &dyn Monitor) -> O
         }
     }
     let (unlisted, _) = selected.items.unlisted();
-    (unlisted == 0).then_some(Survey { counts: selected.counts, of_entries: None })
+    (unlisted == 0).then_some(SelectionSurvey { counts: selected.counts, of_entries: None })
 }
 
-/// Can other sets hold anything that is selected: sets before this one, and sets after it? The sets
-/// of a shipment follow each other in the order of their entries.
-pub fn others_matter(open: &OpenSet, selection: &Selection) -> (bool, bool) {
+/// Which other sets can hold what is selected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(bool, bool)", into = "(bool, bool)")]
+pub struct OtherSets {
+    pub before: bool,
+    pub after: bool,
+}
+
+impl OtherSets {
+    /// Any set can.
+    pub const ALL: Self = Self { before: true, after: true };
+}
+
+impl From<(bool, bool)> for OtherSets {
+    fn from((before, after): (bool, bool)) -> Self {
+        Self { before, after }
+    }
+}
+
+impl From<OtherSets> for (bool, bool) {
+    fn from(sets: OtherSets) -> Self {
+        (sets.before, sets.after)
+    }
+}
+
+/// Which sets besides this one can hold what is selected. The sets of a shipment follow each other in
+/// the order of their entries.
+pub fn others_matter(open: &OpenSet, selection: &Selection) -> OtherSets {
     let quiet = Recording::default();
     let reach = CatalogItems::open(open, &quiet).and_then(|mut items| items.reach());
-    let Some((first, last)) = reach else { return (true, true) };
+    let Some((first, last)) = reach else { return OtherSets::ALL };
     let spans = selection.spans();
     // A file that stands at either end may run on.
     let before = spans.iter().any(|span| span.from <= first);
     let after = spans.iter().any(|span| span.to.as_ref().is_none_or(|to| *to > last));
-    (before, after)
+    OtherSets { before, after }
 }
 
 #[cfg(test)]

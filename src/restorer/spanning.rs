@@ -1,4 +1,4 @@
-//! Files that run on from one set into the next.
+//! Spanning files: those that run on from one set into the next.
 //!
 //! - Enters: the part of such a file that one set holds, written into the file that all its sets
 //!   share, and verified.
@@ -8,7 +8,6 @@
 //!   (3) a mark is small, whatever the size of its part; (4) a hole
 //!   between the parts of two sets belongs to the later one.
 
-use super::ledger::{Fate, Line};
 use crate::destination::{Destination, DestinationError};
 use crate::format::ids::SetNumber;
 use crate::format::list::{self, End, Entry, Hash, Item, State};
@@ -18,7 +17,7 @@ use std::collections::BTreeMap;
 
 /// What one set holds of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct PartMark {
     path: Vec<u8>,
     /// the entry, as lists have it
     #[serde(default)]
@@ -52,8 +51,10 @@ struct MarkedEnd {
 }
 
 /// What is known of a file once a mark is saved.
+#[derive(Default)]
 pub enum Spanning {
     /// other sets hold the rest
+    #[default]
     Waits,
     /// all of it is there
     Whole {
@@ -71,12 +72,44 @@ pub fn shared_name(entry: &Entry) -> String {
     blake3::hash(&encoded(entry)).to_hex()[..32].into()
 }
 
-fn mark_name(name: &str, set: SetNumber) -> String {
-    format!("mark-{name}-{set}")
+/// How the marks are called: `mark-NAME-SET`.
+const MARK: &str = "mark-";
+
+fn mark_name(entry: &Entry, set: SetNumber) -> String {
+    format!("{MARK}{}-{set}", shared_name(entry))
 }
 
-/// What one set found of a file that crosses sets.
-pub struct Found<'a> {
+/// A mark that was saved; none if it is damaged, so that its set's part is restored again, or if
+/// another machine has just removed it.
+fn load(destination: &Destination, state: &str) -> Result<Option<PartMark>, DestinationError> {
+    let bytes = destination.load_state(state)?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+fn save(destination: &Destination, state: &str, mark: &PartMark) -> Result<(), DestinationError> {
+    let bytes = serde_json::to_vec(mark)
+        .expect("a mark is bytes and numbers, which always have a JSON form");
+    destination.save_state(state, &bytes)
+}
+
+/// The marks of one shared name, or all of them: by this name and set.
+fn marks(
+    destination: &Destination,
+    name: &str,
+) -> Result<BTreeMap<String, BTreeMap<u32, PartMark>>, DestinationError> {
+    let mut files: BTreeMap<String, BTreeMap<u32, PartMark>> = BTreeMap::new();
+    for state in destination.state_names(&format!("{MARK}{name}"))? {
+        let parts = state.strip_prefix(MARK).and_then(|rest| rest.split_once('-'));
+        let Some((name, Ok(set))) = parts.map(|(name, set)| (name, set.parse())) else { continue };
+        if let Some(mark) = load(destination, &state)? {
+            files.entry(name.into()).or_default().insert(set, mark);
+        }
+    }
+    Ok(files)
+}
+
+/// What one set found of a spanning file.
+pub struct FoundPart<'a> {
     /// its values, from its first piece on
     pub merge: &'a Merge,
     /// they are the values of all its bytes
@@ -91,9 +124,9 @@ pub struct Found<'a> {
     pub end: Option<End>,
 }
 
-impl Mark {
+impl PartMark {
     /// Of what a set found.
-    pub fn new(entry: &Entry, start: u64, found: &Found) -> Self {
+    pub fn new(entry: &Entry, start: u64, found: &FoundPart) -> Self {
         let end = found.end.map(|end| MarkedEnd {
             void: end.state == State::Void,
             changed: end.state == State::Changed,
@@ -141,26 +174,18 @@ pub struct Unfinished {
     pub left_as: Option<Vec<u8>>,
 }
 
-/// The files that cross sets and are not complete; `is_settled` says of a set that its drives gave all
+/// The spanning files and are not complete; `is_settled` says of a set that its drives gave all
 /// that they have.
 pub fn unfinished(
     destination: &Destination,
     is_settled: &dyn Fn(u32) -> bool,
 ) -> Result<Vec<Unfinished>, DestinationError> {
-    let mut files: BTreeMap<String, BTreeMap<u32, Mark>> = BTreeMap::new();
-    for state in destination.state_names("mark-")? {
-        let parts = state.strip_prefix("mark-").and_then(|rest| rest.split_once('-'));
-        let Some((name, Ok(set))) = parts.map(|(name, set)| (name, set.parse())) else { continue };
-        if let Some(mark) = destination.load_state(&state)?.and_then(|bytes| from_bytes(&bytes)) {
-            files.entry(name.into()).or_default().insert(set, mark);
-        }
-    }
-    let one = |(name, marks): (String, BTreeMap<u32, Mark>)| {
-        let is_open = matches!(judge(marks.values().cloned().collect()), Spanning::Waits);
+    let one = |(name, marks): (String, BTreeMap<u32, PartMark>)| {
+        let is_open = matches!(judge(marks.values()), Spanning::Waits);
         let entry = marks.values().find_map(|mark| decoded(&mark.entry)).filter(|_| is_open)?;
         Some(gaps(name, entry, &marks, is_settled))
     };
-    Ok(files.into_iter().filter_map(one).collect())
+    Ok(marks(destination, "")?.into_iter().filter_map(one).collect())
 }
 
 /// What lacks between the parts of a file, and in them. Between two parts any set from the one to the
@@ -168,7 +193,7 @@ pub fn unfinished(
 fn gaps(
     name: String,
     entry: Entry,
-    marks: &BTreeMap<u32, Mark>,
+    marks: &BTreeMap<u32, PartMark>,
     is_settled: &dyn Fn(u32) -> bool,
 ) -> Unfinished {
     let left_as = marks.values().find_map(|mark| mark.left_as.clone());
@@ -201,11 +226,10 @@ pub fn leave(
     file: &Unfinished,
     left_as: &[u8],
 ) -> Result<(), DestinationError> {
-    for state in destination.state_names(&format!("mark-{}-", file.name))? {
-        let mark = destination.load_state(&state)?.and_then(|bytes| from_bytes(&bytes));
-        if let Some(mut mark) = mark {
+    for state in destination.state_names(&format!("{MARK}{}-", file.name))? {
+        if let Some(mut mark) = load(destination, &state)? {
             mark.left_as = Some(left_as.to_vec());
-            destination.save_state(&state, &to_bytes(&mark))?;
+            save(destination, &state, &mark)?;
         }
     }
     Ok(())
@@ -225,127 +249,70 @@ fn decoded(bytes: &[u8]) -> Option<Entry> {
 }
 
 /// Does this set's part of a file stand already?
-pub fn is_marked(destination: &Destination, name: &str, set: SetNumber) -> bool {
-    let mark = destination.load_state(&mark_name(name, set)).ok().flatten();
-    mark.and_then(|bytes| from_bytes(&bytes)).is_some_and(|mark| mark.is_whole())
+pub fn is_marked(
+    destination: &Destination,
+    entry: &Entry,
+    set: SetNumber,
+) -> Result<bool, DestinationError> {
+    Ok(load(destination, &mark_name(entry, set))?.is_some_and(|mark| mark.is_whole()))
 }
 
-/// Saves a mark, and says what is known of the file now.
+/// Saves a mark, and returns what is known of the file now.
 pub fn settle(
     destination: &Destination,
-    name: &str,
+    entry: &Entry,
     set: SetNumber,
-    mark: &Mark,
+    mark: &PartMark,
 ) -> Result<Spanning, DestinationError> {
     destination.sync()?;
-    destination.save_state(&mark_name(name, set), &to_bytes(mark))?;
-    Ok(judge(marks(destination, name)?))
+    save(destination, &mark_name(entry, set), mark)?;
+    let marks = marks(destination, &format!("{}-", shared_name(entry)))?;
+    Ok(judge(marks.values().flat_map(BTreeMap::values)))
 }
 
 /// Removes the marks of a file that is complete.
-pub fn forget(destination: &Destination, name: &str) -> Result<(), DestinationError> {
-    for state in destination.state_names(&format!("mark-{name}-"))? {
-        destination.remove_state(&state)?;
-    }
-    Ok(())
-}
-
-/// The name of the state that says that the destination refused a file of several sets.
-fn refusal_name(entry: &Entry) -> String {
-    format!("{REFUSED}{}", shared_name(entry))
-}
-
-/// How those names begin.
-const REFUSED: &str = "refused-";
-
-/// Did the destination refuse this file when all of its parts were there?
-pub fn is_refused(destination: &Destination, entry: &Entry) -> bool {
-    destination.load_state(&refusal_name(entry)).is_ok_and(|state| state.is_some())
-}
-
-/// Keeps why the destination refused a file: whichever set tries it again, it is one file.
-pub fn keep_refusal(
-    destination: &Destination,
-    entry: &Entry,
-    reason: &str,
-) -> Result<(), DestinationError> {
-    let line = Line::new(Fate::Refused, entry.shown(), reason);
-    destination.save_state(&refusal_name(entry), &serde_json::to_vec(&line).unwrap_or_default())
-}
-
-/// The destination takes it now.
-pub fn forget_refusal(destination: &Destination, entry: &Entry) -> Result<(), DestinationError> {
-    destination.remove_state(&refusal_name(entry))
-}
-
-/// The files of several sets that the destination refused.
-pub fn refused(destination: &Destination) -> Result<Vec<Line>, DestinationError> {
-    let mut refused = Vec::new();
-    for name in destination.state_names(REFUSED)? {
-        let state = destination.load_state(&name)?;
-        refused.extend(state.and_then(|bytes| serde_json::from_slice(&bytes).ok()));
-    }
-    Ok(refused)
+pub fn forget(destination: &Destination, entry: &Entry) -> Result<(), DestinationError> {
+    remove(destination, |name| name.starts_with(&format!("{MARK}{}-", shared_name(entry))))
 }
 
 /// Removes what a set noted of its files, for a walk that may see more of them.
 pub fn forget_set(destination: &Destination, set: SetNumber) -> Result<(), DestinationError> {
-    let of_set = format!("-{set}");
-    for state in destination.state_names("mark-")?.iter().filter(|name| name.ends_with(&of_set)) {
-        destination.remove_state(state)?;
-    }
-    Ok(())
+    remove(destination, |name| name.ends_with(&format!("-{set}")))
+}
+
+fn remove(
+    destination: &Destination,
+    is_meant: impl Fn(&str) -> bool,
+) -> Result<(), DestinationError> {
+    let names = destination.state_names(MARK)?;
+    names.iter().filter(|name| is_meant(name)).try_for_each(|name| destination.remove_state(name))
 }
 
 /// The files of which this set holds a part and others are awaited.
-pub fn waiting(destination: &Destination, set: SetNumber) -> Result<Vec<Mark>, DestinationError> {
-    let mut waiting = Vec::new();
-    for state in destination.state_names("mark-")? {
-        let name = state.strip_prefix("mark-").and_then(|rest| rest.split_once('-'));
-        let Some((name, _)) = name.filter(|(_, number)| *number == set.to_string()) else {
-            continue;
-        };
-        let all = marks(destination, name)?;
-        let own = destination.load_state(&state)?.and_then(|bytes| from_bytes(&bytes));
-        if let Some(own) = own
-            && matches!(judge(all), Spanning::Waits)
-        {
-            waiting.push(own);
-        }
-    }
-    Ok(waiting)
+pub fn waiting(
+    destination: &Destination,
+    set: SetNumber,
+) -> Result<Vec<PartMark>, DestinationError> {
+    let open = |mut marks: BTreeMap<u32, PartMark>| {
+        let waits = matches!(judge(marks.values()), Spanning::Waits);
+        marks.remove(&set.0).filter(|_| waits)
+    };
+    Ok(marks(destination, "")?.into_values().filter_map(open).collect())
 }
 
-fn marks(destination: &Destination, name: &str) -> Result<Vec<Mark>, DestinationError> {
-    let mut marks = Vec::new();
-    for state in destination.state_names(&format!("mark-{name}-"))? {
-        // One that another machine has just removed is none.
-        marks.extend(destination.load_state(&state)?.and_then(|bytes| from_bytes(&bytes)));
-    }
-    Ok(marks)
-}
-
-fn to_bytes(mark: &Mark) -> Vec<u8> {
-    serde_json::to_vec(mark).expect("a mark is bytes and numbers, which always have a JSON form")
-}
-
-/// None for what is damaged: that set's part is restored again.
-fn from_bytes(bytes: &[u8]) -> Option<Mark> {
-    serde_json::from_slice(bytes).ok()
-}
-
-fn judge(mut marks: Vec<Mark>) -> Spanning {
+fn judge<'a>(marks: impl Iterator<Item = &'a PartMark>) -> Spanning {
+    let mut marks: Vec<&PartMark> = marks.collect();
     if marks.iter().any(|mark| mark.end.is_some_and(|end| end.void)) {
         return Spanning::Void;
     }
-    if !marks.iter().all(Mark::is_whole) {
+    if !marks.iter().all(|mark| mark.is_whole()) {
         return Spanning::Waits;
     }
     marks.sort_by_key(|mark| mark.bytes);
     let Some(end) = marks.last().and_then(|mark| mark.end) else { return Spanning::Waits };
     let mut merge = Merge::default();
     let (mut hashed, mut covered) = (true, 0);
-    for mark in &marks {
+    for mark in marks {
         // By bytes: of a file with long holes the zeros are no pieces.
         if mark.bytes.0 > covered {
             return Spanning::Waits;
@@ -367,7 +334,7 @@ mod tests {
 
     const C: usize = 1024;
 
-    fn mark(data: &[u8], pieces: std::ops::Range<usize>, end: Option<State>) -> Mark {
+    fn mark(data: &[u8], pieces: std::ops::Range<usize>, end: Option<State>) -> PartMark {
         let mut merge = Merge::from(pieces.start as u64);
         for number in pieces.clone() {
             let at = number * C;
@@ -376,8 +343,9 @@ mod tests {
         let root = Some(*blake3::hash(data).as_bytes());
         let end = end.map(|state| End { state, root, size: data.len() as u64 });
         let bytes = ((pieces.start * C) as u64, data.len().min(pieces.end * C) as u64);
-        let found = Found { merge: &merge, hashed: true, bytes, missing: &[], lost: false, end };
-        Mark::new(&Entry::new("f", Kind::File), pieces.start as u64, &found)
+        let found =
+            FoundPart { merge: &merge, hashed: true, bytes, missing: &[], lost: false, end };
+        PartMark::new(&Entry::new("f", Kind::File), pieces.start as u64, &found)
     }
 
     #[test]
@@ -390,14 +358,12 @@ mod tests {
         ];
         for missing in 0..3 {
             let some = parts.iter().enumerate().filter(|(i, _)| *i != missing);
-            let some = some.map(|(_, mark)| mark.clone()).rev().collect();
+            let some = some.map(|(_, mark)| mark).rev();
             assert!(matches!(judge(some), Spanning::Waits), "{missing}");
         }
-        let Spanning::Whole { root, end } = judge(parts.iter().rev().cloned().collect()) else {
-            panic!("whole")
-        };
+        let Spanning::Whole { root, end } = judge(parts.iter().rev()) else { panic!("whole") };
         assert_eq!((root, end.size), (end.root, data.len() as u64));
         let void = mark(&data, 3..3, Some(State::Void));
-        assert!(matches!(judge(vec![parts[0].clone(), void]), Spanning::Void));
+        assert!(matches!(judge([&parts[0], &void].into_iter()), Spanning::Void));
     }
 }

@@ -1,32 +1,32 @@
 //! The parallel part of a step: bytes are verified by their id and written; what is whole in one
 //! extent gets its final name at once.
 
-use super::batch::Step;
+use super::batch::RestoreStep;
 use super::decode::Absent;
-use super::output::{Output, Part};
-use crate::destination::{DestinationError, MetadataProblem, OnConflict};
+use super::output::{Output, OutputFile};
+use crate::destination::{DestinationError, MetadataProblem, OnConflict, PlaceResult};
 use crate::format::list::{Entry, Extent, Hash, Kind};
 use crate::stages::hash::piece;
 use std::sync::Arc;
 
-/// A larger file in progress, as the parallel part sees it.
-pub struct Target {
+/// A larger file in progress, to which extents are written in parallel.
+pub struct WriteTarget {
     pub entry: Arc<Entry>,
     /// where its bytes go
-    pub part: Part,
+    pub file: OutputFile,
 }
 
 /// What a step's extent belongs to.
-pub fn entry_of<'a>(step: &'a Step, target: Option<&'a Target>) -> Option<&'a Entry> {
+pub fn entry_of<'a>(step: &'a RestoreStep, target: Option<&'a WriteTarget>) -> Option<&'a Entry> {
     match (step, target) {
-        (Step::Whole(entry, _), _) => Some(entry),
+        (RestoreStep::Whole(entry, _), _) => Some(entry),
         (_, Some(target)) => Some(&target.entry),
         _ => None,
     }
 }
 
 /// What became of one step in the parallel part.
-pub enum Outcome {
+pub enum StepOutcome {
     /// there was nothing to do yet
     Nothing,
     /// it has its final name
@@ -42,42 +42,43 @@ pub enum Outcome {
 /// Does one step; `chunk` is what its extent lies in, if it has one.
 pub fn do_step(
     output: Output,
-    step: &Step,
-    target: Option<&Target>,
+    step: &RestoreStep,
+    target: Option<&WriteTarget>,
     chunk: Result<&[u8], Absent>,
     conflict: OnConflict,
-) -> Outcome {
-    let placed = |result: Result<Vec<MetadataProblem>, DestinationError>| match result {
-        Ok(problems) => Outcome::Placed(problems),
-        Err(e) => Outcome::Failed(e),
-    };
+) -> StepOutcome {
+    let placed = |result: PlaceResult| result.map_or_else(StepOutcome::Failed, StepOutcome::Placed);
+    let done =
+        |result: Result<(), _>, outcome| result.map_or_else(StepOutcome::Failed, |()| outcome);
     match (step, target) {
-        (Step::Folder(entry), _) => match output.make_folder(&entry.path) {
-            Ok(()) => Outcome::Nothing,
-            Err(e) => Outcome::Failed(e),
-        },
-        (Step::Bare(entry), _) if entry.kind == Kind::Symlink => {
-            placed(output.make_symlink(entry, conflict))
+        (RestoreStep::Folder(entry), _) => {
+            done(output.to(|folder| folder.make_folder(&entry.path)), StepOutcome::Nothing)
         }
-        (Step::Bare(entry), _) => placed(output.make_special(entry, conflict)),
-        (Step::Whole(entry, extent), _) => match whole_bytes(entry, extent.as_ref(), chunk) {
-            Ok(bytes) => placed(write_whole(output, entry, bytes, conflict)),
-            Err(absent) => Outcome::Absent(absent),
-        },
-        (Step::Extent(extent), Some(target)) => match within(chunk, extent) {
+        (RestoreStep::Bare(entry), _) if entry.kind == Kind::Symlink => {
+            placed(output.to(|folder| folder.make_symlink(entry, conflict)))
+        }
+        (RestoreStep::Bare(entry), _) => {
+            placed(output.to(|folder| folder.make_special(entry, conflict)))
+        }
+        (RestoreStep::Whole(entry, extent), _) => {
+            match whole_bytes(entry, extent.as_ref(), chunk) {
+                Ok(bytes) => placed(write_whole(output, entry, bytes, conflict)),
+                Err(absent) => StepOutcome::Absent(absent),
+            }
+        }
+        (RestoreStep::Extent(extent), Some(target)) => match within(chunk, extent) {
             Ok(bytes) if piece(bytes, extent.file_offset, false) == extent.id => {
-                match write_around_holes(&target.part, &target.entry, extent.file_offset, bytes) {
-                    Ok(()) => Outcome::Wrote(extent.id),
-                    Err(e) => Outcome::Failed(e),
-                }
+                let WriteTarget { entry, file } = target;
+                let written = write_around_holes(file, entry, extent.file_offset, bytes);
+                done(written, StepOutcome::Wrote(extent.id))
             }
-            Ok(_) => Outcome::Absent(Absent::Lost),
-            Err(_) if conflict == OnConflict::Replace && is_there(&target.part, extent) => {
-                Outcome::Wrote(extent.id)
+            Ok(_) => StepOutcome::Absent(Absent::Lost),
+            Err(_) if conflict == OnConflict::Replace && is_there(&target.file, extent) => {
+                StepOutcome::Wrote(extent.id)
             }
-            Err(absent) => Outcome::Absent(absent),
+            Err(absent) => StepOutcome::Absent(absent),
         },
-        _ => Outcome::Nothing,
+        _ => StepOutcome::Nothing,
     }
 }
 
@@ -88,9 +89,9 @@ fn within<'a>(chunk: Result<&'a [u8], Absent>, extent: &Extent) -> Result<&'a [u
 }
 
 /// Did an earlier run, with other drives, write this extent?
-fn is_there(part: &Part, extent: &Extent) -> bool {
+fn is_there(file: &OutputFile, extent: &Extent) -> bool {
     let mut bytes = vec![0; extent.len as usize];
-    matches!(part.read_at(extent.file_offset, &mut bytes), Ok(true))
+    matches!(file.read_at(extent.file_offset, &mut bytes), Ok(true))
         && piece(&bytes, extent.file_offset, false) == extent.id
 }
 
@@ -110,24 +111,19 @@ fn whole_bytes<'a>(
     if good { Ok(bytes) } else { Err(Absent::Lost) }
 }
 
-fn write_whole(
-    output: Output,
-    entry: &Entry,
-    bytes: &[u8],
-    conflict: OnConflict,
-) -> Result<Vec<MetadataProblem>, DestinationError> {
-    let part = output.begin_file()?;
-    write_around_holes(&part, entry, 0, bytes)?;
+fn write_whole(output: Output, entry: &Entry, bytes: &[u8], conflict: OnConflict) -> PlaceResult {
+    let file = output.begin_file()?;
+    write_around_holes(&file, entry, 0, bytes)?;
     if !entry.holes.is_empty() {
-        part.set_len(entry.size)?;
+        file.set_len(entry.size)?;
     }
-    output.finish_file(part, entry, conflict)
+    output.finish_file(file, entry, conflict)
 }
 
 /// Writes bytes at an offset, but not zeros where the file has holes. (What somebody listed as a hole
 /// and is none, is written.)
 fn write_around_holes(
-    part: &Part,
+    file: &OutputFile,
     entry: &Entry,
     offset: u64,
     bytes: &[u8],
@@ -145,12 +141,12 @@ fn write_around_holes(
             continue;
         }
         if from > at {
-            part.write_at(at, range(at, from))?;
+            file.write_at(at, range(at, from))?;
         }
         at = to;
     }
     if at < end {
-        part.write_at(at, &bytes[(at - offset) as usize..])?;
+        file.write_at(at, &bytes[(at - offset) as usize..])?;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use holdall::testing::packer::{
 };
 use holdall::testing::plan::room::{self, DriveRoom, Geometry, Need};
 use holdall::testing::proxy::{Call, CallKind, Proxy, Reading};
-use holdall::testing::restorer::end::{self, End};
+use holdall::testing::restorer::end::{self, EndOfRun};
 use holdall::testing::restorer::{self, OpenSet, RestoreOptions, Restored};
 use holdall::testing::sets::open;
 use std::collections::BTreeSet;
@@ -249,7 +249,7 @@ impl Lab {
         let (destination, _) = Destination::open(to, &shipment).unwrap();
         let opened = OpenSet { set: &sets[0], record_index: &record_index, keys: &keys };
         let mut restored = restorer::restore(&opened, &destination, options, monitor).unwrap();
-        let end = End {
+        let end = EndOfRun {
             destination: &destination,
             sets: &[(sets[0].set.0, restored.bounds.clone())].into(),
             is_settled: &|_| true,

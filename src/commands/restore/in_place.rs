@@ -11,9 +11,8 @@ use super::selected_set::{SelectedSet, others_matter};
 use crate::commands::{open, unlock};
 use crate::destination::Tree;
 use crate::monitor::{Monitor, Problem, Untold};
-use crate::restorer::finished::{self, Asked, Found, Reached};
-use crate::restorer::ledger::Line;
-use crate::restorer::{self, OpenSet};
+use crate::restorer::finished::{self, InPlace, Reached, WantedEntries};
+use crate::restorer::{self, EntryFate, OpenSet};
 use std::path::PathBuf;
 
 /// The outcome if what the sets here hold was restored before, as far as it is there: what is not is
@@ -24,22 +23,21 @@ pub(super) fn in_place(
     monitor: &dyn Monitor,
 ) -> Option<RestoreOutcome> {
     let tree = Tree::open(&job.to).ok()?;
-    let asked = Asked { selection: job.selection.as_ref(), no_special: job.no_special };
-    let (mut found, mut reached) = (Found::default(), Reached::default());
+    let asked = WantedEntries { selection: job.selection.as_ref(), no_special: job.no_special };
+    let (mut found, mut reached) = (InPlace::default(), Reached::default());
     let look = |one: &SelectedSet| finished::look(&one.open(), &tree, asked, &mut reached);
-    let each: Vec<Found> = chosen.iter().map(look).collect::<Option<_>>()?;
+    let each: Vec<InPlace> = chosen.iter().map(look).collect::<Option<_>>()?;
     each.iter().for_each(|one| found.add(*one));
     if !found.is_restored() {
         return None;
     }
     let mut outcome = RestoreOutcome { in_place: true, ..Default::default() };
     let mut reached = Reached::default();
-    let mut tell = |line: Line| {
+    let mut tell = |line: EntryFate| {
         monitor.problem(Problem::new(line.fate.kind(), line.path, line.detail));
     };
     for (one, found) in chosen.iter().zip(&each) {
-        let told = (&mut reached, &mut tell as &mut dyn FnMut(Line));
-        finished::report(&one.open(), &tree, asked, found, told);
+        finished::report(&one.open(), &tree, asked, found, &mut reached, &mut tell);
         if found.lists_wait {
             outcome.awaited.push(one.set.set.0);
         }
@@ -72,9 +70,9 @@ pub fn report_absent(paths: &[PathBuf], job: &RestoreJob, monitor: &dyn Monitor)
         return None;
     }
     let tree = Tree::open(&job.to).ok()?;
-    let asked = Asked { selection: job.selection.as_ref(), no_special: job.no_special };
+    let asked = WantedEntries { selection: job.selection.as_ref(), no_special: job.no_special };
     let (mut reached, mut looked) = (Reached::default(), Reached::default());
-    let mut tell = |line: Line| {
+    let mut tell = |line: EntryFate| {
         monitor.problem(Problem::new(line.fate.kind(), line.path, line.detail));
     };
     for (set, keys) in sets.iter().zip(&keys) {
@@ -84,7 +82,7 @@ pub fn report_absent(paths: &[PathBuf], job: &RestoreJob, monitor: &dyn Monitor)
         if found.unlisted > 0 || monitor.should_stop() {
             return None;
         }
-        finished::report(&open, &tree, asked, &found, (&mut reached, &mut tell));
+        finished::report(&open, &tree, asked, &found, &mut reached, &mut tell);
     }
     reached.end(&tree, &mut tell);
     Some(())

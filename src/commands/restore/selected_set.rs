@@ -8,7 +8,7 @@ use crate::restore_journal::awaited;
 use crate::restore_journal::identity::SetIdentity;
 use crate::restore_journal::set_journal::SetJournal;
 use crate::restorer::OpenSet;
-use crate::restorer::selected::{self, Survey};
+use crate::restorer::selected::{self, OtherSets, SelectionSurvey};
 use crate::shipment::{FoundSet, RecordIndex};
 
 pub struct SelectedSet<'a> {
@@ -20,9 +20,9 @@ pub struct SelectedSet<'a> {
     /// the shipment's last set
     pub last: bool,
     /// with a selection: what it has of it, if all of that is known
-    pub survey: Option<Survey>,
+    pub survey: Option<SelectionSurvey>,
     /// sets before it, and after it, can hold what is asked for
-    pub others: (bool, bool),
+    pub others: OtherSets,
 }
 
 impl<'a> SelectedSet<'a> {
@@ -37,7 +37,7 @@ impl<'a> SelectedSet<'a> {
         let text = set.set_text(&Recording::default());
         let last = text.and_then(|text| text.further_sets()) != Some(true);
         let vouched = unlock::is_vouched(set, sets, &job.expect);
-        let (survey, others) = (None, (true, true));
+        let (survey, others) = (None, OtherSets::ALL);
         let mut chosen = Self { set, keys, record_index, vouched, last, survey, others };
         if let Some(selection) = &job.selection {
             let open = chosen.open();

@@ -103,7 +103,7 @@ fn what_belongs_to_an_entry_goes_with_it() {
     let mut found = selected(items, &[], &of);
     assert_eq!(passed(&mut found), ["keep", ".", "keep", ".", ".", "."]);
     // Bytes are those of its extents: what a hole takes of its 10 is not restored.
-    assert_eq!(found.counts, Counts { entries: 1, data_bytes: 7 });
+    assert_eq!(found.counts, SelectionCounts { entries: 1, data_bytes: 7 });
 }
 
 #[test]

@@ -1,17 +1,19 @@
-//! A larger file in progress, as the serial part sees it: followed extent by extent, in order, to
-//! its root and to what is missing of it.
+//! A larger file in progress, followed extent by extent, in order, to its root and to what is
+//! missing of it.
 
 use super::decode::Absent;
-use super::spanning::{Found, Mark};
-use super::write::Target;
+use super::spanning::{FoundPart, PartMark};
+use super::write::WriteTarget;
 use crate::destination::DestinationError;
 use crate::format::list::{End, Hash, shown_path};
 use crate::stages::hash::{Merge, piece};
 use std::sync::Arc;
 
 /// A larger file in progress, as the serial part sees it.
-pub struct OpenFile {
-    pub target: Arc<Target>,
+pub struct FollowedFile {
+    pub target: Arc<WriteTarget>,
+    /// C of its set; 0 where no label could be read
+    chunk_bytes: u64,
     pub merge: Merge,
     /// where this set's part of it begins
     pub begins: u64,
@@ -26,11 +28,12 @@ pub struct OpenFile {
     unhashed: bool,
 }
 
-impl OpenFile {
+impl FollowedFile {
     /// Before its first extent.
-    pub fn new(target: Arc<Target>) -> Self {
+    pub fn new(target: Arc<WriteTarget>, chunk_bytes: u64) -> Self {
         Self {
             target,
+            chunk_bytes,
             merge: Merge::default(),
             begins: 0,
             next: 0,
@@ -43,8 +46,8 @@ impl OpenFile {
 
     /// The first extent that this set has; what lies before it lies in earlier sets, but for a hole
     /// right before it: that has no extent, so it counts to this set.
-    pub fn begin_at(&mut self, offset: u64, chunk_bytes: u64) {
-        let piece = chunk_bytes.max(1);
+    pub fn begin_at(&mut self, offset: u64) {
+        let piece = self.chunk_bytes.max(1);
         if self.next == 0 && offset > 0 {
             let hole = self.target.entry.hole_at(offset - 1);
             let start = hole.map_or(offset, |hole| {
@@ -67,7 +70,7 @@ impl OpenFile {
     }
 
     /// Goes on to `offset`: what lies between is a hole, or missing.
-    pub fn skip_to(&mut self, offset: u64, chunk_bytes: u64) {
+    pub fn skip_to(&mut self, offset: u64) {
         if offset <= self.next {
             return;
         }
@@ -78,7 +81,7 @@ impl OpenFile {
             return;
         }
         // The zeros of a hole are part of the root, if there is one.
-        // C is unknown where no label could be read.
+        let chunk_bytes = self.chunk_bytes;
         let is_aligned = chunk_bytes > 0 && from.is_multiple_of(chunk_bytes);
         if !self.target.entry.hashes_holes() || !is_aligned {
             self.unhashed = true;
@@ -119,7 +122,7 @@ impl OpenFile {
         let mut at = 0;
         while at < size {
             let len = (size - at).min(buffer.len() as u64) as usize;
-            if !self.target.part.read_at(at, &mut buffer[..len])? {
+            if !self.target.file.read_at(at, &mut buffer[..len])? {
                 return Ok(None);
             }
             hasher.update(&buffer[..len]);
@@ -129,8 +132,8 @@ impl OpenFile {
     }
 
     /// What this set holds of it.
-    pub fn mark(&self, chunk_bytes: u64, end: Option<End>) -> Mark {
-        let found = Found {
+    pub fn mark(&self, end: Option<End>) -> PartMark {
+        let found = FoundPart {
             merge: &self.merge,
             hashed: !self.unhashed,
             bytes: (self.begins, self.next),
@@ -138,8 +141,7 @@ impl OpenFile {
             lost: self.absent.unwrap_or(Absent::Lost) == Absent::Lost,
             end,
         };
-        // C is unknown where no label could be read.
-        Mark::new(&self.target.entry, self.begins / chunk_bytes.max(1), &found)
+        PartMark::new(&self.target.entry, self.begins / self.chunk_bytes.max(1), &found)
     }
 
     /// Notes that bytes are not there.
@@ -176,7 +178,7 @@ pub fn shown_ranges(ranges: &[(u64, u64)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::output::Part;
+    use super::super::output::OutputFile;
     use super::*;
     use crate::format::list::{Entry, Kind};
     use rstest::rstest;
@@ -200,9 +202,10 @@ mod tests {
         #[case] has_only_its_end: bool,
     ) {
         let entry = Arc::new(Entry { holes, ..Entry::new("file", Kind::File) });
-        let mut file = OpenFile::new(Arc::new(Target { entry, part: Part::Nowhere }));
+        let target = Arc::new(WriteTarget { entry, file: OutputFile::Nowhere });
+        let mut file = FollowedFile::new(target, 16);
         assert_eq!(file.ends_in_hole(64), has_only_its_end);
-        file.begin_at(64, 16);
+        file.begin_at(64);
         assert_eq!((file.begins, file.next, file.merge.end()), (begins, begins, begins / 16));
     }
 }
