@@ -1,6 +1,6 @@
 //! Randomness and time, passed in so that a test can fix both.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
 /// Where ids, keys, salts and times come from.
 pub trait Entropy: Send + Sync {
@@ -44,7 +44,7 @@ impl Fixed {
 
 impl Entropy for Fixed {
     fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).fill(bytes);
+        self.0.lock().fill(bytes);
         Ok(())
     }
 

@@ -5,9 +5,9 @@
 //! - Always holds: (1) the library never prints; (2) a [`Problem`] is counted, kept and listed
 //!   again at the end of the job, and the job goes on; (3) a call is cheap enough for once a block.
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use std::fmt;
-use std::sync::Mutex;
 
 /// What a job is doing now, in the user's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -194,11 +194,11 @@ pub struct Recording {
 
 impl Recording {
     pub fn problems(&self) -> Vec<Problem> {
-        self.problems.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.problems.lock().clone()
     }
 
     pub fn notes(&self) -> Vec<String> {
-        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.notes.lock().clone()
     }
 }
 
@@ -210,11 +210,11 @@ impl Monitor for Recording {
     fn drive_advance(&self, _: usize, _: u64) {}
 
     fn problem(&self, problem: Problem) {
-        self.problems.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(problem);
+        self.problems.lock().push(problem);
     }
 
     fn note(&self, text: &str) {
-        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(text.into());
+        self.notes.lock().push(text.into());
     }
 }
 

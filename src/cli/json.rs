@@ -12,15 +12,15 @@
 #![doc = include_str!("json.md")]
 
 use super::exit::Status;
-use super::terminal::{Problems, lock};
+use super::terminal::Problems;
 use super::{redacted, say, shown_json, shown_text};
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
+use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 /// Between two progress lines.
@@ -157,7 +157,7 @@ impl JsonLines {
     }
 
     pub fn problems(&self) -> Problems {
-        lock(&self.problems).clone()
+        self.problems.lock().clone()
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -168,7 +168,7 @@ impl JsonLines {
     }
 
     fn replace(&self, next: Present) {
-        let mut present = self.present.write().unwrap_or_else(PoisonError::into_inner);
+        let mut present = self.present.write();
         let done = present.done.load(Ordering::Relaxed);
         if present.phase.is_some() && present.said.load(Ordering::Relaxed) != done {
             self.progress(&present);
@@ -182,7 +182,7 @@ impl JsonLines {
 
     /// Counts in the present phase and says so when it is time.
     fn count(&self, count: impl FnOnce(&Present)) {
-        let present = self.present.read().unwrap_or_else(PoisonError::into_inner);
+        let present = self.present.read();
         count(&present);
         let now = present.began.elapsed().as_millis() as u64;
         let due = present.due.load(Ordering::Relaxed);
@@ -238,7 +238,7 @@ impl Monitor for JsonLines {
     }
 
     fn drive(&self, drive: usize, name: &str, total: u64) {
-        let mut present = self.present.write().unwrap_or_else(PoisonError::into_inner);
+        let mut present = self.present.write();
         let Some(phase) = present.phase else { return };
         let count = present.drives.entry(drive).or_default();
         count.total = total;
@@ -260,7 +260,7 @@ impl Monitor for JsonLines {
     fn problem(&self, problem: Problem) {
         let Problem { kind, subject, detail } = &problem;
         self.event(&Event::Problem { kind: *kind, subject, detail });
-        lock(&self.problems).add(problem);
+        self.problems.lock().add(problem);
     }
 
     fn note(&self, text: &str) {
@@ -280,7 +280,7 @@ mod tests {
     fn recorded() -> (JsonLines, Arc<Mutex<Vec<String>>>) {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&lines);
-        (JsonLines::with_sink(move |line| lock(&kept).push(line.to_owned())), lines)
+        (JsonLines::with_sink(move |line| kept.lock().push(line.to_owned())), lines)
     }
 
     #[test]
@@ -299,7 +299,7 @@ mod tests {
         json.finish();
         json.finish();
 
-        let lines = lock(&lines);
+        let lines = lines.lock();
         let at = lines.iter().position(|line| line.contains("\"done\":40")).unwrap();
         let progress: serde_json::Value = serde_json::from_str(&lines[at]).unwrap();
         assert!(progress["seconds"].as_f64().unwrap() < 5.0);
@@ -338,7 +338,7 @@ mod tests {
             }
         });
         json.finish();
-        let count = lock(&lines).iter().filter(|line| line.contains("progress")).count();
+        let count = lines.lock().iter().filter(|line| line.contains("progress")).count();
         assert_eq!(count, 2, "one after a second and one at the end");
     }
 

@@ -4,10 +4,10 @@
 //! is.
 
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
+use parking_lot::Mutex;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 /// A list that gets its name at its end; removed if that never comes.
 struct Unnamed {
@@ -49,7 +49,7 @@ impl<'a> MissingList<'a> {
 
     /// Ends the list, and gives it its name; the first error there was.
     pub fn finish(self) -> io::Result<()> {
-        let (mut file, error) = self.file.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (mut file, error) = self.file.into_inner();
         error.map_or(Ok(()), Err)?;
         file.flush()?;
         self.unnamed.map_or(Ok(()), |unnamed| fs::rename(&unnamed.path, &unnamed.name))
@@ -80,7 +80,7 @@ impl Monitor for MissingList<'_> {
     fn problem(&self, problem: Problem) {
         use ProblemKind::{Lost, Refused, SourceUnreadable, Waiting};
         if matches!(problem.kind, Lost | Waiting | Refused | SourceUnreadable) {
-            let mut guard = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut guard = self.file.lock();
             let (file, error) = &mut *guard;
             if let Err(e) = writeln!(file, "{}", problem.subject) {
                 error.get_or_insert(e);

@@ -18,7 +18,7 @@ use crate::commands::pack::{PackOutcome, Prepared};
 use crate::drives::Level;
 use crate::format::Suite;
 use crate::format::ids::{SetNumber, ShipmentId, Slot};
-use crate::format::list::Hash;
+use crate::format::shown::hex;
 use crate::plan::survive::Survive;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -379,7 +379,7 @@ pub fn packed(plan: &Plan, outcome: &PackOutcome, quiet: bool) -> String {
         guarantee(plan.survive, plan.drives.len()),
         if degraded { " This does not hold for all stripes: see the problems above." } else { "" },
     );
-    let _ = writeln!(t, "The set's root (b3sum set.txt): {}", root(p.root));
+    let _ = writeln!(t, "The set's root (b3sum set.txt): {}", hex(&p.root));
     if !outcome.is_lost() {
         t.push_str("The drives are synced: unmount them, and they are safe to unplug.\n");
     }
@@ -449,7 +449,7 @@ impl<'a> PackedEvent<'a> {
         };
         Self {
             outcome,
-            root: (!packed.stopped).then(|| root(packed.root)),
+            root: (!packed.stopped).then(|| hex(&packed.root)),
             failed_drives: packed.failed.iter().map(|number| number + 1).collect(),
             repair: plan.repair_command(outcome).or_else(|| plan.mend_command(outcome)),
             read_back: outcome.reports.iter().map(|r| r.as_ref().map(read_back)).collect(),
@@ -457,11 +457,6 @@ impl<'a> PackedEvent<'a> {
             restorable: outcome.verdict.as_ref().map(Verdict::restorable),
         }
     }
-}
-
-/// BLAKE3 of a set's set.txt, in hexadecimal.
-fn root(root: Hash) -> String {
-    blake3::Hash::from_bytes(root).to_hex().to_string()
 }
 
 /// A slot's number, if it is known.

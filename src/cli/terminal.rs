@@ -19,9 +19,9 @@ pub use problems::{KEPT, Problems};
 
 use super::{say, shown_text};
 use crate::monitor::{Monitor, Phase, Problem};
+use parking_lot::Mutex;
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Problems of one kind shown as they come.
 const LIVE_PROBLEMS: u64 = 10;
@@ -93,13 +93,13 @@ impl Terminal {
     }
 
     pub fn problems(&self) -> Problems {
-        lock(&self.problems).clone()
+        self.problems.lock().clone()
     }
 
     /// Clears the bars and prints the problems by kind, in every mode; nothing if there are none.
     pub fn print_problems(&self) {
         self.finish();
-        let listing = lock(&self.problems).listing();
+        let listing = self.problems.lock().listing();
         if !listing.is_empty() {
             say(&listing);
         }
@@ -137,7 +137,7 @@ impl Monitor for Terminal {
     fn problem(&self, problem: Problem) {
         let kind = problem.kind;
         let line = format!("problem: {}", shown_text(&problem.to_string()));
-        let count = lock(&self.problems).add(problem);
+        let count = self.problems.lock().add(problem);
         if count <= LIVE_PROBLEMS {
             self.ui.say(&line);
         } else if count == LIVE_PROBLEMS + 1 {
@@ -172,10 +172,6 @@ impl Ui for Silence {
 }
 
 /// Locks what stays usable even if another thread panicked.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,7 +195,7 @@ mod tests {
         }
         fn drive_advance(&self, _: usize, _: u64) {}
         fn say(&self, line: &str) {
-            lock(&self.0).push(line.to_owned());
+            self.0.lock().push(line.to_owned());
         }
     }
 
@@ -217,7 +213,7 @@ mod tests {
             terminal.problem(Problem::new(ProblemKind::Metadata, i, "no owner"));
         }
         terminal.problem(Problem::new(ProblemKind::Drive, "usb-a", "vanished"));
-        let lines = lock(&lines);
+        let lines = lines.lock();
         assert_eq!(lines.len(), 12);
         assert_eq!(lines[0], "problem: 0: no owner");
         assert_eq!(lines[9], "problem: 9: no owner");
@@ -233,7 +229,7 @@ mod tests {
         terminal.note("on \x07");
         terminal.drive(0, "usb\t\x1b]0;", 0);
         assert_eq!(
-            *lock(&lines),
+            *lines.lock(),
             ["problem: a\\u{1b}[2J\\nerror: b: x\\ry", "note: on \\u{7}", "usb\\t\\u{1b}]0;"]
         );
     }
@@ -244,6 +240,6 @@ mod tests {
         terminal.phase(Phase::Scan, 0);
         terminal.phase(Phase::Pack, 0);
         drop(terminal);
-        assert_eq!(*lock(&lines), ["end", "begin scan", "end", "begin pack", "end"]);
+        assert_eq!(*lines.lock(), ["end", "begin scan", "end", "begin pack", "end"]);
     }
 }

@@ -7,6 +7,7 @@
 //!   neither is left aside: one more drive never gives less; (3) that both are right is never believed.
 
 use crate::format::set::SetText;
+use crate::format::shown::hex;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use crate::shipment::FoundSet;
 
@@ -48,7 +49,7 @@ pub fn foreign(sets: &[FoundSet], monitor: &dyn Monitor) -> Vec<bool> {
             format!(
                 "set {} was packed after a set of root {}, which is not the one that is here",
                 after.set,
-                blake3::Hash::from_bytes(root).to_hex()
+                hex(&root)
             )
         } else {
             continue;

@@ -28,9 +28,9 @@ use crate::plan::cipher::{CipherChoice, aes_is_fast};
 use crate::plan::room::{Geometry, Need, SetPlan};
 use crate::plan::survive::Survive;
 use crate::shipment::lock::SetLocks;
+use parking_lot::Mutex;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 pub use closing::{CloseError, Closed, Closing, close, to_close};
@@ -333,7 +333,7 @@ impl Prepared<'_> {
         self.folder.save(&self.state)?;
         let state = Mutex::new(self.state);
         let keep = |step: &CommitPoint| {
-            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = state.lock();
             if let Some(set) = &mut state.unclosed {
                 // The commit before was made, or this one would not be about to.
                 set.committed = set.pending.take().unwrap_or_else(|| set.committed.clone());
@@ -344,7 +344,7 @@ impl Prepared<'_> {
             self.folder.save(&state)
         };
         let (asked, totals, shipment, before) = {
-            let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            let state = state.lock();
             (state.asked.clone(), state.totals, state.shipment, state.cursor.clone())
         };
         let (geometry, memory) = (self.plan.geometry, self.memory.for_shards());
@@ -384,7 +384,7 @@ impl Prepared<'_> {
         let new_entries = packed.cursor.entries.saturating_sub(before.entries);
         let left_bytes = left(totals.data_bytes, packed.cursor.bytes);
         let left_entries = left(totals.entries, packed.cursor.entries);
-        let mut state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut state = state.into_inner();
         if verdict.as_ref().is_some_and(|verdict| !verdict.restorable()) {
             // The state stays as it was before the set was closed, which it is not worth.
         } else if packed.full {

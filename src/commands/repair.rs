@@ -7,6 +7,7 @@ use crate::format::ids::Slot;
 use crate::format::label::checked_case;
 use crate::format::layout::HOLDALL;
 use crate::format::list::Hash;
+use crate::format::shown::hex;
 use crate::memory::Memory;
 use crate::monitor::Monitor;
 use crate::plan::case_path::CasePath;
@@ -237,8 +238,7 @@ fn repair_set(
         }
     };
     let text = origin.text.as_ref();
-    let hex = |root| blake3::Hash::from_bytes(root).to_hex().to_string();
-    outcome.root = text.map(|text| hex(text.root()));
+    outcome.root = text.map(|text| hex(&text.root()));
     let placed = place(&set, text, new, slot, monitor)?;
     for placed in &placed {
         let drive = placed.found.drive.as_ref();

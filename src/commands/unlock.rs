@@ -19,7 +19,7 @@ use crate::format::label::Label;
 use crate::format::list::Hash;
 use crate::format::record::{self, MAX_RECORD_FILE_BYTES, RecordFileHeader};
 use crate::format::set::SetText;
-use crate::format::shown::error_chain;
+use crate::format::shown::{error_chain, hex};
 use crate::keys::RunKey;
 use crate::keys::recipients::Identities;
 use crate::metadata_files::rejected::report_rejected_copies;
@@ -151,7 +151,7 @@ pub struct SetRoot {
 pub fn roots(sets: &[FoundSet]) -> Vec<SetRoot> {
     let root = |set: &FoundSet| match &set.settled {
         Settled::Text(text) => {
-            let root = blake3::Hash::from_bytes(text.root()).to_hex().to_string();
+            let root = hex(&text.root());
             Some(SetRoot { set: set.set, root })
         }
         _ => None,

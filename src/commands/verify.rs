@@ -10,6 +10,7 @@ use crate::drives::{self, Level, ReadMode};
 use crate::format::ids::{RunId, Slot};
 use crate::format::list::Hash;
 use crate::format::set::SetText;
+use crate::format::shown::hex;
 use crate::memory::Memory;
 use crate::metadata_files::drive_readme::note_other_texts;
 use crate::metadata_files::inspect::{BadMetadataFiles, check_metadata_files, keyless};
@@ -296,7 +297,7 @@ fn verify_by(
         drives,
         missing,
         verdict: damage.judge(record_index, monitor).without_keys(record_index, keyless),
-        root: text.map(|t| blake3::Hash::from_bytes(t.root()).to_hex().to_string()),
+        root: text.map(|t| hex(&t.root())),
         in_use,
         keys_differ: report_different(set, &keys, monitor),
         decoded: None,

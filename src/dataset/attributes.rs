@@ -16,11 +16,11 @@
 //! not counted as left out: where there are labels every file has one, and restored files get
 //! theirs from the system they are restored on.
 
+use parking_lot::RwLock;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
 
 use rustix::fs::Access;
 use rustix::io::Errno;
@@ -152,7 +152,7 @@ impl Attributes {
 
     /// The same for an inode of this kind at a place on a device.
     pub fn list_at(&self, place: &Place, device: u64, kind: Kind) -> Listed {
-        let without = || self.without.read().unwrap_or_else(PoisonError::into_inner);
+        let without = || self.without.read();
         if !self.reachable || without().contains(&device) {
             return Ok(Vec::new());
         }
@@ -160,7 +160,7 @@ impl Attributes {
             Err(Errno::NOTSUP | Errno::NOSYS) => {
                 // Of other kinds some say so whose files do have attributes.
                 if matches!(kind, Kind::File | Kind::Folder) && !without().contains(&device) {
-                    self.without.write().unwrap_or_else(PoisonError::into_inner).push(device);
+                    self.without.write().push(device);
                 }
                 Ok(Vec::new())
             }

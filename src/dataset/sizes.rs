@@ -4,8 +4,8 @@
 //! - Leaves: whether a file of size 0 there is empty, or has to be read to know.
 //! - Always holds: a device is looked at once, so empty files on a disk cost nothing.
 
+use parking_lot::Mutex;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
 
 /// File systems that keep files on a disk, or in memory, of their own: their magic numbers. What is
 /// not listed (FUSE, network file systems, `/proc`, `/sys`) may learn a size late, or make it up.
@@ -39,7 +39,7 @@ impl Sizes {
     /// Are the sizes of files on this device known? `open` opens one of them; if it cannot, what the
     /// system says is believed this once.
     pub fn are_known(&self, device: u64, open: impl FnOnce() -> Option<OwnedFd>) -> bool {
-        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = || self.0.lock();
         if let Some((_, kept)) = known().iter().find(|(number, _)| *number == device) {
             return *kept;
         }

@@ -16,7 +16,8 @@ use crate::format::list::{Entry, Hash, Kind, Method};
 use crate::stages::compress::Compressor;
 use crate::stages::fill::{ChunkBytes, NewChunk};
 use crate::stages::hash::piece;
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 /// What became of one entry of a group.
 pub enum Outcome {
@@ -321,7 +322,7 @@ impl<'a> Worker<'a> {
         let method = match self.compressor() {
             Some(mut compressor) => {
                 let method = compressor.compress(chunk.as_ref(), &mut stored);
-                self.compressors.lock().unwrap_or_else(PoisonError::into_inner).push(compressor);
+                self.compressors.lock().push(compressor);
                 method
             }
             None => Method::Plain,
@@ -339,7 +340,7 @@ impl<'a> Worker<'a> {
     }
 
     fn compressor(&self) -> Option<Compressor> {
-        let free = self.compressors.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let free = self.compressors.lock().pop();
         free.or_else(|| Compressor::new(self.level).ok())
     }
 }

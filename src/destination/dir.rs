@@ -4,11 +4,12 @@
 //! - Leaves: the open folders of the restore, from which everything else is reached.
 //! - Always holds: every path is checked before it is walked.
 
+use parking_lot::Mutex;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cap_std::fs::Dir;

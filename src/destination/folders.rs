@@ -8,10 +8,11 @@
 //!   reached, under whatever spelling the file system takes for its name; (4) a folder is reached under
 //!   its name to the letter: where case does not count, one that differs in it is another's.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -165,8 +166,8 @@ impl Folders {
         }
     }
 
-    fn held(&self) -> std::sync::MutexGuard<'_, OpenFolders> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> parking_lot::MutexGuard<'_, OpenFolders> {
+        self.held.lock()
     }
 }
 

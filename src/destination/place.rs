@@ -7,7 +7,6 @@
 //!   restored again after an interruption), and a folder never.
 
 use std::io;
-use std::sync::PoisonError;
 
 use cap_std::fs::{Dir, MetadataExt};
 use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
@@ -213,7 +212,7 @@ impl Destination {
     ) -> Result<(), DestinationError> {
         let (folder, name) = split(path);
         let folder = self.folders.open_or_make(folder)?;
-        let lock = || self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = || self.placing.lock();
         let _placing = self.ignores_case.then(lock);
         let from = (&*part.folder, part.name.as_bytes());
         let rename = || rename_new(from, (&folder, name));

@@ -5,9 +5,9 @@
 //! - Always holds: (1) a yes was true when the folder was last listed, a no is true now; (2) memory is
 //!   bounded by [`KNOWN_NAMES`].
 
+use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Mutex, PoisonError};
 
 use cap_std::fs::Dir;
 
@@ -32,7 +32,7 @@ impl Spellings {
     /// Is something in `folder`, which has this path, called exactly `name`?
     pub(super) fn has(&self, folder: &Dir, path: &[u8], name: &[u8]) -> bool {
         let (path, wanted) = (hash(path), hash(name));
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         if let Some(at) = known.iter().position(|listing| listing.path == path) {
             let listing = known.remove(at);
             if listing.names.contains(&wanted) {

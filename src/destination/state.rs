@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::PoisonError;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 
@@ -37,7 +36,7 @@ impl Destination {
     pub fn save_state(&self, name: &str, bytes: &[u8]) -> Result<(), DestinationError> {
         state_name(name)?;
         // Two saves of one name must not share the unfinished file.
-        let _one_at_a_time = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.saving.lock();
         replace_file(&self.work, name, bytes)
             .map_err(DestinationError::io("save", &work_path(name)))
     }

@@ -1,7 +1,7 @@
 //! Counts of what of the entries the destination did not keep, by kind and reason.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +75,7 @@ impl Default for UnkeptTally {
 
 impl UnkeptTally {
     pub(super) fn lock(&self) -> MutexGuard<'_, (SetNumber, UnkeptOfSet)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Notes kinds and reasons for an entry.

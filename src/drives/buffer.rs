@@ -6,10 +6,11 @@
 //!   new buffer are zero, those of a pooled one are whatever its last user left; (3) a pool keeps
 //!   no more free buffers than it was told to, so memory is a constant.
 
+use parking_lot::Mutex;
 use std::fmt;
 use std::mem;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// What `O_DIRECT` asks of addresses, offsets and lengths: the largest sector in use, and a page.
 pub const ALIGNMENT: usize = 4096;
@@ -114,7 +115,7 @@ impl Pool {
     /// How many free buffers it holds now.
     #[cfg(test)]
     pub fn free(&self) -> usize {
-        self.0.free.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.0.free.lock().len()
     }
 }
 
@@ -126,7 +127,7 @@ impl Default for Pool {
 
 impl Shelf {
     fn find(&self, len: usize) -> Option<Buffer> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.free.lock();
         let fitting = free.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= len);
         let (number, _) = fitting.min_by_key(|(_, buffer)| buffer.capacity())?;
         Some(free.swap_remove(number))
@@ -134,7 +135,7 @@ impl Shelf {
 
     /// Keeps the larger ones when it is full, for they serve every length.
     fn put(&self, buffer: Buffer) {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.free.lock();
         free.push(buffer);
         if free.len() > self.kept {
             let smallest = free.iter().enumerate().min_by_key(|(_, buffer)| buffer.capacity());
@@ -225,7 +226,7 @@ mod tests {
         let taken: Vec<_> = [40_000, 10_000, 20_000, 30_000].map(|len| pool.take(len)).into();
         drop(taken);
         assert_eq!(pool.free(), 2);
-        assert!(pool.0.free.lock().unwrap().iter().all(|buffer| buffer.capacity() >= 30_000));
+        assert!(pool.0.free.lock().iter().all(|buffer| buffer.capacity() >= 30_000));
         drop(Pool::keeping(0).take(10));
     }
 

@@ -11,12 +11,13 @@
 //!   device was dropped before the first file was opened from the medium. What is in it later was
 //!   read from the medium after that, so once is enough.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeSet;
 use std::io;
 use std::mem;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{self as kernel, Access, AtFlags};
@@ -142,11 +143,11 @@ impl LocalDrive {
     }
 
     fn unsynced<R>(&self, change: impl FnOnce(&mut Unsynced) -> R) -> R {
-        change(&mut self.unsynced.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.unsynced.lock())
     }
 
     fn device_cache(&self) -> MutexGuard<'_, DeviceCache> {
-        self.device.lock().unwrap_or_else(PoisonError::into_inner)
+        self.device.lock()
     }
 
     /// The device under the file system, if it is one of FUSE and may be opened.

@@ -5,10 +5,11 @@
 //! - Always holds: (1) the rules of [`Drive`], with the errors that Linux gives: a folder must be
 //!   made first, a file is written once; (2) clones are the same drive.
 
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::Errno;
 
@@ -82,7 +83,7 @@ impl MemoryDrive {
 
 impl Shared {
     fn state<R>(&self, job: impl FnOnce(&mut MemoryState) -> R) -> R {
-        job(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        job(&mut self.state.lock())
     }
 
     fn attempt<R>(

@@ -10,8 +10,9 @@
 //! and one thread looks at the notes. They are the process's own, since a drive is opened long
 //! before it is known who listens.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,7 @@ impl Calls {
     /// Of a drive of this name.
     pub(super) fn of(name: &str) -> Arc<Self> {
         let calls = Arc::new(Self { name: name.into(), waiting: Mutex::default() });
-        let mut drives = lock(&DRIVES);
+        let mut drives = DRIVES.lock();
         drives.retain(|drive| drive.strong_count() > 0);
         drives.push(Arc::downgrade(&calls));
         calls
@@ -50,7 +51,7 @@ impl Calls {
 
     /// Notes that a call begins; it ends when what is returned is dropped.
     pub(super) fn begin(&self) -> Call<'_> {
-        let mut waiting = lock(&self.waiting);
+        let mut waiting = self.waiting.lock();
         let number = waiting.next;
         waiting.next += 1;
         waiting.calls.insert(number, (Instant::now(), false));
@@ -59,7 +60,7 @@ impl Calls {
 
     /// How long the eldest call has taken, if that is long and was not reported.
     fn overdue(&self, patience: Duration) -> Option<Duration> {
-        let mut waiting = lock(&self.waiting);
+        let mut waiting = self.waiting.lock();
         let (_, (began, reported)) = waiting.calls.iter_mut().next()?;
         let took = began.elapsed();
         (took >= patience && !std::mem::replace(reported, took >= patience)).then_some(took)
@@ -74,7 +75,7 @@ pub(super) struct Call<'a> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        lock(&self.calls.waiting).calls.remove(&self.number);
+        self.calls.waiting.lock().calls.remove(&self.number);
     }
 }
 
@@ -94,7 +95,7 @@ fn watching_for<R>(
     thread::scope(|scope| {
         scope.spawn(move || {
             while is_done.recv_timeout(LOOK.min(patience)) == Err(RecvTimeoutError::Timeout) {
-                let drives: Vec<_> = lock(&DRIVES).iter().filter_map(Weak::upgrade).collect();
+                let drives: Vec<_> = DRIVES.lock().iter().filter_map(Weak::upgrade).collect();
                 for drive in drives {
                     if let Some(took) = drive.overdue(patience) {
                         report(&drive.name, took);
@@ -107,10 +108,6 @@ fn watching_for<R>(
     })
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,20 +118,20 @@ mod tests {
         let reported = Mutex::new(Vec::new());
         let report = |name: &str, took: Duration| {
             if name.starts_with("test ") {
-                lock(&reported).push((name.to_owned(), took));
+                reported.lock().push((name.to_owned(), took));
             }
         };
         watching_for(Duration::from_millis(50), &report, || {
             let call = slow.begin();
             let deadline = Instant::now() + Duration::from_secs(10);
-            while lock(&reported).is_empty() && Instant::now() < deadline {
+            while reported.lock().is_empty() && Instant::now() < deadline {
                 drop(quick.begin());
                 thread::sleep(Duration::from_millis(1));
             }
             thread::sleep(Duration::from_millis(200));
             drop(call);
         });
-        let reported = reported.into_inner().unwrap();
+        let reported = reported.into_inner();
         assert_eq!(reported.len(), 1, "{reported:?}");
         assert_eq!(reported[0].0, "test slow");
         assert!(reported[0].1 >= Duration::from_millis(50));

@@ -5,6 +5,7 @@ use super::error::{FORMAT_VERSION, FormatError};
 use super::ids::{RunId, SetNumber, ShipmentId, Slot};
 use super::label::checked_case;
 use super::list::Hash;
+use super::shown::hex;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -88,10 +89,6 @@ pub struct SetText {
 
 const WHAT: &str = "set.txt";
 const NONE: &str = "none";
-
-fn hex(hash: &Hash) -> String {
-    blake3::Hash::from_bytes(*hash).to_hex().to_string()
-}
 
 fn or_none(hash: Option<&Hash>) -> String {
     hash.map_or(NONE.into(), hex)

@@ -1,5 +1,6 @@
 //! Text from drives, made safe to be shown to people or written where they read it.
 
+use super::list::Hash;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write as _;
@@ -18,6 +19,11 @@ pub fn shown_text(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
+}
+
+/// The 64 hexadecimal digits of a BLAKE3 value.
+pub fn hex(hash: &Hash) -> String {
+    blake3::Hash::from_bytes(*hash).to_hex().to_string()
 }
 
 /// An error and its causes in one line.

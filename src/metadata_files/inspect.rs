@@ -10,7 +10,7 @@ use crate::format::layout::{COPY, most_bytes};
 use crate::format::list::Hash;
 use crate::format::record::RecordFileHeader;
 use crate::format::set::SetText;
-use crate::format::shown::error_chain;
+use crate::format::shown::{error_chain, hex};
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::shipment::RecordIndex;
 use crate::shipment::file_copies::digest_of;
@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 
 /// One line of a checklist, as `b3sum` writes it.
 pub fn checklist_line(root: &Hash, path: &str) -> String {
-    format!("{}  {path}\n", blake3::Hash::from_bytes(*root).to_hex())
+    format!("{}  {path}\n", hex(root))
 }
 
 /// The runs of the records whose wrapped key cannot be read from any drive here: what they packed

@@ -13,6 +13,7 @@
 use crate::format::ids::{RunId, key_path};
 use crate::format::key::{MAX_KEY_BYTES, is_wrapped_key};
 use crate::format::list::Hash;
+use crate::format::shown::hex;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
 use crate::shipment::FoundSet;
 use crate::shipment::RecordIndex;
@@ -97,9 +98,8 @@ impl KeyFile {
 
     fn sides(&self) -> String {
         let side = |(hash, names): (&Hash, &BTreeSet<String>)| {
-            let hash = blake3::Hash::from_bytes(*hash).to_hex();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            format!("{} on {}", &hash[..16], names.join(", "))
+            format!("{} on {}", &hex(hash)[..16], names.join(", "))
         };
         self.versions.iter().map(side).collect::<Vec<_>>().join("; ")
     }

@@ -21,11 +21,12 @@ use crate::shipment::record_reader::RecordReader;
 use crate::shipment::{FoundSet, RecordIndex};
 use crate::stripes::fetch::Fetcher;
 use crate::stripes::stripe::{Request, Stripe};
+use parking_lot::Mutex;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Stripes that are worked on at the same time.
 const WORKERS: usize = 3;
@@ -139,17 +140,17 @@ impl Shards<'_> {
             loop {
                 let Some((id, hurts, record)) = next(&queue) else { return };
                 if self.monitor.should_stop() {
-                    lock(&repaired).stopped = true;
+                    repaired.lock().stopped = true;
                     return;
                 }
                 match record {
                     Some(record) => self.repair_stripe(&record, hurts, &repair),
                     // Its record was there a moment ago.
-                    None => drop(lock(&repaired).beyond.insert(id)),
+                    None => drop(repaired.lock().beyond.insert(id)),
                 }
             }
         });
-        let mut repaired = repaired.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut repaired = repaired.into_inner();
         repaired.written.sort_unstable();
         repaired
     }
@@ -188,13 +189,13 @@ impl Shards<'_> {
             };
             if let Err(waits) = had {
                 missing = Some(missing.unwrap_or(false) | waits);
-                lock(repair.repaired).left.push(hurt.target);
+                repair.repaired.lock().left.push(hurt.target);
             }
             let bytes = hurt_bytes(record, hurt);
             self.monitor.advance(bytes);
             self.monitor.drive_advance(hurt.target, bytes);
         }
-        if let Some(waits) = missing.filter(|_| !lock(repair.repaired).stopped) {
+        if let Some(waits) = missing.filter(|_| !repair.repaired.lock().stopped) {
             self.report_missing(record, waits, repair.repaired);
         }
     }
@@ -216,7 +217,7 @@ impl Shards<'_> {
         repair: &StripeRepair,
     ) -> Stripe {
         let request = self.request(record, ranges);
-        let turn = lock(repair.reading);
+        let turn = repair.reading.lock();
         let raw = repair.fetcher.read(request);
         drop(turn);
         repair.fetcher.complete(raw)
@@ -239,7 +240,7 @@ impl Shards<'_> {
         let mut rest = &numbers[..];
         while let Some(first) = rest.first() {
             if self.monitor.should_stop() {
-                lock(repair.repaired).stopped = true;
+                repair.repaired.lock().stopped = true;
                 return Err(true);
             }
             let some = rest.partition_point(|number| number - first < columns as u32);
@@ -266,7 +267,7 @@ impl Shards<'_> {
         let missing = Cell::new(None);
         let mut next = || {
             if self.monitor.should_stop() {
-                lock(repair.repaired).stopped = true;
+                repair.repaired.lock().stopped = true;
                 missing.set(Some(true));
                 return Err(io::ErrorKind::Interrupted.into());
             }
@@ -294,7 +295,7 @@ impl Shards<'_> {
         }
         if wrote {
             count(&target.shards, 1);
-            lock(repair.repaired).written.push((hurt.target, record.id, hurt.index));
+            repair.repaired.lock().written.push((hurt.target, record.id, hurt.index));
         }
         Ok(())
     }
@@ -393,7 +394,7 @@ impl Shards<'_> {
             }
         };
         if wrote {
-            lock(repaired).written.push((hurt.target, record.id, hurt.index));
+            repaired.lock().written.push((hurt.target, record.id, hurt.index));
         }
         had
     }
@@ -423,7 +424,7 @@ impl Shards<'_> {
             (ProblemKind::Lost, format!("{needed}, and no drive has more: skipped"))
         };
         self.monitor.problem(Problem::new(kind, subject, detail));
-        let mut repaired = lock(repaired);
+        let mut repaired = repaired.lock();
         let list = if waits { &mut repaired.waiting } else { &mut repaired.beyond };
         list.insert(record.id);
     }
@@ -480,7 +481,7 @@ impl Shards<'_> {
 type Next<'h> = (StripeId, &'h [Hurt], Option<Arc<StripeRecord>>);
 
 fn next<'h>(queue: &Mutex<Queue<'h>>) -> Option<Next<'h>> {
-    let mut queue = lock(queue);
+    let mut queue = queue.lock();
     let (id, hurts) = queue.stripes.pop_front()?;
     Some((id, hurts, queue.reader.find(id)))
 }
@@ -491,8 +492,4 @@ fn hurt_bytes(record: &StripeRecord, hurt: &Hurt) -> u64 {
         _ => record.blocks.count(),
     };
     (blocks * record.blocks.bytes()) as u64
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,6 +5,7 @@
 //! are vouched for and their roots differ, if one run has two keys, or if no run is in both.
 
 use crate::format::ids::RunId;
+use crate::format::shown::hex;
 use crate::keys::RunKey;
 use crate::shipment::FoundSet;
 use crate::shipment::found::Settled;
@@ -21,18 +22,14 @@ pub struct SetIdentity {
     runs: BTreeMap<String, String>,
 }
 
-fn hex(hash: [u8; 32]) -> String {
-    blake3::Hash::from_bytes(hash).to_hex().to_string()
-}
-
 impl SetIdentity {
     /// Of a set that is settled; `vouched`: not by its drives alone.
     pub fn of(set: &FoundSet, keys: &BTreeMap<RunId, RunKey>, vouched: bool) -> Self {
         let root = match &set.settled {
-            Settled::Text(text) if vouched => Some(hex(text.root())),
+            Settled::Text(text) if vouched => Some(hex(&text.root())),
             _ => None,
         };
-        let key = |(run, key): (_, &RunKey)| (format!("{run}"), hex(key.commitment()));
+        let key = |(run, key): (_, &RunKey)| (format!("{run}"), hex(&key.commitment()));
         Self { root, runs: keys.iter().map(key).collect() }
     }
 

@@ -18,12 +18,13 @@ use crate::stages::compress::{Decompressor, is_frame};
 use crate::stages::seal::Cipher;
 use crate::stripes::fetch::Fetcher;
 use crate::stripes::stripe::{MissingBlocks, NeededShards, RawStripe, Reconstructed};
+use parking_lot::Mutex;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Why a chunk is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -171,7 +172,7 @@ impl<'b> Opening<'b> {
     fn open(&self, number: usize, sealed: &[u8]) {
         let at = number.checked_sub(self.first);
         let Some(block) = at.and_then(|at| self.blocks.get(at)) else { return };
-        let mut block = block.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut block = block.lock();
         if block.1 != Some(true) {
             block.1 = Some(self.cipher.open(number, sealed, block.0).is_ok());
         }
@@ -181,7 +182,7 @@ impl<'b> Opening<'b> {
     fn good(self, blocks: Blocks) -> (Vec<Range<usize>>, u64) {
         let (mut good, mut unopened): (Vec<Range<usize>>, u64) = (Vec::new(), 0);
         for (block, number) in self.blocks.into_iter().zip(self.first..) {
-            let opened = block.into_inner().unwrap_or_else(PoisonError::into_inner).1;
+            let opened = block.into_inner().1;
             unopened += u64::from(opened == Some(false));
             if opened != Some(true) {
                 continue;

@@ -14,8 +14,8 @@ use crate::destination::{Destination, StateLines};
 use crate::format::ids::SetNumber;
 use crate::format::list::Entry;
 use crate::monitor::{Monitor, Problem};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 /// How a line ends that another set may have too.
 const SHARED: &[u8] = b",\"shared\":true}";
@@ -72,7 +72,7 @@ impl<'a> Ledger<'a> {
             }
             Self::Kept(_, lines, _) => {
                 let bytes = serde_json::to_vec(line).unwrap_or_default();
-                lines.lock().unwrap_or_else(PoisonError::into_inner).add(&bytes)?;
+                lines.lock().add(&bytes)?;
             }
         }
         Ok(())
@@ -81,7 +81,7 @@ impl<'a> Ledger<'a> {
     /// Ends it; from now on it is the set's.
     pub fn end(&self) -> Result<(), RestoreError> {
         if let Self::Kept(destination, lines, _) = self {
-            let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut lines = lines.lock();
             destination.end_lines(&mut lines)?;
         }
         Ok(())

@@ -7,8 +7,8 @@
 //!   kept, and of those beyond it is not said that they are bad.
 
 use crate::format::ids::StripeId;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What is wrong with one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ fn name(stripe: StripeId, index: u8) -> String {
 
 impl BadBlocks {
     fn lock(&self) -> MutexGuard<'_, (BadBlockNumbers, usize)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Begins with these.

@@ -5,7 +5,7 @@ use crate::drives::{Drive, DriveFile, ReadMode};
 use crate::format::record::StripeRecord;
 use crate::format::shown::error_chain;
 use crate::stages::hash::block_hash;
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 /// Bytes that are read at once.
 const RUN_BYTES: usize = 4 << 20;
@@ -255,7 +255,7 @@ fn read_and_hash(
                 scope.spawn(move |_| {
                     for (block, number) in piece.chunks_exact(blocks.bytes()).zip(first..) {
                         if block_hash(block, number, blocks.count()) != hashes[number] {
-                            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                            let mut found = found.lock();
                             found.push(number as u32);
                         }
                     }
@@ -264,7 +264,7 @@ fn read_and_hash(
             }
         }
     });
-    bad.extend(found.into_inner().unwrap_or_else(PoisonError::into_inner));
+    bad.extend(found.into_inner());
     bad.sort_unstable();
     read
 }

@@ -10,8 +10,9 @@ use super::lazy::LazyIndex;
 use super::record_index::RecordIndex;
 use crate::format::ids::{RunId, StripeId, StripeNumber};
 use crate::format::record::{self, StripeRecord};
+use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// The records of a file.
 struct Kept {
@@ -109,6 +110,6 @@ impl<'a> Records<'a> {
     }
 
     pub fn find(&self, stripe: StripeId) -> Option<Arc<StripeRecord>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).find(stripe)
+        self.0.lock().find(stripe)
     }
 }

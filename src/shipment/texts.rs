@@ -13,6 +13,7 @@ use crate::format::ids::parse_record_name;
 use crate::format::layout::COPY;
 use crate::format::list::Hash;
 use crate::format::set::{MAX_SET_BYTES, RunLine, SetText};
+use crate::format::shown::hex;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -98,8 +99,7 @@ fn by_weight(set: &FoundSet, texts: Texts) -> Vec<SetText> {
 /// Says of each of these texts who vouches for it.
 pub fn sides(texts: &Texts) -> String {
     let side = |(root, version): (&Hash, &Version)| {
-        let root = blake3::Hash::from_bytes(*root).to_hex();
-        format!("root {root} on {}", version.drives.join(", "))
+        format!("root {} on {}", hex(root), version.drives.join(", "))
     };
     texts.iter().map(side).collect::<Vec<_>>().join("; ")
 }

@@ -4,7 +4,8 @@
 //! - Leaves: leave to read them, once so many may be held.
 //! - Always holds: what is held is at most the budget, or one batch; once it is closed nobody waits.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 
 /// Bytes that may be held.
 pub(super) struct Budget {
@@ -31,7 +32,7 @@ impl Budget {
     }
 
     fn lock(&self) -> MutexGuard<'_, BudgetState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Waits until so many bytes more may be held, or nothing is; says whether they are: not once it
@@ -40,8 +41,8 @@ impl Budget {
         let too_many = |state: &mut BudgetState| {
             !state.closed && state.held > 0 && state.held + bytes > self.most
         };
-        let waited = self.changed.wait_while(self.lock(), too_many);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        self.changed.wait_while(&mut state, too_many);
         state.held += if state.closed { 0 } else { bytes };
         !state.closed
     }

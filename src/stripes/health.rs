@@ -10,8 +10,8 @@ use crate::format::ids::Slot;
 use crate::shards::answers::answers;
 use crate::shards::reading::SkipPolicy;
 use crate::shipment::FoundSet;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Default)]
 struct DriveHealth {
@@ -30,7 +30,7 @@ pub(super) struct HealthTable(Mutex<HashMap<Slot, DriveHealth>>);
 
 impl HealthTable {
     fn lock(&self) -> MutexGuard<'_, HashMap<Slot, DriveHealth>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// How to read a shard of this slot; none: not now.

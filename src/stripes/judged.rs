@@ -5,8 +5,9 @@
 //! - Always holds: a bounded number of columns is known at once; what went is learned again.
 
 use crate::format::ids::StripeId;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Columns, and stripes, that are known at once.
 const MOST_KNOWN: usize = 1 << 16;
@@ -28,7 +29,7 @@ pub(super) struct Judged(Mutex<Known>);
 
 impl Judged {
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// The shards of a stripe that are kept, which `find` finds unless it is known.

@@ -20,9 +20,10 @@ use crate::shipment::record_reader::Records;
 use crate::shipment::{FoundSet, RecordIndex};
 use crate::stages::hash::block_hash;
 use crate::stages::parity::Code;
+use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Buffers that are kept for reuse, for each drive: several shards of it are read ahead.
 const KEPT_SHARDS: usize = 8;
@@ -260,7 +261,7 @@ impl<'a> ShardReader<'a> {
 
     /// The code of a stripe.
     pub(super) fn code(&self, k: u8, m: u8) -> Arc<Code> {
-        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut codes = self.codes.lock();
         let make =
             || Arc::new(Code::new(k.into(), m.into()).expect("a record's k and m are valid"));
         codes.entry((k, m)).or_insert_with(make).clone()

@@ -6,10 +6,11 @@
 
 use super::proxy::{Call, CallKind, Proxy, Reading};
 use crate::drives::{Drive, DriveError, MemoryDrive, ReadMode, WriteMode};
+use parking_lot::{Mutex, MutexGuard};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// A [`MemoryDrive`] with faults; clones are the same drive.
 #[derive(Clone)]
@@ -103,7 +104,7 @@ impl FaultyDrive {
     }
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+        self.faults.lock()
     }
 
     fn has(&self, path: &str) -> bool {

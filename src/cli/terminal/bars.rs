@@ -6,18 +6,19 @@
 //!   than rows, one line speaks for all of them; (2) drives stand in the order of their numbers;
 //!   (3) a terminal that went away does not stop the job.
 
+use super::Ui;
 use super::lines::{Reading, Unit, crowd_line};
-use super::{Ui, lock};
 use crate::cli::say;
 use crate::monitor::Phase;
 use indicatif::{
     MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike,
 };
+use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 /// How often a line looks at its counter.
@@ -66,7 +67,7 @@ impl Bars {
     }
 
     fn with(&self, count: impl FnOnce(&Running)) {
-        let present = self.present.read().unwrap_or_else(PoisonError::into_inner);
+        let present = self.present.read();
         if let Some(running) = present.as_ref() {
             count(running);
         }
@@ -114,12 +115,12 @@ impl Ui for Bars {
             Reading { unit, done, total, rate }.total_line(phase, width)
         }));
         bar.enable_steady_tick(TICK);
-        let mut present = self.present.write().unwrap_or_else(PoisonError::into_inner);
+        let mut present = self.present.write();
         *present = Some(Running { bar, total, drives: BTreeMap::new(), crowd: None });
     }
 
     fn end(&self) {
-        let ended = self.present.write().unwrap_or_else(PoisonError::into_inner).take();
+        let ended = self.present.write().take();
         let Some(running) = ended else { return };
         let drives = running.drives.values().map(|drive| &drive.bar);
         for bar in running.crowd.iter().chain(drives).chain([&running.bar]) {
@@ -138,7 +139,7 @@ impl Ui for Bars {
     }
 
     fn drive(&self, drive: usize, name: &str, total: u64) {
-        let mut present = self.present.write().unwrap_or_else(PoisonError::into_inner);
+        let mut present = self.present.write();
         let Some(running) = present.as_mut() else { return };
         if let Some(known) = running.drives.get(&drive).filter(|known| known.name == name) {
             known.total.store(total, Ordering::Relaxed);
@@ -234,7 +235,7 @@ impl Frame {
 
 impl Screen {
     fn control(&self, sequence: &str) {
-        lock(&self.frame).control(sequence);
+        self.frame.lock().control(sequence);
     }
 
     /// Moves the cursor; a count of 0 would mean 1 to the terminal.
@@ -281,7 +282,7 @@ impl TermLike for Screen {
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        lock(&self.frame).add(text);
+        self.frame.lock().add(text);
         Ok(())
     }
 
@@ -291,7 +292,7 @@ impl TermLike for Screen {
     }
 
     fn flush(&self) -> io::Result<()> {
-        let text = std::mem::take(&mut lock(&self.frame).text);
+        let text = std::mem::take(&mut self.frame.lock().text);
         let _ = io::stderr().write_all(text.as_bytes());
         Ok(())
     }
@@ -315,7 +316,7 @@ mod tests {
 
     /// The names of the drives that have a line, from top to bottom.
     fn shown(bars: &Bars) -> Vec<String> {
-        let present = bars.present.read().unwrap();
+        let present = bars.present.read();
         let drives = &present.as_ref().unwrap().drives;
         drives.values().map(|drive| drive.name.clone()).collect()
     }

@@ -11,8 +11,9 @@ use crate::cli::say;
 use crate::monitor::Phase;
 use indicatif::style::ProgressTracker;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use parking_lot::RwLock;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// How often the clock looks.
@@ -39,7 +40,7 @@ struct Running {
 
 impl Plain {
     fn with(&self, count: impl FnOnce(&Running)) {
-        let present = self.present.read().unwrap_or_else(PoisonError::into_inner);
+        let present = self.present.read();
         if let Some(running) = present.as_ref() {
             count(running);
         }
@@ -53,12 +54,12 @@ impl Ui for Plain {
         let log = Log { phase, total: Arc::clone(&total), schedule: Schedule::default() };
         bar.set_style(ProgressStyle::default_bar().with_key("log", log));
         bar.enable_steady_tick(TICK);
-        let mut present = self.present.write().unwrap_or_else(PoisonError::into_inner);
+        let mut present = self.present.write();
         *present = Some(Running { phase, bar, total });
     }
 
     fn end(&self) {
-        let ended = self.present.write().unwrap_or_else(PoisonError::into_inner).take();
+        let ended = self.present.write().take();
         let Some(Running { phase, bar, .. }) = ended else { return };
         // Waits for the tick that runs, so the end line comes last.
         bar.disable_steady_tick();
