@@ -35,6 +35,8 @@
 //! in its destination, and the drives that it awaits; [`monitor`] how a job
 //! reports; [`pipeline`] the CPU threads; [`measure`] what a machine and its drives can do;
 //! [`memory`] how much of it a command may take; [`entropy`] randomness and time, passed in.
+//! [`opening`] finds the sets on drives that were named, with their keys; [`verification`] is what
+//! verify finds; [`pack_session`] leads a shipment from its scan to its last set.
 //! [`commands`] wires the parts, one command each; [`cli`] is the command line. Imports point one
 //! way: cli → commands → parts → format. All are private: the program needs [`run`] alone, and tests
 //! and benches name the rest through `testing`.
@@ -67,6 +69,10 @@ mod repairer;
 mod destination;
 mod restore_journal;
 mod restorer;
+
+mod opening;
+mod pack_session;
+mod verification;
 
 mod entropy;
 mod format;

@@ -28,13 +28,10 @@ pub mod commands {
     pub mod ls {
         pub use crate::commands::ls::{LsOptions, ls, ls_sets};
     }
-    pub mod open {
-        pub use crate::commands::open::OpenError;
-    }
     pub mod pack {
         pub use crate::commands::pack::{
-            CloseError, Closed, Closing, GoOn, PackJobError, PackOptions, PackOutcome, Prepared,
-            close, go_on_with, prepare_on,
+            CloseError, ClosedSet, Closing, PackJobError, PackOptions, PackOutcome, Prepared,
+            ResumeOptions, close, prepare_on, resume_on,
         };
     }
     pub mod repair {
@@ -50,12 +47,6 @@ pub mod commands {
     }
     pub mod status {
         pub use crate::commands::status::{status, status_of};
-    }
-    pub mod unlock {
-        pub use crate::commands::unlock::{expect, record_index, unlock};
-    }
-    pub mod verify {
-        pub use crate::commands::verify::{DriveOutcome, SetOutcome, verify_set, verify_sets};
     }
 }
 pub mod dataset {
@@ -142,6 +133,14 @@ pub mod memory {
 }
 pub mod monitor {
     pub use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
+}
+pub mod opening {
+    pub mod open {
+        pub use crate::opening::open::OpenError;
+    }
+    pub mod unlock {
+        pub use crate::opening::unlock::{expect, record_index, unlock};
+    }
 }
 pub mod packer {
     pub use crate::packer::{Checkpoint, PackError, Packed, ResumePoint, SetDrive, SetJob, pack};
@@ -241,4 +240,7 @@ pub mod stages {
     pub mod seal {
         pub use crate::stages::seal::{Cipher, Payload, seal_content, seal_stripe};
     }
+}
+pub mod verification {
+    pub use crate::verification::{DriveOutcome, SetOutcome, verify_set, verify_sets};
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// What each top-level module may import of the crate; nobody imports `testing`. A test below checks
 /// that the table itself has no circle.
-const MAY_IMPORT: [(&str, &str); 26] = [
+const MAY_IMPORT: [(&str, &str); 29] = [
     ("format", ""),
     ("monitor", ""),
     ("entropy", ""),
@@ -42,17 +42,26 @@ const MAY_IMPORT: [(&str, &str); 26] = [
         "catalog check destination drives format keys memory monitor patterns shards shipment stages stripes",
     ),
     ("restore_journal", "destination format keys monitor restorer shards shipment"),
+    ("opening", "drives format keys local_state metadata_files monitor restorer shipment"),
+    (
+        "verification",
+        "check drives format memory metadata_files monitor opening repairer restorer shards shipment",
+    ),
+    (
+        "pack_session",
+        "check dataset drives entropy format keys local_state memory metadata_files monitor opening packer plan repairer shipment verification",
+    ),
     (
         "measure",
         "check dataset drives entropy format keys local_state memory monitor packer plan restorer shipment",
     ),
     (
         "commands",
-        "check dataset destination drives entropy format keys local_state measure memory metadata_files monitor packer patterns plan repairer restore_journal restorer shards shipment stripes",
+        "check dataset destination drives entropy format keys local_state measure memory metadata_files monitor opening pack_session packer patterns plan repairer restore_journal restorer shipment stripes verification",
     ),
     (
         "cli",
-        "check commands dataset destination drives entropy format keys measure memory monitor packer patterns plan repairer restore_journal restorer shipment stripes",
+        "check commands dataset destination drives entropy format keys measure memory monitor opening pack_session packer patterns plan repairer restore_journal restorer shipment stripes verification",
     ),
 ];
 
@@ -64,7 +73,7 @@ const FILES: [&str; 7] =
 const THREADS: [&str; 7] =
     ["pipeline", "drives", "packer", "restorer", "stripes/readahead", "shards/shard", "cli/stop"];
 /// Rooms whose files still use one another in circles; to become none.
-const CIRCLES: &[&str] = &["cli", "commands"];
+const CIRCLES: &[&str] = &["cli"];
 /// Lines of a file, without its tests.
 const FILE_LINES: usize = 500;
 /// Lines of a function.
@@ -314,6 +323,7 @@ fn keyless_paths_import_no_keys() {
         "drives",
         "plan",
         "repairer",
+        "verification",
         "commands/verify",
         "commands/repair",
         "commands/erase",

@@ -8,10 +8,10 @@ use super::refusal::{Refusal, open_refusal};
 use super::show::{some, verb};
 use super::ui::Ui;
 use super::{pack, rounds, verify};
-use crate::commands::pack::{CloseError, Closed, Closing, to_close};
-use crate::commands::verify::SetOutcome;
+use crate::commands::pack::{CloseError, ClosedSet, Closing, set_to_close};
 use crate::entropy::System;
 use crate::repairer::origin::OriginError;
+use crate::verification::SetOutcome;
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -23,7 +23,7 @@ pub fn close(args: &PackArgs, yes: bool, ui: &Ui) -> Result<Status, Refusal> {
         [] => None,
         files => Some(identities(files, ui)?),
     };
-    let set = to_close(paths, ui.monitor()).map_err(refusal)?;
+    let set = set_to_close(paths, ui.monitor()).map_err(refusal)?;
     let unasked = !paths.is_empty() && (ui.is_json() || !rounds::can_ask());
     if !yes && !unasked {
         let drives: Vec<&str> = set.all_drives().map(|found| found.drive.name()).collect();
@@ -60,7 +60,7 @@ pub fn proof_status(proof: &SetOutcome, ui: &Ui) -> Status {
 }
 
 /// What was done, after what verify says.
-fn closed_text(closed: &Closed) -> String {
+fn closed_text(closed: &ClosedSet) -> String {
     let mut t = String::from("\n");
     let stripes = some(closed.stripes, "stripe");
     let _ = match () {
@@ -84,7 +84,7 @@ fn closed_text(closed: &Closed) -> String {
     if !closed.absent.is_empty() {
         let slots: Vec<_> = closed.absent.iter().map(ToString::to_string).collect();
         let slots = slots.join(", ");
-        let _ = writeln!(t, "Closed without slot {slots}: holdall repair completes them later.");
+        let _ = writeln!(t, "ClosedSet without slot {slots}: holdall repair completes them later.");
     }
     if closed.litter > 0 {
         let _ = writeln!(
@@ -114,14 +114,14 @@ fn closed_text(closed: &Closed) -> String {
 #[derive(Serialize)]
 struct ClosedEvent<'a> {
     #[serde(flatten)]
-    closed: &'a Closed,
+    closed: &'a ClosedSet,
     root: Option<&'a str>,
     proven: bool,
     stopped: bool,
 }
 
-impl<'a> From<&'a Closed> for ClosedEvent<'a> {
-    fn from(closed: &'a Closed) -> Self {
+impl<'a> From<&'a ClosedSet> for ClosedEvent<'a> {
+    fn from(closed: &'a ClosedSet) -> Self {
         let proof = &closed.proof;
         let (proven, stopped) = (proof.is_proven(), proof.is_stopped());
         Self { closed, root: proof.root.as_deref(), proven, stopped }

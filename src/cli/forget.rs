@@ -7,8 +7,8 @@ use super::refusal::Refusal;
 use super::rounds;
 use super::shown_text;
 use super::ui::Ui;
-use crate::commands::shipments::{self, InProgress, StateError};
 use crate::format::ids::ShipmentId;
+use crate::pack_session::shipments::{self, InProgress, StateError};
 use serde::Serialize;
 use std::fmt::Write as _;
 

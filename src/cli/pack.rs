@@ -8,16 +8,17 @@ use super::refusal::Refusal;
 use super::sizes::{parse_size, shown_bytes};
 use super::ui::Ui;
 use super::{keys, rounds, show};
-use crate::commands::open::found;
 use crate::commands::pack::{
-    self as command, GoOn, PackJobError, PackOptions, PackOutcome, Prepared, Rest, Unproven,
+    self as command, PackJobError, PackOptions, PackOutcome, Prepared, Remaining, ResumeOptions,
+    UnprovenSet,
 };
-use crate::commands::shipments::without_state;
 use crate::dataset::ScanError;
 use crate::drives::DriveError;
 use crate::entropy::System;
 use crate::format::ids::{ShipmentId, set_folder};
 use crate::memory::FIXED_BYTES;
+use crate::opening::open::found;
+use crate::pack_session::shipments::without_state;
 use crate::packer::{Checkpoint, PackError};
 use crate::plan::case_path::CasePath;
 use crate::plan::place::PlaceError;
@@ -36,11 +37,11 @@ pub fn pack(args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
         let shipment = shipment_id(shipment)?;
         let options = going_on(&args)?;
         let drives = args.drives;
-        let rest = command::go_on(shipment, &drives, options, &System, ui.monitor());
+        let rest = command::resume(shipment, &drives, options, &System, ui.monitor());
         match rest.map_err(|e| refusal_on(e, &drives))? {
-            Rest::Pack(prepared) => *prepared,
-            Rest::Prove(unproven) => return Ok(prove(*unproven, ui)),
-            Rest::Nothing => return Ok(nothing_left(shipment, ui)),
+            Remaining::Pack(prepared) => *prepared,
+            Remaining::Prove(unproven) => return Ok(prove(*unproven, ui)),
+            Remaining::Nothing => return Ok(nothing_left(shipment, ui)),
         }
     } else {
         let drives = args.drives.clone();
@@ -74,17 +75,17 @@ fn sets(prepared: Prepared, ui: &Ui) -> Result<Status, Refusal> {
             let Some(drives) = rounds::next_drives(&round, &mut left_out, ui) else {
                 return Ok(status.merge(Status::Waiting));
             };
-            let options = GoOn { memory, folder_drives, ..GoOn::default() };
-            match command::go_on(Some(shipment), &drives, options, &System, ui.monitor()) {
+            let options = ResumeOptions { memory, folder_drives, ..ResumeOptions::default() };
+            match command::resume(Some(shipment), &drives, options, &System, ui.monitor()) {
                 Ok(rest) => break rest,
                 Err(e) => answered_wrong(e, ui)?,
             }
             left_out.offer_again(&drives);
         };
         prepared = match rest {
-            Rest::Pack(prepared) => *prepared,
-            Rest::Prove(unproven) => return Ok(status.merge(prove(*unproven, ui))),
-            Rest::Nothing => return Ok(status),
+            Remaining::Pack(prepared) => *prepared,
+            Remaining::Prove(unproven) => return Ok(status.merge(prove(*unproven, ui))),
+            Remaining::Nothing => return Ok(status),
         };
         show_plan(&prepared, ui);
     }
@@ -136,7 +137,7 @@ pub fn one_set(prepared: Prepared, ui: &Ui) -> Result<(Status, PackOutcome), Ref
 }
 
 /// Reads a closed set back whose read-back was stopped.
-fn prove(unproven: Unproven, ui: &Ui) -> Status {
+fn prove(unproven: UnprovenSet, ui: &Ui) -> Status {
     let name = unproven.name();
     ui.monitor().note(&format!("set {name} is closed, and its read-back was stopped: once more"));
     let proof = unproven.run(ui.monitor());
@@ -239,12 +240,12 @@ fn refusal_on(error: PackJobError, drives: &[CasePath]) -> Refusal {
 }
 
 /// With what to go on.
-fn going_on(args: &PackArgs) -> Result<GoOn, Refusal> {
+fn going_on(args: &PackArgs) -> Result<ResumeOptions, Refusal> {
     let none = args.recipients.is_empty() && args.recipient_files.is_empty();
     let recipients =
         if none { None } else { Some(keys::recipients(&args.recipients, &args.recipient_files)?) };
     let survive = survive(args.survive.as_deref())?;
-    Ok(GoOn {
+    Ok(ResumeOptions {
         recipients,
         survive,
         close: false,

@@ -1,7 +1,7 @@
 //! A command that could not be done.
 
 use super::exit::Status;
-use crate::commands::open::OpenError;
+use crate::opening::open::OpenError;
 
 /// A command that could not be done: what stopped it, what to type instead, and the status.
 pub struct Refusal {

@@ -9,10 +9,10 @@ use super::show::{self, slot_name, some};
 use super::shown_text;
 use super::ui::Ui;
 use crate::commands;
-use crate::commands::open::OpenError;
 use crate::commands::restore_status::{RestoreStatus, RestoreStatusError, SetProgress, SetState};
-use crate::commands::shipments::InProgress;
 use crate::commands::status::End;
+use crate::opening::open::OpenError;
+use crate::pack_session::shipments::InProgress;
 use crate::restore_journal::next_step::{Alternative, NextStep};
 use crate::restore_journal::set_journal::SetJournal;
 use crate::restorer::end::FateCounts;
@@ -28,7 +28,7 @@ pub fn status(args: &StatusArgs, ui: &Ui) -> Result<Status, Refusal> {
         return restoring(to, args, ui);
     }
     // Of shipments in progress here, those on the drives that were named; without names, all.
-    let mut shipments = commands::shipments::in_progress().unwrap_or_default();
+    let mut shipments = crate::pack_session::shipments::in_progress().unwrap_or_default();
     let sets = match commands::status::status(&args.paths, ui.monitor()) {
         Err(OpenError::NoSet { .. }) if args.paths.is_empty() && !shipments.is_empty() => {
             Vec::new()

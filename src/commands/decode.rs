@@ -6,19 +6,19 @@
 //! - Always holds: (1) a shard that was decoded just as its drive gave it, past the caches, is not read
 //!   again; (2) every other is.
 
-use super::chain::is_last;
-use super::open::{self, OpenError};
-use super::unlock::{self, Keys};
-use super::verify::{SetOutcome, note_others, verify_rest, verify_set};
 use crate::check::drive::ReadBefore;
 use crate::format::list::Hash;
 use crate::format::shown::error_chain;
 use crate::keys::recipients::Identities;
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
+use crate::opening::foreign::is_last;
+use crate::opening::open::{self, OpenError};
+use crate::opening::unlock::{self, Keys};
 use crate::restorer::check::{self, Decoded};
 use crate::restorer::{Bounds, OpenSet, UNREAD};
 use crate::shipment::{FoundSet, RecordIndex};
+use crate::verification::{SetOutcome, note_others, verify_rest, verify_set};
 use std::path::PathBuf;
 
 /// Verifies and decodes all sets on these drives.

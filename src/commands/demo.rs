@@ -3,8 +3,7 @@
 
 use super::pack::{self, PackJobError, PackOptions};
 use super::restore::{self, RestoreJob, RestoreJobError, RestoreOutcome};
-use super::verify::{self, SetOutcome};
-use crate::commands::open::OpenError;
+use super::verify;
 use crate::dataset::{self, Filter, FilterError, ScanError, ScanOptions, Source, SourceError};
 use crate::entropy::System;
 use crate::format::list::{Entry, Kind};
@@ -12,11 +11,13 @@ use crate::keys::KeyError;
 use crate::keys::recipients::{Identities, Recipients};
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Recording};
+use crate::opening::open::OpenError;
 use crate::packer::Checkpoint;
 use crate::plan::case_path::CasePath;
 use crate::plan::cipher::CipherChoice;
 use crate::plan::room::Geometry;
 use crate::plan::survive::Survive;
+use crate::verification::SetOutcome;
 use std::fs;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};

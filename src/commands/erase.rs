@@ -1,6 +1,5 @@
 //! `erase`: removes a set from drives, by name, and nothing else.
 
-use super::open::{drive_root, not_opened};
 use crate::drives::{Drive, DriveError, LocalDrive};
 use crate::format::ids::{ShipmentId, set_folder};
 use crate::format::layout::HOLDALL;
@@ -9,6 +8,7 @@ use crate::local_state::LocalStateError;
 use crate::local_state::state::StateFolder;
 use crate::metadata_files::drive_readme::after_removal;
 use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::opening::open::{drive_root, not_opened};
 use crate::shipment::lock::{InUse, SetLocks};
 use serde::Serialize;
 use std::collections::BTreeSet;

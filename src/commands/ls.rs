@@ -1,12 +1,12 @@
 //! `ls`: the entries of a shipment, from any one drive of each set; of its catalog only what can hold
 //! what is asked for.
 
-use super::open::{self, OpenError};
-use super::unlock;
 use crate::format::catalog::KeySpan;
 use crate::format::list::{Entry, Item, Kind, State};
 use crate::keys::recipients::Identities;
 use crate::monitor::Monitor;
+use crate::opening::open::{self, OpenError};
+use crate::opening::unlock;
 use crate::restorer::{CatalogItems, Items, ListItems, OpenSet, note_end};
 use crate::shipment::FoundSet;
 use std::path::PathBuf;

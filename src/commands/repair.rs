@@ -1,7 +1,5 @@
 //! `repair`: makes drives whole again, in place or on new ones, with no key.
 
-use super::open::{self, OpenError};
-use super::own_disks::{NoDrive, OwnDisks};
 use crate::drives::{Drive, DriveError, LocalDrive, detect};
 use crate::format::ids::Slot;
 use crate::format::label::checked_case;
@@ -10,6 +8,8 @@ use crate::format::list::Hash;
 use crate::format::shown::hex;
 use crate::memory::Memory;
 use crate::monitor::Monitor;
+use crate::opening::open::{self, OpenError};
+use crate::opening::own_disks::{NoDrive, OwnDisks};
 use crate::plan::case_path::CasePath;
 use crate::repairer::onto::{NewDrive, OntoError, place};
 use crate::repairer::origin::{Origin, OriginError};

@@ -22,12 +22,12 @@ use checks::{
 };
 use selected_set::{SelectedSet, others_matter};
 
-use super::open;
-use super::own_disks::is_unmounted;
-use super::unlock::{self, Keys};
 use crate::destination::{Destination, DestinationError, DirState, RestoreOf};
 use crate::format::set::SlotLine;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
+use crate::opening::open;
+use crate::opening::own_disks::is_unmounted;
+use crate::opening::unlock::{self, Keys};
 use crate::patterns::Selection;
 use crate::restore_journal::last_run::LastRun;
 use crate::restore_journal::next_step::NextStep;

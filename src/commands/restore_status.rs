@@ -5,10 +5,10 @@
 //! - Leaves: of each set of the shipment what is known: complete, or which drives it waits for.
 //! - Always holds: nothing is written, neither to DIR nor to a drive.
 
-use super::open::{self, OpenError};
 use crate::destination::{DestinationError, Peek};
 use crate::format::ids::{SetNumber, ShipmentId, set_folder};
 use crate::monitor::Monitor;
+use crate::opening::open::{self, OpenError};
 use crate::restore_journal::last_run::{ENDED, FULL, LastRun};
 use crate::restore_journal::set_journal::{self, SetJournal};
 use crate::shipment::FoundSet;

@@ -1,8 +1,6 @@
 //! `status`: which drives of which sets are here, what is missing, and can it be restored; reads
 //! labels and records only. A drive of which nothing can be read counts as one that is not here.
 
-use super::chain;
-use super::open::{self, OpenError};
 use crate::check::damage::{Judge, Verdict, absent};
 use crate::check::drive::silent;
 use crate::format::ids::Slot;
@@ -11,6 +9,8 @@ use crate::metadata_files::inspect::keyless;
 use crate::metadata_files::key_files::{key_files, report_different};
 use crate::metadata_files::rejected::report_rejected_copies_keyless;
 use crate::monitor::{Monitor, Untold};
+use crate::opening::foreign;
+use crate::opening::open::{self, OpenError};
 use crate::shipment::slots::{AttachedDrive, MissingSlot};
 use crate::shipment::{FoundSet, RecordIndex};
 use crate::stripes::together::{Groups, Together};
@@ -70,7 +70,7 @@ pub fn status(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<SetStatus>
 }
 
 pub fn status_of(sets: &[FoundSet], monitor: &dyn Monitor) -> Result<Vec<SetStatus>, OpenError> {
-    let foreign = chain::foreign(sets, monitor);
+    let foreign = foreign::foreign(sets, monitor);
     let status = |(set, is_foreign): (&FoundSet, bool)| {
         let usual = status_by(set, monitor)?;
         if usual.verdict.restorable() {

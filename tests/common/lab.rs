@@ -2,7 +2,6 @@
 //! fixed randomness or drives that fail.
 
 use super::tree::CHUNK;
-use holdall::testing::commands::unlock as command;
 use holdall::testing::dataset::{self, Filter, ScanOptions, Source};
 use holdall::testing::destination::Destination;
 use holdall::testing::drives::{Drive, DriveError};
@@ -15,6 +14,7 @@ use holdall::testing::keys::RunKey;
 use holdall::testing::keys::recipients::Identities;
 use holdall::testing::local_state::{LocalStateError, SnapshotWriter};
 use holdall::testing::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
+use holdall::testing::opening::unlock as command;
 use holdall::testing::packer::{
     self, Checkpoint, PackError, Packed, ResumePoint, SetDrive, SetJob,
 };

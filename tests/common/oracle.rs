@@ -3,13 +3,13 @@
 //! does that of the stripe along its drive.
 
 use super::snapshot::Paths;
-use holdall::testing::commands::unlock as command;
 use holdall::testing::drives::{Drive, LocalDrive};
 use holdall::testing::format::ids::StripeId;
 use holdall::testing::format::list::{Extent, Hash, Item, Kind, shown_path};
 use holdall::testing::format::record::{Member, StripeRecord};
 use holdall::testing::keys::recipients::Identities;
 use holdall::testing::monitor::Recording;
+use holdall::testing::opening::unlock as command;
 use holdall::testing::restorer::OpenSet;
 use holdall::testing::restorer::items::{CatalogItems, Items};
 use holdall::testing::sets::{RecordIndex, open};

@@ -4,11 +4,11 @@
 use crate::common::lab::{Fault, Flaky, Lab};
 use crate::common::snapshot::Snapshot;
 use crate::common::tree;
-use holdall::testing::commands::verify::verify_sets;
 use holdall::testing::drives::Drive;
 use holdall::testing::monitor::Recording;
 use holdall::testing::restorer::RestoreOptions;
 use holdall::testing::sets::open;
+use holdall::testing::verification::verify_sets;
 use rstest::rstest;
 use std::path::Path;
 use std::sync::Arc;

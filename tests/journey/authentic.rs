@@ -7,12 +7,10 @@ use crate::common::images::{Image, Packed, image_of, memory_of};
 use crate::common::random::Random;
 use crate::common::snapshot::Snapshot;
 use holdall::testing::commands::ls::ls_sets;
-use holdall::testing::commands::open::OpenError;
 use holdall::testing::commands::repair::repair_sets;
 use holdall::testing::commands::restore::{
     RestoreJob, RestoreJobError, RestoreOutcome, restore_sets,
 };
-use holdall::testing::commands::verify::DriveOutcome;
 use holdall::testing::drives::Drive;
 use holdall::testing::format::ids::{RunId, key_path, record_path};
 use holdall::testing::format::record::{self, RecordFileHeader, StripeRecord};
@@ -21,9 +19,11 @@ use holdall::testing::keys::RunKey;
 use holdall::testing::keys::recipients::Recipients;
 use holdall::testing::memory::Memory;
 use holdall::testing::monitor::{Monitor, Problem, Recording};
+use holdall::testing::opening::open::OpenError;
 use holdall::testing::repairer::origin::OriginError;
 use holdall::testing::sets::open;
 use holdall::testing::stages::hash::block_hashes;
+use holdall::testing::verification::DriveOutcome;
 use rstest::rstest;
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -7,13 +7,13 @@ use crate::common::images::{Image, Packed, image_of};
 use crate::common::tree;
 use holdall::testing::commands::decode::decode_sets;
 use holdall::testing::commands::ls::ls_sets;
-use holdall::testing::commands::unlock::expect;
-use holdall::testing::commands::verify::{SetOutcome, verify_sets};
 use holdall::testing::drives::Drive;
 use holdall::testing::format::list::Entry;
 use holdall::testing::memory::Memory;
 use holdall::testing::monitor::{Problem, Recording};
+use holdall::testing::opening::unlock::expect;
 use holdall::testing::sets::open::find;
+use holdall::testing::verification::{SetOutcome, verify_sets};
 use rstest::rstest;
 use std::sync::Arc;
 

@@ -9,7 +9,6 @@ use holdall::testing::commands::decode::decode_sets;
 use holdall::testing::commands::ls::ls_sets;
 use holdall::testing::commands::repair::repair_sets;
 use holdall::testing::commands::restore::{RestoreJob, restore_sets};
-use holdall::testing::commands::unlock::unlock;
 use holdall::testing::format::catalog::encode_frame_head;
 use holdall::testing::format::ids::{
     Slot, StripeId, StripeNumber, key_path, part_path, record_path, shard_path,
@@ -24,6 +23,7 @@ use holdall::testing::keys::recipients::Recipients;
 use holdall::testing::keys::run::StripeShape;
 use holdall::testing::memory::Memory;
 use holdall::testing::monitor::Recording;
+use holdall::testing::opening::unlock::unlock;
 use holdall::testing::sets::open;
 use holdall::testing::stages::hash::{block_hash, block_hashes};
 use holdall::testing::stages::parity::Code;

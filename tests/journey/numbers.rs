@@ -3,7 +3,7 @@
 use crate::common::lab::Lab;
 use crate::common::random::Random;
 use crate::common::tree;
-use holdall::testing::commands::pack::{self, GoOn, PackOptions, PackOutcome, Prepared};
+use holdall::testing::commands::pack::{self, PackOptions, PackOutcome, Prepared, ResumeOptions};
 use holdall::testing::entropy::Fixed;
 use holdall::testing::faulty::FaultyDrive;
 use holdall::testing::format::Suite;
@@ -64,8 +64,9 @@ impl Packing {
         let begun = host.join(SHIPMENT.to_string()).exists();
         let state = StateFolder::within(&host, SHIPMENT).unwrap();
         if begun {
-            let options = GoOn { survive, folder_drives: true, ..GoOn::default() };
-            pack::go_on_with(opened, state, options, &self.entropy, monitor).unwrap().unwrap()
+            let options =
+                ResumeOptions { survive, folder_drives: true, ..ResumeOptions::default() };
+            pack::resume_on(opened, state, options, &self.entropy, monitor).unwrap().unwrap()
         } else {
             let recipient = age::x25519::Identity::generate().to_public().to_string();
             let options = PackOptions {

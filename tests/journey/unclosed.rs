@@ -10,8 +10,7 @@ use crate::common::images::{Image, Packed};
 use crate::common::shipment::Shipment;
 use crate::common::snapshot::Snapshot;
 use age::x25519::Identity;
-use holdall::testing::commands::pack::{CloseError, Closed, Closing, close};
-use holdall::testing::commands::verify::DriveOutcome;
+use holdall::testing::commands::pack::{CloseError, ClosedSet, Closing, close};
 use holdall::testing::entropy::System;
 use holdall::testing::format::ids::{RunId, StripeNumber, key_path, record_path};
 use holdall::testing::format::record::{self, RecordFileHeader, StripeRecord};
@@ -19,6 +18,7 @@ use holdall::testing::keys::RunKey;
 use holdall::testing::keys::recipients::Recipients;
 use holdall::testing::monitor::Recording;
 use holdall::testing::sets::open;
+use holdall::testing::verification::DriveOutcome;
 use rstest::rstest;
 use serde_json::Value;
 use std::ffi::OsString;
@@ -57,7 +57,7 @@ fn forge_next(packed: &Packed, image: &mut Image) -> String {
     path
 }
 
-fn close_images(packed: &Packed, bench: &Bench, with_key: bool) -> Result<Closed, CloseError> {
+fn close_images(packed: &Packed, bench: &Bench, with_key: bool) -> Result<ClosedSet, CloseError> {
     let set = open::find(&bench.shared(), &Recording::default()).remove(0);
     let identities = with_key.then(|| packed.lab.identities());
     match close(&set, true, identities.as_ref(), &System, &Recording::default())? {

@@ -3,11 +3,11 @@
 use crate::common::lab::{Lab, Vanishing};
 use crate::common::snapshot::Snapshot;
 use crate::common::{random::Random, tree};
-use holdall::testing::commands::unlock as command;
 use holdall::testing::destination::Destination;
 use holdall::testing::drives::{Drive, WriteMode};
 use holdall::testing::format::record::Reason;
 use holdall::testing::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
+use holdall::testing::opening::unlock as command;
 use holdall::testing::packer::PackError;
 use holdall::testing::restorer::{self, OpenSet, RestoreOptions};
 use holdall::testing::sets::{RecordIndex, open};

@@ -2,7 +2,6 @@
 
 use super::{Fuse, Journey, Oracle, Paths, Snapshot, has_ending};
 use holdall::testing::commands::pack::PackOutcome;
-use holdall::testing::commands::verify;
 use holdall::testing::drives::Drive;
 use holdall::testing::faulty::Death;
 use holdall::testing::faulty::FaultyDrive;
@@ -10,6 +9,7 @@ use holdall::testing::format::ids::{SetNumber, set_folder};
 use holdall::testing::format::list::shown_path;
 use holdall::testing::monitor::{ProblemKind, Recording};
 use holdall::testing::sets::open;
+use holdall::testing::verification as verify;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

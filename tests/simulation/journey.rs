@@ -9,9 +9,10 @@ use super::oracle::Oracle;
 use super::random::Random;
 use super::snapshot::{Paths, Snapshot};
 use super::tree::CHUNK;
-use holdall::testing::commands::pack::{self, GoOn, PackJobError, PackOptions, PackOutcome};
+use holdall::testing::commands::pack::{
+    self, PackJobError, PackOptions, PackOutcome, ResumeOptions,
+};
 use holdall::testing::commands::restore::{self, RestoreJob, RestoreOutcome};
-use holdall::testing::commands::verify;
 use holdall::testing::drives::{Drive, WriteMode};
 use holdall::testing::entropy::Fixed;
 use holdall::testing::faulty::Death;
@@ -27,6 +28,7 @@ use holdall::testing::plan::cipher::CipherChoice;
 use holdall::testing::plan::room::Geometry;
 use holdall::testing::plan::survive::Survive;
 use holdall::testing::sets::{RecordIndex, open};
+use holdall::testing::verification as verify;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -342,8 +344,9 @@ impl Journey {
         let prepared = if let Some(shipment) = in_progress {
             let folder = StateFolder::within(&host, shipment)?;
             let memory = Memory::default();
-            let options = GoOn { survive, memory, folder_drives: true, ..GoOn::default() };
-            match pack::go_on_with(opened, folder, options, &self.entropy, monitor)? {
+            let options =
+                ResumeOptions { survive, memory, folder_drives: true, ..ResumeOptions::default() };
+            match pack::resume_on(opened, folder, options, &self.entropy, monitor)? {
                 Some(prepared) => prepared,
                 None => return Ok(None),
             }

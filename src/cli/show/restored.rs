@@ -4,7 +4,7 @@ use super::{KEPT, some, verb};
 use crate::cli::shown_text;
 use crate::cli::sizes::shown_bytes;
 use crate::commands::restore::RestoreOutcome;
-use crate::commands::unlock::SetRoot;
+use crate::opening::unlock::SetRoot;
 use crate::restore_journal::choice::DriveChoice;
 use crate::restore_journal::next_step::{Alternative, NextStep};
 use crate::restorer::{Restored, Specials};

@@ -1,7 +1,7 @@
 //! Why a restore did not come to its end.
 
-use crate::commands::open::OpenError;
 use crate::destination::DestinationError;
+use crate::opening::open::OpenError;
 use crate::restorer::RestoreError;
 use crate::restorer::stage::StageError;
 use std::path::PathBuf;

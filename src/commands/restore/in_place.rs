@@ -8,9 +8,9 @@
 use super::job::RestoreJob;
 use super::outcome::RestoreOutcome;
 use super::selected_set::{SelectedSet, others_matter};
-use crate::commands::{open, unlock};
 use crate::destination::Tree;
 use crate::monitor::{Monitor, Problem, Untold};
+use crate::opening::{open, unlock};
 use crate::restorer::finished::{self, InPlace, Reached, WantedEntries};
 use crate::restorer::{self, EntryFate, OpenSet};
 use std::path::PathBuf;

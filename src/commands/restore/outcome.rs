@@ -1,8 +1,8 @@
 //! What came of a restore.
 
-use crate::commands::unlock::SetRoot;
 use crate::destination::Unkept;
 use crate::format::ids::SetNumber;
+use crate::opening::unlock::SetRoot;
 use crate::restore_journal::next_step::NextStep;
 use crate::restorer::Restored;
 use crate::shipment::slots::MissingSlot;

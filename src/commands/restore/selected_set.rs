@@ -1,9 +1,9 @@
 //! A set that is here, and what of it is asked for.
 
 use super::job::RestoreJob;
-use crate::commands::unlock::{self, Keys};
 use crate::format::catalog::KeySpan;
 use crate::monitor::{Monitor, Recording};
+use crate::opening::unlock::{self, Keys};
 use crate::restore_journal::awaited;
 use crate::restore_journal::identity::SetIdentity;
 use crate::restore_journal::set_journal::SetJournal;

@@ -6,12 +6,12 @@
 //!   anybody vouching for it costs no more than the allowance: opening a key file takes as long as it
 //!   has stanzas, and anybody can lay down as many as a drive has room for.
 
-use crate::commands::open::OpenError;
 use crate::format::ids::{RunId, key_path};
 use crate::keys::KeyError;
 use crate::keys::RunKey;
 use crate::keys::recipients::Identities;
 use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::opening::open::OpenError;
 use crate::shipment::FoundSet;
 use crate::shipment::texts::Texts;
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,7 +4,7 @@
 //! - Leaves: SOURCE, open; an error if something else lies there now, such as the mount point of a
 //!   drive that is not attached.
 
-use super::PackJobError;
+use super::error::PackJobError;
 use crate::dataset::Source;
 use crate::local_state::ScanSnapshot;
 use std::path::Path;

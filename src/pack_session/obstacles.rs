@@ -1,6 +1,6 @@
-//! What stands in the way of going on with a shipment, and what to type then.
+//! What keeps a shipment from being resumed, and what to type then.
 
-use super::PackJobError;
+use super::error::PackJobError;
 use crate::format::ids::{SetNumber, ShipmentId, set_folder};
 use crate::format::set::RunLine;
 use crate::local_state::state::UnclosedSet;
@@ -29,8 +29,8 @@ pub(super) fn is_done(
     shipment: Option<ShipmentId>,
     cut_short: bool,
 ) -> Result<bool, PackJobError> {
-    let mut meant = found.iter().filter(|set| shipment.is_none_or(|id| id == set.shipment));
-    if let Some(set) = meant.clone().find(|set| texts(set).is_empty()) {
+    let mut candidates = found.iter().filter(|set| shipment.is_none_or(|id| id == set.shipment));
+    if let Some(set) = candidates.clone().find(|set| texts(set).is_empty()) {
         return Err(unknown_here(set));
     }
     let is_last = |set: &FoundSet| {
@@ -38,7 +38,7 @@ pub(super) fn is_done(
         text.and_then(|text| text.further_sets()) == Some(false)
     };
     match shipment {
-        Some(_) => Ok(meant.any(is_last)),
+        Some(_) => Ok(candidates.any(is_last)),
         None if cut_short || found.is_empty() => Err(PackJobError::NothingBegun { cut_short }),
         None => Ok(true),
     }
@@ -82,13 +82,21 @@ pub(super) fn refuse_remains(
     Err(PackJobError::Resume { set: set.name(), why, hint })
 }
 
+/// How the shipment is resumed, for what to type.
+pub(super) struct ResumeFlags {
+    /// the set is closed as it is
+    pub close: bool,
+    /// folders on this machine's own disks may be drives
+    pub folder_drives: bool,
+}
+
 /// Drives that carry records which this machine did not write are left out of what it does: who made
 /// them is not known, and what else they say of the set is not either. `strays` are they, each with one
 /// such record file.
 pub(super) fn refuse_strays(
     set: &FoundSet,
     strays: &BTreeMap<String, String>,
-    (close, folder_drives): (bool, bool),
+    resume: &ResumeFlags,
     closed_sets: u32,
 ) -> Result<(), PackJobError> {
     let Some(path) = strays.values().next() else { return Ok(()) };
@@ -97,7 +105,7 @@ pub(super) fn refuse_strays(
         set.drives.iter().filter(|found| !strays.contains_key(found.drive.name())).collect();
     let quote = |text: &str| shlex::try_quote(text).unwrap_or_default().into_owned();
     let words = others.iter().map(|found| {
-        if close {
+        if resume.close {
             return quote(found.drive.name());
         }
         let drive = format!("{}={}", found.label.case, found.drive.name());
@@ -108,13 +116,13 @@ pub(super) fn refuse_strays(
         [] => "",
         _ => "attach the set's other drives too, and ",
     };
-    let hint = match (others.is_empty(), close) {
+    let hint = match (others.is_empty(), resume.close) {
         (true, _) => format!("{}{}", attach.replace(", and", ";"), disagreement(set, closed_sets)),
         (false, true) => format!("{attach}leave {names} out: holdall pack --close {words}"),
         (false, false) => {
-            let folders = if folder_drives { " --folder-drives" } else { "" };
-            let go_on = format!("holdall pack --continue {} {words}{folders}", set.shipment);
-            format!("{attach}leave {names} out: {go_on}")
+            let folders = if resume.folder_drives { " --folder-drives" } else { "" };
+            let resume = format!("holdall pack --continue {} {words}{folders}", set.shipment);
+            format!("{attach}leave {names} out: {resume}")
         }
     };
     let carries = if strays.len() == 1 { "carries" } else { "carry" };
@@ -174,11 +182,11 @@ pub(super) fn disagreement(set: &FoundSet, closed_sets: u32) -> String {
 fn pack_again(set: &FoundSet, closed_sets: u32) -> String {
     let erase = set.erase_command();
     match closed_sets {
-        // Of a shipment without any other set, nothing is left to go on with.
+        // Of a shipment without any other set, nothing is left to resume.
         0 => format!("{erase}, then pack the dataset again"),
         _ => {
-            let go_on = format!("holdall pack --continue {} --anew", set.shipment);
-            format!("{erase}, then {go_on} with drives for the set")
+            let resume = format!("holdall pack --continue {} --anew", set.shipment);
+            format!("{erase}, then {resume} with drives for the set")
         }
     }
 }

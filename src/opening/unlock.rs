@@ -11,7 +11,7 @@
 
 mod tries;
 
-use super::chain;
+use super::foreign;
 use super::open::OpenError;
 use crate::format::Suite;
 use crate::format::ids::{RunId, SetNumber, Slot, key_path, parse_record_name};
@@ -82,7 +82,7 @@ fn unlock_sets(
         report_left_out(&set, &error, monitor);
     }
     let (mut found, mut keys): (Vec<_>, Vec<_>) = opened.into_iter().rev().unzip();
-    let foreign = chain::foreign(&found, monitor);
+    let foreign = foreign::foreign(&found, monitor);
     let (mut of_sets, mut of_keys) = (foreign.iter(), foreign.iter());
     found.retain(|_| of_sets.next() == Some(&false));
     keys.retain(|_| of_keys.next() == Some(&false));

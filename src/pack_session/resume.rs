@@ -4,20 +4,21 @@
 //! - Enters: the state that this machine kept, the drives.
 //! - Leaves: a plan for what is left, to be carried out like that of a first set.
 //! - Always holds: (1) the records count that the state says this machine wrote: one of its two marks
-//!   must be what the drives have, and a drive that carries others is named and not gone on with; (2) a set that is gone on with gets a new run with a
-//!   new key; (3) a file is removed from a drive only if this machine's state knows its run, its
-//!   name is one of ours and no record names it; (4) a set is closed when the state says so, which
-//!   is after its read-back: what a closing that was broken off has written is written anew; (5) a
-//!   set of which a part is lost already is closed at most: nothing is added to it.
+//!   must be what the drives have, and a drive that carries others is named and refused; (2) a resumed
+//!   set gets a new run with a new key; (3) a file is removed from a drive only if this machine's
+//!   state knows its run, its name is one of ours and no record names it; (4) a set is closed when the
+//!   state says so, which is after its read-back: what a closing that was broken off has written is
+//!   written anew; (5) a set of which a part is lost already is closed at most: nothing is added to it.
 
-use super::read_back::{is_unproven, prove};
-use super::ways_on::{
-    check_rule, disagreement, is_done, refuse_carriers, refuse_lost, refuse_remains, refuse_strays,
-    strangers, wrong_state,
+use super::error::PackJobError;
+use super::obstacles::{
+    ResumeFlags, check_rule, disagreement, is_done, refuse_carriers, refuse_lost, refuse_remains,
+    refuse_strays, strangers, wrong_state,
 };
-use super::{PackJobError, Prepared, drives, source};
-use crate::commands::shipments::in_progress;
-use crate::commands::verify::SetOutcome;
+use super::prepared::Prepared;
+use super::read_back::{is_unproven, prove};
+use super::shipments::in_progress;
+use super::{drives, source};
 use crate::drives::{AbsentDrive, Drive, LocalDrive};
 use crate::entropy::Entropy;
 use crate::format::ids::{SetNumber, ShipmentId, Slot, record_path, set_folder};
@@ -36,13 +37,14 @@ use crate::repairer::closing::part_line;
 use crate::shipment::find;
 use crate::shipment::lock::SetLocks;
 use crate::shipment::{FoundSet, RecordIndex, cleanup};
+use crate::verification::SetOutcome;
 use std::path::Path;
 use std::sync::Arc;
 
-/// With what to go on.
+/// How to resume.
 #[derive(Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
-pub struct GoOn {
+pub struct ResumeOptions {
     /// public keys; none: those that were given at first
     pub recipients: Option<Recipients>,
     /// the rule of a new set; none: what was asked for at first
@@ -62,21 +64,21 @@ pub struct GoOn {
 }
 
 /// What is left to do.
-pub enum Rest<'a> {
+pub enum Remaining<'a> {
     /// a set to be packed, or packed to its end
     Pack(Box<Prepared<'a>>),
     /// a closed set whose read-back was stopped: it is done again
-    Prove(Box<Unproven<'a>>),
+    Prove(Box<UnprovenSet<'a>>),
     Nothing,
 }
 
 /// A closed set whose read-back was stopped.
-pub struct Unproven<'a> {
+pub struct UnprovenSet<'a> {
     set: FoundSet,
     entropy: &'a dyn Entropy,
 }
 
-impl Unproven<'_> {
+impl UnprovenSet<'_> {
     /// The set's name.
     pub fn name(&self) -> String {
         self.set.name()
@@ -91,13 +93,13 @@ impl Unproven<'_> {
 /// Plans what is left of a shipment, with these drives. The shipment need not be
 /// named if only one is in progress. Drives with a closed set whose read-back was stopped are read
 /// back first.
-pub fn go_on<'a>(
+pub fn resume<'a>(
     shipment: Option<ShipmentId>,
     drives: &[CasePath],
-    options: GoOn,
+    options: ResumeOptions,
     entropy: &'a dyn Entropy,
     monitor: &dyn Monitor,
-) -> Result<Rest<'a>, PackJobError> {
+) -> Result<Remaining<'a>, PackJobError> {
     // Of a shipment that is complete nothing is remembered here; its drives may still be unproven.
     let cut_short = StateFolder::cleanup()?;
     let folder = folder_of(shipment);
@@ -105,23 +107,23 @@ pub fn go_on<'a>(
     let state = in_progress.map(StateFolder::load).transpose()?;
     let found = found_on(drives)?;
     if !options.no_read_back
-        && let Some(set) = found.iter().find(|set| is_meant(set, shipment, state.as_ref()))
+        && let Some(set) = found.iter().find(|set| needs_proof(set, shipment, state.as_ref()))
     {
-        return Ok(Rest::Prove(Box::new(Unproven { set: set.clone(), entropy })));
+        return Ok(Remaining::Prove(Box::new(UnprovenSet { set: set.clone(), entropy })));
     }
     if matches!(&folder, Ok(None) | Err(PackJobError::Which { count: 0, .. }))
         && is_done(&found, shipment, cut_short)?
     {
-        return Ok(Rest::Nothing);
+        return Ok(Remaining::Nothing);
     }
-    let Some((folder, state)) = folder?.zip(state) else { return Ok(Rest::Nothing) };
+    let Some((folder, state)) = folder?.zip(state) else { return Ok(Remaining::Nothing) };
     drives::check_apart(Path::new(&state.asked.source), drives)?;
     drives::check_mounted(Path::new(&state.asked.source), drives, options.folder_drives)?;
     let unclosed = state.unclosed.as_ref();
     let resumed = unclosed.map(|set| set_folder(state.shipment, set.number));
     let opened = drives::open_drives(drives, &state.known_cases(), resumed.as_deref(), monitor)?;
-    let rest = go_on_with(opened, folder, options, entropy, monitor)?;
-    Ok(rest.map_or(Rest::Nothing, |prepared| Rest::Pack(Box::new(prepared))))
+    let rest = resume_on(opened, folder, options, entropy, monitor)?;
+    Ok(rest.map_or(Remaining::Nothing, |prepared| Remaining::Pack(Box::new(prepared))))
 }
 
 /// The sets on these drives.
@@ -136,17 +138,17 @@ fn found_on(drives: &[CasePath]) -> Result<Vec<FoundSet>, PackJobError> {
 
 /// Is this a closed set of this shipment whose read-back was stopped? That the last set of a shipment
 /// was closed this machine does not remember; its drives do.
-fn is_meant(set: &FoundSet, shipment: Option<ShipmentId>, state: Option<&State>) -> bool {
-    let meant = shipment.or(state.map(|state| state.shipment));
+fn needs_proof(set: &FoundSet, shipment: Option<ShipmentId>, state: Option<&State>) -> bool {
+    let wanted = shipment.or(state.map(|state| state.shipment));
     let in_progress = state.and_then(|state| state.unclosed.as_ref()).map(|set| set.number);
-    meant.is_none_or(|id| id == set.shipment) && Some(set.set) != in_progress && is_unproven(set)
+    wanted.is_none_or(|id| id == set.shipment) && Some(set.set) != in_progress && is_unproven(set)
 }
 
 /// The same with drives that are open, and the state in this folder.
-pub fn go_on_with<'a>(
+pub fn resume_on<'a>(
     opened: Vec<SetDrive>,
     folder: StateFolder,
-    options: GoOn,
+    options: ResumeOptions,
     entropy: &'a dyn Entropy,
     monitor: &dyn Monitor,
 ) -> Result<Option<Prepared<'a>>, PackJobError> {
@@ -166,7 +168,7 @@ pub fn go_on_with<'a>(
         }
         Some(unclosed) => {
             let close = options.close;
-            resume(&folder, &mut state, &unclosed, (&found, &opened), close, monitor)?
+            resume_unclosed(&folder, &mut state, &unclosed, (&found, &opened), close, monitor)?
         }
         None => None,
     };
@@ -186,7 +188,7 @@ pub fn go_on_with<'a>(
             let (rule, blocks) = (begun.set.survive.clone(), begun.set.blocks);
             let chunk = state.asked.geometry.map_or(1 << 20, |(chunk, _, _)| chunk);
             let geometry = Some((chunk, blocks.0, blocks.1));
-            (begun.drives, begun.begin, Some(rule), geometry)
+            (begun.drives, begun.start, Some(rule), geometry)
         }
         None => {
             refuse_carriers(&found, state.sets)?;
@@ -201,7 +203,7 @@ pub fn go_on_with<'a>(
     };
     let set = state.unclosed.as_ref().map_or(SetNumber(state.sets + 1), |set| set.number);
     let wrong = |_| wrong_state(state.shipment, set);
-    let wanted = drives::Asked {
+    let wanted = drives::PlanRequest {
         survive: rule.as_deref().map(str::parse).transpose().map_err(wrong)?,
         geometry: geometry.and_then(|(c, b, n)| Geometry::new(c, b, n).ok()),
         memory: options.memory,
@@ -309,25 +311,25 @@ fn need_after(state: &State, begin: &ResumePoint) -> Need {
     }
 }
 
-/// A set that is gone on with.
-struct Begun {
+/// A set that is resumed.
+struct ResumedSet {
     set: UnclosedSet,
     drives: Vec<SetDrive>,
-    begin: ResumePoint,
+    start: ResumePoint,
     /// bytes that closing it takes on each drive for what is there
     closing_bytes: u64,
 }
 
 /// Finds out how far the unclosed set is, and makes its drives ready. None if it has nothing that
 /// counts and is begun anew.
-fn resume(
+fn resume_unclosed(
     folder: &StateFolder,
     state: &mut State,
     unclosed: &UnclosedSet,
     (found, given): (&[FoundSet], &[SetDrive]),
     close: bool,
     monitor: &dyn Monitor,
-) -> Result<Option<Begun>, PackJobError> {
+) -> Result<Option<ResumedSet>, PackJobError> {
     let name = set_folder(state.shipment, unclosed.number);
     let refuse = |why: &str, hint: String| {
         let (set, why) = (name.clone(), why.into());
@@ -362,7 +364,8 @@ fn resume(
     if let Some(text) = set.set_text(monitor).filter(|text| text.index().is_none()) {
         return closed_elsewhere(folder, state, unclosed, (&text, &mark), refuse);
     }
-    refuse_strays(set, &strays, (close, state.asked.folder_drives), state.sets)?;
+    let flags = ResumeFlags { close, folder_drives: state.asked.folder_drives };
+    refuse_strays(set, &strays, &flags, state.sets)?;
     if close && records.gaps && (records.stripes().is_empty() || !set.missing_slots().is_empty()) {
         let hint = "attach the set's other drives too: one that has the records says what counts";
         return Err(refuse("records of it are missing or damaged on the drives here", hint.into()));
@@ -370,7 +373,7 @@ fn resume(
     if !close {
         refuse_lost(set, &records, unclosed.runs.iter().chain(&mark.run), state.sets)?;
     }
-    // Nothing is touched if it cannot be gone on with: what no record here names, one on a drive that
+    // Nothing is touched if it cannot be resumed: what no record here names, one on a drive that
     // is not here may.
     let strangers = strangers(set, given);
     for drive in &strangers {
@@ -417,7 +420,7 @@ fn resume(
         close,
     };
     state.unclosed = Some(resumed.clone());
-    Ok(Some(Begun { set: resumed, drives, begin, closing_bytes }))
+    Ok(Some(ResumedSet { set: resumed, drives, start: begin, closing_bytes }))
 }
 
 /// The set was closed early from its drives alone: what this machine has packed of it is in it, or
@@ -428,7 +431,7 @@ fn closed_elsewhere(
     unclosed: &UnclosedSet,
     (text, mark): (&SetText, &Mark),
     refuse: impl Fn(&str, String) -> PackJobError,
-) -> Result<Option<Begun>, PackJobError> {
+) -> Result<Option<ResumedSet>, PackJobError> {
     let line = |run: &RunLine| (run.run, run.last);
     let run = mark.run.as_ref().or(unclosed.runs.last());
     if text.runs.last().map(line) != run.map(line) {

@@ -1,4 +1,4 @@
-//! What every reading verb begins with: the drives that were named (or all that are mounted), the
+//! What every reading command begins with: the drives that were named (or all that are mounted), the
 //! sets on them, and the keys.
 
 use crate::drives::{Drive, DriveError, LocalDrive, detect};
@@ -102,7 +102,7 @@ pub enum OpenError {
 
 /// The folder that a path names as a drive: the one that has `holdall` in it, even if the path
 /// leads into that.
-pub(super) fn drive_root(path: &Path) -> PathBuf {
+pub fn drive_root(path: &Path) -> PathBuf {
     let full = std::path::absolute(path).unwrap_or_else(|_| path.into());
     let above = full.ancestors().find(|a| a.file_name().is_some_and(|n| n == HOLDALL));
     match above.and_then(Path::parent) {
@@ -144,7 +144,7 @@ pub fn drives(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<Arc<dyn Dr
 }
 
 /// A drive that was named and cannot be opened.
-pub(super) fn not_opened(path: &Path, error: &DriveError) -> Problem {
+pub fn not_opened(path: &Path, error: &DriveError) -> Problem {
     let detail =
         format!("it cannot be opened as a drive: {}", crate::format::shown::error_chain(error));
     Problem::new(ProblemKind::Drive, path.display(), detail)

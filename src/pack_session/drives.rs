@@ -1,25 +1,23 @@
 //! The drives of a set that is to be packed: opened, apart from the source, their room planned.
 
-use super::{PackJobError, Prepared};
-use crate::commands::own_disks::OwnDisks;
+use super::error::PackJobError;
 use crate::drives::{Drive, LocalDrive, Room, detect};
-use crate::format::ids::set_folder;
 use crate::format::label::checked_case;
 use crate::format::layout::HOLDALL;
 use crate::memory::Memory;
 use crate::monitor::Monitor;
+use crate::opening::own_disks::OwnDisks;
 use crate::packer::SetDrive;
 use crate::plan::case_path::CasePath;
 use crate::plan::place::{self, DRIVES_MAX, PlaceError, Placement};
 use crate::plan::room::{self, DriveRoom, Geometry, Need, RoomError, SetPlan};
 use crate::plan::survive::Survive;
-use crate::shipment::lock::InUse;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Opens the drives, by case and path. Sets that they carry are told, but the one that is resumed; so
 /// is a case whose name is almost that of another.
-pub(super) fn open_drives(
+pub fn open_drives(
     drives: &[CasePath],
     known_cases: &[String],
     resumed: Option<&str>,
@@ -66,7 +64,7 @@ pub fn similar_case<'a>(case: &str, known: impl Iterator<Item = &'a str>) -> Opt
 }
 
 /// The source must not lie on a drive, nor a drive in the source.
-pub(super) fn check_apart(source: &Path, drives: &[CasePath]) -> Result<(), PackJobError> {
+pub fn check_apart(source: &Path, drives: &[CasePath]) -> Result<(), PackJobError> {
     let inside = |inner: &Path, outer: &Path| {
         if detect::inside(inner, outer).unwrap_or(false) {
             return Err(PackJobError::Inside { inner: inner.into(), outer: outer.into() });
@@ -81,7 +79,7 @@ pub(super) fn check_apart(source: &Path, drives: &[CasePath]) -> Result<(), Pack
 }
 
 /// Every drive must be one of its own, unless folders on this machine's disks may be drives.
-pub(super) fn check_mounted(
+pub fn check_mounted(
     source: &Path,
     drives: &[CasePath],
     folder_drives: bool,
@@ -94,7 +92,7 @@ pub(super) fn check_mounted(
 }
 
 /// What is asked of the plan of a set.
-pub(super) struct Asked {
+pub struct PlanRequest {
     /// the rule; none: the default that the drives can keep
     pub survive: Option<Survive>,
     /// sizes; none: what fits the number of drives
@@ -109,8 +107,8 @@ pub(super) struct Asked {
 }
 
 /// The plan, and the bytes each drive has free.
-pub(super) fn plan(
-    asked: &Asked,
+pub fn plan(
+    request: &PlanRequest,
     drives: &[SetDrive],
     need: &Need,
     monitor: &dyn Monitor,
@@ -118,7 +116,7 @@ pub(super) fn plan(
     let mut rooms = Vec::new();
     for (number, d) in drives.iter().enumerate() {
         let failed = |source| PackJobError::Drive { path: d.drive.name().into(), source };
-        let left_out = asked.left_out.contains(&number);
+        let left_out = request.left_out.contains(&number);
         rooms.push(if left_out { None } else { Some(d.drive.room().map_err(failed)?) });
     }
     let mut cases: Vec<&str> = drives.iter().map(|d| d.case.as_str()).collect();
@@ -133,15 +131,15 @@ pub(super) fn plan(
             slot: i as u16 + 1,
             case,
             free_bytes: (room.free_bytes / sharing)
-                .saturating_sub(asked.earlier_bytes.unwrap_or(0)),
+                .saturating_sub(request.earlier_bytes.unwrap_or(0)),
             unit_bytes: room.unit_bytes,
         });
     }
     let per_case: Vec<usize> =
         (0..cases.len()).map(|c| drive_rooms.iter().filter(|d| d.case == c).count()).collect();
-    let survive = asked.survive.unwrap_or_else(|| Survive::default_for(&per_case));
+    let survive = request.survive.unwrap_or_else(|| Survive::default_for(&per_case));
     let of_plan = |source| PackJobError::Plan { survive, source };
-    let memory = asked.memory.for_shards();
+    let memory = request.memory.for_shards();
     if drives.len() > DRIVES_MAX {
         let too_many = PlaceError::TooManyDrives { drives: drives.len() };
         return Err(of_plan(too_many.into()));
@@ -151,8 +149,8 @@ pub(super) fn plan(
         let sizes = Geometry::for_drives(drives.len(), survive, memory)?;
         Ok(sizes.on_small_drives(largest))
     };
-    let geometry = asked.geometry.map_or_else(fitting, Ok).map_err(of_plan)?;
-    let plan = if asked.earlier_bytes.is_some() { room::plan_rest } else { room::plan };
+    let geometry = request.geometry.map_or_else(fitting, Ok).map_err(of_plan)?;
+    let plan = if request.earlier_bytes.is_some() { room::plan_rest } else { room::plan };
     let is_room = |e: &RoomError| is_room(e, &drive_rooms, survive);
     let mut plan = plan(&drive_rooms, survive, geometry, need)
         .map_err(|e| if is_room(&e) { too_little(need, geometry) } else { e })
@@ -191,28 +189,5 @@ fn note_shared_devices(drives: &[SetDrive], rooms: &[Option<Room>], monitor: &dy
                 names.join(", ")
             ));
         }
-    }
-}
-
-impl Prepared<'_> {
-    /// Is a drive a folder on a disk of this machine?
-    pub fn has_folder_drives(&self) -> bool {
-        let own = OwnDisks::of(Some(Path::new(&self.state.asked.source)));
-        self.drives.iter().any(|d| own.check(Path::new(d.drive.name())).is_err())
-    }
-
-    /// From here to the end nobody else changes what lies in the set's folders, or packs another set onto
-    /// the drives, whose room is planned.
-    pub(super) fn lock_drives(&mut self) -> Result<(), InUse> {
-        let folder = format!("{HOLDALL}/{}", set_folder(self.shipment(), self.set));
-        let is_here = |(number, _): &(usize, &SetDrive)| !self.begin.left_out.contains(number);
-        for (_, d) in self.drives.iter().enumerate().filter(is_here) {
-            let _ = d.drive.make_folder(HOLDALL);
-            self.locks.take(d.drive.as_ref(), HOLDALL)?;
-            // A drive that refuses is noted with the first file.
-            let _ = d.drive.make_folder(&folder);
-            self.locks.take(d.drive.as_ref(), &folder)?;
-        }
-        Ok(())
     }
 }

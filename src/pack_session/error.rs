@@ -1,11 +1,11 @@
 //! Why `pack` ends before its work is done.
 
-use crate::commands::own_disks::NoDrive;
 use crate::dataset::{FilterError, ScanError, SourceError};
 use crate::drives::DriveError;
 use crate::format::ids::SetNumber;
 use crate::keys::KeyError;
 use crate::local_state::LocalStateError;
+use crate::opening::own_disks::NoDrive;
 use crate::packer::PackError;
 use crate::plan::room::RoomError;
 use crate::plan::survive::Survive;
@@ -118,4 +118,11 @@ pub enum PackJobError {
     System(#[from] io::Error),
     #[error("packing stopped")]
     Pack(#[from] PackError),
+}
+
+impl PackJobError {
+    /// Is another process at work on the shipment?
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::LocalState(LocalStateError::Busy { .. }) | Self::InUse(_))
+    }
 }

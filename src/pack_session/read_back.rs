@@ -2,7 +2,6 @@
 
 use crate::check::damage::{Damage, Verdict};
 use crate::check::drive::{DriveReport, check_drive};
-use crate::commands::verify::{SetOutcome, verify_set};
 use crate::drives::{self, Drive, Level, ReadMode, WriteMode};
 use crate::entropy::Entropy;
 use crate::format::ids::RunId;
@@ -13,6 +12,7 @@ use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use crate::packer::{Packed, SetDrive, SetJob, close};
 use crate::shipment::FoundDrive;
 use crate::shipment::{FoundSet, RecordIndex};
+use crate::verification::{SetOutcome, verify_set};
 use serde_json::Value;
 
 /// Reads every shard back from the medium, and notes on each drive how that went.
@@ -54,7 +54,7 @@ pub(super) fn read_back(
     let mut by_slot: Vec<Option<DriveReport>> = vec![None; job.drives.len()];
     let mut damage =
         Damage { lost: set.missing_slots().into_iter().collect(), ..Damage::default() };
-    let note = Note { folder: &set.folder, run: job.run, time: job.entropy.now() };
+    let note = ReadBackNote { folder: &set.folder, run: job.run, time: job.entropy.now() };
     for (found, report) in set.drives.iter().zip(reports) {
         for (stripe, index, bad) in &report.bad {
             damage.add(*stripe, *index, bad.clone());
@@ -62,7 +62,7 @@ pub(super) fn read_back(
         if report.vanished {
             damage.lost.insert(found.label.slot);
         }
-        tell_cached(found.drive.as_ref(), &report, monitor);
+        report_cached(found.drive.as_ref(), &report, monitor);
         note.write(found.drive.as_ref(), &report, monitor);
         by_slot[found.label.slot.0 as usize - 1] = Some(report);
     }
@@ -92,13 +92,13 @@ fn as_found(job: &SetJob, packed: &Packed) -> FoundSet {
 }
 
 /// Whose note it is: the set's folder, its last run, the time.
-pub(super) struct Note<'a> {
+pub(super) struct ReadBackNote<'a> {
     pub folder: &'a str,
     pub run: RunId,
     pub time: String,
 }
 
-impl Note<'_> {
+impl ReadBackNote<'_> {
     /// Beside the set, outside its checklist and root: how its read-back went. One that was there
     /// is replaced.
     pub(super) fn write(&self, drive: &dyn Drive, report: &DriveReport, monitor: &dyn Monitor) {
@@ -153,16 +153,16 @@ pub(super) fn prove(set: &FoundSet, entropy: &dyn Entropy, monitor: &dyn Monitor
     let Some(run) = text.and_then(|text| text.runs.last().map(|run| run.run)) else {
         return outcome;
     };
-    let note = Note { folder: &set.folder, run, time: entropy.now() };
+    let note = ReadBackNote { folder: &set.folder, run, time: entropy.now() };
     for (found, drive) in set.all_drives().zip(&outcome.drives) {
-        tell_cached(found.drive.as_ref(), &drive.report, monitor);
+        report_cached(found.drive.as_ref(), &drive.report, monitor);
         note.write(found.drive.as_ref(), &drive.report, monitor);
     }
     outcome
 }
 
 /// Says so of a drive that could only be read back from a cache.
-fn tell_cached(drive: &dyn Drive, report: &DriveReport, monitor: &dyn Monitor) {
+fn report_cached(drive: &dyn Drive, report: &DriveReport, monitor: &dyn Monitor) {
     if report.is_whole() && report.level < Level::Dropped {
         let advice = report.proof.advice();
         let detail = format!("the read-back may have come from a cache: {advice}");

@@ -10,14 +10,12 @@
 //!   contradict each other, or that one drive alone says are there, no set is closed unless its state
 //!   or a key tells which are the packer's: what set.txt names, repair spreads.
 
-use super::go_on::{GoOn, go_on_with};
+use super::error::PackJobError;
+use super::obstacles::check_rule;
+use super::prepared::Prepared;
 use super::read_back::prove;
+use super::resume::{ResumeOptions, resume_on};
 use super::source;
-use super::ways_on::check_rule;
-use super::{PackJobError, Prepared};
-use crate::commands::open::{self, OpenError};
-use crate::commands::unlock;
-use crate::commands::verify::SetOutcome;
 use crate::drives::Drive;
 use crate::entropy::Entropy;
 use crate::format::ids::Slot;
@@ -25,12 +23,15 @@ use crate::keys::recipients::Identities;
 use crate::local_state::LocalStateError;
 use crate::local_state::state::StateFolder;
 use crate::monitor::Monitor;
+use crate::opening::open::{self, OpenError};
+use crate::opening::unlock;
 use crate::packer::SetDrive;
 use crate::repairer::closing::{self, DriveClosing};
 use crate::repairer::origin::{Origin, OriginError};
 use crate::repairer::quiet::Quiet;
 use crate::shipment::texts::texts;
 use crate::shipment::{FoundDrive, FoundSet, RecordIndex, cleanup, find};
+use crate::verification::SetOutcome;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -87,12 +88,12 @@ pub enum Closing<'a> {
     /// with this machine's state: to be run as any other plan
     Pack(Box<Prepared<'a>>),
     /// it was closed from its drives alone
-    Done(Box<Closed>),
+    Done(Box<ClosedSet>),
 }
 
 /// A set that was closed from its drives alone.
 #[derive(Serialize)]
-pub struct Closed {
+pub struct ClosedSet {
     pub set: String,
     pub stripes: u64,
     /// it was closed before; what drives lacked of that was written
@@ -112,8 +113,8 @@ pub struct Closed {
 
 /// The set on these drives that is to be closed, not touched yet; without paths, on all that are
 /// mounted.
-pub fn to_close(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<FoundSet, CloseError> {
-    meant(open::sets(paths, &Quiet(monitor))?)
+pub fn set_to_close(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<FoundSet, CloseError> {
+    only_candidate(open::sets(paths, &Quiet(monitor))?)
 }
 
 /// Closes it, or makes it ready to be closed; with `without`, drives that are not here are given up.
@@ -133,7 +134,7 @@ pub fn close<'a>(
 }
 
 /// The only set, or the only one that is not closed.
-fn meant(mut found: Vec<FoundSet>) -> Result<FoundSet, CloseError> {
+fn only_candidate(mut found: Vec<FoundSet>) -> Result<FoundSet, CloseError> {
     if found.len() > 1 {
         let is_open = |set: &FoundSet| texts(set).is_empty();
         if found.iter().any(is_open) {
@@ -197,8 +198,8 @@ fn with_state<'a>(
         case: found.label.case.clone(),
     };
     let drives = set.drives.iter().map(set_drive).collect();
-    let options = GoOn { close: true, ..GoOn::default() };
-    match go_on_with(drives, folder, options, entropy, monitor)? {
+    let options = ResumeOptions { close: true, ..ResumeOptions::default() };
+    match resume_on(drives, folder, options, entropy, monitor)? {
         Some(prepared) => Ok(Some(prepared)),
         None => Err(CloseError::Nothing { set: set.name() }),
     }
@@ -264,7 +265,7 @@ fn from_drives(
     identities: Option<&Identities>,
     entropy: &dyn Entropy,
     monitor: &dyn Monitor,
-) -> Result<Closed, CloseError> {
+) -> Result<ClosedSet, CloseError> {
     let name = set.name();
     let _locks = set.lock().map_err(PackJobError::from)?;
     let mut set = set.clone();
@@ -294,7 +295,7 @@ fn from_drives(
     let opened: Vec<Arc<dyn Drive>> = set.all_drives().map(|found| found.drive.clone()).collect();
     let after = find::find(&opened, monitor).into_iter().find(|after| after.name() == name);
     let proof = prove(after.as_ref().unwrap_or(set), entropy, monitor);
-    Ok(Closed {
+    Ok(ClosedSet {
         set: name,
         stripes: record_index.stripes().len() as u64,
         again,
