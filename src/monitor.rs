@@ -1,7 +1,8 @@
-//! How the work reports: counters, a line a drive, and problems.
+//! How a job reports: a phase and its counters, those of each drive, problems and notes.
 //!
-//! - Enters: what a job does, from any thread.
-//! - Leaves: nothing here; a terminal, a log, JSON lines or a test listens.
+//! - Enters: an [`Event`], from any thread.
+//! - Leaves: the event, to whoever listens (a terminal, a log, JSON lines, a test), and whether the
+//!   job should stop.
 //! - Always holds: (1) the library never prints; (2) a [`Problem`] is counted, kept and listed
 //!   again at the end of the job, and the job goes on; (3) a call is cheap enough for once a block.
 
@@ -144,48 +145,88 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Listens to a job. Every call may come from any thread.
+/// What a job reports.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// a phase begins, and the one before has ended
+    Phase {
+        phase: Phase,
+        /// bytes (of scan and finish, entries) that it will do; 0 if unknown
+        total: u64,
+    },
+    /// the phase did so much more
+    Advance(u64),
+    /// the total of the phase is not what it was said to be (compression, duplicates)
+    Retotal(u64),
+    /// a drive takes part in the phase, or what was said of it changes
+    Drive {
+        drive: usize,
+        /// for people
+        name: &'a str,
+        /// bytes expected of it; 0 if unknown
+        total: u64,
+    },
+    /// a drive did so many bytes more
+    DriveAdvance { drive: usize, bytes: u64 },
+    /// something went wrong with one thing, and the job goes on
+    Problem(&'a Problem),
+    /// something to know that changes no status
+    Note(&'a str),
+}
+
+/// Listens to a job, from any of its threads. The methods that an implementation need not write are
+/// short ways to report an event.
 pub trait Monitor: Send + Sync {
-    /// A phase begins; `total` is the bytes (or, for scan and finish, entries) it will do, 0 if
-    /// unknown.
-    fn phase(&self, phase: Phase, total: u64);
-    /// The present phase did `amount` more.
-    fn advance(&self, amount: u64);
-    /// The total of the present phase is smaller than said (compression, duplicates), or larger.
-    fn retotal(&self, total: u64);
-    /// A drive takes part in the present phase: its name for people, and the bytes expected of it
-    /// (0 if unknown).
-    fn drive(&self, drive: usize, name: &str, total: u64);
-    /// A drive did `bytes` more.
-    fn drive_advance(&self, drive: usize, bytes: u64);
-    /// Something went wrong with one thing, and the job goes on.
-    fn problem(&self, problem: Problem);
-    /// Something the user should know that changes no status.
-    fn note(&self, text: &str);
+    /// Takes note of an event.
+    fn event(&self, event: Event<'_>);
+
     /// Does the user want the job to come to a safe end before its time?
     fn should_stop(&self) -> bool {
         false
     }
+
+    fn phase(&self, phase: Phase, total: u64) {
+        self.event(Event::Phase { phase, total });
+    }
+
+    fn advance(&self, amount: u64) {
+        self.event(Event::Advance(amount));
+    }
+
+    fn retotal(&self, total: u64) {
+        self.event(Event::Retotal(total));
+    }
+
+    fn drive(&self, drive: usize, name: &str, total: u64) {
+        self.event(Event::Drive { drive, name, total });
+    }
+
+    fn drive_advance(&self, drive: usize, bytes: u64) {
+        self.event(Event::DriveAdvance { drive, bytes });
+    }
+
+    #[allow(clippy::needless_pass_by_value, reason = "it is made for this call")]
+    fn problem(&self, problem: Problem) {
+        self.event(Event::Problem(&problem));
+    }
+
+    fn note(&self, text: &str) {
+        self.event(Event::Note(text));
+    }
 }
 
-/// Tells nothing: for a part of a job whose progress and problems are not the job's. It stops with it.
+/// Reports nothing: for a part of a job whose progress and problems are not the job's. It stops with it.
 pub struct Untold<'a>(pub &'a dyn Monitor);
 
 impl Monitor for Untold<'_> {
-    fn phase(&self, _: Phase, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn retotal(&self, _: u64) {}
-    fn drive(&self, _: usize, _: &str, _: u64) {}
-    fn drive_advance(&self, _: usize, _: u64) {}
-    fn problem(&self, _: Problem) {}
-    fn note(&self, _: &str) {}
+    fn event(&self, _: Event<'_>) {}
 
     fn should_stop(&self) -> bool {
         self.0.should_stop()
     }
 }
 
-/// Hears nothing but keeps the problems, for callers that want only the outcome, and for tests.
+/// Keeps problems and notes, for callers that want only the outcome, and for tests.
 #[derive(Default)]
 pub struct Recording {
     problems: Mutex<Vec<Problem>>,
@@ -203,18 +244,17 @@ impl Recording {
 }
 
 impl Monitor for Recording {
-    fn phase(&self, _: Phase, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn retotal(&self, _: u64) {}
-    fn drive(&self, _: usize, _: &str, _: u64) {}
-    fn drive_advance(&self, _: usize, _: u64) {}
-
-    fn problem(&self, problem: Problem) {
-        self.problems.lock().push(problem);
-    }
-
-    fn note(&self, text: &str) {
-        self.notes.lock().push(text.into());
+    fn event(&self, event: Event<'_>) {
+        match event {
+            Event::Problem(problem) => {
+                let mut problems = self.problems.lock();
+                problems.push(problem.clone());
+            }
+            Event::Note(text) => {
+                self.notes.lock().push(text.into());
+            }
+            _ => {}
+        }
     }
 }
 

@@ -132,7 +132,7 @@ pub mod memory {
     pub use crate::memory::Memory;
 }
 pub mod monitor {
-    pub use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
+    pub use crate::monitor::{Event, Monitor, Phase, Problem, ProblemKind, Recording};
 }
 pub mod opening {
     pub mod open {

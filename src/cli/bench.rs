@@ -3,13 +3,15 @@
 use super::args::BenchArgs;
 use super::demo::temporary_folder;
 use super::exit::Status;
-use super::json::{emit, out};
+use super::output::{emit, out};
 use super::pack;
 use super::refusal::Refusal;
 use super::sizes::{parse_size, shown_bytes, shown_duration};
 use super::table::{Column, Table};
+use super::text::shortened;
 use super::ui::Ui;
 use crate::commands::bench::{Bench, BenchError, BenchJob, Wanted, bench as command};
+use crate::format::shown::shown_text;
 use crate::measure::sample::SampleData;
 use crate::monitor::Monitor;
 use serde::Serialize;
@@ -144,7 +146,7 @@ fn drives(t: &mut String, bench: &Bench) {
     ]);
     let megabytes = |speed: f64| format!("{:.0}", speed / 1e6);
     for d in &bench.drives {
-        let name = super::shortened(&super::shown_text(&d.name), 40);
+        let name = shortened(&shown_text(&d.name), 40);
         table.row([name, megabytes(d.write), megabytes(d.read), d.level.name().into()]);
     }
     let all = "all at once".into();

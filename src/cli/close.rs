@@ -2,10 +2,10 @@
 
 use super::args::PackArgs;
 use super::exit::Status;
-use super::json::{emit, out};
 use super::keys::identities;
+use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
-use super::show::{some, verb};
+use super::text::{some, verb};
 use super::ui::Ui;
 use super::{pack, rounds, verify};
 use crate::commands::pack::{CloseError, ClosedSet, Closing, set_to_close};

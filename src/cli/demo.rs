@@ -2,7 +2,7 @@
 
 use super::args::DemoArgs;
 use super::exit::Status;
-use super::json::{emit, out};
+use super::output::{emit, out};
 use super::refusal::Refusal;
 use super::stop::Temporary;
 use super::ui::Ui;

@@ -2,9 +2,9 @@
 
 use super::args::EraseArgs;
 use super::exit::Status;
-use super::json::{emit, out};
+use super::output::{emit, out};
 use super::refusal::Refusal;
-use super::show::some;
+use super::text::some;
 use super::ui::Ui;
 use super::{pack, rounds};
 use crate::commands::erase::{EraseError, Erasure};

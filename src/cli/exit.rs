@@ -9,7 +9,8 @@
 //! The page of `holdall help errors` follows.
 #![doc = include_str!("errors.md")]
 
-use super::{say, shown_text};
+use super::output::say;
+use crate::format::shown::shown_text;
 use std::error::Error;
 use std::process::ExitCode;
 

@@ -2,12 +2,12 @@
 
 use super::args::ForgetArgs;
 use super::exit::Status;
-use super::json::{emit, out};
+use super::output::{emit, out};
 use super::refusal::Refusal;
 use super::rounds;
-use super::shown_text;
 use super::ui::Ui;
 use crate::format::ids::ShipmentId;
+use crate::format::shown::shown_text;
 use crate::pack_session::shipments::{self, InProgress, StateError};
 use serde::Serialize;
 use std::fmt::Write as _;

@@ -4,7 +4,7 @@
 
 use super::args::{Cli, HelpArgs};
 use super::exit::Status;
-use super::json::out;
+use super::output::out;
 use super::refusal::Refusal;
 use clap::{CommandFactory, Parser};
 use std::fmt::Write as _;

@@ -2,10 +2,11 @@
 
 use super::args::KeygenArgs;
 use super::exit::Status;
-use super::json::{emit, out};
+use super::output::say;
+use super::output::{emit, out};
 use super::refusal::Refusal;
+use super::stop;
 use super::ui::Ui;
-use super::{say, stop};
 use crate::commands::keygen::keygen as command;
 use crate::keys::kind::KeyKind;
 use crate::keys::recipients::{Identities, Recipients};

@@ -2,13 +2,14 @@
 
 use super::args::LsArgs;
 use super::exit::Status;
-use super::json::{emit, out};
 use super::keys::identities;
+use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
-use super::show::some;
+use super::text::some;
 use super::ui::Ui;
 use crate::commands::ls::{LsOptions, ls as command};
 use crate::format::list::{Entry, Kind, Lack, shown_path};
+use crate::format::shown::shown_text;
 use crate::patterns::typed::Typed;
 use serde::Serialize;
 use std::os::unix::ffi::OsStringExt;
@@ -69,12 +70,12 @@ fn no_such_folder(folder: &[u8], complete: bool) -> Refusal {
 /// As `ls -l` shows it: mode, owner, group, size, time, path.
 fn line(entry: &Entry, unread: bool) -> String {
     let target = match entry.kind {
-        Kind::Symlink => format!(" -> {}", super::shown_text(&shown_path(&entry.target))),
-        Kind::HardLink => format!(" = {}", super::shown_text(&shown_path(&entry.target))),
+        Kind::Symlink => format!(" -> {}", shown_text(&shown_path(&entry.target))),
+        Kind::HardLink => format!(" = {}", shown_text(&shown_path(&entry.target))),
         _ => String::new(),
     };
     let path = entry.shown();
-    let path = super::shown_text(&path);
+    let path = shown_text(&path);
     let lacks = lacks(entry, unread).join(", ").replace('-', " ");
     let lacks = if lacks.is_empty() { lacks } else { format!("  [lacks {lacks}]") };
     if entry.kind == Kind::Unknown {

@@ -3,7 +3,7 @@
 //! that is there is replaced once the new one is finished: a command that restores nothing leaves it as it
 //! is.
 
-use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
+use crate::monitor::{Event, Monitor, Problem, ProblemKind};
 use parking_lot::Mutex;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -57,40 +57,18 @@ impl<'a> MissingList<'a> {
 }
 
 impl Monitor for MissingList<'_> {
-    fn phase(&self, phase: Phase, total: u64) {
-        self.inner.phase(phase, total);
-    }
-
-    fn advance(&self, amount: u64) {
-        self.inner.advance(amount);
-    }
-
-    fn retotal(&self, total: u64) {
-        self.inner.retotal(total);
-    }
-
-    fn drive(&self, drive: usize, name: &str, total: u64) {
-        self.inner.drive(drive, name, total);
-    }
-
-    fn drive_advance(&self, drive: usize, bytes: u64) {
-        self.inner.drive_advance(drive, bytes);
-    }
-
-    fn problem(&self, problem: Problem) {
+    fn event(&self, event: Event<'_>) {
         use ProblemKind::{Lost, Refused, SourceUnreadable, Waiting};
-        if matches!(problem.kind, Lost | Waiting | Refused | SourceUnreadable) {
+        if let Event::Problem(Problem { kind, subject, .. }) = event
+            && matches!(kind, Lost | Waiting | Refused | SourceUnreadable)
+        {
             let mut guard = self.file.lock();
             let (file, error) = &mut *guard;
-            if let Err(e) = writeln!(file, "{}", problem.subject) {
+            if let Err(e) = writeln!(file, "{subject}") {
                 error.get_or_insert(e);
             }
         }
-        self.inner.problem(problem);
-    }
-
-    fn note(&self, text: &str) {
-        self.inner.note(text);
+        self.inner.event(event);
     }
 
     fn should_stop(&self) -> bool {

@@ -3,7 +3,7 @@
 use super::args::PackArgs;
 use super::exit::{Status, print_error};
 use super::forget::OfShipment;
-use super::json::{emit, out};
+use super::output::{emit, out};
 use super::refusal::Refusal;
 use super::sizes::{parse_size, shown_bytes};
 use super::ui::Ui;

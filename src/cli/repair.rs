@@ -2,12 +2,13 @@
 
 use super::args::RepairArgs;
 use super::exit::Status;
-use super::json::{emit, out};
 use super::next::command;
+use super::output::{emit, out};
 use super::pack::drive_hint;
 use super::refusal::{Refusal, open_refusal};
-use super::show::{slot_name, some};
+use super::show::slot_name;
 use super::sizes::shown_bytes;
+use super::text::some;
 use super::ui::Ui;
 use crate::commands::repair::{self as command, RepairError, RepairOptions, SetRepair};
 use crate::format::ids::Slot;

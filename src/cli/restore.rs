@@ -2,8 +2,8 @@
 
 use super::args::RestoreArgs;
 use super::exit::Status;
-use super::json::{emit, out};
 use super::missing::MissingList;
+use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
 use super::ui::Ui;
 use super::{keys, show};

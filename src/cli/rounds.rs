@@ -4,9 +4,8 @@
 
 mod answer;
 
-use super::json::out;
+use super::output::out;
 use super::refusal::Refusal;
-use super::shown_text;
 use super::sizes::shown_bytes;
 use super::stop;
 use super::ui::Ui;
@@ -15,6 +14,7 @@ use crate::drives::detect::MountedDrive;
 use crate::drives::{Drive, LocalDrive, detect};
 use crate::format::ids::ShipmentId;
 use crate::format::layout::HOLDALL;
+use crate::format::shown::shown_text;
 use crate::plan::case_path::CasePath;
 use answer::{Answer, is_word, understand};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

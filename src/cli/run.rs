@@ -2,10 +2,11 @@
 
 use super::args::{Cli, Command};
 use super::exit::{Status, print_error};
-use super::json::{emit_error, out};
+use super::output::say;
+use super::output::{emit_error, out};
 use super::refusal::Refusal;
 use super::ui::Ui;
-use super::{ls, pack, restore, say};
+use super::{ls, pack, restore};
 use crate::drives::watch::watching;
 use clap::Parser;
 use std::time::Duration;

@@ -9,9 +9,10 @@ pub use status::{StatusEvent, status};
 pub use verdict::{Judged, never_closed, verdict};
 
 use super::next::{command, to_prove};
+use super::progress::problems::KEPT;
 use super::sizes::{shown_bytes, shown_count};
 use super::table::{DriveRow, bytes_table};
-use super::terminal::KEPT;
+use super::text::some;
 use crate::check::damage::Verdict;
 use crate::check::drive::DriveReport;
 use crate::commands::pack::{PackOutcome, Prepared};
@@ -22,21 +23,6 @@ use crate::format::shown::hex;
 use crate::plan::survive::Survive;
 use serde::Serialize;
 use std::fmt::Write as _;
-
-/// Counts with the right ending: `1 drive`, `2 drives`, `3 entries`.
-pub fn some(count: u64, noun: &str) -> String {
-    let shown = shown_count(count);
-    match noun.strip_suffix('y') {
-        _ if count == 1 => format!("{shown} {noun}"),
-        Some(stem) => format!("{shown} {stem}ies"),
-        None => format!("{shown} {noun}s"),
-    }
-}
-
-/// The form of a verb for one, or for several.
-pub fn verb(count: u64, one: &'static str, several: &'static str) -> &'static str {
-    if count == 1 { one } else { several }
-}
 
 /// Where so many files are listed that could not be packed.
 fn named(count: u64) -> String {

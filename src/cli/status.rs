@@ -3,14 +3,15 @@
 use super::args::StatusArgs;
 use super::exit::Status;
 use super::forget;
-use super::json::{emit, out};
+use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
-use super::show::{self, slot_name, some};
-use super::shown_text;
+use super::show::{self, slot_name};
+use super::text::{some, verb};
 use super::ui::Ui;
 use crate::commands;
 use crate::commands::restore_status::{RestoreStatus, RestoreStatusError, SetProgress, SetState};
 use crate::commands::status::End;
+use crate::format::shown::shown_text;
 use crate::opening::open::OpenError;
 use crate::pack_session::shipments::InProgress;
 use crate::restore_journal::next_step::{Alternative, NextStep};
@@ -129,7 +130,7 @@ fn restoring_text(found: &RestoreStatus, to: &Path) -> String {
             t,
             "In all {} {}; those that lie in several sets are counted once here.",
             some(all, "file"),
-            show::verb(all, "waits", "wait"),
+            verb(all, "waits", "wait"),
         );
     }
     if found.more_sets {

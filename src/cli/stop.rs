@@ -7,7 +7,7 @@
 //!   the system lets it is that write's error, not the program's end; (3) folders of temporary files
 //!   go at a second signal too.
 
-use super::say;
+use super::output::say;
 use parking_lot::{Mutex, MutexGuard};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;

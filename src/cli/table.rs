@@ -7,7 +7,8 @@
 //!   in which the cases first came.
 
 use super::sizes::shown_bytes;
-use super::{columns, shortened, shown_text};
+use super::text::{columns, shortened};
+use crate::format::shown::shown_text;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle};
 
 /// The width that every table keeps.

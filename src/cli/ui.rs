@@ -1,64 +1,300 @@
-//! The monitor of a command: a terminal, plain lines or JSON, chosen once.
+//! The monitor of a command: counts and problems, and how they are shown, chosen once.
+//!
+//! - Enters: what a job reports, from any thread.
+//! - Leaves: standard error, or with `--json` lines on standard output; the problems, by kind.
+//! - Always holds: counting waits for no terminal and no lock.
 
-use super::json::JsonLines;
-use super::terminal::{Mode, Problems, Terminal};
-use crate::monitor::Monitor;
+use super::output::say;
+use super::progress::bars::Bars;
+use super::progress::json_lines::JsonLines;
+use super::progress::model::Progress;
+use super::progress::plain::Plain;
+use super::progress::problems::Problems;
+use super::progress::renderer::{Renderer, Silence};
+use super::stop;
+use crate::format::shown::shown_text;
+use crate::monitor::{Event, Monitor};
+use parking_lot::{Mutex, MutexGuard};
+use std::io::{self, IsTerminal};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How a job is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// standard error is a terminal: lines that are drawn again and again
+    Bars,
+    /// it is not: a line at the start and end of a phase and every ten seconds
+    Plain,
+    /// errors and the final summary only
+    Quiet,
+    /// to a program
+    Json,
+}
+
+impl Mode {
+    /// As the global options say; without any, the mode that fits standard error.
+    fn of(json: bool, quiet: bool) -> Self {
+        // TERM=dumb (and no TERM at all) is how a terminal says that it cannot move its cursor.
+        let dumb = || std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        if json {
+            Self::Json
+        } else if quiet {
+            Self::Quiet
+        } else if io::stderr().is_terminal() && !dumb() {
+            Self::Bars
+        } else {
+            Self::Plain
+        }
+    }
+}
 
 /// How a command talks.
-pub enum Ui {
-    /// to a person
-    Terminal(Terminal),
-    /// to a program
-    Json(JsonLines),
+pub struct Ui {
+    mode: Mode,
+    progress: Progress,
+    renderer: Box<dyn Renderer>,
+    problems: Mutex<Problems>,
+    /// that the job comes to its end was said
+    stopping: AtomicBool,
 }
 
 impl Ui {
-    /// As the global options say.
+    /// As the global options say; shows nothing until the first phase.
     pub fn new(json: bool, quiet: bool) -> Self {
-        if json {
-            Self::Json(JsonLines::new())
-        } else {
-            Self::Terminal(Terminal::new(Mode::detect(quiet)))
-        }
+        let mode = Mode::of(json, quiet);
+        let renderer: Box<dyn Renderer> = match mode {
+            Mode::Bars => Box::new(Bars::new()),
+            Mode::Plain => Box::new(Plain::default()),
+            Mode::Quiet => Box::new(Silence),
+            Mode::Json => Box::new(JsonLines::new()),
+        };
+        Self::with(mode, renderer)
+    }
+
+    fn with(mode: Mode, renderer: Box<dyn Renderer>) -> Self {
+        let (progress, problems) = (Progress::default(), Mutex::default());
+        Self { mode, progress, renderer, problems, stopping: AtomicBool::new(false) }
     }
 
     /// For the library.
     pub fn monitor(&self) -> &dyn Monitor {
-        match self {
-            Self::Terminal(t) => t,
-            Self::Json(j) => j,
-        }
+        self
     }
 
     /// Does a program listen?
     pub fn is_json(&self) -> bool {
-        matches!(self, Self::Json(_))
+        self.mode == Mode::Json
     }
 
     /// Shall only errors and the final summary be said?
     pub fn is_quiet(&self) -> bool {
-        matches!(self, Self::Terminal(t) if t.is_quiet())
+        self.mode == Mode::Quiet
     }
 
-    /// Ends the last phase.
+    /// Ends the phase that runs; call it before anything else is printed.
     pub fn finish(&self) {
-        match self {
-            Self::Terminal(t) => t.finish(),
-            Self::Json(j) => j.finish(),
+        if let Some(ended) = self.progress.end() {
+            self.renderer.end(&ended);
         }
     }
 
     pub fn problems(&self) -> Problems {
-        match self {
-            Self::Terminal(t) => t.problems(),
-            Self::Json(j) => j.problems(),
+        self.lock().clone()
+    }
+
+    /// Lists the problems again, by kind; a program was told each of them.
+    pub fn print_problems(&self) {
+        self.finish();
+        let listing = self.lock().listing();
+        if !listing.is_empty() && !self.is_json() {
+            say(&listing);
         }
     }
 
-    /// Lists the problems again, by kind; to a program they were told already.
-    pub fn print_problems(&self) {
-        if let Self::Terminal(t) = self {
-            t.print_problems();
+    fn lock(&self) -> MutexGuard<'_, Problems> {
+        self.problems.lock()
+    }
+}
+
+impl Drop for Ui {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Monitor for Ui {
+    fn event(&self, event: Event<'_>) {
+        match event {
+            Event::Advance(amount) => self.progress.count(|phase| phase.advance(amount)),
+            Event::DriveAdvance { drive, bytes } => {
+                self.progress.count(|phase| phase.drive_advance(drive, bytes));
+            }
+            Event::Retotal(total) => self.progress.count(|phase| phase.retotal(total)),
+            Event::Phase { phase, total } => {
+                self.finish();
+                self.renderer.begin(&self.progress.begin(phase, total));
+            }
+            Event::Drive { drive, name, total } => {
+                let name = if self.is_json() { name.into() } else { shown_text(name) };
+                if let Some((phase, drive)) = self.progress.join(drive, &name, total) {
+                    self.renderer.drive(&phase, &drive);
+                }
+            }
+            Event::Problem(problem) => {
+                let count = self.lock().add(problem.clone());
+                self.renderer.problem(problem, count);
+            }
+            Event::Note(text) => self.renderer.note(text),
         }
+    }
+
+    fn should_stop(&self) -> bool {
+        let asked = stop::asked();
+        if asked && !self.stopping.swap(true, Ordering::Relaxed) {
+            self.renderer.stopping();
+        }
+        asked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::progress::model::{DriveProgress, PhaseProgress};
+    use crate::monitor::{Phase, Problem, ProblemKind};
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    /// Keeps what would stay on the screen.
+    struct Kept(Arc<Mutex<Vec<String>>>);
+
+    impl Renderer for Kept {
+        fn begin(&self, phase: &Arc<PhaseProgress>) {
+            self.say(&format!("begin {}", phase.phase.name()));
+        }
+        fn drive(&self, _: &Arc<PhaseProgress>, drive: &Arc<DriveProgress>) {
+            self.say(&drive.name);
+        }
+        fn end(&self, phase: &PhaseProgress) {
+            self.say(&format!("end {}", phase.phase.name()));
+        }
+        fn say(&self, line: &str) {
+            self.0.lock().push(line.to_owned());
+        }
+    }
+
+    fn kept() -> (Ui, Arc<Mutex<Vec<String>>>) {
+        let lines = Arc::default();
+        (Ui::with(Mode::Plain, Box::new(Kept(Arc::clone(&lines)))), lines)
+    }
+
+    #[test]
+    fn the_first_ten_of_a_kind_are_shown_and_all_are_counted() {
+        let (ui, lines) = kept();
+        for i in 0..1000 {
+            ui.problem(Problem::new(ProblemKind::Metadata, i, "no owner"));
+        }
+        ui.problem(Problem::new(ProblemKind::Drive, "usb-a", "vanished"));
+        let lines = lines.lock();
+        assert_eq!(lines.len(), 12);
+        assert_eq!(lines[0], "problem: 0: no owner");
+        assert_eq!(lines[9], "problem: 9: no owner");
+        assert_eq!(lines[10], "note: more like it (metadata) are only counted");
+        assert_eq!(lines[11], "problem: usb-a: vanished");
+        assert_eq!(ui.problems().count(), 1001);
+    }
+
+    #[test]
+    fn text_from_outside_cannot_steer_the_terminal() {
+        let (ui, lines) = kept();
+        ui.problem(Problem::new(ProblemKind::Lost, "a\x1b[2J\nerror: b", "x\ry"));
+        ui.note("on \x07");
+        ui.phase(Phase::Pack, 0);
+        ui.drive(0, "usb\t\x1b]0;", 0);
+        assert_eq!(
+            lines.lock()[..],
+            [
+                "problem: a\\u{1b}[2J\\nerror: b: x\\ry",
+                "note: on \\u{7}",
+                "begin pack",
+                "usb\\t\\u{1b}]0;"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_phase_ends_the_one_before_and_dropping_ends_the_last() {
+        let (ui, lines) = kept();
+        ui.phase(Phase::Scan, 0);
+        ui.phase(Phase::Pack, 0);
+        drop(ui);
+        let lines = lines.lock();
+        assert_eq!(lines[..], ["begin scan", "end scan", "begin pack", "end pack"]);
+    }
+
+    fn json() -> (Ui, Arc<Mutex<Vec<String>>>) {
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let kept = Arc::clone(&lines);
+        let sink = move |line: &str| kept.lock().push(line.to_owned());
+        (Ui::with(Mode::Json, Box::new(JsonLines::with_sink(sink))), lines)
+    }
+
+    #[test]
+    fn a_job_is_a_line_an_event() {
+        let (ui, lines) = json();
+        ui.advance(5); // before any phase: nobody's
+        ui.phase(Phase::Scan, 0);
+        ui.phase(Phase::ReadBack, 100);
+        ui.drive(1, "north \"a\"", 50);
+        ui.advance(40);
+        ui.drive_advance(1, 30);
+        ui.drive_advance(7, 30); // nobody's
+        ui.retotal(90);
+        ui.problem(Problem::new(ProblemKind::Damage, "a\nb", "bad block"));
+        ui.note("two drives on one device");
+        ui.finish();
+        ui.finish();
+
+        let lines = lines.lock();
+        let at = lines.iter().position(|line| line.contains("\"done\":40")).unwrap();
+        let progress: serde_json::Value = serde_json::from_str(&lines[at]).unwrap();
+        assert!(progress["seconds"].as_f64().unwrap() < 5.0);
+        let drives =
+            serde_json::json!([{"drive": 1, "name": "north \"a\"", "bytes": 30, "total": 50}]);
+        assert_eq!(progress["drives"], drives);
+        assert_eq!(progress["total"], 90);
+        let others: Vec<&str> =
+            lines.iter().filter(|line| !line.contains("progress")).map(|l| l.trim_end()).collect();
+        assert_eq!(
+            others,
+            [
+                r#"{"event":"phase","phase":"scan","total":0}"#,
+                r#"{"event":"phase","phase":"read-back","total":100}"#,
+                r#"{"event":"drive","phase":"read-back","drive":1,"name":"north \"a\"","total":50}"#,
+                r#"{"event":"problem","kind":"damage","subject":"a\nb","detail":"bad block"}"#,
+                r#"{"event":"note","text":"two drives on one device"}"#,
+            ]
+        );
+        assert!(lines.iter().all(|line| line.ends_with('\n') && line.matches('\n').count() == 1));
+        assert_eq!(ui.problems().count(), 1);
+    }
+
+    #[test]
+    fn progress_comes_at_most_once_a_second() {
+        let (ui, lines) = json();
+        ui.phase(Phase::Pack, 1_000_000);
+        let began = Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while began.elapsed().as_millis() < 1200 {
+                        ui.advance(1);
+                    }
+                });
+            }
+        });
+        ui.finish();
+        let count = lines.lock().iter().filter(|line| line.contains("progress")).count();
+        assert_eq!(count, 2, "one after a second and one at the end");
     }
 }

@@ -2,19 +2,20 @@
 
 use super::args::VerifyArgs;
 use super::exit::Status;
-use super::json::{emit, out};
 use super::keys::identities;
 use super::next::{command, to_prove};
+use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
-use super::show::{Judged, never_closed, not_taken, slot_name, some, verb, verdict};
-use super::shown_text;
+use super::show::{Judged, never_closed, not_taken, slot_name, verdict};
 use super::sizes::{shown_bytes, shown_count};
+use super::text::{some, verb};
 use super::ui::Ui;
 use crate::check::drive::DriveReport;
 use crate::commands;
 use crate::drives::{Level, Proof};
 use crate::entropy::{Entropy, System};
 use crate::format::ids::StripeId;
+use crate::format::shown::shown_text;
 use crate::restorer::check::Decoded;
 use crate::verification::{DriveOutcome, SetOutcome};
 use serde::Serialize;

@@ -44,3 +44,19 @@ pub fn is_unsafe(c: char) -> bool {
         || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}')
         || matches!(c, '\u{2060}'..='\u{206F}' | '\u{061C}' | '\u{FEFF}')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::plain("photos/été 日本.jpg", "photos/été 日本.jpg")]
+    #[case::newline("a\nb", "a\\nb")]
+    #[case::escape("\x1b[2Jgone", "\\u{1b}[2Jgone")]
+    #[case::c1_and_delete("\u{9b}x\x7f", "\\u{9b}x\\u{7f}")]
+    #[case::reordered("txt.\u{202e}gpj", "txt.\\u{202e}gpj")]
+    fn control_characters_are_escaped(#[case] text: &str, #[case] shown: &str) {
+        assert_eq!(shown_text(text), shown);
+    }
+}

@@ -9,7 +9,7 @@ use holdall::testing::commands::restore::{RestoreJob, restore};
 use holdall::testing::commands::status::status;
 use holdall::testing::keys::recipients::Identities;
 use holdall::testing::memory::Memory;
-use holdall::testing::monitor::{Monitor, Phase, Problem};
+use holdall::testing::monitor::{Event, Monitor};
 use holdall::testing::opening::open::OpenError;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -222,13 +222,7 @@ fn what_is_ended_at_once_leaves_the_line_of_progress() {
 pub struct StopsAfter(pub AtomicU64);
 
 impl Monitor for StopsAfter {
-    fn phase(&self, _: Phase, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn retotal(&self, _: u64) {}
-    fn drive(&self, _: usize, _: &str, _: u64) {}
-    fn drive_advance(&self, _: usize, _: u64) {}
-    fn problem(&self, _: Problem) {}
-    fn note(&self, _: &str) {}
+    fn event(&self, _: Event<'_>) {}
 
     fn should_stop(&self) -> bool {
         self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err()

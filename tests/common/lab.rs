@@ -13,7 +13,7 @@ use holdall::testing::format::ids::{RunId, SetNumber, ShipmentId};
 use holdall::testing::keys::RunKey;
 use holdall::testing::keys::recipients::Identities;
 use holdall::testing::local_state::{LocalStateError, SnapshotWriter};
-use holdall::testing::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
+use holdall::testing::monitor::{Event, Monitor, Problem, ProblemKind, Recording};
 use holdall::testing::opening::unlock as command;
 use holdall::testing::packer::{
     self, Checkpoint, PackError, Packed, ResumePoint, SetDrive, SetJob,
@@ -286,24 +286,14 @@ impl<'a> Vanishing<'a> {
 }
 
 impl Monitor for Vanishing<'_> {
-    fn phase(&self, _: Phase, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn retotal(&self, _: u64) {}
-    fn drive(&self, _: usize, _: &str, _: u64) {}
-
-    fn drive_advance(&self, _: usize, bytes: u64) {
-        let bytes = bytes.cast_signed();
-        if self.left.fetch_sub(bytes, Ordering::SeqCst) <= bytes {
-            self.drive.vanish();
+    fn event(&self, event: Event<'_>) {
+        if let Event::DriveAdvance { bytes, .. } = event {
+            let bytes = bytes.cast_signed();
+            if self.left.fetch_sub(bytes, Ordering::SeqCst) <= bytes {
+                self.drive.vanish();
+            }
         }
-    }
-
-    fn problem(&self, problem: Problem) {
-        self.told.problem(problem);
-    }
-
-    fn note(&self, text: &str) {
-        self.told.note(text);
+        self.told.event(event);
     }
 }
 

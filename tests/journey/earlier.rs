@@ -5,7 +5,7 @@ use crate::common::tree;
 use holdall::testing::commands::restore::{RestoreJob, RestoreOutcome, restore_sets};
 use holdall::testing::drives::Drive;
 use holdall::testing::memory::Memory;
-use holdall::testing::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
+use holdall::testing::monitor::{Event, Monitor, Problem, ProblemKind, Recording};
 use holdall::testing::sets::open;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -65,15 +65,9 @@ fn must_say_it(lab: &Lab, drives: &[Arc<dyn Drive>], to: &Path, give_up: bool) {
 struct DiesTelling;
 
 impl Monitor for DiesTelling {
-    fn phase(&self, _: Phase, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn retotal(&self, _: u64) {}
-    fn drive(&self, _: usize, _: &str, _: u64) {}
-    fn drive_advance(&self, _: usize, _: u64) {}
-    fn note(&self, _: &str) {}
-
-    fn problem(&self, problem: Problem) {
-        assert!(problem.kind != ProblemKind::SourceUnreadable, "killed");
+    fn event(&self, event: Event<'_>) {
+        let is_it = |p: &Problem| p.kind == ProblemKind::SourceUnreadable;
+        assert!(!matches!(event, Event::Problem(problem) if is_it(problem)), "killed");
     }
 }
 

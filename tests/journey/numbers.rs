@@ -11,7 +11,7 @@ use holdall::testing::format::ids::ShipmentId;
 use holdall::testing::keys::recipients::Recipients;
 use holdall::testing::local_state::state::StateFolder;
 use holdall::testing::memory::Memory;
-use holdall::testing::monitor::{Monitor, Phase, Problem, Recording};
+use holdall::testing::monitor::{Event, Monitor, Phase, Recording};
 use holdall::testing::packer::{Checkpoint, SetDrive};
 use holdall::testing::plan::cipher::CipherChoice;
 use holdall::testing::plan::room::Geometry;
@@ -104,18 +104,17 @@ fn shard_bytes(drive: &FaultyDrive) -> u64 {
 struct StopAfter(AtomicU64);
 
 impl Monitor for StopAfter {
-    fn phase(&self, _: Phase, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn retotal(&self, _: u64) {}
-    fn drive(&self, _: usize, _: &str, _: u64) {}
-    fn drive_advance(&self, _: usize, bytes: u64) {
-        let left = self.0.load(Ordering::Relaxed);
-        self.0.store(left.saturating_sub(bytes), Ordering::Relaxed);
+    fn event(&self, event: Event<'_>) {
+        match event {
+            Event::DriveAdvance { bytes, .. } => {
+                let left = self.0.load(Ordering::Relaxed);
+                self.0.store(left.saturating_sub(bytes), Ordering::Relaxed);
+            }
+            Event::Problem(problem) => panic!("{problem}"),
+            _ => {}
+        }
     }
-    fn problem(&self, problem: Problem) {
-        panic!("{problem}");
-    }
-    fn note(&self, _: &str) {}
+
     fn should_stop(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 0
     }
@@ -200,37 +199,31 @@ impl<'a> Held<'a> {
 }
 
 impl Monitor for Held<'_> {
-    fn phase(&self, phase: Phase, total: u64) {
-        self.packing.store(phase == Phase::Pack, Ordering::SeqCst);
-        self.first_total.store(total, Ordering::SeqCst);
-        self.total.store(total, Ordering::SeqCst);
-    }
-
-    fn advance(&self, bytes: u64) {
-        if self.packing.load(Ordering::SeqCst) {
-            let done = self.done.fetch_add(bytes, Ordering::SeqCst) + bytes;
-            assert!(done <= self.lie(), "{done} done, {} on the drives", self.lie());
-            self.check();
+    fn event(&self, event: Event<'_>) {
+        let is_packing = self.packing.load(Ordering::SeqCst);
+        match event {
+            Event::Phase { phase, total } => {
+                self.packing.store(phase == Phase::Pack, Ordering::SeqCst);
+                self.first_total.store(total, Ordering::SeqCst);
+                self.total.store(total, Ordering::SeqCst);
+            }
+            Event::Advance(bytes) if is_packing => {
+                let done = self.done.fetch_add(bytes, Ordering::SeqCst) + bytes;
+                assert!(done <= self.lie(), "{done} done, {} on the drives", self.lie());
+                self.check();
+            }
+            Event::Retotal(total) if is_packing => {
+                self.total.store(total, Ordering::SeqCst);
+                self.totals.lock().unwrap().push((self.done.load(Ordering::SeqCst), total));
+                self.check();
+            }
+            Event::Drive { drive, total, .. } => {
+                self.drive_totals.lock().unwrap().insert(drive, total);
+            }
+            Event::Problem(problem) => panic!("{problem}"),
+            _ => {}
         }
     }
-
-    fn retotal(&self, total: u64) {
-        if self.packing.load(Ordering::SeqCst) {
-            self.total.store(total, Ordering::SeqCst);
-            self.totals.lock().unwrap().push((self.done.load(Ordering::SeqCst), total));
-            self.check();
-        }
-    }
-
-    fn drive(&self, drive: usize, _: &str, total: u64) {
-        self.drive_totals.lock().unwrap().insert(drive, total);
-    }
-
-    fn drive_advance(&self, _: usize, _: u64) {}
-    fn problem(&self, problem: Problem) {
-        panic!("{problem}");
-    }
-    fn note(&self, _: &str) {}
 }
 
 /// Review A7, scale 12: progress of pack is by bytes on drives, its total no more than the set
@@ -279,24 +272,17 @@ struct Totals {
 }
 
 impl Monitor for Totals {
-    fn phase(&self, phase: Phase, total: u64) {
-        if phase == Phase::Restore {
-            self.total.store(total, Ordering::SeqCst);
+    fn event(&self, event: Event<'_>) {
+        match event {
+            Event::Phase { phase: Phase::Restore, total } | Event::Retotal(total) => {
+                self.total.store(total, Ordering::SeqCst);
+            }
+            Event::Advance(bytes) => {
+                self.done.fetch_add(bytes, Ordering::SeqCst);
+            }
+            _ => {}
         }
     }
-
-    fn advance(&self, bytes: u64) {
-        self.done.fetch_add(bytes, Ordering::SeqCst);
-    }
-
-    fn retotal(&self, total: u64) {
-        self.total.store(total, Ordering::SeqCst);
-    }
-
-    fn drive(&self, _: usize, _: &str, _: u64) {}
-    fn drive_advance(&self, _: usize, _: u64) {}
-    fn problem(&self, _: Problem) {}
-    fn note(&self, _: &str) {}
 }
 
 /// The total was of everything, so that a run that could give little back ended at 11 %, in

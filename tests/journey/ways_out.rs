@@ -11,7 +11,7 @@ use holdall::testing::destination::Destination;
 use holdall::testing::faulty::FaultyDrive;
 use holdall::testing::measure::devices;
 use holdall::testing::memory::Memory as Bytes;
-use holdall::testing::monitor::{Monitor, Phase, Problem, Recording};
+use holdall::testing::monitor::{Event, Monitor, Phase, Problem, Recording};
 use holdall::testing::opening::unlock as command;
 use holdall::testing::packer::PackError;
 use holdall::testing::repairer::{self, DriveRepair, RepairJob};
@@ -102,30 +102,12 @@ impl Tripping {
 }
 
 impl Monitor for Tripping {
-    fn phase(&self, _: Phase, _: u64) {
-        self.call();
-    }
-
-    fn advance(&self, _: u64) {
-        self.call();
-    }
-
-    fn retotal(&self, _: u64) {
-        self.call();
-    }
-
-    fn drive(&self, _: usize, _: &str, _: u64) {}
-
-    fn drive_advance(&self, _: usize, _: u64) {
-        self.call();
-    }
-
-    fn problem(&self, problem: Problem) {
-        self.told.problem(problem);
-    }
-
-    fn note(&self, text: &str) {
-        self.told.note(text);
+    fn event(&self, event: Event<'_>) {
+        match event {
+            Event::Problem(_) | Event::Note(_) => self.told.event(event),
+            Event::Drive { .. } => {}
+            _ => self.call(),
+        }
     }
 
     fn should_stop(&self) -> bool {
@@ -426,21 +408,19 @@ struct Stopper {
 }
 
 impl Monitor for Stopper {
-    fn phase(&self, phase: Phase, _: u64) {
-        self.stop.fetch_or(self.phase == Some(phase), Ordering::SeqCst);
+    fn event(&self, event: Event<'_>) {
+        match event {
+            Event::Phase { phase, .. } => {
+                self.stop.fetch_or(self.phase == Some(phase), Ordering::SeqCst);
+            }
+            Event::Advance(amount) => {
+                let bytes = self.bytes.fetch_add(amount, Ordering::SeqCst) + amount;
+                self.stop.fetch_or(bytes >= self.most, Ordering::SeqCst);
+                (self.each)(bytes);
+            }
+            _ => {}
+        }
     }
-
-    fn advance(&self, amount: u64) {
-        let bytes = self.bytes.fetch_add(amount, Ordering::SeqCst) + amount;
-        self.stop.fetch_or(bytes >= self.most, Ordering::SeqCst);
-        (self.each)(bytes);
-    }
-
-    fn retotal(&self, _: u64) {}
-    fn drive(&self, _: usize, _: &str, _: u64) {}
-    fn drive_advance(&self, _: usize, _: u64) {}
-    fn problem(&self, _: Problem) {}
-    fn note(&self, _: &str) {}
 
     fn should_stop(&self) -> bool {
         self.stop.load(Ordering::SeqCst)

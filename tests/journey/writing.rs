@@ -6,7 +6,7 @@ use crate::common::{random::Random, tree};
 use holdall::testing::destination::Destination;
 use holdall::testing::drives::{Drive, WriteMode};
 use holdall::testing::format::record::Reason;
-use holdall::testing::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
+use holdall::testing::monitor::{Event, Monitor, Phase, Problem, ProblemKind, Recording};
 use holdall::testing::opening::unlock as command;
 use holdall::testing::packer::PackError;
 use holdall::testing::restorer::{self, OpenSet, RestoreOptions};
@@ -244,11 +244,9 @@ struct Meddling<'a> {
 }
 
 impl Monitor for Meddling<'_> {
-    fn phase(&self, _: Phase, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn retotal(&self, _: u64) {}
-    fn drive(&self, _: usize, _: &str, _: u64) {}
-    fn drive_advance(&self, _: usize, _: u64) {}
+    fn event(&self, event: Event<'_>) {
+        self.told.event(event);
+    }
 
     /// The packer asks this before it reads more; by the tenth time it is midway.
     fn should_stop(&self) -> bool {
@@ -259,14 +257,6 @@ impl Monitor for Meddling<'_> {
         }
         false
     }
-
-    fn problem(&self, problem: Problem) {
-        self.told.problem(problem);
-    }
-
-    fn note(&self, text: &str) {
-        self.told.note(text);
-    }
 }
 
 /// Wants a restore to stop when all files are in place.
@@ -274,16 +264,10 @@ impl Monitor for Meddling<'_> {
 struct StopsAtTheEnd(AtomicBool);
 
 impl Monitor for StopsAtTheEnd {
-    fn phase(&self, phase: Phase, _: u64) {
-        self.0.fetch_or(phase == Phase::Finish, Ordering::SeqCst);
+    fn event(&self, event: Event<'_>) {
+        let is_end = matches!(event, Event::Phase { phase: Phase::Finish, .. });
+        self.0.fetch_or(is_end, Ordering::SeqCst);
     }
-
-    fn advance(&self, _: u64) {}
-    fn retotal(&self, _: u64) {}
-    fn drive(&self, _: usize, _: &str, _: u64) {}
-    fn drive_advance(&self, _: usize, _: u64) {}
-    fn problem(&self, _: Problem) {}
-    fn note(&self, _: &str) {}
 
     fn should_stop(&self) -> bool {
         self.0.load(Ordering::SeqCst)

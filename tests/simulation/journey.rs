@@ -22,7 +22,7 @@ use holdall::testing::format::ids::{ShipmentId, shard_path};
 use holdall::testing::keys::recipients::{Identities, Recipients};
 use holdall::testing::local_state::state::StateFolder;
 use holdall::testing::memory::Memory;
-use holdall::testing::monitor::{Monitor, Phase, Problem, Recording};
+use holdall::testing::monitor::{Event, Monitor, Recording};
 use holdall::testing::packer::{Checkpoint, SetDrive};
 use holdall::testing::plan::cipher::CipherChoice;
 use holdall::testing::plan::room::Geometry;
@@ -167,18 +167,8 @@ impl Stopping {
 }
 
 impl Monitor for Stopping {
-    fn phase(&self, _: Phase, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn retotal(&self, _: u64) {}
-    fn drive(&self, _: usize, _: &str, _: u64) {}
-    fn drive_advance(&self, _: usize, _: u64) {}
-
-    fn problem(&self, problem: Problem) {
-        self.told.problem(problem);
-    }
-
-    fn note(&self, text: &str) {
-        self.told.note(text);
+    fn event(&self, event: Event<'_>) {
+        self.told.event(event);
     }
 
     fn should_stop(&self) -> bool {

@@ -1,7 +1,7 @@
 //! What was typed when the cases of new drives were asked for.
 
 use super::out;
-use crate::cli::show::some;
+use crate::cli::text::some;
 use crate::format::label::checked_case;
 
 /// What is meant.

@@ -1,9 +1,10 @@
 //! What a restore says at its end.
 
-use super::{KEPT, some, verb};
-use crate::cli::shown_text;
+use super::KEPT;
 use crate::cli::sizes::shown_bytes;
+use crate::cli::text::{some, verb};
 use crate::commands::restore::RestoreOutcome;
+use crate::format::shown::shown_text;
 use crate::opening::unlock::SetRoot;
 use crate::restore_journal::choice::DriveChoice;
 use crate::restore_journal::next_step::{Alternative, NextStep};

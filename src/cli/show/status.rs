@@ -64,11 +64,11 @@ pub fn status(set: &SetStatus) -> String {
         t,
         "Set {}{}, packed {}, {}{} of shards, survives {}:",
         set.name,
-        crate::cli::shown_text(&name),
-        crate::cli::shown_text(&set.created),
+        crate::format::shown::shown_text(&name),
+        crate::format::shown::shown_text(&set.created),
         if at_least { "at least " } else { "" },
         shown_bytes(set.bytes),
-        crate::cli::shown_text(&set.survive),
+        crate::format::shown::shown_text(&set.survive),
     );
     for AttachedDrive { slot, case, drive } in &set.drives {
         let _ = writeln!(t, "  slot {:>3}  case {case}  {drive}", slot_name(*slot));

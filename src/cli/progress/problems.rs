@@ -4,8 +4,8 @@
 //! - Leaves: counts, the first of each kind, and the list for the end of a job.
 //! - Always holds: counts are exact, and what is kept is a constant: the first [`KEPT`] of a kind.
 
-use crate::cli::shown_text;
 use crate::cli::sizes::shown_count;
+use crate::format::shown::shown_text;
 use crate::monitor::{Problem, ProblemKind};
 use std::collections::BTreeMap;
 use std::fmt::Write;

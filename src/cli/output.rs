@@ -1,0 +1,140 @@
+//! What people and scripts read: results on standard output, everything else on standard error.
+//!
+//! - Enters: results, and lines for people.
+//! - Leaves: text, or with `--json` one object per line, flushed.
+//! - Always holds: (1) lines of several threads never mix; (2) nothing here panics on a closed pipe: a
+//!   reader of results who has seen enough (`| head`) is no failure, so the program ends with 0; a job
+//!   whose listener is gone ends with 1, because it is not done; (3) no line holds a secret key.
+//!
+//! The page of `holdall help json` follows.
+#![doc = include_str!("json.md")]
+
+use super::exit::Status;
+use crate::format::shown::{is_unsafe, shown_text};
+use serde::Serialize;
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+/// Writes `text` and a line end to standard error; if nobody can read it, nothing happens.
+pub fn say(text: &str) {
+    // One write, so that lines of several threads do not mix; there is nowhere to report a failure.
+    let _ = std::io::stderr().write_all(format!("{}\n", redacted(text)).as_bytes());
+}
+
+/// `text` without the letters of secret keys: one may have been typed in place of a path.
+pub fn redacted(text: &str) -> Cow<'_, str> {
+    const SECRETS: [&str; 2] = ["AGE-SECRET-KEY-", "AGE-PLUGIN-"];
+    let upper = text.to_ascii_uppercase();
+    let Some((at, secret)) = SECRETS.iter().find_map(|s| Some((upper.find(s)?, s))) else {
+        return Cow::Borrowed(text);
+    };
+    let (before, rest) = text.split_at(at + secret.len());
+    let behind = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '-');
+    Cow::Owned(format!("{before}...{}", redacted(behind)))
+}
+
+/// A line of JSON in which those characters are escaped as JSON does it: it says the same to a
+/// program, and does nothing to a terminal.
+pub fn shown_json(line: &str) -> Cow<'_, str> {
+    if !line.contains(is_unsafe) {
+        return Cow::Borrowed(line);
+    }
+    let mut shown = String::with_capacity(line.len() + 16);
+    for c in line.chars() {
+        if is_unsafe(c) {
+            // None of them is beyond 16 bits, and none stands outside of strings.
+            let _ = write!(shown, "\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Writes `text` to standard output as it is and flushes. Ends the program quietly with 0 if the
+/// reader is gone, and with 1 and an error if it cannot be written.
+pub fn out(text: &str) {
+    deliver(text, Status::Done);
+}
+
+/// Writes a result as one line, the name of its event and its fields, as [`out`] does.
+pub fn emit(event: &str, fields: &impl Serialize) {
+    #[derive(Serialize)]
+    struct Line<'a, T> {
+        event: &'a str,
+        #[serde(flatten)]
+        fields: &'a T,
+    }
+    match serde_json::to_string(&Line { event, fields }) {
+        Ok(line) => out(&format!("{}\n", shown_json(&line))),
+        Err(error) => fail(&format!("cannot print the event {event}: {error}")),
+    }
+}
+
+/// The event of what stopped a command, without the letters of a secret key that was typed.
+pub fn emit_error(text: &str, hint: Option<&str>) {
+    #[derive(Serialize)]
+    struct Error<'a> {
+        text: Cow<'a, str>,
+        hint: Option<Cow<'a, str>>,
+    }
+    emit("error", &Error { text: redacted(text), hint: hint.map(redacted) });
+}
+
+/// Ends the program, as its results cannot be delivered.
+fn fail(text: &str) -> ! {
+    say(&format!("error: {}", shown_text(text)));
+    std::process::exit(Status::Failed.code().into());
+}
+
+/// Writes a line of progress as [`out`] does; ends the program with 1 if the reader is gone.
+pub fn deliver_progress(line: &str) {
+    deliver(line, Status::Failed);
+}
+
+/// As [`out`]; `closed` is the status if the reader is gone.
+fn deliver(text: &str, closed: Status) {
+    if let Err(error) = write_flushed(&mut io::stdout().lock(), text) {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            std::process::exit(closed.code().into());
+        }
+        fail(&format!("cannot write to standard output: {error}"));
+    }
+}
+
+fn write_flushed(output: &mut impl Write, text: &str) -> io::Result<()> {
+    output.write_all(text.as_bytes())?;
+    output.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Security, cosmetic: the name of a dataset is whatever its label says.
+    #[test]
+    fn json_carries_nothing_that_a_terminal_obeys() {
+        let name = "a\u{9b}31m\u{202e}\x7f\u{1b}é";
+        let line = serde_json::json!({"name": name}).to_string();
+        let shown = shown_json(&line);
+        assert!(!shown.contains(is_unsafe), "{shown:?}");
+        let back: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(back["name"], name);
+    }
+
+    #[test]
+    fn a_write_that_fails_is_an_error_and_no_panic() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let error = write_flushed(&mut Closed, "x").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+}

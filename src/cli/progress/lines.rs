@@ -1,0 +1,226 @@
+//! The text of bars and plain lines, from numbers alone.
+//!
+//! - Enters: a [`Reading`] of a counter, a name, the terminal's width.
+//! - Leaves: one line of text.
+//! - Always holds: (1) a bar line is never wider than the terminal (down to 24 columns), so bars
+//!   never wrap; (2) columns stand where they stood, whatever the numbers.
+
+use super::model::{Reading, Unit};
+use crate::cli::sizes::{shown_bytes, shown_count, shown_duration};
+use crate::cli::text::{columns, fitted, shortened};
+use crate::monitor::Phase;
+use std::time::Duration;
+
+/// Columns of share, amount, rate and rest, with the gaps before them.
+const SHARE: usize = 6;
+const AMOUNT: usize = 21;
+const RATE: usize = 11;
+const REST: usize = 17;
+const FULL: usize = SHARE + AMOUNT + RATE + REST;
+/// A name gets no wider than this.
+const WIDEST_NAME: usize = 48;
+
+fn share(reading: &Reading) -> String {
+    reading.share().map_or(String::new(), |share| format!("{share} %"))
+}
+
+/// `1.23 TB of 2.95 TB`, `12,345 entries`.
+fn amount(reading: &Reading) -> String {
+    let Reading { unit, done, total, .. } = *reading;
+    match (unit, total) {
+        (Unit::Entries, _) => format!("{} entries", shown_count(done)),
+        (Unit::Bytes, 0) => shown_bytes(done),
+        (Unit::Bytes, total) => format!("{} of {}", shown_bytes(done), shown_bytes(total)),
+    }
+}
+
+/// `512 MB/s`, `83,000/s`.
+fn rate(reading: &Reading) -> String {
+    // At the first look the rate is not a number; `as` makes it 0.
+    let rate = reading.rate as u64;
+    match reading.unit {
+        Unit::Bytes => shown_bytes(rate) + "/s",
+        Unit::Entries => shown_count(rate) + "/s",
+    }
+}
+
+fn eta(reading: &Reading) -> Option<String> {
+    reading.left().map(|left| format!("ETA {}", shown_duration(left)))
+}
+
+/// The line of the phase as a whole. On a narrow terminal the time left outlasts the amount and the
+/// rate.
+pub(super) fn phase_line(reading: &Reading, phase: Phase, width: usize) -> String {
+    let eta = eta(reading).unwrap_or_default();
+    if eta.is_empty() || width > FULL + 16 {
+        return bar_line(reading, phase.name(), &eta, width);
+    }
+    let share = share(reading);
+    let rate = if width > SHARE + RATE + REST + 10 {
+        format!("  {:>9}", rate(reading))
+    } else {
+        String::new()
+    };
+    let fixed = 1 + SHARE + rate.len() + REST;
+    let name = fitted(phase.name(), width.saturating_sub(fixed).min(WIDEST_NAME));
+    let line = format!("{name} {share:>5}{rate}  {eta}");
+    if columns(&line) <= width { line } else { shortened(&eta, width) }
+}
+
+/// The line of one drive under it.
+pub(super) fn drive_line(reading: &Reading, name: &str, width: usize) -> String {
+    let drawn = match reading.total {
+        0 => String::new(),
+        total => drawn_bar(reading.done as f64 / total as f64),
+    };
+    bar_line(reading, &format!("  {name}"), &drawn, width)
+}
+
+fn bar_line(reading: &Reading, name: &str, rest: &str, width: usize) -> String {
+    let (share, rate) = (share(reading), rate(reading));
+    // On a narrow terminal the name, the share and the rate matter most.
+    let line = if width > FULL + 16 {
+        let name = fitted(name, (width - 1 - FULL).min(WIDEST_NAME));
+        format!("{name} {share:>5}  {:>19}  {rate:>9}  {rest}", amount(reading))
+    } else {
+        let name = fitted(name, width.saturating_sub(1 + SHARE + RATE).min(WIDEST_NAME));
+        format!("{name} {share:>5}  {rate:>9}")
+    };
+    shortened(line.trim_end(), width)
+}
+
+/// A line of a log while the phase runs.
+pub(super) fn running_line(reading: &Reading, phase: Phase) -> String {
+    let share = reading.share().map_or(String::new(), |share| format!("{share} %, "));
+    let eta = eta(reading).map_or(String::new(), |eta| format!(", {eta}"));
+    format!("{}: {share}{}, {}{eta}", phase.name(), amount(reading), rate(reading))
+}
+
+/// The line of a log when the phase begins.
+pub(super) fn begin_line(reading: &Reading, phase: Phase) -> String {
+    let name = phase.name();
+    match (reading.total, reading.unit) {
+        (0, _) => format!("{name}: begins"),
+        (total, Unit::Bytes) => format!("{name}: begins, {}", shown_bytes(total)),
+        (total, Unit::Entries) => format!("{name}: begins, {} entries", shown_count(total)),
+    }
+}
+
+/// The line of a log when the phase is over; the rate is that of the whole phase.
+pub(super) fn end_line(reading: &Reading, phase: Phase, took: Duration) -> String {
+    let whole = Reading { total: 0, rate: reading.done as f64 / took.as_secs_f64(), ..*reading };
+    let took = shown_duration(took);
+    format!("{}: ended after {took}, {}, {}", phase.name(), amount(&whole), rate(&whole))
+}
+
+/// `[#####........]`
+fn drawn_bar(share: f64) -> String {
+    const CELLS: usize = REST - 4;
+    let filled = ((share * CELLS as f64) as usize).min(CELLS);
+    format!("[{}{}]", "#".repeat(filled), ".".repeat(CELLS - filled))
+}
+
+/// The one line for drives that have no room for a line each.
+pub(super) fn crowd_line(drives: &[(&str, Reading)], width: usize) -> String {
+    let by_rate = |a: &&(&str, Reading), b: &&(&str, Reading)| a.1.rate.total_cmp(&b.1.rate);
+    let (Some((_, fastest)), Some((name, slowest))) =
+        (drives.iter().max_by(by_rate), drives.iter().min_by(by_rate))
+    else {
+        return String::new();
+    };
+    let (count, fastest, slowest) = (drives.len(), rate(fastest), rate(slowest));
+    shortened(&format!("  {count} drives, fastest {fastest}, slowest {slowest}: {name}"), width)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn bytes(done: u64, total: u64, rate: f64) -> Reading {
+        Reading { unit: Unit::Bytes, done, total, rate }
+    }
+
+    #[test]
+    fn the_lines_of_a_phase_stand_in_columns() {
+        let total = bytes(1_230_000_000_000, 2_950_000_000_000, 512e6);
+        let drive = bytes(308_000_000_000, 737_000_000_000, 128e6);
+        assert_eq!(
+            phase_line(&total, Phase::Pack, 80),
+            "pack                      41 %   1.23 TB of 2.95 TB   512 MB/s  ETA 55 min 59 s"
+        );
+        assert_eq!(
+            drive_line(&drive, "north /media/usb-a", 80),
+            "  north /media/usb-a      41 %     308 GB of 737 GB   128 MB/s  [#####........]"
+        );
+        assert_eq!(
+            drive_line(&drive, "north /media/usb-a", 40),
+            "  north /media/usb-a    41 %   128 MB/s"
+        );
+    }
+
+    /// Review A24: at narrow widths the ETA is the last thing that is dropped.
+    #[test]
+    fn a_narrow_terminal_keeps_the_eta() {
+        let total = bytes(1_230_000_000_000, 2_950_000_000_000, 512e6);
+        assert_eq!(
+            phase_line(&total, Phase::Pack, 60),
+            "pack                       41 %   512 MB/s  ETA 55 min 59 s"
+        );
+        assert_eq!(phase_line(&total, Phase::Pack, 30), "pack    41 %  ETA 55 min 59 s");
+        for width in 15..80 {
+            assert!(phase_line(&total, Phase::Pack, width).contains("ETA 55 min 59 s"), "{width}");
+        }
+    }
+
+    #[rstest]
+    #[case::nothing_known(bytes(0, 0, f64::NAN))]
+    #[case::nothing_done(bytes(0, 1_000_000, 0.0))]
+    #[case::wide(bytes(999_499_999_999, 999_499_999_999_999, 1e6))]
+    #[case::more_than_all(bytes(u64::MAX, 1, f64::INFINITY))]
+    #[case::many_entries(Reading { unit: Unit::Entries, done: 123_456_789, total: 0, rate: 123_456.0 })]
+    fn no_line_is_wider_than_the_terminal(#[case] reading: Reading) {
+        let name = "a suitcase /media/somebody/a very long volume name/日本語";
+        for width in 1..200 {
+            assert!(columns(&phase_line(&reading, Phase::ReadBack, width)) <= width);
+            assert!(columns(&drive_line(&reading, name, width)) <= width);
+            let crowd = [(name, reading), ("b", reading)];
+            assert!(columns(&crowd_line(&crowd, width)) <= width);
+        }
+    }
+
+    #[test]
+    fn log_lines_read_as_sentences() {
+        let pack = bytes(1_230_000_000_000, 2_950_000_000_000, 512e6);
+        let scan = Reading { unit: Unit::Entries, done: 1_204_331, total: 0, rate: 83_000.4 };
+        assert_eq!(begin_line(&pack, Phase::Pack), "pack: begins, 2.95 TB");
+        assert_eq!(
+            running_line(&pack, Phase::Pack),
+            "pack: 41 %, 1.23 TB of 2.95 TB, 512 MB/s, ETA 55 min 59 s"
+        );
+        assert_eq!(
+            end_line(&pack, Phase::Pack, Duration::from_secs(3000)),
+            "pack: ended after 50 min 00 s, 1.23 TB, 410 MB/s"
+        );
+        assert_eq!(begin_line(&scan, Phase::Scan), "scan: begins");
+        assert_eq!(running_line(&scan, Phase::Scan), "scan: 1,204,331 entries, 83,000/s");
+        assert_eq!(
+            end_line(&scan, Phase::Scan, Duration::from_secs(10)),
+            "scan: ended after 10 s, 1,204,331 entries, 120,433/s"
+        );
+    }
+
+    #[test]
+    fn the_crowd_names_its_slowest_drive() {
+        let drives = [
+            ("north /media/usb-a", bytes(1, 0, 150e6)),
+            ("south /media/usb-b", bytes(1, 0, 61e6)),
+            ("south /media/usb-c", bytes(1, 0, 149e6)),
+        ];
+        assert_eq!(
+            crowd_line(&drives, 80),
+            "  3 drives, fastest 150 MB/s, slowest 61 MB/s: south /media/usb-b"
+        );
+        assert_eq!(crowd_line(&[], 80), "");
+    }
+}

@@ -1,0 +1,89 @@
+//! Text in columns, and counts in words.
+
+use super::sizes::shown_count;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Counts with the right ending: `1 drive`, `2 drives`, `3 entries`.
+pub fn some(count: u64, noun: &str) -> String {
+    let shown = shown_count(count);
+    match noun.strip_suffix('y') {
+        _ if count == 1 => format!("{shown} {noun}"),
+        Some(stem) => format!("{shown} {stem}ies"),
+        None => format!("{shown} {noun}s"),
+    }
+}
+
+/// The form of a verb for one, or for several.
+pub fn verb(count: u64, one: &'static str, several: &'static str) -> &'static str {
+    if count == 1 { one } else { several }
+}
+
+/// The columns `text` takes on a terminal.
+pub fn columns(text: &str) -> usize {
+    text.width()
+}
+
+fn char_columns(c: char) -> usize {
+    c.width().unwrap_or(0)
+}
+
+/// `name` in at most `width` columns: the middle goes first, since both a case in front and the
+/// last part of a path behind tell drives apart.
+pub fn shortened(name: &str, width: usize) -> String {
+    const GAP: &str = "..";
+    if columns(name) <= width {
+        return name.to_owned();
+    }
+    let room = width.saturating_sub(GAP.len());
+    if room < 2 {
+        return taken(name.chars(), width).collect();
+    }
+    let tail: Vec<char> = taken(name.chars().rev(), room - room / 3).collect();
+    let tail_columns: usize = tail.iter().copied().map(char_columns).sum();
+    let head: String = taken(name.chars(), room - tail_columns).collect();
+    format!("{head}{GAP}{}", tail.iter().rev().collect::<String>())
+}
+
+/// As many of `chars` as fit in `width` columns.
+fn taken(chars: impl Iterator<Item = char>, width: usize) -> impl Iterator<Item = char> {
+    let mut used = 0;
+    chars.take_while(move |&c| {
+        used += char_columns(c);
+        used <= width
+    })
+}
+
+/// `text` shortened or padded on the right to exactly `width` columns.
+pub fn fitted(text: &str, width: usize) -> String {
+    let mut shown = shortened(text, width);
+    shown.extend(std::iter::repeat_n(' ', width.saturating_sub(columns(&shown))));
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("north", 10, "north")]
+    #[case("north /media/anna/usb-3f2a", 26, "north /media/anna/usb-3f2a")]
+    #[case("north /media/anna/usb-3f2a", 18, "north..na/usb-3f2a")]
+    #[case("日本日本日本日本", 9, "日..日本")]
+    #[case("north", 3, "nor")]
+    #[case("north", 0, "")]
+    fn names_lose_their_middle(#[case] name: &str, #[case] width: usize, #[case] short: &str) {
+        assert_eq!(shortened(name, width), short);
+    }
+
+    #[test]
+    fn a_shortened_name_never_exceeds_its_width() {
+        for name in ["a", "north /media/usb", "日本語のドライブ", "e\u{301}te\u{301} /mnt/x"]
+        {
+            for width in 0..30 {
+                assert!(columns(&shortened(name, width)) <= width, "{name} {width}");
+                assert_eq!(columns(&fitted(name, width)), width, "{name} {width}");
+            }
+        }
+    }
+}
