@@ -4,15 +4,15 @@ use parking_lot::Mutex;
 
 /// Where ids, keys, salts and times come from.
 pub trait Entropy: Send + Sync {
-    /// Fills `bytes` with random ones.
+    /// Fills `bytes` with random bytes.
     fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()>;
     /// Now, RFC 3339, in seconds.
     fn now(&self) -> String;
-    /// Seconds of a clock that only goes forward, from any beginning.
+    /// Seconds of a monotonic clock, from an arbitrary beginning.
     fn seconds(&self) -> u64;
 }
 
-/// The operating system's.
+/// The randomness and the clocks of the operating system.
 pub struct System;
 
 static BEGINNING: std::sync::LazyLock<std::time::Instant> =

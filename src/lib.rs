@@ -5,13 +5,13 @@
 //! # The tour, in the order data meets it
 //!
 //! ```text
-//!            dataset     the tree: scanned in one order, kept as a snapshot on the host, read in pieces
+//!            dataset     the tree: scanned in one order into a snapshot, read in pieces
 //!               │
 //!             plan       how many shards fit, and on which drives each stripe lies
 //!               │
 //!            stages      hash · compress · dedup · fill · seal · parity: bytes to bytes
 //!               │
-//!            packer      the road out: fills stripes, seals, commits, closes the set
+//!            packer      the way out: fills stripes, seals, commits, closes the set
 //!               │
 //!            drives      mounted file systems or memory, a writer thread each
 //!               ┆        (four suitcases on the way)
@@ -19,27 +19,28 @@
 //!               │
 //!            stripes     blocks read ahead, and reconstructed from what is there
 //!               │  └─ check      drives against their records: reports, the damage map
-//!               │  └─ repairer   made whole again where it lies, or on new drives
+//!               │  └─ repairer   drives repaired in place, or reconstructed on new ones
 //!               │
 //!           catalog      the entries, sealed, the same on every drive
 //!               │
-//!          restorer      the road back: batches of stripes to verified files
+//!          restorer      the way back: batches of stripes to verified files
 //!               │
 //!         destination    the restored tree; nothing outside it is ever touched
 //! ```
 //!
-//! [`shards`] is one shard on one drive; [`metadata_files`] what else lies there: label, keys, records,
-//! catalog, set.txt, checklist, README. [`format`] is the bytes of all this and holds their specification; [`patterns`] what paths are
-//! meant by `--include` and `--exclude`; [`keys`] the run key and the recipients;
-//! [`local_state`] what the packing machine keeps while it packs; [`restore_journal`] what a restore notes
-//! in its destination, and the drives that it awaits; [`monitor`] how a job
-//! reports; [`pipeline`] the CPU threads; [`measure`] what a machine and its drives can do;
-//! [`memory`] how much of it a command may take; [`entropy`] randomness and time, passed in.
-//! [`opening`] finds the sets on drives that were named, with their keys; [`verification`] is what
-//! verify finds; [`pack_session`] leads a shipment from its scan to its last set.
-//! [`commands`] wires the parts, one command each; [`cli`] is the command line. Imports point one
-//! way: cli → commands → parts → format. All are private: the program needs [`run`] alone, and tests
-//! and benches name the rest through `testing`.
+//! [`shards`] is one shard on one drive; [`metadata_files`] what else lies there: label, keys,
+//! records, catalog, set.txt, checklist, README. [`format`] is the bytes of all this, and holds their
+//! specification; [`patterns`] the paths that `--include` and `--exclude` match; [`keys`] the run key
+//! and the recipients; [`local_state`] what the packing machine keeps while it packs;
+//! [`restore_journal`] what a restore notes in its destination, and the drives that it awaits;
+//! [`monitor`] how a job reports; [`pipeline`] the CPU threads; [`measure`] what a machine and its
+//! drives can do; [`memory`] how much of it a command may use; [`entropy`] randomness and time,
+//! passed in. [`opening`] finds the sets on drives that were named, with their keys;
+//! [`verification`] is what verify finds; [`pack_session`] leads a shipment from its scan to its last
+//! set. [`commands`] wires the parts, one command each; [`cli`] is the command line.
+//!
+//! Imports point down only: cli → commands → parts → format. All modules are private: the program
+//! needs [`run`] alone, and tests and benches name the rest through `testing`.
 
 mod patterns;
 

@@ -2,7 +2,7 @@
 //!
 //! - Enters: items, one at a time, from the calling thread.
 //! - Leaves: results, one at a time and in the same order, on the calling thread.
-//! - Always holds: (1) at most `depth` items are in the work or waiting for their turn, so memory
+//! - Always holds: (1) at most `depth` items are being worked on or waiting for their turn, so memory
 //!   is `depth` times an item; (2) the order of results does not depend on the number of threads;
 //!   (3) after an error no new item is begun.
 

@@ -1,4 +1,4 @@
-//! Catalog files: the lists of a set again, in frames that one lookup can find.
+//! Catalog files: all lists of a set once more, in frames that can be looked up.
 //!
 //! A part's content is a run of frames; the index's content says which path each frame begins
 //! with. Both are sealed like a shard ([`super::shard`]), with the content's length in front and
@@ -114,7 +114,7 @@ impl Index {
         Ok(index)
     }
 
-    /// The frames that can hold an entry whose sort key is in the span, by number. All of them where
+    /// The numbers of the frames that can hold an entry whose sort key is in the span; all of them if
     /// the keys are not known.
     pub fn frames_within(&self, span: &KeySpan) -> Range<usize> {
         let known = self.frames.last().is_some_and(|row| !row.first.is_empty());
@@ -134,7 +134,7 @@ impl Index {
 pub struct KeySpan {
     /// the first key
     pub from: Vec<u8>,
-    /// the key behind the last; none: there is none behind it
+    /// the key after the last; none: no key comes after it
     pub to: Option<Vec<u8>>,
 }
 
@@ -143,7 +143,7 @@ impl KeySpan {
         Self { from: Vec::new(), to: None }
     }
 
-    /// The keys that begin so.
+    /// The keys with this prefix.
     pub fn prefix(from: Vec<u8>) -> Self {
         let last = from.iter().rposition(|byte| *byte < u8::MAX);
         let to = last.map(|last| [&from[..last], &[from[last] + 1]].concat());
@@ -155,8 +155,8 @@ impl KeySpan {
         Self::prefix([folder, b"/"].concat())
     }
 
-    /// What is no folder under a path, and the folder there with what lies in it. Between the two
-    /// lie other paths: `a-b` between `a` and `a/b`.
+    /// An entry at a path that is not a folder, and a folder there with what lies in it. Between the
+    /// two lie other paths: `a-b` between `a` and `a/b`.
     pub fn path(path: &[u8]) -> [Self; 2] {
         let alone = Self { from: path.to_vec(), to: Some([path, &[0]].concat()) };
         [alone, Self::within(path)]
@@ -166,7 +166,7 @@ impl KeySpan {
         *self.from <= *key && self.to.as_ref().is_none_or(|to| *key < **to)
     }
 
-    /// The same keys in spans that ascend and lie apart.
+    /// The same keys in ascending, disjoint spans.
     pub fn joined(mut spans: Vec<Self>) -> Vec<Self> {
         spans.sort();
         let mut joined: Vec<Self> = Vec::new();

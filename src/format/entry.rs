@@ -51,7 +51,7 @@ impl Kind {
     }
 }
 
-/// What the packer could not take of an entry, and so is in no set.
+/// What the packer could not take of an entry, and what is therefore in no set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Lack {
@@ -72,7 +72,7 @@ impl Lack {
             .find(|lack| *lack as u8 == byte)
     }
 
-    /// Can it be said of such an entry?
+    /// Whether an entry of this kind can have it.
     fn is_of(self, kind: Kind, path: &[u8]) -> bool {
         match self {
             Self::Names => matches!(kind, Kind::Folder | Kind::Unknown),
@@ -116,7 +116,7 @@ pub struct Entry {
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     /// major and minor number of a device
     pub device: Option<(u32, u32)>,
-    /// holes of a file: offset and length in bytes, ascending, apart
+    /// holes of a file: offset and length in bytes, ascending, not adjacent
     pub holes: Vec<(u64, u64)>,
     /// what the packer could not take of it, ascending, each once
     #[serde(default)]
@@ -147,20 +147,20 @@ impl Entry {
         }
     }
 
-    /// Notes that something of it could not be taken.
+    /// Notes that some part of it could not be taken.
     pub fn lack(&mut self, lack: Lack) {
         if let Err(at) = self.lacks.binary_search(&lack) {
             self.lacks.insert(at, lack);
         }
     }
 
-    /// Is it a folder, as far as its name's place in the order goes?
+    /// Whether it sorts as a folder.
     pub fn is_listed_as_folder(&self) -> bool {
         let is_unknown = self.kind == Kind::Unknown && self.lacks.contains(&Lack::Names);
         self.kind == Kind::Folder || is_unknown
     }
 
-    /// Are the zeros of its holes few enough to be hashed? Else it has no root.
+    /// Whether its holes are small enough for their zeros to be hashed; if not, it has no root.
     pub fn hashes_holes(&self) -> bool {
         self.holes.iter().map(|(_, len)| len).sum::<u64>() <= HASHED_HOLE_BYTES
     }
@@ -284,7 +284,7 @@ pub(super) fn encode_entry(entry: &Entry, continued: bool, out: &mut Vec<u8>) {
     field(FIELD_LACKS, &[&lacks]);
 }
 
-/// Reads an entry behind its item's tag, and whether it is continued.
+/// Reads an entry after its item's tag, and whether it is continued.
 pub(super) fn decode_entry(outer: &mut Fields) -> Result<(Entry, bool), FormatError> {
     let len = outer.u32()? as usize;
     let mut fields = Fields::new("entry", outer.take(len)?);

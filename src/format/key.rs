@@ -21,7 +21,7 @@ pub fn header_len(bytes: &[u8]) -> Option<usize> {
     (rest.first() == Some(&b'\n') && mac.iter().all(is_base64)).then_some(mac_at + MAC_CHARS + 1)
 }
 
-/// May this be the file of a wrapped key? Without an identity nobody can tell more.
+/// Whether this may be the file of a wrapped key: without an identity, no more can be known.
 pub fn is_wrapped_key(bytes: &[u8]) -> bool {
     bytes.len() as u64 <= MAX_KEY_BYTES
         && header_len(bytes).is_some_and(|len| bytes.len() >= len + REST_BYTES)

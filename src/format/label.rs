@@ -1,4 +1,4 @@
-//! `label.json`: who this drive is, in clear, for people and programs.
+//! `label.json`: which drive this is, in clear, for people and programs.
 
 use super::error::{FORMAT_VERSION, FormatError};
 use super::ids::{SetNumber, ShipmentId, Slot};
@@ -24,7 +24,7 @@ pub struct Label {
     pub case: String,
     /// what may be lost: the `--survive` rule
     pub survive: String,
-    /// number of the cipher suite; 0 only in one that was made up from records
+    /// number of the cipher suite; 0 only in one that was derived from records
     pub suite: u8,
     /// C: the most plain bytes of a chunk
     pub chunk_bytes: u32,

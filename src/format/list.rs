@@ -87,7 +87,7 @@ pub struct End {
 /// One item of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
-    /// an entry begins, or (`continued`) the list goes on with it
+    /// an entry begins, or (`continued`) the list continues it
     Entry {
         entry: Entry,
         /// it began in an earlier list
@@ -145,7 +145,7 @@ fn encode_extent(extent: &Extent, out: &mut Vec<u8>) {
     out.put_u32(place.plain);
 }
 
-/// Codes a whole list.
+/// Encodes a whole list.
 pub fn encode(items: &[Item]) -> Vec<u8> {
     let mut out = Vec::new();
     items.iter().for_each(|item| item.encode(&mut out));
@@ -157,8 +157,8 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Item>, FormatError> {
     decode_at_most(bytes, usize::MAX)
 }
 
-/// The same of one that may have so many items and extended attributes: decoded, each takes a multiple of
-/// its bytes.
+/// The same, for a list of at most so many items and extended attributes: decoded, each takes a
+/// multiple of its bytes.
 pub fn decode_at_most(bytes: &[u8], most: usize) -> Result<Vec<Item>, FormatError> {
     let mut fields = Fields::new(WHAT, bytes);
     let (mut items, mut weight) = (Vec::new(), 0_usize);
@@ -205,8 +205,8 @@ pub fn decode_at_most(bytes: &[u8], most: usize) -> Result<Vec<Item>, FormatErro
     Ok(items)
 }
 
-/// Can this be a piece of a file that is not whole? It begins at a multiple of some C, at least 1,024,
-/// that it is no longer than.
+/// Whether this can be a piece of a file that is not whole: it begins at a multiple of some C of at
+/// least 1,024, and is no longer than C.
 fn is_piece(extent: &Extent) -> bool {
     let most = match extent.file_offset {
         0 => return true,

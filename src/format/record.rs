@@ -28,7 +28,7 @@ const END_BYTES: usize = 2 * HASH_BYTES;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum StripeKind {
-    /// each shard on another drive
+    /// each shard on a different drive
     Across = 0,
     /// one parity shard over shards of the same drive, which are its members
     Along = 1,
@@ -40,11 +40,11 @@ pub enum StripeKind {
 pub enum Reason {
     /// nothing
     Planned = 0,
-    /// planned anew because a drive was lost
+    /// replanned because a drive was lost
     DriveLost = 1,
-    /// planned anew because a drive was full
+    /// replanned because a drive was full
     DriveFull = 2,
-    /// planned anew because the dataset was larger than planned
+    /// replanned because the dataset was larger than planned
     MoreData = 3,
 }
 
@@ -92,7 +92,7 @@ pub struct StripeRecord {
 }
 
 impl StripeRecord {
-    /// The hashes of shard `index`, one a block.
+    /// The hashes of shard `index`, one per block.
     pub fn shard_hashes(&self, index: usize) -> &[Hash] {
         let n = self.blocks.count();
         &self.hashes[index * n..(index + 1) * n]
@@ -237,12 +237,12 @@ pub struct RecordFileHeader {
     pub part: Option<PartRecord>,
     /// commitment of the run key
     pub commitment: Hash,
-    /// BLAKE3 of the record file before it, be that of the same run or the run before; zeros for the
+    /// BLAKE3 of the record file before it, of the same run or the run before; zeros for the
     /// first of a set
     pub previous: Hash,
 }
 
-/// Puts records together to a record file; `mac` gives the MAC of what is hashed before it.
+/// Builds a record file from records; `mac` returns the MAC of the hash of all bytes before it.
 pub fn encode_file(
     header: &RecordFileHeader,
     records: &[Vec<u8>],
@@ -336,7 +336,7 @@ const RECORDS_AT: usize = 148;
 
 /// The number of the first stripe across in a record file, read as far as that and no further; if
 /// there is none, that of the first along. Nothing of it is checked: it says where to look. `read`
-/// fills a buffer from an offset, or says no.
+/// fills a buffer from an offset, and returns whether it could.
 pub fn first_number(mut read: impl FnMut(u64, &mut [u8]) -> bool) -> Option<StripeNumber> {
     let mut head = [0; RECORDS_AT];
     if !read(0, &mut head) || !head.starts_with(MAGIC) {

@@ -1,4 +1,4 @@
-//! `set.txt`: what a closed set consists of, in clear, one fact a line. Its BLAKE3, as
+//! `set.txt`: what a closed set consists of, in clear, one fact per line. Its BLAKE3, as
 //! `b3sum set.txt` prints it, is the set's root.
 
 use super::error::{FORMAT_VERSION, FormatError};
@@ -102,7 +102,7 @@ impl SetText {
         t
     }
 
-    /// Those that the MAC is over: all but the last line.
+    /// The bytes under the MAC: all but the last line.
     pub fn lines(&self) -> Vec<u8> {
         let mut t = String::new();
         // Writing to a String cannot fail.
@@ -193,12 +193,12 @@ impl SetText {
         self.parts.last().filter(|p| p.part == super::ids::INDEX_PART)
     }
 
-    /// Is it known if the shipment has further sets, and has it?
+    /// Whether the shipment is known to have further sets.
     pub fn further_sets(&self) -> Option<bool> {
         self.mac.is_some().then_some(!self.last)
     }
 
-    /// Is this record file one of those that the set consists of?
+    /// Whether the set consists of this record file, among others.
     pub fn names_records(&self, run: RunId, number: u32) -> bool {
         self.runs.iter().any(|line| line.run == run && number < line.files)
     }

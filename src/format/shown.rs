@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write as _;
 
-/// `text` with what could move a cursor, hide or reorder text written as an escape.
+/// `text`, with everything escaped that could move the cursor, or hide or reorder text.
 pub fn shown_text(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -38,7 +38,7 @@ pub fn error_chain(error: &dyn Error) -> String {
     text
 }
 
-/// Control characters, and the invisible ones that order text (a name could pretend with them).
+/// Control characters, and the invisible ones that reorder text (with which a name could deceive).
 pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}')

@@ -1,11 +1,11 @@
 //! The cipher suites, by the number that stands in labels and records. Blocks of a suite that is not
-//! known here can be checked against their hashes and rebuilt, but not opened.
+//! known here can be checked against their hashes and reconstructed, but not opened.
 
 use super::error::FormatError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// With which cipher blocks are sealed.
+/// The cipher that blocks are sealed with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub enum Suite {
@@ -19,7 +19,7 @@ pub enum Suite {
 }
 
 impl Suite {
-    /// All that are known.
+    /// All known suites.
     pub const ALL: [Self; 2] = [Self::ChaCha20, Self::Aes256];
 
     pub fn of(number: u8) -> Result<Self, FormatError> {
@@ -39,7 +39,7 @@ impl Suite {
         }
     }
 
-    /// The word for it on the command line.
+    /// Its name on the command line.
     pub fn word(self) -> &'static str {
         match self {
             Self::ChaCha20 => "chacha20",
@@ -49,7 +49,7 @@ impl Suite {
     }
 }
 
-/// The cipher as standards call it.
+/// Its name in the standards.
 impl fmt::Display for Suite {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {

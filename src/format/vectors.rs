@@ -1,9 +1,9 @@
 //! The worked bytes of the specification: `format.md` shows them, `fixtures/vectors/v1.json` holds
-//! them for readers in other languages, and these tests hold both against what the code makes.
+//! them for readers in other languages, and these tests compare both with what the code makes.
 //!
 //! The examples are one set of three drives and one stripe, all of it made from fixed keys, ids,
 //! salts and times. The zstd frames in it are written by hand as one raw block each, so that no
-//! version of the zstd library can change a byte. Only the key file cannot be made again, because
+//! version of the zstd library can change a byte. Only the key file cannot be reproduced, because
 //! age draws random bytes: it is kept in v1.json and must open.
 
 mod cases;
@@ -524,7 +524,7 @@ fn records_and_labels_of_an_unknown_suite_are_read() {
     assert_eq!(Label::decode(&label.encode()), Ok(label));
 }
 
-/// Writes v1.json anew after a change of the format, which is possible only until format 1 is
+/// Rewrites v1.json after a change of the format, which is possible only until format 1 is
 /// frozen: `HOLDALL_RENEW_VECTORS=1 cargo test write_v1_json`.
 #[test]
 fn write_v1_json() {

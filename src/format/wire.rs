@@ -1,4 +1,4 @@
-//! Little-endian fields, read with every length checked and written without ceremony.
+//! Little-endian fields, read with every length checked and appended.
 
 use super::error::FormatError;
 

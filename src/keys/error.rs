@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Why a key could not be wrapped, unwrapped or read. None of it quotes a key file.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// What stands there is not the kind of key that is needed.
+    /// The text is not a key of the kind that is needed.
     #[error("{place}: {kind}")]
     WrongKind { place: KeyPlace, kind: KeyKind },
     /// Their stanzas do not fit a key file.
@@ -56,7 +56,7 @@ pub enum KeyError {
     Commitment { run: RunId },
 }
 
-/// Where a key stands.
+/// Where a key was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyPlace {
     /// it was typed: its number among those of its option

@@ -1,9 +1,9 @@
 //! Key files: their text, whoever wrote it.
 //!
 //! - Enters: a path, `-` for standard input.
-//! - Leaves: the lines that are neither empty nor comments, without the blanks about them.
-//! - Always holds: (1) the text is wiped when it is dropped; (2) no error quotes any of it; (3) not
-//!   more than [`MAX_FILE_BYTES`] are read.
+//! - Leaves: the lines that are neither empty nor comments, without surrounding blanks.
+//! - Always holds: (1) the text is wiped when it is dropped; (2) no error quotes any of it; (3) at
+//!   most [`MAX_FILE_BYTES`] are read.
 
 use super::error::{KeyError, KeyPlace, is_standard_input, shown};
 use super::kind::KeyKind;
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 /// The longest file of identities or recipients that is read.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// A key file that was read.
+/// The text of a key file.
 pub(super) struct KeyFile {
     path: PathBuf,
     text: Zeroizing<String>,
@@ -46,7 +46,7 @@ impl KeyFile {
         Ok(Self { path: path.into(), text })
     }
 
-    /// The lines that count, and where each stands.
+    /// The lines that are neither empty nor comments, and the place of each.
     pub fn lines(&self) -> impl Iterator<Item = (KeyPlace, &str)> {
         let lines = self.text.lines().map(str::trim).enumerate();
         lines
@@ -55,7 +55,7 @@ impl KeyFile {
     }
 }
 
-/// UTF-8, with a byte order mark or without, or UTF-16 with one, as some editors and shells write it.
+/// UTF-8, with or without a byte order mark, or UTF-16 with one, as some editors and shells write it.
 fn text(bytes: &[u8]) -> Result<Zeroizing<String>, KeyKind> {
     let wide = |read: fn([u8; 2]) -> u16| {
         let units: Zeroizing<Vec<u16>> = Zeroizing::new(

@@ -1,8 +1,8 @@
-//! What a word or a line is that should have been a key, told without a letter of it.
+//! What a word or a line that should have been a key is, without quoting a letter of it.
 //!
 //! - Enters: a word of the command line, a line or the first bytes of a key file.
 //! - Leaves: its kind, in words that may be printed, logged and mailed.
-//! - Always holds: nothing of the text is in the words, but the public half of a secret key and the
+//! - Always holds: the words contain nothing of the text but the public half of a secret key and the
 //!   name of a plugin.
 
 use age::x25519::{Identity, Recipient};
@@ -24,7 +24,7 @@ pub enum KeyKind {
     BrokenIdentity,
     /// several keys, with commas or blanks between them
     Several,
-    /// a key, and more behind it on its line
+    /// a key, with more after it on its line
     KeyAndMore,
     /// the public half of a key of an age plugin: its name
     PluginRecipient(String),
@@ -42,16 +42,16 @@ pub enum KeyKind {
     WithPassphrase,
     /// a file that age encrypted, in letters or for a recipient
     Encrypted,
-    /// a key of PGP
+    /// a PGP key
     Pgp,
-    /// bytes that are no text
+    /// bytes that are not text
     Binary,
     /// none of these
     Unknown,
 }
 
 impl KeyKind {
-    /// Of a word, or of a line without the blanks about it.
+    /// The kind of a word, or of a line without surrounding blanks.
     pub fn of(text: &str) -> Self {
         if Self::is_several(text) {
             return Self::Several;
@@ -67,7 +67,7 @@ impl KeyKind {
         }
     }
 
-    /// Is each of several words a key, if perhaps a mistyped one?
+    /// Whether each of several words is a key, perhaps a mistyped one.
     fn is_several(text: &str) -> bool {
         let words = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|w| !w.is_empty());
         let kinds: Vec<Self> = words.map(Self::of_word).collect();
@@ -112,7 +112,7 @@ impl KeyKind {
         }
     }
 
-    /// Is it a key beyond doubt, and not perhaps the name of a file?
+    /// Whether it is certainly a key, and cannot be the name of a file.
     pub fn is_a_key(&self) -> bool {
         let secret = matches!(
             self,
@@ -121,7 +121,7 @@ impl KeyKind {
         secret || matches!(self, Self::Recipient | Self::Several | Self::Identity { .. })
     }
 
-    /// What there is to do about it, if that depends on the kind alone.
+    /// What to do about it, if that depends on the kind alone.
     pub fn remedy(&self) -> Option<&'static str> {
         Some(match self {
             Self::Several => "give each recipient its own -r, or each key its own line of a file",

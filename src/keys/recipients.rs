@@ -12,14 +12,14 @@ use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// So many fit a key file: each takes 98 bytes of it.
+/// The most recipients that fit a key file: each takes 98 bytes of it.
 const MAX_RECIPIENTS: usize = 600;
 
 /// Public keys to which a shipment is packed.
 pub struct Recipients(Vec<age::x25519::Recipient>);
 
 impl Recipients {
-    /// From words (`age1…`) and files with one such word a line (`#` begins a comment).
+    /// From words (`age1…`) and files with one such word per line (`#` begins a comment).
     pub fn read(words: &[String], files: &[PathBuf]) -> Result<Self, KeyError> {
         let mut all = Vec::new();
         for (at, word) in words.iter().enumerate() {
@@ -43,7 +43,7 @@ impl Recipients {
         }
     }
 
-    /// As text, one word each.
+    /// The recipients as text, one word each.
     pub fn words(&self) -> Vec<String> {
         self.0.iter().map(ToString::to_string).collect()
     }
@@ -61,7 +61,7 @@ impl Recipients {
     }
 }
 
-/// A key of the kind that is wanted, or what it is instead.
+/// A key of the kind that is wanted, or what the text is instead.
 fn parse<K: std::str::FromStr>(text: &str, place: KeyPlace) -> Result<K, KeyError> {
     text.parse().map_err(|_| KeyError::WrongKind { place, kind: KeyKind::of(text) })
 }
@@ -90,7 +90,7 @@ impl Identities {
         Self(vec![Box::new(identity)])
     }
 
-    /// Unwraps the key of a run from its key file. `commitment` is what the run's records say.
+    /// Unwraps the key of a run from its key file. `commitment` is that of the run's records.
     pub fn unwrap(
         &self,
         file: &[u8],
@@ -119,8 +119,8 @@ impl Identities {
     }
 }
 
-/// A key file whose header is read in one go. age asks for it line by line and parses all that it has
-/// anew after each, which takes the square of their number.
+/// A key file whose header is read in one go. age asks for it line by line and parses everything
+/// again after each, which takes the square of their number.
 struct HeaderAtOnce<'a> {
     rest: &'a [u8],
     header: usize,

@@ -63,7 +63,7 @@ impl RunKey {
         out
     }
 
-    /// What stands in clear in every record: tells whether a key is the right one.
+    /// The commitment that is in clear in every record file: it shows whether a key is the right one.
     pub fn commitment(&self) -> Hash {
         self.derive(COMMITMENT_CONTEXT, &self.owner())
     }
@@ -79,7 +79,7 @@ impl RunKey {
 
     /// The salt of data shard `index` of a stripe. It is hedged: fresh randomness alone is repeated
     /// where a machine is cloned while it packs, and so is the run key; `content`, the BLAKE3 of what
-    /// the stripe holds, then keeps two contents from one key.
+    /// the stripe holds, then keeps two contents from sharing a key.
     pub fn shard_salt(&self, random: &Salt, id: StripeId, index: u8, content: &Hash) -> Salt {
         let mut rest = self.hedged(random, content);
         rest.extend(id.number.0.to_le_bytes());
@@ -129,7 +129,7 @@ impl RunKey {
         self.mac(MAC_CONTEXT, body)
     }
 
-    /// Is this record file of this run, and authentic? Its digest was checked.
+    /// Whether this record file is of this run, and authentic. Its digest was checked before.
     pub fn is_record_file(&self, header: &RecordFileHeader, bytes: &[u8]) -> bool {
         header.commitment == self.commitment()
             && record::mac_of(bytes).is_some_and(|(body, mac)| same(&self.record_mac(&body), mac))
@@ -140,12 +140,12 @@ impl RunKey {
         self.mac(SET_CONTEXT, lines)
     }
 
-    /// Did the run of this key close the set with this text?
+    /// Whether the run of this key closed the set with this text.
     pub fn has_closed(&self, text: &SetText) -> bool {
         text.mac.is_some_and(|mac| same(&self.set_mac(&text.lines()), &mac))
     }
 
-    /// What is wrapped to the recipients.
+    /// The plain bytes of a key file, which are wrapped to the recipients.
     pub(super) fn file_bytes(&self) -> zeroize::Zeroizing<Vec<u8>> {
         let mut out = zeroize::Zeroizing::new(Vec::with_capacity(FILE_BYTES));
         out.extend(FILE_MAGIC);
@@ -156,7 +156,7 @@ impl RunKey {
         out
     }
 
-    /// Reads what was wrapped; it must belong to this shipment, set and run.
+    /// Reads the plain bytes of a key file; they must belong to this shipment, set and run.
     pub(super) fn from_file_bytes(
         bytes: &[u8],
         shipment: ShipmentId,
@@ -183,7 +183,7 @@ impl RunKey {
     }
 }
 
-/// Are these equal? In constant time.
+/// Compares in constant time.
 fn same(a: &Hash, b: &Hash) -> bool {
     blake3::Hash::from_bytes(*a) == blake3::Hash::from_bytes(*b)
 }

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Why a text is no pattern.
+/// Why a text is not a pattern.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum FilterError {
     /// The text is not a glob.
@@ -45,7 +45,7 @@ pub enum FilterError {
     },
 }
 
-/// Patterns, of which one that matches is enough.
+/// Patterns, any one of which is enough for a match.
 #[derive(Clone, Debug)]
 pub struct Filter {
     /// matched with a name
@@ -155,7 +155,7 @@ impl Filter {
     }
 
     /// Whether a pattern matches `path` itself. A walk that enters no folder that is matched needs
-    /// no more than this.
+    /// only this.
     pub fn matches(&self, path: &[u8], is_folder: bool) -> bool {
         if path.is_empty() {
             return false;
@@ -170,14 +170,14 @@ impl Filter {
         by_name || by_path
     }
 
-    /// The patterns that matched nothing of all that was asked for so far, as they were typed.
+    /// The patterns that matched none of the paths so far, as they were typed.
     pub fn without_effect(&self) -> Vec<&str> {
         let idle = self.effect.patterns.iter().filter(|(_, used)| !used.load(Ordering::Relaxed));
         idle.map(|(pattern, _)| pattern.as_str()).collect()
     }
 }
 
-/// A path as letters: a byte that is no part of one becomes a letter that no name has in practice.
+/// A path as letters: a byte that is not part of one becomes a letter that no name has in practice.
 fn letters(path: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(path) {
         return Cow::Borrowed(text);
@@ -205,7 +205,7 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// What the slashes of a pattern say.
+    /// Takes a pattern apart at its slashes.
     pub fn of(pattern: &str) -> Result<Self, FilterError> {
         let nothing =
             |name: &str| FilterError::MatchesNothing { pattern: pattern.into(), name: name.into() };

@@ -1,7 +1,7 @@
 //! Patterns of paths, as they are typed.
 //!
 //! - Enters: the words of `--include` and `--exclude`.
-//! - Leaves: which paths are meant ([`filter`] has the rules, once for all commands), and for a
+//! - Leaves: which paths they match ([`filter`] has the rules, once for all commands), and for a
 //!   restore which stretches of a catalog can hold them ([`selection`]).
 //! - Always holds: a path is bytes and need not be UTF-8.
 

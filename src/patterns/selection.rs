@@ -48,23 +48,23 @@ impl Selection {
         }))
     }
 
-    /// Is what lies under this path selected?
+    /// Whether what lies at this path is selected.
     pub fn selects(&self, path: &[u8], is_folder: bool) -> bool {
         self.include.as_ref().is_none_or(|include| include.covers(path, is_folder))
             && !self.exclude.covers(path, is_folder)
     }
 
-    /// Where selected entries can be, ascending and apart.
+    /// Where selected entries can be, in ascending, disjoint spans.
     pub fn spans(&self) -> &[KeySpan] {
         &self.spans
     }
 
-    /// Was it said what to restore, and not only what to leave out?
+    /// Whether it names what to restore, and not only what to leave out.
     pub fn is_named(&self) -> bool {
         self.include.is_some()
     }
 
-    /// The options that have no effect on all that was asked for so far, as they could be typed again.
+    /// The options that had no effect on any path so far, as they could be typed again.
     pub fn without_effect(&self) -> Vec<String> {
         let idle = |option: &'static str, filter: &Filter| -> Vec<String> {
             let patterns = filter.without_effect();

@@ -5,9 +5,9 @@
 pub struct Typed {
     /// without `.`, doubled slashes and those at its ends; empty for SOURCE itself
     pub body: Vec<u8>,
-    /// it began with `/` or `./`, so it is meant from SOURCE
+    /// it began with `/` or `./`, so it is relative to SOURCE itself
     pub is_tied: bool,
-    /// it ended in `/`, so a folder is meant
+    /// it ended in `/`, so it names a folder
     pub ends_in_slash: bool,
 }
 

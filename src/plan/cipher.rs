@@ -10,7 +10,7 @@ pub enum CipherChoice {
     Auto,
 }
 
-/// ChaCha20, which no machine that restores is slow at.
+/// ChaCha20, which is fast on every machine.
 impl Default for CipherChoice {
     fn default() -> Self {
         Self::Given(Suite::ChaCha20)
@@ -18,16 +18,16 @@ impl Default for CipherChoice {
 }
 
 impl CipherChoice {
-    /// The words for all of them.
+    /// The words of `--cipher`.
     pub const WORDS: [&'static str; 3] = ["chacha20", "aes256", "auto"];
 
-    /// What a word means.
+    /// The choice that a word names.
     pub fn of(word: &str) -> Option<Self> {
         let given = Suite::ALL.into_iter().find(|suite| suite.word() == word);
         given.map(Self::Given).or((word == "auto").then_some(Self::Auto))
     }
 
-    /// The suite, on a CPU that does AES fast or does not.
+    /// The suite, given whether the CPU has instructions for AES.
     pub fn suite(self, aes_is_fast: bool) -> Suite {
         match self {
             Self::Given(suite) => suite,
@@ -37,7 +37,7 @@ impl CipherChoice {
     }
 }
 
-/// Has this CPU the instructions for AES and for GCM's carry-less product? Without both of them
+/// Whether this CPU has instructions for AES and for GCM's carry-less product. Without both of them
 /// AES-256-GCM is several times slower than ChaCha20-Poly1305.
 pub fn aes_is_fast() -> bool {
     #[cfg(target_arch = "x86_64")]

@@ -1,7 +1,7 @@
 //! A plan, or why there is none: pure arithmetic, no file and no clock.
 //!
 //! - [`case_path`]: a drive as the user names it.
-//! - [`cipher`]: with which cipher, and whether this machine's CPU does AES fast.
+//! - [`cipher`]: which cipher, and whether this machine's CPU has instructions for AES.
 //! - [`survive`]: what may be lost without losing data, as the user writes it.
 //! - [`place`]: on which drives each stripe lies, so that this is kept.
 //! - [`room`]: bytes to shards: how large blocks and shards are, what a drive must keep free, and

@@ -1,13 +1,13 @@
 //! On which drives each stripe lies.
 //!
-//! Enters: the room of each drive, in shards, and the rule. Leaves: a [`Placement`], which gives
-//! out the stripes one by one. No clock, no file, no chance. What always holds:
+//! Enters: the room of each drive, in shards, and the rule. Leaves: a [`Placement`], which yields
+//! the stripes one by one. No clock, no file, no randomness. What always holds:
 //!
-//! 1. The drives of a stripe are distinct. It has as much parity as [`parity_needed`] asks, and at
+//! 1. The drives of a stripe are distinct. It has as much parity as [`parity_needed`] says, and at
 //!    least one data shard.
 //! 2. The plan holds as much as any placement can, or just enough for what is needed.
 //! 3. With N stripes, a drive ends at exactly min(room, N) shards; at any time a drive is within a
-//!    few shards of its part of that, so a plan that is left early is balanced too.
+//!    few shards of its share of that, so a plan that is left early is balanced too.
 //! 4. The order in which rooms are given, and the numbers that name cases, change nothing.
 //!
 //! # Why nothing can hold more
@@ -34,11 +34,11 @@ use thiserror::Error;
 pub use super::survive::parity_needed;
 use super::survive::{Survive, index};
 
-/// The code numbers the shards of a stripe with one byte, and a stripe takes a shard of each drive
-/// at most.
+/// The code numbers the shards of a stripe with one byte, and a stripe takes at
+/// most one shard of each drive.
 pub const DRIVES_MAX: usize = 255;
 
-/// More room than this counts as this, so that no sum below can overflow: 2^68 bytes at 1 MiB a
+/// More room than this counts as this, so that no sum below can overflow: 2^68 bytes at 1 MiB per
 /// shard.
 const ROOM_MAX: u64 = 1 << 48;
 
@@ -107,7 +107,7 @@ pub enum PlaceError {
     },
 }
 
-/// A plan, and how much of it is given out.
+/// A plan, and how much of it is used.
 #[derive(Clone, Debug)]
 pub struct Placement {
     survive: Survive,
@@ -118,7 +118,7 @@ pub struct Placement {
     data_shards: u64,
     /// The number t of the next stripe.
     next: u64,
-    /// t * `step` mod N: a case takes one drive more when this is below its `wide_stripes`.
+    /// t * `step` mod N: a case takes one more drive when this is below its `wide_stripes`.
     phase: u64,
     step: u64,
 }
@@ -130,7 +130,7 @@ struct PlannedCase {
     drives: Vec<PlannedDrive>,
     /// Drives in each stripe.
     width: usize,
-    /// Stripes that take one drive more.
+    /// Stripes that take one more drive.
     wide_stripes: u64,
 }
 
@@ -140,7 +140,7 @@ struct PlannedDrive {
     room: u64,
     /// What it will hold: min(room, N).
     share: u64,
-    /// What is given out of the share.
+    /// How much of the share is used.
     given: u64,
 }
 
@@ -155,7 +155,7 @@ impl Placement {
     /// Plans for `need` data shards; `None`: for as many as fit, which may be none.
     ///
     /// # Errors
-    /// [`PlaceError`]: the rooms make no set, the rule cannot be kept, or less fits than is needed.
+    /// [`PlaceError`]: the rooms make no set, the rule cannot be kept, or less fits than needed.
     pub fn plan(rooms: &[Room], survive: Survive, need: Option<u64>) -> Result<Self, PlaceError> {
         check_drives(rooms)?;
         let mut cases = cases_of(rooms);
@@ -243,8 +243,8 @@ impl Placement {
         self.survive
     }
 
-    /// Room of the drives at planning time less what was given out, in slot order: for planning
-    /// again when drives are lost or full.
+    /// Room of the drives at planning time less what is used, in slot order: for replanning
+    /// when drives are lost or full.
     #[must_use]
     pub fn room_left(&self) -> Vec<Room> {
         let room_left = |case: usize, drive: &PlannedDrive| Room {
@@ -360,7 +360,7 @@ fn most_data(cases: &[PlannedCase], survive: Survive, stripes: u64) -> u64 {
     outside.saturating_sub(to_drives).try_into().unwrap_or(u64::MAX)
 }
 
-/// The least N that maximises g: g is concave, so it is the first from which one stripe more gains
+/// The least N that maximises g: g is concave, so it is the first from which one more stripe gains
 /// nothing.
 fn best_stripes(cases: &[PlannedCase], survive: Survive) -> u64 {
     let most =

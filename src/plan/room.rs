@@ -1,5 +1,5 @@
 //! From bytes to shards: the shape of blocks, what a drive holds besides shards, and whether the
-//! dataset fits even if nothing of it compresses.
+//! dataset fits even if nothing compresses.
 
 use super::place::{PlaceError, Placement, Room, StripePlace};
 use super::survive::Survive;
@@ -19,7 +19,7 @@ pub struct Geometry {
 
 /// Stripes in memory: being filled, filled, being sealed, queued, written.
 const STRIPES_IN_FLIGHT: u64 = 5;
-/// With parity along drives, shards of each besides: its sum, and one being written.
+/// With parity along drives, further shards per drive: its sum, and one being written.
 const SUMS_IN_FLIGHT: u64 = 2;
 /// The most shards that wait for one drive: 100 MB, a second or two of a hard disk.
 const MOST_QUEUED: u64 = 6;
@@ -30,9 +30,9 @@ const MOST_RECORD_BYTES: u64 = 8 << 20;
 const CHUNK_BYTES: u32 = 1 << 20;
 /// The smallest shard that a chunk fits twice, in blocks of 256 KiB.
 const LEAST_SHARD_BYTES: u64 = 9 << 18;
-/// What a shard holds if there is memory enough.
+/// The bytes of a shard if there is enough memory.
 const SHARD_BYTES: u64 = 16 << 20;
-/// From so many drives on, blocks are larger, if there is memory enough: records stay small.
+/// From so many drives on, blocks are larger, if there is enough memory: records stay small.
 const MANY_DRIVES: usize = 25;
 /// Bytes of a stripe along in its record besides its hashes and members.
 const ALONG_RECORD_BYTES: u64 = 200;
@@ -45,20 +45,20 @@ const MEMBER_BYTES: u64 = 16;
 const FIXED_BYTES: u64 = 2 << 20;
 /// Bytes of a shard's line in the checklist and of its folder's share.
 const CHECKLIST_BYTES: u64 = 256;
-/// List bytes of an entry's share in the chunks; the entry itself is counted apart.
+/// List bytes of an entry's share in the chunks; the entry itself is counted separately.
 const SHARE_BYTES: u64 = 85;
 /// List bytes of a further chunk.
 const EXTENT_BYTES: u64 = 80;
-/// A drive has room for so many shards at least, or they are smaller.
+/// A drive has room for at least so many shards, or they are made smaller.
 const LEAST_SHARDS: u64 = 16;
 /// What the lists of a shard may leave free where they meet.
 const LIST_GAP_BYTES: u64 = 64 << 10;
 /// Where there is parity along the drives, no shard is shorter: 1 MiB of bad sectors in a row, in
-/// blocks of 256 KiB, then hits no column twice, though it reach over the end of a shard.
+/// blocks of 256 KiB, then hits no column twice, even if it reaches over the end of a shard.
 pub const BURST_BLOCKS: usize = 4;
 
 impl Geometry {
-    /// The sizes that fit a set of so many drives, and the bytes of memory that shards may take: B =
+    /// The sizes that fit a set of so many drives, and the bytes of memory that shards may use: B =
     /// 256 KiB, 1 MiB above 24 drives; shards of 16 MiB, smaller where more drives would need too
     /// much memory.
     pub fn for_drives(drives: usize, survive: Survive, memory: u64) -> Result<Self, RoomError> {
@@ -131,7 +131,7 @@ impl Need {
     }
 }
 
-/// A drive as the plan sees it.
+/// A drive, as far as the plan is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DriveRoom {
     pub slot: u16,
@@ -149,7 +149,7 @@ pub enum RoomError {
     /// The rule cannot be kept, or the like.
     #[error(transparent)]
     Place(#[from] PlaceError),
-    /// Not even small shards of so many drives fit the memory.
+    /// Not even small shards of so many drives fit into memory.
     #[error("so many drives at once take more memory")]
     Memory {
         /// bytes that shards take at least
@@ -169,7 +169,7 @@ pub enum RoomError {
     TooLittle {
         /// bytes the dataset may need if nothing compresses
         needed: u64,
-        /// bytes the drives hold beside parity
+        /// bytes the drives hold besides parity
         holds: u64,
         /// the difference
         missing: u64,
@@ -185,7 +185,7 @@ pub struct SetPlan {
     pub placement: Placement,
     /// plain bytes that are to be packed, if they fit
     pub data_bytes: u64,
-    /// bytes of data the set could hold in all, beside parity and lists
+    /// bytes of data the set could hold in all, besides parity and lists
     pub holds_bytes: u64,
     /// bytes that may need further sets; 0 if all of the dataset fits
     pub missing_bytes: u64,
@@ -280,8 +280,8 @@ impl Shape {
     }
 }
 
-/// Bytes of a shard, at most, where one stripe has as few blocks as hold so much; none if it takes more
-/// than it.
+/// Bytes of a shard, at most, if one stripe has just enough blocks to hold so much; none if it takes
+/// more than one.
 fn short_shard_bytes(
     place: &StripePlace,
     survive: Survive,
@@ -322,7 +322,7 @@ struct Others {
     list_bytes: u64,
 }
 
-/// How many shards a drive can hold beside everything else.
+/// How many shards a drive can hold besides everything else.
 fn room(drive: &DriveRoom, others: &Others, geometry: Geometry) -> Room {
     let file = (geometry.blocks.file_bytes() as u64).next_multiple_of(drive.unit_bytes.max(1));
     let drives = others.drives as u64;
@@ -371,7 +371,7 @@ mod tests {
         assert!(plan.holds_bytes > 5_750 * GB && plan.holds_bytes < 6_000 * GB);
     }
 
-    /// A shard is no larger than what it holds: small datasets cost little, and small drives serve.
+    /// A shard is no larger than what it holds: small datasets cost little, and small drives suffice.
     #[test]
     fn small_datasets_and_small_drives_are_counted_as_they_are() {
         let survive = Survive { cases: 1, drives: 0, blocks: 1 };

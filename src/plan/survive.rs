@@ -21,19 +21,19 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// What may be lost without losing data: any `cases` cases and any `drives` drives more (of each
-/// set), and bad sectors on the drives that are left.
+/// What may be lost without losing data: any `cases` cases and any `drives` more drives (of each
+/// set), and bad sectors on the remaining drives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Survive {
     /// Whole cases that may be lost at once.
     pub cases: u32,
-    /// Drives that may be lost beside these cases.
+    /// Drives that may be lost besides these cases.
     pub drives: u32,
     /// Parity along each drive, in percent of its shards, against bad sectors; at most 100.
     pub blocks: u32,
 }
 
-/// Why a text is no rule.
+/// Why a text is not a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SurviveError {
     /// There is no text at all.
@@ -59,7 +59,7 @@ pub enum SurviveError {
     /// A word that takes a number has none.
     #[error("{word:?} needs a number, as in {}", example(word))]
     MissingNumber { word: String },
-    /// What stands for the number is not one, or is too large.
+    /// What should be a number is not one, or is too large.
     #[error("{number:?} is not a number that {word:?} can take")]
     InvalidNumber {
         word: String,
@@ -86,8 +86,8 @@ fn example(word: &str) -> String {
     format!("{word}=1{percent}")
 }
 
-/// Parity shards that a stripe with these numbers of shards a case needs: the sum of the fullest
-/// cases that may be lost, and one for each drive that may be lost beside them.
+/// Parity shards that a stripe with these numbers of shards per case needs: the sum of the fullest
+/// cases that may be lost, and one for each drive that may be lost besides them.
 #[must_use]
 pub fn parity_needed(shards_per_case: &[usize], survive: Survive) -> usize {
     let mut fullest = shards_per_case.to_vec();
@@ -126,7 +126,7 @@ impl Survive {
         beside <= index(self.drives)
     }
 
-    /// Whether it allows for whatever losses of drives and cases the other does.
+    /// Whether it allows for every loss of drives and cases that the other allows for.
     #[must_use]
     pub fn is_as_strong_as(self, other: Self) -> bool {
         // A case that may be lost is at least a drive.
@@ -135,7 +135,7 @@ impl Survive {
     }
 
     /// Whether drives in these numbers can keep the rule, given room. A stripe over all of them
-    /// leaves the most for data: one drive more adds one shard, and at most one parity shard.
+    /// leaves the most for data: one more drive adds one shard, and at most one parity shard.
     #[must_use]
     pub fn can_be_kept(self, drives_per_case: &[usize]) -> bool {
         drives_per_case.iter().sum::<usize>() > parity_needed(drives_per_case, self)
@@ -143,7 +143,7 @@ impl Survive {
 
     /// The rule for a user who gave none: the strongest of `cases=1,drives=1` (offered only where
     /// every case has two drives or more), `cases=1` and `drives=1` that the drives can keep. Where
-    /// the loss of a case, or of nothing, leaves no parity across, `blocks=1%` is beside it. Cases
+    /// the loss of a case, or of nothing, leaves no parity across, `blocks=1%` is added. Cases
     /// without drives do not count.
     #[must_use]
     pub fn default_for(drives_per_case: &[usize]) -> Self {

@@ -4,12 +4,12 @@ use crate::format::list::Method;
 
 /// Bytes of each sample that the probe compresses.
 const SAMPLE_BYTES: usize = 8 << 10;
-/// Chunks up to here are compressed without a probe.
+/// Chunks up to this size are compressed without a probe.
 const UNPROBED_BYTES: usize = 64 << 10;
 /// A chunk is stored plain unless zstd saves at least this part of it.
 const MIN_SAVING: usize = 32;
 
-/// Compresses chunks; one a thread, contexts reused.
+/// Compresses chunks; one per thread, with reused contexts.
 pub struct Compressor {
     real: zstd::bulk::Compressor<'static>,
     probe: zstd::bulk::Compressor<'static>,
@@ -26,8 +26,8 @@ impl Compressor {
         })
     }
 
-    /// Compresses `plain` into `stored` (its contents are replaced) and says how it is stored; if
-    /// [`Method::Plain`], `stored` is left empty and the plain bytes are to be taken.
+    /// Compresses `plain` into `stored` (its contents are replaced) and returns how it is stored; if
+    /// [`Method::Plain`], `stored` is left empty and the plain bytes are used.
     pub fn compress(&mut self, plain: &[u8], stored: &mut Vec<u8>) -> Method {
         stored.clear();
         if !self.promising(plain) {
@@ -44,7 +44,7 @@ impl Compressor {
         }
     }
 
-    /// Three samples spread over the chunk: does any of them shrink?
+    /// Whether any of three samples, spread over the chunk, shrinks.
     fn promising(&mut self, plain: &[u8]) -> bool {
         if plain.len() <= UNPROBED_BYTES {
             return plain.len() >= MIN_SAVING;
@@ -58,15 +58,15 @@ impl Compressor {
     }
 }
 
-/// The window that a frame may ask for, if it does not give more bytes than that.
+/// The largest window of a frame, unless its content is larger.
 const WINDOW_BYTES: u64 = 8 << 20;
-/// How a zstd frame begins.
+/// The magic number that a zstd frame begins with.
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// The bit of a frame's first byte that says that its window is its content.
+/// The bit of a frame's first byte that makes its window as large as its content.
 const IS_SINGLE_SEGMENT: u8 = 0x20;
 
-/// Is this one zstd frame, nothing before or behind it, that does not say that it gives other than
-/// `plain` bytes, and whose window is bounded? Nothing is decompressed for that.
+/// Whether this is exactly one zstd frame that does not announce another size than `plain` bytes, and
+/// whose window is bounded. Nothing is decompressed to find out.
 pub fn is_frame(stored: &[u8], plain: usize) -> bool {
     let content = || zstd::zstd_safe::get_frame_content_size(stored).ok();
     let most = WINDOW_BYTES.max(plain as u64);
@@ -76,7 +76,7 @@ pub fn is_frame(stored: &[u8], plain: usize) -> bool {
 }
 
 /// The window that a frame asks for (RFC 8878, 3.1.1.1.2), which may be its `content`; none if this is
-/// no zstd frame.
+/// not a zstd frame.
 fn window_bytes(frame: &[u8], content: u64) -> Option<u64> {
     let [descriptor, window, ..] = *frame.strip_prefix(&MAGIC)? else { return None };
     if descriptor & IS_SINGLE_SEGMENT != 0 {
@@ -94,7 +94,7 @@ pub struct CorruptChunk {
     pub plain: usize,
 }
 
-/// Decompresses chunks; one a thread.
+/// Decompresses chunks; one per thread.
 pub struct Decompressor {
     context: zstd::bulk::Decompressor<'static>,
 }

@@ -43,7 +43,7 @@ impl Dedup {
         self.known.get(id).filter(|(_, l)| *l == len).map(|(known, _)| *known)
     }
 
-    /// Remembers, or brings up to date, where bytes are.
+    /// Remembers where bytes are, or updates it.
     pub fn remember(&mut self, id: Hash, len: u32, known: Known) {
         if self.known.insert(id, (known, len)).is_some() {
             return;
@@ -57,7 +57,7 @@ impl Dedup {
         }
     }
 
-    /// Brings a remembered extent up to date; one that was forgotten stays so.
+    /// Updates a remembered extent; one that was forgotten stays forgotten.
     pub fn update(&mut self, id: &Hash, known: Known) {
         if let Some(entry) = self.known.get_mut(id) {
             entry.0 = known;

@@ -86,12 +86,12 @@ impl Bundle {
     }
 }
 
-/// What a bundle takes of a payload.
+/// The bytes that a bundle takes of a payload.
 #[derive(Clone, Copy)]
 struct Needs {
     stored: usize,
     list: usize,
-    /// list bytes more if it is the first in its shard's list
+    /// further list bytes if it is the first in its shard's list
     reopen: usize,
 }
 
@@ -128,7 +128,7 @@ impl Fold {
         (self.shard < self.shards).then_some(())
     }
 
-    /// Gives out the place of the next bundle; none if it does not fit.
+    /// Returns the place of the next bundle; none if it does not fit.
     fn place(&mut self, needs: Needs) -> Option<Spot> {
         loop {
             let first_in_list = self.list_bytes == 0;
@@ -177,7 +177,7 @@ impl Draft {
         Self { id, max_blocks, least: 1, k, bundles: Vec::new(), fold: Fold::new(k, max_blocks) }
     }
 
-    /// The same with so many blocks a shard at least, or the most if those are fewer.
+    /// The same, with at least so many blocks per shard, or `max_blocks` if that is less.
     #[must_use]
     pub fn with_least(self, blocks: usize) -> Self {
         Self { least: blocks.min(self.max_blocks.count()), ..self }
@@ -188,7 +188,7 @@ impl Draft {
         self.bundles.len()
     }
 
-    /// Is there nothing in it?
+    /// Whether no bundle was added.
     pub fn is_empty(&self) -> bool {
         self.bundles.is_empty()
     }
@@ -224,7 +224,7 @@ impl Draft {
         (blocks(low), spots)
     }
 
-    /// Ends the stripe.
+    /// Lays out the payloads; nothing more can be added.
     pub fn close(self) -> Filled {
         let (blocks, spots) = self.smallest();
         let places = self.places(&spots);

@@ -11,8 +11,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// The value of a piece of a file: its root if it is `whole`, else its chaining value at
-/// `offset`, which must be a multiple of the piece size (a power of two, at least 1,024): lists in which
-/// it is not are rejected.
+/// `offset`, which must be a multiple of the piece size (a power of two, at least 1,024): lists in
+/// which it is not are rejected.
 pub fn piece(bytes: &[u8], offset: u64, whole: bool) -> Hash {
     if whole || bytes.is_empty() {
         return *blake3::hash(bytes).as_bytes();
@@ -38,8 +38,8 @@ pub fn block_hashes(shard: &[u8], block_bytes: usize) -> Vec<Hash> {
 /// A run of pieces that is a subtree: how many, a power of two but for the last, and its value.
 pub type Subtree = (u64, Hash);
 
-/// Joins the values of a file's pieces, given in order, to its root; or those of a run of them, to
-/// few values that go on to be joined with what lies around them.
+/// Joins the values of a file's pieces, in order, to its root; or those of a run of pieces, to
+/// few values that are then joined with those around them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Merge {
     /// the number of the first piece
@@ -53,7 +53,7 @@ pub struct Merge {
 }
 
 impl Merge {
-    /// For the pieces from number `start` on.
+    /// A merge of the pieces from number `start` on.
     pub fn from(start: u64) -> Self {
         Self { start, ..Self::default() }
     }
@@ -85,7 +85,7 @@ impl Merge {
         self.start + self.joined + self.newest.map_or(0, |(size, _)| size)
     }
 
-    /// All of it as few subtrees, in order.
+    /// The pieces so far as the fewest subtrees, in order.
     pub fn subtrees(&self) -> impl Iterator<Item = Subtree> + '_ {
         self.stack.iter().copied().chain(self.newest)
     }

@@ -4,8 +4,8 @@
 
 use rusty_erasure::{Coder, Matrix};
 
-/// Adds a block to a sum, byte by byte in GF(2^8): exclusive or. Where one is longer, what lies
-/// behind the other's end stays.
+/// Adds a block to a sum, byte by byte in GF(2^8): exclusive or. Where one is longer, its
+/// bytes past the other's end do not change.
 pub fn add_to(sum: &mut [u8], block: &[u8]) {
     sum.iter_mut().zip(block).for_each(|(sum, byte)| *sum ^= byte);
 }
@@ -13,7 +13,7 @@ pub fn add_to(sum: &mut [u8], block: &[u8]) {
 /// What the code cannot do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParityError {
-    /// The numbers are out of range.
+    /// k or m is out of range.
     #[error("no code for {k} data and {m} parity shards")]
     Shape {
         /// data shards
@@ -31,11 +31,11 @@ pub enum ParityError {
     },
 }
 
-/// Rows of parity that the library makes in one go over the data.
+/// Rows of parity that the library computes in one pass over the data.
 const ROWS_AT_ONCE: usize = 4;
-/// Bytes of a column's strip: what surely stays in a core's own cache.
+/// Bytes of a column's strip: small enough to stay in a core's own cache.
 const CACHED_BYTES: usize = 256 << 10;
-/// Strips are whole cache lines, and not too short for a call.
+/// Strips are whole cache lines, and long enough to be worth a call.
 const STRIP_UNIT: usize = 4096;
 
 /// The code for one k and m.
@@ -64,8 +64,8 @@ impl Code {
 
     /// Computes the m parity blocks of a column from its k data blocks.
     ///
-    /// Strip by strip: the library goes over all data once for every few rows of parity, which is
-    /// to find it in the cache.
+    /// Strip by strip: the library passes over all data once for every few rows of parity, and should
+    /// find it in the cache.
     pub fn encode(&self, data: &[&[u8]], parity: &mut [&mut [u8]]) {
         let Some(coder) = &self.coder else { return };
         let len = data.first().map_or(0, |block| block.len());
@@ -85,7 +85,7 @@ impl Code {
         }
     }
 
-    /// Reconstructs the blocks named in `wanted` from those that are there, k of them at least.
+    /// Reconstructs the blocks named in `wanted` from those that are there, at least k of them.
     pub fn reconstruct(
         &self,
         column: &[Option<&[u8]>],
@@ -109,7 +109,7 @@ impl Code {
 mod tests {
     use super::*;
 
-    /// GF(2^8) by its definition, to hold the library against.
+    /// GF(2^8) by its definition, to compare the library with.
     fn mul(mut a: u8, mut b: u8) -> u8 {
         let mut p = 0;
         while b != 0 {

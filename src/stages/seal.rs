@@ -4,7 +4,7 @@
 //! - Leaves: the blocks of all its shards, each sealed, hashed, and the parity over them; or plain
 //!   bytes that are authentic.
 //! - Always holds: (1) a key seals one shard, nonce = block number, so no pair repeats; (2) a
-//!   block is sealed, hashed and coded while it is hot: one task a column, no second pass; (3) no
+//!   block is sealed, hashed and coded while it is hot: one task per column, no second pass; (3) no
 //!   plain byte leaves a block whose tag is wrong.
 
 use super::aead::{Aead, NONCE_BYTES, Tag};
@@ -48,7 +48,7 @@ fn parts<'a>(number: usize, salt: &Salt, block: &'a mut [u8]) -> (&'a mut [u8], 
 }
 
 impl Cipher {
-    /// The cipher of this key; the key is used up.
+    /// The cipher of this key, which it consumes.
     #[allow(clippy::needless_pass_by_value)] // by value: one key cannot start two ciphers
     pub fn new(key: SealKey) -> Self {
         Self(Aead::new(key.1, &key.0))
