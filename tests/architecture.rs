@@ -30,7 +30,7 @@ const MAY_IMPORT: [(&str, &str); 29] = [
     ("shipment", "drives format monitor shards"),
     ("metadata_files", "drives format monitor shipment stages"),
     ("stripes", "drives format monitor shards shipment stages"),
-    ("check", "drives format monitor shards shipment stripes"),
+    ("check", "drives format metadata_files monitor shards shipment stripes"),
     ("catalog", "drives format keys shipment stages"),
     (
         "packer",

@@ -158,9 +158,7 @@ pub fn check_drive(
     monitor: &dyn Monitor,
     progress: &dyn Fn(u64),
 ) -> DriveReport {
-    let nothing = ReadBefore::default();
-    let depth = Depth::All { policy: SkipPolicy::default(), before: &nothing, held };
-    check_drive_by(found, folder, record_index, depth, mode, monitor, progress)
+    check_drive_by(found, folder, record_index, Depth::all(held), mode, monitor, progress)
 }
 
 /// Shards that were read and are as recorded.
@@ -193,7 +191,11 @@ impl ReadBefore {
     }
 }
 
+/// Nothing was read before.
+static NOTHING: ReadBefore = ReadBefore { stripes: BTreeMap::new(), slots: BTreeMap::new() };
+
 /// How much of a drive is read.
+#[derive(Clone)]
 pub enum Depth<'a> {
     /// every block
     All {
@@ -206,6 +208,13 @@ pub enum Depth<'a> {
     },
     /// the presence and length of every shard, and these blocks
     Sample(Sample),
+}
+
+impl Depth<'_> {
+    /// Every block, with so many bytes of a shard held at once.
+    pub fn all(held: usize) -> Self {
+        Self::All { policy: SkipPolicy::default(), before: &NOTHING, held }
+    }
 }
 
 /// As [`check_drive`], as deep as is said.

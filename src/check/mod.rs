@@ -6,3 +6,4 @@
 
 pub mod damage;
 pub mod drive;
+pub mod set;

@@ -10,7 +10,7 @@ use super::text::{some, verb};
 use super::ui::Ui;
 use crate::commands;
 use crate::commands::restore_status::{RestoreStatus, RestoreStatusError, SetProgress, SetState};
-use crate::commands::status::End;
+use crate::commands::status::SetEnd;
 use crate::format::shown::shown_text;
 use crate::opening::open::OpenError;
 use crate::pack_session::shipments::InProgress;
@@ -54,7 +54,7 @@ pub fn status(args: &StatusArgs, ui: &Ui) -> Result<Status, Refusal> {
         }
         status = status.merge(match () {
             () if !set.verdict.restorable() && !set.is_foreign => Status::Failed,
-            () if !set.missing.is_empty() || set.end == End::Open => Status::Problems,
+            () if !set.missing.is_empty() || set.end == SetEnd::Open => Status::Problems,
             () => Status::Done,
         });
     }

@@ -277,7 +277,7 @@ fn note_missing(one: &SelectedSet, outcome: &mut RestoreOutcome, monitor: &dyn M
     outcome.gaps |= one.has_gaps();
     monitor.phase(Phase::Restore, 0);
     for d in &set.drives {
-        let name = format!("{} {}", d.label.case, d.drive.name());
+        let name = d.case_and_name();
         monitor.drive(d.label.slot.0 as usize, &name, 0);
     }
 }

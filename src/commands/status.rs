@@ -21,7 +21,7 @@ use std::ptr;
 
 /// What a set says of its own end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum SetEnd {
     /// it was never closed
     Open,
     /// it was closed from its drives alone: nobody knew if more was to follow
@@ -49,7 +49,7 @@ pub struct SetStatus {
     pub missing: Vec<MissingSlot>,
     /// was the set closed, and is it the last of its shipment
     #[serde(skip)]
-    pub end: End,
+    pub end: SetEnd,
     /// another set of its shipment says that it is none
     #[serde(rename = "foreign")]
     pub is_foreign: bool,
@@ -122,10 +122,10 @@ fn status_by(set: &FoundSet, monitor: &dyn Monitor) -> Result<SetStatus, OpenErr
         drives: here().map(AttachedDrive::from).collect(),
         missing: absent.lost.iter().map(of_case).collect(),
         end: match text.as_ref().map(SetText::further_sets) {
-            None => End::Open,
-            Some(None) => End::Unknown,
-            Some(Some(true)) => End::Further,
-            Some(Some(false)) => End::Last,
+            None => SetEnd::Open,
+            Some(None) => SetEnd::Unknown,
+            Some(Some(true)) => SetEnd::Further,
+            Some(Some(false)) => SetEnd::Last,
         },
         is_foreign: false,
         in_use,

@@ -3,9 +3,10 @@
 //! The source should lie in the page cache; drives are in memory, so what limits is the CPU.
 
 use super::null::NullDrive;
-use crate::check::drive::check_drive;
+use crate::check::drive::Depth;
+use crate::check::set::{DriveToCheck, SetCheck};
 use crate::dataset::{Filter, FilterError, ScanError, ScanOptions, ScannedEntry, Source, scan};
-use crate::drives::{Drive, MemoryDrive, ReadMode};
+use crate::drives::{Drive, MemoryDrive};
 use crate::entropy::{Entropy, System};
 use crate::format::Suite;
 use crate::format::entry::entry_len;
@@ -263,10 +264,13 @@ impl PackedSet {
     pub fn verify(&self, monitor: &dyn Monitor) -> f64 {
         let Some((set, record_index)) = self.found(0) else { return 0.0 };
         let began = Instant::now();
-        crate::drives::on_each(set.drives.len(), |i| {
-            let (drive, mode, told) = (&set.drives[i], ReadMode::Medium, Untold(monitor));
-            check_drive(drive, &set.folder, &record_index, (mode, usize::MAX), &told, &|_| ())
-        });
+        let to_check = |(number, found)| {
+            let depth = Depth::all(usize::MAX);
+            DriveToCheck { found, number, bytes: 0, depth }
+        };
+        let to_check: Vec<DriveToCheck> = set.drives.iter().enumerate().map(to_check).collect();
+        let (set, record_index, monitor) = (&set, &record_index, &Untold(monitor));
+        SetCheck { set, record_index, metadata_files: None, monitor }.run(&to_check);
         self.shard_bytes as f64 / began.elapsed().as_secs_f64()
     }
 }

@@ -1,12 +1,13 @@
 //! The read-back: every shard and metadata file of a closed set from the medium, drives in parallel.
 
 use crate::check::damage::{Damage, Verdict};
-use crate::check::drive::{DriveReport, check_drive};
-use crate::drives::{self, Drive, Level, ReadMode, WriteMode};
+use crate::check::drive::{Depth, DriveReport};
+use crate::check::set::{DriveToCheck, Expected, SetCheck};
+use crate::drives::{Drive, Level, WriteMode};
 use crate::entropy::Entropy;
 use crate::format::ids::RunId;
 use crate::format::label::Label;
-use crate::metadata_files::inspect::{check_metadata_files, keyless};
+use crate::metadata_files::inspect::keyless;
 use crate::metadata_files::key_files::{key_files, report_different};
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
 use crate::packer::{Packed, SetDrive, SetJob, close};
@@ -28,29 +29,15 @@ pub(super) fn read_back(
     let text = set.set_text(monitor);
     let keys = key_files(&set, &record_index);
     report_different(&set, &keys, monitor);
-    for found in &set.drives {
-        let drive = found.label.slot.0 as usize - 1;
-        let name = format!("{} {}", found.label.case, found.drive.name());
-        monitor.drive(drive, &name, packed.drive_bytes[drive]);
-    }
-    let reports = drives::on_each(set.drives.len(), |i| {
-        let found = &set.drives[i];
-        let slot = found.label.slot.0 as usize - 1;
-        let progress = |bytes| {
-            monitor.advance(bytes);
-            monitor.drive_advance(slot, bytes);
-        };
-        let mode = ReadMode::Medium;
-        let mut report =
-            check_drive(found, &set.folder, &record_index, (mode, usize::MAX), monitor, &progress);
-        if !report.vanished && !report.stopped {
-            let bad =
-                check_metadata_files(found, &set, &record_index, text.as_ref(), &keys, monitor);
-            report.bad_metadata_files = bad.all;
-        }
-        report.stopped |= monitor.should_stop(); // perhaps not all metadata files were checked
-        report
-    });
+    let to_check = |found| {
+        let found: &FoundDrive = found;
+        let number = found.label.slot.0 as usize - 1;
+        DriveToCheck { found, number, bytes: bytes(found), depth: Depth::all(usize::MAX) }
+    };
+    let to_check: Vec<DriveToCheck> = set.drives.iter().map(to_check).collect();
+    let metadata_files = Some(Expected { text: text.as_ref(), keys: &keys });
+    let check = SetCheck { set: &set, record_index: &record_index, metadata_files, monitor };
+    let reports = check.run(&to_check).into_iter().map(|checked| checked.report);
     let mut by_slot: Vec<Option<DriveReport>> = vec![None; job.drives.len()];
     let mut damage =
         Damage { lost: set.missing_slots().into_iter().collect(), ..Damage::default() };

@@ -18,7 +18,8 @@ pub mod quiet;
 mod shards;
 mod target;
 
-use crate::check::drive::{DriveReport, check_drive, shard_bytes};
+use crate::check::drive::{Depth, DriveReport, shard_bytes};
+use crate::check::set::{DriveToCheck, SetCheck};
 use crate::drives::{self, Level, ReadMode};
 use crate::format::ids::{RunId, Slot, StripeId};
 use crate::format::set::SetText;
@@ -148,30 +149,30 @@ fn is_new(job: &RepairJob, target: &Target) -> bool {
 fn begin_phase(monitor: &dyn Monitor, phase: Phase, targets: &[Target], bytes: &[u64]) {
     monitor.phase(phase, bytes.iter().sum());
     for (target, bytes) in targets.iter().zip(bytes).filter(|(_, bytes)| **bytes > 0) {
-        let name = format!("{} {}", target.found.label.case, target.drive().name());
+        let name = target.found.case_and_name();
         monitor.drive(target.number, &name, *bytes);
     }
 }
 
 /// Reads all drives at the same time.
 fn survey(job: &RepairJob, targets: &[Target], monitor: &dyn Monitor) -> Vec<DriveReport> {
-    let expected = shard_bytes(job.set, job.record_index, monitor);
-    let bytes = |target: &Target| expected.get(target.found.label.slot.0 as usize).copied();
-    let bytes: Vec<u64> = targets.iter().map(|t| bytes(t).unwrap_or(0)).collect();
-    begin_phase(monitor, Phase::Verify, targets, &bytes);
-    drives::on_each(targets.len(), |i| {
-        let progress = |bytes: u64| {
-            monitor.advance(bytes);
-            monitor.drive_advance(i, bytes);
-        };
-        let (found, folder) = (&targets[i].found, &job.set.folder);
-        let how = (ReadMode::Medium, job.memory.for_each(targets.len()));
-        let report = check_drive(found, folder, job.record_index, how, monitor, &progress);
-        if report.vanished {
-            targets[i].leave_out();
-        }
-        report
-    })
+    let (set, record_index) = (job.set, job.record_index);
+    let expected = shard_bytes(set, record_index, monitor);
+    let depth = Depth::all(job.memory.for_each(targets.len()));
+    let mut to_check = Vec::new();
+    for target in targets {
+        let bytes = expected.get(target.found.label.slot.0 as usize).copied().unwrap_or(0);
+        let (found, number, depth) = (&target.found, target.number, depth.clone());
+        to_check.push(DriveToCheck { found, number, bytes, depth });
+    }
+    monitor.phase(Phase::Verify, to_check.iter().map(|drive| drive.bytes).sum());
+    let check = SetCheck { set, record_index, metadata_files: None, monitor };
+    let reports = check.run(&to_check).into_iter().map(|checked| checked.report);
+    let reports: Vec<DriveReport> = reports.collect();
+    for (target, _) in targets.iter().zip(&reports).filter(|(_, report)| report.vanished) {
+        target.leave_out();
+    }
+    reports
 }
 
 /// What is bad, by stripe.

@@ -71,7 +71,7 @@ pub fn check(
     let total = catalog.items.as_mut().map_or(0, |items| items.data_bytes(open));
     monitor.phase(Phase::Decode, total);
     for d in &open.set.drives {
-        let name = format!("{} {}", d.label.case, d.drive.name());
+        let name = d.case_and_name();
         monitor.drive(d.label.slot.0 as usize, &name, 0);
     }
     let mut restored = Restored::default();

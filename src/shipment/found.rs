@@ -17,6 +17,13 @@ pub struct FoundDrive {
     pub label: Label,
 }
 
+impl FoundDrive {
+    /// How progress names it: `case path`.
+    pub fn case_and_name(&self) -> String {
+        format!("{} {}", self.label.case, self.drive.name())
+    }
+}
+
 /// The drives found of one set.
 #[derive(Clone)]
 pub struct FoundSet {

@@ -2,14 +2,14 @@
 
 use super::set_outcome::{DriveOutcome, SetOutcome};
 use crate::check::damage::Damage;
-use crate::check::drive::{Depth, DriveReport, ReadBefore, check_drive_by, shard_bytes};
-use crate::drives::{self, ReadMode};
+use crate::check::drive::{Depth, ReadBefore, shard_bytes};
+use crate::check::set::{CheckedDrive, DriveToCheck, Expected, SetCheck};
 use crate::format::ids::Slot;
 use crate::format::set::SetText;
 use crate::format::shown::hex;
 use crate::memory::Memory;
 use crate::metadata_files::drive_readme::note_other_texts;
-use crate::metadata_files::inspect::{BadMetadataFiles, check_metadata_files, keyless};
+use crate::metadata_files::inspect::keyless;
 use crate::metadata_files::key_files::{key_files, report_different};
 use crate::monitor::{Monitor, Phase};
 use crate::opening::foreign;
@@ -215,36 +215,21 @@ fn check_drives(
         Some(sample) => sample.len() * block_bytes,
         None => of_slot(found[i].label.slot),
     };
-    let rest = |i: usize| bytes(i).saturating_sub(part.before.bytes(found[i].label.slot));
-    monitor.phase(Phase::Verify, (0..found.len()).map(rest).sum());
-    for (i, d) in found.iter().enumerate() {
-        let name = format!("{} {}", d.label.case, d.drive.name());
-        monitor.drive(i, &name, rest(i));
-    }
+    let held = part.memory.for_each(found.len());
+    let all = || Depth::All { policy: SkipPolicy::default(), before: &part.before, held };
+    let to_check = |(number, found): (usize, _)| {
+        let found: &FoundDrive = found;
+        let bytes = bytes(number).saturating_sub(part.before.bytes(found.label.slot));
+        let depth = samples[number].clone().map_or_else(all, Depth::Sample);
+        DriveToCheck { found, number, bytes, depth }
+    };
+    let to_check: Vec<DriveToCheck> = found.iter().enumerate().map(to_check).collect();
+    monitor.phase(Phase::Verify, to_check.iter().map(|drive| drive.bytes).sum());
     let keys = key_files(set, record_index);
-    let checked = drives::on_each(found.len(), |i| {
-        let progress = |bytes: u64| {
-            monitor.advance(bytes);
-            monitor.drive_advance(i, bytes);
-        };
-        let held = part.memory.for_each(found.len());
-        let all = || Depth::All { policy: SkipPolicy::default(), before: &part.before, held };
-        let depth = samples[i].clone().map_or_else(all, Depth::Sample);
-        let (drive, mode) = (&found[i], ReadMode::Medium);
-        let mut report =
-            check_drive_by(drive, &set.folder, record_index, depth, mode, monitor, &progress);
-        // Of a drive that is gone no metadata file can be read either, which need not be told.
-        let bad = if report.vanished || report.stopped {
-            BadMetadataFiles::default()
-        } else {
-            check_metadata_files(&found[i], set, record_index, text, &keys, monitor)
-        };
-        report.bad_metadata_files = bad.all;
-        report.stopped |= monitor.should_stop(); // perhaps not all metadata files were checked
-        (report, bad.lost_keys)
-    });
+    let metadata_files = Some(Expected { text, keys: &keys });
+    let checked = SetCheck { set, record_index, metadata_files, monitor }.run(&to_check);
     let slot = |i: usize| found[i].label.slot;
-    let outcome = |(i, (report, lost_keys)): (usize, (DriveReport, u64))| DriveOutcome {
+    let outcome = |(i, CheckedDrive { report, lost_keys }): (usize, CheckedDrive)| DriveOutcome {
         case: found[i].label.case.clone(),
         slot: slot(i),
         name: found[i].drive.name().into(),

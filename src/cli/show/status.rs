@@ -2,7 +2,7 @@
 
 use super::{Judged, never_closed, slot_name, verdict};
 use crate::cli::sizes::shown_bytes;
-use crate::commands::status::{End, SetStatus};
+use crate::commands::status::{SetEnd, SetStatus};
 use crate::shipment::slots::{AttachedDrive, MissingSlot};
 use crate::stripes::together::Together;
 use serde::Serialize;
@@ -79,14 +79,14 @@ pub fn status(set: &SetStatus) -> String {
     }
     let never_closed = never_closed("It", !set.missing.is_empty());
     t.push_str(match set.end {
-        End::Open if set.in_use.is_some() => "",
-        End::Last => "It is closed, and the last set of its shipment.\n",
-        End::Further => "It is closed; the shipment has further sets.\n",
-        End::Unknown => {
+        SetEnd::Open if set.in_use.is_some() => "",
+        SetEnd::Last => "It is closed, and the last set of its shipment.\n",
+        SetEnd::Further => "It is closed; the shipment has further sets.\n",
+        SetEnd::Unknown => {
             "It was closed from its drives alone: it cannot tell whether more of the dataset was to \
              follow.\n"
         }
-        End::Open => &never_closed,
+        SetEnd::Open => &never_closed,
     });
     if let Some(program) = &set.in_use {
         let _ = writeln!(t, "It is not closed yet: {program} is at work on it.");
@@ -110,12 +110,12 @@ pub struct StatusEvent<'a> {
 impl<'a> From<&'a SetStatus> for StatusEvent<'a> {
     fn from(set: &'a SetStatus) -> Self {
         let last = match set.end {
-            End::Last => Some(true),
-            End::Further => Some(false),
-            End::Open | End::Unknown => None,
+            SetEnd::Last => Some(true),
+            SetEnd::Further => Some(false),
+            SetEnd::Open | SetEnd::Unknown => None,
         };
         let verdict = Judged::new(&set.verdict, true);
-        Self { set, closed: set.end != End::Open, last, verdict }
+        Self { set, closed: set.end != SetEnd::Open, last, verdict }
     }
 }
 

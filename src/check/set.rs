@@ -1,0 +1,79 @@
+//! The drives of a set, checked at the same time.
+//!
+//! - Enters: drives, how deep each is read, and what their metadata files are held against.
+//! - Leaves: what was found on each, in the same order; progress, by drive.
+//! - Always holds: metadata files are checked only on a drive that was read to its end: of one that is
+//!   gone none can be read either, which need not be reported.
+
+use super::drive::{Depth, DriveReport, check_drive_by};
+use crate::drives::{ReadMode, on_each};
+use crate::format::set::SetText;
+use crate::metadata_files::inspect::{BadMetadataFiles, check_metadata_files};
+use crate::metadata_files::key_files::KeyFiles;
+use crate::monitor::Monitor;
+use crate::shipment::{FoundDrive, FoundSet, RecordIndex};
+
+/// A set whose drives are checked.
+pub struct SetCheck<'a> {
+    pub set: &'a FoundSet,
+    pub record_index: &'a RecordIndex,
+    /// what metadata files are held against; none: they are not checked
+    pub metadata_files: Option<Expected<'a>>,
+    pub monitor: &'a dyn Monitor,
+}
+
+/// What the metadata files of a set are held against.
+#[derive(Clone, Copy)]
+pub struct Expected<'a> {
+    pub text: Option<&'a SetText>,
+    pub keys: &'a KeyFiles,
+}
+
+/// A drive to be checked.
+pub struct DriveToCheck<'a> {
+    pub found: &'a FoundDrive,
+    /// its number for the monitor
+    pub number: usize,
+    /// bytes to be read of its shards
+    pub bytes: u64,
+    pub depth: Depth<'a>,
+}
+
+/// What was found on a drive.
+pub struct CheckedDrive {
+    pub report: DriveReport,
+    /// damaged or missing key files that no drive here has
+    pub lost_keys: u64,
+}
+
+impl SetCheck<'_> {
+    /// Reads and checks these drives, each on a thread of its own.
+    pub fn run(&self, drives: &[DriveToCheck]) -> Vec<CheckedDrive> {
+        for drive in drives {
+            self.monitor.drive(drive.number, &drive.found.case_and_name(), drive.bytes);
+        }
+        on_each(drives.len(), |i| self.check(&drives[i]))
+    }
+
+    fn check(&self, drive: &DriveToCheck) -> CheckedDrive {
+        let (set, index, monitor) = (self.set, self.record_index, self.monitor);
+        let progress = |bytes: u64| {
+            monitor.advance(bytes);
+            monitor.drive_advance(drive.number, bytes);
+        };
+        let (depth, mode) = (drive.depth.clone(), ReadMode::Medium);
+        let mut report =
+            check_drive_by(drive.found, &set.folder, index, depth, mode, monitor, &progress);
+        let Some(Expected { text, keys }) = self.metadata_files else {
+            return CheckedDrive { report, lost_keys: 0 };
+        };
+        let bad = if report.vanished || report.stopped {
+            BadMetadataFiles::default()
+        } else {
+            check_metadata_files(drive.found, set, index, text, keys, monitor)
+        };
+        report.bad_metadata_files = bad.all;
+        report.stopped |= monitor.should_stop(); // perhaps not all metadata files were checked
+        CheckedDrive { report, lost_keys: bad.lost_keys }
+    }
+}
