@@ -45,7 +45,7 @@ pub fn erase(args: &EraseArgs, ui: &Ui) -> Result<Status, Refusal> {
 
 fn refusal(error: EraseError) -> Refusal {
     let (hint, status) = match error {
-        EraseError::Drive { .. } => ("name folders where drives are mounted", Status::Usage),
+        EraseError::Drive(_) => ("name folders where drives are mounted", Status::Usage),
         EraseError::Name { .. } => {
             ("a set has the name of its folder in DRIVE/holdall: SHIPMENT-001", Status::Usage)
         }

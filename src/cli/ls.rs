@@ -10,13 +10,13 @@ use super::ui::Ui;
 use crate::commands::ls::{LsOptions, ls as command};
 use crate::format::list::{Entry, Kind, Lack, shown_path};
 use crate::format::shown::shown_text;
-use crate::patterns::typed::Typed;
+use crate::patterns::typed::TypedPattern;
 use serde::Serialize;
 use std::os::unix::ffi::OsStringExt;
 
 pub fn ls(args: LsArgs, ui: &Ui) -> Result<Status, Refusal> {
     let folder = args.folder.map(OsStringExt::into_vec);
-    let folder = folder.map(|typed| Typed::of(&typed)).transpose().map_err(|error| {
+    let folder = folder.map(|typed| TypedPattern::of(&typed)).transpose().map_err(|error| {
         Refusal::failed(error)
             .hint("--in takes a path from the dataset's top, such as 2026/march")
             .status(Status::Usage)

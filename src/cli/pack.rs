@@ -380,7 +380,7 @@ pub fn refusal(error: PackJobError) -> Refusal {
         return Refusal::failed(error).hint(hint);
     }
     let (hint, status) = match &error {
-        PackJobError::Drive { source, .. } => (drive_hint(source), Status::Usage),
+        PackJobError::Drive(drive) => (drive_hint(&drive.source), Status::Usage),
         PackJobError::NoDrive(_) => (NO_DRIVE, Status::Usage),
         PackJobError::Source(_) | PackJobError::SourceAway { .. } => (
             "attach or mount the source where it was, then run the same command again",

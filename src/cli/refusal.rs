@@ -48,7 +48,7 @@ impl Refusal {
 pub fn open_refusal(error: OpenError) -> Refusal {
     let hint = match &error {
         OpenError::Stopped => return Refusal::failed(error),
-        OpenError::Drive { .. } => "name folders where drives are mounted",
+        OpenError::Drive(_) => "name folders where drives are mounted",
         OpenError::NoSet { denied: true, .. } => {
             "its permissions keep you from reading it: as its owner or root, run \
              chmod -R a+rX DRIVE/holdall"

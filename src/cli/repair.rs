@@ -64,7 +64,7 @@ fn meant(args: &RepairArgs) -> Result<RepairOptions, Refusal> {
 fn refusal(error: RepairError) -> Refusal {
     let (hint, status) = match error {
         RepairError::Open(error) => return open_refusal(error),
-        RepairError::Drive { ref source, .. } => (drive_hint(source), Status::Usage),
+        RepairError::Drive(ref drive) => (drive_hint(&drive.source), Status::Usage),
         RepairError::InUse(_) => (super::pack::WAIT, Status::Failed),
         RepairError::NoDrive(_) => (super::pack::NO_DRIVE, Status::Usage),
         RepairError::Case { .. } => ("write --onto CASE=PATH", Status::Usage),

@@ -1,6 +1,6 @@
 //! `erase`: removes a set from drives, by name, and nothing else.
 
-use crate::drives::{Drive, DriveError, LocalDrive};
+use crate::drives::{Drive, LocalDrive, UnusableDrive};
 use crate::format::ids::{ShipmentId, set_folder};
 use crate::format::layout::HOLDALL;
 use crate::format::shown::error_chain;
@@ -17,14 +17,8 @@ use std::path::PathBuf;
 /// Why nothing was erased.
 #[derive(Debug, thiserror::Error)]
 pub enum EraseError {
-    /// A path is no drive.
-    #[error("{} cannot be opened as a drive", path.display())]
-    Drive {
-        path: PathBuf,
-        /// what the system said
-        #[source]
-        source: DriveError,
-    },
+    #[error(transparent)]
+    Drive(#[from] UnusableDrive),
     /// Somebody else is at work on the set.
     #[error(transparent)]
     InUse(#[from] InUse),
@@ -73,7 +67,7 @@ impl Erasure {
         }
         let (mut drives, mut failures) = (Vec::new(), Vec::new());
         for path in paths {
-            let failed = |source| EraseError::Drive { path: path.clone(), source };
+            let failed = UnusableDrive::at(path);
             let drive = match LocalDrive::open(&drive_root(path)) {
                 Ok(drive) => drive,
                 Err(source) => {
@@ -98,7 +92,7 @@ impl Erasure {
         if drives.is_empty()
             && let Some((path, source)) = failures.pop()
         {
-            return Err(EraseError::Drive { path: path.clone(), source });
+            return Err(UnusableDrive { path: path.clone(), source }.into());
         }
         failures.iter().for_each(|(path, source)| monitor.problem(not_opened(path, source)));
         if drives.iter().all(|(_, set)| set.is_none()) {

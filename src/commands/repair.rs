@@ -1,6 +1,6 @@
 //! `repair`: makes drives whole again, in place or on new ones, with no key.
 
-use crate::drives::{Drive, DriveError, LocalDrive, detect};
+use crate::drives::{Drive, LocalDrive, UnusableDrive, detect};
 use crate::format::ids::Slot;
 use crate::format::label::checked_case;
 use crate::format::layout::HOLDALL;
@@ -43,14 +43,8 @@ pub enum RepairError {
     /// No set was found.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// A new drive cannot be opened or written to.
-    #[error("{} cannot be used as a drive", path.display())]
-    Drive {
-        path: PathBuf,
-        /// what the system said
-        #[source]
-        source: DriveError,
-    },
+    #[error(transparent)]
+    Drive(#[from] UnusableDrive),
     /// The name of a case is none.
     #[error("{case:?} is not a name for a case: 1 to 32 letters, digits, '.', '_' or '-'")]
     Case {
@@ -138,7 +132,7 @@ pub fn repair(
         if !options.folder_drives {
             own.check(path)?;
         }
-        let failed = |source| RepairError::Drive { path: path.clone(), source };
+        let failed = UnusableDrive::at(path);
         let drive = LocalDrive::open(path).map_err(failed)?;
         drive.check_writable().map_err(failed)?;
         new_ids.push(detect::folder_id(path));

@@ -46,7 +46,7 @@ pub type List = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// The names of an inode's attributes, each ended by a zero byte; [`Errno::RANGE`] if they are
 /// many, and [`Attributes::read`] has to list them again.
-pub type Listed = Result<Vec<u8>, Errno>;
+pub type AttributeNames = Result<Vec<u8>, Errno>;
 
 /// What could be had of an inode's attributes.
 #[derive(Default)]
@@ -66,12 +66,12 @@ impl Had {
 }
 
 /// Where an inode is reached.
-pub struct Place {
+pub struct InodePath {
     path: Vec<u8>,
     follow: bool,
 }
 
-impl Place {
+impl InodePath {
     /// A name in a folder; `.` for the folder.
     pub fn in_folder(folder: impl AsFd, name: &[u8]) -> Self {
         let mut path = format!("{HANDLES}/{}/", folder.as_fd().as_raw_fd()).into_bytes();
@@ -90,7 +90,7 @@ impl Place {
         Self { path, follow: true }
     }
 
-    fn list(&self, buffer: &mut [u8]) -> Listed {
+    fn list(&self, buffer: &mut [u8]) -> AttributeNames {
         let path = self.path.as_slice();
         let len = if self.follow {
             rustix::fs::listxattr(path, &mut *buffer)?
@@ -143,15 +143,15 @@ impl Attributes {
     }
 
     /// The names of the attributes of `name` in a folder. Any thread may ask.
-    pub fn list(&self, folder: impl AsFd, name: &[u8], inode: &Inode) -> Listed {
+    pub fn list(&self, folder: impl AsFd, name: &[u8], inode: &Inode) -> AttributeNames {
         let Some(kind) = inode.kind() else {
             return Ok(Vec::new());
         };
-        self.list_at(&Place::in_folder(folder, name), inode.identity.device, kind)
+        self.list_at(&InodePath::in_folder(folder, name), inode.identity.device, kind)
     }
 
     /// The same for an inode of this kind at a place on a device.
-    pub fn list_at(&self, place: &Place, device: u64, kind: Kind) -> Listed {
+    pub fn list_at(&self, place: &InodePath, device: u64, kind: Kind) -> AttributeNames {
         let without = || self.without.read();
         if !self.reachable || without().contains(&device) {
             return Ok(Vec::new());
@@ -171,7 +171,7 @@ impl Attributes {
     }
 
     /// Reads the attributes that were listed, and says what could not be read.
-    pub fn read(&self, place: &Place, listed: Listed) -> Had {
+    pub fn read(&self, place: &InodePath, listed: AttributeNames) -> Had {
         let listed = match listed {
             Err(Errno::RANGE) => place.list(&mut vec![0; LARGE_BYTES]),
             listed => listed,

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use rustix::fs::{FileType, RawDir};
 use rustix::io::Errno;
 
-use super::attributes::{Attributes, Listed};
+use super::attributes::{AttributeNames, Attributes};
 use super::inode::Inode;
 use crate::format::list::Kind;
 
@@ -27,7 +27,7 @@ const NAMES_PER_TASK: usize = 64;
 const LISTING_BYTES: usize = 64 << 10;
 
 /// A name and what it stands for.
-pub struct Named<'a> {
+pub struct FolderName<'a> {
     pub name: &'a [u8],
     /// it was a folder when the folder was listed
     pub is_folder: bool,
@@ -39,7 +39,7 @@ pub struct Named<'a> {
 pub struct Looked {
     pub inode: Result<Inode, Errno>,
     /// its extended attributes' names; none without an inode
-    pub attributes: Listed,
+    pub attributes: AttributeNames,
 }
 
 impl Looked {
@@ -87,7 +87,7 @@ impl Folder {
     }
 
     /// The next name in order. Without a handle there is none.
-    pub fn next_name(&mut self, attributes: &Attributes) -> Option<Named<'_>> {
+    pub fn next_name(&mut self, attributes: &Attributes) -> Option<FolderName<'_>> {
         if self.ahead.is_empty() {
             self.ahead = self.look_ahead(attributes)?.into();
         }
@@ -95,7 +95,7 @@ impl Folder {
         let at = self.next;
         self.next += 1;
         let Name { is_folder, .. } = self.listing.index[at];
-        Some(Named { name: self.listing.name(at), is_folder, looked })
+        Some(FolderName { name: self.listing.name(at), is_folder, looked })
     }
 
     fn look_ahead(&self, attributes: &Attributes) -> Option<Vec<Looked>> {

@@ -30,9 +30,9 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::anchor::Anchor;
-use super::attributes::{Attributes, Listed, Place};
+use super::attributes::{AttributeNames, Attributes, InodePath};
 use super::beneath::open_beneath;
-use super::folder::{Folder, Looked, Named};
+use super::folder::{Folder, FolderName, Looked};
 use super::holes::{MAX_HOLES, hole_bytes, holes};
 use super::inode::{Identity, Inode, ScannedEntry};
 use super::names::Names;
@@ -105,7 +105,7 @@ pub fn scan(
         Root::Folder(handle, inode) => {
             walk.device = inode.identity.device;
             walk.anchor = Some(Anchor::new(source, &inode));
-            let place = Place::in_folder(&handle, b".");
+            let place = InodePath::in_folder(&handle, b".");
             let mut entry = inode.entry(b"", Kind::Folder);
             let listed = walk.attributes.list_at(&place, walk.device, Kind::Folder);
             walk.add_attributes(&mut entry, &place, listed);
@@ -115,7 +115,8 @@ pub fn scan(
         Root::File(name, inode) => {
             walk.path = name;
             let device = inode.identity.device;
-            let attributes = walk.attributes.list_at(&Place::source(source), device, Kind::File);
+            let attributes =
+                walk.attributes.list_at(&InodePath::source(source), device, Kind::File);
             walk.visit(false, Looked { inode: Ok(inode), attributes })?;
         }
         Root::Other(found) => return Err(ScanError::Unsuitable { path: path(), found }),
@@ -175,7 +176,8 @@ impl<'a> Walk<'a> {
     fn tree(&mut self) -> Result<(), ScanError> {
         while let Some(folder) = self.folders.last_mut() {
             self.path.truncate(folder.path_len);
-            let Some(Named { name, is_folder, looked }) = folder.next_name(&self.attributes) else {
+            let Some(FolderName { name, is_folder, looked }) = folder.next_name(&self.attributes)
+            else {
                 self.leave()?;
                 continue;
             };
@@ -258,14 +260,14 @@ impl<'a> Walk<'a> {
     }
 
     /// Where the present path's attributes are; without a folder it is SOURCE, a single file.
-    fn place(&self) -> Place {
+    fn place(&self) -> InodePath {
         match self.folders.last().and_then(Folder::handle) {
-            Some(folder) => Place::in_folder(folder, last_name(&self.path)),
-            None => Place::source(self.source),
+            Some(folder) => InodePath::in_folder(folder, last_name(&self.path)),
+            None => InodePath::source(self.source),
         }
     }
 
-    fn add_attributes(&self, entry: &mut Entry, place: &Place, listed: Listed) {
+    fn add_attributes(&self, entry: &mut Entry, place: &InodePath, listed: AttributeNames) {
         if !self.attributes.are_reachable() && self.folders.is_empty() {
             let is_all = entry.path.is_empty();
             entry.lack(if is_all { Lack::AllAttributes } else { Lack::Attributes });

@@ -15,7 +15,7 @@ use rustix::fs::{Advice, CWD, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::anchor::Anchor;
-use super::attributes::{Attributes, Place};
+use super::attributes::{Attributes, InodePath};
 use super::beneath::open_beneath;
 use super::holes::{MAX_HOLES, holes};
 use super::inode::{Inode, ScannedEntry};
@@ -308,7 +308,7 @@ impl SourceFile {
             (names.user(entry.uid), names.group(entry.gid))
         };
         let attributes = Attributes::new();
-        let place = Place::of_file(&self.handle);
+        let place = InodePath::of_file(&self.handle);
         let listed = attributes.list_at(&place, inode.identity.device, Kind::File);
         let had = attributes.read(&place, listed);
         entry.xattrs = if had.problem.is_some() { before.xattrs.clone() } else { had.list };

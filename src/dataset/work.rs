@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 
 /// What became of one entry of a group.
-pub enum Outcome {
+pub enum EntryOutcome {
     /// it has no bytes: a folder, a link, an empty file
     NoBytes,
     /// its bytes lie in the group's chunk
@@ -57,7 +57,7 @@ pub enum PieceOutcome {
 
 /// What became of a small entry.
 enum Small {
-    Kept(Entry, Outcome),
+    Kept(Entry, EntryOutcome),
     Changed(Entry),
 }
 
@@ -65,7 +65,7 @@ enum Small {
 pub enum Done {
     Group {
         /// each entry and what became of it
-        entries: Vec<(Arc<Entry>, Outcome)>,
+        entries: Vec<(Arc<Entry>, EntryOutcome)>,
         /// the bytes of its files, if there are any
         chunk: Option<NewChunk>,
     },
@@ -167,7 +167,7 @@ impl<'a> Worker<'a> {
             let end = buffer.len().saturating_sub(promised).max(used);
             match self.small(scanned, &mut buffer[used..end], used, as_it_is) {
                 Small::Kept(entry, outcome) => {
-                    if let Outcome::Bytes { len, .. } = outcome {
+                    if let EntryOutcome::Bytes { len, .. } = outcome {
                         used += len as usize;
                     }
                     entries.push((Arc::new(entry), outcome));
@@ -198,16 +198,16 @@ impl<'a> Worker<'a> {
         if kind != Kind::File || self.is_empty(&scanned) {
             let mut entry = scanned.entry;
             entry.whole = kind == Kind::File;
-            return Small::Kept(entry, Outcome::NoBytes);
+            return Small::Kept(entry, EntryOutcome::NoBytes);
         }
         match self.read_small(&scanned, room, as_it_is) {
-            Ok(Some((entry, _))) if entry.size == 0 => Small::Kept(entry, Outcome::NoBytes),
+            Ok(Some((entry, _))) if entry.size == 0 => Small::Kept(entry, EntryOutcome::NoBytes),
             Ok(Some((entry, id))) => {
                 let (chunk_offset, len) = (chunk_offset as u32, entry.size as u32);
-                Small::Kept(entry, Outcome::Bytes { chunk_offset, len, id })
+                Small::Kept(entry, EntryOutcome::Bytes { chunk_offset, len, id })
             }
             Ok(None) => Small::Changed(scanned.entry),
-            Err(e) => Small::Kept(scanned.entry, Outcome::Unreadable(e)),
+            Err(e) => Small::Kept(scanned.entry, EntryOutcome::Unreadable(e)),
         }
     }
 
@@ -216,7 +216,7 @@ impl<'a> Worker<'a> {
     fn astray(&self, entry: Entry) -> Small {
         match self.source.look_at(&entry.path) {
             Ok(None) | Err(_) => Small::Changed(entry),
-            Ok(Some(entry)) => Small::Kept(entry, Outcome::NoBytes),
+            Ok(Some(entry)) => Small::Kept(entry, EntryOutcome::NoBytes),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a drive did not do, with the action, the file and the drive.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 /// What a drive did not do.
 #[derive(Debug, thiserror::Error)]
@@ -38,5 +39,22 @@ impl DriveError {
             self.source.kind(),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
         )
+    }
+}
+
+/// A path that was named as a drive and cannot be read, or written to, as it must be.
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be used as a drive", path.display())]
+pub struct UnusableDrive {
+    pub path: PathBuf,
+    /// what the system said
+    #[source]
+    pub source: DriveError,
+}
+
+impl UnusableDrive {
+    /// What makes one of an error at this path.
+    pub fn at(path: &Path) -> impl Fn(DriveError) -> Self + Copy {
+        move |source| Self { path: path.to_owned(), source }
     }
 }

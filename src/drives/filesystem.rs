@@ -29,7 +29,7 @@ const BOUNCE_BYTES: usize = 1 << 20;
 
 /// A kind of file system, as far as holdall must tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileSystemKind {
     /// a driver in the kernel, on a device
     Kernel,
     /// the kernel's FAT driver: reserving room there writes zeros
@@ -57,7 +57,7 @@ const OPAQUE: [u32; 10] = [
     0x2fc1_2fc1,
 ];
 
-impl Kind {
+impl FileSystemKind {
     /// The kind of the file system that this open file or folder lies on.
     pub(super) fn of(file: impl AsFd) -> io::Result<Self> {
         Ok(Self::of_magic(retry_on_intr(|| fs::fstatfs(&file))?.f_type))
@@ -115,7 +115,7 @@ const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 const FOLDER_MODE: Mode = Mode::from_raw_mode(0o755);
 
 /// Makes a new, empty file for writing, which all may read whatever the umask says.
-pub(super) fn create(folder: impl AsFd, name: &str, kind: Kind) -> io::Result<OwnedFd> {
+pub(super) fn create(folder: impl AsFd, name: &str, kind: FileSystemKind) -> io::Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let file = retry_on_intr(|| fs::openat(&folder, name, flags, FILE_MODE))?;
     if keeps_modes(kind) {
@@ -125,12 +125,16 @@ pub(super) fn create(folder: impl AsFd, name: &str, kind: Kind) -> io::Result<Ow
 }
 
 /// Elsewhere modes are made up by the driver.
-fn keeps_modes(kind: Kind) -> bool {
-    !matches!(kind, Kind::Fat | Kind::Fuse)
+fn keeps_modes(kind: FileSystemKind) -> bool {
+    !matches!(kind, FileSystemKind::Fat | FileSystemKind::Fuse)
 }
 
 /// Makes a folder, which all may read; `false` if the name is there already.
-pub(super) fn create_folder(folder: impl AsFd, name: &str, kind: Kind) -> io::Result<bool> {
+pub(super) fn create_folder(
+    folder: impl AsFd,
+    name: &str,
+    kind: FileSystemKind,
+) -> io::Result<bool> {
     match retry_on_intr(|| fs::mkdirat(&folder, name, FOLDER_MODE)) {
         Ok(()) => {
             if keeps_modes(kind) {
@@ -251,7 +255,12 @@ fn write_at(file: impl AsFd, offset: u64, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Writes what comes part by part into a new file of so many bytes.
-pub(super) fn write_parts(file: impl AsFd, kind: Kind, len: u64, next: NextPart) -> io::Result<()> {
+pub(super) fn write_parts(
+    file: impl AsFd,
+    kind: FileSystemKind,
+    len: u64,
+    next: NextPart,
+) -> io::Result<()> {
     reserve(&file, kind, len)?;
     let mut offset = 0;
     while let Some(part) = next()? {
@@ -285,7 +294,7 @@ pub(super) fn sync_all(root: impl AsFd) -> io::Result<()> {
 }
 
 /// Writes all bytes of a new file.
-pub(super) fn write_new(file: impl AsFd, kind: Kind, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_new(file: impl AsFd, kind: FileSystemKind, bytes: &[u8]) -> io::Result<()> {
     let file = file.as_fd();
     reserve(file, kind, bytes.len() as u64)?;
     let whole = aligned(bytes.as_ptr().addr() as u64) && aligned(bytes.len() as u64);
@@ -308,8 +317,8 @@ pub(super) fn write_new(file: impl AsFd, kind: Kind, bytes: &[u8]) -> io::Result
 ///
 /// Never by `posix_fallocate` or `ftruncate`, which write zeros where the driver cannot reserve;
 /// the kernel's FAT driver writes them even here, so there it is left out.
-fn reserve(file: impl AsFd, kind: Kind, len: u64) -> io::Result<()> {
-    if len == 0 || kind == Kind::Fat {
+fn reserve(file: impl AsFd, kind: FileSystemKind, len: u64) -> io::Result<()> {
+    if len == 0 || kind == FileSystemKind::Fat {
         return Ok(());
     }
     match retry_on_intr(|| fs::fallocate(&file, FallocateFlags::empty(), 0, len)) {

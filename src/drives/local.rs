@@ -26,7 +26,7 @@ use rustix::io::retry_on_intr;
 use super::device;
 use super::drive::{Drive, DriveFile, NextPart, PROBE_BYTES, ReadMode, Room, WriteMode};
 use super::error::DriveError;
-use super::filesystem::{self, Kind};
+use super::filesystem::{self, FileSystemKind};
 use super::local_file::LocalFile;
 use super::lock::{self, FolderLock};
 use super::path::{check_file, folder_and_name, parts};
@@ -38,7 +38,7 @@ use super::watch::Calls;
 pub struct LocalDrive {
     name: String,
     root: OwnedFd,
-    kind: Kind,
+    kind: FileSystemKind,
     /// a direct read was refused
     refused: Arc<AtomicBool>,
     /// of a FUSE driver
@@ -72,7 +72,7 @@ impl LocalDrive {
     pub fn open(path: &Path) -> Result<Self, DriveError> {
         let name = path.to_string_lossy().into_owned();
         let opened = filesystem::open_root(path)
-            .and_then(|root| Kind::of(&root).map(|kind| (root, kind)))
+            .and_then(|root| FileSystemKind::of(&root).map(|kind| (root, kind)))
             .map_err(|source| DriveError::new(&name, "open", "", source))?;
         let (root, kind) = opened;
         let calls = Calls::of(&name);
@@ -160,7 +160,7 @@ impl LocalDrive {
     fn reach_medium(&self) -> Result<(), DriveError> {
         // Held throughout, so that nobody reads from the medium before it is reached.
         let mut cache = self.device_cache();
-        if self.kind == Kind::Fuse && *cache == DeviceCache::Stale {
+        if self.kind == FileSystemKind::Fuse && *cache == DeviceCache::Stale {
             self.sync()?; // pages that are not written out would stay
             let dropped = self.open_device().is_some_and(|device| device::forget(&device).is_ok());
             *cache = if dropped { DeviceCache::Dropped } else { DeviceCache::Unreachable };
@@ -209,7 +209,7 @@ impl LocalDrive {
     fn try_write(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
         let (folder, name) = self.place(path)?;
         self.write_file(&folder, name, |file| filesystem::write_new(file, self.kind, bytes))?;
-        if self.kind == Kind::Fuse {
+        if self.kind == FileSystemKind::Fuse {
             self.unsynced(|unsynced| {
                 unsynced.files.insert(path.to_owned());
                 unsynced.folders.insert(folder_and_name(path).0.to_owned());
@@ -293,7 +293,7 @@ impl LocalDrive {
         let mut opened = LocalFile::new(drive, path, file, len, refused, calls);
         match (mode, self.kind) {
             (ReadMode::Cached, _) => opened.expect_sequential(),
-            (ReadMode::Medium, Kind::Memory) => {}
+            (ReadMode::Medium, FileSystemKind::Memory) => {}
             (ReadMode::Medium, _) => opened.go_direct()?,
         }
         Ok(opened)
@@ -348,7 +348,7 @@ impl Drive for LocalDrive {
         let _call = self.calls.begin();
         // What is written from here on is the next sync's.
         let unsynced = self.unsynced(mem::take);
-        let synced = if self.kind == Kind::Fuse {
+        let synced = if self.kind == FileSystemKind::Fuse {
             self.sync_each(&unsynced)
         } else {
             filesystem::sync_all(&self.root).map_err(|source| self.error("sync", "", source))
@@ -435,9 +435,10 @@ impl Drive for LocalDrive {
     fn proof(&self) -> Proof {
         let device = retry_on_intr(|| kernel::fstat(&self.root)).map(|stat| stat.st_dev);
         // A driver without a device has a number of the kind that belongs to none.
-        let no_device = self.kind == Kind::Fuse && device.is_ok_and(|dev| kernel::major(dev) == 0);
+        let no_device =
+            self.kind == FileSystemKind::Fuse && device.is_ok_and(|dev| kernel::major(dev) == 0);
         match self.level() {
-            _ if no_device || self.kind == Kind::Opaque => Proof::Elsewhere,
+            _ if no_device || self.kind == FileSystemKind::Opaque => Proof::Elsewhere,
             Level::Cached => Proof::Replug,
             _ => Proof::Read,
         }
@@ -446,10 +447,14 @@ impl Drive for LocalDrive {
     /// The level of the reads so far; before the first, of those to be expected.
     fn level(&self) -> Level {
         match self.kind {
-            Kind::Memory => Level::Direct,
-            Kind::Kernel | Kind::Fat if !self.refused.load(Ordering::Relaxed) => Level::Direct,
-            Kind::Kernel | Kind::Fat | Kind::Opaque => Level::Cached,
-            Kind::Fuse => match *self.device_cache() {
+            FileSystemKind::Memory => Level::Direct,
+            FileSystemKind::Kernel | FileSystemKind::Fat
+                if !self.refused.load(Ordering::Relaxed) =>
+            {
+                Level::Direct
+            }
+            FileSystemKind::Kernel | FileSystemKind::Fat | FileSystemKind::Opaque => Level::Cached,
+            FileSystemKind::Fuse => match *self.device_cache() {
                 DeviceCache::Dropped => Level::Dropped,
                 DeviceCache::Stale if self.open_device().is_some() => Level::Dropped,
                 DeviceCache::Stale | DeviceCache::Unreachable => Level::Cached,

@@ -25,9 +25,9 @@ static NEXT_DEVICE: AtomicU64 = AtomicU64::new(1 << 63);
 
 /// A map from paths to bytes; see the module.
 #[derive(Clone)]
-pub struct MemoryDrive(Arc<Shared>);
+pub struct MemoryDrive(Arc<Medium>);
 
-struct Shared {
+struct Medium {
     name: String,
     capacity_bytes: u64,
     device: u64,
@@ -46,7 +46,7 @@ impl MemoryDrive {
     /// An empty drive.
     pub fn new(name: impl Into<String>, capacity_bytes: u64) -> Self {
         let device = NEXT_DEVICE.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::new(Shared {
+        Self(Arc::new(Medium {
             name: name.into(),
             capacity_bytes,
             device,
@@ -81,7 +81,7 @@ impl MemoryDrive {
     }
 }
 
-impl Shared {
+impl Medium {
     fn state<R>(&self, job: impl FnOnce(&mut MemoryState) -> R) -> R {
         job(&mut self.state.lock())
     }
@@ -249,7 +249,7 @@ impl Drive for MemoryDrive {
 
 /// A file that is open for reading, by its name.
 struct MemoryFile {
-    drive: Arc<Shared>,
+    drive: Arc<Medium>,
     path: String,
     len: u64,
 }

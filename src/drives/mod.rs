@@ -33,7 +33,7 @@ mod tests;
 
 pub use absent::AbsentDrive;
 pub use drive::{Drive, DriveFile, NextPart, ReadMode, Room, WriteMode};
-pub use error::DriveError;
+pub use error::{DriveError, UnusableDrive};
 pub use local::LocalDrive;
 pub use memory::MemoryDrive;
 pub use parallel::on_each;

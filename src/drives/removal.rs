@@ -16,7 +16,7 @@ use rustix::io::retry_on_intr;
 use super::filesystem;
 
 /// A folder on the way.
-struct Level {
+struct Ancestor {
     name: String,
     /// device and inode
     place: (u64, u64),
@@ -34,7 +34,7 @@ pub(super) struct NotRemoved {
 
 /// A removal that is under way.
 pub(super) struct Removal<'r> {
-    way: Vec<Level>,
+    way: Vec<Ancestor>,
     stop: &'r dyn Fn() -> bool,
     files: &'r mut u64,
 }
@@ -55,14 +55,14 @@ impl<'r> Removal<'r> {
 
     fn walk(&mut self, parent: &OwnedFd, name: &str) -> io::Result<bool> {
         let (mut here, place) = (parent.try_clone()?, place_of(parent)?);
-        self.way.push(Level { name: String::new(), place, folders: vec![name.to_owned()] });
+        self.way.push(Ancestor { name: String::new(), place, folders: vec![name.to_owned()] });
         while let Some(level) = self.way.last_mut() {
             if (self.stop)() {
                 return Ok(false);
             }
             if let Some(name) = level.folders.pop() {
                 let Some(below) = present(filesystem::step(&here, &name))? else { continue };
-                self.way.push(Level { name, place: place_of(&below)?, folders: Vec::new() });
+                self.way.push(Ancestor { name, place: place_of(&below)?, folders: Vec::new() });
                 here = below;
                 if !self.remove_files(&here)? {
                     return Ok(false);

@@ -50,12 +50,12 @@ impl Calls {
     }
 
     /// Notes that a call begins; it ends when what is returned is dropped.
-    pub(super) fn begin(&self) -> Call<'_> {
+    pub(super) fn begin(&self) -> PendingCall<'_> {
         let mut waiting = self.waiting.lock();
         let number = waiting.next;
         waiting.next += 1;
         waiting.calls.insert(number, (Instant::now(), false));
-        Call { calls: self, number }
+        PendingCall { calls: self, number }
     }
 
     /// How long the eldest call has taken, if that is long and was not reported.
@@ -68,12 +68,12 @@ impl Calls {
 }
 
 /// A call that was begun.
-pub(super) struct Call<'a> {
+pub(super) struct PendingCall<'a> {
     calls: &'a Calls,
     number: u64,
 }
 
-impl Drop for Call<'_> {
+impl Drop for PendingCall<'_> {
     fn drop(&mut self) {
         self.calls.waiting.lock().calls.remove(&self.number);
     }

@@ -24,7 +24,7 @@ use super::path::folder_and_name;
 mod tests;
 
 /// What became of a job: the drive's first error, if it has one.
-pub type Outcome = Result<(), Arc<DriveError>>;
+pub type WriteOutcome = Result<(), Arc<DriveError>>;
 
 /// A run of bytes shared with others, such as one shard inside a stripe's buffer.
 #[derive(Clone)]
@@ -54,7 +54,7 @@ enum WriteJob {
 }
 
 /// Takes the drive's number and its outcome.
-type Reply = Sender<(usize, Outcome)>;
+type Reply = Sender<(usize, WriteOutcome)>;
 
 /// What the threads and their owner share.
 struct WriterState {
@@ -127,13 +127,13 @@ impl<'scope> Writers<'scope> {
 
     /// Waits for everything queued, then makes it durable on all drives at once; one result a
     /// drive.
-    pub fn sync(&self) -> Vec<Outcome> {
+    pub fn sync(&self) -> Vec<WriteOutcome> {
         self.ask(|_, reply| Some(WriteJob::Sync { reply }))
     }
 
     /// Commits the same file on all drives at once, after what they have queued, and waits; one
     /// result a drive.
-    pub fn commit(&self, path: &str, bytes: Arc<[u8]>) -> Vec<Outcome> {
+    pub fn commit(&self, path: &str, bytes: Arc<[u8]>) -> Vec<WriteOutcome> {
         self.commit_each(path, move |_| Some(Arc::clone(&bytes)))
     }
 
@@ -142,7 +142,7 @@ impl<'scope> Writers<'scope> {
         &self,
         path: &str,
         bytes_for: impl Fn(usize) -> Option<Arc<[u8]>>,
-    ) -> Vec<Outcome> {
+    ) -> Vec<WriteOutcome> {
         let path: Arc<str> = path.into();
         self.ask(|drive, reply| {
             let (path, bytes) = (Arc::clone(&path), bytes_for(drive)?);
@@ -180,7 +180,7 @@ impl<'scope> Writers<'scope> {
 
     /// Gives each drive its job, if it has one, and waits for all answers. No drive waits for
     /// another's job, but for room in its queue.
-    fn ask(&self, job_for: impl Fn(usize, Reply) -> Option<WriteJob>) -> Vec<Outcome> {
+    fn ask(&self, job_for: impl Fn(usize, Reply) -> Option<WriteJob>) -> Vec<WriteOutcome> {
         let count = self.queues.len();
         let (reply, answers) = bounded(count);
         let ask = |drive| match job_for(drive, reply.clone()) {
@@ -190,7 +190,7 @@ impl<'scope> Writers<'scope> {
             }
             None => Some(Ok(())),
         };
-        let mut outcomes: Vec<Option<Outcome>> = (0..count).map(ask).collect();
+        let mut outcomes: Vec<Option<WriteOutcome>> = (0..count).map(ask).collect();
         drop(reply); // so that the answers end when the last thread has answered
         for (drive, outcome) in answers {
             outcomes[drive] = Some(outcome);
@@ -206,7 +206,7 @@ impl<'scope> Writers<'scope> {
     }
 
     /// What to say of a thread that does not answer, because it has panicked.
-    fn stopped(&self, drive: usize) -> Outcome {
+    fn stopped(&self, drive: usize) -> WriteOutcome {
         let source = io::Error::other("the drive's writer has stopped");
         let failure = &self.state.failures[drive];
         Err(fail(failure, DriveError::new(&self.names[drive], "write", "", source)))
@@ -279,7 +279,7 @@ impl Writer<'_> {
     }
 
     /// Does a job, unless the drive has failed; notes its error.
-    fn attempt(&mut self, job: impl FnOnce(&mut Self) -> Result<(), DriveError>) -> Outcome {
+    fn attempt(&mut self, job: impl FnOnce(&mut Self) -> Result<(), DriveError>) -> WriteOutcome {
         if let Some(error) = self.state.failures[self.number].get() {
             return Err(Arc::clone(error));
         }

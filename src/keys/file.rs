@@ -16,12 +16,12 @@ use zeroize::Zeroizing;
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The text of a key file.
-pub(super) struct KeyFile {
+pub(super) struct KeyFileText {
     path: PathBuf,
     text: Zeroizing<String>,
 }
 
-impl KeyFile {
+impl KeyFileText {
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let failed = |source| {
             // A key typed in place of a file's name must not be shown as one.

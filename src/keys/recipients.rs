@@ -1,7 +1,7 @@
 //! Wrapping a run key to recipients with age (X25519), and unwrapping it with an identity.
 
 use super::error::{KeyError, KeyPlace, shown};
-use super::file::KeyFile;
+use super::file::KeyFileText;
 use super::kind::KeyKind;
 use super::run::RunKey;
 use crate::format::ids::{RunId, SetNumber, ShipmentId};
@@ -26,7 +26,7 @@ impl Recipients {
             all.push(parse(word.trim(), KeyPlace::Typed { option: "-r", number: at + 1 })?);
         }
         for path in files {
-            let (file, before) = (KeyFile::read(path)?, all.len());
+            let (file, before) = (KeyFileText::read(path)?, all.len());
             for (place, line) in file.lines() {
                 all.push(parse(line, place)?);
             }
@@ -74,7 +74,7 @@ impl Identities {
     pub fn read(files: &[PathBuf]) -> Result<Self, KeyError> {
         let mut all: Vec<Box<dyn age::Identity + Send + Sync>> = Vec::new();
         for path in files {
-            let (file, before) = (KeyFile::read(path)?, all.len());
+            let (file, before) = (KeyFileText::read(path)?, all.len());
             for (place, line) in file.lines() {
                 all.push(Box::new(parse::<age::x25519::Identity>(line, place)?));
             }

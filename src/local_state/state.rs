@@ -45,7 +45,7 @@ const CHECK_BYTES: usize = 65;
 const VERSION: u32 = 1;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct PackRequest {
     /// the dataset, an absolute path
     pub source: OsString,
     /// recipients, as text
@@ -85,12 +85,12 @@ pub struct Mark {
     pub counts: (u64, u64, u64),
     /// what else was counted in the set
     #[serde(default)]
-    pub tally: Tally,
+    pub tally: SetTotals,
 }
 
 /// What is counted while a set is packed, over all of its runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct SetTotals {
     pub stripes: u64,
     /// stored bytes of chunks
     pub stored_bytes: u64,
@@ -106,7 +106,7 @@ pub struct Tally {
 
 impl Mark {
     /// What a commit makes count.
-    pub fn new(cursor: &Cursor, run: RunLine, index: &Index, tally: &Tally) -> Self {
+    pub fn new(cursor: &Cursor, run: RunLine, index: &Index, tally: &SetTotals) -> Self {
         let counts = (index.entries, index.files, index.file_bytes);
         let (cursor, tally, rows) = (cursor.clone(), tally.clone(), index.frames.len());
         Self { cursor, run: Some(run), rows, counts, tally }
@@ -133,11 +133,11 @@ pub struct UnclosedSet {
 
 /// A shipment in progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
+pub struct ShipmentState {
     version: u32,
     pub shipment: ShipmentId,
     /// what was asked for
-    pub asked: Asked,
+    pub asked: PackRequest,
     /// what the scan found
     pub totals: ScanTotals,
     /// bytes of all entries, as lists hold them
@@ -163,9 +163,14 @@ pub struct State {
     pub unclosed: Option<UnclosedSet>,
 }
 
-impl State {
+impl ShipmentState {
     /// Of a shipment that is begun.
-    pub fn new(shipment: ShipmentId, asked: Asked, totals: ScanTotals, entry_bytes: u64) -> Self {
+    pub fn new(
+        shipment: ShipmentId,
+        asked: PackRequest,
+        totals: ScanTotals,
+        entry_bytes: u64,
+    ) -> Self {
         Self {
             version: VERSION,
             shipment,
@@ -346,7 +351,7 @@ impl StateFolder {
     /// only: it is not locked.
     pub fn peek(
         shipment: ShipmentId,
-    ) -> Result<(State, Result<(), LocalStateError>), LocalStateError> {
+    ) -> Result<(ShipmentState, Result<(), LocalStateError>), LocalStateError> {
         let folder = Self { shipment, path: Self::path_of(shipment)?, _lock: None };
         let state = folder.load()?;
         // Each record is looked at when it is packed: a list may be larger than memory.
@@ -372,7 +377,7 @@ impl StateFolder {
         Ok(list)
     }
 
-    pub fn save(&self, state: &State) -> Result<(), LocalStateError> {
+    pub fn save(&self, state: &ShipmentState) -> Result<(), LocalStateError> {
         if !self.path.join(STATE).exists() {
             // This scan has come to its end; where it cannot be said, too much is done again at worst.
             let _ = std::fs::remove_file(self.path.with_file_name(CUT_SHORT));
@@ -387,10 +392,10 @@ impl StateFolder {
         self.replace(INDEX, &index.encode())
     }
 
-    pub fn load(&self) -> Result<State, LocalStateError> {
+    pub fn load(&self) -> Result<ShipmentState, LocalStateError> {
         let path = self.path.join(STATE);
         let bytes = read(&path)?;
-        let state: State =
+        let state: ShipmentState =
             serde_json::from_slice(&bytes).map_err(|_| LocalStateError::Damaged {
                 path: path.clone(),
                 at: 0,
@@ -419,7 +424,7 @@ impl StateFolder {
     }
 
     /// Fails if an unclosed set cannot be gone on with: the index is not as long as its marks say.
-    pub fn check_index(&self, state: &State) -> Result<(), LocalStateError> {
+    pub fn check_index(&self, state: &ShipmentState) -> Result<(), LocalStateError> {
         let marks =
             state.unclosed.iter().flat_map(|set| set.pending.iter().chain([&set.committed]));
         marks.map(|mark| self.load_index(mark)).try_for_each(|index| index.map(|_| ()))
@@ -472,8 +477,8 @@ mod tests {
     use super::*;
     use crate::format::catalog::FrameRow;
 
-    fn state() -> State {
-        let asked = Asked {
+    fn state() -> ShipmentState {
+        let asked = PackRequest {
             source: "/data".into(),
             recipients: vec!["age1x".into()],
             survive: None,
@@ -486,7 +491,7 @@ mod tests {
             geometry: None,
             folder_drives: false,
         };
-        State::new(ShipmentId(7), asked, ScanTotals::default(), 10)
+        ShipmentState::new(ShipmentId(7), asked, ScanTotals::default(), 10)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What every reading command begins with: the drives that were named (or all that are mounted), the
 //! sets on them, and the keys.
 
-use crate::drives::{Drive, DriveError, LocalDrive, detect};
+use crate::drives::{Drive, DriveError, LocalDrive, UnusableDrive, detect};
 use crate::format::ids::{RunId, ShipmentId};
 use crate::format::layout::HOLDALL;
 use crate::format::{FORMAT_VERSION, Suite};
@@ -17,14 +17,8 @@ use std::sync::Arc;
 /// Why nothing could be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// A path that was named is no drive.
-    #[error("{} cannot be opened as a drive", path.display())]
-    Drive {
-        path: PathBuf,
-        /// what the system said
-        #[source]
-        source: DriveError,
-    },
+    #[error(transparent)]
+    Drive(#[from] UnusableDrive),
     #[error("stopped as asked")]
     Stopped,
     /// No drive carries a set.
@@ -135,7 +129,7 @@ pub fn drives(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<Arc<dyn Dr
     if opened.is_empty()
         && let Some((path, source)) = failures.pop()
     {
-        return Err(OpenError::Drive { path, source });
+        return Err(UnusableDrive { path, source }.into());
     }
     for (path, source) in &failures {
         monitor.problem(not_opened(path, source));

@@ -1,7 +1,7 @@
 //! The drives of a set that is to be packed: opened, apart from the source, their room planned.
 
 use super::error::PackJobError;
-use crate::drives::{Drive, LocalDrive, Room, detect};
+use crate::drives::{Drive, LocalDrive, Room, UnusableDrive, detect};
 use crate::format::label::checked_case;
 use crate::format::layout::HOLDALL;
 use crate::memory::Memory;
@@ -27,7 +27,7 @@ pub fn open_drives(
     let mut seen = Vec::new();
     for CasePath { case, path } in drives {
         checked_case(case).map_err(|_| PackJobError::Case { case: case.clone() })?;
-        let failed = |source| PackJobError::Drive { path: path.clone(), source };
+        let failed = UnusableDrive::at(path);
         let drive = LocalDrive::open(path).map_err(failed)?;
         drive.check_writable().map_err(failed)?;
         let id = detect::folder_id(path);
@@ -115,7 +115,7 @@ pub fn plan(
 ) -> Result<(SetPlan, Vec<u64>), PackJobError> {
     let mut rooms = Vec::new();
     for (number, d) in drives.iter().enumerate() {
-        let failed = |source| PackJobError::Drive { path: d.drive.name().into(), source };
+        let failed = UnusableDrive::at(d.drive.name().as_ref());
         let left_out = request.left_out.contains(&number);
         rooms.push(if left_out { None } else { Some(d.drive.room().map_err(failed)?) });
     }
@@ -164,7 +164,7 @@ pub fn plan(
 
 /// Is it that the drives are full? As many with room would keep the rule.
 fn is_room(error: &RoomError, drives: &[DriveRoom], survive: Survive) -> bool {
-    let room = |d: &DriveRoom| place::Room { slot: d.slot, case: d.case, shards: 1 };
+    let room = |d: &DriveRoom| place::ShardRoom { slot: d.slot, case: d.case, shards: 1 };
     let rooms: Vec<_> = drives.iter().map(room).collect();
     matches!(error, RoomError::Place(PlaceError::RuleNeedsMore { .. }))
         && Placement::plan(&rooms, survive, None).is_ok()

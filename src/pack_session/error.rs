@@ -1,7 +1,7 @@
 //! Why `pack` ends before its work is done.
 
 use crate::dataset::{FilterError, ScanError, SourceError};
-use crate::drives::DriveError;
+use crate::drives::UnusableDrive;
 use crate::format::ids::SetNumber;
 use crate::keys::KeyError;
 use crate::local_state::LocalStateError;
@@ -16,14 +16,8 @@ use std::path::PathBuf;
 /// Why a pack could not be begun, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum PackJobError {
-    /// A drive cannot be opened.
-    #[error("{} cannot be used as a drive", path.display())]
-    Drive {
-        path: PathBuf,
-        /// what the system said
-        #[source]
-        source: DriveError,
-    },
+    #[error(transparent)]
+    Drive(#[from] UnusableDrive),
     /// Nothing is in progress, or several shipments are.
     #[error("{}", if *count == 0 {
         format!("no shipment {names} is in progress on this machine")

@@ -8,7 +8,7 @@ use crate::metadata_files::inspect::keyless;
 use crate::metadata_files::key_files::key_files;
 use crate::monitor::Recording;
 use crate::packer::SetDrive;
-use crate::plan::place::{Placement, Room};
+use crate::plan::place::{Placement, ShardRoom};
 use crate::plan::survive::Survive;
 use crate::shipment::texts::texts;
 use crate::shipment::{FoundDrive, FoundSet, RecordIndex};
@@ -211,9 +211,9 @@ pub(super) fn check_rule(
         let slot = found.label.slot.0;
         let case = unclosed.cases.get((slot as usize).checked_sub(1)?)?;
         let case = unclosed.cases.iter().position(|c| c == case)?;
-        Some(Room { slot, case, shards: 1 })
+        Some(ShardRoom { slot, case, shards: 1 })
     };
-    let rooms: Vec<Room> = set.drives.iter().filter_map(room).collect();
+    let rooms: Vec<ShardRoom> = set.drives.iter().filter_map(room).collect();
     let planned = Placement::plan(&rooms, survive, None);
     let Err(error) = planned else { return Ok(()) };
     let nothing = match strangers {

@@ -13,7 +13,7 @@ use crate::format::entry::entry_len;
 use crate::format::ids::SetNumber;
 use crate::keys::recipients::Recipients;
 use crate::local_state::SnapshotWriter;
-use crate::local_state::state::{Asked, State, StateFolder};
+use crate::local_state::state::{PackRequest, ShipmentState, StateFolder};
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase};
 use crate::packer::{Checkpoint, ResumePoint, SetDrive};
@@ -106,7 +106,7 @@ fn scan_and_plan<'a>(
     };
     let (plan, free_bytes) = drives::plan(&wanted, &opened, &need, monitor)?;
     let source = Source::open(&options.source)?;
-    let mut state = State::new(folder.shipment(), asked(&options)?, totals, entry_bytes);
+    let mut state = ShipmentState::new(folder.shipment(), asked(&options)?, totals, entry_bytes);
     state.begun = entropy.now();
     Ok(Prepared {
         entropy,
@@ -129,9 +129,9 @@ fn scan_and_plan<'a>(
 }
 
 /// What the state keeps of the options.
-fn asked(options: &PackOptions) -> Result<Asked, PackJobError> {
+fn asked(options: &PackOptions) -> Result<PackRequest, PackJobError> {
     let sizes = |g: &Geometry| (g.chunk_bytes, g.blocks.bytes() as u32, g.blocks.count() as u32);
-    Ok(Asked {
+    Ok(PackRequest {
         source: std::path::absolute(&options.source)?.into(),
         recipients: options.recipients.words(),
         survive: options.survive.map(|rule| rule.to_string()),

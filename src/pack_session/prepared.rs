@@ -14,7 +14,7 @@ use crate::format::layout::HOLDALL;
 use crate::keys::RunKey;
 use crate::keys::recipients::Recipients;
 use crate::local_state::ScanSnapshot;
-use crate::local_state::state::{Mark, State, StateFolder, UnclosedSet};
+use crate::local_state::state::{Mark, ShipmentState, StateFolder, UnclosedSet};
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase};
 use crate::opening::own_disks::OwnDisks;
@@ -30,7 +30,7 @@ pub struct Prepared<'a> {
     pub(super) entropy: &'a dyn Entropy,
     pub(super) recipients: Recipients,
     pub(super) folder: StateFolder,
-    pub(super) state: State,
+    pub(super) state: ShipmentState,
     pub(super) list: ScanSnapshot,
     pub(super) source: Source,
     pub(super) drives: Vec<SetDrive>,

@@ -19,13 +19,13 @@ use super::prepared::Prepared;
 use super::read_back::{is_unproven, prove};
 use super::shipments::in_progress;
 use super::{drives, source};
-use crate::drives::{AbsentDrive, Drive, LocalDrive};
+use crate::drives::{AbsentDrive, Drive, LocalDrive, UnusableDrive};
 use crate::entropy::Entropy;
 use crate::format::ids::{SetNumber, ShipmentId, Slot, record_path, set_folder};
 use crate::format::layout::HOLDALL;
 use crate::format::set::{RunLine, SetText};
 use crate::keys::recipients::Recipients;
-use crate::local_state::state::{Mark, State, StateFolder, UnclosedSet};
+use crate::local_state::state::{Mark, ShipmentState, StateFolder, UnclosedSet};
 use crate::memory::Memory;
 use crate::metadata_files::inspect::committed_files;
 use crate::monitor::{Monitor, Recording};
@@ -130,7 +130,7 @@ pub fn resume<'a>(
 fn found_on(drives: &[CasePath]) -> Result<Vec<FoundSet>, PackJobError> {
     let mut opened: Vec<Arc<dyn Drive>> = Vec::new();
     for CasePath { path, .. } in drives {
-        let failed = |source| PackJobError::Drive { path: path.clone(), source };
+        let failed = UnusableDrive::at(path);
         opened.push(Arc::new(LocalDrive::open(path).map_err(failed)?));
     }
     Ok(find::find(&opened, &Recording::default()))
@@ -138,7 +138,11 @@ fn found_on(drives: &[CasePath]) -> Result<Vec<FoundSet>, PackJobError> {
 
 /// Is this a closed set of this shipment whose read-back was stopped? That the last set of a shipment
 /// was closed this machine does not remember; its drives do.
-fn needs_proof(set: &FoundSet, shipment: Option<ShipmentId>, state: Option<&State>) -> bool {
+fn needs_proof(
+    set: &FoundSet,
+    shipment: Option<ShipmentId>,
+    state: Option<&ShipmentState>,
+) -> bool {
     let wanted = shipment.or(state.map(|state| state.shipment));
     let in_progress = state.and_then(|state| state.unclosed.as_ref()).map(|set| set.number);
     wanted.is_none_or(|id| id == set.shipment) && Some(set.set) != in_progress && is_unproven(set)
@@ -258,7 +262,7 @@ fn folder_of(shipment: Option<ShipmentId>) -> Result<Option<StateFolder>, PackJo
 }
 
 /// Nobody else may be at work on the unclosed set when it is looked at.
-fn lock_unclosed(opened: &[SetDrive], state: &State) -> Result<SetLocks, PackJobError> {
+fn lock_unclosed(opened: &[SetDrive], state: &ShipmentState) -> Result<SetLocks, PackJobError> {
     let mut locks = SetLocks::default();
     if let Some(unclosed) = &state.unclosed {
         let folder = format!("{}/{}", HOLDALL, set_folder(state.shipment, unclosed.number));
@@ -268,7 +272,7 @@ fn lock_unclosed(opened: &[SetDrive], state: &State) -> Result<SetLocks, PackJob
 }
 
 /// The sets of the shipment on these drives.
-fn found_sets(opened: &[SetDrive], state: &State, monitor: &dyn Monitor) -> Vec<FoundSet> {
+fn found_sets(opened: &[SetDrive], state: &ShipmentState, monitor: &dyn Monitor) -> Vec<FoundSet> {
     let drives: Vec<_> = opened.iter().map(|d| d.drive.clone()).collect();
     // Of a set of which nothing counts yet, a drive may lack everything: that is no damage.
     let unclosed = state.unclosed.as_ref();
@@ -291,7 +295,7 @@ fn refuse_another_rule(set: &UnclosedSet, asked: Option<Survive>) -> Result<(), 
 }
 
 /// What one set survives the next one does, unless somebody says that it need not.
-fn refuse_weaker(state: &State, rule: Survive) -> Result<(), PackJobError> {
+fn refuse_weaker(state: &ShipmentState, rule: Survive) -> Result<(), PackJobError> {
     let earlier = state.survive.as_ref().and_then(|rule| rule.parse::<Survive>().ok());
     match earlier.filter(|earlier| !rule.is_as_strong_as(*earlier)) {
         Some(earlier) => Err(PackJobError::Weaker { set: SetNumber(state.sets), earlier, rule }),
@@ -300,7 +304,7 @@ fn refuse_weaker(state: &State, rule: Survive) -> Result<(), PackJobError> {
 }
 
 /// What of the dataset is left, at most.
-fn need_after(state: &State, begin: &ResumePoint) -> Need {
+fn need_after(state: &ShipmentState, begin: &ResumePoint) -> Need {
     let entries = state.totals.entries.saturating_sub(begin.cursor.entries);
     let part = u128::from(state.entry_bytes) * u128::from(entries)
         / u128::from(state.totals.entries.max(1));
@@ -324,7 +328,7 @@ struct ResumedSet {
 /// counts and is begun anew.
 fn resume_unclosed(
     folder: &StateFolder,
-    state: &mut State,
+    state: &mut ShipmentState,
     unclosed: &UnclosedSet,
     (found, given): (&[FoundSet], &[SetDrive]),
     close: bool,
@@ -427,7 +431,7 @@ fn resume_unclosed(
 /// it cannot be told what is.
 fn closed_elsewhere(
     folder: &StateFolder,
-    state: &mut State,
+    state: &mut ShipmentState,
     unclosed: &UnclosedSet,
     (text, mark): (&SetText, &Mark),
     refuse: impl Fn(&str, String) -> PackJobError,

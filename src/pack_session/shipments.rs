@@ -2,7 +2,7 @@
 
 use crate::drives::lock::user_of_folder;
 use crate::format::ids::{SetNumber, ShipmentId};
-use crate::local_state::state::{State, StateFolder};
+use crate::local_state::state::{ShipmentState, StateFolder};
 use serde::Serialize;
 use std::fmt::{self, Write as _};
 use std::io::ErrorKind;
@@ -106,7 +106,7 @@ fn peek(shipment: ShipmentId) -> Option<InProgress> {
 }
 
 /// What to type to go on with a shipment.
-fn next(shipment: ShipmentId, state: Option<&State>) -> String {
+fn next(shipment: ShipmentId, state: Option<&ShipmentState>) -> String {
     let mut text = format!("holdall pack --continue {shipment}");
     match state.and_then(|state| state.unclosed.as_ref()) {
         Some(set) => set.cases.iter().for_each(|case| {

@@ -12,7 +12,7 @@ use crate::catalog::CatalogWriter;
 use crate::catalog::writer::PART_BYTES;
 use crate::dataset::cursor::Cursor;
 use crate::drives::buffer::{Pool, Pooled};
-use crate::drives::writer::{Outcome, Shared, Writers};
+use crate::drives::writer::{Shared, WriteOutcome, Writers};
 use crate::format::ids::INDEX_PART;
 use crate::format::ids::{Slot, StripeId, key_path, part_path, record_path, shard_path};
 use crate::format::list::Hash;
@@ -23,7 +23,7 @@ use crate::format::set::{PartLine, RunLine};
 use crate::format::shard::{Blocks, SALT_BYTES, Salt};
 use crate::format::shown::error_chain;
 use crate::keys::run::StripeShape;
-use crate::local_state::state::Tally;
+use crate::local_state::state::SetTotals;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::plan::place::StripePlace;
 use crate::stages::hash::block_hashes;
@@ -62,7 +62,7 @@ pub struct Committer<'a> {
     /// the clock's seconds at the last record file
     last_commit: u64,
     record_files: u32,
-    pub(super) tally: Tally,
+    pub(super) tally: SetTotals,
     progress: &'a Progress<'a>,
     /// what the drives had when this run began
     begun_bytes: Vec<u64>,
@@ -148,7 +148,7 @@ impl<'a> Committer<'a> {
     }
 
     /// Reports drives that failed; an error once the rule no longer holds.
-    pub(super) fn note_failures(&mut self, outcomes: &[Outcome]) -> Result<(), PackError> {
+    pub(super) fn note_failures(&mut self, outcomes: &[WriteOutcome]) -> Result<(), PackError> {
         for (i, outcome) in outcomes.iter().enumerate() {
             let Err(e) = outcome else { continue };
             if !std::mem::replace(&mut self.failed[i], true) {

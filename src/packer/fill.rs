@@ -6,12 +6,12 @@ use super::items::{Ending, MIXTURE, RESTLESS, group_items, void_items};
 use super::watch::Watch;
 use crate::dataset::Source;
 use crate::dataset::cursor::{Cursor, OpenFile};
-use crate::dataset::work::{Done, Outcome, PieceOutcome};
+use crate::dataset::work::{Done, EntryOutcome, PieceOutcome};
 use crate::format::ids::{RunId, StripeId, StripeNumber};
 use crate::format::list::{End, Entry, Hash, State, shown_path};
 use crate::format::record::Reason;
 use crate::format::shown::error_chain;
-use crate::local_state::state::Tally;
+use crate::local_state::state::SetTotals;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::plan::place::{Placement, StripePlace};
 use crate::plan::room::BURST_BLOCKS;
@@ -64,7 +64,7 @@ pub struct Start {
     /// by an earlier set, so that folders and files are named again
     pub new_set: bool,
     /// what earlier runs of this set have counted
-    pub tally: Tally,
+    pub tally: SetTotals,
 }
 
 /// A stripe that is being filled.
@@ -265,20 +265,20 @@ impl<'a> Filler<'a> {
 
     fn group(
         &mut self,
-        entries: &[(Arc<Entry>, Outcome)],
+        entries: &[(Arc<Entry>, EntryOutcome)],
         chunk: Option<NewChunk>,
     ) -> Result<(), PackError> {
         let mut unreadable = 0;
         for (entry, outcome) in entries {
             match outcome {
-                Outcome::Unreadable(e) => {
+                EntryOutcome::Unreadable(e) => {
                     self.problem(ProblemKind::SourceUnreadable, entry, error_chain(e));
                     unreadable += 1;
                 }
-                Outcome::NoBytes | Outcome::Bytes { .. } if entry.changed => {
+                EntryOutcome::NoBytes | EntryOutcome::Bytes { .. } if entry.changed => {
                     self.problem(ProblemKind::SourceChanged, entry, MIXTURE);
                 }
-                Outcome::NoBytes | Outcome::Bytes { .. } => {}
+                EntryOutcome::NoBytes | EntryOutcome::Bytes { .. } => {}
             }
         }
         let Some((first, _)) = entries.first() else { return Ok(()) };
@@ -291,7 +291,7 @@ impl<'a> Filler<'a> {
         }
         let bundle = self.draft.as_ref().map_or(0, |d| d.draft.next_bundle().saturating_sub(1));
         for (_, outcome) in entries {
-            let Outcome::Bytes { chunk_offset, len, id } = *outcome else { continue };
+            let EntryOutcome::Bytes { chunk_offset, len, id } = *outcome else { continue };
             self.learn(id, len, bundle, chunk_offset);
         }
         Ok(())

@@ -3,7 +3,7 @@
 //! - Enters: entries, and what became of each.
 //! - Leaves: their items.
 
-use crate::dataset::work::Outcome;
+use crate::dataset::work::EntryOutcome;
 use crate::format::list::{End, Entry, Kind, State};
 use crate::stages::dedup::{Dedup, Known};
 use crate::stages::fill::DraftItem;
@@ -39,7 +39,7 @@ pub fn void_items(entry: &Entry) -> Vec<DraftItem> {
 
 /// The items of a group, and whether any of its bytes are new.
 pub fn group_items(
-    entries: &[(Arc<Entry>, Outcome)],
+    entries: &[(Arc<Entry>, EntryOutcome)],
     dedup: &Dedup,
     bundle: usize,
 ) -> (Vec<DraftItem>, bool) {
@@ -47,8 +47,8 @@ pub fn group_items(
     let mut new = false;
     for (entry, outcome) in entries {
         match outcome {
-            Outcome::NoBytes => items.push(DraftItem::Entry(entry.clone())),
-            Outcome::Bytes { chunk_offset, len, id } => {
+            EntryOutcome::NoBytes => items.push(DraftItem::Entry(entry.clone())),
+            EntryOutcome::Bytes { chunk_offset, len, id } => {
                 let known = dedup.find(id, *len);
                 new |= known.is_none();
                 let here = Known::Here { bundle, chunk_offset: *chunk_offset };
@@ -56,7 +56,7 @@ pub fn group_items(
                 items.push(DraftItem::Entry(entry.clone()));
                 items.push(DraftItem::Extent { file_offset: 0, len: *len, id: *id, source });
             }
-            Outcome::Unreadable(_) => items.extend(void_items(entry)),
+            EntryOutcome::Unreadable(_) => items.extend(void_items(entry)),
         }
     }
     (items, new)

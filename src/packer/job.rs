@@ -12,7 +12,7 @@ use crate::format::set::{PartLine, RunLine};
 use crate::format::{FORMAT_VERSION, Suite};
 use crate::keys::RunKey;
 use crate::local_state::LocalStateError;
-use crate::local_state::state::Tally;
+use crate::local_state::state::SetTotals;
 use crate::plan::room::SetPlan;
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ pub struct PriorRuns {
     /// record and catalog files: path and BLAKE3
     pub files: Vec<(String, Hash)>,
     /// what they have counted
-    pub tally: Tally,
+    pub tally: SetTotals,
 }
 
 /// What a commit makes count, reported to the journal before it is made.
@@ -80,7 +80,7 @@ pub struct CommitPoint<'a> {
     /// the catalog's index so far
     pub index: &'a Index,
     /// what was counted so far
-    pub tally: &'a Tally,
+    pub tally: &'a SetTotals,
 }
 
 /// Keeps a [`CommitPoint`] where a crash does not reach it.

@@ -39,7 +39,7 @@ use crate::drives::writer::Writers;
 use crate::format::list::Hash;
 use crate::format::record::Reason;
 use crate::local_state::ScanSnapshot;
-use crate::local_state::state::Tally;
+use crate::local_state::state::SetTotals;
 use crate::monitor::Monitor;
 use crate::pipeline;
 use crate::stages::dedup::{DEFAULT_ENTRIES, Dedup};
@@ -122,7 +122,7 @@ fn run_pipeline<'a>(
                 .resume
                 .prior
                 .as_ref()
-                .map_or_else(Tally::default, |prior| prior.tally.clone()),
+                .map_or_else(SetTotals::default, |prior| prior.tally.clone()),
         };
         let mut filler = Filler::new(start, Dedup::new(DEFAULT_ENTRIES), sender, source, monitor);
         let mut stopped = false;

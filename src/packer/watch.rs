@@ -7,7 +7,7 @@
 //!   names, as hashes, up to [`KNOWN_VOID`] of them.
 
 use super::error::PackError;
-use crate::dataset::work::{Done, Outcome, PieceOutcome};
+use crate::dataset::work::{Done, EntryOutcome, PieceOutcome};
 use crate::dataset::{Source, SourceError};
 use crate::format::list::{Entry, Kind};
 use std::collections::HashSet;
@@ -41,12 +41,12 @@ impl<'a> Watch<'a> {
             Done::Group { entries, .. } => {
                 for (entry, outcome) in entries {
                     if entry.kind == Kind::HardLink && self.void.contains(&key(&entry.target)) {
-                        *outcome = Outcome::Unreadable(SourceError::void_link(entry));
+                        *outcome = EntryOutcome::Unreadable(SourceError::void_link(entry));
                     }
                     match outcome {
-                        Outcome::Bytes { .. } => self.succeeded(entry),
-                        Outcome::Unreadable(e) => self.failed(entry, e)?,
-                        Outcome::NoBytes => {}
+                        EntryOutcome::Bytes { .. } => self.succeeded(entry),
+                        EntryOutcome::Unreadable(e) => self.failed(entry, e)?,
+                        EntryOutcome::NoBytes => {}
                     }
                 }
                 Ok(())

@@ -9,7 +9,7 @@
 //!   a folder that is matched is covered; (4) SOURCE itself is never matched; (5) `?` and a class
 //!   stand for one letter of a name that is UTF-8, and for one byte where it is not.
 
-use super::typed::Typed;
+use super::typed::TypedPattern;
 use globset::GlobBuilder;
 use regex::{RegexSet, RegexSetBuilder};
 use std::borrow::Cow;
@@ -209,8 +209,8 @@ impl Parts {
     pub fn of(pattern: &str) -> Result<Self, FilterError> {
         let nothing =
             |name: &str| FilterError::MatchesNothing { pattern: pattern.into(), name: name.into() };
-        let Typed { body, is_tied, ends_in_slash } =
-            Typed::of(pattern.as_bytes()).map_err(|_| nothing(".."))?;
+        let TypedPattern { body, is_tied, ends_in_slash } =
+            TypedPattern::of(pattern.as_bytes()).map_err(|_| nothing(".."))?;
         // Slashes are ASCII, so the parts between them are UTF-8 as the whole was.
         let body = String::from_utf8(body).unwrap_or_default();
         if body.is_empty() {

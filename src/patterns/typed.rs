@@ -2,7 +2,7 @@
 
 /// A path that was typed, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Typed {
+pub struct TypedPattern {
     /// without `.`, doubled slashes and those at its ends; empty for SOURCE itself
     pub body: Vec<u8>,
     /// it began with `/` or `./`, so it is relative to SOURCE itself
@@ -16,7 +16,7 @@ pub struct Typed {
 #[error("a path of the dataset has no \"..\" in it")]
 pub struct Upwards;
 
-impl Typed {
+impl TypedPattern {
     /// Takes a path apart, or a pattern of paths.
     pub fn of(typed: &[u8]) -> Result<Self, Upwards> {
         let names: Vec<&[u8]> = typed.split(|byte| *byte == b'/').collect();
@@ -59,14 +59,14 @@ mod tests {
         #[case] is_tied: bool,
         #[case] ends_in_slash: bool,
     ) {
-        let parts = Typed::of(typed).unwrap();
-        assert_eq!(parts, Typed { body: body.into(), is_tied, ends_in_slash });
+        let parts = TypedPattern::of(typed).unwrap();
+        assert_eq!(parts, TypedPattern { body: body.into(), is_tied, ends_in_slash });
     }
 
     #[test]
     fn nothing_lies_above() {
         for typed in ["..", "../a", "a/..", "a/../b", "/.."] {
-            assert_eq!(Typed::of(typed.as_bytes()), Err(Upwards), "{typed}");
+            assert_eq!(TypedPattern::of(typed.as_bytes()), Err(Upwards), "{typed}");
         }
     }
 }

@@ -44,7 +44,7 @@ const ROOM_MAX: u64 = 1 << 48;
 
 /// Room of one drive, in shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct ShardRoom {
     /// The drive's number in the set.
     pub slot: u16,
     /// The case it belongs to: only whether two drives have the same one matters.
@@ -146,7 +146,7 @@ struct PlannedDrive {
 
 /// The most data shards that any placement under this rule can hold.
 #[cfg(test)]
-fn capacity(rooms: &[Room], survive: Survive) -> u64 {
+fn capacity(rooms: &[ShardRoom], survive: Survive) -> u64 {
     let cases = cases_of(rooms);
     most_data(&cases, survive, best_stripes(&cases, survive))
 }
@@ -156,7 +156,11 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlaceError`]: the rooms make no set, the rule cannot be kept, or less fits than needed.
-    pub fn plan(rooms: &[Room], survive: Survive, need: Option<u64>) -> Result<Self, PlaceError> {
+    pub fn plan(
+        rooms: &[ShardRoom],
+        survive: Survive,
+        need: Option<u64>,
+    ) -> Result<Self, PlaceError> {
         check_drives(rooms)?;
         let mut cases = cases_of(rooms);
         check_rule(&cases, survive)?;
@@ -246,8 +250,8 @@ impl Placement {
     /// Room of the drives at planning time less what is used, in slot order: for replanning
     /// when drives are lost or full.
     #[must_use]
-    pub fn room_left(&self) -> Vec<Room> {
-        let room_left = |case: usize, drive: &PlannedDrive| Room {
+    pub fn room_left(&self) -> Vec<ShardRoom> {
+        let room_left = |case: usize, drive: &PlannedDrive| ShardRoom {
             slot: drive.slot,
             case,
             shards: drive.room - drive.given,
@@ -293,7 +297,7 @@ impl PlannedCase {
     }
 }
 
-fn cases_of(rooms: &[Room]) -> Vec<PlannedCase> {
+fn cases_of(rooms: &[ShardRoom]) -> Vec<PlannedCase> {
     let mut rooms = rooms.to_vec();
     rooms.sort_unstable_by_key(|room| room.slot);
     let mut cases: Vec<PlannedCase> = Vec::new();
@@ -315,7 +319,7 @@ fn cases_of(rooms: &[Room]) -> Vec<PlannedCase> {
     cases
 }
 
-fn check_drives(rooms: &[Room]) -> Result<(), PlaceError> {
+fn check_drives(rooms: &[ShardRoom]) -> Result<(), PlaceError> {
     if rooms.is_empty() {
         return Err(PlaceError::NoDrives);
     }

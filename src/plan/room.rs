@@ -1,7 +1,7 @@
 //! From bytes to shards: the shape of blocks, what a drive holds besides shards, and whether the
 //! dataset fits even if nothing compresses.
 
-use super::place::{PlaceError, Placement, Room, StripePlace};
+use super::place::{PlaceError, Placement, ShardRoom, StripePlace};
 use super::survive::Survive;
 use crate::format::FormatError;
 use crate::format::label::MOST_CHUNK_BYTES;
@@ -223,8 +223,9 @@ pub fn plan_rest(
         return Err(RoomError::Record { bytes });
     }
     let lists = list_bytes(drives, geometry, need);
-    let others = Others { drives: drives.len(), members: survive.members(), list_bytes: lists };
-    let rooms: Vec<Room> = drives.iter().map(|d| room(d, &others, geometry)).collect();
+    let others =
+        BesideShards { drives: drives.len(), members: survive.members(), list_bytes: lists };
+    let rooms: Vec<ShardRoom> = drives.iter().map(|d| room(d, &others, geometry)).collect();
     let most = Placement::plan(&rooms, survive, None)?;
     let shard_bytes = useful_bytes(&most, geometry);
     let holds_bytes = most.data_shards() * shard_bytes;
@@ -313,7 +314,7 @@ fn list_bytes(drives: &[DriveRoom], geometry: Geometry, need: &Need) -> u64 {
 }
 
 /// What lies on a drive besides its shards.
-struct Others {
+struct BesideShards {
     /// drives of the set, whose records it holds
     drives: usize,
     /// shards to one of parity along a drive
@@ -323,7 +324,7 @@ struct Others {
 }
 
 /// How many shards a drive can hold besides everything else.
-fn room(drive: &DriveRoom, others: &Others, geometry: Geometry) -> Room {
+fn room(drive: &DriveRoom, others: &BesideShards, geometry: Geometry) -> ShardRoom {
     let file = (geometry.blocks.file_bytes() as u64).next_multiple_of(drive.unit_bytes.max(1));
     let drives = others.drives as u64;
     let copies = if others.drives < crate::format::SECOND_COPY_DRIVES { 2 } else { 1 };
@@ -341,7 +342,7 @@ fn room(drive: &DriveRoom, others: &Others, geometry: Geometry) -> Room {
     let share = along.map_or(0, |(members, bytes)| bytes.div_ceil(members));
     let shards = drive.free_bytes.saturating_sub(kept + last_sum)
         / (file + record + CHECKLIST_BYTES + share);
-    Room { slot: drive.slot, case: drive.case, shards }
+    ShardRoom { slot: drive.slot, case: drive.case, shards }
 }
 
 #[cfg(test)]

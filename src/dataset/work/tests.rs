@@ -33,7 +33,7 @@ fn a_small_file_that_outgrows_a_chunk_is_taken_as_it_is_in_the_end() {
     let taken = worker.work(Work::Group(entries), true);
     let [Done::Group { entries, .. }] = &taken[..] else { panic!("it is taken") };
     let (entry, outcome) = &entries[0];
-    assert!(matches!(outcome, Outcome::Bytes { len: C, .. }));
+    assert!(matches!(outcome, EntryOutcome::Bytes { len: C, .. }));
     assert!(entry.changed && entry.size == u64::from(C));
 }
 

@@ -8,10 +8,10 @@ use proptest::prelude::*;
 use super::*;
 
 /// One set: the rooms of each case. Slots count up from 0.
-fn rooms(cases: &[&[u64]]) -> Vec<Room> {
+fn rooms(cases: &[&[u64]]) -> Vec<ShardRoom> {
     let drives = cases.iter().enumerate();
     let drives = drives.flat_map(|(case, drives)| drives.iter().map(move |&shards| (case, shards)));
-    (0..).zip(drives).map(|(slot, (case, shards))| Room { slot, case, shards }).collect()
+    (0..).zip(drives).map(|(slot, (case, shards))| ShardRoom { slot, case, shards }).collect()
 }
 
 fn rule(cases: u32, drives: u32) -> Survive {
@@ -24,12 +24,12 @@ fn rules() -> impl Iterator<Item = Survive> {
 
 /// Random sets: slots with gaps and in any order, names of cases that say nothing, empty drives
 /// too.
-fn any_rooms(drives_max: usize, shards_max: u64) -> impl Strategy<Value = Vec<Room>> {
+fn any_rooms(drives_max: usize, shards_max: u64) -> impl Strategy<Value = Vec<ShardRoom>> {
     let drive = (0usize..6, 0..=shards_max);
     let slots = prop::collection::btree_set(0u16..2000, 1..=drives_max);
     (slots, prop::collection::vec(drive, drives_max))
         .prop_map(|(slots, drives)| {
-            let room = |(slot, (case, shards))| Room { slot, case: 7 * case + 3, shards };
+            let room = |(slot, (case, shards))| ShardRoom { slot, case: 7 * case + 3, shards };
             slots.into_iter().zip(drives).map(room).collect::<Vec<_>>()
         })
         .prop_shuffle()
@@ -40,7 +40,7 @@ fn any_rule() -> impl Strategy<Value = Survive> {
 }
 
 /// Shards of a stripe in each case, in the order of the cases' names.
-fn shards_per_case(rooms: &[Room], slots: &[u16]) -> Vec<usize> {
+fn shards_per_case(rooms: &[ShardRoom], slots: &[u16]) -> Vec<usize> {
     let mut counts = BTreeMap::new();
     for room in rooms {
         *counts.entry(room.case).or_insert(0) += usize::from(slots.contains(&room.slot));
@@ -51,7 +51,7 @@ fn shards_per_case(rooms: &[Room], slots: &[u16]) -> Vec<usize> {
 /// Walks through the whole plan and asserts every invariant of a stripe and of the end. Returns how
 /// many shards a drive was off its part of its share, at worst.
 #[expect(clippy::cast_precision_loss)]
-fn walk(rooms: &[Room], survive: Survive, mut plan: Placement) -> f64 {
+fn walk(rooms: &[ShardRoom], survive: Survive, mut plan: Placement) -> f64 {
     let stripes = plan.stripes();
     let shares: BTreeMap<u16, u64> = plan.shares().into_iter().collect();
     let mut given: BTreeMap<u16, u64> = shares.keys().map(|&slot| (slot, 0)).collect();
@@ -89,14 +89,14 @@ fn walk(rooms: &[Room], survive: Survive, mut plan: Placement) -> f64 {
     for room in rooms {
         assert_eq!(shares[&room.slot], room.shards.min(stripes));
         let left = plan.room_left().into_iter().find(|left| left.slot == room.slot).unwrap();
-        assert_eq!(left, Room { shards: room.shards - given[&room.slot], ..*room });
+        assert_eq!(left, ShardRoom { shards: room.shards - given[&room.slot], ..*room });
     }
     worst
 }
 
 /// Most shards of the stripe that any allowed loss takes: every choice of cases and of drives is
 /// tried.
-fn worst_loss(rooms: &[Room], slots: &[u16], survive: Survive) -> usize {
+fn worst_loss(rooms: &[ShardRoom], slots: &[u16], survive: Survive) -> usize {
     let cases: Vec<_> =
         rooms.iter().map(|room| room.case).collect::<BTreeSet<_>>().into_iter().collect();
     let mut worst = 0;
@@ -104,7 +104,7 @@ fn worst_loss(rooms: &[Room], slots: &[u16], survive: Survive) -> usize {
         for lost_drives in
             (0u32..1 << rooms.len()).filter(|bits| bits.count_ones() <= survive.drives)
         {
-            let lost = |(i, room): &(usize, &Room)| {
+            let lost = |(i, room): &(usize, &ShardRoom)| {
                 let case = cases.iter().position(|case| *case == room.case).unwrap();
                 (lost_drives >> i | lost_cases >> case) & 1 == 1 && slots.contains(&room.slot)
             };
@@ -163,7 +163,7 @@ proptest! {
         need in prop::option::of(0u64..300),
     ) {
         let renamed: Vec<_> =
-            shuffled.iter().map(|room| Room { case: 1000 - room.case, ..*room }).collect();
+            shuffled.iter().map(|room| ShardRoom { case: 1000 - room.case, ..*room }).collect();
         let plan = Placement::plan(&rooms, survive, need);
         for other in [shuffled, renamed] {
             prop_assert_eq!(capacity(&other, survive), capacity(&rooms, survive));
@@ -193,8 +193,8 @@ proptest! {
             Err(PlaceError::RuleNeedsMore { .. }) => return Ok(()),
             plan => plan.unwrap(),
         };
-        let capped = |level: u64| -> Vec<Room> {
-            rooms.iter().map(|room| Room { shards: room.shards.min(level), ..*room }).collect()
+        let capped = |level: u64| -> Vec<ShardRoom> {
+            rooms.iter().map(|room| ShardRoom { shards: room.shards.min(level), ..*room }).collect()
         };
         let level = (0..=60).find(|&level| capacity(&capped(level), survive) >= need).unwrap();
         let literal = Placement::plan(&capped(level), survive, None).unwrap();
@@ -294,7 +294,7 @@ fn tiny_sets_reach_the_optimum_of_a_full_search() {
                 let digits = digits(state, drives);
                 let rooms: Vec<_> = (0..)
                     .zip(deal.iter().zip(digits))
-                    .map(|(slot, (&case, shards))| Room { slot, case, shards: shards as u64 })
+                    .map(|(slot, (&case, shards))| ShardRoom { slot, case, shards: shards as u64 })
                     .collect();
                 assert_eq!(capacity(&rooms, survive), most as u64, "{rooms:?} {survive}");
                 if drives < 5 {
@@ -390,7 +390,7 @@ fn nothing_needed_or_no_room_is_an_empty_plan() {
 
 #[test]
 fn refuses_what_is_no_set() {
-    let refused = |rooms: &[Room], survive| Placement::plan(rooms, survive, None).unwrap_err();
+    let refused = |rooms: &[ShardRoom], survive| Placement::plan(rooms, survive, None).unwrap_err();
     assert_eq!(refused(&[], Survive::NONE), PlaceError::NoDrives);
     assert_eq!(
         refused(&rooms(&[&[1; 256]]), Survive::NONE),
@@ -441,14 +441,15 @@ fn steps_visit_evenly() {
 
 #[test]
 fn the_largest_sets_and_rooms_do_not_overflow() {
-    let full: Vec<Room> = (0..255)
-        .map(|slot| Room {
+    let full: Vec<ShardRoom> = (0..255)
+        .map(|slot| ShardRoom {
             slot,
             case: usize::from(slot) % 10,
             shards: (1 << 40) - 3 * u64::from(slot),
         })
         .collect();
-    let endless: Vec<Room> = full.iter().map(|room| Room { shards: u64::MAX, ..*room }).collect();
+    let endless: Vec<ShardRoom> =
+        full.iter().map(|room| ShardRoom { shards: u64::MAX, ..*room }).collect();
     // Of 255 drives in 10 cases, two cases of 26 and three drives may be lost.
     assert_eq!(capacity(&endless, rule(2, 3)), 200 * ROOM_MAX);
     for rooms in [full, endless] {
