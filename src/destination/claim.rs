@@ -3,8 +3,8 @@
 //!
 //! - Enters: DIR as it is found.
 //! - Leaves: the open working folder of a restore of this shipment, or the reason against it.
-//! - Always holds: a folder that holds anything, and no claim for this very restore, is not touched.
-//!   The [`litter`](super::litter) of a fresh drive is nothing, and stays.
+//! - Always holds: a folder that holds anything, and no claim for this very restore, is not
+//!   touched. The [`litter`](super::litter) of a fresh drive is nothing, and stays.
 
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -25,7 +25,7 @@ use super::work_files::{is_unfinished, read_file, replace_file};
 const WHAT: &str = "holdall restore";
 const FORMAT: u32 = 1;
 
-/// How DIR was found.
+/// The state of DIR when it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DirState {
     /// missing or empty; it is claimed now
@@ -107,8 +107,8 @@ fn make_dir(dir: &Path) -> io::Result<()> {
 }
 
 /// The name of the working folder: [`WORK`], unless the dataset itself has that name at its top.
-/// The other names the shipment, which no dataset knows while it is packed. A restore that was begun
-/// before that was known moves.
+/// The other names the shipment, which no dataset knows while it is packed. A restore that was
+/// begun before that was known moves.
 pub(super) fn work_name(root: &Dir, of: RestoreOf) -> io::Result<String> {
     let other = other_name(of.shipment);
     let there = |name: &str| root.symlink_metadata(name).is_ok();

@@ -1,4 +1,4 @@
-//! Further names of files where there are no links: FAT, exFAT, many network file systems, and any
+//! Further names of files where links cannot be made: FAT, exFAT, many network file systems, and any
 //! other once a file has as many names as it may have.
 //!
 //! - Enters: a hard link whose file is there.
@@ -23,9 +23,9 @@ use crate::format::list::{Entry, Kind};
 const STEP_BYTES: usize = 1 << 20;
 
 impl Destination {
-    /// Makes one more name of the file at the entry's target, which must be there; where that cannot
-    /// be, for whatever reason, a file with the same bytes. `should_stop` ends it with an error, and
-    /// nothing is there then.
+    /// Makes one more name of the file at the entry's target, which must be there; where that
+    /// cannot be, for whatever reason, a file with the same bytes. `should_stop` ends it with an
+    /// error, and nothing is there then.
     pub fn link_or_copy(
         &self,
         entry: &Entry,

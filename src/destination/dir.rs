@@ -13,7 +13,6 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use cap_std::fs::Dir;
-use rustix::fs::Mode;
 
 use super::at::{as_path, empty_folder, file_id, make_folder_at, open_folder_at, split};
 use super::claim::{self, DirState, RestoreOf};
@@ -204,10 +203,7 @@ impl Destination {
             }
         }
         removed.map_err(failed)?;
-        let times = mtime(before.st_mtime, before.st_mtime_nsec);
-        // Refused only where it was refused before, and reported then.
-        let _ = rustix::fs::fchmod(root, Mode::from_raw_mode(before.st_mode & 0o7777));
-        let _ = rustix::fs::futimens(root, &times);
+        metadata::put_back(root, before.st_mode, &mtime(before.st_mtime, before.st_mtime_nsec));
         rustix::fs::fsync(root).map_err(DestinationError::io("sync", self.shown_dir()))
     }
 

@@ -23,9 +23,7 @@ pub enum DestinationError {
     Io {
         /// what was tried: `make folder`, `write`, …
         action: &'static str,
-        /// the file or folder
         path: Vec<u8>,
-        /// what the system said
         #[source]
         source: io::Error,
     },
@@ -37,35 +35,23 @@ pub enum DestinationError {
     },
     /// Something has the entry's final name already.
     #[error("{} is already there", shown_path(.path))]
-    Exists {
-        /// the final name
-        path: Vec<u8>,
-    },
+    Exists { path: Vec<u8> },
     /// The name belongs to the restore itself.
     #[error("{} is a name that the restore itself uses", shown_path(.path))]
-    Reserved {
-        /// the entry's path, or the state file's name
-        path: Vec<u8>,
-    },
+    Reserved { path: Vec<u8> },
     /// The path is absolute, has `..` in it, or the like.
     #[error("{} is not a path inside the destination", shown_path(.path))]
     Path {
-        /// the entry's path
         path: Vec<u8>,
-        /// what is wrong with it
         #[source]
         source: FormatError,
     },
     /// The entry is not of the kind that was asked for, or lacks what its kind needs.
     #[error("{} cannot be restored as the kind of entry it says it is", shown_path(.path))]
-    WrongKind {
-        /// the entry's path
-        path: Vec<u8>,
-    },
+    WrongKind { path: Vec<u8> },
     /// The file that a hard link is one more name of is not there (yet).
     #[error("{} links to {}, which is not there", shown_path(.path), shown_path(.target))]
     NoTarget {
-        /// the hard link's path
         path: Vec<u8>,
         /// the first name
         target: Vec<u8>,
@@ -73,7 +59,6 @@ pub enum DestinationError {
     /// DIR holds something, and it is not a restore that was begun.
     #[error("{} is not empty: it holds {}", shown_path(.path), shown_path(.found))]
     NotEmpty {
-        /// DIR
         path: Vec<u8>,
         /// the first name in it that is neither ours nor a fresh drive's litter
         found: Vec<u8>,
@@ -81,11 +66,9 @@ pub enum DestinationError {
     /// DIR holds a restore of another shipment.
     #[error("{} holds a restore of shipment {found}, not of {wanted}", shown_path(.path))]
     OtherShipment {
-        /// DIR
         path: Vec<u8>,
         /// the shipment that was begun there
         found: String,
-        /// the one asked for
         wanted: String,
     },
     /// DIR holds the unfinished restore of something else of the same shipment.
@@ -95,7 +78,6 @@ pub enum DestinationError {
         .found.as_deref().unwrap_or("everything"),
     )]
     OtherSelection {
-        /// DIR
         path: Vec<u8>,
         /// the options that say what of the shipment; none: everything
         found: Option<String>,
@@ -104,17 +86,12 @@ pub enum DestinationError {
     #[error("{} does not say which restore was begun here", shown_path(.path))]
     Claim {
         path: Vec<u8>,
-        /// what is wrong with it
         #[source]
         source: serde_json::Error,
     },
     /// The restore in DIR was begun by a newer holdall.
     #[error("{} is of format {found}; this program knows format 1", shown_path(.path))]
-    NewerClaim {
-        path: Vec<u8>,
-        /// its format
-        found: u32,
-    },
+    NewerClaim { path: Vec<u8>, found: u32 },
 }
 
 impl DestinationError {
@@ -132,8 +109,8 @@ impl DestinationError {
             if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
     }
 
-    /// The destination fails as a whole: it is full, gone, read-only or broken, or this process has no
-    /// handles left. No other entry will fare better; all else is the matter of one entry.
+    /// The destination fails as a whole: it is full, gone, read-only or broken, or this process has
+    /// no handles left. No other entry will fare better; all else is the matter of one entry.
     pub fn ends_all(&self) -> bool {
         const BROKEN: [Errno; 15] = [
             Errno::IO,

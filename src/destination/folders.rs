@@ -5,8 +5,8 @@
 //! - Always holds: (1) no symlink is walked through: every step is `openat` of one name with
 //!   `O_NOFOLLOW`, so a path may be of any length; (2) at most [`HELD_FOLDERS`] handles are kept,
 //!   however deep or wide the tree is, and a step holds two more; (3) the working folder is never
-//!   reached, under whatever spelling the file system takes for its name; (4) a folder is reached under
-//!   its name to the letter: where case does not count, one that differs in it is another's.
+//!   reached, under whatever spelling the file system takes for its name; (4) a folder is reached
+//!   under its name to the letter: where case does not count, one that differs in it is another's.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -42,8 +42,14 @@ pub(super) struct Folders {
 impl Folders {
     /// The folders below `root`; `work` is the one that no path may reach.
     pub(super) fn new(root: Dir, work: FileId, is_root: bool) -> Self {
-        let (spellings, held) = Default::default();
-        Self { root: Arc::new(root), work, is_root, ignores_case: None, spellings, held }
+        Self {
+            root: Arc::new(root),
+            work,
+            is_root,
+            ignores_case: None,
+            spellings: Spellings::default(),
+            held: Mutex::default(),
+        }
     }
 
     /// The same, where it is known if names differ by the case of letters.

@@ -4,22 +4,20 @@
 //! - Leaves: the same lines, in order.
 //! - Always holds: under its name lies what was ended last, whole; a line holds no line end.
 
-use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 
 use rustix::fs::OFlags;
 
-use super::at::{as_path, open_at};
+use super::at::open_at;
 use super::dir::Destination;
 use super::error::DestinationError;
 use super::layout::work_path;
-use super::work_files::UNFINISHED;
+use super::work_files::UnfinishedFile;
 
 /// Lines that are being written.
 pub struct StateLines {
-    file: BufWriter<File>,
+    file: BufWriter<UnfinishedFile>,
     name: String,
-    unfinished: String,
 }
 
 impl StateLines {
@@ -31,28 +29,17 @@ impl StateLines {
 
 impl Destination {
     pub fn begin_lines(&self, name: &str) -> Result<StateLines, DestinationError> {
-        let failed = |error| DestinationError::io("save", &work_path(name))(error);
-        let own = getrandom::u64().map_err(|error| failed(error.into()))?;
-        let unfinished = format!("{name}.{own:016x}{UNFINISHED}");
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
-        let file = open_at(&self.work, unfinished.as_bytes(), flags, 0o600).map_err(failed)?;
-        Ok(StateLines { file: BufWriter::new(file), name: name.into(), unfinished })
+        let file = UnfinishedFile::begin(&self.work, name)
+            .map_err(DestinationError::io("save", &work_path(name)))?;
+        Ok(StateLines { file: BufWriter::new(file), name: name.into() })
     }
 
-    /// Gives it its name in place of the one before.
+    /// Gives them their name in place of those before.
     pub fn end_lines(&self, lines: &mut StateLines) -> Result<(), DestinationError> {
-        let StateLines { file, name, unfinished } = lines;
-        let mut end = || {
-            file.flush()?;
-            file.get_ref().sync_all()?;
-            self.work.rename(
-                as_path(unfinished.as_bytes()),
-                &self.work,
-                as_path(name.as_bytes()),
-            )?;
-            Ok::<_, std::io::Error>(rustix::fs::fsync(&self.work)?)
-        };
-        end().map_err(DestinationError::io("save", &work_path(name)))
+        let StateLines { file, name } = lines;
+        file.flush()
+            .and_then(|()| file.get_mut().end(&self.work, name))
+            .map_err(DestinationError::io("save", &work_path(name)))
     }
 
     /// Gives each line of a state; none if there is no such state.

@@ -2,7 +2,8 @@
 //!
 //! - Enters: an entry, and what is restored of it: an open file or folder, or a name in the parts
 //!   folder, where nobody else can put something in its place.
-//! - Leaves: a list of what could not be set, or was not kept; that is never a reason to give the entry up.
+//! - Leaves: a list of what could not be set, or was not kept; that is never a reason to give the
+//!   entry up.
 //! - Always holds: (1) the order is owner, attributes, ACLs, mode, times, for the reasons below;
 //!   (2) a file gets a set-user-id or set-group-id bit only if it has the owner or group that the
 //!   bit was meant for; (3) owners, and attributes in `trusted.` and `security.`, are tried by root
@@ -132,8 +133,8 @@ impl<'a> MetadataProblems<'a> {
         }
     }
 
-    /// Notes what was taken and not kept: file systems without owners, modes or exact times agree to
-    /// all of them.
+    /// Notes what was taken and not kept: file systems without owners, modes or exact times agree
+    /// to all of them.
     fn compare(&mut self, found: &Stat, mode: u32, is_root: bool) {
         let kept = |is_kept: bool| if is_kept { Ok(()) } else { Err(NOT_KEPT) };
         let entry = self.entry;
@@ -212,7 +213,8 @@ impl On<'_> {
     }
 }
 
-/// Is an ACL that was taken not there? One that says no more than a mode is none: it becomes the mode.
+/// Is an ACL that was taken not there? One that says no more than a mode is none: it becomes the
+/// mode.
 fn is_lost_acl(value: &[u8], error: Option<Errno>) -> bool {
     const OF_MODE_BYTES: usize = 4 + 3 * 8;
     value.len() > OF_MODE_BYTES && matches!(error, Some(Errno::NODATA | Errno::NOTSUP))
@@ -256,6 +258,13 @@ fn prepare_folder(fd: BorrowedFd<'_>, entry: &Entry, rights: &Rights) {
         // If that fails, so does setting the mode, which is reported.
         let _ = rustix::fs::fchmod(fd, Mode::RWXU);
     }
+}
+
+/// Gives a folder in which something was changed its mode and times again. Refused only where it was
+/// refused before, and reported then.
+pub(super) fn put_back(folder: &Dir, mode: u32, times: &Timestamps) {
+    let _ = rustix::fs::fchmod(folder, Mode::from_raw_mode(mode & 0o7777));
+    let _ = rustix::fs::futimens(folder, times);
 }
 
 /// What is made in this folder from now on inherits no ACL.
@@ -331,7 +340,8 @@ pub(super) fn disarm(entry: &mut Entry) {
     entry.xattrs.retain(|(name, _)| name != CAPABILITY);
 }
 
-fn times(entry: &Entry) -> Timestamps {
+/// The modification time of an entry, to be set.
+pub(super) fn times(entry: &Entry) -> Timestamps {
     mtime(entry.mtime, entry.mtime_nanos.into())
 }
 

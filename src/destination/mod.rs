@@ -8,11 +8,11 @@
 //!   (2) a path may be of any length and depth, with a constant number of open folders; (3) a file
 //!   has its final name only when the caller says it is whole, and metadata comes before the name;
 //!   (4) the working folder, `DIR/.holdall`, is the restore's own, and it is there from before the
-//!   first entry until [`Destination::complete`]; it has another name where the dataset has that one,
-//!   and an entry of its name is refused; (5) a DIR that holds anything
-//!   else than a restore of the same shipment is not touched.
+//!   first entry until [`Destination::complete`]; it has another name where the dataset has that
+//!   one, and an entry of its name is refused; (5) a DIR that holds anything else than a restore of
+//!   the same shipment is not touched.
 //!
-//! A folder that somebody moves away during the restore keeps its handle: what is put into it goes
+//! A folder that is moved away during the restore keeps its handle: what is put into it goes
 //! where it is now, and [`Destination::finish_folder`], which opens it by name, then fails.
 //!
 //! In `DIR/.holdall`: `restore.json` (whose restore this is), `parts/` (files that are not whole)

@@ -4,7 +4,8 @@
 //! - Enters: runs of bytes, in any order, from many threads.
 //! - Leaves: a file that can be renamed to its final name in one step.
 //! - Always holds: (1) a name is used by one part only; (2) a part that is dropped before it has
-//!   its final name is removed, unless it is shared and not given up; (3) bytes that were never written are a hole.
+//!   its final name is removed, unless it is shared and not given up; (3) bytes that were never
+//!   written are a hole.
 
 use std::fs::File;
 use std::io;
@@ -99,21 +100,18 @@ impl Destination {
         let flags = OFlags::RDWR | OFlags::CREATE;
         let file = open_at(&self.shared, name.as_bytes(), flags, 0o600)
             .map_err(DestinationError::io(OPEN_PART, &path))?;
-        let part = PartName {
-            folder: Arc::clone(&self.shared),
-            place: SHARED,
-            name: name.into(),
-            stays: true,
-        };
-        Ok(PartFile { file, part })
+        Ok(self.shared_part(file, name))
     }
 
     /// Opens the file of this name in `DIR/.holdall/files`, if it is there.
     pub fn find_shared(&self, name: &str) -> Option<PartFile> {
         let file = open_at(&self.shared, name.as_bytes(), OFlags::RDONLY, 0).ok()?;
+        Some(self.shared_part(file, name))
+    }
+
+    fn shared_part(&self, file: File, name: &str) -> PartFile {
         let folder = Arc::clone(&self.shared);
-        let part = PartName { folder, place: SHARED, name: name.into(), stays: true };
-        Some(PartFile { file, part })
+        PartFile { file, part: PartName { folder, place: SHARED, name: name.into(), stays: true } }
     }
 
     /// Makes something under a short name that nothing has; `make` must not replace.

@@ -16,7 +16,7 @@ use super::at::{as_path, split};
 use super::dir::Destination;
 use super::error::{DestinationError, LINK, MAKE_SPECIAL, MAKE_SYMLINK};
 use super::litter::is_name_of_litter;
-use super::metadata::{MetadataProblem, disarm, mtime, set_on_handle, set_on_part};
+use super::metadata::{MetadataProblem, disarm, mtime, put_back, set_on_handle, set_on_part};
 use super::part::{PartFile, PartName};
 use super::tally::Of;
 use crate::format::list::{Entry, Kind};
@@ -48,7 +48,7 @@ impl Destination {
         self.finish_file_of(part, entry, conflict, Of::Placed)
     }
 
-    /// The same of a file that every walk makes anew, or not.
+    /// The same for a file that is counted in its own way.
     pub(super) fn finish_file_of(
         &self,
         part: PartFile,
@@ -169,20 +169,18 @@ impl Destination {
         let folder = self.folders.open_or_make(shown)?;
         let before = rustix::fs::fstat(&*folder).map_err(DestinationError::io("look at", shown))?;
         let made = self.link_or_copy(entry, OnConflict::Replace, should_stop);
-        // Refused only where it was refused before, and reported then.
-        let _ = rustix::fs::fchmod(&*folder, Mode::from_raw_mode(before.st_mode & 0o7777));
-        let _ = rustix::fs::futimens(&*folder, &mtime(before.st_mtime, before.st_mtime_nsec));
+        put_back(&folder, before.st_mode, &mtime(before.st_mtime, before.st_mtime_nsec));
         made
     }
 
-    /// Gives a folder its own owner, attributes, mode and times; with the empty path, DIR. To be done when
-    /// nothing more is put into it, and for the folders in it first; after a resume, for every
-    /// folder again.
+    /// Gives a folder its own owner, attributes, mode and times; with the empty path, DIR. To be
+    /// done when nothing more is put into it, and for the folders in it first; after a resume, for
+    /// every folder again.
     pub fn finish_folder(&self, entry: &Entry) -> PlaceResult {
         self.finish_folder_of(entry, Of::Anew)
     }
 
-    /// The same of a folder that another set may name too.
+    /// The same for a folder that another set may name too.
     pub fn finish_shared_folder(&self, entry: &Entry) -> PlaceResult {
         self.finish_folder_of(entry, Of::Shared)
     }

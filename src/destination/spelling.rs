@@ -1,9 +1,9 @@
-//! Names to the letter, where the file system takes `README` and `readme` for one.
+//! The exact spelling of names, where the file system takes `README` and `readme` for one.
 //!
 //! - Enters: a folder, and a name under which something was found in it.
 //! - Leaves: whether that is what it is called.
-//! - Always holds: (1) a yes was true when the folder was last listed, a no is true now; (2) memory is
-//!   bounded by [`KNOWN_NAMES`].
+//! - Always holds: (1) a yes was true when the folder was last listed, a no is true now; (2) memory
+//!   is bounded by [`KNOWN_NAMES`].
 
 use parking_lot::Mutex;
 use std::collections::HashSet;

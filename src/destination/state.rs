@@ -19,7 +19,8 @@ use super::work_files::{UNFINISHED, names, read_file, replace_file};
 pub struct SetLock(#[allow(dead_code, reason = "closing it unlocks")] File);
 
 impl Destination {
-    /// Locks the set of this number against other processes that restore into DIR; none if one has it.
+    /// Locks the set of this number against other processes that restore into DIR; none if one has
+    /// it.
     pub fn lock_set(&self, number: u32) -> Result<Option<SetLock>, DestinationError> {
         let name = format!("lock-{number}");
         let failed = |error| DestinationError::io("lock", &work_path(&name))(error);

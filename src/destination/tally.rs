@@ -1,4 +1,4 @@
-//! Counts of what of the entries the destination did not keep, by kind and reason.
+//! Counts of what the destination did not keep of the entries, by kind and reason.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ pub struct Unkept {
     pub first: String,
 }
 
-/// Which entries a thing was not kept of.
+/// How an entry is counted of which something was not kept.
 #[derive(Clone, Copy)]
 pub(super) enum Of {
     /// those that are placed once

@@ -1,5 +1,5 @@
-//! Real folders, every kind of entry, as root and as anybody. What tries to get out is in attack.rs,
-//! extended attributes and rights are in metadata.rs.
+//! Real folders, every kind of entry, as root and as anybody. What tries to get out is in
+//! attack.rs, extended attributes and rights are in metadata.rs.
 
 mod attack;
 mod metadata;
@@ -395,7 +395,8 @@ fn incomplete_files_find_a_free_name() {
     assert_eq!(destination.exists(b"a/file").unwrap(), None);
 }
 
-/// A restore is resumed in folders that the run before finished with a mode that shuts its owner out.
+/// A restore is resumed in folders that the run before finished with a mode that shuts its owner
+/// out.
 #[test]
 fn finished_folders_are_opened_again() {
     let (scratch, dir, destination) = fresh();

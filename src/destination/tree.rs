@@ -1,17 +1,17 @@
-//! A restored tree, looked at.
+//! A look at a restored tree.
 //!
 //! - Enters: DIR, and entries with any path whatever.
-//! - Leaves: whether each is there as its entry says, by name (to the letter), kind and size; whether it
-//!   has its time; or whether nothing is there.
-//! - Always holds: nothing is changed, but for the working folder of a restore whose completion was cut
-//!   short; no symlink is followed.
+//! - Leaves: whether each is there as its entry says, by name (to the letter), kind and size;
+//!   whether it has its time; or whether nothing is there.
+//! - Always holds: nothing is changed, but for the working folder of a restore whose completion was
+//!   cut short; no symlink is followed.
 
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
-use cap_std::fs::{Metadata, MetadataExt};
-use rustix::fs::Mode;
+use cap_std::fs::{Dir, Metadata, MetadataExt};
 use rustix::io::Errno;
 
 use super::at::{as_path, split};
@@ -19,7 +19,7 @@ use super::claim::open_there;
 use super::error::DestinationError;
 use super::folders::Folders;
 use super::layout::WORK;
-use super::metadata::mtime;
+use super::metadata::{put_back, times};
 use crate::format::list::{Entry, Kind, checked_path};
 
 /// Some file systems keep times in steps of that.
@@ -41,22 +41,13 @@ impl Tree {
         if entry.path.is_empty() {
             return true;
         }
-        let (parent, name) = split(&entry.path);
-        let Ok(Some(folder)) =
-            checked_path(&entry.path).map_or(Ok(None), |_| self.folders.find(parent))
-        else {
-            return false;
-        };
-        let Ok(found) = folder.symlink_metadata(as_path(name)) else { return false };
-        if !self.folders.is_called(&folder, parent, name) {
-            return false;
-        }
+        let Some((folder, found)) = self.find(entry) else { return false };
         match entry.kind {
             Kind::Folder => found.is_dir(),
             Kind::File => found.is_file() && size.is_none_or(|size| found.len() == size),
             Kind::HardLink => found.is_file(),
             Kind::Symlink => {
-                let target = folder.read_link_contents(as_path(name));
+                let target = folder.read_link_contents(as_path(split(&entry.path).1));
                 target.is_ok_and(|target| target.as_os_str().as_bytes() == entry.target)
             }
             _ => !found.is_dir() && !found.is_file() && !found.is_symlink(),
@@ -65,9 +56,17 @@ impl Tree {
 
     /// Has the entry, which is there, its time?
     pub fn has_time(&self, entry: &Entry) -> bool {
+        let is_close = |found: Metadata| (found.mtime() - entry.mtime).abs() <= TIME_STEP_SECONDS;
+        self.find(entry).is_some_and(|(_, found)| is_close(found))
+    }
+
+    /// What lies where the entry belongs and is called so to the letter, and its folder.
+    fn find(&self, entry: &Entry) -> Option<(Arc<Dir>, Metadata)> {
+        checked_path(&entry.path).ok()?;
         let (parent, name) = split(&entry.path);
-        let Ok(Some(folder)) = self.folders.find(parent) else { return false };
-        folder.symlink_metadata(as_path(name)).is_ok_and(|found| is_of_time(&found, entry))
+        let folder = self.folders.find(parent).ok()??;
+        let found = folder.symlink_metadata(as_path(name)).ok()?;
+        self.folders.is_called(&folder, parent, name).then_some((folder, found))
     }
 
     /// Does nothing lie where the entry belongs?
@@ -88,15 +87,14 @@ impl Tree {
         }
     }
 
-    /// Removes the working folder of a restore that was completed all but for that, and gives DIR the
-    /// time of its entry.
+    /// Removes the working folder of a restore that was completed all but for that, and gives DIR
+    /// the time of its entry.
     pub fn cleanup(&self, dir: &Entry) {
         let root = self.folders.root();
         let Ok(before) = rustix::fs::fstat(root) else { return };
         // One that is not empty, or not there, stays as it is.
         if root.remove_dir(WORK).is_ok() {
-            let _ = rustix::fs::fchmod(root, Mode::from_raw_mode(before.st_mode & 0o7777));
-            let _ = rustix::fs::futimens(root, &mtime(dir.mtime, dir.mtime_nanos.into()));
+            put_back(root, before.st_mode, &times(dir));
         }
     }
 }
@@ -105,8 +103,4 @@ impl Tree {
 fn is_no_name(error: &std::io::Error) -> bool {
     const NO_NAME: [Errno; 3] = [Errno::ILSEQ, Errno::INVAL, Errno::NAMETOOLONG];
     NO_NAME.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-}
-
-fn is_of_time(found: &Metadata, entry: &Entry) -> bool {
-    (found.mtime() - entry.mtime).abs() <= TIME_STEP_SECONDS
 }

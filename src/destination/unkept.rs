@@ -2,10 +2,11 @@
 //! owners says so of every file.
 //!
 //! - Enters: metadata that was refused, or taken and not kept; links that are files of their own.
-//! - Leaves: a line a kind and reason, with a count and the first entry of it; of all runs of a restore.
-//! - Always holds: (1) memory is bounded by the kinds and the reasons that a system gives, and how deep
-//!   folders lie in each other; (2) what was placed counts once, when it is placed; what every walk over a
-//!   set does anew counts for the last; (3) a folder that two sets name counts once.
+//! - Leaves: one line per kind and reason, with a count and the first entry of it; of all runs of a
+//!   restore.
+//! - Always holds: (1) memory is bounded by the kinds and the reasons that a system gives, and how
+//!   deep folders lie in each other; (2) what was placed counts once, when it is placed; what every
+//!   walk over a set does anew counts for the last; (3) a folder that two sets name counts once.
 
 use std::collections::BTreeSet;
 
@@ -15,11 +16,11 @@ use super::metadata::MetadataProblem;
 use super::tally::{Of, Unkept, UnkeptCounts, UnkeptOfSet};
 use crate::format::ids::SetNumber;
 
-/// How the states are called that keep it, set by set.
+/// The prefix of the states that keep it, set by set.
 const UNKEPT: &str = "unkept-";
 
 impl Destination {
-    /// Counts what could not be set of an entry, and passes it on.
+    /// Counts what could not be set of an entry, and returns it.
     pub(super) fn noted(&self, problems: Vec<MetadataProblem>, of: Of) -> Vec<MetadataProblem> {
         fn kind(problem: &MetadataProblem) -> (&str, String) {
             // A kind has no names in it, of which there is no end.
@@ -55,7 +56,8 @@ impl Destination {
     /// A walk begins that does anew what every walk over a set does.
     pub fn begin_anew(&self) {
         let tally = &mut self.unkept.lock().1;
-        (tally.anew, tally.shared) = Default::default();
+        tally.anew = UnkeptCounts::default();
+        tally.shared.clear();
     }
 
     /// Keeps what was not kept of the set so far.
@@ -104,8 +106,8 @@ mod tests {
     use super::*;
     use crate::format::list::{Entry, Kind};
 
-    /// Issue 10, kind 6: what runs before this one could not keep counts, a folder of two sets once, and
-    /// what a walk does anew once.
+    /// Issue 10, kind 6: what runs before this one could not keep counts, a folder of two sets
+    /// once, and what a walk does anew once.
     #[test]
     fn what_all_runs_did_not_keep_is_known_at_the_end() {
         let dir = tempfile::tempdir().unwrap();

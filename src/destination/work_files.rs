@@ -4,7 +4,8 @@
 //! - Leaves: the bytes of the last save that ended, or nothing.
 //! - Always holds: a crash leaves the old bytes or the new ones, never a mixture.
 
-use std::io::{self, Read as _, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _, Write};
 
 use cap_std::fs::Dir;
 use rustix::fs::OFlags;
@@ -16,16 +17,43 @@ use super::layout::WORK;
 /// What a file is called until it is whole.
 pub(super) const UNFINISHED: &str = ".new";
 
-/// Writes `name` in `folder` under another name, syncs, renames, syncs the folder.
+/// A file that is being written, under a name of its own: another process may be saving the same.
+pub(super) struct UnfinishedFile {
+    file: File,
+    name: String,
+}
+
+impl UnfinishedFile {
+    /// Begins the file `name` in `folder`.
+    pub(super) fn begin(folder: &Dir, name: &str) -> io::Result<Self> {
+        let name = format!("{name}.{:016x}{UNFINISHED}", getrandom::u64()?);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+        Ok(Self { file: open_at(folder, name.as_bytes(), flags, 0o600)?, name })
+    }
+
+    /// Syncs it, gives it its name in place of the file that has it, and syncs the folder.
+    pub(super) fn end(&mut self, folder: &Dir, name: &str) -> io::Result<()> {
+        self.file.sync_all()?;
+        folder.rename(&self.name, folder, name)?;
+        Ok(rustix::fs::fsync(folder)?)
+    }
+}
+
+impl Write for UnfinishedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Writes `name` in `folder` as a whole.
 pub(super) fn replace_file(folder: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
-    // Another process may be saving the same.
-    let unfinished = format!("{name}.{:016x}{UNFINISHED}", getrandom::u64()?);
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
-    let mut file = open_at(folder, unfinished.as_bytes(), flags, 0o600)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    folder.rename(&unfinished, folder, name)?;
-    Ok(rustix::fs::fsync(folder)?)
+    let mut unfinished = UnfinishedFile::begin(folder, name)?;
+    unfinished.write_all(bytes)?;
+    unfinished.end(folder, name)
 }
 
 /// The bytes of `name` in `folder`; none if it is missing.

@@ -110,6 +110,11 @@ pub const END_BYTES: usize = 42;
 const WHAT: &str = "list";
 
 impl Item {
+    /// The entry, if it is one.
+    pub fn into_entry(self) -> Option<Entry> {
+        if let Self::Entry { entry, .. } = self { Some(entry) } else { None }
+    }
+
     /// Appends the item's bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {

@@ -1,5 +1,5 @@
-//! What became of an entry, counted and noted: it is in place, was packed badly, is not there, or the
-//! destination does not take it.
+//! Counts entries, and notes what is wrong with them: packed badly, not there, or refused by the
+//! destination.
 
 use super::decode::Absent;
 use super::error::RestoreError;
@@ -11,9 +11,9 @@ use super::walk::SetWalk;
 use crate::destination::{DestinationError, MetadataProblem};
 use crate::format::list::{Entry, Kind};
 
-/// Keeps the numbers of a walk and its ledger.
+/// The counts of a walk, and its ledger.
 pub struct Account<'a> {
-    walk: SetWalk<'a>,
+    pub walk: SetWalk<'a>,
     pub restored: &'a mut Restored,
 }
 

@@ -1,5 +1,5 @@
-//! Cutting the items into batches: as many as name stored and plain bytes up to a limit, and the
-//! blocks that they need.
+//! Cuts the items into batches: as many as need stored and plain bytes up to a limit, with the blocks
+//! that hold those.
 
 use super::chunk_runs::{in_blocks, runs};
 use super::decode::OpenStripe;
@@ -13,13 +13,13 @@ use crate::stripes::stripe::Request;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// The most plain bytes of a batch, as a multiple of the stored ones: they are never in memory all at
-/// once.
+/// The most plain bytes of a batch, as a multiple of the stored ones: they are never in memory all
+/// at once.
 const PLAIN_TIMES: u64 = 4;
 /// The most steps of a batch.
 const BATCH_STEPS: usize = 8192;
 
-/// One thing to do, in order.
+/// One thing to do; steps are settled in order.
 pub enum RestoreStep {
     /// a folder begins
     Folder(Entry),
@@ -36,7 +36,7 @@ pub enum RestoreStep {
 }
 
 impl RestoreStep {
-    /// Whose bytes it is about.
+    /// The extent that it restores.
     pub fn extent(&self) -> Option<&Extent> {
         match self {
             Self::Whole(_, extent) => extent.as_ref(),
@@ -52,8 +52,8 @@ pub struct Batch {
     /// in order
     pub steps: Vec<RestoreStep>,
     needs: BTreeMap<StripeId, Request>,
-    /// the chunks that its extents lie in, and the steps that are about each
-    places: HashMap<Place, Vec<usize>>,
+    /// the chunks that its extents lie in, and the steps that each serves
+    pub places: HashMap<Place, Vec<usize>>,
     stored: u64,
     plain: u64,
     /// a file that is void was ended: it may be packed again under the same name
@@ -75,11 +75,6 @@ impl Batch {
     ) -> impl Iterator<Item = Request> + 'a {
         let is_opened = |id| opened.iter().any(|stripe| stripe.record.id == id);
         self.needs.values().filter(move |request| !is_opened(request.record.id)).cloned()
-    }
-
-    /// The chunks that its extents lie in, and the numbers of the steps that are about each.
-    pub fn places(&self) -> &HashMap<Place, Vec<usize>> {
-        &self.places
     }
 
     fn is_full(&self, bytes: u64) -> bool {
@@ -149,8 +144,9 @@ pub struct Batcher<'a> {
 }
 
 impl<'a> Batcher<'a> {
-    /// Looks up stripes in `record_index`; a batch needs so many bytes. A sparing one never asks for
-    /// blocks that nothing needs; others do where they lie in between, since drives like long reads.
+    /// Looks up stripes in `record_index`; a batch needs so many bytes. A sparing one never asks
+    /// for blocks that nothing needs; others do where they lie in between, since drives like long
+    /// reads.
     pub fn new(
         record_index: &'a RecordIndex,
         bytes: u64,
@@ -269,7 +265,7 @@ impl<'a> Batcher<'a> {
         }
         match item {
             Item::Extent(extent) => Some(extent),
-            // Not ours to judge here: a whole file without its extent has lost its bytes.
+            // A whole file without its extent has lost its bytes, which is judged later.
             other => {
                 self.put_back([other]);
                 None
@@ -277,7 +273,7 @@ impl<'a> Batcher<'a> {
         }
     }
 
-    /// Is the extent for the next batch? Then this one ends.
+    /// Ends the batch if the extent is for the next one; returns whether it is.
     fn must_wait(&self, extent: &Extent, batch: &mut Batch) -> bool {
         batch.ends = self.sparing && batch.lies_apart(extent);
         batch.ends

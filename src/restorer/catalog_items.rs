@@ -9,6 +9,7 @@ use crate::format::list::{Entry, Item, Kind};
 use crate::format::set::SetText;
 use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
+use crate::patterns::Selection;
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -23,8 +24,8 @@ pub struct CatalogItems<'a> {
 
 impl<'a> CatalogItems<'a> {
     /// Opens the catalog: its index, or, in a set that was closed without one or is not closed, the
-    /// parts that its records name. None if no copy of one of these is sound, or they do not hold the
-    /// lists of all stripes.
+    /// parts that its records name. None if no copy of one of these is sound, or they do not hold
+    /// the lists of all stripes.
     pub fn open(open: &'a OpenSet, monitor: &'a dyn Monitor) -> Option<Self> {
         let text = open.set.set_text(monitor);
         let reader = match text.as_ref().and_then(SetText::index) {
@@ -46,6 +47,17 @@ impl<'a> CatalogItems<'a> {
                 None
             }
         }
+    }
+
+    /// The same, from the frames that can hold what is selected.
+    pub fn selected(
+        open: &'a OpenSet,
+        selection: Option<&Selection>,
+        monitor: &'a dyn Monitor,
+    ) -> Option<Self> {
+        let mut items = Self::open(open, monitor)?;
+        items.seek(selection.map_or(&[KeySpan::all()][..], Selection::spans));
+        Some(items)
     }
 
     /// From the beginning, only the frames that can hold entries of these spans, which ascend.
@@ -83,15 +95,12 @@ impl<'a> CatalogItems<'a> {
     fn entries_of(&mut self, frame: usize) -> Option<Vec<Entry>> {
         let row = self.reader.index().frames.get(frame)?.clone();
         let items = self.reader.frame(&row).ok()?.into_iter();
-        let entry = |item| match item {
-            Item::Entry { entry, .. } => Some(entry),
-            _ => None,
-        };
-        Some(items.filter_map(entry).collect())
+        Some(items.filter_map(Item::into_entry).collect())
     }
 
-    /// Plain bytes that the set holds: without holes, and of a file that crosses sets only its part.
-    /// The catalog is walked for it only if the files' sizes add up to more than the stripes hold.
+    /// Plain bytes that the set holds: without holes, and of a file that crosses sets only its
+    /// part. The catalog is walked for it only if the files' sizes add up to more than the stripes
+    /// hold.
     pub fn data_bytes(&mut self, open: &OpenSet) -> u64 {
         let file_bytes = self.reader.index().file_bytes;
         let mut stripe_bytes = 0;

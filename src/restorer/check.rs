@@ -1,4 +1,4 @@
-//! Decoding a whole set to nowhere, to show that everything in it can be had.
+//! Decodes a whole set to nowhere, to show that everything in it can be restored.
 //!
 //! - Enters: a set's drives, records and keys.
 //! - Leaves: counts, and a problem for all that cannot be had or does not agree.
@@ -39,7 +39,7 @@ const KEPT_STRIPES: usize = 2;
 /// Of what a batch usually may need, so that those under way need few stripes.
 const BATCH_PART: u64 = 8;
 
-/// What came of it.
+/// The result of a check.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Decoded {
     /// what a restore would have brought
@@ -235,7 +235,7 @@ impl WholeItems<'_> {
     }
 }
 
-/// Holds the catalog against the lists.
+/// Compares the catalog with the lists.
 struct Comparison<'a> {
     items: Option<CatalogItems<'a>>,
     next: VecDeque<Item>,
@@ -256,7 +256,7 @@ impl<'a> Comparison<'a> {
         self.items = None;
     }
 
-    /// Entries are said once more where a list or a frame begins within a file.
+    /// Entries are repeated where a list or a frame begins within a file.
     fn is_repeated(item: &Item) -> bool {
         matches!(item, Item::Entry { continued: true, .. })
     }

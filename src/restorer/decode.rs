@@ -1,5 +1,5 @@
-//! The CPU part of a batch, as far as nothing is written: blocks are checked, reconstructed and
-//! opened, each while it is hot; chunks are decompressed when they are asked for.
+//! The CPU part of a batch before anything is written: blocks are checked, reconstructed and opened,
+//! each while it is in the cache; chunks are decompressed when they are asked for.
 
 use super::chunk_runs::runs;
 use super::open_set::OpenSet;
@@ -198,7 +198,7 @@ impl<'b> Opening<'b> {
 }
 
 impl OpenStripe {
-    /// Is no block of these runs one that no drive would give?
+    /// May drives that are not here have all that these runs lack?
     pub fn may_come(&self, runs: &[(u8, Range<usize>)]) -> bool {
         let blocks = self.record.blocks;
         let is_lost = |(index, run): &(u8, Range<usize>)| {
@@ -214,8 +214,8 @@ impl OpenStripe {
         !self.missing.needed.is_empty() && !runs.iter().any(is_lost)
     }
 
-    /// Checks, reconstructs and opens, each block while it is hot; says how many were
-    /// reconstructed.
+    /// Checks, reconstructs and opens, each block while it is in the cache; returns how many were
+    /// reconstructed, too.
     pub fn new(
         open: &OpenSet,
         raw: RawStripe,

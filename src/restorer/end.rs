@@ -23,7 +23,7 @@ use crate::monitor::{Monitor, Problem};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the end of a run has to know.
+/// What the end of a run depends on.
 pub struct EndOfRun<'a> {
     /// where it was restored to
     pub destination: &'a Destination,
@@ -37,7 +37,7 @@ pub struct EndOfRun<'a> {
     pub salvage: bool,
 }
 
-/// Reports what is not there; the numbers become those of the whole restore so far.
+/// Reports what is not there; the counts become those of the whole restore so far.
 pub fn report(
     end: &EndOfRun,
     restored: &mut Restored,
@@ -120,17 +120,12 @@ pub fn report(
 
 /// How many entries of a kind are not there, by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "(u64, u64, u64)", into = "(u64, u64, u64)")]
+// On disk it is a list of three.
+#[serde(into = "(u64, u64, u64)")]
 pub struct FateCounts {
     pub waiting: u64,
     pub lost: u64,
     pub refused: u64,
-}
-
-impl From<(u64, u64, u64)> for FateCounts {
-    fn from((waiting, lost, refused): (u64, u64, u64)) -> Self {
-        Self { waiting, lost, refused }
-    }
 }
 
 impl From<FateCounts> for (u64, u64, u64) {

@@ -1,25 +1,22 @@
-//! Writing a batch: whole files in parallel, larger ones extent by extent, in order.
+//! Restores batches: whole files in parallel, larger ones extent by extent, in order.
 
 use super::account::Account;
 use super::batch::{Batch, RestoreStep};
 use super::decode::{Absent, OpenedBatch};
 use super::error::RestoreError;
 use super::fate::Fate;
-use super::followed_file::{FollowedFile, left_as, shown_ranges};
+use super::followed_file::FollowedFile;
 use super::needed::Needed;
 use super::open_set::OpenSet;
-use super::output::{CURSOR, Output, OutputFile};
-use super::packing_faults::{MIXTURE, UNREAD};
+use super::output::{CURSOR, Output};
+use super::packing_faults::UNREAD;
 use super::restored::Restored;
-use super::spanning::Spanning;
 use super::walk::SetWalk;
-use super::write::{StepOutcome, WriteTarget, do_step, entry_of};
-use super::{refusals, spanning};
+use super::write::{StepOutcome, WriteTarget, do_steps, entry_of};
+use super::{file_end, spanning};
 use crate::destination::DestinationError;
-use crate::format::list::{End, Entry, Extent, Hash, Kind, State};
+use crate::format::list::{End, Entry, Extent, Kind, State};
 use crate::monitor::Recording;
-use rayon::prelude::*;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -27,7 +24,7 @@ use std::time::{Duration, Instant};
 /// How often the destination is synced and the cursor saved.
 const CHECKPOINT: Duration = Duration::from_secs(10);
 
-/// Restores batches, in order.
+/// Takes batches in order.
 pub struct Files<'a> {
     walk: SetWalk<'a>,
     account: Account<'a>,
@@ -44,7 +41,7 @@ pub struct Files<'a> {
     runs_on: bool,
     /// a file that is void, unless an entry of the same path follows
     void: Option<Arc<Entry>>,
-    /// what is wanted and lacks
+    /// what is wanted and missing
     needed: Needed,
     /// drives that are not here may have lists: what no list names waits with them
     lists_wait: Arc<AtomicBool>,
@@ -75,7 +72,7 @@ impl<'a> Files<'a> {
         })
     }
 
-    /// Says which entries are in place already: up to the cursor, if they have their final name.
+    /// Returns whether an entry is in place already: up to the cursor, if it has its final name.
     pub fn skipper(&self) -> impl Fn(&Entry) -> bool + Send + use<'a> {
         let (cursor, already) = (self.cursor.clone(), self.already.clone());
         let (output, set) = (self.walk.output, self.walk.open.set.set);
@@ -97,7 +94,7 @@ impl<'a> Files<'a> {
     pub fn batch(&mut self, batch: Batch, opened: &OpenedBatch) -> Result<(), RestoreError> {
         self.account.restored.reconstructed.add(opened.reconstructed);
         let targets = self.targets(&batch)?;
-        let outcomes = self.outcomes(&batch, opened, &targets)?;
+        let outcomes = do_steps(self.walk, &batch, opened, &targets)?;
         for ((step, outcome), target) in batch.steps.into_iter().zip(outcomes).zip(targets) {
             // One step may hash the zeros of long holes.
             if self.walk.monitor.should_stop() {
@@ -117,48 +114,7 @@ impl<'a> Files<'a> {
         Ok(())
     }
 
-    /// Does the steps, those about one chunk together while it is hot.
-    fn outcomes(
-        &self,
-        batch: &Batch,
-        opened: &OpenedBatch,
-        targets: &[Option<Arc<WriteTarget>>],
-    ) -> Result<Vec<StepOutcome>, RestoreError> {
-        let (output, conflict) = (self.walk.output, self.walk.options.on_conflict());
-        let outcome = |number: usize, chunk: Result<&[u8], Absent>| {
-            let (step, target) = (&batch.steps[number], targets[number].as_deref());
-            (number, do_step(output, step, target, chunk, conflict))
-        };
-        let mut chunks: Vec<_> = batch.places().iter().collect();
-        chunks.sort_unstable_by_key(|(_, steps)| steps[0]);
-        let of_chunks = chunks
-            .into_par_iter()
-            .map_init(
-                || (None, Vec::new()),
-                |(decompressor, buffer), (place, steps)| {
-                    if self.walk.monitor.should_stop() {
-                        return Ok(Vec::new());
-                    }
-                    let chunk = opened.chunk(place, output, decompressor, buffer)?;
-                    let chunk = chunk.as_deref().map_err(|absent| *absent);
-                    Ok(steps.par_iter().map(|number| outcome(*number, chunk)).collect())
-                },
-            )
-            .collect::<io::Result<Vec<Vec<_>>>>()?;
-        let without: Vec<usize> =
-            (0..batch.steps.len()).filter(|n| batch.steps[*n].extent().is_none()).collect();
-        let of_others: Vec<_> =
-            without.into_par_iter().map(|number| outcome(number, Err(Absent::Lost))).collect();
-        // One whose chunk cannot be: its place is outside of its stripe.
-        let absent = || StepOutcome::Absent(Absent::Lost);
-        let mut outcomes: Vec<StepOutcome> = batch.steps.iter().map(|_| absent()).collect();
-        for (number, outcome) in of_chunks.into_iter().flatten().chain(of_others) {
-            outcomes[number] = outcome;
-        }
-        Ok(outcomes)
-    }
-
-    /// Begins the larger files of a batch, and says for each step which one it is about.
+    /// Begins the larger files of a batch; returns for each step the one that it writes to.
     fn targets(&mut self, batch: &Batch) -> Result<Vec<Option<Arc<WriteTarget>>>, RestoreError> {
         let mut current = self.file.as_ref().map(|f| f.target.clone());
         let mut targets = Vec::with_capacity(batch.steps.len());
@@ -180,7 +136,7 @@ impl<'a> Files<'a> {
         Ok(targets)
     }
 
-    /// The serial part of a step.
+    /// Does the serial part of a step.
     fn settle(
         &mut self,
         step: RestoreStep,
@@ -247,8 +203,8 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// An entry begins, or the items are at their end. If a file's end never came, there it is; and
-    /// a void file was packed again, or could not be packed.
+    /// Called where an entry begins, and at the end of the items. A file whose end never came ends
+    /// here; a void file is packed again next, or could not be packed.
     fn leave(&mut self, next: Option<&Entry>) -> Result<(), RestoreError> {
         if self.file.is_some() {
             self.end_file(None)?;
@@ -268,7 +224,7 @@ impl<'a> Files<'a> {
     }
 
     fn end_file(&mut self, end: Option<End>) -> Result<(), RestoreError> {
-        let SetWalk { open, output, options, .. } = self.walk;
+        let SetWalk { open, output, .. } = self.walk;
         let Some(mut file) = self.file.take() else { return Ok(()) };
         let entry = file.target.entry.clone();
         self.settled = entry.sort_key();
@@ -278,13 +234,13 @@ impl<'a> Files<'a> {
         if end.is_some_and(|e| e.state == State::Void) {
             file.target.file.set_len(0)?;
             if open.set.set.0 > 1 {
-                self.mark(&file, end)?;
+                file_end::mark(self.walk, &file, end)?;
             }
             self.void = Some(entry);
             return Ok(());
         }
         if let Some(error) = file.refused.take() {
-            return self.refuse(file, error);
+            return file_end::refuse(&mut self.account, file, error);
         }
         if let Some(end) = end.filter(|_| open.set.set.0 > 1)
             && file.ends_in_hole(end.size)
@@ -293,137 +249,9 @@ impl<'a> Files<'a> {
         }
         let spans = file.begins > 0 || end.is_none() && self.runs_on;
         if spans && (file.missing.is_empty() || matches!(output, Output::Folder(_))) {
-            return self.end_part(file, end);
+            return file_end::end_part(&mut self.account, file, end);
         }
-        let size = end.map_or(entry.size, |e| e.size);
-        file.skip_to(size);
-        if let Err(error) = file.target.file.set_len(size) {
-            return self.refuse(file, error);
-        }
-        if file.missing.is_empty()
-            && let Some(root) = end.and_then(|e| e.root)
-            && !file.has_root(size, &root)?
-        {
-            file.missing.push((0, size));
-            file.absent = Some(Absent::Lost);
-        }
-        let FollowedFile { target, missing, absent, .. } = file;
-        let Some(WriteTarget { file, .. }) = Arc::into_inner(target) else { return Ok(()) };
-        if let Some(end) = end.filter(|_| missing.is_empty()) {
-            return self.finish_file(file, &entry, end);
-        }
-        let absent = absent.unwrap_or(Absent::Lost);
-        let mut detail = shown_ranges(&missing);
-        if options.salvage
-            && (options.give_up || absent == Absent::Lost)
-            && let Some(path) = output.finish_incomplete(file, &entry)?
-        {
-            detail.push_str(&left_as(&path));
-        }
-        self.account.absent(&entry, &detail, absent)
-    }
-
-    /// Ends this set's part of a spanning file. What becomes of one that is not whole then, the end
-    /// of the run reports: other sets may have the rest.
-    fn end_part(&mut self, mut file: FollowedFile, end: Option<End>) -> Result<(), RestoreError> {
-        match end {
-            Some(end) => {
-                file.skip_to(end.size);
-                if let Err(error) = file.target.file.set_len(end.size) {
-                    return self.refuse(file, error);
-                }
-            }
-            // It begins with a hole, which counts to the set that has its first bytes.
-            None if file.next == 0 => return Ok(()),
-            None => {}
-        }
-        if let Spanning::Whole { root, end } = self.mark(&file, end)? {
-            return self.finish_spanning(file, root, end);
-        }
-        let SetWalk { output, options, .. } = self.walk;
-        let restored = &mut *self.account.restored;
-        let entry = &file.target.entry;
-        if output.to(|folder| refusals::contains(folder, entry)).unwrap_or(false) {
-            restored.refused += 1;
-        } else if file.missing.is_empty() {
-            // The rest of it lies in other sets.
-        } else if file.absent == Some(Absent::Waits) && !options.give_up {
-            restored.waiting += 1;
-        } else {
-            restored.lost += 1;
-        }
-        Ok(())
-    }
-
-    /// Gives a spanning file of which all parts are there its final name, if they fit together.
-    fn finish_spanning(
-        &mut self,
-        file: FollowedFile,
-        joined: Option<Hash>,
-        end: End,
-    ) -> Result<(), RestoreError> {
-        let SetWalk { output, options, .. } = self.walk;
-        let entry = file.target.entry.clone();
-        let root = match end.root {
-            Some(_) if joined.is_none() => file.read_root(end.size)?,
-            _ => joined,
-        };
-        output.to(|folder| spanning::forget(folder, &entry))?;
-        if end.root.is_some_and(|wanted| root.is_some_and(|root| wanted != root)) {
-            return self.account.absent(&entry, "its sets do not fit together", Absent::Lost);
-        }
-        let Some(WriteTarget { file, .. }) = Arc::into_inner(file.target) else { return Ok(()) };
-        match output.finish_file(file, &entry, options.on_conflict()) {
-            Ok(problems) => {
-                output.to(|folder| refusals::forget(folder, &entry))?;
-                if end.state == State::Changed {
-                    self.account.packed_badly(&entry, Fate::Changed, MIXTURE)?;
-                }
-                self.account.placed(&entry, &problems)
-            }
-            Err(e) if output.is_ended_by(&e) => Err(e.into()),
-            Err(e) => {
-                // To be tried again it has to be put together again.
-                self.account.restored.refused_parts = true;
-                self.account.restored.refuse(&entry);
-                Ok(output.to(|folder| refusals::keep(folder, &entry, &e.reason()))?)
-            }
-        }
-    }
-
-    /// Marks what this set holds of a spanning file, and returns what is known of the file now.
-    fn mark(&self, file: &FollowedFile, end: Option<End>) -> Result<Spanning, RestoreError> {
-        let (set, entry) = (self.walk.open.set.set, &file.target.entry);
-        let mark = file.mark(end);
-        Ok(self.walk.output.to(|folder| spanning::settle(folder, entry, set, &mark))?)
-    }
-
-    /// Gives a whole and verified file its final name.
-    fn finish_file(
-        &mut self,
-        file: OutputFile,
-        entry: &Entry,
-        end: End,
-    ) -> Result<(), RestoreError> {
-        if end.state == State::Changed {
-            self.account.packed_badly(entry, Fate::Changed, MIXTURE)?;
-        }
-        match self.walk.output.finish_file(file, entry, self.walk.options.on_conflict()) {
-            Ok(problems) => self.account.placed(entry, &problems),
-            Err(e) => self.account.refused(entry, e),
-        }
-    }
-
-    /// A larger file that the destination does not take: what was written of it makes room.
-    fn refuse(&mut self, file: FollowedFile, error: DestinationError) -> Result<(), RestoreError> {
-        let entry = file.target.entry.clone();
-        if self.walk.output.is_ended_by(&error) {
-            return Err(error.into());
-        }
-        if let Some(WriteTarget { file, .. }) = Arc::into_inner(file.target) {
-            file.discard();
-        }
-        self.account.refused(&entry, error)
+        file_end::end_alone(&mut self.account, file, end)
     }
 
     /// The destination refused a step. If it fails as a whole, that ends the restore; all else is

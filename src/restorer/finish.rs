@@ -1,6 +1,6 @@
-//! What only the end can do: hard links, once their files are there, and the folders' own metadata,
-//! deepest first. Of every entry that it comes by it notes what the packer could not take, or took
-//! badly: what is in place since an earlier run is not reported otherwise.
+//! The last walk over a set: hard links, once their files are there, and the folders' own metadata,
+//! deepest first. It also notes of every entry what the packer could not take, or took badly, since
+//! nothing else reports that of entries which an earlier run restored.
 
 use super::error::RestoreError;
 use super::fate::Fate;
@@ -17,7 +17,7 @@ use crate::format::list::{self, Entry, Item, Kind, shown_path};
 use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Phase};
 
-/// Walks the items again. While files still wait, folders keep their working modes so that a later
+/// Walks the items again. While files still wait, folders keep their working modes, so that a later
 /// run can resume.
 pub fn finish(
     items: &mut dyn Items,
@@ -94,11 +94,8 @@ fn save_links<'e>(
 /// The hard links of a set that are not there, since their files were not.
 pub fn kept_links(destination: &Destination, set: SetNumber) -> Result<Vec<Entry>, RestoreError> {
     let bytes = destination.load_state(&links_name(set))?.unwrap_or_default();
-    let entry = |item| match item {
-        Item::Entry { entry, .. } => Some(entry),
-        _ => None,
-    };
-    Ok(list::decode(&bytes).unwrap_or_default().into_iter().filter_map(entry).collect())
+    let items = list::decode(&bytes).unwrap_or_default();
+    Ok(items.into_iter().filter_map(Item::into_entry).collect())
 }
 
 /// Hard links that could not be made.
@@ -153,12 +150,12 @@ struct Finisher<'a> {
 
 impl Finisher<'_> {
     fn link(&mut self, entry: &Entry) -> Result<(), RestoreError> {
-        if self.promoted.is_left_out(&entry.target) {
+        if self.promoted.left_out.contains(&entry.target) {
             return Ok(());
         }
-        let Some(name) = self.promoted.name_of(&entry.target) else { return self.link_to(entry) };
+        let Some(name) = self.promoted.names.get(&entry.target) else { return self.link_to(entry) };
         let there = matches!(self.destination.exists(name), Ok(Some(_)));
-        if !there && self.promoted.is_elsewhere(&entry.target) {
+        if !there && self.promoted.elsewhere.contains(&entry.target) {
             self.restored.lost += 1;
             let first = shown_path(&entry.target);
             let detail = format!(
@@ -167,11 +164,11 @@ impl Finisher<'_> {
             );
             return self.walk.ledger.note(Fate::Lost, entry.shown(), &detail);
         }
-        if name == entry.path {
+        if *name == entry.path {
             // It is the file itself, and counted; what it lacks was reported when it was restored.
             return Ok(());
         }
-        self.link_to(&Entry { target: name.to_vec(), ..entry.clone() })
+        self.link_to(&Entry { target: name.clone(), ..entry.clone() })
     }
 
     fn link_to(&mut self, entry: &Entry) -> Result<(), RestoreError> {

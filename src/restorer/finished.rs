@@ -1,14 +1,15 @@
-//! A restore that is finished, asked for again: what of a set is in place?
+//! A finished restore that is asked for again: what of a set is in place?
 //!
-//! - Enters: a set's catalog, or the lists in its shards, and a tree that no restore is in progress in.
+//! - Enters: a set's catalog, or the lists in its shards, and a tree that no restore is in progress
+//!   in.
 //! - Leaves: how many entries are there as these say, by name, kind and size, how many of them at
 //!   another time; those that are not there at all, as after `--give-up`, and those that were
 //!   packed badly, each reported. Nothing if something else lies in the place of one: then it is
 //!   another tree.
 //! - Always holds: no file is read, and nothing is promised of bytes.
 //!
-//! A finished restore leaves nothing of its own in DIR, so there is no mark to go by; the tree itself
-//! says that it is done, whichever drives of the set ask, on whichever machine.
+//! A finished restore leaves nothing of its own in DIR, so there is no mark to go by: the tree
+//! itself shows that it is done, whichever drives of the set ask, on whichever machine.
 
 use super::catalog_items::CatalogItems;
 use super::fate::{EntryFate, Fate};
@@ -20,7 +21,6 @@ use super::packing_faults::{MIXTURE, UNREAD};
 use super::selected::Selected;
 use super::special::Harmless;
 use crate::destination::Tree;
-use crate::format::catalog::KeySpan;
 use crate::format::list::{Entry, Item, Kind, State};
 use crate::monitor::Recording;
 use crate::patterns::Selection;
@@ -73,15 +73,15 @@ impl InPlace {
         self.lists_wait |= other.lists_wait;
     }
 
-    /// Is it the tree of a restore? All of its files have their times, or, where the destination keeps
-    /// none, no file has.
+    /// Is it the tree of a restore? All of its files have their times, or, where the destination
+    /// keeps none, no file has.
     pub fn is_restored(&self) -> bool {
         let timed = self.untimed == 0 || self.untimed == self.files;
         timed && (self.absent + self.unsupported == 0 || self.files > 0)
     }
 }
 
-/// How far the sets reach that were looked at, which come in order.
+/// How far the sets looked at so far reach; they come in order.
 #[derive(Clone, Default)]
 pub struct Reached {
     /// sort key of the last entry: what a set names of those before again is not counted again
@@ -91,8 +91,7 @@ pub struct Reached {
 }
 
 impl Reached {
-    /// No further set is looked at: reports what no set has packed again, as far as it is not
-    /// there.
+    /// Ends after the last set: reports what no set has packed again, if it is not there.
     pub fn end(&self, tree: &Tree, report: &mut dyn FnMut(EntryFate)) -> u64 {
         let Some(void) = self.void.as_ref().filter(|void| tree.lacks(void)) else { return 0 };
         report(EntryFate::new(Fate::Unreadable, void.shown(), UNREAD));
@@ -100,8 +99,8 @@ impl Reached {
     }
 }
 
-/// What is there of a set; none if something else is there. What a restore left that was cut short at
-/// its very end is removed.
+/// What is there of a set; none if something else is there. What a restore left that was cut short
+/// at its very end is removed.
 pub fn look(
     open: &OpenSet,
     tree: &Tree,
@@ -109,8 +108,7 @@ pub fn look(
     reached: &mut Reached,
 ) -> Option<InPlace> {
     let (silent, before) = (Recording::default(), reached.clone());
-    if let Some(mut items) = CatalogItems::open(open, &silent) {
-        items.seek(asked.selection.map_or(&[KeySpan::all()][..], Selection::spans));
+    if let Some(items) = CatalogItems::selected(open, asked.selection, &silent) {
         let (items, found) = walk(items, tree, asked, reached, &mut |_| ())?;
         if !items.is_damaged() {
             return Some(found);
@@ -122,7 +120,7 @@ pub fn look(
     Some(InPlace { from_lists: true, unlisted, lists_wait, ..found })
 }
 
-/// Reports what was found of a set and is not as it should be.
+/// Reports what of a set is not as it should be.
 pub fn report(
     open: &OpenSet,
     tree: &Tree,
@@ -134,13 +132,12 @@ pub fn report(
     let silent = Recording::default();
     if found.from_lists {
         walk(ListItems::new(open, &silent), tree, asked, reached, report);
-    } else if let Some(mut items) = CatalogItems::open(open, &silent) {
-        items.seek(asked.selection.map_or(&[KeySpan::all()][..], Selection::spans));
+    } else if let Some(items) = CatalogItems::selected(open, asked.selection, &silent) {
         walk(items, tree, asked, reached, report);
     }
 }
 
-/// Holds items against the tree, and gives them back.
+/// Compares items with the tree, and returns them.
 fn walk<I: Items>(
     items: I,
     tree: &Tree,
@@ -196,7 +193,7 @@ fn walk<I: Items>(
     Some((items.items.items, found))
 }
 
-/// Holds entries against the tree.
+/// Compares entries with the tree.
 struct Looking<'a> {
     tree: &'a Tree,
     report: &'a mut dyn FnMut(EntryFate),

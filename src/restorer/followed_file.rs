@@ -69,7 +69,7 @@ impl FollowedFile {
         self.target.entry.hole_at(from).is_some_and(|hole| hole.end >= to)
     }
 
-    /// Goes on to `offset`: what lies between is a hole, or missing.
+    /// Moves on to `offset`: what lies between is a hole, or missing.
     pub fn skip_to(&mut self, offset: u64) {
         if offset <= self.next {
             return;
@@ -96,8 +96,8 @@ impl FollowedFile {
         }
     }
 
-    /// Has what was written this root, as far as that can be told? Pieces joined by a C that only a label
-    /// names may give another, so then it is read again.
+    /// Has what was written this root, as far as that can be told? Pieces joined by a C that only a
+    /// label names may give another, so then it is read again.
     pub fn has_root(&self, size: u64, root: &Hash) -> Result<bool, DestinationError> {
         let joined = self.root(size)?;
         if self.unhashed || joined.as_ref() == Some(root) {
@@ -153,7 +153,7 @@ impl FollowedFile {
     }
 }
 
-/// What is said besides of a file whose parts were given another name.
+/// Text for a file whose parts were given another name.
 pub fn left_as(path: &[u8]) -> String {
     format!("; what there is lies in {}", shown_path(path))
 }

@@ -1,12 +1,13 @@
-//! What is not at the destination as it should be, entry by entry, kept in `DIR/.holdall`.
+//! The ledger of a set: what is not at the destination as it should be, entry by entry, kept in
+//! `DIR/.holdall`.
 //!
 //! - Enters: while a set is restored, each entry that is missing, or was packed badly.
 //! - Leaves: the same, set by set, at the end of this run and of later ones, so that the run which
 //!   completes a restore knows what those before it knew.
-//! - Always holds: (1) a set has the ledger of the last run that walked it, or what that run had of it
-//!   when it was stopped; (2) spanning files and hard links that wait for their file are not in
-//!   it: what becomes of them only the end can tell ([`super::end`]); (3) what the destination refused
-//!   stays known while drives are here that do not have it.
+//! - Always holds: (1) a set has the ledger of the last run that walked it, or what that run had of
+//!   it when it was stopped; (2) spanning files and hard links that wait for their file are not in
+//!   it: what becomes of them only the end can tell ([`super::end`]); (3) what the destination
+//!   refused stays known while drives are here that do not have it.
 
 use super::error::RestoreError;
 use super::fate::{EntryFate, Fate};
@@ -55,7 +56,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Did it refuse what this belongs to?
+    /// Did the destination refuse this entry in an earlier run?
     pub fn has_refused(&self, entry: Option<&Entry>) -> bool {
         entry.is_some_and(|entry| self.refusal(entry).is_some())
     }
@@ -64,7 +65,7 @@ impl<'a> Ledger<'a> {
         self.add(&EntryFate::new(fate, path, detail))
     }
 
-    /// The same with all that there is to say.
+    /// Notes the fate of an entry.
     pub fn add(&self, line: &EntryFate) -> Result<(), RestoreError> {
         match self {
             Self::Reported(monitor) => {
@@ -78,7 +79,7 @@ impl<'a> Ledger<'a> {
         Ok(())
     }
 
-    /// Ends it; from now on it is the set's.
+    /// Ends it: from now on it is the set's.
     pub fn end(&self) -> Result<(), RestoreError> {
         if let Self::Kept(destination, lines, _) = self {
             let mut lines = lines.lock();

@@ -1,4 +1,5 @@
-//! The items of a set from the list at the end of every data shard, where the catalog cannot be read.
+//! The items of a set from the list at the end of every data shard, where the catalog cannot be
+//! read.
 
 use super::items::Items;
 use super::open_set::OpenSet;
@@ -92,8 +93,8 @@ impl Items for ListItems<'_> {
     }
 }
 
-/// The list of one data shard: the last block has the trailer, which says how far back it begins. If it
-/// cannot be had, whether it may be with drives that are not here.
+/// The list of one data shard: the last block has the trailer, which says how far back it begins.
+/// If it cannot be had, whether it may be with drives that are not here.
 fn read_list(
     open: &OpenSet,
     fetcher: &Fetcher,

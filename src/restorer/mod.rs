@@ -1,23 +1,25 @@
-//! The road back: the items of a set, stripe by stripe, to files at the destination.
+//! Restoring: the items of a set, stripe by stripe, to files at the destination.
 //!
 //! - Enters: a set's drives, records and keys; a destination.
-//! - Leaves: files under their final names, complete and verified; and exactly what is not there.
-//! - Always holds: (1) nothing is used before its record's hash and its tag match; (2) an extent
-//!   is hashed before it is written, a file's root is compared before it gets its name; (3) what
-//!   cannot be had is listed by file, and the rest is restored; (4) memory: what is read ahead, two
-//!   batches that are opened, and a chunk for each core.
+//! - Leaves: files under their final names, complete and verified; a list of all that is missing.
+//! - Always holds: (1) nothing is used before its record's hash and its tag match; (2) an extent is
+//!   hashed before it is written, and a file's root is compared before the file gets its name; (3)
+//!   what cannot be had is listed file by file, and the rest is restored; (4) memory: what is read
+//!   ahead, two opened batches, and one chunk per core.
 //!
-//! [`items`] come in order (from the catalog, or from the shards' own lists); [`batch`]
-//! cuts them where enough stripes are named; the drives read the batches' blocks ahead; [`decode`]
-//! checks, reconstructs and opens; [`write`] verifies and writes in parallel; [`files`] follows
-//! large files to their roots, in order; [`spanning`] those that run on into other sets; [`finish`]
-//! makes hard links and sets the folders' metadata; the [`ledger`] of each set keeps what is not
-//! there, [`not_taken`] and [`packing_faults`] what never was as it should be, and the [`end`] of a run
-//! reports it; [`finished`] is for a restore that is asked for once more. [`check`] goes the same
-//! way with an [`output`] that forgets everything. What is [`special`] is counted, or left out.
-//! With `--include` or `--exclude` [`selected`] lets pass what is asked for, and [`promotion`]
-//! restores a file of which only a further name is. [`pieces`] and [`stage`] keep what one run with
-//! few drives leaves to the next. [`room`] says before what it will take.
+//! From top to bottom: [`restore`](mod@restore) is the top of the pipeline. It runs a [`pass`] over
+//! the [`items`] of a set (from its catalog, [`catalog_items`], or from the shards' own lists,
+//! [`list_items`]). A pass cuts them into [`batch`]es, has the drives read ahead, reconstructs and
+//! opens stripes ([`decode`](mod@decode)), verifies and writes in parallel ([`write`]), and in order
+//! follows larger files to their roots ([`files`], [`followed_file`]), the [`spanning`] ones across
+//! sets. [`finish`] then makes hard links and sets the folders' metadata. Whatever is not there is
+//! kept in the [`ledger`] of each set, together with what the packer could not take ([`not_taken`],
+//! [`packing_faults`]); the [`end`] of a run reports it. With `--include` or `--exclude`,
+//! [`selected`] lets pass what is asked for, and [`promotion`] restores a file of which only a
+//! further name is selected; [`special`] counts devices and other privileged entries, or leaves them
+//! out. [`pieces`] and [`stage`] keep what one run with few drives leaves to the next. Beside it:
+//! [`check`] sends the same pass to an [`output`] that forgets everything, [`room`] says beforehand
+//! how much will be written, and [`finished`] looks at a tree that was restored before.
 //!
 //! The page of `holdall help restore` follows.
 #![doc = include_str!("restore.md")]
@@ -31,6 +33,7 @@ mod decode;
 pub mod end;
 mod error;
 mod fate;
+mod file_end;
 mod files;
 mod finish;
 pub mod finished;

@@ -1,4 +1,4 @@
-//! What files wait for, as far as it differs.
+//! What is needed of drives that are not here, each case once.
 //!
 //! - Enters: for each extent that waits, who can give its stripe's columns, and whose shards it
 //!   lies in.

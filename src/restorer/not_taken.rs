@@ -1,4 +1,4 @@
-//! What the packer could not take, as entries say it.
+//! What the packer could not take, according to the entries.
 //!
 //! - Enters: an entry.
 //! - Leaves: a line if something of it is in no set.
@@ -7,7 +7,7 @@
 use super::fate::Fate;
 use crate::format::list::{Entry, Kind, Lack};
 
-/// What of this entry the packer could not take: its fate, and in words.
+/// What of this entry the packer could not take: its fate, and a description.
 pub fn of(entry: &Entry) -> Option<(Fate, String)> {
     if entry.kind == Kind::Unknown {
         let words = if entry.is_listed_as_folder() {

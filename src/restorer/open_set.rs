@@ -1,4 +1,4 @@
-//! A set, its records and its keys: what the road back begins with.
+//! A set with its records and its keys: what a restore reads from.
 
 use crate::format::ids::RunId;
 use crate::keys::RunKey;
@@ -6,7 +6,7 @@ use crate::monitor::{Monitor, Recording};
 use crate::shipment::{FoundSet, RecordIndex};
 use std::collections::BTreeMap;
 
-/// A set that is opened with its keys.
+/// A set whose keys are unlocked.
 pub struct OpenSet<'a> {
     pub set: &'a FoundSet,
     /// its records, authenticated
@@ -14,8 +14,8 @@ pub struct OpenSet<'a> {
     pub keys: &'a BTreeMap<RunId, RunKey>,
 }
 
-/// Notes that nothing shows whether more of the dataset was to follow, and returns true; false if its
-/// set.txt tells.
+/// Notes that nothing shows whether more of the dataset was to follow, and returns true; false if
+/// its set.txt tells.
 pub fn note_end(open: &OpenSet, monitor: &dyn Monitor) -> bool {
     let text = open.set.set_text(&Recording::default());
     match text.map(|text| text.further_sets()) {

@@ -7,10 +7,10 @@ use crate::destination::{
 use crate::format::ids::SetNumber;
 use crate::format::list::{Entry, Kind};
 
-/// How the states are called that say of a set that not all metadata could be set.
+/// The prefix of the states that say of a set that not all metadata could be set.
 pub const METADATA: &str = "metadata-";
 
-/// How the states are called that say of a set how far it was restored: `cursor-SHIPMENT-SET`.
+/// The prefix of the states that say how far a set was restored: `cursor-SHIPMENT-SET`.
 pub const CURSOR: &str = "cursor-";
 
 /// Takes what was decoded and verified.

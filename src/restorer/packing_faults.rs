@@ -1,9 +1,10 @@
-//! Files that could not be read, or changed, when the dataset was packed, as the items of a set say it.
+//! Files that could not be read, or changed, when the dataset was packed, as the items of a set say
+//! it.
 //!
 //! - Enters: all items, in order.
 //! - Leaves: a line for each such file, whether or not it is in place already.
-//! - Always holds: a file that was packed again right after is judged by that; one that is void where the
-//!   set ends the next set judges, which begins with it if it was packed again.
+//! - Always holds: a file that was packed again right after is judged by that; one that is void
+//!   where the set ends the next set judges, which begins with it if it was packed again.
 
 use super::fate::{EntryFate, Fate};
 use crate::format::list::{Item, Kind, State, shown_path};
@@ -14,7 +15,7 @@ pub const MIXTURE: &str = "it changed while it was packed; its bytes are a mixtu
 /// What is said of a file that could not be read.
 pub const UNREAD: &str = "it could not be read when the dataset was packed";
 
-/// Follows the items.
+/// Finds such files in a run of items.
 #[derive(Default)]
 pub struct PackingFaults {
     /// path of the file whose end has not come
@@ -26,7 +27,7 @@ pub struct PackingFaults {
 }
 
 impl PackingFaults {
-    /// What an item shows.
+    /// What an item reveals.
     pub fn see(&mut self, item: &Item) -> Vec<EntryFate> {
         match item {
             Item::Entry { entry, continued: false } => {

@@ -1,4 +1,4 @@
-//! One pass over items: files, symlinks, special files, and folders to be finished later.
+//! One pass over items: files, symlinks and special files; folders are finished later.
 //!
 //! - Enters: items in order, and a set's drives, records and keys.
 //! - Leaves: what the items say, at the output; what is needed of drives that are not here.
@@ -39,7 +39,7 @@ struct BatchInFlight {
     opened: Vec<Arc<OpenStripe>>,
 }
 
-/// Runs over all items.
+/// Restores all items, and returns what is needed of drives that are not here.
 pub fn run(
     walk: SetWalk,
     items: &mut (dyn Items + Send),
@@ -92,8 +92,8 @@ pub fn run(
     })
 }
 
-/// Bytes that may be read and not yet opened; a batch has a quarter of them. Of memory for six
-/// batches four are for what is read, two for what is opened.
+/// Bytes that may be read and not yet opened; a batch has a quarter of them. Of the memory for six
+/// batches, four are for what is read and two for what is opened.
 fn ahead_bytes(walk: SetWalk) -> u64 {
     let SetWalk { open, options, .. } = walk;
     let mut shard_bytes = LEAST_SHARD_BYTES;
@@ -108,7 +108,7 @@ fn ahead_bytes(walk: SetWalk) -> u64 {
     (options.memory.for_shards() / 6 * 4).min(SHARDS_AHEAD * drives * shard_bytes)
 }
 
-/// What is in place already is not of this run's total.
+/// Takes what is in place already off this run's total.
 fn leave_out(batcher: &Batcher, known: &mut u64, total: u64, monitor: &dyn Monitor) {
     let in_place = batcher.in_place();
     if total > 0 && in_place > *known {

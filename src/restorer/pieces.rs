@@ -1,11 +1,11 @@
-//! Pieces of chunks that run over from one shard into the next, while only one of the two is here.
+//! Pieces of chunks that run from one shard into the next while only one of the two is here.
 //!
 //! - Enters: the stored bytes of a chunk that lie in one shard, when the rest waits for drives.
 //! - Leaves: the same bytes, in a later run with other drives.
 //! - Always holds: what comes out is what went in, by its BLAKE3, or nothing.
 //!
-//! So with nothing lost, one drive at a time is enough: whole chunks go straight to their files, and
-//! of each shard one piece at most lies here, in `DIR/.holdall`.
+//! So with nothing lost, one drive at a time is enough: whole chunks go straight to their files,
+//! and of each shard one piece at most lies here, in `DIR/.holdall`.
 
 use super::output::Output;
 use crate::format::list::Place;

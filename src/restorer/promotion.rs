@@ -1,7 +1,8 @@
 //! Hard-link promotion: files of which only further names are selected.
 //!
 //! - Enters: the paths of such files, and for each the first of its selected names.
-//! - Leaves: the file under that name, with its bytes and metadata; the other names are links to it.
+//! - Leaves: the file under that name, with its bytes and metadata; the other names are links to
+//!   it.
 //! - Always holds: nothing is made under the path that is not selected.
 //!
 //! A file of another set stays behind: the sets that hold its bytes may have been restored long
@@ -21,32 +22,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// What became of files that are restored under another name of theirs.
+/// Files that were restored under another of their names.
 #[derive(Default)]
 pub struct Promoted {
-    /// path of the file, and the name it has now
-    names: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// by path of the file the name that it has now
+    pub names: BTreeMap<Vec<u8>, Vec<u8>>,
     /// those of them that lie in other sets, all or in part
-    elsewhere: BTreeSet<Vec<u8>>,
+    pub elsewhere: BTreeSet<Vec<u8>>,
     /// those of them that are devices, and were left out as asked
-    left_out: BTreeSet<Vec<u8>>,
-}
-
-impl Promoted {
-    /// The name that the file at this path has now, if it is not selected itself.
-    pub fn name_of(&self, target: &[u8]) -> Option<&[u8]> {
-        self.names.get(target).map(Vec::as_slice)
-    }
-
-    /// Is it a device that was left out?
-    pub fn is_left_out(&self, target: &[u8]) -> bool {
-        self.left_out.contains(target)
-    }
-
-    /// Do its bytes lie in other sets?
-    pub fn is_elsewhere(&self, target: &[u8]) -> bool {
-        self.elsewhere.contains(target)
-    }
+    pub left_out: BTreeSet<Vec<u8>>,
 }
 
 /// Items of some files, under other names.
@@ -97,8 +81,8 @@ pub fn spans(names: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<KeySpan> {
     KeySpan::joined(names.keys().map(alone).collect())
 }
 
-/// Restores files under other names of theirs. Returns what they need of drives that are not here,
-/// too.
+/// Restores files under other names of theirs. Returns also what they need of drives that are not
+/// here.
 pub fn promote(
     walk: SetWalk,
     destination: &Destination,

@@ -6,7 +6,7 @@ use super::spanning::shared_name;
 use crate::destination::{Destination, DestinationError};
 use crate::format::list::Entry;
 
-/// How the states are called that say so.
+/// The prefix of the states that say so.
 const REFUSED: &str = "refused-";
 
 fn name(entry: &Entry) -> String {

@@ -1,4 +1,4 @@
-//! The top of the road back: a set, from its catalog, or from the lists in its shards.
+//! The top of the pipeline: restores a set by its catalog, or by the lists in its shards.
 
 use super::catalog_items::CatalogItems;
 use super::error::RestoreError;
@@ -32,7 +32,7 @@ pub fn restore(
     destination.begin_unkept(open.set.set)?;
     let mut job = SetRestore { open, destination, options, monitor };
     let empty = Restored { end_unknown, ..Restored::default() };
-    let Some(items) = CatalogItems::open(open, monitor) else {
+    let Some(items) = CatalogItems::selected(open, options.selection, monitor) else {
         return job.by_lists(empty);
     };
     let begun = job.by_catalog(items, empty.clone())?;
@@ -48,7 +48,7 @@ pub fn restore(
     Ok(restored)
 }
 
-/// Decodes all files of a set, and forgets them: the road back as far as the destination.
+/// Decodes all files of a set and forgets them: everything but the destination.
 pub fn decode(open: &OpenSet, monitor: &dyn Monitor) -> Result<Restored, RestoreError> {
     let mut restored = Restored::default();
     if let Some(mut items) = CatalogItems::open(open, monitor) {
@@ -59,7 +59,7 @@ pub fn decode(open: &OpenSet, monitor: &dyn Monitor) -> Result<Restored, Restore
     Ok(restored)
 }
 
-/// A set that is restored.
+/// The restore of one set.
 struct SetRestore<'a> {
     open: &'a OpenSet<'a>,
     destination: &'a Destination,
@@ -73,7 +73,7 @@ impl SetRestore<'_> {
         SetWalk { open, output: Output::Folder(destination), options, ledger, total, monitor }
     }
 
-    /// By the catalog; `listed` in what it returns is false if that is damaged.
+    /// Goes by the catalog; the result has `listed` unset if that is damaged.
     fn by_catalog(
         &self,
         mut items: CatalogItems,
@@ -82,7 +82,6 @@ impl SetRestore<'_> {
         let (open, selection) = (self.open, self.options.selection);
         let everything = [KeySpan::all()];
         let spans = selection.map_or(&everything[..], Selection::spans);
-        items.seek(spans);
         // What waits for drives is not given back by this run; how much that is nobody knows
         // before.
         let total = match selection {
@@ -110,7 +109,7 @@ impl SetRestore<'_> {
         Ok(restored)
     }
 
-    /// By the lists in the shards.
+    /// Goes by the lists in the shards.
     fn by_lists(&self, mut restored: Restored) -> Result<Restored, RestoreError> {
         let (open, monitor) = (self.open, self.monitor);
         restored.from_lists = true;

@@ -1,4 +1,4 @@
-//! What a restore of sets has brought, in counts, under the names of `--json`.
+//! What a restore of sets has achieved, in counts, under the names of `--json`.
 
 use super::fate::Fate;
 use super::needed::NeededDrives;

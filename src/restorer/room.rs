@@ -1,4 +1,4 @@
-//! What a restore will write, before it does.
+//! How much a restore will write, computed beforehand.
 //!
 //! - Enters: the catalog of a set; the destination, where some of it may be in place.
 //! - Leaves: bytes of data (holes take none), each file rounded up to the destination's unit.
@@ -53,8 +53,8 @@ pub fn most_bytes(open: &OpenSet, unit: u64) -> Option<u64> {
     Some(items.data_bytes(open).saturating_add(items.entries()?.saturating_mul(unit)))
 }
 
-/// What restoring the set will write, by a walk over its catalog; none without it, or if it was asked
-/// to stop.
+/// What restoring the set will write, by a walk over its catalog; none without it, or if it was
+/// asked to stop.
 pub fn bytes_to_write(
     open: &OpenSet,
     destination: &Destination,
@@ -62,10 +62,7 @@ pub fn bytes_to_write(
     monitor: &dyn Monitor,
 ) -> Option<u64> {
     let quiet = Recording::default();
-    let mut items = CatalogItems::open(open, &quiet)?;
-    if let Some(selection) = selection {
-        items.seek(selection.spans());
-    }
+    let items = CatalogItems::selected(open, selection, &quiet)?;
     let mut items = Selected::new(items, selection);
     let unit = destination.unit_bytes();
     let (mut all, mut file): (u64, Option<(Entry, u64)>) = (0, None);

@@ -35,7 +35,7 @@ pub struct SelectionCounts {
     pub data_bytes: u64,
 }
 
-/// Lets pass what is selected.
+/// Passes on what is selected.
 pub struct Selected<'a, I> {
     /// where the items come from
     pub items: I,
@@ -107,7 +107,7 @@ impl<'a, I: Items> Selected<'a, I> {
         passed
     }
 
-    /// Counts an entry that is selected, and notes what it asks for besides.
+    /// Counts an entry that is selected, and notes a file that it links to and that is not.
     fn note(&mut self, entry: &Entry, continued: bool, selection: &Selection) {
         // SOURCE itself is never left out: it says nothing of what was asked for.
         if continued || entry.path.is_empty() {
@@ -128,7 +128,7 @@ impl<'a, I: Items> Selected<'a, I> {
         }
     }
 
-    /// Lets the folders pass that the path lies in, each once. Those that the walk did not come
+    /// Passes on the folders that the path lies in, each once. Those that the walk did not come
     /// through are looked up.
     fn give_above(&mut self, path: &[u8], passed: &mut Vec<Item>) {
         let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
@@ -199,32 +199,37 @@ pub fn survey(
     monitor: &dyn Monitor,
 ) -> Option<SelectionSurvey> {
     let quiet = Recording::default();
-    if let Some(mut items) = CatalogItems::open(open, &quiet) {
+    if let Some(items) = CatalogItems::selected(open, Some(selection), &quiet) {
         let of_entries = items.entries();
-        items.seek(selection.spans());
-        let mut selected = Selected::new(items, Some(selection));
-        while selected.next_list().is_some() {
-            if monitor.should_stop() {
-                return None;
-            }
-        }
-        if !selected.items.is_damaged() {
-            return Some(SelectionSurvey { counts: selected.counts, of_entries });
+        let (items, counts) = count(items, selection, monitor)?;
+        if !items.is_damaged() {
+            return Some(SelectionSurvey { counts, of_entries });
         }
     }
-    let mut selected = Selected::new(ListItems::new(open, &quiet), Some(selection));
+    let (items, counts) = count(ListItems::new(open, &quiet), selection, monitor)?;
+    let (unlisted, _) = items.unlisted();
+    (unlisted == 0).then_some(SelectionSurvey { counts, of_entries: None })
+}
+
+/// Counts what is selected of items, and returns them; none if it was stopped.
+fn count<I: Items>(
+    items: I,
+    selection: &Selection,
+    monitor: &dyn Monitor,
+) -> Option<(I, SelectionCounts)> {
+    let mut selected = Selected::new(items, Some(selection));
     while selected.next_list().is_some() {
         if monitor.should_stop() {
             return None;
         }
     }
-    let (unlisted, _) = selected.items.unlisted();
-    (unlisted == 0).then_some(SelectionSurvey { counts: selected.counts, of_entries: None })
+    Some((selected.items, selected.counts))
 }
 
 /// Which other sets can hold what is selected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "(bool, bool)", into = "(bool, bool)")]
+// On disk it is a pair.
+#[serde(into = "(bool, bool)")]
 pub struct OtherSets {
     pub before: bool,
     pub after: bool,
@@ -235,20 +240,14 @@ impl OtherSets {
     pub const ALL: Self = Self { before: true, after: true };
 }
 
-impl From<(bool, bool)> for OtherSets {
-    fn from((before, after): (bool, bool)) -> Self {
-        Self { before, after }
-    }
-}
-
 impl From<OtherSets> for (bool, bool) {
     fn from(sets: OtherSets) -> Self {
         (sets.before, sets.after)
     }
 }
 
-/// Which sets besides this one can hold what is selected. The sets of a shipment follow each other in
-/// the order of their entries.
+/// Which sets besides this one can hold what is selected. The sets of a shipment follow each other
+/// in the order of their entries.
 pub fn others_matter(open: &OpenSet, selection: &Selection) -> OtherSets {
     let quiet = Recording::default();
     let reach = CatalogItems::open(open, &quiet).and_then(|mut items| items.reach());

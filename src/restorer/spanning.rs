@@ -1,12 +1,12 @@
-//! Spanning files: those that run on from one set into the next.
+//! Spanning files: those that continue from one set into the next.
 //!
 //! - Enters: the part of such a file that one set holds, written into the file that all its sets
 //!   share, and verified.
 //! - Leaves: whether all parts are there, and then the root of the whole.
-//! - Always holds: (1) a mark is saved after the bytes that it tells of are on disk; (2) sets may be
-//!   restored in any order, by several machines at once: whoever sees all marks completes the file;
-//!   (3) a mark is small, whatever the size of its part; (4) a hole
-//!   between the parts of two sets belongs to the later one.
+//! - Always holds: (1) a mark is saved after the bytes that it tells of are on disk; (2) sets may
+//!   be restored in any order, by several machines at once: whoever sees all marks completes the
+//!   file; (3) a mark is small, whatever the size of its part; (4) a hole between the parts of two
+//!   sets belongs to the later one.
 
 use crate::destination::{Destination, DestinationError};
 use crate::format::ids::SetNumber;
@@ -188,8 +188,9 @@ pub fn unfinished(
     Ok(marks(destination, "")?.into_iter().filter_map(one).collect())
 }
 
-/// What lacks between the parts of a file, and in them. Between two parts any set from the one to the
-/// other may have it, these two as well: while lists of theirs wait, nobody knows where a part begins.
+/// What is missing between the parts of a file, and in them. Between two parts any set from the one to
+/// the other may have it, these two as well: while lists of theirs wait, nobody knows where a part
+/// begins.
 fn gaps(
     name: String,
     entry: Entry,
@@ -242,10 +243,7 @@ fn encoded(entry: &Entry) -> Vec<u8> {
 }
 
 fn decoded(bytes: &[u8]) -> Option<Entry> {
-    match list::decode(bytes).ok()?.pop()? {
-        Item::Entry { entry, .. } => Some(entry),
-        _ => None,
-    }
+    list::decode(bytes).ok()?.pop()?.into_entry()
 }
 
 /// Does this set's part of a file stand already?

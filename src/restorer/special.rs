@@ -1,11 +1,11 @@
-//! What lends rights to whoever runs it, or reaches what is no file: devices, set-user-id and
-//! set-group-id bits, capabilities and other attributes of the system.
+//! Privileged entries: devices, set-user-id and set-group-id bits, capabilities and other attributes
+//! of the system.
 //!
 //! - Enters: items, in order; entries that were made.
-//! - Leaves: with `--no-special` the items without all that, and how much it was; how much of it was
-//!   made.
-//! - Always holds: (1) further names of a device go with it; (2) memory is a hash for each of the first
-//!   [`MOST_DEVICES`] devices.
+//! - Leaves: with `--no-special` the items without all that, and how much it was; how much of it
+//!   was made.
+//! - Always holds: (1) further names of a device go with it; (2) memory is a hash for each of the
+//!   first [`MOST_DEVICES`] devices.
 
 use super::decode::OpenStripe;
 use super::items::Items;
@@ -43,7 +43,7 @@ impl Specials {
         *self == Self::default()
     }
 
-    /// Of an entry that was made by root or another user; folders lend no rights.
+    /// Counts for an entry that was made, by root or not; folders lend no rights.
     pub fn of_made(entry: &Entry, is_root: bool, problems: &[MetadataProblem]) -> Self {
         let kept = |word: &str| !problems.iter().any(|problem| problem.what.contains(word));
         let capability = |name: &[u8]| attribute_kind(name) == AttributeKind::Capability;

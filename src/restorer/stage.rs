@@ -46,7 +46,7 @@ pub enum StageError {
     Drive(#[from] DriveError),
 }
 
-/// Opens the folder that keeps shards; it is made if it is missing. Refused if it is a drive of any
+/// Opens the folder that keeps shards, or makes it. Refused if it is a drive of any
 /// set, or would mix with what is restored to `to`.
 pub fn open(path: &Path, to: &Path) -> Result<Arc<dyn Drive>, StageError> {
     let mixes = |inner, outer| inside(inner, outer).unwrap_or(false);

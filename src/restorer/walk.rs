@@ -1,4 +1,4 @@
-//! What a walk over the items of a set has at hand.
+//! The context of a walk over the items of a set.
 
 use super::ledger::Ledger;
 use super::open_set::OpenSet;
@@ -6,14 +6,14 @@ use super::options::RestoreOptions;
 use super::output::Output;
 use crate::monitor::Monitor;
 
-/// What all steps of a walk share.
+/// What all stages of a walk share.
 #[derive(Clone, Copy)]
 pub struct SetWalk<'a> {
     pub open: &'a OpenSet<'a>,
     pub output: Output<'a>,
     pub options: RestoreOptions<'a>,
     pub ledger: &'a Ledger<'a>,
-    /// bytes that are given back, with those that are there already; 0 if unknown
+    /// bytes to restore, with those that are there already; 0 if unknown
     pub total: u64,
     pub monitor: &'a dyn Monitor,
 }

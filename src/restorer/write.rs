@@ -1,12 +1,15 @@
-//! The parallel part of a step: bytes are verified by their id and written; what is whole in one
+//! The parallel part of a batch: bytes are verified by their id and written; what is whole in one
 //! extent gets its final name at once.
 
-use super::batch::RestoreStep;
-use super::decode::Absent;
+use super::batch::{Batch, RestoreStep};
+use super::decode::{Absent, OpenedBatch};
 use super::output::{Output, OutputFile};
+use super::walk::SetWalk;
 use crate::destination::{DestinationError, MetadataProblem, OnConflict, PlaceResult};
 use crate::format::list::{Entry, Extent, Hash, Kind};
 use crate::stages::hash::piece;
+use rayon::prelude::*;
+use std::io;
 use std::sync::Arc;
 
 /// A larger file in progress, to which extents are written in parallel.
@@ -16,7 +19,7 @@ pub struct WriteTarget {
     pub file: OutputFile,
 }
 
-/// What a step's extent belongs to.
+/// The entry that a step's extent belongs to.
 pub fn entry_of<'a>(step: &'a RestoreStep, target: Option<&'a WriteTarget>) -> Option<&'a Entry> {
     match (step, target) {
         (RestoreStep::Whole(entry, _), _) => Some(entry),
@@ -39,8 +42,49 @@ pub enum StepOutcome {
     Failed(DestinationError),
 }
 
-/// Does one step; `chunk` is what its extent lies in, if it has one.
-pub fn do_step(
+/// Does the steps of a batch, those that one chunk serves together, while it is in the cache.
+pub fn do_steps(
+    walk: SetWalk,
+    batch: &Batch,
+    opened: &OpenedBatch,
+    targets: &[Option<Arc<WriteTarget>>],
+) -> io::Result<Vec<StepOutcome>> {
+    let SetWalk { output, options, monitor, .. } = walk;
+    let outcome = |number: usize, chunk: Result<&[u8], Absent>| {
+        let (step, target) = (&batch.steps[number], targets[number].as_deref());
+        (number, do_step(output, step, target, chunk, options.on_conflict()))
+    };
+    let mut chunks: Vec<_> = batch.places.iter().collect();
+    chunks.sort_unstable_by_key(|(_, steps)| steps[0]);
+    let of_chunks = chunks
+        .into_par_iter()
+        .map_init(
+            || (None, Vec::new()),
+            |(decompressor, buffer), (place, steps)| {
+                if monitor.should_stop() {
+                    return Ok(Vec::new());
+                }
+                let chunk = opened.chunk(place, output, decompressor, buffer)?;
+                let chunk = chunk.as_deref().map_err(|absent| *absent);
+                Ok(steps.par_iter().map(|number| outcome(*number, chunk)).collect())
+            },
+        )
+        .collect::<io::Result<Vec<Vec<_>>>>()?;
+    let without: Vec<usize> =
+        (0..batch.steps.len()).filter(|n| batch.steps[*n].extent().is_none()).collect();
+    let of_others: Vec<_> =
+        without.into_par_iter().map(|number| outcome(number, Err(Absent::Lost))).collect();
+    // One whose chunk cannot be: its place is outside of its stripe.
+    let absent = || StepOutcome::Absent(Absent::Lost);
+    let mut outcomes: Vec<StepOutcome> = batch.steps.iter().map(|_| absent()).collect();
+    for (number, outcome) in of_chunks.into_iter().flatten().chain(of_others) {
+        outcomes[number] = outcome;
+    }
+    Ok(outcomes)
+}
+
+/// Does one step; `chunk` is the one that its extent lies in, if it has one.
+fn do_step(
     output: Output,
     step: &RestoreStep,
     target: Option<&WriteTarget>,
@@ -120,8 +164,8 @@ fn write_whole(output: Output, entry: &Entry, bytes: &[u8], conflict: OnConflict
     output.finish_file(file, entry, conflict)
 }
 
-/// Writes bytes at an offset, but not zeros where the file has holes. (What somebody listed as a hole
-/// and is none, is written.)
+/// Writes bytes at an offset, but not zeros where the file has holes. (What somebody listed as a
+/// hole and is none, is written.)
 fn write_around_holes(
     file: &OutputFile,
     entry: &Entry,
