@@ -16,7 +16,7 @@ use super::dir::Destination;
 use super::error::DestinationError;
 use super::part::PartFile;
 use super::place::OnConflict;
-use super::tally::Of;
+use super::tally::CountedAs;
 use crate::format::list::{Entry, Kind};
 
 /// Bytes that are copied at once.
@@ -41,7 +41,7 @@ impl Destination {
         let part = self.begin_file()?;
         copy(&from, &part, should_stop).map_err(DestinationError::io("copy", &entry.path))?;
         let own = Entry { kind: Kind::File, target: Vec::new(), ..entry.clone() };
-        self.finish_file_of(part, &own, conflict, Of::Anew)?;
+        self.finish_file_of(part, &own, conflict, CountedAs::Anew)?;
         if let DestinationError::Io { source, .. } = &refused {
             self.note_copy(&entry.path, source);
         }

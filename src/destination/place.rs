@@ -18,7 +18,7 @@ use super::error::{DestinationError, LINK, MAKE_SPECIAL, MAKE_SYMLINK};
 use super::litter::is_name_of_litter;
 use super::metadata::{MetadataProblem, disarm, mtime, put_back, set_on_handle, set_on_part};
 use super::part::{PartFile, PartName};
-use super::tally::Of;
+use super::tally::CountedAs;
 use crate::format::list::{Entry, Kind};
 
 /// Bytes that a name may have.
@@ -45,7 +45,7 @@ impl Destination {
 
     /// Gives a part file its metadata and its final name; missing parents are made.
     pub fn finish_file(&self, part: PartFile, entry: &Entry, conflict: OnConflict) -> PlaceResult {
-        self.finish_file_of(part, entry, conflict, Of::Placed)
+        self.finish_file_of(part, entry, conflict, CountedAs::Placed)
     }
 
     /// The same for a file that is counted in its own way.
@@ -54,7 +54,7 @@ impl Destination {
         part: PartFile,
         entry: &Entry,
         conflict: OnConflict,
-        of: Of,
+        of: CountedAs,
     ) -> PlaceResult {
         let path = self.path_of(entry, &[Kind::File])?;
         let PartFile { file, mut part } = part;
@@ -97,12 +97,10 @@ impl Destination {
     /// Makes a symlink. Where it points is nobody's concern here: it is never followed.
     pub fn make_symlink(&self, entry: &Entry, conflict: OnConflict) -> PlaceResult {
         let path = self.path_of(entry, &[Kind::Symlink])?;
-        let ((), mut part) = self.make_part(MAKE_SYMLINK, |parts, name| {
+        let ((), part) = self.make_part(MAKE_SYMLINK, |parts, name| {
             Ok(rustix::fs::symlinkat(entry.target.as_slice(), parts, name)?)
         })?;
-        let problems = set_on_part(&part.folder, &part.name, entry, &self.rights);
-        self.place(&mut part, path, conflict)?;
-        Ok(self.noted(problems, Of::Placed))
+        self.finish_part(part, path, entry, conflict)
     }
 
     /// Makes a pipe, a device or a socket. Devices need permission; without it that is an error.
@@ -118,12 +116,23 @@ impl Destination {
         };
         let device = rustix::fs::makedev(device.0, device.1);
         let mode = Mode::RUSR | Mode::WUSR;
-        let ((), mut part) = self.make_part(MAKE_SPECIAL, |parts, name| {
+        let ((), part) = self.make_part(MAKE_SPECIAL, |parts, name| {
             Ok(rustix::fs::mknodat(parts, name, file_type, mode, device)?)
         })?;
+        self.finish_part(part, path, entry, conflict)
+    }
+
+    /// Gives what was made in the parts folder, and is no file, its metadata and its final name.
+    fn finish_part(
+        &self,
+        mut part: PartName,
+        path: &[u8],
+        entry: &Entry,
+        conflict: OnConflict,
+    ) -> PlaceResult {
         let problems = set_on_part(&part.folder, &part.name, entry, &self.rights);
         self.place(&mut part, path, conflict)?;
-        Ok(self.noted(problems, Of::Placed))
+        Ok(self.noted(problems, CountedAs::Placed))
     }
 
     /// Makes one more name of the file at the entry's target, which must be there.
@@ -177,15 +186,15 @@ impl Destination {
     /// done when nothing more is put into it, and for the folders in it first; after a resume, for
     /// every folder again.
     pub fn finish_folder(&self, entry: &Entry) -> PlaceResult {
-        self.finish_folder_of(entry, Of::Anew)
+        self.finish_folder_of(entry, CountedAs::Anew)
     }
 
     /// The same for a folder that another set may name too.
     pub fn finish_shared_folder(&self, entry: &Entry) -> PlaceResult {
-        self.finish_folder_of(entry, Of::Shared)
+        self.finish_folder_of(entry, CountedAs::Shared)
     }
 
-    fn finish_folder_of(&self, entry: &Entry, of: Of) -> PlaceResult {
+    fn finish_folder_of(&self, entry: &Entry, of: CountedAs) -> PlaceResult {
         if entry.kind != Kind::Folder {
             return Err(DestinationError::WrongKind { path: entry.path.clone() });
         }

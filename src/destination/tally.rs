@@ -23,7 +23,7 @@ pub struct Unkept {
 
 /// How an entry is counted of which something was not kept.
 #[derive(Clone, Copy)]
-pub(super) enum Of {
+pub(super) enum CountedAs {
     /// those that are placed once
     Placed,
     /// what every walk over a set does anew
@@ -79,20 +79,20 @@ impl UnkeptTally {
     }
 
     /// Notes kinds and reasons for an entry.
-    pub(super) fn note(&self, path: &[u8], kinds: &[(&str, String)], of: Of) {
+    pub(super) fn note(&self, path: &[u8], kinds: &[(&str, String)], of: CountedAs) {
         let (path, tally) = (shown_path(path), &mut self.lock().1);
         let counted = match of {
-            Of::Shared => {
+            CountedAs::Shared => {
                 let one = |(what, reason): &(&str, String)| {
                     (path.clone(), (*what).to_owned(), reason.clone())
                 };
                 tally.shared.extend(kinds.iter().map(one));
                 return;
             }
-            Of::Placed => &mut tally.placed,
-            Of::Anew | Of::Copied => &mut tally.anew,
+            CountedAs::Placed => &mut tally.placed,
+            CountedAs::Anew | CountedAs::Copied => &mut tally.anew,
         };
-        counted.entries += u64::from(!matches!(of, Of::Copied));
+        counted.entries += u64::from(!matches!(of, CountedAs::Copied));
         kinds.iter().for_each(|(what, reason)| counted.add(what, reason, 1, &path));
     }
 }

@@ -69,8 +69,8 @@ impl Tree {
         self.folders.is_called(&folder, parent, name).then_some((folder, found))
     }
 
-    /// Does nothing lie where the entry belongs?
-    pub fn lacks(&self, entry: &Entry) -> bool {
+    /// Is there nothing where the entry belongs?
+    pub fn is_missing(&self, entry: &Entry) -> bool {
         let (parent, name) = split(&entry.path);
         if checked_path(&entry.path).is_err() {
             return true; // it can be nowhere

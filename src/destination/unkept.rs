@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use super::dir::Destination;
 use super::error::DestinationError;
 use super::metadata::MetadataProblem;
-use super::tally::{Of, Unkept, UnkeptCounts, UnkeptOfSet};
+use super::tally::{CountedAs, Unkept, UnkeptCounts, UnkeptOfSet};
 use crate::format::ids::SetNumber;
 
 /// The prefix of the states that keep it, set by set.
@@ -21,7 +21,11 @@ const UNKEPT: &str = "unkept-";
 
 impl Destination {
     /// Counts what could not be set of an entry, and returns it.
-    pub(super) fn noted(&self, problems: Vec<MetadataProblem>, of: Of) -> Vec<MetadataProblem> {
+    pub(super) fn noted(
+        &self,
+        problems: Vec<MetadataProblem>,
+        of: CountedAs,
+    ) -> Vec<MetadataProblem> {
         fn kind(problem: &MetadataProblem) -> (&str, String) {
             // A kind has no names in it, of which there is no end.
             let what = problem.what.split(" attribute ").next().unwrap_or_default();
@@ -37,12 +41,12 @@ impl Destination {
 
     /// Counts a hard link that is a file of its own.
     pub(super) fn note_copy(&self, path: &[u8], reason: &std::io::Error) {
-        self.unkept.note(path, &[("hard link", reason.to_string())], Of::Copied);
+        self.unkept.note(path, &[("hard link", reason.to_string())], CountedAs::Copied);
     }
 
     /// Counts a folder of which nothing could be set.
     pub fn note_folder(&self, path: &[u8], reason: String) {
-        self.unkept.note(path, &[("metadata", reason)], Of::Anew);
+        self.unkept.note(path, &[("metadata", reason)], CountedAs::Anew);
     }
 
     /// From here on it is this set that is restored; earlier runs may have begun it.

@@ -98,7 +98,7 @@ impl<'a> CatalogItems<'a> {
         Some(items.filter_map(Item::into_entry).collect())
     }
 
-    /// Plain bytes that the set holds: without holes, and of a file that crosses sets only its
+    /// Plain bytes that the set holds: without holes, and of a spanning file only its
     /// part. The catalog is walked for it only if the files' sizes add up to more than the stripes
     /// hold.
     pub fn data_bytes(&mut self, open: &OpenSet) -> u64 {

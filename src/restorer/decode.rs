@@ -198,7 +198,7 @@ impl<'b> Opening<'b> {
 }
 
 impl OpenStripe {
-    /// May drives that are not here have all that these runs lack?
+    /// May drives that are not here have all that is missing of these runs?
     pub fn may_come(&self, runs: &[(u8, Range<usize>)]) -> bool {
         let blocks = self.record.blocks;
         let is_lost = |(index, run): &(u8, Range<usize>)| {

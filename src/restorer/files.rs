@@ -98,7 +98,7 @@ impl<'a> Files<'a> {
         for ((step, outcome), target) in batch.steps.into_iter().zip(outcomes).zip(targets) {
             // One step may hash the zeros of long holes.
             if self.walk.monitor.should_stop() {
-                return Ok(()); // not all was done: the next run does what is left anew
+                return Ok(()); // not all was done: the next run does the rest again
             }
             if let (StepOutcome::Absent(Absent::Waits), Some(extent)) = (&outcome, step.extent())
                 && let Some((shards, own)) = opened.needed(&extent.place, self.walk.output)
@@ -282,7 +282,8 @@ impl<'a> Files<'a> {
     }
 
     /// Ends the walk; returns what is needed of drives that are not here.
-    pub fn end(mut self, stopped: bool) -> Result<Needed, RestoreError> {
+    pub fn end(mut self) -> Result<Needed, RestoreError> {
+        let stopped = self.walk.monitor.should_stop();
         self.account.restored.stopped = stopped;
         if stopped {
             // The file that is open is begun anew next time.

@@ -165,7 +165,7 @@ impl Finisher<'_> {
             return self.walk.ledger.note(Fate::Lost, entry.shown(), &detail);
         }
         if *name == entry.path {
-            // It is the file itself, and counted; what it lacks was reported when it was restored.
+            // It is the file itself, and counted. What is missing of it was reported.
             return Ok(());
         }
         self.link_to(&Entry { target: name.clone(), ..entry.clone() })

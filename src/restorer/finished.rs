@@ -93,7 +93,7 @@ pub struct Reached {
 impl Reached {
     /// Ends after the last set: reports what no set has packed again, if it is not there.
     pub fn end(&self, tree: &Tree, report: &mut dyn FnMut(EntryFate)) -> u64 {
-        let Some(void) = self.void.as_ref().filter(|void| tree.lacks(void)) else { return 0 };
+        let Some(void) = self.void.as_ref().filter(|void| tree.is_missing(void)) else { return 0 };
         report(EntryFate::new(Fate::Unreadable, void.shown(), UNREAD));
         1
     }
@@ -232,7 +232,7 @@ impl Looking<'_> {
             let detail = "it is not there; the destination may know no such kind of entry";
             self.line(Fate::Unsupported, entry, detail);
         }
-        self.tree.lacks(entry).then_some(())
+        self.tree.is_missing(entry).then_some(())
     }
 
     /// What comes before another entry, or the end: a file without an end runs on into another set.

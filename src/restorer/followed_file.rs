@@ -96,7 +96,7 @@ impl FollowedFile {
         }
     }
 
-    /// Has what was written this root, as far as that can be told? Pieces joined by a C that only a
+    /// Has what was written this root, as far as that is known? Pieces joined by a C that only a
     /// label names may give another, so then it is read again.
     pub fn has_root(&self, size: u64, root: &Hash) -> Result<bool, DestinationError> {
         let joined = self.root(size)?;
@@ -164,7 +164,7 @@ pub fn shown_ranges(ranges: &[(u64, u64)]) -> String {
     let mut joined: Vec<(u64, u64)> = Vec::new();
     for (offset, len) in ranges.iter().filter(|(_, len)| *len > 0) {
         match joined.last_mut() {
-            // What one set lacks may go on in the next.
+            // What is missing at the end of one set may continue in the next.
             Some((start, known)) if *start + *known == *offset => *known += len,
             _ => joined.push((*offset, *len)),
         }

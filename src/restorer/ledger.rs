@@ -6,7 +6,7 @@
 //!   completes a restore knows what those before it knew.
 //! - Always holds: (1) a set has the ledger of the last run that walked it, or what that run had of
 //!   it when it was stopped; (2) spanning files and hard links that wait for their file are not in
-//!   it: what becomes of them only the end can tell ([`super::end`]); (3) what the destination
+//!   it: what becomes of them is known only at the end ([`super::end`]); (3) what the destination
 //!   refused stays known while drives are here that do not have it.
 
 use super::error::RestoreError;

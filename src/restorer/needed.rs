@@ -17,11 +17,11 @@ pub struct Needed {
     pub stripes: BTreeSet<StripeId>,
     /// which drives that takes, as far as it differs
     pub drives: BTreeSet<NeededDrives>,
-    /// there are too many that differ to be told apart
+    /// there are more cases than are kept
     pub more: bool,
 }
 
-/// Cases that are told apart; drives of unequal size make a few.
+/// Cases that are kept; drives of unequal size make a few.
 const MOST_CASES: usize = 256;
 
 /// What some files wait for: the columns of a stripe, or else the shards that hold their bytes.

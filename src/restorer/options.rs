@@ -26,7 +26,7 @@ pub struct RestoreOptions<'a> {
 }
 
 impl RestoreOptions<'_> {
-    /// What an earlier run left under an entry's name is made anew.
+    /// A resumed restore replaces what an earlier run left under an entry's name.
     pub fn on_conflict(&self) -> OnConflict {
         if self.resumed { OnConflict::Replace } else { OnConflict::Fail }
     }

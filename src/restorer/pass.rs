@@ -88,7 +88,7 @@ pub fn run(
         drop((opened, writer));
         opening.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         drop(reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        result.and_then(|()| files.end(monitor.should_stop()))
+        result.and_then(|()| files.end())
     })
 }
 

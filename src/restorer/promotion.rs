@@ -6,7 +6,7 @@
 //! - Always holds: nothing is made under the path that is not selected.
 //!
 //! A file of another set stays behind: the sets that hold its bytes may have been restored long
-//! before one that names it again, so it is listed, with what to select besides.
+//! before one that names it again, so it is listed, with what else to select.
 
 use super::error::RestoreError;
 use super::items::Items;

@@ -82,10 +82,10 @@ impl SetRestore<'_> {
         let (open, selection) = (self.open, self.options.selection);
         let everything = [KeySpan::all()];
         let spans = selection.map_or(&everything[..], Selection::spans);
-        // What waits for drives is not given back by this run; how much that is nobody knows
+        // What waits for drives is not restored by this run; how much that is nobody knows
         // before.
         let total = match selection {
-            _ if !room::gives_all(open, selection.is_some()) => 0,
+            _ if !room::can_restore_all(open, selection) => 0,
             Some(_) => self.options.selected_bytes,
             None => items.data_bytes(open),
         };
@@ -97,7 +97,7 @@ impl SetRestore<'_> {
             items.seek(spans);
             Some(items)
         };
-        let (mut items, promoted) = self.give_back(walk, items, &again, &mut restored)?;
+        let (mut items, promoted) = self.restore_bytes(walk, items, &again, &mut restored)?;
         restored.listed = !items.is_damaged();
         if restored.listed && !restored.stopped {
             items.seek(spans);
@@ -118,7 +118,7 @@ impl SetRestore<'_> {
         let walk = self.walk(ledger, 0);
         let again = |_: &[KeySpan]| Some(ListItems::new(open, monitor));
         let items = ListItems::new(open, monitor);
-        let (items, promoted) = self.give_back(walk, items, &again, &mut restored)?;
+        let (items, promoted) = self.restore_bytes(walk, items, &again, &mut restored)?;
         (restored.unlisted, restored.lists_wait) = items.unlisted();
         restored.listed = restored.unlisted == 0;
         if !restored.stopped {
@@ -129,9 +129,9 @@ impl SetRestore<'_> {
         Ok(restored)
     }
 
-    /// Restores what has bytes; `again` gives the items in some spans anew. Returns the items, and
+    /// Restores what has bytes; `again` gives the items in some spans once more. Returns the items, and
     /// what was restored under another name than its first.
-    fn give_back<I: Items + Send>(
+    fn restore_bytes<I: Items + Send>(
         &self,
         walk: SetWalk,
         items: I,

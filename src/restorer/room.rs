@@ -29,13 +29,13 @@ pub fn has_entry(open: &OpenSet, path: &[u8]) -> bool {
     false
 }
 
-/// Is there enough here to give back all that the set holds, as far as that is known before?
-pub fn gives_all(open: &OpenSet, selected: bool) -> bool {
+/// Is there enough here to restore all that the set holds, as far as that is known beforehand?
+pub fn can_restore_all(open: &OpenSet, selection: Option<&Selection>) -> bool {
     if open.set.missing_slots().is_empty() {
         return true;
     }
     // For a few files the records are not walked.
-    let mut all = !selected && !open.record_index.gaps;
+    let mut all = selection.is_none() && !open.record_index.gaps;
     if all {
         open.record_index.walk(&Recording::default(), |record| {
             let here = record.shards.iter().filter(|shard| open.set.drive(shard.slot).is_some());

@@ -136,8 +136,8 @@ impl<'a, I: Items> Selected<'a, I> {
         let paths: Vec<Vec<u8>> = ends.map(|end| path[..end].to_vec()).collect();
         if self.above.len() < paths.len() {
             let known = std::mem::take(&mut self.above);
-            let lacks = |path: &&Vec<u8>| !known.iter().any(|above| above.path == **path);
-            let missing: Vec<Vec<u8>> = paths.iter().filter(lacks).cloned().collect();
+            let is_missing = |path: &&Vec<u8>| !known.iter().any(|above| above.path == **path);
+            let missing: Vec<Vec<u8>> = paths.iter().filter(is_missing).cloned().collect();
             let looked_up = self.items.folders(&missing).into_iter().map(|entry| Above {
                 path: entry.path.clone(),
                 entry: Some(entry),

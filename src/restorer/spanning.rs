@@ -3,7 +3,7 @@
 //! - Enters: the part of such a file that one set holds, written into the file that all its sets
 //!   share, and verified.
 //! - Leaves: whether all parts are there, and then the root of the whole.
-//! - Always holds: (1) a mark is saved after the bytes that it tells of are on disk; (2) sets may
+//! - Always holds: (1) a mark is saved after the bytes that it stands for are on disk; (2) sets may
 //!   be restored in any order, by several machines at once: whoever sees all marks completes the
 //!   file; (3) a mark is small, whatever the size of its part; (4) a hole between the parts of two
 //!   sets belongs to the later one.

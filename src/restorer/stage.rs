@@ -1,7 +1,7 @@
 //! Shards of drives that were here, kept until enough of a stripe's are there to reconstruct the
 //! rest.
 //!
-//! - Enters: the stripes that lack shards, and the drives that are here.
+//! - Enters: the stripes with missing shards, and the drives that are here.
 //! - Leaves: copies of these drives' shards of those stripes, in a folder, from which later runs
 //!   read as from a drive ([`FoundSet::stage`]).
 //! - Always holds: (1) what lies there is checked against its record like everything else; (2) a

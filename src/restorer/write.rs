@@ -164,8 +164,8 @@ fn write_whole(output: Output, entry: &Entry, bytes: &[u8], conflict: OnConflict
     output.finish_file(file, entry, conflict)
 }
 
-/// Writes bytes at an offset, but not zeros where the file has holes. (What somebody listed as a
-/// hole and is none, is written.)
+/// Writes bytes at an offset, but not zeros where the file has holes. What is listed as a
+/// hole and is none is written.
 fn write_around_holes(
     file: &OutputFile,
     entry: &Entry,
