@@ -29,15 +29,15 @@
 //! ```
 //!
 //! [`shards`] is one shard on one drive; [`metadata_files`] what else lies there: label, keys,
-//! records, catalog, set.txt, checklist, README. [`format`] is the bytes of all this, and holds their
-//! specification; [`patterns`] the paths that `--include` and `--exclude` match; [`keys`] the run key
-//! and the recipients; [`local_state`] what the packing machine keeps while it packs;
+//! records, catalog, set.txt, checklist, README. [`mod@format`] is the bytes of all this, and holds
+//! their specification; [`patterns`] the paths that `--include` and `--exclude` match; [`keys`] the
+//! run key and the recipients; [`local_state`] what the packing machine keeps while it packs;
 //! [`restore_journal`] what a restore notes in its destination, and the drives that it awaits;
 //! [`monitor`] how a job reports; [`pipeline`] the CPU threads; [`measure`] what a machine and its
 //! drives can do; [`memory`] how much of it a command may use; [`entropy`] randomness and time,
 //! passed in. [`opening`] finds the sets on drives that were named, with their keys;
-//! [`verification`] is what verify finds; [`pack_session`] leads a shipment from its scan to its last
-//! set. [`commands`] wires the parts, one command each; [`cli`] is the command line.
+//! [`verification`] is what verify finds; [`pack_session`] leads a shipment from its scan to its
+//! last set. [`commands`] wires the parts, one command each; [`cli`] is the command line.
 //!
 //! Imports point down only: cli → commands → parts → format. All modules are private: the program
 //! needs [`run`] alone, and tests and benches name the rest through `testing`.

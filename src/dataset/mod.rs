@@ -1,7 +1,7 @@
 //! The dataset: a tree of files on this machine, and how it is read.
 //!
 //! - Enters: SOURCE, a folder or a single file, and what to leave out.
-//! - Leaves: its entries in one total order ([`scan`]), and later the bytes of its files
+//! - Leaves: its entries in one total order ([`mod@scan`]), and later the bytes of its files
 //!   ([`source`]).
 //! - Always holds: (1) the dataset is only read, never changed; (2) everything below SOURCE is
 //!   reached by folder handles, so a path may have any length, and no symlink below SOURCE is

@@ -90,7 +90,7 @@ pub struct Entry {
     pub path: Vec<u8>,
     pub kind: Kind,
     /// a file that is complete with exactly one extent (none when it is empty) and has no
-    /// [`Item::End`]; the extent's id is the file's root
+    /// [`super::list::Item::End`]; the extent's id is the file's root
     pub whole: bool,
     /// of a whole file: it changed while it was read
     pub changed: bool,

@@ -5,8 +5,8 @@
 //! - Resumes where an earlier run, or the set before, has left off ([`ResumePoint`]).
 //! - Always holds: (1) a stripe counts when a record file that names it is whole on one drive, and
 //!   record files are written only after all their shards are synced; (2) no file is changed once
-//!   written; (3) places are given out in entry order by one thread ([`fill`]), so the bytes do not
-//!   depend on the number of threads; (4) bytes in flight: one stripe being filled, one being
+//!   written; (3) places are given out in entry order by one thread ([`mod@fill`]), so the bytes do
+//!   not depend on the number of threads; (4) bytes in flight: one stripe being filled, one being
 //!   sealed, and as many as the writers' queues hold.
 //!
 //! The serial part, cutting the work and filling, never touches chunk data and costs about 2 µs per
