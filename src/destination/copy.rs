@@ -1,5 +1,5 @@
-//! Further names of files where links cannot be made: FAT, exFAT, many network file systems, and any
-//! other once a file has as many names as it may have.
+//! Further names of files where links cannot be made: FAT, exFAT, many network file systems, and
+//! any other once a file has as many names as it may have.
 //!
 //! - Enters: a hard link whose file is there.
 //! - Leaves: one more name of the file, or a file of its own with the same bytes.

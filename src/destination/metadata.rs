@@ -260,8 +260,8 @@ fn prepare_folder(fd: BorrowedFd<'_>, entry: &Entry, rights: &Rights) {
     }
 }
 
-/// Gives a folder in which something was changed its mode and times again. Refused only where it was
-/// refused before, and reported then.
+/// Gives a folder in which something was changed its mode and times again. Refused only where it
+/// was refused before, and reported then.
 pub(super) fn put_back(folder: &Dir, mode: u32, times: &Timestamps) {
     let _ = rustix::fs::fchmod(folder, Mode::from_raw_mode(mode & 0o7777));
     let _ = rustix::fs::futimens(folder, times);

@@ -1,5 +1,5 @@
-//! Cuts the items into batches: as many as need stored and plain bytes up to a limit, with the blocks
-//! that hold those.
+//! Cuts the items into batches: as many as need stored and plain bytes up to a limit, with the
+//! blocks that hold those.
 
 use super::chunk_runs::{in_blocks, runs};
 use super::decode::OpenStripe;

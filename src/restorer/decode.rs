@@ -1,5 +1,5 @@
-//! The CPU part of a batch before anything is written: blocks are checked, reconstructed and opened,
-//! each while it is in the cache; chunks are decompressed when they are asked for.
+//! The CPU part of a batch before anything is written: blocks are checked, reconstructed and
+//! opened, each while it is in the cache; chunks are decompressed when they are asked for.
 
 use super::chunk_runs::runs;
 use super::open_set::OpenSet;

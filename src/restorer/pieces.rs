@@ -4,8 +4,8 @@
 //! - Leaves: the same bytes, in a later run with other drives.
 //! - Always holds: what comes out is what went in, by its BLAKE3, or nothing.
 //!
-//! With nothing lost, one drive at a time is therefore enough: whole chunks go straight to their files,
-//! and of each shard one piece at most lies here, in `DIR/.holdall`.
+//! With nothing lost, one drive at a time is therefore enough: whole chunks go straight to their
+//! files, and of each shard one piece at most lies here, in `DIR/.holdall`.
 
 use super::output::Output;
 use crate::format::list::Place;

@@ -129,8 +129,8 @@ impl SetRestore<'_> {
         Ok(restored)
     }
 
-    /// Restores what has bytes; `again` gives the items in some spans once more. Returns the items, and
-    /// what was restored under another name than its first.
+    /// Restores what has bytes; `again` gives the items in some spans once more. Returns the items,
+    /// and what was restored under another name than its first.
     fn restore_bytes<I: Items + Send>(
         &self,
         walk: SetWalk,

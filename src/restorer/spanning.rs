@@ -188,9 +188,9 @@ pub fn unfinished(
     Ok(marks(destination, "")?.into_iter().filter_map(one).collect())
 }
 
-/// What is missing between the parts of a file, and in them. Between two parts any set from the one to
-/// the other may have it, these two as well: while lists of theirs wait, nobody knows where a part
-/// begins.
+/// What is missing between the parts of a file, and in them. Between two parts any set from the one
+/// to the other may have it, these two as well: while lists of theirs wait, nobody knows where a
+/// part begins.
 fn gaps(
     name: String,
     entry: Entry,

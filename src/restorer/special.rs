@@ -1,5 +1,5 @@
-//! Privileged entries: devices, set-user-id and set-group-id bits, capabilities and other attributes
-//! of the system.
+//! Privileged entries: devices, set-user-id and set-group-id bits, capabilities and other
+//! attributes of the system.
 //!
 //! - Enters: items, in order; entries that were made.
 //! - Leaves: with `--no-special` the items without all that, and how much it was; how much of it
