@@ -1,10 +1,11 @@
-//! `verify -i`: everything that a restore would open, decoded to nowhere; and what verify does without
-//! a key, by records that the key shows to be authentic, of which what was decoded is a part.
+//! `verify -i`: everything that a restore would open, decoded to nowhere; and what verify does
+//! without a key, by records that the key shows to be authentic, of which what was decoded is a
+//! part.
 //!
 //! - Enters: drives and identities.
 //! - Leaves: what was found of each set, of each drive as verify without a key would find it.
-//! - Always holds: (1) a shard that was decoded just as its drive gave it, past the caches, is not read
-//!   again; (2) every other is.
+//! - Always holds: (1) a shard that was decoded just as its drive gave it, past the caches, is not
+//!   read again; (2) every other is.
 
 use crate::check::drive::ReadBefore;
 use crate::format::list::Hash;
@@ -67,7 +68,8 @@ fn is_above_the_last(set: &FoundSet, opened: &[FoundSet]) -> bool {
     opened.iter().any(ends)
 }
 
-/// A file of which nothing counts where its set ends is whole in the next set, or could not be read.
+/// A file of which nothing counts where its set ends is whole in the next set, or could not be
+/// read.
 fn judge_ends(sets: &[FoundSet], outcomes: &mut [SetOutcome], monitor: &dyn Monitor) {
     let bounds = |outcome: &SetOutcome| outcome.decoded.as_ref().map(|d| d.restored.bounds.clone());
     let all: Vec<Bounds> = outcomes.iter().map(|o| bounds(o).unwrap_or_default()).collect();

@@ -65,7 +65,7 @@ pub enum DemoError {
     },
 }
 
-/// One step of the journey, as it is told.
+/// One step of the journey, as it is reported.
 pub enum Told {
     /// what is done next, in plain words
     Step(String),

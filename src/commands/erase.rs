@@ -58,8 +58,8 @@ pub struct ErasedDrive {
 }
 
 impl Erasure {
-    /// Looks for a set, by its folder's name or its shipment's id, on these drives. One that cannot be
-    /// opened is a problem, unless it is the last.
+    /// Looks for a set, by its folder's name or its shipment's id, on these drives. One that cannot
+    /// be opened is a problem, unless it is the last.
     pub fn find(paths: &[PathBuf], name: &str, monitor: &dyn Monitor) -> Result<Self, EraseError> {
         let is_shipment = name.parse::<ShipmentId>().is_ok();
         if !is_shipment && !is_set(name) {
@@ -112,8 +112,8 @@ impl Erasure {
         self.drives.iter().filter_map(|(drive, set)| Some((drive.name(), set.as_deref()?)))
     }
 
-    /// Erases it. A drive that refuses is a problem, and the others are erased all the same. Stopped,
-    /// it says of every drive what was done, and the rest can be done later.
+    /// Erases it. A drive that refuses is a problem, and the others are erased all the same.
+    /// Stopped, it says of every drive what was done, and the rest can be done later.
     pub fn run(self, monitor: &dyn Monitor) -> Vec<ErasedDrive> {
         let mut erased = Vec::new();
         let stop = || monitor.should_stop();
@@ -145,9 +145,9 @@ impl Erasure {
     }
 }
 
-/// What this machine keeps of shipments whose sets were erased: the set that it was packing is packed
-/// anew if it is certain that nothing of it is left, and a shipment of which nothing is left is
-/// forgotten.
+/// What this machine keeps of shipments whose sets were erased: the set that it was packing is
+/// packed anew if it is certain that nothing of it is left, and a shipment of which nothing is left
+/// is forgotten.
 fn forget_erased(erased: &[ErasedDrive], monitor: &dyn Monitor) {
     let names: BTreeSet<&String> = erased.iter().map(|drive| &drive.set).collect();
     let all = StateFolder::all().unwrap_or_default();

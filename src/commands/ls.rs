@@ -1,5 +1,5 @@
-//! `ls`: the entries of a shipment, from any one drive of each set; of its catalog only what can hold
-//! what is asked for.
+//! `ls`: the entries of a shipment, from any one drive of each set; of its catalog only what can
+//! hold what is asked for.
 
 use crate::format::catalog::KeySpan;
 use crate::format::list::{Entry, Item, Kind, State};
@@ -28,8 +28,8 @@ pub struct LsOutcome {
     pub complete: bool,
 }
 
-/// Gives every entry, in order, to `each`, and whether it is a file that could not be read when it was
-/// to be packed.
+/// Gives every entry, in order, to `each`, and whether it is a file that could not be read when it
+/// was to be packed.
 pub fn ls(
     options: &LsOptions,
     monitor: &dyn Monitor,
@@ -57,7 +57,7 @@ pub fn ls_sets(
     };
     let mut outcome = LsOutcome { entries: 0, not_taken: 0, complete: true };
     let all = sets.len();
-    let keys = unlock::unlock_and_tell(&mut sets, identities, &[], monitor)?;
+    let keys = unlock::unlock_and_report(&mut sets, identities, &[], monitor)?;
     outcome.complete = sets.len() == all;
     for (set, keys) in sets.iter().zip(&keys) {
         let record_index = unlock::lazy(set, keys);

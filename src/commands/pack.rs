@@ -14,9 +14,8 @@ pub use crate::pack_session::{
     ResumeOptions, UnprovenSet, close, prepare_on, resume, resume_on, set_to_close,
 };
 
-/// Opens the drives, scans the source and plans; writes nothing to any drive.
-/// Slots are given in the drives' order. The state is kept in a folder of its own, or else where this
-/// user's lies.
+/// Opens the drives, scans the source and plans; writes nothing to any drive. Slots are given in
+/// the drives' order. The state is kept in a folder of its own, or else where this user's lies.
 pub fn prepare<'a>(
     drives: &[CasePath],
     options: PackOptions,

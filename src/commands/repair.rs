@@ -254,7 +254,7 @@ fn repair_set(
     outcome.alone = record_index.alone.iter().map(|(drive, _)| drive.clone()).collect();
     outcome.alone.dedup();
     if !outcome.repaired.stopped {
-        // What is still wrong with labels and records is told now.
+        // What is still wrong with labels and records is reported now.
         let drives: Vec<_> = set.all_drives().map(|found| found.drive.clone()).collect();
         for after in find::find(&drives, monitor).iter().filter(|s| s.name() == set.name()) {
             outcome.gaps |= RecordIndex::open(after, None, monitor).gaps;

@@ -58,7 +58,7 @@ pub fn restore_sets(
     monitor: &dyn Monitor,
 ) -> Result<RestoreOutcome, RestoreJobError> {
     let mut sets = sets.to_vec();
-    let keys = unlock::unlock_and_tell(&mut sets, &job.identities, &job.expect, monitor)?;
+    let keys = unlock::unlock_and_report(&mut sets, &job.identities, &job.expect, monitor)?;
     let roots = unlock::roots(&sets);
     let expected = !job.expect.is_empty();
     Ok(RestoreOutcome { expected, roots, ..restore_unlocked(sets, keys, job, monitor)? })

@@ -65,8 +65,8 @@ pub struct RestoreStatus {
     pub more_sets: bool,
     /// the last run ended since the destination was full
     pub full: bool,
-    /// files that waited when the last run ended, of all sets, each counted once; none if that is not
-    /// known
+    /// files that waited when the last run ended, of all sets, each counted once; none if that is
+    /// not known
     #[serde(rename = "waiting_in_all")]
     pub waiting: Option<u64>,
 }

@@ -21,8 +21,8 @@ pub fn verify(
     Ok(verification::verify_sets_within(&sets, memory, monitor))
 }
 
-/// Verifies all sets on these drives by their metadata files, the presence and length of every shard, and a
-/// random sample of blocks, which the seed decides: see [`crate::shards::sample`].
+/// Verifies all sets on these drives by their metadata files, the presence and length of every
+/// shard, and a random sample of blocks, which the seed decides: see [`crate::shards::sample`].
 pub fn verify_quickly(
     paths: &[PathBuf],
     expect: &[Hash],

@@ -1,4 +1,5 @@
-//! How long a shipment takes, from rates that were measured: of the whole of packing, and of drives.
+//! How long a shipment takes, from rates that were measured: of the whole of packing, and of
+//! drives.
 //!
 //! The parts of packing overlap, so the slowest decides; reading back comes after the last write of
 //! a round. What changes hands between rounds is not counted.
@@ -94,7 +95,8 @@ pub fn predict(shipment: &Shipment, packing: &LevelRate, drive: &DriveSpeed) -> 
     Prediction { level: packing.level, pack, read_back, limit }
 }
 
-/// The level with the least time; of those within a hundredth of it, the lowest, which spares the CPU.
+/// The level with the least time; of those within a hundredth of it, the lowest, which spares the
+/// CPU.
 pub fn best(predictions: &[Prediction]) -> Option<Prediction> {
     let least = predictions.iter().map(Prediction::seconds).fold(f64::MAX, f64::min);
     let near = predictions.iter().filter(|p| p.seconds() <= least * 1.01);

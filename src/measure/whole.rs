@@ -238,9 +238,9 @@ pub fn pack(
 
 impl PackedSet {
     fn found(&self, lost: usize) -> Option<(FoundSet, RecordIndex)> {
-        let told = Recording::default();
-        let set = find::find(&self.drives[lost..], &told).into_iter().next()?;
-        let record_index = RecordIndex::open(&set, None, &told);
+        let unheard = Recording::default();
+        let set = find::find(&self.drives[lost..], &unheard).into_iter().next()?;
+        let record_index = RecordIndex::open(&set, None, &unheard);
         Some((set, record_index))
     }
 

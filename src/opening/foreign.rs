@@ -1,10 +1,11 @@
 //! Whether the sets of a shipment can be of one packing.
 //!
 //! - Enters: sets in ascending order, by what settles them or as their drives have it.
-//! - Leaves: what does not fit was told, once for each set; the sets that are foreign.
-//! - Always holds: (1) a set above one that says that it is the last is foreign; (2) but if it follows
-//!   another set than that, and as many drives carry it, nothing shows which of the two is foreign, and
-//!   neither is left aside: one more drive never gives less; (3) that both are right is never believed.
+//! - Leaves: what does not fit was reported, once per set; the sets that are foreign.
+//! - Always holds: (1) a set above one that says that it is the last is foreign; (2) but if it
+//!   follows another set than that, and as many drives carry it, nothing shows which of the two is
+//!   foreign, and neither is left aside: one more drive never gives less; (3) that both are right
+//!   is never believed.
 
 use crate::format::set::SetText;
 use crate::format::shown::hex;

@@ -1,5 +1,5 @@
-//! What every reading command begins with: the drives that were named (or all that are mounted), the
-//! sets on them, and the keys.
+//! What every reading command begins with: the drives that were named (or all that are mounted),
+//! the sets on them, and the keys.
 
 use crate::drives::{Drive, DriveError, LocalDrive, UnusableDrive, detect};
 use crate::format::ids::{RunId, ShipmentId};
@@ -105,8 +105,9 @@ pub fn drive_root(path: &Path) -> PathBuf {
     }
 }
 
-/// Opens the drives that were named; with none named, all mounted file systems that carry a set. One
-/// that is dead or not there is a problem, and the others are opened; it is an error if none is.
+/// Opens the drives that were named; with none named, all mounted file systems that carry a set.
+/// One that is dead or not there is a problem, and the others are opened; it is an error if none
+/// is.
 pub fn drives(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<Arc<dyn Drive>>, OpenError> {
     if paths.is_empty() {
         let carrying = detect::mounted().into_iter().filter(|p| p.join(HOLDALL).is_dir());

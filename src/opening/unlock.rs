@@ -2,12 +2,12 @@
 //!
 //! - Enters: sets as they were found, identities, and roots that the user has from elsewhere.
 //! - Leaves: the keys of their runs; the sets, settled.
-//! - Always holds: (1) a set.txt counts that the run which closed the set vouches for by its MAC; if
-//!   several do, that of an expected root, else the one that most drives have, else none; (2) where
-//!   roots are expected, no set of another root is opened; (3) of several keys of one run the one
-//!   counts that set.txt commits to, or else that made records on most drives; of as many, the one that
-//!   opens what its records name; if each does, none, and both are told: one drive's word is no better
-//!   than another's, and one of them can be left out.
+//! - Always holds: (1) a set.txt counts that the run which closed the set vouches for by its MAC;
+//!   if several do, that of an expected root, else the one that most drives have, else none; (2)
+//!   where roots are expected, no set of another root is opened; (3) of several keys of one run the
+//!   one counts that set.txt commits to, or else that made records on most drives; of as many, the
+//!   one that opens what its records name; if each does, none, and both are reported: one drive's
+//!   word is no better than another's, and one of them can be left out.
 
 mod tries;
 
@@ -37,9 +37,9 @@ use tries::{Candidates, KeyFilesOpened, Tries};
 /// The keys of a set's runs.
 pub type Keys = BTreeMap<RunId, RunKey>;
 
-/// Opens sets of one shipment, the last first: its root vouches for those of the sets before. One that
-/// cannot be opened, or has none of the roots that are expected, or is foreign, is reported and left out if
-/// others can be, for anybody can lay one beside them; it is an error if none can.
+/// Opens sets of one shipment, the last first: its root vouches for those of the sets before. One
+/// that cannot be opened, or has none of the roots that are expected, or is foreign, is reported
+/// and left out if others can be, for anybody can lay one beside them; it is an error if none can.
 pub fn unlock(
     sets: &mut Vec<FoundSet>,
     identities: &Identities,
@@ -49,9 +49,9 @@ pub fn unlock(
     unlock_sets(sets, identities, expect, false, monitor)
 }
 
-/// The same for whoever does not look at each file of a drive besides: copies of set.txt and of key files
-/// that are rejected are told.
-pub fn unlock_and_tell(
+/// The same for whoever does not look at each file of a drive besides: copies of set.txt and of key
+/// files that are rejected are reported.
+pub fn unlock_and_report(
     sets: &mut Vec<FoundSet>,
     identities: &Identities,
     expect: &[Hash],
@@ -64,13 +64,13 @@ fn unlock_sets(
     sets: &mut Vec<FoundSet>,
     identities: &Identities,
     expect: &[Hash],
-    tells: bool,
+    reports: bool,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Keys>, OpenError> {
     let mut roots = Roots::new(expect);
     let (mut opened, mut closed) = (Vec::new(), Vec::new());
     for mut set in std::mem::take(sets).into_iter().rev() {
-        match unlock_set(&mut set, identities, &mut roots, tells, monitor) {
+        match unlock_set(&mut set, identities, &mut roots, reports, monitor) {
             Ok(keys) => opened.push((set, keys)),
             Err(e) => closed.push((set, e)),
         }
@@ -90,7 +90,8 @@ fn unlock_sets(
     Ok(keys)
 }
 
-/// Why no set could be opened: of the last one; but what anybody can lay beside the sets explains nothing.
+/// Why no set could be opened: of the last one; but what anybody can lay beside the sets explains
+/// nothing.
 fn first_error(closed: Vec<(FoundSet, OpenError)>) -> Option<OpenError> {
     let says_little = |error: &OpenError| {
         matches!(error, OpenError::NoSuchRoot { .. } | OpenError::NoKeyFile { .. })
@@ -107,8 +108,8 @@ fn report_left_out(set: &FoundSet, error: &OpenError, monitor: &dyn Monitor) {
     monitor.problem(Problem::new(ProblemKind::Damage, format!("set {}", set.name()), detail));
 }
 
-/// Settles sets of which no key is at hand by roots that the user has from elsewhere. One that has none
-/// of them is reported and left out; it is an error if none has.
+/// Settles sets of which no key is at hand by roots that the user has from elsewhere. One that has
+/// none of them is reported and left out; it is an error if none has.
 pub fn expect(
     sets: &mut Vec<FoundSet>,
     expect: &[Hash],
@@ -159,8 +160,8 @@ pub fn roots(sets: &[FoundSet]) -> Vec<SetRoot> {
     sets.iter().filter_map(root).collect()
 }
 
-/// Does anybody vouch for the end of a set that is settled: the run that closed it, the user, or a set after it
-/// that names its root? What is in clear on drives alone, anybody may have cut short.
+/// Does anybody vouch for the end of a set that is settled: the run that closed it, the user, or a
+/// set after it that names its root? What is in clear on drives alone, anybody may have cut short.
 pub fn is_vouched(set: &FoundSet, sets: &[FoundSet], expect: &[Hash]) -> bool {
     let text = |set: &FoundSet| match &set.settled {
         Settled::Text(text) => Some(text.clone()),
@@ -208,7 +209,7 @@ fn unlock_set(
     set: &mut FoundSet,
     identities: &Identities,
     roots: &mut Roots,
-    tells: bool,
+    reports: bool,
     monitor: &dyn Monitor,
 ) -> Result<Keys, OpenError> {
     let texts = roots.expected(set, texts(set))?;
@@ -216,7 +217,7 @@ fn unlock_set(
     let valid: BTreeSet<Hash> = texts.keys().copied().collect();
     if valid.is_empty() {
         report_rejected(set, monitor);
-    } else if tells {
+    } else if reports {
         report_rejected_copies(set, "set.txt", &|root| valid.contains(root), monitor);
     }
     let (text, mut candidates, files) = open_set(set, texts, identities, roots.is_asked, monitor)?;
@@ -231,7 +232,7 @@ fn unlock_set(
         let line = text.iter().flat_map(|text| &text.runs).find(|line| line.run == *run);
         keys.extend(choose(set, *run, line.map(|line| line.commitment), of_run)?);
     }
-    for run in keys.keys().filter(|_| tells) {
+    for run in keys.keys().filter(|_| reports) {
         let opens = |hash: &Hash| files.contains(&(*run, *hash));
         report_rejected_copies(set, &key_path(*run), &opens, monitor);
     }
@@ -256,8 +257,8 @@ fn adopt_labels(set: &mut FoundSet, text: &SetText) {
     }
 }
 
-/// The text that counts, and the keys of the runs that it names; without one, of those that the drives
-/// name.
+/// The text that counts, and the keys of the runs that it names; without one, of those that the
+/// drives name.
 fn open_set(
     set: &FoundSet,
     texts: Texts,
@@ -332,7 +333,7 @@ fn settle(
         monitor.problem(Problem::new(ProblemKind::Damage, &subject, detail));
     };
     let Seals { authentic, forged, unknown, open } = seals;
-    let told = |texts: &Texts, what: &str| {
+    let report_texts = |texts: &Texts, what: &str| {
         if !texts.is_empty() {
             report(format!("{what}: {}", sides(texts)));
         }
@@ -343,16 +344,19 @@ fn settle(
     if authentic.is_empty() && is_expected {
         if !unknown.is_empty() {
             // The root says more than a MAC does.
-            told(&unknown, "its MAC cannot be checked, but its root is the one that is expected");
+            report_texts(
+                &unknown,
+                "its MAC cannot be checked, but its root is the one that is expected",
+            );
             return Ok(usual(set, unknown));
         }
         if let Some(key) = closer(&forged) {
             return Err(OpenError::NotByThisKey { set: set.name(), sides: sides(&forged), key });
         }
     }
-    told(&forged, "is not authentic, and left aside");
+    report_texts(&forged, "is not authentic, and left aside");
     if let Some(key) = closer(&unknown) {
-        told(&unknown, &format!("cannot be checked without {key}, and is left aside"));
+        report_texts(&unknown, &format!("cannot be checked without {key}, and is left aside"));
     }
     if authentic.is_empty() {
         // Without a MAC, nobody vouches for it: it says what it can.
@@ -361,7 +365,7 @@ fn settle(
         }
         return Ok(usual(set, open));
     }
-    told(&open, "is not authentic, and left aside");
+    report_texts(&open, "is not authentic, and left aside");
     if authentic.len() > 1 {
         let mut most: Vec<usize> = authentic.values().map(|v| v.drives.len()).collect();
         most.sort_unstable();

@@ -5,10 +5,10 @@
 //!   closed as if its drives were full, and further sets may follow; else from its drives alone
 //!   ([`crate::repairer::closing`]), and nobody can tell whether more was to follow.
 //! - Always holds: (1) what a record on a drive that is here names stays and counts; (2) nothing is
-//!   removed without this machine's state; (3) drives that are not here must be given up aloud: what
-//!   was committed on them alone does not count any more once the set is closed; (4) over records that
-//!   contradict each other, or that one drive alone says are there, no set is closed unless its state
-//!   or a key tells which are the packer's: what set.txt names, repair spreads.
+//!   removed without this machine's state; (3) drives that are not here must be given up aloud:
+//!   what was committed on them alone does not count any more once the set is closed; (4) over
+//!   records that contradict each other, or that one drive alone says are there, no set is closed
+//!   unless its state or a key tells which are the packer's: what set.txt names, repair spreads.
 
 use super::error::PackJobError;
 use super::obstacles::check_rule;
@@ -117,8 +117,8 @@ pub fn set_to_close(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<FoundSet
     only_candidate(open::sets(paths, &Quiet(monitor))?)
 }
 
-/// Closes it, or makes it ready to be closed; with `without`, drives that are not here are given up.
-/// With identities, the records count that its runs made, whatever lies beside them.
+/// Closes it, or makes it ready to be closed; with `without`, drives that are not here are given
+/// up. With identities, the records count that its runs made, whatever lies beside them.
 pub fn close<'a>(
     set: &FoundSet,
     without: bool,

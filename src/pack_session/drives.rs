@@ -15,8 +15,8 @@ use crate::plan::survive::Survive;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Opens the drives, by case and path. Sets that they carry are told, but the one that is resumed; so
-/// is a case whose name is almost that of another.
+/// Opens the drives, by case and path. Notes the sets that they carry, except the one that is
+/// resumed, and a case whose name is almost that of another.
 pub fn open_drives(
     drives: &[CasePath],
     known_cases: &[String],
@@ -56,8 +56,8 @@ pub fn open_drives(
     Ok(opened)
 }
 
-/// The name of a known case that differs from this one by the case of letters only, if this one is not
-/// known.
+/// The name of a known case that differs from this one by the case of letters only, if this one is
+/// not known.
 pub fn similar_case<'a>(case: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let alike: Vec<&str> = known.filter(|known| known.eq_ignore_ascii_case(case)).collect();
     if alike.contains(&case) { None } else { alike.first().copied() }

@@ -2,7 +2,8 @@
 //! changes of drives.
 //!
 //! - Enters: what to pack and how, or what this machine keeps of a shipment in progress; drives.
-//! - Leaves: plans ([`Prepared`]) that each pack one set and read it back; sets that are closed early.
+//! - Leaves: plans ([`Prepared`]) that each pack one set and read it back; sets that are closed
+//!   early.
 //! - Always holds: what counts is what the records on the drives and this machine's state agree on.
 
 mod closing;

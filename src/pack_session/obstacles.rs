@@ -90,9 +90,9 @@ pub(super) struct ResumeFlags {
     pub folder_drives: bool,
 }
 
-/// Drives that carry records which this machine did not write are left out of what it does: who made
-/// them is not known, and what else they say of the set is not either. `strays` are they, each with one
-/// such record file.
+/// Drives that carry records which this machine did not write are left out of what it does: who
+/// made them is not known, and what else they say of the set is not either. `strays` are they, each
+/// with one such record file.
 pub(super) fn refuse_strays(
     set: &FoundSet,
     strays: &BTreeMap<String, String>,

@@ -52,8 +52,8 @@ pub struct PackOptions {
     pub folder_drives: bool,
 }
 
-/// Scans the source and plans its first set; slots are given in the drives' order. The state is kept in
-/// this folder, which is removed if there is no plan.
+/// Scans the source and plans its first set; slots are given in the drives' order. The state is
+/// kept in this folder, which is removed if there is no plan.
 pub fn prepare_on<'a>(
     opened: Vec<SetDrive>,
     folder: StateFolder,

@@ -222,8 +222,8 @@ impl Prepared<'_> {
         self.drives.iter().any(|d| own.check(Path::new(d.drive.name())).is_err())
     }
 
-    /// From here to the end nobody else changes what lies in the set's folders, or packs another set onto
-    /// the drives, whose room is planned.
+    /// From here to the end nobody else changes what lies in the set's folders, or packs another
+    /// set onto the drives, whose room is planned.
     fn lock_drives(&mut self) -> Result<(), InUse> {
         let folder = format!("{HOLDALL}/{}", set_folder(self.shipment(), self.set));
         let is_here = |(number, _): &(usize, &SetDrive)| !self.begin.left_out.contains(number);

@@ -1,4 +1,5 @@
-//! The read-back: every shard and metadata file of a closed set from the medium, drives in parallel.
+//! The read-back: every shard and metadata file of a closed set from the medium, drives in
+//! parallel.
 
 use crate::check::damage::{Damage, Verdict};
 use crate::check::drive::{Depth, DriveReport};

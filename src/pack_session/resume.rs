@@ -1,14 +1,15 @@
-//! `pack --continue`: the next set of a shipment in progress, or the rest of a set whose packing was
-//! broken off.
+//! `pack --continue`: the next set of a shipment in progress, or the rest of a set whose packing
+//! was broken off.
 //!
 //! - Enters: the state that this machine kept, the drives.
 //! - Leaves: a plan for what is left, to be carried out like that of a first set.
-//! - Always holds: (1) the records count that the state says this machine wrote: one of its two marks
-//!   must be what the drives have, and a drive that carries others is named and refused; (2) a resumed
-//!   set gets a new run with a new key; (3) a file is removed from a drive only if this machine's
-//!   state knows its run, its name is one of ours and no record names it; (4) a set is closed when the
-//!   state says so, which is after its read-back: what a closing that was broken off has written is
-//!   written anew; (5) a set of which a part is lost already is closed at most: nothing is added to it.
+//! - Always holds: (1) the records count that the state says this machine wrote: one of its two
+//!   marks must be what the drives have, and a drive that carries others is named and refused; (2)
+//!   a resumed set gets a new run with a new key; (3) a file is removed from a drive only if this
+//!   machine's state knows its run, its name is one of ours and no record names it; (4) a set is
+//!   closed when the state says so, which is after its read-back: what a closing that was broken
+//!   off has written is written anew; (5) a set of which a part is lost already is closed at most:
+//!   nothing is added to it.
 
 use super::error::PackJobError;
 use super::obstacles::{
@@ -136,8 +137,8 @@ fn found_on(drives: &[CasePath]) -> Result<Vec<FoundSet>, PackJobError> {
     Ok(find::find(&opened, &Recording::default()))
 }
 
-/// Is this a closed set of this shipment whose read-back was stopped? That the last set of a shipment
-/// was closed this machine does not remember; its drives do.
+/// Is this a closed set of this shipment whose read-back was stopped? That the last set of a
+/// shipment was closed this machine does not remember; its drives do.
 fn needs_proof(
     set: &FoundSet,
     shipment: Option<ShipmentId>,
@@ -249,8 +250,8 @@ pub fn resume_on<'a>(
 fn folder_of(shipment: Option<ShipmentId>) -> Result<Option<StateFolder>, PackJobError> {
     let all = StateFolder::all()?;
     let names = || -> Result<String, PackJobError> {
-        let told = in_progress()?.iter().map(ToString::to_string).collect::<Vec<_>>();
-        Ok(told.join("; "))
+        let shown = in_progress()?.iter().map(ToString::to_string).collect::<Vec<_>>();
+        Ok(shown.join("; "))
     };
     match (shipment, &all[..]) {
         (Some(id), _) if all.contains(&id) => Ok(Some(StateFolder::of(id)?)),
@@ -351,14 +352,14 @@ fn resume_unclosed(
         );
         return Err(refuse("none of these drives carries it", hint));
     };
-    // A crash leaves the last files on some drives only: what is lacking is given to the others, and
-    // who cannot be given it is told then.
-    let told = Recording::default();
+    // A crash leaves the last files on some drives only: what is lacking is given to the others,
+    // and which drives cannot be given it is reported then.
+    let unheard = Recording::default();
     let why = "its records on the drives are not those that this machine wrote last";
     let mark = mark_of(unclosed, set).ok_or_else(|| refuse(why, disagreement(set, state.sets)))?;
-    let (records, strays) = RecordIndex::written(set, &lines_of(unclosed, &mark), &told);
+    let (records, strays) = RecordIndex::written(set, &lines_of(unclosed, &mark), &unheard);
     if records.gaps {
-        told.problems().into_iter().for_each(|problem| monitor.problem(problem));
+        unheard.problems().into_iter().for_each(|problem| monitor.problem(problem));
     }
     let text = set.set_text(monitor);
     if text.is_some_and(|text| !text.runs.iter().all(|run| unclosed.begun.contains(&run.run))) {

@@ -28,7 +28,7 @@ pub struct InProgress {
     pub damaged: bool,
     /// the program that is at work on it now
     pub in_use: Option<String>,
-    /// what to type to go on with it; none if it is damaged
+    /// what to type to resume it; none if it is damaged
     pub next: Option<String>,
 }
 
@@ -105,7 +105,7 @@ fn peek(shipment: ShipmentId) -> Option<InProgress> {
     })
 }
 
-/// What to type to go on with a shipment.
+/// What to type to resume a shipment.
 fn next(shipment: ShipmentId, state: Option<&ShipmentState>) -> String {
     let mut text = format!("holdall pack --continue {shipment}");
     match state.and_then(|state| state.unclosed.as_ref()) {

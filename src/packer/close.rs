@@ -60,8 +60,8 @@ pub fn close(
     Ok(committer.packed(text.root()))
 }
 
-/// The labels as they were written at the start; a failed drive's is made again from another, and so is
-/// one that says of the set what is not so.
+/// The labels as they were written at the start; a failed drive's is made again from another, and
+/// so is one that says of the set what is not so.
 fn written_labels(job: &SetJob, committer: &Committer) -> Vec<Vec<u8>> {
     let path = format!("{}/label.json", job.folder());
     let labels = job.labels();

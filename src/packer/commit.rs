@@ -211,8 +211,8 @@ impl<'a> Committer<'a> {
         Ok(())
     }
 
-    /// Salts of a stripe's data shards. The lists of all of them stand for what they hold: these have
-    /// the ids of all chunk bytes, and a chunk that runs over stands in the list before.
+    /// Salts of a stripe's data shards. The lists of all of them stand for what they hold: these
+    /// have the ids of all chunk bytes, and a chunk that runs over stands in the list before.
     fn salts(&self, id: StripeId, payloads: &[Payload]) -> Result<Vec<Salt>, PackError> {
         let mut content = blake3::Hasher::new();
         for payload in payloads {

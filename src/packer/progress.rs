@@ -1,12 +1,12 @@
 //! How far the packing of a set is, in bytes on its drives.
 //!
-//! - Enters: what each drive has written; after each stripe, what the drives were given and how much
-//!   of the dataset that took.
+//! - Enters: what each drive has written; after each stripe, what the drives were given and how
+//!   much of the dataset that took.
 //! - Leaves: counts and totals for the monitor.
 //! - Always holds: (1) done is what lies on drives, and not what was read or waits in memory; (2) a
 //!   total is never more than what the set can hold, and comes down as data compresses and repeats;
-//!   (3) it is more than what the drives were given until the set is closed, so that 100 % means that
-//!   nothing is left to do; (4) of a set that is resumed, both count what this run does.
+//!   (3) it is more than what the drives were given until the set is closed, so that 100 % means
+//!   that nothing is left to do; (4) of a set that is resumed, both count what this run does.
 
 use super::job::{SetDrive, SetJob};
 use crate::monitor::Monitor;

@@ -29,8 +29,8 @@ pub struct Retry<'a> {
 }
 
 impl Retry<'_> {
-    /// Packs the file of `entry` again. If that is to stop, it ends with an error: what was read of the
-    /// entries behind it must not be placed before its own end.
+    /// Packs the file of `entry` again. If that is to stop, it ends with an error: what was read of
+    /// the entries behind it must not be placed before its own end.
     pub fn pack(&self, filler: &mut Filler, entry: &Arc<Entry>) -> Result<(), PackError> {
         while self.attempt(filler, entry)? {}
         Ok(())

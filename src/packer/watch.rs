@@ -34,8 +34,8 @@ impl<'a> Watch<'a> {
         Self { source, read: None, failures: 0, void: HashSet::new() }
     }
 
-    /// Looks at the source if this piece of work could not be read; says of hard links to files that
-    /// could not be read that they cannot be either.
+    /// Looks at the source if this piece of work could not be read; says of hard links to files
+    /// that could not be read that they cannot be either.
     pub fn look(&mut self, done: &mut Done) -> Result<(), PackError> {
         match done {
             Done::Group { entries, .. } => {

@@ -4,8 +4,8 @@ use super::set_journal::SetJournal;
 use crate::restorer::selected::OtherSets;
 use std::collections::BTreeMap;
 
-/// Sets that may hold what is asked for and have not been seen; one after the last that is known stands
-/// for all that follow.
+/// Sets that may hold what is asked for and have not been seen; one after the last that is known
+/// stands for all that follow.
 fn unseen(seen: &BTreeMap<u32, SetJournal>) -> Vec<u32> {
     let matters = |number: u32| {
         seen.iter().all(|(set, seen)| {
@@ -18,8 +18,8 @@ fn unseen(seen: &BTreeMap<u32, SetJournal>) -> Vec<u32> {
     (1..=known + u32::from(more)).filter(|set| !seen.contains_key(set) && matters(*set)).collect()
 }
 
-/// Is there a set that may hold what is asked for, and of which no run has yet listed what is missing?
-/// One that was cut short has listed nothing.
+/// Is there a set that may hold what is asked for, and of which no run has yet listed what is
+/// missing? One that was cut short has listed nothing.
 pub fn has_unlisted(seen: &BTreeMap<u32, SetJournal>) -> bool {
     !unseen(seen).is_empty() || seen.values().any(|seen| !seen.ended)
 }
@@ -33,8 +33,8 @@ pub fn awaited(seen: &BTreeMap<u32, SetJournal>) -> Vec<u32> {
     awaited
 }
 
-/// Have the drives of a set said all that they can of its files? Nothing comes from one that there is
-/// not.
+/// Have the drives of a set said all that they can of its files? Nothing comes from one that there
+/// is not.
 pub fn is_settled(seen: &BTreeMap<u32, SetJournal>, set: u32) -> bool {
     let beyond = seen.iter().any(|(number, seen)| *number < set && !seen.further);
     seen.get(&set).map_or(beyond, |seen| seen.ended && !seen.lists_wait)

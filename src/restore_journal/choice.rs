@@ -61,7 +61,8 @@ pub fn among(
     Some(DriveChoice { of, count, one_by_one })
 }
 
-/// The chosen drives, and others of the pool beside them as long as any that are as many do as well.
+/// The chosen drives, and others of the pool beside them as long as any that are as many do as
+/// well.
 fn choose_from(pool: &[u16], chosen: Vec<u16>, brings: &dyn Fn(&[u16]) -> bool) -> Vec<u16> {
     let count = chosen.len();
     let mut of = chosen;
@@ -114,7 +115,8 @@ fn greedy(wants: &BTreeSet<NeededDrives>, attached: &BTreeSet<u16>, pool: &[u16]
 
 /// In how many ways so many are chosen; no more than matters.
 fn choices(of: usize, count: usize) -> usize {
-    // The fewer are taken or left out, so that ways never become fewer again once they are too many.
+    // The fewer are taken or left out, so that ways never become fewer again once they are too
+    // many.
     let count = count.min(of.saturating_sub(count));
     (0..count).fold(1, |ways, n| (ways * (of - n) / (n + 1)).min(MOST_CHOICES * 2))
 }
@@ -174,7 +176,8 @@ mod tests {
         assert_eq!(found, Some(DriveChoice { of: of.to_vec(), count, one_by_one }));
     }
 
-    /// Drives that were here, and are kept, are not what brings more: of those that do, each is named.
+    /// Drives that were here, and are kept, are not what brings more: of those that do, each is
+    /// named.
     #[test]
     fn of_drives_that_do_as_well_all_are_named() {
         let kept = [1, 2];

@@ -1,8 +1,9 @@
-//! Is a set that a restore goes on with the one that it began with? Whoever has the recipient's public
+//! Is a set that a restore resumes the one that it began with? Whoever has the recipient's public
 //! key can make another of the same number.
 //!
-//! Always holds: what is kept of a set counts only for a set that can be the same; two cannot if their ends
-//! are vouched for and their roots differ, if one run has two keys, or if no run is in both.
+//! Always holds: what is kept of a set counts only for a set that can be the same; two cannot if
+//! their ends are vouched for and their roots differ, if one run has two keys, or if no run is in
+//! both.
 
 use crate::format::ids::RunId;
 use crate::format::shown::hex;

@@ -5,7 +5,8 @@
 use crate::destination::{Destination, DestinationError};
 use serde::{Deserialize, Serialize};
 
-/// The name of the state that says how the last run on all sets ended; what a run begins with is none.
+/// The name of the state that says how the last run on all sets ended; what a run begins with is
+/// none.
 pub const ENDED: &str = "ended";
 /// The name of the one that says that the destination was full then.
 pub const FULL: &str = "full";

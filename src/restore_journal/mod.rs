@@ -1,5 +1,5 @@
-//! What a restore notes in its destination, and what follows from it: which sets and drives it still
-//! awaits, and the next step.
+//! What a restore notes in its destination, and what follows from it: which sets and drives it
+//! still awaits, and the next step.
 //!
 //! - Enters: how each run on a set began and ended.
 //! - Leaves: for later runs and for `status --to`: what is complete, what waits, which drives to

@@ -1,10 +1,10 @@
 //! The smallest next step of a restore: which drives of a set to attach.
 //!
 //! - Enters: what was noted about the set, and the drives that are attached.
-//! - Leaves: as few further drives as bring all that waits, and how they may be attached; where some
-//!   of them have never been here, and may be lost, what does without them.
-//! - Always holds: if these drives are sound, nothing of the set waits after the step; of a run that
-//!   was cut short, it has what that run had.
+//! - Leaves: as few further drives as bring all that waits, and how they may be attached; where
+//!   some of them have never been here, and may be lost, what does without them.
+//! - Always holds: if these drives are sound, nothing of the set waits after the step; of a run
+//!   that was cut short, it has what that run had.
 
 use super::choice::{self, DriveChoice, among, deficit};
 use super::set_journal::SetJournal;
@@ -60,9 +60,9 @@ impl NextStep {
     }
 }
 
-/// What does without the drives of a step that have never been here, and may be lost, if it needs any
-/// of these; and whether that is less than all. Other drives are asked for that have never been here
-/// only if less comes without them.
+/// What does without the drives of a step that have never been here, and may be lost, if it needs
+/// any of these; and whether that is less than all. Other drives are asked for that have never been
+/// here only if less comes without them.
 fn instead(
     journal: &SetJournal,
     attached: &BTreeSet<u16>,
@@ -81,8 +81,8 @@ fn instead(
     }
 }
 
-/// The step to what can be had of those drives alone of which this is true, and whether that is less than
-/// all: others may be damaged.
+/// The step to what can be had of those drives alone of which this is true, and whether that is
+/// less than all: others may be damaged.
 fn step_of(
     journal: &SetJournal,
     attached: &BTreeSet<u16>,
@@ -105,7 +105,7 @@ fn choice(journal: &SetJournal, attached: &BTreeSet<u16>) -> Option<DriveChoice>
         return None;
     }
     if !journal.ended {
-        // It goes on with what it had; what it would wait for then nobody knows yet.
+        // It resumes with what it had; what it would wait for then nobody knows yet.
         let of: Vec<u16> = journal.here.difference(attached).copied().collect();
         let count = of.len();
         return (count > 0).then_some(DriveChoice { of, count, one_by_one: false });
@@ -134,8 +134,8 @@ fn choice(journal: &SetJournal, attached: &BTreeSet<u16>) -> Option<DriveChoice>
     Some(seeing(next, journal, attached))
 }
 
-/// The step where some drives cannot be used alone, since records or lists on them are damaged: without
-/// them, if that brings all; else first the others; then each with one that has these.
+/// The step where some drives cannot be used alone, since records or lists on them are damaged:
+/// without them, if that brings all; else first the others; then each with one that has these.
 fn seeing(next: DriveChoice, journal: &SetJournal, attached: &BTreeSet<u16>) -> DriveChoice {
     let clear = |slot: u16| !journal.blind.contains(&slot);
     if next.of.iter().all(|slot| clear(*slot)) {

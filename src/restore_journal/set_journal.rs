@@ -65,7 +65,8 @@ pub struct SetJournal {
     pub gaps: bool,
     /// nothing shows whether more of the dataset was to follow
     pub end_unknown: bool,
-    /// slots whose drives were here when no sound copy of some record or list was: alone they do not do
+    /// slots whose drives were here when no sound copy of some record or list was: alone they do
+    /// not do
     pub blind: BTreeSet<u16>,
     /// `wants` are those of a run that had every record and list
     pub known: bool,
@@ -144,7 +145,7 @@ impl SetJournal {
         !self.complete && (!self.ended || self.waiting > 0 || self.lists_wait)
     }
 
-    /// Is all in place that was told of, and nothing vouches for the set's end?
+    /// Is all in place that is known of, and nothing vouches for the set's end?
     pub fn is_open(&self) -> bool {
         self.end_unknown
             && self.ended

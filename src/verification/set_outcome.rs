@@ -71,12 +71,12 @@ pub struct SetOutcome {
     pub is_foreign: bool,
     /// it was closed from its drives alone: nobody vouches for its end
     pub end_unknown: bool,
-    /// records or copies of set.txt contradict each other: repair writes nothing until it is told the
-    /// root
+    /// records or copies of set.txt contradict each other: repair writes nothing until it is told
+    /// the root
     #[serde(skip)]
     pub needs_root: bool,
-    /// it is not closed, and records contradict each other, or one drive alone says of some that they
-    /// are there: repair leaves them, and only the key tells which are the packer's
+    /// it is not closed, and records contradict each other, or one drive alone says of some that
+    /// they are there: repair leaves them, and only the key tells which are the packer's
     pub needs_key: bool,
     /// drives that carry what was begun of the set and is no part of it, and nothing else of it
     #[serde(skip)]
@@ -84,8 +84,9 @@ pub struct SetOutcome {
 }
 
 impl SetOutcome {
-    /// Is everything here and as it was written? A set that was never closed is not: nobody can tell it
-    /// from a shortened one. Nor is, with the key, one that was closed from its drives alone.
+    /// Is everything here and as it was written? A set that was never closed is not: nobody can
+    /// tell it from a shortened one. Nor is, with the key, one that was closed from its drives
+    /// alone.
     pub fn is_whole(&self) -> bool {
         let decoded =
             |d: &Decoded| d.is_complete() && d.catalog_agrees == Some(true) && !self.end_unknown;

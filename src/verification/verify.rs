@@ -35,8 +35,8 @@ pub fn verify_sets_within(
     verify_all(sets, &VerifyScope { memory, ..VerifyScope::default() }, monitor)
 }
 
-/// Verifies sets by their metadata files, the presence and length of every shard, and a random sample of
-/// blocks, which the seed decides: see [`crate::shards::sample`].
+/// Verifies sets by their metadata files, the presence and length of every shard, and a random
+/// sample of blocks, which the seed decides: see [`crate::shards::sample`].
 pub fn verify_sample(sets: &[FoundSet], seed: [u8; 32], monitor: &dyn Monitor) -> Vec<SetOutcome> {
     verify_all(sets, &VerifyScope { sample: Some(seed), ..VerifyScope::default() }, monitor)
 }
@@ -51,7 +51,8 @@ fn verify_all(sets: &[FoundSet], part: &VerifyScope, monitor: &dyn Monitor) -> V
     sets.iter().zip(foreign).map(verify).collect()
 }
 
-/// Verifies a set; where as many drives have another set.txt, and only by that nothing is lost, by that.
+/// Verifies a set; where as many drives have another set.txt, and only by that nothing is lost, by
+/// that.
 fn verify_or_rival(set: &FoundSet, part: &VerifyScope, monitor: &dyn Monitor) -> SetOutcome {
     let usual = verify_by(set, &RecordIndex::open(set, None, monitor), part, monitor);
     if usual.is_restorable() || usual.is_stopped() {

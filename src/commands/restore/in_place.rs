@@ -1,8 +1,9 @@
-//! A restore that is finished, or was given up, asked for again; and what one that stopped on the way has
-//! not brought.
+//! A restore that is finished, or was given up, asked for again; and what one that stopped on the
+//! way has not brought.
 //!
 //! - Enters: the sets that are here, and DIR, in which no restore is in progress.
-//! - Leaves: how much of them is there, and what is not, told again; nothing if it is another tree.
+//! - Leaves: how much of them is there, and what is not, reported again; nothing if it is another
+//!   tree.
 //! - Always holds: nothing is restored.
 
 use super::job::RestoreJob;
@@ -15,8 +16,8 @@ use crate::restorer::finished::{self, InPlace, Reached, WantedEntries};
 use crate::restorer::{self, EntryFate, OpenSet};
 use std::path::PathBuf;
 
-/// The outcome if what the sets here hold was restored before, as far as it is there: what is not is
-/// told again.
+/// The outcome if what the sets here hold was restored before, as far as it is there: what is not
+/// is reported again.
 pub(super) fn in_place(
     job: &RestoreJob,
     chosen: &[SelectedSet],
@@ -59,8 +60,8 @@ pub(super) fn in_place(
     Some(outcome)
 }
 
-/// Reports what is not there after a restore that stopped on the way, going by the sets that are here;
-/// none if that cannot be said.
+/// Reports what is not there after a restore that stopped on the way, going by the sets that are
+/// here; none if that cannot be said.
 pub fn report_absent(paths: &[PathBuf], job: &RestoreJob, monitor: &dyn Monitor) -> Option<()> {
     let silent = Untold(monitor);
     let mut sets = open::one_shipment(paths, &silent).ok()?;

@@ -28,7 +28,7 @@ pub struct RestoreJob {
 }
 
 impl RestoreJob {
-    /// The options that a run has to repeat to go on with this one; none for everything.
+    /// The options that a run has to repeat to resume this one; none for everything.
     pub fn claim(&self) -> Option<String> {
         let selection = self.selection.as_ref().map(Selection::text);
         let words = [selection, self.no_special.then_some("--no-special")];

@@ -58,7 +58,8 @@ pub struct RestoreOutcome {
     /// a root was expected, so that it is known whose these sets are
     #[serde(skip)]
     pub expected: bool,
-    /// nobody vouches for the end of a set: DIR/.holdall stays, and drives that were not here may bring more
+    /// nobody vouches for the end of a set: DIR/.holdall stays, and drives that were not here may
+    /// bring more
     #[serde(skip)]
     pub stays_open: bool,
     /// the roots of the sets that were believed to be closed

@@ -2,9 +2,9 @@
 //!
 //! - Enters: runs, those that most drives vouch for first.
 //! - Leaves: their keys, and of how many runs no key file was tried.
-//! - Always holds: (1) a key file is opened once, whatever names it has; (2) what a drive says without
-//!   anybody vouching for it costs no more than the allowance: opening a key file takes as long as it
-//!   has stanzas, and anybody can lay down as many as a drive has room for.
+//! - Always holds: (1) a key file is opened once, whatever names it has; (2) what a drive says
+//!   without anybody vouching for it costs no more than the allowance: opening a key file takes as
+//!   long as it has stanzas, and anybody can lay down as many as a drive has room for.
 
 use crate::format::ids::{RunId, key_path};
 use crate::keys::KeyError;
