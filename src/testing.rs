@@ -194,9 +194,8 @@ pub mod restorer {
 pub mod sets {
     pub use crate::shipment::{FoundSet, RecordIndex};
     pub mod check {
-        pub use crate::check::drive::{
-            Depth, DriveReport, ReadBefore, check_drive, check_drive_by,
-        };
+        pub use crate::check::drive::{Depth, DriveCheck, ReadBefore};
+        pub use crate::check::report::DriveReport;
     }
     pub mod cleanup {
         pub use crate::shipment::cleanup::{level, remove_litter, reopen};
@@ -208,7 +207,7 @@ pub mod sets {
         pub use crate::metadata_files::key_files::key_files;
     }
     pub mod metadata_files {
-        pub use crate::metadata_files::inspect::check_metadata_files;
+        pub use crate::metadata_files::expected::MetadataFiles;
     }
     pub mod open {
         pub use crate::format::shown::error_chain;

@@ -1,6 +1,6 @@
 //! The damage map of a set: what is missing or bad, and whether the rest is enough.
 
-use super::drive::DriveReport;
+use super::report::{BadShard, DriveReport};
 use crate::format::ids::{RunId, Slot, StripeId};
 use crate::format::record::{StripeKind, StripeRecord};
 use crate::monitor::Monitor;
@@ -24,8 +24,8 @@ pub struct Damage {
 
 impl Damage {
     /// Notes a bad shard.
-    pub fn add(&mut self, stripe: StripeId, index: u8, bad: ShardDamage) {
-        self.shards.insert((stripe, index), bad);
+    pub fn add(&mut self, bad: &BadShard) {
+        self.shards.insert((bad.stripe, bad.index), bad.damage.clone());
     }
 
     /// Notes what was found on the drives of one slot, which are sources of the same shards: what
@@ -36,16 +36,15 @@ impl Damage {
             self.lost.insert(slot);
             return;
         };
-        let shards = |report: &'a DriveReport| {
-            report.bad.iter().map(|(stripe, index, bad)| ((*stripe, *index), bad))
-        };
+        let shards =
+            |report: &'a DriveReport| report.bad.iter().map(|b| ((b.stripe, b.index), &b.damage));
         let others: Vec<BTreeMap<_, &ShardDamage>> =
             sources.map(|other| shards(other).collect()).collect();
         for ((stripe, index), bad) in shards(first) {
             let mut others = others.iter();
             let bad = others.try_fold(bad.clone(), |bad, o| bad.and(o.get(&(stripe, index))?));
             if let Some(bad) = bad {
-                self.add(stripe, index, bad);
+                self.shards.insert((stripe, index), bad);
             }
         }
     }

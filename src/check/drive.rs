@@ -7,93 +7,20 @@
 //!   it should be, is looked at here; (2) a block that could not be read is tried once more when
 //!   the drive was read to its end, before it is reported and counted.
 
-use crate::drives::{Drive, Level, Proof, ReadMode, on_each};
+use super::report::DriveReport;
+use crate::drives::{Drive, ReadMode, on_each};
 use crate::format::ids::{Slot, StripeId, shard_path};
 use crate::format::record::StripeRecord;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::shards::answers::{GONE, answers};
 use crate::shards::bad_blocks::ShardDamage;
 use crate::shards::reading::SkipPolicy;
-use crate::shards::sample::Sample;
-use crate::shards::shard::{CheckedShard, check_blocks, check_by_parts, held_blocks};
+use crate::shards::sample::BlockSample;
+use crate::shards::shard::{CheckedShard, RecordedShard, StoredShard};
 use crate::shipment::RecordIndex;
 use crate::shipment::record_reader::RecordReader;
 use crate::shipment::{FoundDrive, FoundSet};
-use serde::Serialize;
 use std::collections::BTreeMap;
-
-/// What was found on a drive.
-#[derive(Clone, Debug, Serialize)]
-pub struct DriveReport {
-    /// shards that the records place on it
-    pub shards: u64,
-    /// bytes read
-    pub bytes: u64,
-    /// shards that are not there
-    pub missing_shards: u64,
-    /// blocks that are bad in shards that are there
-    pub bad_blocks: u64,
-    /// of these, blocks that the drive could not read
-    pub unreadable_blocks: u64,
-    /// blocks that were not tried: see [`crate::shards::reading`]
-    pub unread_blocks: u64,
-    /// shards of which no block was tried, counted with their blocks above
-    pub unread_shards: u64,
-    /// only so many blocks were drawn and read; none: all
-    pub sampled_blocks: Option<u64>,
-    /// shards with bytes too many, some of whose blocks may be bad besides
-    pub long_shards: u64,
-    /// which those are
-    #[serde(skip)]
-    pub long: Vec<(StripeId, u8)>,
-    #[serde(skip)]
-    pub bad: Vec<(StripeId, u8, ShardDamage)>,
-    /// it stopped answering
-    pub vanished: bool,
-    /// it was not read to its end
-    #[serde(skip)]
-    pub stopped: bool,
-    /// files other than shards that are damaged or missing, if those were checked
-    #[serde(rename = "bad_files")]
-    pub bad_metadata_files: u64,
-    /// how the bytes were read
-    pub level: Level,
-    /// what it takes to prove them
-    #[serde(skip)]
-    pub proof: Proof,
-}
-
-impl DriveReport {
-    /// Is everything on the drive as its records say?
-    pub fn is_whole(&self) -> bool {
-        self.bad.is_empty()
-            && self.long_shards == 0
-            && self.bad_metadata_files == 0
-            && !self.vanished
-            && !self.stopped
-    }
-
-    fn new() -> Self {
-        Self {
-            shards: 0,
-            bytes: 0,
-            missing_shards: 0,
-            bad_blocks: 0,
-            unreadable_blocks: 0,
-            unread_blocks: 0,
-            unread_shards: 0,
-            sampled_blocks: None,
-            long_shards: 0,
-            long: Vec::new(),
-            bad: Vec::new(),
-            vanished: false,
-            stopped: false,
-            bad_metadata_files: 0,
-            level: Level::Cached,
-            proof: Proof::Read,
-        }
-    }
-}
 
 /// Missing shards of a drive that are reported one by one; of more only the number is.
 const REPORTED_SHARDS: u64 = 8;
@@ -147,20 +74,6 @@ pub fn shard_bytes(set: &FoundSet, record_index: &RecordIndex, monitor: &dyn Mon
     expected
 }
 
-/// Reads and checks every shard of a drive. `folder` is the set's folder on it. Every bad shard is
-/// reported as a problem with its blocks. So many bytes of a shard may be held at once; one block is in
-/// any case.
-pub fn check_drive(
-    found: &FoundDrive,
-    folder: &str,
-    record_index: &RecordIndex,
-    (mode, held): (ReadMode, usize),
-    monitor: &dyn Monitor,
-    progress: &dyn Fn(u64),
-) -> DriveReport {
-    check_drive_by(found, folder, record_index, Depth::all(held), mode, monitor, progress)
-}
-
 /// Shards that were read and are as recorded.
 #[derive(Default)]
 pub struct ReadBefore {
@@ -207,7 +120,7 @@ pub enum Depth<'a> {
         held: usize,
     },
     /// the presence and length of every shard, and these blocks
-    Sample(Sample),
+    Sample(BlockSample),
 }
 
 impl Depth<'_> {
@@ -217,56 +130,51 @@ impl Depth<'_> {
     }
 }
 
-/// As [`check_drive`], as deep as is said.
-#[allow(clippy::too_many_arguments, reason = "the six of check_drive, and how deep")]
-pub fn check_drive_by(
-    found: &FoundDrive,
-    folder: &str,
-    record_index: &RecordIndex,
-    depth: Depth<'_>,
-    mode: ReadMode,
-    monitor: &dyn Monitor,
-    progress: &dyn Fn(u64),
-) -> DriveReport {
-    let mut report = DriveReport::new();
-    match &depth {
-        Depth::Sample(sample) => report.sampled_blocks = Some(sample.len()),
-        Depth::All { before, .. } => {
-            let of_slot = before.slots.get(&found.label.slot).copied();
-            (report.shards, report.bytes) = of_slot.unwrap_or_default();
+/// What the check of a drive takes.
+pub struct DriveCheck<'a> {
+    pub found: &'a FoundDrive,
+    /// the set's folder on it
+    pub folder: &'a str,
+    pub record_index: &'a RecordIndex,
+    pub mode: ReadMode,
+    pub monitor: &'a dyn Monitor,
+    /// hears of the bytes that are done
+    pub progress: &'a dyn Fn(u64),
+}
+
+impl DriveCheck<'_> {
+    /// Reads and checks every shard of the drive; each bad one is a problem with its blocks.
+    pub fn run(&self, depth: Depth<'_>) -> DriveReport {
+        let mut report = DriveReport::new();
+        match &depth {
+            Depth::Sample(sample) => report.sampled_blocks = Some(sample.len()),
+            Depth::All { before, .. } => {
+                let of_slot = before.slots.get(&self.found.label.slot).copied();
+                (report.shards, report.bytes) = of_slot.unwrap_or_default();
+            }
         }
+        let mut survey = Survey {
+            check: self,
+            depth,
+            report,
+            not_there: NotThere::default(),
+            buffer: Vec::new(),
+            skip: 0,
+            skipped: Vec::new(),
+            unreadable: Vec::new(),
+            read_before: None,
+        };
+        self.record_index.walk(self.monitor, |record| survey.take(record));
+        survey.come_back();
+        survey.try_again();
+        survey.finish()
     }
-    let (not_there, skipped) = (NotThere::default(), Vec::new());
-    let buffer = Vec::new();
-    let mut survey = Survey {
-        found,
-        folder,
-        depth,
-        mode,
-        monitor,
-        progress,
-        report,
-        not_there,
-        buffer,
-        skip: 0,
-        skipped,
-        unreadable: Vec::new(),
-        read_before: None,
-    };
-    record_index.walk(monitor, |record| survey.take(record, record_index));
-    survey.come_back(record_index);
-    survey.try_again(record_index);
-    survey.finish()
 }
 
 /// A drive while it is read.
 struct Survey<'a> {
-    found: &'a FoundDrive,
-    folder: &'a str,
+    check: &'a DriveCheck<'a>,
     depth: Depth<'a>,
-    mode: ReadMode,
-    monitor: &'a dyn Monitor,
-    progress: &'a dyn Fn(u64),
     report: DriveReport,
     not_there: NotThere,
     buffer: Vec<u8>,
@@ -282,12 +190,12 @@ struct Survey<'a> {
 
 impl Survey<'_> {
     /// Checks the drive's shard of a stripe; says whether to go on.
-    fn take(&mut self, record: &StripeRecord, record_index: &RecordIndex) -> bool {
-        if self.monitor.should_stop() {
+    fn take(&mut self, record: &StripeRecord) -> bool {
+        if self.check.monitor.should_stop() {
             self.report.stopped = true;
             return false;
         }
-        let here = record.shards.iter().position(|s| s.slot == self.found.label.slot);
+        let here = record.shards.iter().position(|s| s.slot == self.check.found.label.slot);
         let Some(index) = here else { return true };
         if self.was_read(record, index) {
             self.shard(record, index);
@@ -297,7 +205,7 @@ impl Survey<'_> {
         if self.skip > 0 {
             self.skip -= 1;
             self.skipped.push((record.id, index as u8));
-            (self.progress)(record.blocks.file_bytes() as u64);
+            (self.check.progress)(record.blocks.file_bytes() as u64);
             return true;
         }
         let readable = self.shard(record, index);
@@ -305,7 +213,7 @@ impl Survey<'_> {
             return false;
         }
         if readable {
-            self.come_back(record_index);
+            self.come_back();
         }
         self.skip = match &mut self.depth {
             Depth::All { policy, .. } => policy.skip(readable),
@@ -315,7 +223,7 @@ impl Survey<'_> {
             Depth::All { .. } => record.blocks.file_bytes() as u64,
             Depth::Sample(_) => 0, // counted by block
         };
-        (self.progress)(bytes);
+        (self.check.progress)(bytes);
         true
     }
 
@@ -325,11 +233,11 @@ impl Survey<'_> {
 
     /// Reads the shards that were skipped, from the last to the first, until one cannot be read: it
     /// and those before it are unread.
-    fn come_back(&mut self, record_index: &RecordIndex) {
+    fn come_back(&mut self) {
         if self.skipped.is_empty() || self.report.vanished {
             return;
         }
-        let mut reader = RecordReader::new(record_index);
+        let mut reader = RecordReader::new(self.check.record_index);
         while let Some((id, index)) = self.skipped.pop() {
             let Some(record) = reader.find(id) else { continue };
             if self.report.stopped || !self.shard(&record, index.into()) {
@@ -348,39 +256,37 @@ impl Survey<'_> {
             path(first),
             path(last)
         );
-        let name = self.found.drive.name();
-        self.monitor.problem(Problem::new(ProblemKind::Damage, name, detail));
+        let name = self.check.found.drive.name();
+        self.check.monitor.problem(Problem::new(ProblemKind::Damage, name, detail));
         self.report.unread_shards += unread.len() as u64;
         for (id, index) in unread {
             let blocks = reader.find(id).map_or(0, |record| record.blocks.count());
             self.report.unread_blocks += blocks as u64;
-            self.report.bad.push((id, index, ShardDamage::Unread));
+            self.report.note_bad(id, index, ShardDamage::Unread);
         }
     }
 
     /// Checks a shard; says whether any of it could be read, which is also so if it is not there.
     fn shard(&mut self, record: &StripeRecord, index: usize) -> bool {
-        let drive = self.found.drive.as_ref();
-        let path = format!("{}/{}", self.folder, shard_path(record.id, index as u8));
+        let drive = self.check.found.drive.as_ref();
+        let path = format!("{}/{}", self.check.folder, shard_path(record.id, index as u8));
         let subject = format!("{}: {path}", drive.name());
         let problem = |detail: String| Problem::new(ProblemKind::Damage, &subject, detail);
         self.not_there.last = false;
+        let (shard, mode) = (RecordedShard { record, index }, self.check.mode);
+        let stored = StoredShard { drive, path: &path, shard, mode };
         let checked = match &mut self.depth {
-            Depth::All { before, .. } if before.has(record, index) => {
-                check_blocks(drive, &path, record, index, self.mode, &[])
-            }
+            Depth::All { before, .. } if before.has(record, index) => stored.check_blocks(&[]),
             Depth::All { policy, held, .. } => {
                 self.report.bytes += record.blocks.file_bytes() as u64;
-                let shard = (record, index);
-                let held = held_blocks(record, *held);
-                check_by_parts(drive, &path, shard, self.mode, held, &mut self.buffer, policy)
+                stored.check_by(policy, *held, &mut self.buffer)
             }
             Depth::Sample(sample) => {
                 let picks = sample.next(record.blocks.count());
                 let bytes = (picks.len() * record.blocks.bytes()) as u64;
-                (self.progress)(bytes);
+                (self.check.progress)(bytes);
                 self.report.bytes += bytes;
-                check_blocks(drive, &path, record, index, self.mode, &picks)
+                stored.check_blocks(&picks)
             }
         };
         let readable = match &checked {
@@ -388,9 +294,9 @@ impl Survey<'_> {
             Err(reason) => reason.is_none(),
         };
         let before = self.read_before.as_deref();
-        if (!readable || checked.is_err()) && !answers(drive, self.folder, before) {
+        if (!readable || checked.is_err()) && !answers(drive, self.check.folder, before) {
             let problem = Problem::new(ProblemKind::Drive, drive.name(), GONE);
-            self.monitor.problem(problem);
+            self.check.monitor.problem(problem);
             self.report.vanished = true;
             return false;
         }
@@ -408,13 +314,13 @@ impl Survey<'_> {
             Err(reason) => {
                 self.report.missing_shards += 1;
                 match reason {
-                    Some(reason) => self.monitor.problem(problem(reason)),
+                    Some(reason) => self.check.monitor.problem(problem(reason)),
                     None => {
                         self.not_there.add(problem("is missing".into()));
                         self.not_there.last = true;
                     }
                 }
-                self.report.bad.push((record.id, index as u8, ShardDamage::Missing));
+                self.report.note_bad(record.id, index as u8, ShardDamage::Missing);
             }
         }
         readable
@@ -427,44 +333,50 @@ impl Survey<'_> {
             self.report.long.push((id, index));
         }
         if let Some(detail) = checked.shown() {
-            let path = format!("{}/{}", self.folder, shard_path(id, index));
-            let subject = format!("{}: {path}", self.found.drive.name());
-            self.monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
+            let path = format!("{}/{}", self.check.folder, shard_path(id, index));
+            let subject = format!("{}: {path}", self.check.found.drive.name());
+            self.check.monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
         }
         if !checked.bad.is_empty() {
             self.report.bad_blocks += (checked.bad.len() - checked.unread.len()) as u64;
             self.report.unreadable_blocks += checked.unreadable.len() as u64;
             self.report.unread_blocks += checked.unread.len() as u64;
-            self.report.bad.push((id, index, ShardDamage::Blocks(checked.bad)));
+            self.report.note_bad(id, index, ShardDamage::Blocks(checked.bad));
         }
     }
 
     /// Tries the blocks that could not be read once more, as long as the drive's failures leave time
     /// for it; then they are counted.
-    fn try_again(&mut self, record_index: &RecordIndex) {
+    fn try_again(&mut self) {
         let ended = self.report.vanished || self.report.stopped;
         let mut policy = match &self.depth {
             Depth::All { policy, .. } => *policy,
             Depth::Sample(_) => SkipPolicy::default(),
         };
         policy.was_sound(); // what was in vain then may not be now
-        let mut reader = RecordReader::new(record_index);
+        let mut reader = RecordReader::new(self.check.record_index);
         for (id, index, mut checked) in std::mem::take(&mut self.unreadable) {
-            let record = if ended || self.monitor.should_stop() { None } else { reader.find(id) };
+            let record =
+                if ended || self.check.monitor.should_stop() { None } else { reader.find(id) };
             if let Some(record) = record {
-                let path = format!("{}/{}", self.folder, shard_path(id, index));
-                let drive = self.found.drive.as_ref();
-                checked.try_unreadable(drive, &path, &record, index, self.mode, &mut policy);
+                let path = format!("{}/{}", self.check.folder, shard_path(id, index));
+                let stored = StoredShard {
+                    drive: self.check.found.drive.as_ref(),
+                    path: &path,
+                    shard: RecordedShard { record: &record, index: index.into() },
+                    mode: self.check.mode,
+                };
+                stored.retry_unreadable(&mut checked, &mut policy);
             }
             self.count(id, index, checked);
         }
     }
 
     fn finish(self) -> DriveReport {
-        let (drive, mut report) = (self.found.drive.as_ref(), self.report);
-        self.not_there.report(drive, report.shards, self.monitor);
+        let (drive, mut report) = (self.check.found.drive.as_ref(), self.report);
+        self.not_there.report(drive, report.shards, self.check.monitor);
         // Not before: what a drive refuses, it refuses while it is read.
-        if self.mode == ReadMode::Medium {
+        if self.check.mode == ReadMode::Medium {
             report.level = drive.level();
             report.proof = drive.proof();
         }

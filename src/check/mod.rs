@@ -6,4 +6,5 @@
 
 pub mod damage;
 pub mod drive;
+pub mod report;
 pub mod set;

@@ -5,11 +5,11 @@
 //! - Always holds: metadata files are checked only on a drive that was read to its end: of one that is
 //!   gone none can be read either, which need not be reported.
 
-use super::drive::{Depth, DriveReport, check_drive_by};
+use super::drive::{Depth, DriveCheck};
+use super::report::DriveReport;
 use crate::drives::{ReadMode, on_each};
-use crate::format::set::SetText;
-use crate::metadata_files::inspect::{BadMetadataFiles, check_metadata_files};
-use crate::metadata_files::key_files::KeyFiles;
+use crate::metadata_files::expected::MetadataFiles;
+use crate::metadata_files::inspect::BadMetadataFiles;
 use crate::monitor::Monitor;
 use crate::shipment::{FoundDrive, FoundSet, RecordIndex};
 
@@ -18,15 +18,8 @@ pub struct SetCheck<'a> {
     pub set: &'a FoundSet,
     pub record_index: &'a RecordIndex,
     /// what metadata files are held against; none: they are not checked
-    pub metadata_files: Option<Expected<'a>>,
+    pub metadata_files: Option<MetadataFiles<'a>>,
     pub monitor: &'a dyn Monitor,
-}
-
-/// What the metadata files of a set are held against.
-#[derive(Clone, Copy)]
-pub struct Expected<'a> {
-    pub text: Option<&'a SetText>,
-    pub keys: &'a KeyFiles,
 }
 
 /// A drive to be checked.
@@ -56,21 +49,27 @@ impl SetCheck<'_> {
     }
 
     fn check(&self, drive: &DriveToCheck) -> CheckedDrive {
-        let (set, index, monitor) = (self.set, self.record_index, self.monitor);
+        let monitor = self.monitor;
         let progress = |bytes: u64| {
             monitor.advance(bytes);
             monitor.drive_advance(drive.number, bytes);
         };
-        let (depth, mode) = (drive.depth.clone(), ReadMode::Medium);
-        let mut report =
-            check_drive_by(drive.found, &set.folder, index, depth, mode, monitor, &progress);
-        let Some(Expected { text, keys }) = self.metadata_files else {
+        let check = DriveCheck {
+            found: drive.found,
+            folder: &self.set.folder,
+            record_index: self.record_index,
+            mode: ReadMode::Medium,
+            monitor,
+            progress: &progress,
+        };
+        let mut report = check.run(drive.depth.clone());
+        let Some(metadata_files) = self.metadata_files else {
             return CheckedDrive { report, lost_keys: 0 };
         };
         let bad = if report.vanished || report.stopped {
             BadMetadataFiles::default()
         } else {
-            check_metadata_files(drive.found, set, index, text, keys, monitor)
+            metadata_files.check(drive.found, monitor)
         };
         report.bad_metadata_files = bad.all;
         report.stopped |= monitor.should_stop(); // perhaps not all metadata files were checked

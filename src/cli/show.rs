@@ -14,7 +14,7 @@ use super::sizes::{shown_bytes, shown_count};
 use super::table::{DriveRow, bytes_table};
 use super::text::some;
 use crate::check::damage::Verdict;
-use crate::check::drive::DriveReport;
+use crate::check::report::DriveReport;
 use crate::commands::pack::{PackOutcome, Prepared};
 use crate::drives::Level;
 use crate::format::Suite;

@@ -10,7 +10,7 @@ use super::show::{Judged, never_closed, not_taken, slot_name, verdict};
 use super::sizes::{shown_bytes, shown_count};
 use super::text::{some, verb};
 use super::ui::Ui;
-use crate::check::drive::DriveReport;
+use crate::check::report::DriveReport;
 use crate::commands;
 use crate::drives::{Level, Proof};
 use crate::entropy::{Entropy, System};
@@ -297,7 +297,7 @@ fn mending(set: &SetOutcome) -> Option<Mending> {
     let can_be_mended = |d: &DriveOutcome| {
         let r = &d.report;
         r.bad_metadata_files + r.long_shards > d.lost_keys
-            || r.bad.iter().any(|(id, ..)| !beyond.contains(id))
+            || r.bad.iter().any(|bad| !beyond.contains(&bad.stripe))
     };
     let names = set.drives.iter().filter(is_own).map(|d| d.name.as_str());
     let repair = command("repair", names);

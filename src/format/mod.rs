@@ -18,6 +18,7 @@ pub mod key;
 pub mod label;
 pub mod layout;
 pub mod list;
+pub mod metadata_file;
 pub mod record;
 pub mod set;
 pub mod shard;

@@ -72,7 +72,7 @@ pub fn explanation(
 }
 
 /// A text that belongs beside the sets on a drive.
-struct Text {
+struct ReadmeText {
     name: &'static str,
     /// by what words it is known
     words: &'static str,
@@ -81,18 +81,18 @@ struct Text {
     bounds: Option<[BTreeSet<String>; 2]>,
 }
 
-fn texts(drive: &dyn Drive) -> Result<[Text; 3], DriveError> {
+fn texts(drive: &dyn Drive) -> Result<[ReadmeText; 3], DriveError> {
     let sets = sets_on(drive)?;
     let (readme, known) = readme(drive, &sets);
     let mut texts = [readme, FORMAT_MD.into(), READER_PY.into()].into_iter();
     Ok(BESIDE_SETS.map(|(name, words)| {
         let in_doubt = name == README_TXT && known != sets;
         let bounds = in_doubt.then(|| [known.clone(), sets.clone()]);
-        Text { name, words, content: texts.next().unwrap_or_default(), bounds }
+        ReadmeText { name, words, content: texts.next().unwrap_or_default(), bounds }
     }))
 }
 
-impl Text {
+impl ReadmeText {
     /// Does a file hold it, to the letter? No more of the file is read.
     fn is_in(&self, drive: &dyn Drive, path: &str) -> Result<bool, DriveError> {
         let len = self.content.len() as u64;

@@ -20,7 +20,7 @@ use crate::shipment::RecordIndex;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest line of a key file that is read.
-pub(super) const MAX_LINE_BYTES: u64 = 4096;
+const MAX_LINE_BYTES: u64 = 4096;
 
 /// The key files of the runs that a set names.
 pub type KeyFiles = BTreeMap<RunId, KeyFile>;
@@ -38,14 +38,14 @@ pub struct KeyFile {
 }
 
 /// A copy on a drive: its drive's place, and its BLAKE3.
-type Copy = (usize, Hash);
+type KeyCopy = (usize, Hash);
 
 impl KeyFile {
     /// Of these copies, and the lines beside them by drive; `elsewhere` are the files under the names of
     /// other runs.
     fn of(
         names: &[String],
-        copies: &[Copy],
+        copies: &[KeyCopy],
         lines: &BTreeMap<usize, Hash>,
         elsewhere: &BTreeSet<Hash>,
     ) -> Self {
@@ -61,7 +61,7 @@ impl KeyFile {
             }
         }
         file.convicted.retain(|hash| !file.versions.contains_key(hash));
-        let denied = |(drive, hash): &Copy| lines.get(drive).is_some_and(|line| line != hash);
+        let denied = |(drive, hash): &KeyCopy| lines.get(drive).is_some_and(|line| line != hash);
         let is_lost = |line: &&Hash| !there.contains(*line);
         let deny_alike = |line: &Hash| lines.values().filter(|other| *other == line).count() > 1;
         file.doubtful = copies.len() == 1 && copies.iter().any(denied)
@@ -113,7 +113,7 @@ pub fn key_line_path(run: RunId) -> String {
 /// The key files of a set of these records.
 pub fn key_files(set: &FoundSet, record_index: &RecordIndex) -> KeyFiles {
     let names: Vec<String> = set.all_drives().map(|found| found.drive.name().into()).collect();
-    let copies = |run: RunId| -> Vec<Copy> {
+    let copies = |run: RunId| -> Vec<KeyCopy> {
         // Of each drive the file and its second copy.
         let read = set.small_copies(&key_path(run), MAX_KEY_BYTES).into_iter().enumerate();
         read.filter_map(|(at, copy)| {
@@ -128,9 +128,9 @@ pub fn key_files(set: &FoundSet, record_index: &RecordIndex) -> KeyFiles {
         None => record_index.runs().iter().map(|run| run.run).collect(),
     };
     let there = set.runs();
-    let all: BTreeMap<RunId, Vec<Copy>> =
+    let all: BTreeMap<RunId, Vec<KeyCopy>> =
         there.intersection(&runs).map(|run| (*run, copies(*run))).collect();
-    let of_run = |(run, copies): (&RunId, &Vec<Copy>)| {
+    let of_run = |(run, copies): (&RunId, &Vec<KeyCopy>)| {
         let path = key_path(*run);
         let others = all.iter().filter(|(other, _)| *other != run);
         let elsewhere = others.flat_map(|(_, copies)| copies).map(|(_, hash)| *hash).collect();
@@ -192,7 +192,7 @@ mod tests {
     #[case::one_drives_line_says_so(&[(0, OURS), (1, OURS)], &[(0, ANOTHER_RUNS), (1, OURS)], Some(OURS), 1)]
     #[case::nothing(&[], &[(0, OURS)], None, 0)]
     fn only_its_own_drive_convicts_a_key_file(
-        #[case] copies: &[Copy],
+        #[case] copies: &[KeyCopy],
         #[case] lines: &[(usize, Hash)],
         #[case] right: Option<Hash>,
         #[case] versions: usize,

@@ -7,8 +7,8 @@
 use super::key_files::KeyFiles;
 use crate::drives::{ReadMode, on_each};
 use crate::format::ids::key_path;
-use crate::format::layout::most_bytes;
 use crate::format::list::Hash;
+use crate::format::metadata_file::most_bytes;
 use crate::format::set::SetText;
 use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Problem, ProblemKind};

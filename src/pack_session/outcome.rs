@@ -1,7 +1,7 @@
 //! What was packed of a set, and what its read-back says.
 
 use crate::check::damage::Verdict;
-use crate::check::drive::DriveReport;
+use crate::check::report::DriveReport;
 use crate::drives::Level;
 use crate::format::ids::{SetNumber, ShipmentId};
 use crate::packer::Packed;

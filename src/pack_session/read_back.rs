@@ -2,12 +2,14 @@
 //! parallel.
 
 use crate::check::damage::{Damage, Verdict};
-use crate::check::drive::{Depth, DriveReport};
-use crate::check::set::{DriveToCheck, Expected, SetCheck};
+use crate::check::drive::Depth;
+use crate::check::report::DriveReport;
+use crate::check::set::{DriveToCheck, SetCheck};
 use crate::drives::{Drive, Level, WriteMode};
 use crate::entropy::Entropy;
 use crate::format::ids::RunId;
 use crate::format::label::Label;
+use crate::metadata_files::expected::MetadataFiles;
 use crate::metadata_files::inspect::keyless;
 use crate::metadata_files::key_files::{key_files, report_different};
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind, Recording};
@@ -36,17 +38,16 @@ pub(super) fn read_back(
         DriveToCheck { found, number, bytes: bytes(found), depth: Depth::all(usize::MAX) }
     };
     let to_check: Vec<DriveToCheck> = set.drives.iter().map(to_check).collect();
-    let metadata_files = Some(Expected { text: text.as_ref(), keys: &keys });
-    let check = SetCheck { set: &set, record_index: &record_index, metadata_files, monitor };
+    let (set, record_index) = (&set, &record_index);
+    let files = MetadataFiles { set, record_index, text: text.as_ref(), keys: &keys };
+    let check = SetCheck { set, record_index, metadata_files: Some(files), monitor };
     let reports = check.run(&to_check).into_iter().map(|checked| checked.report);
     let mut by_slot: Vec<Option<DriveReport>> = vec![None; job.drives.len()];
     let mut damage =
         Damage { lost: set.missing_slots().into_iter().collect(), ..Damage::default() };
     let note = ReadBackNote { folder: &set.folder, run: job.run, time: job.entropy.now() };
     for (found, report) in set.drives.iter().zip(reports) {
-        for (stripe, index, bad) in &report.bad {
-            damage.add(*stripe, *index, bad.clone());
-        }
+        report.bad.iter().for_each(|bad| damage.add(bad));
         if report.vanished {
             damage.lost.insert(found.label.slot);
         }
@@ -54,8 +55,8 @@ pub(super) fn read_back(
         note.write(found.drive.as_ref(), &report, monitor);
         by_slot[found.label.slot.0 as usize - 1] = Some(report);
     }
-    let judged = damage.judge(&record_index, monitor);
-    let mut verdict = judged.without_keys(&record_index, keyless(&set, &record_index, &keys));
+    let judged = damage.judge(record_index, monitor);
+    let mut verdict = judged.without_keys(record_index, keyless(set, record_index, &keys));
     // What was packed is known here, whatever the drives still say.
     let known = verdict.stripes + verdict.unknown;
     verdict.unknown += packed.stripes.saturating_sub(known);

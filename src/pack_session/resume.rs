@@ -28,7 +28,7 @@ use crate::format::set::{RunLine, SetText};
 use crate::keys::recipients::Recipients;
 use crate::local_state::state::{Mark, ShipmentState, StateFolder, UnclosedSet};
 use crate::memory::Memory;
-use crate::metadata_files::inspect::committed_files;
+use crate::metadata_files::expected::committed_files;
 use crate::monitor::{Monitor, Recording};
 use crate::packer::{Checkpoint, PriorRuns, ResumePoint, SetDrive};
 use crate::plan::case_path::CasePath;

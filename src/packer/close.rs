@@ -6,19 +6,17 @@ use super::error::PackError;
 use super::job::{SetDrive, SetJob};
 use super::packed::Packed;
 use crate::drives::{self, WriteMode};
-use crate::format::SECOND_COPY_DRIVES;
-use crate::format::ids::{Slot, key_path, shard_path};
+use crate::format::ids::{Slot, key_path};
 use crate::format::key::MAX_KEY_BYTES;
 use crate::format::label::{Label, MAX_LABEL_BYTES};
-use crate::format::layout::{COPY, most_bytes};
 use crate::format::list::Hash;
+use crate::format::metadata_file::{MetadataKind, most_bytes, second_copy};
 use crate::format::set::{SetText, SlotLine};
+use crate::metadata_files::checklist::checklists;
 use crate::metadata_files::drive_readme::{explanation, kept_text};
-use crate::metadata_files::inspect::checklist_line;
 use crate::monitor::Monitor;
 use crate::shipment::RecordIndex;
 use crate::shipment::found::{FoundDrive, FoundSet, Settled};
-use crate::stages::hash::root_of;
 use std::sync::Arc;
 
 pub fn close(
@@ -111,25 +109,18 @@ fn write_checklists(
     labels: &[Vec<u8>],
     monitor: &dyn Monitor,
 ) -> Result<(), PackError> {
-    let mut lists: Vec<String> =
-        labels.iter().map(|l| checklist_line(blake3::hash(l).as_bytes(), "label.json")).collect();
-    for (path, root) in &committer.files {
-        lists.iter_mut().for_each(|list| list.push_str(&checklist_line(root, path)));
-    }
+    let listed = |label: &[u8]| -> Vec<(String, Hash)> {
+        let label = ("label.json".to_owned(), *blake3::hash(label).as_bytes());
+        let files = std::iter::once(label).chain(committer.files.iter().cloned());
+        files
+            .filter(|(path, _)| MetadataKind::at(path).is_some_and(MetadataKind::is_listed))
+            .collect()
+    };
+    let files = (1..).map(Slot).zip(labels.iter().map(|label| listed(label))).collect();
     let set = found_set(job, labels, &committer.failed);
-    let record_index = RecordIndex::open(&set, None, monitor);
-    record_index.walk(monitor, |record| {
-        for (index, shard) in record.shards.iter().enumerate() {
-            let root = root_of(record.shard_hashes(index));
-            let path = shard_path(record.id, index as u8);
-            if let Some(list) = lists.get_mut(shard.slot.0 as usize - 1) {
-                list.push_str(&checklist_line(&root, &path));
-            }
-        }
-        true
-    });
+    let lists = checklists(files, &RecordIndex::open(&set, None, monitor), monitor);
     let path = format!("{}/checklist.b3", job.folder());
-    let list = |drive: usize| Some(lists.get(drive)?.as_bytes().into());
+    let list = |drive: usize| Some(lists.get(&Slot(drive as u16 + 1))?.as_bytes().into());
     let outcomes = committer.writers.commit_each(&path, list);
     committer.note_failures(&outcomes)
 }
@@ -141,7 +132,10 @@ fn write_copies(
     labels: &[Vec<u8>],
     set_txt: &Arc<[u8]>,
 ) -> Result<(), PackError> {
-    let path = format!("{}/{COPY}/label.json", job.folder());
+    let is_copied = |path: &str| {
+        MetadataKind::at(path).is_some_and(|kind| kind.has_second_copy(job.drives.len()))
+    };
+    let path = format!("{}/{}", job.folder(), second_copy("label.json"));
     let label = |drive: usize| Some(labels.get(drive)?.as_slice().into());
     // A drive that fails here is noted with the next file.
     let _ = committer.writers.commit_each(&path, label);
@@ -151,22 +145,19 @@ fn write_copies(
         let own = (run.run == job.run).then(|| job.key_file.clone());
         let read = || job.drives.iter().find_map(|d| d.drive.read(&from, MAX_KEY_BYTES).ok());
         if let Some(key) = own.or_else(read) {
-            committer.commit_file(&format!("{COPY}/{path}"), key.into())?;
+            committer.commit_file(&second_copy(&path), key.into())?;
         }
     }
-    committer.commit_file(&format!("{COPY}/set.txt"), set_txt.clone())?;
-    if job.drives.len() >= SECOND_COPY_DRIVES {
-        return Ok(());
-    }
-    let in_whole_set = |path: &str| path.starts_with("records/") || path.starts_with("catalog/");
-    let whole_set: Vec<(String, Hash)> =
-        committer.files.iter().filter(|(path, _)| in_whole_set(path)).cloned().collect();
-    for (path, root) in whole_set {
+    committer.commit_file(&second_copy("set.txt"), set_txt.clone())?;
+    let committed = committer.files.iter().filter(|(path, _)| path != "set.txt");
+    let committed: Vec<(String, Hash)> =
+        committed.filter(|(path, _)| is_copied(path)).cloned().collect();
+    for (path, root) in committed {
         let from = format!("{}/{path}", job.folder());
         let is_it = |bytes: &Vec<u8>| *blake3::hash(bytes).as_bytes() == root;
         let read = |d: &SetDrive| d.drive.read(&from, most_bytes(&path)).ok().filter(is_it);
         if let Some(bytes) = job.drives.iter().find_map(read) {
-            committer.commit_file(&format!("{COPY}/{path}"), bytes.into())?;
+            committer.commit_file(&second_copy(&path), bytes.into())?;
         }
     }
     Ok(())

@@ -24,6 +24,8 @@ use crate::format::shard::{Blocks, SALT_BYTES, Salt};
 use crate::format::shown::error_chain;
 use crate::keys::run::StripeShape;
 use crate::local_state::state::SetTotals;
+use crate::metadata_files::checklist::checklist_line;
+use crate::metadata_files::key_files::key_line_path;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::plan::place::StripePlace;
 use crate::stages::hash::block_hashes;
@@ -133,10 +135,9 @@ impl<'a> Committer<'a> {
         let label = |drive: usize| Some(labels.get(drive)?.encode().into());
         // A drive that fails here is noted with the next file.
         let _ = committer.writers.commit_each(&path, label);
-        let line = format!("{}  {}\n", blake3::hash(&job.key_file), key_path(job.run));
+        let line = checklist_line(blake3::hash(&job.key_file).as_bytes(), &key_path(job.run));
         committer.commit_file(&key_path(job.run), job.key_file.clone().into())?;
-        let b3 = key_path(job.run).replace(".age", ".b3");
-        committer.commit_file(&b3, line.into_bytes().into())?;
+        committer.commit_file(&key_line_path(job.run), line.into_bytes().into())?;
         Ok(committer)
     }
 

@@ -5,10 +5,11 @@
 //! - Always holds: a shard that does not read as it was written stays without.
 
 use super::commit::Committer;
+use crate::drives::ReadMode;
 use crate::format::ids::{Slot, shard_path};
 use crate::format::record::{Member, StripeKind};
 use crate::monitor::{Monitor, Recording};
-use crate::shards::shard::read_shard;
+use crate::shards::shard::{RecordedShard, StoredShard};
 use crate::shipment::FoundSet;
 use crate::shipment::RecordIndex;
 use crate::shipment::record_reader::RecordReader;
@@ -34,9 +35,10 @@ impl Committer<'_> {
                 let Some(record) = reader.find(member.stripe) else { continue };
                 let shard = shard_path(member.stripe, member.index);
                 let path = format!("{}/{shard}", job.folder());
-                let (from, at) = (job.drives[drive].drive.as_ref(), member.index as usize);
-                let read = read_shard(from, &path, &record, at, &mut buffer);
-                if !read.is_ok_and(|shard| shard.bad.is_empty()) {
+                let shard = RecordedShard { record: &record, index: member.index.into() };
+                let (from, mode) = (job.drives[drive].drive.as_ref(), ReadMode::Cached);
+                let stored = StoredShard { drive: from, path: &path, shard, mode };
+                if !stored.read(&mut buffer).is_ok_and(|shard| shard.bad.is_empty()) {
                     continue;
                 }
                 for sum in self.along.sums(&[slot.0], &self.failed).into_iter().flatten() {

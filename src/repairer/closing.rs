@@ -9,15 +9,17 @@
 //!   done again ends in the same root; (3) nothing is removed; (4) a label is written where there
 //!   is none of the drive's slot, or one that the records belie, never over one that may be right.
 
-use super::metadata_files::{MetadataFiles, made_labels};
+use super::metadata_files::MetadataRepair;
 use super::quiet::Quiet;
-use super::target::Target;
+use super::target::RepairTarget;
 use crate::drives;
 use crate::format::ids::{RunId, Slot};
 use crate::format::label::{Label, MAX_LABEL_BYTES, checked_case};
 use crate::format::record::PartRecord;
 use crate::format::set::{PartLine, RunLine, SetText, SlotLine, UNKNOWN_CASE};
 use crate::format::shown::shown_text;
+use crate::metadata_files::content::made_labels;
+use crate::metadata_files::expected::MetadataFiles;
 use crate::metadata_files::key_files::key_files;
 use crate::monitor::Monitor;
 use crate::shipment::{FoundDrive, FoundSet, RecordIndex};
@@ -132,11 +134,12 @@ pub fn close(
     monitor: &dyn Monitor,
 ) -> Vec<DriveClosing> {
     let found = set.all_drives().cloned().enumerate();
-    let targets: Vec<Target> = found.map(|(i, found)| Target::new(found, i, monitor)).collect();
+    let targets: Vec<RepairTarget> =
+        found.map(|(i, found)| RepairTarget::new(found, i, monitor)).collect();
     let (quiet, keys) = (Quiet(monitor), key_files(set, record_index));
-    let metadata_files =
-        MetadataFiles { set, record_index, text: Some(text), keys: &keys, monitor: &quiet };
-    let each = |job: &(dyn Fn(&Target) + Sync)| {
+    let files = MetadataFiles { set, record_index, text: Some(text), keys: &keys };
+    let metadata_files = MetadataRepair { files, monitor: &quiet };
+    let each = |job: &(dyn Fn(&RepairTarget) + Sync)| {
         drives::on_each(targets.len(), |i| job(&targets[i]));
     };
     each(&|target| metadata_files.repair_first(target, false));
@@ -145,7 +148,7 @@ pub fn close(
         target.write(|drive| drive.sync());
         target.probe();
     });
-    let done = |target: &Target| DriveClosing {
+    let done = |target: &RepairTarget| DriveClosing {
         name: target.drive().name().into(),
         files: target.metadata_files.load(Ordering::SeqCst),
         failed: target.has_failed(),

@@ -11,32 +11,36 @@
 //!   other.
 
 pub mod closing;
+mod damaged;
 mod metadata_files;
 pub mod onto;
 pub mod origin;
 pub mod quiet;
 mod shards;
+mod stripe;
 mod target;
 
-use crate::check::drive::{Depth, DriveReport, shard_bytes};
+use crate::check::drive::{Depth, shard_bytes};
+use crate::check::report::DriveReport;
 use crate::check::set::{DriveToCheck, SetCheck};
 use crate::drives::{self, Level, ReadMode};
 use crate::format::ids::{RunId, Slot, StripeId};
 use crate::format::set::SetText;
 use crate::memory::Memory;
-use crate::metadata_files::inspect::{check_metadata_files, keyless};
-use crate::metadata_files::key_files::{KeyFiles, key_files, report_different};
+use crate::metadata_files::expected::MetadataFiles;
+use crate::metadata_files::inspect::keyless;
+use crate::metadata_files::key_files::{key_files, report_different};
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
-use crate::shards::bad_blocks::ShardDamage;
 use crate::shipment::{FoundSet, RecordIndex};
-use metadata_files::{MetadataFiles, REPAIR_MARK};
+use damaged::{DamagedShards, damaged_shards};
+use metadata_files::{MetadataRepair, REPAIR_MARK};
 use onto::OntoError;
 use quiet::Quiet;
 use serde::Serialize;
-use shards::{Hurt, Hurts, Shards};
+use shards::Shards;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
-use target::Target;
+use target::RepairTarget;
 
 /// A set, and what it should be.
 pub struct RepairJob<'a> {
@@ -104,16 +108,13 @@ pub struct Repaired {
 
 pub fn repair(job: &RepairJob, monitor: &dyn Monitor) -> Result<Repaired, OntoError> {
     let all = job.set.all_drives().cloned().enumerate();
-    let targets: Vec<Target> = all.map(|(i, found)| Target::new(found, i, monitor)).collect();
+    let targets: Vec<RepairTarget> =
+        all.map(|(i, found)| RepairTarget::new(found, i, monitor)).collect();
     let quiet = Quiet(monitor);
     let keys = key_files(job.set, job.record_index);
-    let metadata_files = MetadataFiles {
-        set: job.set,
-        record_index: job.record_index,
-        text: job.text,
-        keys: &keys,
-        monitor: &quiet,
-    };
+    let (set, record_index, text) = (job.set, job.record_index, job.text);
+    let files = MetadataFiles { set, record_index, text, keys: &keys };
+    let metadata_files = MetadataRepair { files, monitor: &quiet };
     let shards = Shards {
         set: job.set,
         record_index: job.record_index,
@@ -123,30 +124,30 @@ pub fn repair(job: &RepairJob, monitor: &dyn Monitor) -> Result<Repaired, OntoEr
     };
     let reports = survey(job, &targets, &quiet);
     let mut repaired = Repaired { stopped: reports.iter().any(|r| r.stopped), ..<_>::default() };
-    let hurts = hurts(&reports);
-    let bytes = shards.bytes(&hurts);
+    let damaged = damaged_shards(&reports);
+    let bytes = shards.bytes(&damaged);
     check_room(job, &targets, &metadata_files, &bytes)?;
     if !repaired.stopped {
         begin_phase(monitor, Phase::Repair, &targets, &bytes);
-        let each = |repair: &(dyn Fn(&Target) + Sync)| {
+        let each = |repair: &(dyn Fn(&RepairTarget) + Sync)| {
             drives::on_each(targets.len(), |i| repair(&targets[i]));
         };
         each(&|target| metadata_files.repair_first(target, is_new(job, target)));
-        repair_shards(&shards, hurts, &mut repaired);
+        repair_shards(&shards, damaged, &mut repaired);
         each(&|target| metadata_files.repair_last(target));
     }
-    finish(job, &targets, &keys, &mut repaired, monitor);
+    finish(job, &targets, &files, &mut repaired, monitor);
     repaired.keyless = keyless(job.set, job.record_index, &keys);
     repaired.keys_differ = report_different(job.set, &keys, monitor);
     Ok(repaired)
 }
 
-fn is_new(job: &RepairJob, target: &Target) -> bool {
+fn is_new(job: &RepairJob, target: &RepairTarget) -> bool {
     job.new.contains(&target.found.label.slot)
 }
 
 /// Names the drives for progress.
-fn begin_phase(monitor: &dyn Monitor, phase: Phase, targets: &[Target], bytes: &[u64]) {
+fn begin_phase(monitor: &dyn Monitor, phase: Phase, targets: &[RepairTarget], bytes: &[u64]) {
     monitor.phase(phase, bytes.iter().sum());
     for (target, bytes) in targets.iter().zip(bytes).filter(|(_, bytes)| **bytes > 0) {
         let name = target.found.case_and_name();
@@ -155,7 +156,7 @@ fn begin_phase(monitor: &dyn Monitor, phase: Phase, targets: &[Target], bytes: &
 }
 
 /// Reads all drives at the same time.
-fn survey(job: &RepairJob, targets: &[Target], monitor: &dyn Monitor) -> Vec<DriveReport> {
+fn survey(job: &RepairJob, targets: &[RepairTarget], monitor: &dyn Monitor) -> Vec<DriveReport> {
     let (set, record_index) = (job.set, job.record_index);
     let expected = shard_bytes(set, record_index, monitor);
     let depth = Depth::all(job.memory.for_each(targets.len()));
@@ -175,27 +176,11 @@ fn survey(job: &RepairJob, targets: &[Target], monitor: &dyn Monitor) -> Vec<Dri
     reports
 }
 
-/// What is bad, by stripe.
-fn hurts(reports: &[DriveReport]) -> Hurts {
-    let mut hurts = Hurts::new();
-    for (target, report) in reports.iter().enumerate() {
-        let mut bad: BTreeMap<(StripeId, u8), ShardDamage> = BTreeMap::new();
-        for (id, index) in &report.long {
-            bad.insert((*id, *index), ShardDamage::Blocks(Vec::new()));
-        }
-        bad.extend(report.bad.iter().map(|(id, index, bad)| ((*id, *index), bad.clone())));
-        for ((id, index), bad) in bad {
-            hurts.entry(id).or_default().push(Hurt { target, index, bad });
-        }
-    }
-    hurts
-}
-
 /// A new drive must have room for all that it gets.
 fn check_room(
     job: &RepairJob,
-    targets: &[Target],
-    metadata_files: &MetadataFiles,
+    targets: &[RepairTarget],
+    metadata_files: &MetadataRepair,
     bytes: &[u64],
 ) -> Result<(), OntoError> {
     let mut needed_on: BTreeMap<u64, u64> = BTreeMap::new();
@@ -217,9 +202,9 @@ fn check_room(
 }
 
 /// Repairs, reads back, and once more writes whole what did not come back as it was written.
-fn repair_shards(shards: &Shards, hurts: Hurts, repaired: &mut Repaired) {
+fn repair_shards(shards: &Shards, damaged: DamagedShards, repaired: &mut Repaired) {
     let mut unread: BTreeMap<usize, u64> = BTreeMap::new();
-    let mut left = hurts;
+    let mut left = damaged;
     for _ in 0..2 {
         if left.is_empty() || repaired.stopped {
             break;
@@ -237,9 +222,9 @@ fn repair_shards(shards: &Shards, hurts: Hurts, repaired: &mut Repaired) {
     if left.is_empty() || repaired.stopped {
         return;
     }
-    for hurt in left.values().flatten() {
-        *repaired.left.entry(hurt.target).or_default() += 1;
-        *unread.entry(hurt.target).or_default() += 1;
+    for shard in left.values().flatten() {
+        *repaired.left.entry(shard.target).or_default() += 1;
+        *unread.entry(shard.target).or_default() += 1;
     }
     for (target, count) in unread {
         let detail = format!("{count} shards do not read back as they were written");
@@ -252,8 +237,8 @@ fn repair_shards(shards: &Shards, hurts: Hurts, repaired: &mut Repaired) {
 /// mark off new drives that are whole.
 fn finish(
     job: &RepairJob,
-    targets: &[Target],
-    keys: &KeyFiles,
+    targets: &[RepairTarget],
+    files: &MetadataFiles,
     repaired: &mut Repaired,
     monitor: &dyn Monitor,
 ) {
@@ -262,9 +247,9 @@ fn finish(
         if targets[i].is_out() || repaired.stopped {
             return 0;
         }
-        check_metadata_files(found, job.set, job.record_index, job.text, keys, monitor).all
+        files.check(found, monitor).all
     });
-    targets.iter().for_each(Target::probe);
+    targets.iter().for_each(RepairTarget::probe);
     let skipped = repaired.beyond.len() + repaired.waiting.len();
     for (target, left_files) in targets.iter().zip(bad_metadata_files) {
         let drive = target.drive();

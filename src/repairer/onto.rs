@@ -4,12 +4,13 @@
 //! was broken off finds it in its slot, also as a plain drive of the set. The mark goes when the
 //! drive is whole: the same command then takes it as a drive of the set.
 
-use super::metadata_files::{REPAIR_MARK, made_labels};
+use super::metadata_files::REPAIR_MARK;
 use crate::drives::{Drive, DriveError};
 use crate::format::ids::Slot;
 use crate::format::label::{Label, MAX_LABEL_BYTES};
 use crate::format::layout::COPY;
 use crate::format::set::{SetText, SlotLine};
+use crate::metadata_files::content::made_labels;
 use crate::monitor::Monitor;
 use crate::shipment::cleanup::is_group;
 use crate::shipment::{FoundDrive, FoundSet};
@@ -47,7 +48,7 @@ pub enum OntoError {
 }
 
 /// A drive in its slot.
-pub struct Placed {
+pub struct PlacedDrive {
     /// the drive, and the label that it has or gets
     pub found: FoundDrive,
     /// it is not reconstructed yet
@@ -62,7 +63,7 @@ pub fn place(
     new: &[NewDrive],
     asked: Option<Slot>,
     monitor: &dyn Monitor,
-) -> Result<Vec<Placed>, OntoError> {
+) -> Result<Vec<PlacedDrive>, OntoError> {
     let mut missing = set.missing_slots();
     if let Some(slot) = asked.filter(|slot| !missing.contains(slot)) {
         return Err(OntoError::NotMissing { set: set.name(), slot });
@@ -70,9 +71,9 @@ pub fn place(
     let mut placed = Vec::new();
     for new in new {
         let begun = match begun(set, new)? {
-            Begun::Nothing => None,
-            Begun::Part(slot) => Some(slot),
-            Begun::Whole(label) => {
+            BegunDrive::Nothing => None,
+            BegunDrive::Part(slot) => Some(slot),
+            BegunDrive::Whole(label) => {
                 let slot = label.slot;
                 if !missing.contains(&slot) || asked.is_some_and(|asked| asked != slot) {
                     return Err(carries(set, new, slot));
@@ -84,7 +85,7 @@ pub fn place(
                     set.name()
                 ));
                 let found = FoundDrive { drive: new.drive.clone(), label: *label };
-                placed.push(Placed { found, new: false });
+                placed.push(PlacedDrive { found, new: false });
                 continue;
             }
         };
@@ -114,13 +115,14 @@ pub fn place(
         }
         let own = || Label { slot, case: case.clone(), ..set.label().clone() };
         let label = made_labels(set, slot, &case, text).into_iter().next().unwrap_or_else(own);
-        placed.push(Placed { found: FoundDrive { drive: new.drive.clone(), label }, new: true });
+        placed
+            .push(PlacedDrive { found: FoundDrive { drive: new.drive.clone(), label }, new: true });
     }
     Ok(placed)
 }
 
 /// What lies on a new drive of the set already.
-enum Begun {
+enum BegunDrive {
     /// nothing that tells a slot
     Nothing,
     /// what a repair that was broken off has made of this slot
@@ -129,7 +131,7 @@ enum Begun {
     Whole(Box<Label>),
 }
 
-fn begun(set: &FoundSet, new: &NewDrive) -> Result<Begun, OntoError> {
+fn begun(set: &FoundSet, new: &NewDrive) -> Result<BegunDrive, OntoError> {
     let drive = new.drive.as_ref();
     let names = drive.list(&set.folder)?;
     let label = |folder: String| {
@@ -142,9 +144,9 @@ fn begun(set: &FoundSet, new: &NewDrive) -> Result<Begun, OntoError> {
     let shards = drive.list(&format!("{}/shards", set.folder))?;
     let has_shards = shards.iter().any(|name| is_group(name));
     match label {
-        Some(label) if begun || !has_shards => Ok(Begun::Part(label.slot)),
-        Some(label) => Ok(Begun::Whole(label.into())),
-        None if begun || !has_shards => Ok(Begun::Nothing),
+        Some(label) if begun || !has_shards => Ok(BegunDrive::Part(label.slot)),
+        Some(label) => Ok(BegunDrive::Whole(label.into())),
+        None if begun || !has_shards => Ok(BegunDrive::Nothing),
         None => Err(carries(set, new, Slot(0))),
     }
 }

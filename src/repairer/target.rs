@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 const MOST_ERRORS: u64 = 8;
 
 /// A drive that is repaired.
-pub struct Target<'a> {
+pub struct RepairTarget<'a> {
     /// the drive, and the label by which it is used
     pub found: FoundDrive,
     /// its place among the set's drives
@@ -26,7 +26,7 @@ pub struct Target<'a> {
     pub metadata_files: AtomicU64,
 }
 
-impl<'a> Target<'a> {
+impl<'a> RepairTarget<'a> {
     /// Nothing is done to it yet.
     pub fn new(found: FoundDrive, number: usize, monitor: &'a dyn Monitor) -> Self {
         let (errors, out, blocks, shards, metadata_files) = Default::default();

@@ -10,7 +10,7 @@ const SAMPLE_BLOCKS: u64 = 688;
 
 /// Which of a drive's blocks are read, counted over all its shards in the order of the records.
 #[derive(Clone, Debug)]
-pub struct Sample {
+pub struct BlockSample {
     picks: Vec<u64>,
     /// picks that were given out
     given: usize,
@@ -18,7 +18,7 @@ pub struct Sample {
     seen: u64,
 }
 
-impl Sample {
+impl BlockSample {
     /// Draws from so many blocks; the seed decides which.
     pub fn draw(blocks: u64, seed: &[u8; 32]) -> Self {
         let mut picks: BTreeSet<u64> = BTreeSet::new();
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_sample_is_spread_over_all_shards_and_repeats_nothing() {
-        let mut sample = Sample::draw(64 * 1000, &[1; 32]);
+        let mut sample = BlockSample::draw(64 * 1000, &[1; 32]);
         assert_eq!(sample.len(), SAMPLE_BLOCKS);
         let shards: Vec<Vec<u32>> = (0..1000).map(|_| sample.next(64)).collect();
         let count: usize = shards.iter().map(Vec::len).sum();
@@ -65,15 +65,15 @@ mod tests {
         assert!(shards.iter().flatten().all(|block| *block < 64));
         let early = shards[..500].iter().flatten().count();
         assert!((250..440).contains(&early), "{early} of the first half");
-        let mut other = Sample::draw(64 * 1000, &[2; 32]);
+        let mut other = BlockSample::draw(64 * 1000, &[2; 32]);
         assert!((0..1000).any(|i| other.next(64) != shards[i]), "the seed decides");
     }
 
     #[test]
     fn of_a_small_drive_every_block_is_read() {
-        let mut sample = Sample::draw(100, &[1; 32]);
+        let mut sample = BlockSample::draw(100, &[1; 32]);
         assert_eq!((sample.next(64).len(), sample.next(36).len()), (64, 36));
-        assert!(Sample::draw(0, &[1; 32]).len() == 0);
+        assert!(BlockSample::draw(0, &[1; 32]).len() == 0);
     }
 
     /// One in a hundred is missed once in a thousand times.

@@ -29,6 +29,35 @@ fn shown_blocks(blocks: &[u32], one: &str, many: &str) -> String {
     format!("{noun} {} {}", words.join(", "), if blocks.len() == 1 { one } else { many })
 }
 
+/// A shard as its record says.
+#[derive(Clone, Copy)]
+pub struct RecordedShard<'a> {
+    pub record: &'a StripeRecord,
+    /// in the stripe
+    pub index: usize,
+}
+
+impl RecordedShard<'_> {
+    /// Is this the block of this number?
+    fn is_block(&self, number: usize, block: &[u8]) -> bool {
+        let hash = self.record.shard_hashes(self.index)[number];
+        block_hash(block, number, self.record.blocks.count()) == hash
+    }
+
+    /// Reads a block once more that is not as recorded: one that flipped on the way is so now. Says
+    /// whether it is.
+    pub fn read_again(
+        &self,
+        file: &mut dyn DriveFile,
+        number: usize,
+        block: &mut [u8],
+        policy: &mut SkipPolicy,
+    ) -> bool {
+        let at = (number * self.record.blocks.bytes()) as u64;
+        policy.read_again(file, at, block, |block| self.is_block(number, block))
+    }
+}
+
 /// A shard that could be opened.
 #[derive(Default)]
 pub struct CheckedShard {
@@ -51,18 +80,15 @@ impl CheckedShard {
     /// Takes the blocks from number `first` on, and what became of reading each.
     fn take(
         &mut self,
-        record: &StripeRecord,
-        index: usize,
+        shard: RecordedShard,
         first: usize,
         bytes: &[u8],
         tried: impl Iterator<Item = Tried>,
     ) {
-        let (blocks, hashes) = (record.blocks, record.shard_hashes(index));
-        for ((block, number), tried) in bytes.chunks_exact(blocks.bytes()).zip(first..).zip(tried) {
+        let block_bytes = shard.record.blocks.bytes();
+        for ((block, number), tried) in bytes.chunks_exact(block_bytes).zip(first..).zip(tried) {
             match tried {
-                Tried::Read if block_hash(block, number, blocks.count()) == hashes[number] => {
-                    continue;
-                }
+                Tried::Read if shard.is_block(number, block) => continue,
                 Tried::Read | Tried::Short => {}
                 Tried::Failed => self.unreadable.push(number as u32),
                 Tried::Skipped => self.unread.push(number as u32),
@@ -82,7 +108,7 @@ impl CheckedShard {
     fn try_again(
         &mut self,
         file: &mut dyn DriveFile,
-        (record, index): (&StripeRecord, usize),
+        shard: RecordedShard,
         first: usize,
         buffer: &mut [u8],
         policy: &mut SkipPolicy,
@@ -90,34 +116,13 @@ impl CheckedShard {
         if self.bad.is_empty() {
             return policy.was_sound();
         }
-        let (unread, bytes) =
-            ([&self.unreadable[..], &self.unread].concat(), record.blocks.bytes());
+        let unread = [&self.unreadable[..], &self.unread].concat();
+        let bytes = shard.record.blocks.bytes();
         self.bad.retain(|number| {
             let (number, at) = (*number as usize, *number as usize - first);
             let block = &mut buffer[at * bytes..(at + 1) * bytes];
-            unread.contains(&(number as u32))
-                || !read_again(file, (record, index), number, block, policy)
+            unread.contains(&(number as u32)) || !shard.read_again(file, number, block, policy)
         });
-    }
-
-    /// Reads the blocks that the drive could not read once more, each alone.
-    pub fn try_unreadable(
-        &mut self,
-        drive: &dyn Drive,
-        path: &str,
-        record: &StripeRecord,
-        index: u8,
-        mode: ReadMode,
-        policy: &mut SkipPolicy,
-    ) {
-        let Ok(mut file) = drive.open(path, mode) else { return };
-        let mut block = vec![0; record.blocks.bytes()];
-        let shard = (record, index.into());
-        let mut is_bad =
-            |number: &u32| !read_again(file.as_mut(), shard, *number as usize, &mut block, policy);
-        let before = std::mem::take(&mut self.unreadable);
-        self.unreadable = before.iter().copied().filter(|number| is_bad(number)).collect();
-        self.bad.retain(|number| self.unreadable.contains(number) || !before.contains(number));
     }
 
     /// What is wrong with it; none if nothing is.
@@ -140,107 +145,127 @@ impl CheckedShard {
     }
 }
 
-/// Checks the blocks of a shard, each of them, of which so many bytes may be held at once; what lies
-/// behind them does them no harm. Fails with the reason if there is no reading it at all, with none if it is not there.
-pub fn check_shard(
-    drive: &dyn Drive,
-    path: &str,
-    record: &StripeRecord,
-    index: usize,
-    mode: ReadMode,
-    held: usize,
-    buffer: &mut Vec<u8>,
-) -> Result<CheckedShard, Option<String>> {
-    let held = held_blocks(record, held);
-    check_by_parts(drive, path, (record, index), mode, held, buffer, &mut SkipPolicy::never())
+/// A shard as it lies on a drive.
+pub struct StoredShard<'a> {
+    pub drive: &'a dyn Drive,
+    pub path: &'a str,
+    pub shard: RecordedShard<'a>,
+    pub mode: ReadMode,
 }
 
-/// The same of one that is then in the buffer, if no block is bad.
-pub fn read_shard(
-    drive: &dyn Drive,
-    path: &str,
-    record: &StripeRecord,
-    index: usize,
-    buffer: &mut Vec<u8>,
-) -> Result<CheckedShard, Option<String>> {
-    let (all, policy) = (record.blocks.count(), &mut SkipPolicy::never());
-    check_by_parts(drive, path, (record, index), ReadMode::Cached, all, buffer, policy)
-}
+/// What the check of a shard gives; the reason if there is no reading it at all, with none if it is not
+/// there.
+pub type Checked = Result<CheckedShard, Option<String>>;
 
-/// How many blocks of a shard are held at once where that may take so many bytes.
-pub fn held_blocks(record: &StripeRecord, bytes: usize) -> usize {
-    (bytes.min(HELD_BYTES) / record.blocks.bytes()).max(1)
-}
-
-/// Checks so many blocks at a time. Those that the file is too short for are bad, and take nothing.
-pub fn check_by_parts(
-    drive: &dyn Drive,
-    path: &str,
-    (record, index): (&StripeRecord, usize),
-    mode: ReadMode,
-    held: usize,
-    buffer: &mut Vec<u8>,
-    policy: &mut SkipPolicy,
-) -> Result<CheckedShard, Option<String>> {
-    let mut file =
-        drive.open(path, mode).map_err(|e| (!e.is_missing()).then(|| error_chain(&e)))?;
-    let blocks = record.blocks;
-    let extra_bytes = file.len().saturating_sub(blocks.file_bytes() as u64);
-    let mut checked = CheckedShard { extra_bytes, ..CheckedShard::default() };
-    let there = (file.len() / blocks.bytes() as u64).min(blocks.count() as u64) as usize;
-    for first in (0..there).step_by(held) {
-        buffer.resize(held.min(there - first) * blocks.bytes(), 0);
-        checked.add(check_part(file.as_mut(), (record, index), first, buffer, policy));
+impl StoredShard<'_> {
+    /// Checks all of its blocks, of which so many bytes may be held at once; what lies behind them does
+    /// them no harm.
+    pub fn check(&self, held: usize, buffer: &mut Vec<u8>) -> Checked {
+        self.check_by(&mut SkipPolicy::never(), held, buffer)
     }
-    checked.bad.extend(there as u32..blocks.count() as u32);
-    Ok(checked)
+
+    /// The same as far as the policy lets it be.
+    pub fn check_by(&self, policy: &mut SkipPolicy, held: usize, buffer: &mut Vec<u8>) -> Checked {
+        let blocks = (held.min(HELD_BYTES) / self.shard.record.blocks.bytes()).max(1);
+        self.check_parts(policy, blocks, buffer)
+    }
+
+    /// Checks it; if no block is bad, it is then in the buffer.
+    pub fn read(&self, buffer: &mut Vec<u8>) -> Checked {
+        self.check_parts(&mut SkipPolicy::never(), self.shard.record.blocks.count(), buffer)
+    }
+
+    /// Checks so many blocks at a time. Those that the file is too short for are bad, and take
+    /// nothing.
+    fn check_parts(&self, policy: &mut SkipPolicy, held: usize, buffer: &mut Vec<u8>) -> Checked {
+        let (mut file, mut checked) = self.open(self.mode)?;
+        let blocks = self.shard.record.blocks;
+        let there = (file.len() / blocks.bytes() as u64).min(blocks.count() as u64) as usize;
+        for first in (0..there).step_by(held) {
+            buffer.resize(held.min(there - first) * blocks.bytes(), 0);
+            checked.add(check_part(file.as_mut(), self.shard, first, buffer, policy));
+        }
+        checked.bad.extend(there as u32..blocks.count() as u32);
+        Ok(checked)
+    }
+
+    /// Checks its length and some of its blocks; those that the file is too short for are bad.
+    pub fn check_blocks(&self, picks: &[u32]) -> Checked {
+        // Only what is read need come from the medium.
+        let mode = if picks.is_empty() { ReadMode::Cached } else { self.mode };
+        let (mut file, mut checked) = self.open(mode)?;
+        let bytes = self.shard.record.blocks.bytes();
+        let there = (file.len() / bytes as u64) as usize;
+        let mut block = vec![0; if picks.is_empty() { 0 } else { bytes }];
+        for number in picks.iter().map(|pick| *pick as usize).filter(|number| *number < there) {
+            let (file, one) = (file.as_mut(), &mut SkipPolicy::never());
+            match try_blocks(file, &mut block, bytes, number, one)[0] {
+                Tried::Read if self.shard.is_block(number, &block) => continue,
+                Tried::Failed => checked.unreadable.push(number as u32),
+                _ if self.shard.read_again(file, number, &mut block, one) => continue,
+                _ => {}
+            }
+            checked.bad.push(number as u32);
+        }
+        checked.bad.extend(
+            there.min(self.shard.record.blocks.count()) as u32
+                ..self.shard.record.blocks.count() as u32,
+        );
+        Ok(checked)
+    }
+
+    /// Reads the blocks that the drive could not read once more, each alone.
+    pub fn retry_unreadable(&self, checked: &mut CheckedShard, policy: &mut SkipPolicy) {
+        let Ok(mut file) = self.drive.open(self.path, self.mode) else { return };
+        let mut block = vec![0; self.shard.record.blocks.bytes()];
+        let mut is_bad = |number: &u32| {
+            !self.shard.read_again(file.as_mut(), *number as usize, &mut block, policy)
+        };
+        let before = std::mem::take(&mut checked.unreadable);
+        checked.unreadable = before.iter().copied().filter(|number| is_bad(number)).collect();
+        checked.bad.retain(|n| checked.unreadable.contains(n) || !before.contains(n));
+    }
+
+    fn open(&self, mode: ReadMode) -> Result<(Box<dyn DriveFile>, CheckedShard), Option<String>> {
+        let file = self.drive.open(self.path, mode);
+        let file = file.map_err(|e| (!e.is_missing()).then(|| error_chain(&e)))?;
+        let extra_bytes = file.len().saturating_sub(self.shard.record.blocks.file_bytes() as u64);
+        Ok((file, CheckedShard { extra_bytes, ..CheckedShard::default() }))
+    }
 }
 
 /// Checks the blocks from number `first` on that fill the buffer.
 fn check_part(
     file: &mut dyn DriveFile,
-    (record, index): (&StripeRecord, usize),
+    shard: RecordedShard,
     first: usize,
     buffer: &mut [u8],
     policy: &mut SkipPolicy,
 ) -> CheckedShard {
-    let (mut checked, bytes) = (CheckedShard::default(), record.blocks.bytes());
-    let read = read_and_hash(file, (record, index), first, buffer, policy, &mut checked.bad);
+    let (mut checked, bytes) = (CheckedShard::default(), shard.record.blocks.bytes());
+    let read = read_and_hash(file, shard, first, buffer, policy, &mut checked.bad);
     // From a bad place on, the rest is read as that demands.
     let rest = &mut buffer[read * bytes..];
     if !rest.is_empty() {
         let tried = try_blocks(file, rest, bytes, first + read, policy);
-        checked.take(record, index, first + read, rest, tried.into_iter());
+        checked.take(shard, first + read, rest, tried.into_iter());
     }
-    checked.try_again(file, (record, index), first, buffer, policy);
+    checked.try_again(file, shard, first, buffer, policy);
     checked
 }
 
-/// Reads a block once more that is not as recorded: one that flipped on the way is so now. Says
-/// whether it is.
-pub fn read_again(
-    file: &mut dyn DriveFile,
-    (record, index): (&StripeRecord, usize),
-    number: usize,
-    block: &mut [u8],
-    policy: &mut SkipPolicy,
-) -> bool {
-    let (blocks, hash) = (record.blocks, record.shard_hashes(index)[number]);
-    let at = (number * blocks.bytes()) as u64;
-    policy.read_again(file, at, block, |block| block_hash(block, number, blocks.count()) == hash)
-}
-
-/// Reads run by run, from block `begin` on, until one cannot be read; meanwhile the pool hashes those before it, so that the
-/// drive does not wait for that. Says how many blocks were read, and which of them are bad.
+/// Reads run by run, from block `begin` on, until one cannot be read; meanwhile the pool hashes those
+/// before it, so that the drive does not wait for that. Returns how many blocks were read, and notes
+/// which of them are bad.
 fn read_and_hash(
     file: &mut dyn DriveFile,
-    (record, index): (&StripeRecord, usize),
+    shard: RecordedShard,
     begin: usize,
     buffer: &mut [u8],
     policy: &mut SkipPolicy,
     bad: &mut Vec<u32>,
 ) -> usize {
-    let (blocks, hashes) = (record.blocks, record.shard_hashes(index));
+    let blocks = shard.record.blocks;
     let (run, hashed) = (RUN_BYTES / blocks.bytes(), HASHED_BYTES / blocks.bytes());
     let found = Mutex::new(Vec::new());
     let mut read = 0;
@@ -254,7 +279,7 @@ fn read_and_hash(
                 let (first, found) = (begin + read, &found);
                 scope.spawn(move |_| {
                     for (block, number) in piece.chunks_exact(blocks.bytes()).zip(first..) {
-                        if block_hash(block, number, blocks.count()) != hashes[number] {
+                        if !shard.is_block(number, block) {
                             let mut found = found.lock();
                             found.push(number as u32);
                         }
@@ -267,39 +292,6 @@ fn read_and_hash(
     bad.extend(found.into_inner());
     bad.sort_unstable();
     read
-}
-
-/// Checks a shard's length and some of its blocks; those that the file is too short for are bad.
-pub fn check_blocks(
-    drive: &dyn Drive,
-    path: &str,
-    record: &StripeRecord,
-    index: usize,
-    mode: ReadMode,
-    picks: &[u32],
-) -> Result<CheckedShard, Option<String>> {
-    // Only what is read need come from the medium.
-    let mode = if picks.is_empty() { ReadMode::Cached } else { mode };
-    let mut file =
-        drive.open(path, mode).map_err(|e| (!e.is_missing()).then(|| error_chain(&e)))?;
-    let blocks = record.blocks;
-    let extra_bytes = file.len().saturating_sub(blocks.file_bytes() as u64);
-    let there = (file.len() / blocks.bytes() as u64) as usize;
-    let mut checked = CheckedShard { extra_bytes, ..CheckedShard::default() };
-    let hashes = record.shard_hashes(index);
-    let mut block = vec![0; if picks.is_empty() { 0 } else { blocks.bytes() }];
-    for number in picks.iter().map(|pick| *pick as usize).filter(|number| *number < there) {
-        let one = &mut SkipPolicy::never();
-        match try_blocks(file.as_mut(), &mut block, blocks.bytes(), number, one)[0] {
-            Tried::Read if block_hash(&block, number, blocks.count()) == hashes[number] => continue,
-            Tried::Failed => checked.unreadable.push(number as u32),
-            _ if read_again(file.as_mut(), (record, index), number, &mut block, one) => continue,
-            _ => {}
-        }
-        checked.bad.push(number as u32);
-    }
-    checked.bad.extend(there.min(blocks.count()) as u32..blocks.count() as u32);
-    Ok(checked)
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use super::file_copies::digest_of;
 use super::found::{FoundDrive, FoundSet};
 use super::record_index::RecordIndex;
 use crate::drives::{Drive, DriveError, ReadMode, WriteMode};
-use crate::format::SECOND_COPY_DRIVES;
 use crate::format::ids::{RunId, Slot, StripeId, StripeNumber, key_path, part_path, record_path};
-use crate::format::layout::{COPY, most_bytes};
+use crate::format::layout::COPY;
 use crate::format::list::Hash;
+use crate::format::metadata_file::{MetadataKind, Written, most_bytes};
 use crate::format::set::SetText;
 use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Problem, ProblemKind};
@@ -168,7 +168,8 @@ type IsMeant<'a> = &'a dyn Fn(&str) -> bool;
 /// what was written beside it under a temporary name.
 pub fn reopen(set: &FoundSet, monitor: &dyn Monitor) {
     let second = |below: &str| format!("{}/{COPY}{below}", set.folder);
-    let own = |name: &str| is_temporary(name) || ["checklist.b3", "set.txt"].contains(&name);
+    let at_close = |kind: MetadataKind| kind.written() == Written::AtClose;
+    let own = |name: &str| is_temporary(name) || MetadataKind::at(name).is_some_and(at_close);
     let folders: [(String, IsMeant); 5] = [
         (second(""), &is_given),
         (second("/records"), &is_given),
@@ -235,16 +236,15 @@ fn remove_all(found: &FoundDrive, folder: &str, is_meant: IsMeant) -> Result<(),
 /// and second copies in a small set.
 pub fn closing_bytes(set: &FoundSet, record_index: &RecordIndex, drives: usize) -> u64 {
     let lines = record_index.records() as u64 * CHECKLIST_LINE_BYTES;
-    if drives >= SECOND_COPY_DRIVES {
-        return lines;
-    }
     let records = record_index.files().map(|(h, _)| record_path(h.run, h.number));
     let parts = record_index.parts().map(|(run, part)| part_path(run, part.number));
     let len = |path: String| {
         let copies = set.open_copies(&path);
         copies.first().map_or(0, |file| file.len()).next_multiple_of(UNIT_BYTES)
     };
-    lines + records.chain(parts).map(len).sum::<u64>()
+    let is_copied =
+        |path: &String| MetadataKind::at(path).is_some_and(|kind| kind.has_second_copy(drives));
+    lines + records.chain(parts).filter(is_copied).map(len).sum::<u64>()
 }
 
 /// Removes the keys of runs that have nothing that counts.

@@ -9,8 +9,8 @@ use super::found::{FoundDrive, FoundSet};
 use crate::drives::{self, Drive, DriveError, DriveFile, ReadMode};
 use crate::format::ids::{RunId, key_path, parse_record_name};
 use crate::format::key::MAX_KEY_BYTES;
-use crate::format::layout::most_bytes;
 use crate::format::list::Hash;
+use crate::format::metadata_file::most_bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 

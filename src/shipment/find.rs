@@ -11,14 +11,13 @@
 use super::cleanup;
 use super::found::{FoundDrive, FoundSet, Settled};
 use super::labels::{chosen, differences};
-use super::tally::{Listed, Tally, blank_label, sound_records};
+use super::tally::{ListedShards, SlotTally, SoundRecords, blank_label, sound_records};
 use crate::drives::{Drive, DriveError, on_each};
 use crate::format::FormatError;
 use crate::format::ids::{SetNumber, ShipmentId, Slot, set_folder};
 use crate::format::label::{Label, MAX_LABEL_BYTES};
 use crate::format::layout::{COPY, HOLDALL};
 use crate::format::list::Hash;
-use crate::format::record::{RecordFileHeader, StripeRecord};
 use crate::format::set::{SetText, SlotLine};
 use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
@@ -46,7 +45,7 @@ enum LabelError {
 }
 
 /// A folder with a set's name on a drive.
-struct Claim {
+struct SetFolder {
     drive: Arc<dyn Drive>,
     /// the labels in it that can be read, and their hashes
     labels: Vec<(Label, Hash)>,
@@ -54,7 +53,7 @@ struct Claim {
     problem: Option<LabelError>,
 }
 
-impl Claim {
+impl SetFolder {
     /// Is one of its labels of the slot that most of its shards are of?
     fn agrees(&self, votes: &BTreeMap<Slot, usize>) -> bool {
         let most = votes.values().max();
@@ -77,39 +76,43 @@ impl Claim {
 /// Finds all sets on these drives, in order of shipment and set. A drive whose label cannot be
 /// read, or is another's, is a problem and used all the same.
 pub fn find(drives: &[Arc<dyn Drive>], monitor: &dyn Monitor) -> Vec<FoundSet> {
-    let mut sets: BTreeMap<(ShipmentId, SetNumber), Vec<Claim>> = BTreeMap::new();
+    let mut sets: BTreeMap<(ShipmentId, SetNumber), Vec<SetFolder>> = BTreeMap::new();
     let looked = on_each(drives.len(), |i| {
         let recording = Recording::default();
         let folders = set_folders(&drives[i], &recording).into_iter();
-        let claimed =
-            folders.map(|(shipment, set, folder)| ((shipment, set), claim(&drives[i], &folder)));
-        (claimed.collect::<Vec<_>>(), recording.problems())
+        let read = folders.map(|at| ((at.shipment, at.set), read_labels(&drives[i], &at.path)));
+        (read.collect::<Vec<_>>(), recording.problems())
     });
-    for (claimed, problems) in looked {
+    for (found, problems) in looked {
         problems.into_iter().for_each(|problem| monitor.problem(problem));
-        claimed.into_iter().for_each(|(id, claim)| sets.entry(id).or_default().push(claim));
+        found.into_iter().for_each(|(id, folder)| sets.entry(id).or_default().push(folder));
     }
-    let resolve = |((shipment, set), claims)| Claims::new(shipment, set, claims).resolve(monitor);
+    let resolve =
+        |((shipment, set), folders)| SetFolders::new(shipment, set, folders).resolve(monitor);
     sets.into_iter().filter_map(resolve).collect()
 }
 
 /// The first label that a newer program wrote: its place and format.
 pub fn newer_label(drives: &[Arc<dyn Drive>]) -> Option<(String, u64)> {
-    let newer = |drive: &Arc<dyn Drive>, folder: String| {
-        let found = claim(drive, &folder).newer()?;
+    let newer = |drive: &Arc<dyn Drive>, folder: &str| {
+        let found = read_labels(drive, folder).newer()?;
         Some((format!("{}: {folder}/label.json", drive.name()), found))
     };
     drives.iter().find_map(|drive| {
         let folders = set_folders(drive, &Recording::default());
-        folders.into_iter().find_map(|(_, _, folder)| newer(drive, folder))
+        folders.into_iter().find_map(|at| newer(drive, &at.path))
     })
 }
 
+/// Where a set lies on a drive, by the folder's name.
+struct SetPath {
+    shipment: ShipmentId,
+    set: SetNumber,
+    path: String,
+}
+
 /// The folders of sets on a drive.
-fn set_folders(
-    drive: &Arc<dyn Drive>,
-    monitor: &dyn Monitor,
-) -> Vec<(ShipmentId, SetNumber, String)> {
+fn set_folders(drive: &Arc<dyn Drive>, monitor: &dyn Monitor) -> Vec<SetPath> {
     let names = match drive.list(HOLDALL) {
         Ok(names) => names,
         Err(e) => {
@@ -123,7 +126,9 @@ fn set_folders(
         let Ok(shipment) = shipment.parse::<ShipmentId>() else { continue };
         let set = rest.parse().map(SetNumber).ok().filter(|set| set.0 > 0);
         match set.filter(|set| set_folder(shipment, *set) == name) {
-            Some(set) => folders.push((shipment, set, format!("{HOLDALL}/{name}"))),
+            Some(set) => {
+                folders.push(SetPath { shipment, set, path: format!("{HOLDALL}/{name}") });
+            }
             None => {
                 let place = format!("{}: {HOLDALL}/{name}", drive.name());
                 let detail = "this is not the name of a set's folder; it is left out";
@@ -135,41 +140,41 @@ fn set_folders(
 }
 
 /// Reads the labels in a folder.
-fn claim(drive: &Arc<dyn Drive>, folder: &str) -> Claim {
+fn read_labels(drive: &Arc<dyn Drive>, at: &str) -> SetFolder {
     let read = |path: String| -> Result<(Label, Hash), LabelError> {
         let bytes = drive.read(&path, MAX_LABEL_BYTES)?;
         let label = Label::decode(&bytes)?;
         let found = set_folder(label.shipment, label.set);
-        if !folder.ends_with(&found) {
+        if !at.ends_with(&found) {
             return Err(LabelError::Misplaced { found });
         }
         Ok((label, *blake3::hash(&bytes).as_bytes()))
     };
-    let mut claim = Claim { drive: drive.clone(), labels: Vec::new(), problem: None };
-    for path in [format!("{folder}/label.json"), format!("{folder}/{COPY}/label.json")] {
+    let mut folder = SetFolder { drive: drive.clone(), labels: Vec::new(), problem: None };
+    for path in [format!("{at}/label.json"), format!("{at}/{COPY}/label.json")] {
         match read(path) {
-            Ok(label) => claim.labels.push(label),
+            Ok(label) => folder.labels.push(label),
             Err(problem) => {
-                claim.problem.get_or_insert(problem);
+                folder.problem.get_or_insert(problem);
             }
         }
     }
-    claim
+    folder
 }
 
 /// All folders of one set.
-struct Claims {
+struct SetFolders {
     /// the set, its labels not yet settled
     set: FoundSet,
-    all: Vec<Claim>,
+    all: Vec<SetFolder>,
     text: Option<SetText>,
 }
 
-impl Claims {
-    fn new(shipment: ShipmentId, set: SetNumber, claims: Vec<Claim>) -> Self {
-        let known = claims.iter().flat_map(|c| &c.labels).next().map(|(label, _)| label.clone());
+impl SetFolders {
+    fn new(shipment: ShipmentId, set: SetNumber, folders: Vec<SetFolder>) -> Self {
+        let known = folders.iter().flat_map(|c| &c.labels).next().map(|(label, _)| label.clone());
         let known = known.unwrap_or_else(|| blank_label(shipment, set));
-        let found = |c: &Claim| {
+        let found = |c: &SetFolder| {
             let label = c.labels.first().map_or_else(|| known.clone(), |(label, _)| label.clone());
             FoundDrive { drive: c.drive.clone(), label }
         };
@@ -177,7 +182,7 @@ impl Claims {
             shipment,
             set,
             folder: format!("{HOLDALL}/{}", set_folder(shipment, set)),
-            drives: claims.iter().map(found).collect(),
+            drives: folders.iter().map(found).collect(),
             duplicates: Vec::new(),
             stage: None,
             bad_blocks: None,
@@ -185,14 +190,14 @@ impl Claims {
         };
         // Copies of set.txt that differ are reported where set.txt is the matter.
         let text = set.set_text(&Recording::default());
-        Self { set, all: claims, text }
+        Self { set, all: folders, text }
     }
 
     /// Settles every drive's slot; none if nothing says what the set is.
     fn resolve(mut self, monitor: &dyn Monitor) -> Option<FoundSet> {
         // One label that is newer than the others is damaged; where all are, so is the set.
-        if self.all.iter().all(|claim| claim.newer().is_some()) {
-            self.all.iter().for_each(|claim| self.report(claim, "it is left out", monitor));
+        if self.all.iter().all(|folder| folder.newer().is_some()) {
+            self.all.iter().for_each(|folder| self.report(folder, "it is left out", monitor));
             return None;
         }
         let tally = self.tally();
@@ -204,12 +209,12 @@ impl Claims {
         self.report_disagreeing(&common, monitor);
         self.complete(&mut common);
         let mut found = Vec::new();
-        for (at, (claim, votes)) in self.all.iter().zip(&tally.votes).enumerate() {
-            let label = self.settled(claim, votes, &common, monitor);
-            if label.slot == Slot(0) && claim.labels.is_empty() {
-                self.report_unlabelled(claim, tally.seen.is_some(), monitor);
+        for (at, (folder, votes)) in self.all.iter().zip(&tally.votes).enumerate() {
+            let label = self.settled(folder, votes, &common, monitor);
+            if label.slot == Slot(0) && folder.labels.is_empty() {
+                self.report_unlabelled(folder, tally.seen.is_some(), monitor);
             }
-            found.push((at, FoundDrive { drive: claim.drive.clone(), label }));
+            found.push((at, FoundDrive { drive: folder.drive.clone(), label }));
         }
         let (mut drives, duplicates) = self.by_slot(found, &tally, monitor);
         // Those whose slot nothing tells still have keys, records and catalog.
@@ -223,7 +228,7 @@ impl Claims {
     fn by_slot(
         &self,
         mut found: Vec<(usize, FoundDrive)>,
-        tally: &Tally,
+        tally: &SlotTally,
         monitor: &dyn Monitor,
     ) -> (Vec<FoundDrive>, Vec<FoundDrive>) {
         let weight = |(at, found): &(usize, FoundDrive)| {
@@ -271,11 +276,11 @@ impl Claims {
     /// all the same, as one that was closed from its drives alone may, that is no damage.
     fn report_disagreeing(&self, common: &Label, monitor: &dyn Monitor) {
         let differs = |label: &Label| !differences(label, common).is_empty();
-        for claim in &self.all {
+        for folder in &self.all {
             let counts = |l: &&(Label, Hash)| self.text.is_none() || self.is_confirmed(l);
-            let mut labels = claim.labels.iter().filter(counts).map(|(label, _)| label);
+            let mut labels = folder.labels.iter().filter(counts).map(|(label, _)| label);
             let Some(label) = labels.find(|label| differs(label)) else { continue };
-            let agrees = |other: &&Claim| other.labels.iter().any(|(label, _)| !differs(label));
+            let agrees = |other: &&SetFolder| other.labels.iter().any(|(label, _)| !differs(label));
             let others: Vec<_> = self.all.iter().filter(agrees).map(|c| c.drive.name()).collect();
             let others = if others.is_empty() { "the records".into() } else { others.join(", ") };
             let detail = format!(
@@ -283,10 +288,10 @@ impl Claims {
                 differences(label, common).join("; ")
             );
             if self.text.is_none() {
-                self.report(claim, &detail, monitor);
+                self.report(folder, &detail, monitor);
             } else {
-                let (drive, folder) = (claim.drive.name(), &self.set.folder);
-                monitor.note(&format!("{drive}: {folder}/label.json: {detail}"));
+                let (drive, at) = (folder.drive.name(), &self.set.folder);
+                monitor.note(&format!("{drive}: {at}/label.json: {detail}"));
             }
         }
     }
@@ -302,30 +307,30 @@ impl Claims {
             ));
             return;
         }
-        for claim in &self.all {
-            self.report(claim, "no label, set.txt or record can be read here", monitor);
+        for folder in &self.all {
+            self.report(folder, "no label, set.txt or record can be read here", monitor);
         }
     }
 
     /// Nothing tells a drive's slot. Labels are the first that is written to drives: where one has
     /// nothing at all, and nothing was committed, packing ended before it came to this one.
-    fn report_unlabelled(&self, claim: &Claim, committed: bool, monitor: &dyn Monitor) {
-        let is_bare = || cleanup::is_bare(claim.drive.as_ref(), &self.set.folder);
+    fn report_unlabelled(&self, folder: &SetFolder, committed: bool, monitor: &dyn Monitor) {
+        let is_bare = || cleanup::is_bare(folder.drive.as_ref(), &self.set.folder);
         if self.text.is_none() && !committed && is_bare() {
-            let (drive, set) = (claim.drive.name(), self.set.name());
+            let (drive, set) = (folder.drive.name(), self.set.name());
             monitor.note(&format!(
                 "{drive}: the packing of set {set} was never finished: it ended before anything was \
                  written here"
             ));
         } else {
-            self.report(claim, "no shards show this drive's slot", monitor);
+            self.report(folder, "no shards show this drive's slot", monitor);
         }
     }
 
-    fn report(&self, claim: &Claim, detail: &str, monitor: &dyn Monitor) {
-        let place = format!("{}: {}/label.json", claim.drive.name(), self.set.folder);
-        let detail = match &claim.problem {
-            Some(problem) if claim.labels.is_empty() => {
+    fn report(&self, folder: &SetFolder, detail: &str, monitor: &dyn Monitor) {
+        let place = format!("{}: {}/label.json", folder.drive.name(), self.set.folder);
+        let detail = match &folder.problem {
+            Some(problem) if folder.labels.is_empty() => {
                 format!("{}; {detail}", error_chain(problem))
             }
             _ => detail.into(),
@@ -340,9 +345,9 @@ impl Claims {
     }
 
     /// What is the same on all drives of the set, in a label of no slot.
-    fn common(&self, tally: &Tally) -> Option<Label> {
+    fn common(&self, tally: &SlotTally) -> Option<Label> {
         let all = || {
-            let labels = |claim: &'_ Claim| claim.labels.clone().into_iter();
+            let labels = |folder: &'_ SetFolder| folder.labels.clone().into_iter();
             self.all.iter().flat_map(move |c| labels(c).map(|label| (c.drive.name(), label)))
         };
         let is_any_confirmed = all().any(|(_, label)| self.is_confirmed(&label));
@@ -361,7 +366,7 @@ impl Claims {
             }
         }
         // Too large a C costs memory only; by one that is too small, chunks are rejected.
-        let labels = || self.all.iter().flat_map(|claim| &claim.labels);
+        let labels = || self.all.iter().flat_map(|folder| &folder.labels);
         let confirmed = labels().filter(|l| self.is_confirmed(l)).map(|(l, _)| l.chunk_bytes).max();
         let most = confirmed.or_else(|| labels().map(|(label, _)| label.chunk_bytes).max());
         common.chunk_bytes = most.unwrap_or(common.chunk_bytes);
@@ -370,14 +375,14 @@ impl Claims {
     /// The label by which a drive is used: its own, if that is right.
     fn settled(
         &self,
-        claim: &Claim,
+        folder: &SetFolder,
         votes: &BTreeMap<Slot, usize>,
         common: &Label,
         monitor: &dyn Monitor,
     ) -> Label {
         let most = votes.values().max().copied().unwrap_or(0);
         let voted = |slot: Slot| votes.get(&slot) == Some(&most);
-        let own = claim.labels.iter().max_by_key(|l| (voted(l.0.slot), self.is_confirmed(l)));
+        let own = folder.labels.iter().max_by_key(|l| (voted(l.0.slot), self.is_confirmed(l)));
         let own = own.map(|(label, _)| label);
         let by_shards = votes.iter().find(|(_, count)| **count == most).map(|(slot, _)| *slot);
         let slot = match own {
@@ -389,12 +394,12 @@ impl Claims {
             Some(label) => {
                 let detail =
                     format!("it says slot {}, but slot {slot}'s shards are here", label.slot);
-                self.report(claim, &detail, monitor);
+                self.report(folder, &detail, monitor);
             }
             None if slot == Slot(0) => {} // told by who asked
             None => {
                 let detail = format!("by the shards that are here, this is slot {slot}");
-                self.report(claim, &detail, monitor);
+                self.report(folder, &detail, monitor);
             }
         }
         let own = own.filter(|label| label.slot == slot);
@@ -410,43 +415,44 @@ impl Claims {
     }
 
     /// Holds the names of the shards on every drive against the records.
-    fn tally(&self) -> Tally {
+    fn tally(&self) -> SlotTally {
         let votes = vec![BTreeMap::new(); self.all.len()];
-        let mut tally = Tally { votes, seen: None, borne: None, suites: BTreeSet::new() };
+        let mut tally = SlotTally { votes, seen: None, borne: None, suites: BTreeSet::new() };
         // Over labels that differ all records are heard.
-        let mut labels = self.all.iter().flat_map(|claim| &claim.labels).map(|(label, _)| label);
+        let mut labels = self.all.iter().flat_map(|folder| &folder.labels).map(|(label, _)| label);
         let first = labels.next();
         let differ = labels.any(|label| first.is_some_and(|l| !differences(label, l).is_empty()));
-        let mut listed: Vec<Listed> = self.all.iter().map(|_| Listed::default()).collect();
+        let mut listed: Vec<ListedShards> =
+            self.all.iter().map(|_| ListedShards::default()).collect();
         let shards = format!("{}/shards", self.set.folder);
-        let has_shards = |c: &Claim| c.drive.list(&shards).is_ok_and(|names| !names.is_empty());
+        let has_shards = |c: &SetFolder| c.drive.list(&shards).is_ok_and(|names| !names.is_empty());
         let has_shards: Vec<bool> = self.all.iter().map(has_shards).collect();
         for (name, places) in self.set.placed("records") {
             let path = format!("records/{name}");
             // Of copies that are sound and differ, those count that more drives' own labels bear out.
-            let mut best: Option<((usize, usize), Counted)> = None;
-            for (header, records, copies) in sound_records(&self.set, &path, &places) {
+            let mut best: Option<((usize, usize), HeardRecords)> = None;
+            for file in sound_records(&self.set, &path, &places) {
                 let votes: Vec<_> = self
                     .all
                     .iter()
                     .enumerate()
-                    .map(|(i, claim)| {
+                    .map(|(i, folder)| {
                         if has_shards[i] {
-                            listed[i].votes(claim.drive.as_ref(), &self.set.folder, &records)
+                            listed[i].votes(folder.drive.as_ref(), &self.set.folder, &file.records)
                         } else {
                             BTreeMap::new()
                         }
                     })
                     .collect();
                 let agree =
-                    self.all.iter().zip(&votes).filter(|(claim, votes)| claim.agrees(votes));
-                let weight = (agree.count(), copies);
+                    self.all.iter().zip(&votes).filter(|(folder, votes)| folder.agrees(votes));
+                let weight = (agree.count(), file.copies);
                 if best.as_ref().is_none_or(|(most, _)| weight > *most) {
-                    best = Some((weight, (header, records, votes)));
+                    best = Some((weight, HeardRecords { file, votes }));
                 }
             }
-            if let Some(((_, copies), (header, records, votes))) = best {
-                tally.note(&header, &records, copies);
+            if let Some((_, HeardRecords { file, votes })) = best {
+                tally.note(&file);
                 for (all, more) in tally.votes.iter_mut().zip(votes) {
                     more.into_iter()
                         .for_each(|(slot, count)| *all.entry(slot).or_default() += count);
@@ -467,5 +473,8 @@ impl Claims {
     }
 }
 
-/// A record file's head and records, and what they say of each drive.
-type Counted = (RecordFileHeader, Vec<StripeRecord>, Vec<BTreeMap<Slot, usize>>);
+/// A sound record file, and what it says of each drive.
+struct HeardRecords {
+    file: SoundRecords,
+    votes: Vec<BTreeMap<Slot, usize>>,
+}

@@ -11,14 +11,14 @@ use crate::monitor::{Monitor, Problem, ProblemKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Places on the drives of a set, by number: drive by drive, that of the second copy after its own.
-pub(super) type Places = Vec<u16>;
+pub(super) type CopyPlaces = Vec<u16>;
 
 /// The record files, by run and number.
-pub(super) type Named = BTreeMap<RunId, BTreeMap<u32, Places>>;
+pub(super) type NamedRecords = BTreeMap<RunId, BTreeMap<u32, CopyPlaces>>;
 
 /// The record files that drives list.
-pub(super) fn named(set: &FoundSet) -> Named {
-    let mut named = Named::new();
+pub(super) fn named(set: &FoundSet) -> NamedRecords {
+    let mut named = NamedRecords::new();
     for (name, places) in set.placed("records") {
         if let Some((run, number)) = parse_record_name(&name) {
             named.entry(run).or_default().insert(number, places);

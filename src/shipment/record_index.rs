@@ -7,7 +7,7 @@ use super::copies::Authentic;
 use super::found::FoundSet;
 use super::lazy::{LazyIndex, OwnedAuthentic};
 use super::sound_file::{RecordFacts, SoundFile};
-use super::vouched::{Counted, counted, written};
+use super::vouched::{CountedRecords, counted, written};
 use crate::format::ids::{RunId, Slot, StripeId, StripeNumber, record_path};
 use crate::format::list::Hash;
 use crate::format::record::{self, PartRecord, RecordFileHeader, StripeRecord};
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Where a stripe's record is.
 #[derive(Clone, Copy)]
-pub(super) struct Spot {
+pub(super) struct RecordSpot {
     pub(super) file: u32,
     pub(super) position: u32,
     /// its place among the stripes across; of one along, what was there before it
@@ -52,7 +52,7 @@ pub struct RecordIndex {
     pub(super) files: Vec<SoundFile>,
     runs: Vec<RunFacts>,
     /// by the number of the run here, and that of the stripe: there may be millions
-    stripes: HashMap<(u32, StripeNumber), Spot>,
+    stripes: HashMap<(u32, StripeNumber), RecordSpot>,
     run_numbers: HashMap<RunId, u32>,
     order: Vec<StripeId>,
     /// stripes along, by slot, in order
@@ -163,8 +163,8 @@ impl RecordIndex {
         (Self::of(counted, set, monitor), strays)
     }
 
-    fn of(counted: Counted, set: &FoundSet, monitor: &dyn Monitor) -> Self {
-        let Counted { contradictions, alone, forged, .. } = counted;
+    fn of(counted: CountedRecords, set: &FoundSet, monitor: &dyn Monitor) -> Self {
+        let CountedRecords { contradictions, alone, forged, .. } = counted;
         let mut record_index = Self { contradictions, alone, forged, ..Self::empty(counted.gaps) };
         for run in counted.runs {
             record_index.add_run(run, set, monitor);
@@ -243,7 +243,7 @@ impl RecordIndex {
         let (order, at) = (self.order.len() as u32, self.files.len() as u32);
         let id = StripeId { run: file.header.run, number: record.number };
         match self.stripes.entry((self.runs.len() as u32, record.number)) {
-            Entry::Vacant(new) => new.insert(Spot { file: at, position, order }),
+            Entry::Vacant(new) => new.insert(RecordSpot { file: at, position, order }),
             Entry::Occupied(_) => {
                 let detail = format!("has a second record of stripe {id}");
                 return self.report_gap(set, &file.header, &detail, monitor);
@@ -256,7 +256,7 @@ impl RecordIndex {
     }
 
     /// Where a stripe's record is, in a record index that is open.
-    pub(super) fn spot(&self, stripe: StripeId) -> Option<&Spot> {
+    pub(super) fn spot(&self, stripe: StripeId) -> Option<&RecordSpot> {
         self.stripes.get(&(*self.run_numbers.get(&stripe.run)?, stripe.number))
     }
 

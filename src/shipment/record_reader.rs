@@ -15,13 +15,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// The records of a file.
-struct Kept {
+struct KeptRecords {
     /// its number in the opened record index
     file: usize,
     records: Vec<Arc<StripeRecord>>,
 }
 
-impl Kept {
+impl KeptRecords {
     fn bytes(&self) -> usize {
         let held = |record: &Arc<StripeRecord>| {
             size_of::<StripeRecord>()
@@ -41,7 +41,7 @@ const KEPT_BYTES: usize = 8 << 20;
 pub struct RecordReader<'a> {
     record_index: &'a RecordIndex,
     /// the last used first
-    kept: VecDeque<Kept>,
+    kept: VecDeque<KeptRecords>,
     firsts: HashMap<(RunId, u32), Option<StripeNumber>>,
     /// of the opened record index, where looking up a record was not enough
     whole: Option<Box<RecordReader<'a>>>,
@@ -65,15 +65,17 @@ impl<'a> RecordReader<'a> {
                 let bytes = file.read().ok()?;
                 let records = record::records(&file.header, &bytes);
                 let records = records.flatten().map(Arc::new).collect();
-                self.keep(Kept { file: spot.file as usize, records });
+                self.keep(KeptRecords { file: spot.file as usize, records });
             }
         }
         self.kept.front()?.records.get(spot.position as usize).cloned()
     }
 
-    fn keep(&mut self, kept: Kept) {
+    fn keep(&mut self, kept: KeptRecords) {
         self.kept.push_front(kept);
-        while self.kept.len() > 1 && self.kept.iter().map(Kept::bytes).sum::<usize>() > KEPT_BYTES {
+        while self.kept.len() > 1
+            && self.kept.iter().map(KeptRecords::bytes).sum::<usize>() > KEPT_BYTES
+        {
             self.kept.pop_back();
         }
     }
@@ -91,7 +93,7 @@ impl<'a> RecordReader<'a> {
             && let Some(records) = lazy.file_of(stripe, &mut self.firsts)
             && let Some(found) = records.iter().find(is_it).cloned()
         {
-            self.keep(Kept { file: usize::MAX, records });
+            self.keep(KeptRecords { file: usize::MAX, records });
             return Some(found);
         }
         let opened = self.record_index.whole();

@@ -11,20 +11,20 @@ use crate::format::record::{self, MAX_RECORD_FILE_BYTES, RecordFileHeader, Strip
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the records say of the drives.
-pub(super) struct Tally {
+pub(super) struct SlotTally {
     /// of each drive, how many shards of which slot lie on it
     pub votes: Vec<BTreeMap<Slot, usize>>,
     /// suite, B of the catalog, and the highest slot seen
     pub seen: Option<(u8, u32, Slot)>,
     /// what is said by the record files that most drives have
-    pub borne: Option<Borne>,
+    pub borne: Option<BorneOut>,
     /// the suites of all records that were heard
     pub suites: BTreeSet<u8>,
 }
 
 /// What the record files say of which as many copies as of any are here: what one drive alone has
 /// decides nothing against the others.
-pub(super) struct Borne {
+pub(super) struct BorneOut {
     copies: usize,
     suite: u8,
     /// B of the catalog, if one of them has a part of it
@@ -32,7 +32,7 @@ pub(super) struct Borne {
     highest: Slot,
 }
 
-impl Tally {
+impl SlotTally {
     /// How far the records bear out what a label says of the whole set.
     pub fn bears_out(&self, label: &Label) -> (usize, bool, bool) {
         let Some(borne) = &self.borne else { return (0, false, false) };
@@ -49,8 +49,10 @@ impl Tally {
         }
     }
 
-    /// Hears a record file, of which there are so many sound copies that are alike.
-    pub fn note(&mut self, header: &RecordFileHeader, records: &[StripeRecord], copies: usize) {
+    /// Hears a record file.
+    pub fn note(&mut self, file: &SoundRecords) {
+        let SoundRecords { header, records, copies } = file;
+        let copies = *copies;
         for r in records {
             self.suites.insert(r.suite.number());
             let part = header.part.as_ref().map(|part| part.blocks);
@@ -60,7 +62,7 @@ impl Tally {
             *highest = slots().fold(*highest, Slot::max);
             if self.borne.as_ref().is_none_or(|borne| copies > borne.copies) {
                 let (suite, highest) = (r.suite.number(), Slot(0));
-                self.borne = Some(Borne { copies, suite, block_bytes: None, highest });
+                self.borne = Some(BorneOut { copies, suite, block_bytes: None, highest });
             }
             let Some(borne) = self.borne.as_mut().filter(|borne| copies == borne.copies) else {
                 continue;
@@ -80,12 +82,12 @@ impl Tally {
 
 /// The names in the folder of shards that was asked for last.
 #[derive(Default)]
-pub(super) struct Listed {
+pub(super) struct ListedShards {
     folder: String,
     names: BTreeSet<String>,
 }
 
-impl Listed {
+impl ListedShards {
     /// How many of the shards in these records, by slot, lie on the drive.
     pub fn votes(
         &mut self,
@@ -115,15 +117,19 @@ impl Listed {
     }
 }
 
+/// The records of a file that is sound.
+pub(super) struct SoundRecords {
+    pub header: RecordFileHeader,
+    pub records: Vec<StripeRecord>,
+    /// how many copies are alike
+    pub copies: usize,
+}
+
 /// The records in the different sound copies of a record file, and how many copies each has; those
 /// that end alike are taken to be alike.
-pub(super) fn sound_records(
-    set: &FoundSet,
-    path: &str,
-    places: &[u16],
-) -> Vec<(RecordFileHeader, Vec<StripeRecord>, usize)> {
+pub(super) fn sound_records(set: &FoundSet, path: &str, places: &[u16]) -> Vec<SoundRecords> {
     let mut ends: BTreeMap<Hash, usize> = BTreeMap::new();
-    let mut found = Vec::new();
+    let mut found: Vec<SoundRecords> = Vec::new();
     for mut file in set.open_at(path, places) {
         let len = file.len();
         let Some(at) = len.checked_sub(32).filter(|_| len <= MAX_RECORD_FILE_BYTES) else {
@@ -134,8 +140,7 @@ pub(super) fn sound_records(
             continue;
         }
         if let Some(known) = ends.get(&end) {
-            let (.., copies): &mut (_, _, usize) = &mut found[*known];
-            *copies += 1;
+            found[*known].copies += 1;
             continue;
         }
         let mut bytes = vec![0; len as usize];
@@ -146,7 +151,7 @@ pub(super) fn sound_records(
         if (header.shipment, header.set) == (set.shipment, set.set) {
             ends.insert(end, found.len());
             let records = record::records(&header, &bytes).flatten().collect();
-            found.push((header, records, 1));
+            found.push(SoundRecords { header, records, copies: 1 });
         }
     }
     found

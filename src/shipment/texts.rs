@@ -12,6 +12,7 @@ use crate::drives::{ReadMode, on_each};
 use crate::format::ids::parse_record_name;
 use crate::format::layout::COPY;
 use crate::format::list::Hash;
+use crate::format::metadata_file::{Written, fixed_paths};
 use crate::format::set::{MAX_SET_BYTES, RunLine, SetText};
 use crate::format::shown::hex;
 use crate::monitor::{Monitor, Problem, ProblemKind};
@@ -24,14 +25,14 @@ const MAX_CHECKLIST_BYTES: u64 = 1 << 30;
 const LINE_BYTES: usize = 256;
 
 /// A text, and who vouches for it.
-pub struct Version {
+pub struct VouchedText {
     /// names of the drives
     pub drives: Vec<String>,
     pub text: SetText,
 }
 
 /// Texts by root.
-pub type Texts = BTreeMap<Hash, Version>;
+pub type Texts = BTreeMap<Hash, VouchedText>;
 
 impl FoundSet {
     /// The set by each other set.txt that as many of its drives have, if only they can tell which counts.
@@ -98,7 +99,7 @@ fn by_weight(set: &FoundSet, texts: Texts) -> Vec<SetText> {
 
 /// Says of each of these texts who vouches for it.
 pub fn sides(texts: &Texts) -> String {
-    let side = |(root, version): (&Hash, &Version)| {
+    let side = |(root, version): (&Hash, &VouchedText)| {
         format!("root {} on {}", hex(root), version.drives.join(", "))
     };
     texts.iter().map(side).collect::<Vec<_>>().join("; ")
@@ -118,7 +119,7 @@ pub fn texts(set: &FoundSet) -> Texts {
             None => (&mut unsure, valid.keys().copied().collect()),
         };
         for (root, (_, text)) in valid.into_iter().filter(|(root, _)| counted.contains(root)) {
-            let version = texts.entry(root).or_insert(Version { drives: Vec::new(), text });
+            let version = texts.entry(root).or_insert(VouchedText { drives: Vec::new(), text });
             version.drives.push(found.drive.name().into());
         }
     }
@@ -141,8 +142,7 @@ pub fn report_rejected(set: &FoundSet, monitor: &dyn Monitor) {
 /// Does a drive have a set.txt, valid or not, or a checklist? It was here when the set was closed then;
 /// what cannot be looked at may have one.
 pub fn has_end(set: &FoundSet, found: &FoundDrive) -> bool {
-    let names = ["set.txt", "copy/set.txt", "checklist.b3"];
-    names.into_iter().any(|name| {
+    fixed_paths(&[Written::AtClose]).any(|name| {
         let opened = found.drive.open(&format!("{}/{name}", set.folder), ReadMode::Cached);
         !opened.is_err_and(|error| error.is_missing())
     })

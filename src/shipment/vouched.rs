@@ -13,7 +13,7 @@
 
 use super::copies::{Authentic, CheckedCopies, CopyCheck};
 use super::found::{FoundDrive, FoundSet, slots};
-use super::named::{MissingFiles, Named, Places, drives_of, named, slot_count};
+use super::named::{CopyPlaces, MissingFiles, NamedRecords, drives_of, named, slot_count};
 use super::sound_file::SoundFile;
 use super::witness::{ENOUGH, are_several, borne_out, named_by_both};
 use crate::format::ids::{RunId, record_path};
@@ -34,7 +34,7 @@ const FILE_COSTS: u64 = 64;
 
 /// The record files that count.
 #[derive(Default)]
-pub(super) struct Counted {
+pub(super) struct CountedRecords {
     /// by run, in order
     pub runs: Vec<Vec<SoundFile>>,
     /// some are missing or contradict each other
@@ -63,7 +63,7 @@ pub(super) fn counted(
     text: Option<&SetText>,
     authentic: Option<Authentic>,
     monitor: &dyn Monitor,
-) -> Counted {
+) -> CountedRecords {
     let mut named = named(set);
     let search = Search::new(set, authentic, monitor);
     // Without a MAC nobody vouches for the text, and with the key each file shows for itself.
@@ -80,7 +80,7 @@ pub(super) fn written(
     set: &FoundSet,
     lines: &[RunLine],
     monitor: &dyn Monitor,
-) -> (Counted, BTreeMap<String, String>) {
+) -> (CountedRecords, BTreeMap<String, String>) {
     let mut named = named(set);
     let search = Search::new(set, None, monitor);
     let mut strays = BTreeMap::new();
@@ -98,7 +98,7 @@ pub(super) fn written(
 }
 
 /// Where record files lie, by run and number.
-type Where = BTreeMap<(RunId, u32), Places>;
+type Where = BTreeMap<(RunId, u32), CopyPlaces>;
 
 /// The search for the record files that count.
 struct Search<'a> {
@@ -128,7 +128,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn closed(&self, text: &SetText, named: &mut Named) -> Counted {
+    fn closed(&self, text: &SetText, named: &mut NamedRecords) -> CountedRecords {
         let counted = self.by_lines(&text.runs, Voucher::SetText, named, &mut BTreeMap::new());
         self.note_foreign(named);
         self.missing.take().report(self.set, self.monitor);
@@ -140,10 +140,10 @@ impl<'a> Search<'a> {
         &self,
         lines: &[RunLine],
         voucher: Voucher,
-        named: &mut Named,
+        named: &mut NamedRecords,
         strays: &mut BTreeMap<String, String>,
-    ) -> Counted {
-        let mut counted = Counted::default();
+    ) -> CountedRecords {
+        let mut counted = CountedRecords::default();
         for line in lines {
             let mut numbers = named.remove(&line.run).unwrap_or_default();
             let foreign = numbers.split_off(&line.files);
@@ -162,8 +162,8 @@ impl<'a> Search<'a> {
         &self,
         line: &RunLine,
         voucher: Voucher,
-        numbers: &BTreeMap<u32, Places>,
-        counted: &mut Counted,
+        numbers: &BTreeMap<u32, CopyPlaces>,
+        counted: &mut CountedRecords,
         strays: &mut BTreeMap<String, String>,
     ) -> Vec<SoundFile> {
         let detail = match voucher {
@@ -204,7 +204,7 @@ impl<'a> Search<'a> {
         files
     }
 
-    fn note_foreign(&self, named: &Named) {
+    fn note_foreign(&self, named: &NamedRecords) {
         let foreign =
             || named.iter().flat_map(|(run, of_run)| of_run.keys().map(|n| record_path(*run, *n)));
         let first: Vec<String> = foreign().take(NAMED).collect();
@@ -225,8 +225,8 @@ impl<'a> Search<'a> {
         ));
     }
 
-    fn unclosed(&self, named: Named) -> Counted {
-        let mut counted = Counted::default();
+    fn unclosed(&self, named: NamedRecords) -> CountedRecords {
+        let mut counted = CountedRecords::default();
         let (mut all, mut places) = (Vec::new(), Where::new());
         let keyed = self.set.runs();
         for (run, numbers) in named {
@@ -255,8 +255,8 @@ impl<'a> Search<'a> {
     fn unclosed_run(
         &self,
         run: RunId,
-        numbers: BTreeMap<u32, Places>,
-        counted: &mut Counted,
+        numbers: BTreeMap<u32, CopyPlaces>,
+        counted: &mut CountedRecords,
         all_places: &mut Where,
     ) -> Vec<SoundFile> {
         let mut files: Vec<SoundFile> = Vec::new();
@@ -331,7 +331,7 @@ impl<'a> Search<'a> {
         left.is_some()
     }
 
-    fn report_left_out(&self, counted: &mut Counted) {
+    fn report_left_out(&self, counted: &mut CountedRecords) {
         let (places, count) = self.left_out.take();
         if count == 0 {
             return;
@@ -350,7 +350,11 @@ impl<'a> Search<'a> {
 
     /// Leaves out what no other drive bears out; what it says of stripes that others name contradicts
     /// them.
-    fn without_those_alone(&self, files: Vec<SoundFile>, counted: &mut Counted) -> Vec<SoundFile> {
+    fn without_those_alone(
+        &self,
+        files: Vec<SoundFile>,
+        counted: &mut CountedRecords,
+    ) -> Vec<SoundFile> {
         let (files, alone) = borne_out(self.set, files);
         let both = named_by_both(&files, &alone);
         for file in alone {

@@ -21,10 +21,10 @@ use super::found::{FoundDrive, FoundSet, slots};
 use super::sound_file::SoundFile;
 use crate::drives::{Drive, ReadMode};
 use crate::format::ids::{Slot, StripeId, part_path, shard_path};
-use crate::format::layout::most_bytes;
 use crate::format::list::Hash;
+use crate::format::metadata_file::most_bytes;
 use crate::format::record;
-use crate::shards::shard::check_shard;
+use crate::shards::shard::{RecordedShard, StoredShard};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ pub(super) fn borne_out(set: &FoundSet, files: Vec<SoundFile>) -> (Vec<SoundFile
     // The last first: it speaks for those before it.
     for at in (0..files.len()).rev() {
         if by.slots[at].len() < ENOUGH {
-            let other = Others { set, files: &files, at, known: &by.slots[at] }.speaking();
+            let other = OtherDrives { set, files: &files, at, known: &by.slots[at] }.speaking();
             by.slots[at].extend(other);
             by.pass_on_from(at, &files);
         }
@@ -96,14 +96,14 @@ impl Speakers {
 }
 
 /// The drives that do not carry a file.
-struct Others<'a> {
+struct OtherDrives<'a> {
     set: &'a FoundSet,
     files: &'a [SoundFile],
     at: usize,
     known: &'a BTreeSet<Slot>,
 }
 
-impl Others<'_> {
+impl OtherDrives<'_> {
     /// A slot that has what was written before the file.
     fn speaking(&self) -> Option<Slot> {
         self.with_part().or_else(|| self.with_shard())
@@ -157,9 +157,10 @@ impl Others<'_> {
                 let Some(drive) = drives.get(&shard.slot) else { continue };
                 let path = shard_path(record.id, index as u8);
                 let path = format!("{}/{path}", self.set.folder);
-                let (mode, held) = (ReadMode::Cached, HELD_BYTES);
-                let checked = check_shard(*drive, &path, &record, index, mode, held, &mut buffer);
-                if checked.is_ok_and(|checked| checked.is_whole()) {
+                let recorded = RecordedShard { record: &record, index };
+                let (path, mode) = (path.as_str(), ReadMode::Cached);
+                let stored = StoredShard { drive: *drive, path, shard: recorded, mode };
+                if stored.check(HELD_BYTES, &mut buffer).is_ok_and(|checked| checked.is_whole()) {
                     return Some(shard.slot);
                 }
             }

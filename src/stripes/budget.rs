@@ -21,7 +21,7 @@ struct BudgetState {
 }
 
 /// A part of the budget, given back when dropped.
-pub(super) struct Held {
+pub(super) struct HeldBytes {
     pub(super) budget: Arc<Budget>,
     pub(super) bytes: u64,
 }
@@ -58,7 +58,7 @@ impl Budget {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         self.budget.lock().held -= self.bytes;
         self.budget.changed.notify_all();
@@ -86,7 +86,7 @@ mod tests {
         let budget = Budget::new(10);
         let hold = |bytes| {
             assert!(budget.take(bytes));
-            Held { budget: budget.clone(), bytes }
+            HeldBytes { budget: budget.clone(), bytes }
         };
         let (first, second) = (hold(4), hold(6));
         let (sender, taken) = unbounded();

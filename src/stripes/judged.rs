@@ -16,7 +16,7 @@ const MOST_KNOWN: usize = 1 << 16;
 type Bits = [u64; 4];
 
 #[derive(Default)]
-struct Known {
+struct KnownStripes {
     kept: HashMap<StripeId, Arc<BTreeSet<u8>>>,
     good: HashMap<(StripeId, usize), Bits>,
     /// the columns, the oldest first
@@ -25,10 +25,10 @@ struct Known {
 
 /// What is known of the stripes of a set.
 #[derive(Default)]
-pub(super) struct Judged(Mutex<Known>);
+pub(super) struct Judged(Mutex<KnownStripes>);
 
 impl Judged {
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, KnownStripes> {
         self.0.lock()
     }
 

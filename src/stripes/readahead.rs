@@ -7,7 +7,7 @@
 //!   read and not dropped is at most what may be held, or one batch; (3) once either end has let go,
 //!   by an error or a panic too, or the job should stop, no further shard is begun and nobody waits.
 
-use super::budget::{Budget, Held, Taker};
+use super::budget::{Budget, HeldBytes, Taker};
 use super::fetch::Fetcher;
 use super::stripe::{RawStripe, Request, ShardBlocks};
 use crate::format::ids::Slot;
@@ -39,7 +39,7 @@ pub struct Readahead<'env> {
 /// A request that is being read.
 pub struct Reading {
     request: Request,
-    held: Held,
+    held: HeldBytes,
     tried: BTreeSet<u8>,
     answers: Receiver<(u8, Option<ShardBlocks>)>,
 }
@@ -106,7 +106,7 @@ impl<'env> Readahead<'env> {
     }
 
     fn read(&self, request: Request, shards: ShardRanges) -> Reading {
-        let held = Held { budget: self.budget.clone(), bytes: bytes(&request, &shards) };
+        let held = HeldBytes { budget: self.budget.clone(), bytes: bytes(&request, &shards) };
         let record = &request.record;
         let tried = self.fetcher.shards.absent(record).chain(shards.keys().copied()).collect();
         let (reply, answers) = unbounded();

@@ -8,7 +8,7 @@
 use super::shard_reader::ShardReader;
 use super::stripe::{RawStripe, ShardBlocks};
 use crate::shards::reading::Tried;
-use crate::shards::shard::read_again;
+use crate::shards::shard::RecordedShard;
 use crate::stages::hash::block_hash;
 use std::collections::BTreeSet;
 
@@ -88,6 +88,7 @@ impl ShardReader<'_> {
             let shard = raw.shards.entry(index).or_insert_with(empty);
             let hashes = record.shard_hashes(index.into());
             let slot = record.shards[index as usize].slot;
+            let recorded = RecordedShard { record: &record, index: index.into() };
             let mut policy = self.health.begin_last_resort(slot);
             for mut file in self.sources(&record, index) {
                 for number in columns.iter().take_while(|_| !self.should_stop()) {
@@ -100,7 +101,7 @@ impl ShardReader<'_> {
                     let place = (*number * bytes) as u64;
                     let read = policy.read(file, place, block) == Tried::Read;
                     shard.good[at] = read && block_hash(block, *number, count) == hashes[*number]
-                        || read_again(file, (&record, index.into()), *number, block, &mut policy);
+                        || recorded.read_again(file, *number, block, &mut policy);
                 }
             }
             self.health.end_last_resort(slot, policy);

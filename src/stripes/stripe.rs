@@ -6,7 +6,7 @@
 //!   reconstructed; (2) a column is worked on by one thread from its check to its last
 //!   reconstructed block.
 
-use super::budget::Held;
+use super::budget::HeldBytes;
 use crate::drives::buffer::{Pool, Pooled};
 use crate::format::record::StripeRecord;
 use crate::stages::hash::block_hash;
@@ -186,7 +186,7 @@ pub struct RawStripe {
     request: Request,
     pub(super) shards: BTreeMap<u8, ShardBlocks>,
     /// what it takes of a budget
-    pub(super) held: Option<Held>,
+    pub(super) held: Option<HeldBytes>,
 }
 
 impl RawStripe {
@@ -377,7 +377,7 @@ pub struct Stripe {
     /// shards, wanted or not, of which every block is as the one drive of its slot gave it; none
     /// where something that was read was not as recorded
     pub as_read: Vec<u8>,
-    _held: Option<Held>,
+    _held: Option<HeldBytes>,
 }
 
 impl Stripe {

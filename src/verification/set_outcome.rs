@@ -1,7 +1,7 @@
 //! What was found of a set and its drives.
 
 use crate::check::damage::Verdict;
-use crate::check::drive::DriveReport;
+use crate::check::report::DriveReport;
 use crate::drives::Level;
 use crate::format::ids::{RunId, Slot};
 use crate::restorer::check::Decoded;

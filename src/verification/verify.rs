@@ -3,19 +3,20 @@
 use super::set_outcome::{DriveOutcome, SetOutcome};
 use crate::check::damage::Damage;
 use crate::check::drive::{Depth, ReadBefore, shard_bytes};
-use crate::check::set::{CheckedDrive, DriveToCheck, Expected, SetCheck};
+use crate::check::set::{CheckedDrive, DriveToCheck, SetCheck};
 use crate::format::ids::Slot;
 use crate::format::set::SetText;
 use crate::format::shown::hex;
 use crate::memory::Memory;
 use crate::metadata_files::drive_readme::note_other_texts;
+use crate::metadata_files::expected::MetadataFiles;
 use crate::metadata_files::inspect::keyless;
 use crate::metadata_files::key_files::{key_files, report_different};
 use crate::monitor::{Monitor, Phase};
 use crate::opening::foreign;
 use crate::repairer::quiet::Quiet;
 use crate::shards::reading::SkipPolicy;
-use crate::shards::sample::Sample;
+use crate::shards::sample::BlockSample;
 use crate::shipment::copies::{contested_records, foreign_records};
 use crate::shipment::found::Settled;
 use crate::shipment::texts::{report_rejected, texts};
@@ -204,12 +205,12 @@ fn check_drives(
     let expected = shard_bytes(set, record_index, monitor);
     let block_bytes = block_bytes(record_index, monitor);
     let of_slot = |slot: Slot| expected.get(slot.0 as usize).copied().unwrap_or(0);
-    let samples: Vec<Option<Sample>> = found
+    let samples: Vec<Option<BlockSample>> = found
         .iter()
         .enumerate()
         .map(|(i, d)| {
             let seed = of_drive(part.sample?, i);
-            Some(Sample::draw(of_slot(d.label.slot) / block_bytes, &seed))
+            Some(BlockSample::draw(of_slot(d.label.slot) / block_bytes, &seed))
         })
         .collect();
     let bytes = |i: usize| match &samples[i] {
@@ -227,7 +228,7 @@ fn check_drives(
     let to_check: Vec<DriveToCheck> = found.iter().enumerate().map(to_check).collect();
     monitor.phase(Phase::Verify, to_check.iter().map(|drive| drive.bytes).sum());
     let keys = key_files(set, record_index);
-    let metadata_files = Some(Expected { text, keys: &keys });
+    let metadata_files = Some(MetadataFiles { set, record_index, text, keys: &keys });
     let checked = SetCheck { set, record_index, metadata_files, monitor }.run(&to_check);
     let slot = |i: usize| found[i].label.slot;
     let outcome = |(i, CheckedDrive { report, lost_keys }): (usize, CheckedDrive)| DriveOutcome {

@@ -13,9 +13,9 @@ use holdall::testing::faulty::FaultyDrive;
 use holdall::testing::monitor::{ProblemKind, Recording};
 use holdall::testing::packer::PackError;
 use holdall::testing::restorer::RestoreOptions;
-use holdall::testing::sets::check::check_drive;
+use holdall::testing::sets::check::{Depth, DriveCheck};
 use holdall::testing::sets::key_files::key_files;
-use holdall::testing::sets::metadata_files::check_metadata_files;
+use holdall::testing::sets::metadata_files::MetadataFiles;
 use holdall::testing::sets::{RecordIndex, open};
 use rstest::rstest;
 use std::path::Path;
@@ -102,19 +102,20 @@ fn must_be_closed(lab: &Lab, what: &str) {
     let record_index = RecordIndex::open(&sets[0], None, &monitor);
     for found in &sets[0].drives {
         let mode = holdall::testing::drives::ReadMode::Medium;
-        let report = check_drive(
+        let check = DriveCheck {
             found,
-            &sets[0].folder,
-            &record_index,
-            (mode, usize::MAX),
-            &monitor,
-            &|_| (),
-        );
+            folder: &sets[0].folder,
+            record_index: &record_index,
+            mode,
+            monitor: &monitor,
+            progress: &|_| (),
+        };
+        let report = check.run(Depth::all(usize::MAX));
         assert!(report.is_whole() && report.shards > 0, "{what}: {report:?}");
         let keys = key_files(&sets[0], &record_index);
-        let metadata_files =
-            check_metadata_files(found, &sets[0], &record_index, Some(&text), &keys, &monitor);
-        assert_eq!(metadata_files.all, 0, "{what}: {:?}", monitor.problems());
+        let (set, text) = (&sets[0], Some(&text));
+        let files = MetadataFiles { set, record_index: &record_index, text, keys: &keys };
+        assert_eq!(files.check(found, &monitor).all, 0, "{what}: {:?}", monitor.problems());
     }
     assert_eq!(monitor.problems(), [], "{what}");
 }

@@ -11,7 +11,7 @@ use crate::common::snapshot::Snapshot;
 use crate::common::{Run, tree};
 use holdall::testing::drives::{Drive, LocalDrive, ReadMode};
 use holdall::testing::monitor::Recording;
-use holdall::testing::sets::check::{Depth, ReadBefore, check_drive_by};
+use holdall::testing::sets::check::{Depth, DriveCheck, ReadBefore};
 use holdall::testing::sets::reading::SkipPolicy;
 use holdall::testing::sets::{RecordIndex, open};
 use rstest::rstest;
@@ -296,14 +296,21 @@ fn a_large_bad_region_is_skipped_and_reported() {
     let nothing = ReadBefore::default();
     let depth =
         Depth::All { policy: SkipPolicy::after(5 * TAKES), before: &nothing, held: usize::MAX };
-    let (folder, mode) = (&sets[0].folder, ReadMode::Medium);
-    let report = check_drive_by(found, folder, &record_index, depth, mode, &monitor, &|_| ());
+    let check = DriveCheck {
+        found,
+        folder: &sets[0].folder,
+        record_index: &record_index,
+        mode: ReadMode::Medium,
+        monitor: &monitor,
+        progress: &|_| (),
+    };
+    let report = check.run(depth);
     let failed = lab.image.faults().failed_reads;
     let took = began.elapsed();
 
-    let name = |(id, index): (_, u8)| holdall::testing::format::ids::shard_path(id, index);
+    let name = |stripe, index| holdall::testing::format::ids::shard_path(stripe, index);
     let reported: BTreeSet<String> =
-        report.bad.iter().map(|(id, index, _)| name((*id, *index))).collect();
+        report.bad.iter().map(|bad| name(bad.stripe, bad.index)).collect();
     let set = lab.shipment.set_folder(0);
     let below = |path: &PathBuf| path.strip_prefix(&set).unwrap().to_str().unwrap().to_owned();
     let expected: BTreeSet<String> = shards[bad].iter().map(below).collect();

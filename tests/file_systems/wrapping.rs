@@ -9,7 +9,7 @@ use holdall::testing::drives::{Drive, Level, ReadMode};
 use holdall::testing::monitor::{Monitor, ProblemKind, Recording};
 use holdall::testing::packer::Packed;
 use holdall::testing::restorer::RestoreOptions;
-use holdall::testing::sets::check::{DriveReport, check_drive};
+use holdall::testing::sets::check::{Depth, DriveCheck, DriveReport};
 use holdall::testing::sets::damage::Damage;
 use holdall::testing::sets::{RecordIndex, open};
 
@@ -18,16 +18,16 @@ const CAPACITY: u64 = 64 << 20;
 /// What `pack` does when it has written everything; see `commands::pack`.
 fn read_back(lab: &Lab, packed: Packed, mode: ReadMode, monitor: &dyn Monitor) -> PackOutcome {
     let sets = open::find(&lab.drives_but(&[]), monitor);
-    let record_index = RecordIndex::open(&sets[0], None, monitor);
+    let (folder, record_index) = (&sets[0].folder, &RecordIndex::open(&sets[0], None, monitor));
     let check = |found| {
-        check_drive(found, &sets[0].folder, &record_index, (mode, usize::MAX), monitor, &|_| ())
+        let progress = &|_| ();
+        DriveCheck { found, folder, record_index, mode, monitor, progress }
+            .run(Depth::all(usize::MAX))
     };
     let mut reports: Vec<DriveReport> = sets[0].drives.iter().map(check).collect();
     let mut damage = Damage::default();
-    for (stripe, index, bad) in reports.iter().flat_map(|report| &report.bad) {
-        damage.add(*stripe, *index, bad.clone());
-    }
-    let verdict = damage.judge(&record_index, monitor);
+    reports.iter().flat_map(|report| &report.bad).for_each(|bad| damage.add(bad));
+    let verdict = damage.judge(record_index, monitor);
     // That a cache is no proof is another test's.
     reports.iter_mut().for_each(|report| report.level = Level::Direct);
     let reports = reports.into_iter().map(Some).collect();

@@ -242,7 +242,7 @@ fn the_program_rebuilds_a_lost_drive_in_its_slot() {
     };
     refused(&["--onto", &onto("b")], &shipment.paths(), "no drive of set");
     refused(&["--onto", &onto("b"), "--slot", "1"], &kept, "slot 1");
-    refused(&["--onto", new.to_str().unwrap()], &kept, "--onto CASE=PATH");
+    refused(&["--onto", new.to_str().unwrap()], &kept, "--onto <CASE=PATH>");
     refused(&["--expect", "12"], &kept, "a root is the 64 hexadecimal digits");
     // One that carries it already is no new drive, and nothing is lost by saying so.
     let carrier = format!("b={}", lost.display());
