@@ -33,6 +33,14 @@ pub struct Shared {
     range: Range<usize>,
 }
 
+/// A file for one drive.
+pub struct NewFile {
+    /// the drive's place among those that are written to
+    pub drive: usize,
+    pub path: String,
+    pub bytes: Shared,
+}
+
 impl Shared {
     /// A part of a buffer, which must have it.
     pub fn new(buffer: Arc<dyn AsRef<[u8]> + Send + Sync>, range: Range<usize>) -> Self {
@@ -111,15 +119,15 @@ impl<'scope> Writers<'scope> {
 
     /// Queues a new file for each of several drives, as [`Writers::write`] does, in whatever order
     /// their queues have room: no drive waits for its file because another's queue is full.
-    pub fn write_each(&self, mut files: Vec<(usize, String, Shared)>) {
-        files.retain(|(drive, ..)| self.state.failures[*drive].get().is_none());
+    pub fn write_each(&self, mut files: Vec<NewFile>) {
+        files.retain(|file| self.state.failures[file.drive].get().is_none());
         while !files.is_empty() {
             let mut room = Select::new();
-            for (drive, ..) in &files {
-                room.send(&self.queues[*drive]);
+            for file in &files {
+                room.send(&self.queues[file.drive]);
             }
             let first = room.select();
-            let (drive, path, bytes) = files.remove(first.index());
+            let NewFile { drive, path, bytes } = files.remove(first.index());
             // The threads end after the queues do, so this cannot fail.
             first.send(&self.queues[drive], WriteJob::Write { path, bytes }).ok();
         }

@@ -12,7 +12,7 @@ use crate::catalog::CatalogWriter;
 use crate::catalog::writer::PART_BYTES;
 use crate::dataset::cursor::Cursor;
 use crate::drives::buffer::{Pool, Pooled};
-use crate::drives::writer::{Shared, WriteOutcome, Writers};
+use crate::drives::writer::{NewFile, Shared, WriteOutcome, Writers};
 use crate::format::ids::INDEX_PART;
 use crate::format::ids::{Slot, StripeId, key_path, part_path, record_path, shard_path};
 use crate::format::list::Hash;
@@ -252,10 +252,10 @@ impl<'a> Committer<'a> {
         let file = |(index, slot): (usize, &u16)| {
             let path = format!("{}/{}", self.job.folder(), shard_path(shape.id, index as u8));
             let shard = Shared::new(buffer.clone(), index * bytes..(index + 1) * bytes);
-            (*slot as usize - 1, path, shard)
+            NewFile { drive: *slot as usize - 1, path, bytes: shard }
         };
         let files: Vec<_> = place.slots.iter().enumerate().map(file).collect();
-        files.iter().for_each(|(drive, ..)| self.tally.drive_bytes[*drive] += bytes as u64);
+        files.iter().for_each(|file| self.tally.drive_bytes[file.drive] += bytes as u64);
         self.writers.write_each(files);
     }
 

@@ -154,7 +154,7 @@ fn a_full_queue_keeps_no_other_drive_from_its_file() {
         let stands_still = slow.calls.lock().unwrap();
         let queueing = scope.spawn(|| {
             for number in 0..3 {
-                let file = |drive| (drive, format!("f/{number}"), bytes(1));
+                let file = |drive| NewFile { drive, path: format!("f/{number}"), bytes: bytes(1) };
                 writers.write_each(vec![file(0), file(1)]);
             }
             writers.finish();
