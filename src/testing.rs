@@ -9,7 +9,7 @@ pub mod cli {
         pub use crate::cli::args::Cli;
     }
     pub mod help {
-        pub use crate::cli::help::{TOPICS, Topic};
+        pub use crate::cli::topics::{TOPICS, Topic};
     }
     pub mod sizes {
         pub use crate::cli::sizes::parse_size;

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 /// at the other end.
 #[derive(Parser)]
 #[command(name = "holdall", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = super::help::topics() + "
+#[command(after_help = super::topics::topics() + "
 
 Example:
   holdall keygen -o me.key

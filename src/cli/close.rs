@@ -4,10 +4,11 @@ use super::args::PackArgs;
 use super::exit::Status;
 use super::keys::identities;
 use super::output::{emit, out};
+use super::pack_set::{self, one_set};
 use super::refusal::{Refusal, open_refusal};
 use super::text::{some, verb};
 use super::ui::Ui;
-use super::{pack, rounds, verify};
+use super::{rounds, verify};
 use crate::commands::pack::{CloseError, ClosedSet, Closing, set_to_close};
 use crate::entropy::System;
 use crate::repairer::origin::OriginError;
@@ -34,7 +35,7 @@ pub fn close(args: &PackArgs, yes: bool, ui: &Ui) -> Result<Status, Refusal> {
     let closing =
         crate::commands::pack::close(&set, yes, identities.as_ref(), &System, ui.monitor());
     match closing.map_err(refusal)? {
-        Closing::Pack(prepared) => Ok(pack::one_set(*prepared, ui)?.0),
+        Closing::Pack(prepared) => Ok(one_set(*prepared, ui)?.0),
         Closing::Done(closed) => {
             ui.finish();
             ui.print_problems();
@@ -52,10 +53,12 @@ pub fn close(args: &PackArgs, yes: bool, ui: &Ui) -> Result<Status, Refusal> {
 
 /// 0 read back and whole; 3 not all of it; 1 what is there is not enough.
 pub fn proof_status(proof: &SetOutcome, ui: &Ui) -> Status {
-    match () {
-        () if proof.root.is_none() || !proof.is_restorable() => Status::Failed,
-        () if !ui.problems().is_empty() || !proof.is_proven() => Status::Problems,
-        () => Status::Done,
+    if proof.root.is_none() || !proof.is_restorable() {
+        Status::Failed
+    } else if !ui.problems().is_empty() || !proof.is_proven() {
+        Status::Problems
+    } else {
+        Status::Done
     }
 }
 
@@ -63,19 +66,14 @@ pub fn proof_status(proof: &SetOutcome, ui: &Ui) -> Status {
 fn closed_text(closed: &ClosedSet) -> String {
     let mut t = String::from("\n");
     let stripes = some(closed.stripes, "stripe");
-    let _ = match () {
-        () if closed.proof.root.is_none() => writeln!(t, "Set {} is not closed.", closed.set),
-        () if closed.again && closed.drives.iter().all(|d| d.files == 0 && !d.failed) => {
-            writeln!(t, "Set {} was closed before: there was nothing to do.", closed.set)
-        }
-        () if closed.again => {
-            writeln!(
-                t,
-                "Set {} was closed before; what was missing on drives was written.",
-                closed.set
-            )
-        }
-        () => writeln!(t, "Set {} is closed with the {stripes} that its records name.", closed.set),
+    let _ = if closed.proof.root.is_none() {
+        writeln!(t, "Set {} is not closed.", closed.set)
+    } else if closed.again && closed.drives.iter().all(|d| d.files == 0 && !d.failed) {
+        writeln!(t, "Set {} was closed before: there was nothing to do.", closed.set)
+    } else if closed.again {
+        writeln!(t, "Set {} was closed before; what was missing on drives was written.", closed.set)
+    } else {
+        writeln!(t, "Set {} is closed with the {stripes} that its records name.", closed.set)
     };
     for d in &closed.drives {
         let failed = if d.failed { "; it failed" } else { "" };
@@ -132,7 +130,7 @@ impl<'a> From<&'a ClosedSet> for ClosedEvent<'a> {
 fn refusal(error: CloseError) -> Refusal {
     let (hint, status) = match error {
         CloseError::Open(error) => return open_refusal(error),
-        CloseError::Pack(error) => return pack::refusal(error),
+        CloseError::Pack(error) => return pack_set::refusal(error),
         CloseError::Several { .. } => {
             ("name the drives of one set (holdall status says which is which)", Status::Usage)
         }

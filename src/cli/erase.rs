@@ -3,10 +3,10 @@
 use super::args::EraseArgs;
 use super::exit::Status;
 use super::output::{emit, out};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, WAIT};
+use super::rounds;
 use super::text::some;
 use super::ui::Ui;
-use super::{pack, rounds};
 use crate::commands::erase::{EraseError, Erasure};
 
 pub fn erase(args: &EraseArgs, ui: &Ui) -> Result<Status, Refusal> {
@@ -36,10 +36,12 @@ pub fn erase(args: &EraseArgs, ui: &Ui) -> Result<Status, Refusal> {
     if stopped {
         ui.monitor().note("stopped as asked: the same command again erases the rest");
     }
-    Ok(match () {
-        () if !all => Status::Failed,
-        () if !ui.problems().is_empty() => Status::Problems,
-        () => Status::Done,
+    Ok(if !all {
+        Status::Failed
+    } else if !ui.problems().is_empty() {
+        Status::Problems
+    } else {
+        Status::Done
     })
 }
 
@@ -49,7 +51,7 @@ fn refusal(error: EraseError) -> Refusal {
         EraseError::Name { .. } => {
             ("a set has the name of its folder in DRIVE/holdall: SHIPMENT-001", Status::Usage)
         }
-        EraseError::InUse(_) => (pack::WAIT, Status::Failed),
+        EraseError::InUse(_) => (WAIT, Status::Failed),
         EraseError::Several { .. } => ("name one of them with --set", Status::Usage),
         EraseError::NotHere { .. } => ("holdall status says which sets are here", Status::Failed),
     };

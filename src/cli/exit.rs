@@ -1,17 +1,13 @@
-//! How a command ends: its status, and the error and hint it leaves.
+//! How a command ends: its status.
 //!
-//! - Enters: the outcomes of a command's parts, or the error that stopped it.
-//! - Leaves: one exit status; `error:` and `hint:` lines on standard error.
+//! - Enters: the outcomes of a command's parts.
+//! - Leaves: one exit status.
 //! - Always holds: (1) the numbers never change, scripts depend on them; (2) a merged status is
-//!   the worse of its two, in the order of [`Status::merge`]; (3) an error is one line, its causes
-//!   behind it.
+//!   the worse of its two, in the order of [`Status::merge`].
 //!
 //! The page of `holdall help errors` follows.
 #![doc = include_str!("errors.md")]
 
-use super::output::say;
-use crate::format::shown::shown_text;
-use std::error::Error;
 use std::process::ExitCode;
 
 /// What a command's exit status says.
@@ -61,39 +57,11 @@ impl From<Status> for ExitCode {
     }
 }
 
-/// Prints what stopped the command and, if there is one, what to type instead. Bars must have been
-/// cleared before.
-pub fn print_error(error: &dyn Error, hint: Option<&str>) {
-    say(&error_text(error, hint));
-}
-
-/// `error: <text>: <cause>: <cause>` and a line `hint: …`.
-fn error_text(error: &dyn Error, hint: Option<&str>) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        // Some foreign errors already end in their cause.
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    let mut lines = format!("error: {}", shown_text(&text));
-    if let Some(hint) = hint {
-        lines.push_str("\nhint: ");
-        lines.push_str(&shown_text(hint));
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use Status::{Done, Failed, Problems, Usage, Waiting};
     use rstest::rstest;
-    use std::io;
 
     /// From mildest to worst.
     const ORDER: [Status; 5] = [Done, Problems, Waiting, Failed, Usage];
@@ -116,40 +84,5 @@ mod tests {
     fn the_numbers_are_fixed(#[case] status: Status, #[case] code: u8) {
         assert_eq!(status.code(), code);
         assert_eq!(ExitCode::from(status), ExitCode::from(code));
-    }
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("cannot write the label of {drive}")]
-    struct Label {
-        drive: String,
-        #[source]
-        cause: io::Error,
-    }
-
-    #[test]
-    fn causes_follow_the_error_on_its_line() {
-        let label = || Label {
-            drive: "/media/a\nb".into(),
-            cause: io::Error::new(io::ErrorKind::StorageFull, "no space left"),
-        };
-        assert_eq!(
-            error_text(&label(), None),
-            "error: cannot write the label of /media/a\\nb: no space left"
-        );
-        assert_eq!(
-            error_text(&label(), Some("erase a set with holdall erase")),
-            "error: cannot write the label of /media/a\\nb: no space left\n\
-             hint: erase a set with holdall erase"
-        );
-    }
-
-    #[test]
-    fn a_cause_that_was_said_is_not_said_again() {
-        let wrapped = io::Error::other(label_error());
-        assert_eq!(error_text(&wrapped, None), "error: cannot write the label of x: broken");
-    }
-
-    fn label_error() -> Label {
-        Label { drive: "x".into(), cause: io::Error::other("broken") }
     }
 }

@@ -3,7 +3,7 @@
 use super::args::ForgetArgs;
 use super::exit::Status;
 use super::output::{emit, out};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, WAIT};
 use super::rounds;
 use super::ui::Ui;
 use crate::format::ids::ShipmentId;
@@ -55,7 +55,7 @@ pub struct OfShipment {
 
 fn refusal(error: StateError) -> Refusal {
     let hint = match error {
-        StateError::Busy { .. } => super::pack::WAIT,
+        StateError::Busy { .. } => WAIT,
         _ => "holdall keeps its state in XDG_STATE_HOME, or in .local/state of your home",
     };
     Refusal::failed(error).hint(hint)

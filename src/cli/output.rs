@@ -13,6 +13,7 @@ use super::exit::Status;
 use crate::format::shown::{is_unsafe, shown_text};
 use serde::Serialize;
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -108,6 +109,33 @@ fn write_flushed(output: &mut impl Write, text: &str) -> io::Result<()> {
     output.flush()
 }
 
+/// Prints what stopped the command and, if there is one, what to type instead. Bars must have been
+/// cleared before.
+pub fn print_error(error: &dyn Error, hint: Option<&str>) {
+    say(&error_text(error, hint));
+}
+
+/// `error: <text>: <cause>: <cause>` and a line `hint: …`.
+fn error_text(error: &dyn Error, hint: Option<&str>) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        // Some foreign errors already end in their cause.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    let mut lines = format!("error: {}", shown_text(&text));
+    if let Some(hint) = hint {
+        lines.push_str("\nhint: ");
+        lines.push_str(&shown_text(hint));
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,5 +164,40 @@ mod tests {
         }
         let error = write_flushed(&mut Closed, "x").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot write the label of {drive}")]
+    struct Label {
+        drive: String,
+        #[source]
+        cause: io::Error,
+    }
+
+    #[test]
+    fn causes_follow_the_error_on_its_line() {
+        let label = || Label {
+            drive: "/media/a\nb".into(),
+            cause: io::Error::new(io::ErrorKind::StorageFull, "no space left"),
+        };
+        assert_eq!(
+            error_text(&label(), None),
+            "error: cannot write the label of /media/a\\nb: no space left"
+        );
+        assert_eq!(
+            error_text(&label(), Some("erase a set with holdall erase")),
+            "error: cannot write the label of /media/a\\nb: no space left\n\
+             hint: erase a set with holdall erase"
+        );
+    }
+
+    #[test]
+    fn a_cause_that_was_said_is_not_said_again() {
+        let wrapped = io::Error::other(label_error());
+        assert_eq!(error_text(&wrapped, None), "error: cannot write the label of x: broken");
+    }
+
+    fn label_error() -> Label {
+        Label { drive: "x".into(), cause: io::Error::other("broken") }
     }
 }

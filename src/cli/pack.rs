@@ -1,31 +1,25 @@
 //! `pack` on the command line.
 
 use super::args::PackArgs;
-use super::exit::{Status, print_error};
+use super::exit::Status;
 use super::forget::OfShipment;
-use super::output::{emit, out};
+use super::output::{emit, out, print_error};
+use super::pack_set::{one_set, refusal};
 use super::refusal::Refusal;
 use super::sizes::{parse_size, shown_bytes};
 use super::ui::Ui;
 use super::{keys, rounds, show};
 use crate::commands::pack::{
-    self as command, PackJobError, PackOptions, PackOutcome, Prepared, Remaining, ResumeOptions,
-    UnprovenSet,
+    self as command, PackJobError, PackOptions, Prepared, Remaining, ResumeOptions, UnprovenSet,
 };
-use crate::dataset::ScanError;
-use crate::drives::DriveError;
 use crate::entropy::System;
-use crate::format::ids::{ShipmentId, set_folder};
-use crate::memory::FIXED_BYTES;
+use crate::format::ids::ShipmentId;
 use crate::opening::open::found;
-use crate::pack_session::shipments::without_state;
-use crate::packer::{Checkpoint, PackError};
+use crate::packer::Checkpoint;
 use crate::plan::case_path::CasePath;
-use crate::plan::place::PlaceError;
 use crate::plan::room::{Geometry, RoomError};
 use crate::plan::survive::Survive;
 use std::fmt::Write as _;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 
 pub fn pack(args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
@@ -100,40 +94,6 @@ fn answered_wrong(error: PackJobError, ui: &Ui) -> Result<(), Refusal> {
     ui.finish();
     print_error(refusal.error.as_ref(), refusal.hint.as_deref());
     Ok(())
-}
-
-/// Packs one set, and says what came of it.
-pub fn one_set(prepared: Prepared, ui: &Ui) -> Result<(Status, PackOutcome), Refusal> {
-    let plan = show::Plan::of(&prepared);
-    let (shipment, set) = (prepared.shipment(), prepared.set);
-    let outcome = prepared.run(ui.monitor()).map_err(|e| match e {
-        e if damaged_state(&e).is_some() => refusal(e),
-        PackJobError::Pack(PackError::SourceGone(_)) => Refusal::failed(e).hint(format!(
-            "what is packed stays packed: attach or mount the source again where it was, then \
-             {}",
-            plan.go_on_command(true),
-        )),
-        PackJobError::Pack(_) => Refusal::failed(e).hint(format!(
-            "set {} was left unfinished; make room, or replace what failed, then: {}",
-            set_folder(shipment, set),
-            plan.go_on_command(true),
-        )),
-        e => refusal(e),
-    })?;
-    ui.finish();
-    ui.print_problems();
-    if ui.is_json() {
-        emit("packed", &show::PackedEvent::new(&plan, &outcome));
-    } else {
-        out(&show::packed(&plan, &outcome, ui.is_quiet()));
-    }
-    let asked = !outcome.reports.is_empty();
-    let status = match () {
-        () if outcome.is_lost() || outcome.packed.stopped => Status::Failed,
-        () if !ui.problems().is_empty() || asked && !outcome.is_proven() => Status::Problems,
-        () => Status::Done,
-    };
-    Ok((status, outcome))
 }
 
 /// Reads a closed set back whose read-back was stopped.
@@ -327,114 +287,4 @@ fn geometry(text: &str) -> Result<Geometry, Refusal> {
     Geometry::new(chunk, block, count).map_err(|_| {
         Refusal::usage(format!("--geometry {text} gives no chunk size and shards that fit"), hint)
     })
-}
-
-/// What to do when what this machine keeps of a shipment is damaged, if it is that.
-fn damaged_state(error: &PackJobError) -> Option<String> {
-    let (PackJobError::LocalState(host) | PackJobError::Pack(PackError::LocalState(host))) = error
-    else {
-        return None;
-    };
-    // Every file of a state lies in a folder with the shipment's name.
-    let shipment = host.damaged()?.parent()?.file_name()?.to_string_lossy();
-    Some(without_state(shipment))
-}
-
-/// What to do when somebody else is at work.
-pub const WAIT: &str = "wait until it has ended";
-
-/// What to do where no drive is mounted.
-pub const NO_DRIVE: &str = "mount the drive and name its mount point; if the folder itself is meant, \
-                            add --folder-drives";
-
-/// What to do about a drive that cannot be used.
-pub fn drive_hint(error: &DriveError) -> &'static str {
-    match error.source.kind() {
-        ErrorKind::ReadOnlyFilesystem => {
-            "it is mounted read-only: look for a write-protect switch, or mount it writable"
-        }
-        ErrorKind::PermissionDenied => "name a folder on the drive that you may write to",
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on it, or use another",
-        _ => "name the folder where the drive is mounted",
-    }
-}
-
-/// What to do when a pack is refused.
-pub fn refusal(error: PackJobError) -> Refusal {
-    if let PackJobError::Plan { survive, source: RoomError::TooLittle { needed, holds, missing } } =
-        error
-    {
-        let [needed, holds, missing] = [needed, holds, missing].map(shown_bytes);
-        let text = format!(
-            "there is no plan that keeps the rule {survive}: the dataset may need {needed} of room, \
-             and under the rule the drives hold {holds}: {missing} are missing"
-        );
-        let hint = "add drives or larger ones, or ask for less with --survive";
-        return Refusal::usage(text, hint);
-    }
-    if let PackJobError::Resume { hint, .. } = &error {
-        let hint = hint.clone();
-        return Refusal::failed(error).hint(hint);
-    }
-    if let Some(hint) = damaged_state(&error) {
-        return Refusal::failed(error).hint(hint);
-    }
-    let (hint, status) = match &error {
-        PackJobError::Drive(drive) => (drive_hint(&drive.source), Status::Usage),
-        PackJobError::NoDrive(_) => (NO_DRIVE, Status::Usage),
-        PackJobError::Source(_) | PackJobError::SourceAway { .. } => (
-            "attach or mount the source where it was, then run the same command again",
-            Status::Failed,
-        ),
-        PackJobError::DriveTwice { .. } => ("name each drive once", Status::Usage),
-        PackJobError::Rule { .. } => ("leave --survive out", Status::Usage),
-        PackJobError::Weaker { rule, .. } => {
-            let hint = format!("add drives or cases, or add --survive {rule} if that is enough");
-            return Refusal::failed(error).hint(hint).status(Status::Usage);
-        }
-        PackJobError::Inside { .. } => {
-            ("pack a folder that lies apart from the drives", Status::Usage)
-        }
-        PackJobError::Plan {
-            source: RoomError::Place(PlaceError::RuleNeedsMore { .. }), ..
-        } => (
-            "add drives or cases, or ask for less with --survive; --survive none keeps no parity",
-            Status::Usage,
-        ),
-        PackJobError::Plan {
-            source: RoomError::Place(PlaceError::TooManyDrives { .. }), ..
-        } => ("pack onto fewer drives at once, and the rest on further sets", Status::Usage),
-        PackJobError::Plan { source: RoomError::Memory { least }, .. } => {
-            let least = (least + FIXED_BYTES).div_ceil(1 << 20);
-            let hint = format!("pack with --memory {least}MiB, or onto fewer drives at once");
-            return Refusal::failed(error).hint(&hint).status(Status::Usage);
-        }
-        PackJobError::Case { .. } | PackJobError::Filter(_) | PackJobError::Plan { .. } => {
-            ("", Status::Usage)
-        }
-        PackJobError::Which { count: 0, .. } => (
-            "holdall status lists those that are; if it has ended, nothing is left to do: the drives \
-                 of its last set say so",
-            Status::Usage,
-        ),
-        PackJobError::NothingBegun { .. } => {
-            ("to begin, name the dataset: holdall pack SOURCE --drive CASE=PATH ...", Status::Usage)
-        }
-        PackJobError::Which { .. } => (
-            "write --continue SHIPMENT, one of them; holdall forget SHIPMENT drops one",
-            Status::Usage,
-        ),
-        e if e.is_busy() => (WAIT, Status::Failed),
-        PackJobError::Scan(ScanError::Sink { .. }) | PackJobError::LocalState(_) => (
-            "the list of entries needs about 150 bytes an entry: make room, or set XDG_STATE_HOME \
-             to a folder that can be written and has it",
-            Status::Failed,
-        ),
-        PackJobError::Scan(_) => {
-            ("name a folder or file that exists and can be read", Status::Failed)
-        }
-        _ => ("", Status::Failed),
-    };
-    let refusal = Refusal::failed(error).status(status);
-    if hint.is_empty() { refusal } else { refusal.hint(hint) }
 }

@@ -1,7 +1,9 @@
 //! A command that could not be done.
 
 use super::exit::Status;
+use crate::drives::DriveError;
 use crate::opening::open::OpenError;
+use std::io::ErrorKind;
 
 /// A command that could not be done: what stopped it, what to type instead, and the status.
 pub struct Refusal {
@@ -84,4 +86,23 @@ pub fn open_refusal(error: OpenError) -> Refusal {
         OpenError::NoKeyFile { .. } => "attach another drive of the set: each carries the keys",
     };
     Refusal::failed(error).hint(hint)
+}
+
+/// What to do when somebody else is at work.
+pub const WAIT: &str = "wait until it has ended";
+
+/// What to do where no drive is mounted.
+pub const NO_DRIVE: &str = "mount the drive and name its mount point; if the folder itself is meant, \
+                            add --folder-drives";
+
+/// What to do about a drive that cannot be used.
+pub fn drive_hint(error: &DriveError) -> &'static str {
+    match error.source.kind() {
+        ErrorKind::ReadOnlyFilesystem => {
+            "it is mounted read-only: look for a write-protect switch, or mount it writable"
+        }
+        ErrorKind::PermissionDenied => "name a folder on the drive that you may write to",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on it, or use another",
+        _ => "name the folder where the drive is mounted",
+    }
 }

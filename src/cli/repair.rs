@@ -4,11 +4,9 @@ use super::args::RepairArgs;
 use super::exit::Status;
 use super::next::command;
 use super::output::{emit, out};
-use super::pack::drive_hint;
-use super::refusal::{Refusal, open_refusal};
-use super::show::slot_name;
+use super::refusal::{NO_DRIVE, Refusal, WAIT, drive_hint, open_refusal};
 use super::sizes::shown_bytes;
-use super::text::some;
+use super::text::{slot_name, some};
 use super::ui::Ui;
 use crate::commands::repair::{self as command, RepairError, RepairOptions, SetRepair};
 use crate::format::ids::Slot;
@@ -37,10 +35,12 @@ pub fn repair(args: &RepairArgs, ui: &Ui) -> Result<Status, Refusal> {
 
 /// 0 all that was given is whole; 3 some damage waits for drives; 1 beyond repair, or refused.
 fn set_status(set: &SetRepair) -> Status {
-    match () {
-        () if set.conflict.is_some() || set.repaired.stopped || set.is_beyond() => Status::Failed,
-        () if !set.is_whole() => Status::Problems,
-        () => Status::Done,
+    if set.conflict.is_some() || set.repaired.stopped || set.is_beyond() {
+        Status::Failed
+    } else if !set.is_whole() {
+        Status::Problems
+    } else {
+        Status::Done
     }
 }
 
@@ -65,8 +65,8 @@ fn refusal(error: RepairError) -> Refusal {
     let (hint, status) = match error {
         RepairError::Open(error) => return open_refusal(error),
         RepairError::Drive(ref drive) => (drive_hint(&drive.source), Status::Usage),
-        RepairError::InUse(_) => (super::pack::WAIT, Status::Failed),
-        RepairError::NoDrive(_) => (super::pack::NO_DRIVE, Status::Usage),
+        RepairError::InUse(_) => (WAIT, Status::Failed),
+        RepairError::NoDrive(_) => (NO_DRIVE, Status::Usage),
         RepairError::Case { .. } => ("write --onto CASE=PATH", Status::Usage),
         RepairError::SeveralSets { .. } => {
             ("name the drives of one set (holdall status says which is which)", Status::Usage)
@@ -174,11 +174,14 @@ fn repaired(set: &SetRepair) -> String {
         );
     }
     r.drives.iter().for_each(|drive| t.push_str(&why_not(set, drive)));
-    t.push_str(match () {
-        () if r.stopped => "Stopped before the end: run it again to resume.\n",
-        () if !set.is_whole() => "Not everything is whole: see the problems above.\n",
-        () if set.strangers.is_empty() => "Every drive that was given is whole.\n",
-        () => "Every drive of the set that was given is whole.\n",
+    t.push_str(if r.stopped {
+        "Stopped before the end: run it again to resume.\n"
+    } else if !set.is_whole() {
+        "Not everything is whole: see the problems above.\n"
+    } else if set.strangers.is_empty() {
+        "Every drive that was given is whole.\n"
+    } else {
+        "Every drive of the set that was given is whole.\n"
     });
     set.strangers.iter().for_each(|stranger| t.push_str(&stranger_text(set, stranger)));
     t
@@ -194,26 +197,26 @@ fn why_not(set: &SetRepair, drive: &DriveRepair) -> String {
     let others = command("repair", others.map(|d| d.name.as_str()));
     let onto = shlex::try_quote(&format!("{}=PATH", drive.case)).unwrap_or_default().into_owned();
     let (name, slot) = (&drive.name, slot_name(drive.slot));
-    match () {
-        () if drive.failed => format!(
+    if drive.failed {
+        format!(
             "{name} (slot {slot}) vanished or refused what was written to it. Attach it again, or \
              put another in its place:\n{others} --onto {onto}\n"
-        ),
-        () if drive.left_shards > 0 && !r.waiting.is_empty() => {
-            format!("{name} (slot {slot}) waits for the drives that are not here.\n")
-        }
-        () if drive.left_shards > 0 && !r.beyond.is_empty() => {
-            format!("{name} (slot {slot}): what is left of the set is not enough for it.\n")
-        }
-        () if drive.left_shards > 0 => format!(
+        )
+    } else if drive.left_shards > 0 && !r.waiting.is_empty() {
+        format!("{name} (slot {slot}) waits for the drives that are not here.\n")
+    } else if drive.left_shards > 0 && !r.beyond.is_empty() {
+        format!("{name} (slot {slot}): what is left of the set is not enough for it.\n")
+    } else if drive.left_shards > 0 {
+        format!(
             "{name} (slot {slot}) does not keep what is written to it. To put another in its \
              place:\n{others} --onto {onto}\n"
-        ),
-        () => format!(
+        )
+    } else {
+        format!(
             "{name} (slot {slot}): {} could not be repaired; no sound copy is here, or the drive does \
              not keep it.\n",
             some(drive.left_files, "other file")
-        ),
+        )
     }
 }
 

@@ -106,20 +106,21 @@ pub fn status(outcome: &RestoreOutcome) -> Status {
     let r = &outcome.restored;
     let awaited = !outcome.awaited.is_empty();
     let unlisted = r.unlisted > 0 || outcome.gaps;
-    match () {
-        () if r.lost + r.refused > 0 || r.stopped => Status::Failed,
-        () if outcome.given_up && (awaited || unlisted) => Status::Failed,
-        () if r.waiting > 0 || awaited => Status::Waiting,
-        () if unlisted => Status::Failed,
-        () if r.reconstructed.all + r.metadata_problems + r.unsupported > 0
-            || r.packed_badly + r.not_taken > 0
-            || r.from_lists
-            || r.end_unknown
-            || outcome.metadata_before =>
-        {
-            Status::Problems
-        }
-        () => Status::Done,
+    let given_up = outcome.given_up && (awaited || unlisted);
+    let waits = r.waiting > 0 || awaited;
+    if r.lost + r.refused > 0 || r.stopped || given_up || unlisted && !waits {
+        Status::Failed
+    } else if waits {
+        Status::Waiting
+    } else if r.reconstructed.all + r.metadata_problems + r.unsupported > 0
+        || r.packed_badly + r.not_taken > 0
+        || r.from_lists
+        || r.end_unknown
+        || outcome.metadata_before
+    {
+        Status::Problems
+    } else {
+        Status::Done
     }
 }
 

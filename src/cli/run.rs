@@ -1,9 +1,8 @@
 //! From what was typed to what it means: runs one command and says how it ended.
 
 use super::args::{Cli, Command};
-use super::exit::{Status, print_error};
-use super::output::say;
-use super::output::{emit_error, out};
+use super::exit::Status;
+use super::output::{emit_error, out, print_error, say};
 use super::refusal::Refusal;
 use super::ui::Ui;
 use super::{ls, pack, restore};

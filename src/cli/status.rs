@@ -5,8 +5,8 @@ use super::exit::Status;
 use super::forget;
 use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
-use super::show::{self, slot_name};
-use super::text::{some, verb};
+use super::show;
+use super::text::{slot_name, some, verb};
 use super::ui::Ui;
 use crate::commands;
 use crate::commands::restore_status::{RestoreStatus, RestoreStatusError, SetProgress, SetState};
@@ -52,10 +52,12 @@ pub fn status(args: &StatusArgs, ui: &Ui) -> Result<Status, Refusal> {
         } else {
             out(&show::status(set));
         }
-        status = status.merge(match () {
-            () if !set.verdict.restorable() && !set.is_foreign => Status::Failed,
-            () if !set.missing.is_empty() || set.end == SetEnd::Open => Status::Problems,
-            () => Status::Done,
+        status = status.merge(if !set.verdict.restorable() && !set.is_foreign {
+            Status::Failed
+        } else if !set.missing.is_empty() || set.end == SetEnd::Open {
+            Status::Problems
+        } else {
+            Status::Done
         });
     }
     if ui.is_json() {

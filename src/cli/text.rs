@@ -1,6 +1,7 @@
 //! Text in columns, and counts in words.
 
 use super::sizes::shown_count;
+use crate::format::ids::Slot;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Counts with the right ending: `1 drive`, `2 drives`, `3 entries`.
@@ -16,6 +17,11 @@ pub fn some(count: u64, noun: &str) -> String {
 /// The form of a verb for one, or for several.
 pub fn verb(count: u64, one: &'static str, several: &'static str) -> &'static str {
     if count == 1 { one } else { several }
+}
+
+/// A slot's number, if it is known.
+pub fn slot_name(slot: Slot) -> String {
+    if slot.0 == 0 { "?".into() } else { slot.to_string() }
 }
 
 /// The columns `text` takes on a terminal.
@@ -85,5 +91,15 @@ mod tests {
                 assert_eq!(columns(&fitted(name, width)), width, "{name} {width}");
             }
         }
+    }
+
+    /// Review A24: nothing is `1 cases`, `1 blocks` or `2 entrys`.
+    #[rstest]
+    #[case(0, "entry", "0 entries")]
+    #[case(1, "entry", "1 entry")]
+    #[case(1, "case", "1 case")]
+    #[case(12_345, "block", "12,345 blocks")]
+    fn counts_have_the_right_ending(#[case] count: u64, #[case] noun: &str, #[case] shown: &str) {
+        assert_eq!(some(count, noun), shown);
     }
 }

@@ -6,9 +6,9 @@ use super::keys::identities;
 use super::next::{command, to_prove};
 use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
-use super::show::{Judged, never_closed, not_taken, slot_name, verdict};
+use super::show::{Judged, never_closed, not_taken, verdict};
 use super::sizes::{shown_bytes, shown_count};
-use super::text::{some, verb};
+use super::text::{slot_name, some, verb};
 use super::ui::Ui;
 use crate::check::report::DriveReport;
 use crate::commands;
@@ -42,10 +42,12 @@ pub fn verify(args: &VerifyArgs, ui: &Ui) -> Result<Status, Refusal> {
     let mut status = Status::Done;
     for set in &sets {
         say(set, ui);
-        status = status.merge(match () {
-            () if set.has_lost() => Status::Failed,
-            () if !set.is_whole() => Status::Problems,
-            () => Status::Done,
+        status = status.merge(if set.has_lost() {
+            Status::Failed
+        } else if !set.is_whole() {
+            Status::Problems
+        } else {
+            Status::Done
         });
     }
     Ok(if ui.problems().is_empty() { status } else { status.merge(Status::Problems) })
@@ -301,12 +303,16 @@ fn mending(set: &SetOutcome) -> Option<Mending> {
     };
     let names = set.drives.iter().filter(is_own).map(|d| d.name.as_str());
     let repair = command("repair", names);
-    Some(match () {
-        () if set.needs_root => Mending::Root(repair + " --expect ROOT"),
-        () if damaged().any(can_be_mended) => Mending::Repair(repair),
-        () if may_come => Mending::Attach,
-        () if !set.missing.is_empty() && damaged().any(|d| d.lost_keys > 0) => Mending::Key,
-        () => Mending::Never,
+    Some(if set.needs_root {
+        Mending::Root(repair + " --expect ROOT")
+    } else if damaged().any(can_be_mended) {
+        Mending::Repair(repair)
+    } else if may_come {
+        Mending::Attach
+    } else if !set.missing.is_empty() && damaged().any(|d| d.lost_keys > 0) {
+        Mending::Key
+    } else {
+        Mending::Never
     })
 }
 
@@ -333,10 +339,12 @@ fn decoded_text(d: &Decoded) -> String {
         some(r.files, "file"),
         shown_bytes(r.file_bytes),
     );
-    t.push_str(match () {
-        () if r.stopped => "; stopped before the end.\n",
-        () if d.is_complete() => ": every one matches its root.\n",
-        () => "; not all: see the problems above.\n",
+    t.push_str(if r.stopped {
+        "; stopped before the end.\n"
+    } else if d.is_complete() {
+        ": every one matches its root.\n"
+    } else {
+        "; not all: see the problems above.\n"
     });
     if r.lost > 0 {
         let _ = writeln!(t, "{} cannot be restored.", files_or_lists(r.lost));

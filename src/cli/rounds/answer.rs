@@ -1,6 +1,6 @@
 //! What was typed when the cases of new drives were asked for.
 
-use super::out;
+use crate::cli::output::out;
 use crate::cli::text::some;
 use crate::format::label::checked_case;
 

@@ -1,6 +1,6 @@
 //! What a restore says at its end.
 
-use super::KEPT;
+use crate::cli::progress::problems::KEPT;
 use crate::cli::sizes::shown_bytes;
 use crate::cli::text::{some, verb};
 use crate::commands::restore::RestoreOutcome;
@@ -182,11 +182,14 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
         );
     }
     if !outcome.is_list_complete() {
-        let why = match () {
-            () if r.stopped => "it was stopped",
-            () if r.unlisted > 0 => "lists of files could not be read",
-            () if outcome.gaps => "records are missing",
-            () => "of some sets no restore has come to its end yet",
+        let why = if r.stopped {
+            "it was stopped"
+        } else if r.unlisted > 0 {
+            "lists of files could not be read"
+        } else if outcome.gaps {
+            "records are missing"
+        } else {
+            "of some sets no restore has come to its end yet"
         };
         let _ = writeln!(t, "The list of missing files is not complete: {why}.");
     }

@@ -1,7 +1,8 @@
 //! What `status` says of a set.
 
-use super::{Judged, never_closed, slot_name, verdict};
+use super::verdict::{Judged, never_closed, verdict};
 use crate::cli::sizes::shown_bytes;
+use crate::cli::text::slot_name;
 use crate::commands::status::{SetEnd, SetStatus};
 use crate::shipment::slots::{AttachedDrive, MissingSlot};
 use crate::stripes::together::Together;

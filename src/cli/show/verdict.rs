@@ -1,8 +1,8 @@
 //! What can be restored of a set.
 
-use super::some;
 use crate::check::damage::Verdict;
 use crate::cli::sizes::shown_count;
+use crate::cli::text::some;
 use serde::Serialize;
 use std::fmt::Write as _;
 

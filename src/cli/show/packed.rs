@@ -1,0 +1,440 @@
+//! The plan of a set, and what was packed.
+
+use crate::check::damage::Verdict;
+use crate::check::report::DriveReport;
+use crate::cli::next::{command, to_prove};
+use crate::cli::progress::problems::KEPT;
+use crate::cli::sizes::{shown_bytes, shown_count};
+use crate::cli::table::{DriveRow, bytes_table};
+use crate::cli::text::some;
+use crate::commands::pack::{PackOutcome, Prepared};
+use crate::drives::Level;
+use crate::format::Suite;
+use crate::format::ids::{SetNumber, ShipmentId};
+use crate::format::shown::hex;
+use crate::plan::survive::Survive;
+use serde::Serialize;
+use std::fmt::Write as _;
+
+/// Where so many files are listed that could not be packed.
+fn named(count: u64) -> String {
+    if count <= KEPT as u64 {
+        return "listed above".into();
+    }
+    format!("the first {KEPT} listed above, all with --json, or by restore with --missing FILE")
+}
+
+/// The guarantee of a set of so many drives as a sentence.
+fn guarantee(survive: Survive, drive_count: usize) -> String {
+    let (cases, drives) = (u64::from(survive.cases), u64::from(survive.drives));
+    let lost = match (cases, drives) {
+        (0, 0) if survive.blocks > 0 && drive_count == 1 => {
+            return format!(
+                "Bad sectors are repaired from {} % of parity along the drive; the drive itself must \
+                 not be lost.",
+                survive.blocks,
+            );
+        }
+        (0, 0) if survive.blocks > 0 => "No drive may be lost.".into(),
+        (0, 0) => "Nothing may be lost: there is no parity.".into(),
+        (c, 0) => format!("Any {} may be lost.", some(c, "case")),
+        (0, d) => format!("Any {} may be lost.", some(d, "drive")),
+        (c, d) => format!("Any {} and any {} may be lost.", some(c, "case"), some(d, "more drive")),
+    };
+    match survive.blocks {
+        0 => lost,
+        percent => format!(
+            "{lost} Bad sectors on the drives that are left are repaired from {percent} % of parity \
+             along each drive."
+        ),
+    }
+}
+
+/// The plan of a set, which is shown before anything is written; parts of it are told after it was
+/// carried out.
+#[derive(Serialize)]
+pub struct Plan {
+    shipment: ShipmentId,
+    set: SetNumber,
+    survive: Survive,
+    survive_is_default: bool,
+    cipher: &'static str,
+    /// of the dataset
+    entries: u64,
+    files: u64,
+    data_bytes: u64,
+    /// of the dataset, what no set holds yet
+    left_entries: u64,
+    left_bytes: u64,
+    holds_bytes: u64,
+    missing_bytes: u64,
+    parity_bytes: u64,
+    drives: Vec<PlannedDrive>,
+    #[serde(skip)]
+    suite: Suite,
+    #[serde(skip)]
+    folder_drives: &'static str,
+    /// drives that are not here, from 0
+    #[serde(skip)]
+    absent: Vec<usize>,
+}
+
+/// One of its drives.
+#[derive(Serialize)]
+struct PlannedDrive {
+    slot: usize,
+    case: String,
+    drive: String,
+    /// of shards, at most
+    bytes: u64,
+    free_bytes: u64,
+    /// what earlier runs of the set have put on it
+    #[serde(skip)]
+    before: u64,
+}
+
+impl Plan {
+    pub fn of(prepared: &Prepared) -> Self {
+        let (plan, totals, before) = (&prepared.plan, prepared.totals(), prepared.bytes_before());
+        let drive = |(i, (case, drive))| PlannedDrive {
+            slot: i + 1,
+            case,
+            drive,
+            bytes: plan.drive_bytes[i],
+            free_bytes: prepared.free_bytes[i],
+            before: before[i],
+        };
+        Self {
+            shipment: prepared.shipment(),
+            set: prepared.set,
+            survive: plan.survive,
+            survive_is_default: prepared.survive_is_default,
+            cipher: prepared.suite().word(),
+            entries: totals.entries,
+            files: totals.files,
+            data_bytes: totals.data_bytes,
+            left_entries: prepared.left_entries(),
+            left_bytes: plan.data_bytes,
+            holds_bytes: plan.holds_bytes,
+            missing_bytes: plan.missing_bytes,
+            parity_bytes: plan.parity_bytes,
+            drives: prepared.drive_names().into_iter().enumerate().map(drive).collect(),
+            suite: prepared.suite(),
+            folder_drives: if prepared.has_folder_drives() { " --folder-drives" } else { "" },
+            absent: prepared.absent().to_vec(),
+        }
+    }
+
+    /// What to type to go on: with the same drives, or with others.
+    pub fn go_on_command(&self, same: bool) -> String {
+        let mut text = format!("holdall pack --continue {}", self.shipment);
+        let absent = |number: &usize| same && self.absent.contains(number);
+        for (_, planned) in self.drives.iter().enumerate().filter(|(n, _)| !absent(n)) {
+            let PlannedDrive { case, drive, .. } = planned;
+            let drive =
+                if same { shlex::try_quote(drive).unwrap_or_default() } else { "PATH".into() };
+            let _ = write!(text, " --drive {case}={drive}");
+        }
+        text + self.folder_drives
+    }
+
+    /// What to type to put new drives in the place of those that failed; none if none did.
+    fn repair_command(&self, outcome: &PackOutcome) -> Option<String> {
+        let failed = &outcome.packed.failed;
+        if failed.is_empty() || outcome.packed.stopped {
+            return None;
+        }
+        let mut text = String::from("holdall repair");
+        for (number, planned) in self.drives.iter().enumerate() {
+            if !failed.contains(&number) {
+                let _ = write!(text, " {}", shlex::try_quote(&planned.drive).unwrap_or_default());
+            }
+        }
+        for number in failed {
+            let case = &self.drives[*number].case;
+            let _ = write!(text, " --onto {}", shlex::try_quote(&format!("{case}=PATH")).ok()?);
+        }
+        Some(text + self.folder_drives)
+    }
+
+    /// The drives that answered when they were read back.
+    fn live<'a>(&'a self, outcome: &'a PackOutcome) -> Vec<(&'a str, &'a DriveReport)> {
+        let reports = self.drives.iter().zip(&outcome.reports);
+        reports
+            .filter_map(|(planned, report)| Some((planned.drive.as_str(), report.as_ref()?)))
+            .filter(|(_, report)| !report.vanished)
+            .collect()
+    }
+
+    /// What to type to mend what the read-back found damaged; none if nothing is, or none can.
+    fn mend_command(&self, outcome: &PackOutcome) -> Option<String> {
+        let live = self.live(outcome);
+        let is_damaged = |report: &DriveReport| !report.is_whole() && !report.stopped;
+        let is_any = live.iter().any(|(_, report)| is_damaged(report));
+        (is_any && !outcome.is_lost())
+            .then(|| command("repair", live.iter().map(|(drive, _)| *drive)))
+    }
+
+    /// What to type to mend what the read-back found damaged, or to prove what it could not. Drives
+    /// that do not answer are in no command.
+    fn next_step(&self, outcome: &PackOutcome) -> String {
+        if outcome.is_lost() {
+            return lost_text(outcome);
+        }
+        if let Some(command) = self.mend_command(outcome) {
+            return format!("To repair it: {command}\n");
+        }
+        let live = self.live(outcome);
+        let proven = |r: &DriveReport| r.is_whole() && r.level >= Level::Dropped;
+        if live.iter().all(|(_, report)| proven(report)) {
+            return String::new();
+        }
+        to_prove(&live.iter().map(|(drive, report)| (*drive, report.proof)).collect::<Vec<_>>())
+    }
+
+    /// `bytes` are those of all runs of the set.
+    fn table(&self, bytes: &[u64]) -> String {
+        let row = |(planned, bytes): (&PlannedDrive, &u64)| DriveRow {
+            case: planned.case.clone(),
+            drive: planned.drive.clone(),
+            slot: planned.slot,
+            bytes: *bytes,
+            capacity: planned.free_bytes + planned.before,
+        };
+        bytes_table(&self.drives.iter().zip(bytes).map(row).collect::<Vec<_>>())
+    }
+}
+
+/// The drives do not hold what was packed.
+fn lost_text(outcome: &PackOutcome) -> String {
+    let verdict = outcome.verdict.clone().unwrap_or_default();
+    let (lost, stripes) = verdict.lost_of();
+    let files = some(outcome.packed.files, "file");
+    let what = match lost {
+        all if all == stripes => format!("{files} cannot be restored: no stripe reads back"),
+        _ => format!(
+            "Some of {files} cannot be restored: {} of {} do not read back",
+            shown_count(lost),
+            some(stripes, "stripe")
+        ),
+    };
+    format!(
+        "{what}. The drives did not keep what was written: pack again, onto others.\n\
+         (holdall pack --continue {} closes and reads these back once more.)\n",
+        outcome.shipment
+    )
+}
+
+/// The plan, before anything is written.
+pub fn plan(plan: &Plan) -> String {
+    let mut cases: Vec<&str> = plan.drives.iter().map(|planned| planned.case.as_str()).collect();
+    cases.sort_unstable();
+    cases.dedup();
+    let mut t = String::new();
+    let _ = writeln!(
+        t,
+        "Plan for set {} of shipment {}: {} in {}.\n{}{}",
+        plan.set,
+        plan.shipment,
+        some(plan.drives.len() as u64, "drive"),
+        some(cases.len() as u64, "case"),
+        guarantee(plan.survive, plan.drives.len()),
+        if plan.survive_is_default {
+            " (The default for these drives; --survive changes it.)"
+        } else {
+            ""
+        },
+    );
+    let _ = writeln!(
+        t,
+        "{}: {}, {}. The drives hold at least {} under this rule.",
+        if plan.left_entries < plan.entries { "Left of the dataset" } else { "The dataset" },
+        some(plan.left_entries, "entry"),
+        shown_bytes(plan.left_bytes),
+        shown_bytes(plan.holds_bytes),
+    );
+    if plan.missing_bytes > 0 {
+        let _ = writeln!(
+            t,
+            "They cannot hold all of it: {} may be left for further sets.",
+            shown_bytes(plan.missing_bytes),
+        );
+    }
+    let _ = writeln!(t, "Sealed with {}.", plan.suite);
+    let _ = writeln!(t, "The cost at most, if nothing compresses: {}.\n", cost(plan));
+    let bytes = plan.drives.iter().map(|planned| planned.bytes + planned.before);
+    t.push_str(&plan.table(&bytes.collect::<Vec<_>>()));
+    t
+}
+
+/// What the bytes of the plan's table are for.
+fn cost(plan: &Plan) -> String {
+    let data = plan.left_bytes.min(plan.holds_bytes);
+    let all: u64 = plan.drives.iter().map(|planned| planned.bytes).sum();
+    let others = all.saturating_sub(data + plan.parity_bytes);
+    let [data, parity, others] = [data, plan.parity_bytes, others].map(shown_bytes);
+    let there = match plan.drives.iter().map(|planned| planned.before).sum() {
+        0 => String::new(),
+        there => format!("; {} are there already", shown_bytes(there)),
+    };
+    format!("{data} of data, {parity} of parity, {others} of lists and padding{there}")
+}
+
+/// What was packed; the table is left out if little is to be said.
+pub fn packed(plan: &Plan, outcome: &PackOutcome, quiet: bool) -> String {
+    let p = &outcome.packed;
+    let mut t = String::new();
+    if !quiet {
+        let _ = write!(t, "\n{}\n", plan.table(&p.drive_bytes));
+    }
+    if p.stopped {
+        let _ = writeln!(
+            t,
+            "Stopped as asked, with {} of {} committed; set {} is not closed.\n\
+             To resume: {}",
+            some(p.stripes, "stripe"),
+            some(p.entries, "entry"),
+            outcome.set,
+            plan.go_on_command(true),
+        );
+        return t;
+    }
+    let _ = writeln!(
+        t,
+        "Packed {}: {} in {}, stored as {} in {}.",
+        some(outcome.new_entries, "entry"),
+        shown_bytes(outcome.part_bytes.unwrap_or(p.file_bytes)),
+        match outcome.part_bytes {
+            Some(_) => some(p.files, "file") + ", or parts of them",
+            None => some(p.files, "file"),
+        },
+        shown_bytes(p.stored_bytes),
+        some(p.stripes, "stripe"),
+    );
+    if p.left_out > 0 {
+        let left_out = some(p.left_out, "file");
+        let named = named(p.left_out);
+        let _ = writeln!(t, "Packed without their bytes, unreadable: {left_out}, {named}.");
+    }
+    if p.duplicate_bytes > 0 {
+        let _ = writeln!(
+            t,
+            "{} were there already, and are stored once.",
+            shown_bytes(p.duplicate_bytes)
+        );
+    }
+    if p.forgotten > 0 {
+        let forgotten = shown_count(p.forgotten);
+        let _ = writeln!(t, "The table of duplicates was full: {forgotten} pieces were forgotten.");
+    }
+    if outcome.reports.is_empty() {
+        t.push_str(
+            "Nothing was read back (--no-read-back): run holdall verify before you trust it.\n",
+        );
+    } else {
+        let levels = outcome.reports.iter().flatten().map(|r| r.level);
+        let level = levels.min().unwrap_or(Level::None);
+        let proven = outcome.is_proven();
+        let _ = writeln!(
+            t,
+            "Read back from the medium ({}): {}.",
+            level.name(),
+            if proven {
+                "every block is as it was written"
+            } else if outcome.read_back_stopped() {
+                "stopped before its end, so not proven"
+            } else {
+                "not proven, see above"
+            },
+        );
+        t.push_str(&plan.next_step(outcome));
+        if outcome.read_back_stopped() {
+            let _ = writeln!(t, "or: {}", plan.go_on_command(true));
+        }
+    }
+    let degraded = outcome.verdict.as_ref().is_some_and(|v| v.degraded > 0 || !v.restorable());
+    let _ = writeln!(
+        t,
+        "{}{}",
+        guarantee(plan.survive, plan.drives.len()),
+        if degraded { " This does not hold for all stripes: see the problems above." } else { "" },
+    );
+    let _ = writeln!(t, "The set's root (b3sum set.txt): {}", hex(&p.root));
+    if !outcome.is_lost() {
+        t.push_str("The drives are synced: unmount them, and they are safe to unplug.\n");
+    }
+    t.push_str(&failed_drives(plan, outcome).unwrap_or_default());
+    if outcome.left_entries > 0 {
+        let _ = writeln!(
+            t,
+            "\nSet {} is {}. Waiting for further sets: {}, {}. Take its drives out, attach others, \
+             then:\n{}",
+            outcome.set,
+            if outcome.early { "closed early" } else { "full" },
+            some(outcome.left_entries, "entry"),
+            shown_bytes(outcome.left_bytes),
+            plan.go_on_command(false),
+        );
+    }
+    t
+}
+
+/// The drives that were left out, and what to type for them; none if none were.
+fn failed_drives(plan: &Plan, outcome: &PackOutcome) -> Option<String> {
+    let command = plan.repair_command(outcome)?;
+    let failed = &outcome.packed.failed;
+    let absent = failed.iter().filter(|number| plan.absent.contains(number)).count();
+    let (absent, failed) = (absent as u64, (failed.len() - absent) as u64);
+    let told = match (failed, absent) {
+        (failed, 0) => format!("{} failed.", some(failed, "drive")),
+        (0, absent) => format!(
+            "{} left out: holdall repair with all drives of the set completes them.",
+            some(absent, "drive"),
+        ),
+        (failed, absent) => format!("{} failed, {absent} left out.", some(failed, "drive")),
+    };
+    Some(format!("\n{told} To put new ones in their place:\n{command}\n"))
+}
+
+/// The same for programs.
+#[derive(Serialize)]
+pub struct PackedEvent<'a> {
+    #[serde(flatten)]
+    outcome: &'a PackOutcome,
+    root: Option<String>,
+    failed_drives: Vec<usize>,
+    repair: Option<String>,
+    read_back: Vec<Option<ReadBack>>,
+    proven: bool,
+    restorable: Option<bool>,
+}
+
+/// How one drive was read back.
+#[derive(Serialize)]
+struct ReadBack {
+    level: Level,
+    whole: bool,
+    bytes: u64,
+    stopped: bool,
+}
+
+impl<'a> PackedEvent<'a> {
+    pub fn new(plan: &Plan, outcome: &'a PackOutcome) -> Self {
+        let packed = &outcome.packed;
+        let read_back = |report: &DriveReport| ReadBack {
+            level: report.level,
+            whole: report.is_whole(),
+            bytes: report.bytes,
+            stopped: report.stopped,
+        };
+        Self {
+            outcome,
+            root: (!packed.stopped).then(|| hex(&packed.root)),
+            failed_drives: packed.failed.iter().map(|number| number + 1).collect(),
+            repair: plan.repair_command(outcome).or_else(|| plan.mend_command(outcome)),
+            read_back: outcome.reports.iter().map(|r| r.as_ref().map(read_back)).collect(),
+            proven: outcome.is_proven(),
+            restorable: outcome.verdict.as_ref().map(Verdict::restorable),
+        }
+    }
+}
