@@ -168,8 +168,8 @@ impl<'a> CatalogReader<'a> {
         Ok(Self { set, keys, index, part: None })
     }
 
-    /// Opens the parts themselves, in order: where there is no index. Sort keys of frames and counts
-    /// of entries are not known then.
+    /// Opens the parts themselves, in order: where there is no index. Sort keys of frames and
+    /// counts of entries are not known then.
     pub fn without_index(
         set: &'a FoundSet,
         keys: &'a BTreeMap<RunId, RunKey>,
@@ -196,8 +196,8 @@ impl<'a> CatalogReader<'a> {
         &self.index
     }
 
-    /// The entries of these folders, in the order of their paths, each by its own lookup; those that
-    /// are not there are left out.
+    /// The entries of these folders, in the order of their paths, each by its own lookup; those
+    /// that are not there are left out.
     pub fn folders(&mut self, paths: &[Vec<u8>]) -> Result<Vec<Entry>, CatalogError> {
         let mut found = Vec::new();
         // Folders that lie in each other are mostly found in one frame.

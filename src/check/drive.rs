@@ -345,8 +345,8 @@ impl Survey<'_> {
         }
     }
 
-    /// Tries the blocks that could not be read once more, as long as the drive's failures leave time
-    /// for it; then they are counted.
+    /// Tries the blocks that could not be read once more, as long as the drive's failures leave
+    /// time for it; then they are counted.
     fn try_again(&mut self) {
         let ended = self.report.vanished || self.report.stopped;
         let mut policy = match &self.depth {

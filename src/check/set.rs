@@ -2,8 +2,8 @@
 //!
 //! - Enters: drives, how deep each is read, and what their metadata files are held against.
 //! - Leaves: what was found on each, in the same order; progress, by drive.
-//! - Always holds: metadata files are checked only on a drive that was read to its end: of one that is
-//!   gone none can be read either, which need not be reported.
+//! - Always holds: metadata files are checked only on a drive that was read to its end: of one that
+//!   is gone none can be read either, which need not be reported.
 
 use super::drive::{Depth, DriveCheck};
 use super::report::DriveReport;

@@ -1,10 +1,10 @@
 //! The table of the metadata files of a set: every file in its folder on a drive but the shards.
 //!
-//! A row says of one kind where it lies, how long it may be, when pack writes it, whether a closed set
-//! has a second copy of it, and whether the checklist names it. Packing, closing, verifying, repairing
-//! and the cleanup before a resume read these rows; what the bytes of a file should be, and where
-//! they come from, is told by `metadata_files`. What explains a drive to people (README.txt and its
-//! like) lies beside the sets and is no part of any.
+//! A row says of one kind where it lies, how long it may be, when pack writes it, whether a closed
+//! set has a second copy of it, and whether the checklist names it. Packing, closing, verifying,
+//! repairing and the cleanup before a resume read these rows; what the bytes of a file should be,
+//! and where they come from, is told by `metadata_files`. What explains a drive to people
+//! (README.txt and its like) lies beside the sets and is no part of any.
 
 use super::key::MAX_KEY_BYTES;
 use super::label::MAX_LABEL_BYTES;
@@ -128,8 +128,8 @@ pub fn most_bytes(path: &str) -> u64 {
     MetadataKind::at(first).map_or(MAX_KEY_BYTES, |kind| kind.row().most_bytes)
 }
 
-/// The paths of the files that have the same name on every drive of a set, with their second copies,
-/// as far as they are written then.
+/// The paths of the files that have the same name on every drive of a set, with their second
+/// copies, as far as they are written then.
 pub fn fixed_paths(written: &[Written]) -> impl Iterator<Item = String> {
     let is_fixed = |row: &&Row| row.path.1.is_empty() && written.contains(&row.written);
     TABLE.iter().filter(is_fixed).flat_map(|row| {

@@ -12,8 +12,8 @@ use crate::monitor::Monitor;
 use crate::shipment::{FoundDrive, FoundSet};
 
 impl MetadataFiles<'_> {
-    /// The bytes that a file should have on a drive; none if they are not known or no sound copy is here,
-    /// or what lies there is as good as any.
+    /// The bytes that a file should have on a drive; none if they are not known or no sound copy is
+    /// here, or what lies there is as good as any.
     pub fn bytes(
         &self,
         file: &MetadataFile,

@@ -2,12 +2,12 @@
 //! files, and no reader needs them.
 //!
 //! - Enters: a drive with sets on it.
-//! - Leaves: what is to be written so that the drive explains all of them; which texts on it are not
-//!   those of this program.
-//! - Always holds: (1) README.txt names every set on its drive, with whom to ask about it; (2) a file
-//!   of one of these names that holdall did not write is never touched: ours goes into the set's
-//!   folder then; (3) what is written is this program's own text, and never a copy from a drive, for
-//!   a person may run the reader and give it a key.
+//! - Leaves: what is to be written so that the drive explains all of them; which texts on it are
+//!   not those of this program.
+//! - Always holds: (1) README.txt names every set on its drive, with whom to ask about it; (2) a
+//!   file of one of these names that holdall did not write is never touched: ours goes into the
+//!   set's folder then; (3) what is written is this program's own text, and never a copy from a
+//!   drive, for a person may run the reader and give it a key.
 
 use crate::drives::{Drive, DriveError, ReadMode, WriteMode};
 use crate::format::ids::{SetNumber, ShipmentId, set_folder};
@@ -27,7 +27,8 @@ const FORMAT_MD: &str = include_str!("../format/format.md");
 /// The reader in Python, as it lies on every drive.
 const READER_PY: &str = include_str!("../../tests/reference_reader.py");
 const README_TXT: &str = "README.txt";
-/// The names of these files in `holdall/`, and by what words among their first bytes ours are known.
+/// The names of these files in `holdall/`, and by what words among their first bytes ours are
+/// known.
 const BESIDE_SETS: [(&str, &str); 3] = [
     (README_TXT, "This drive was packed by holdall"),
     ("format.md", "# The format of holdall"),
@@ -115,8 +116,9 @@ impl ReadmeText {
     }
 }
 
-/// Says of each drive of these sets which of the texts on it are not those that this program writes.
-/// That is no damage: another version writes others. But nothing else shows what somebody changed.
+/// Says of each drive of these sets which of the texts on it are not those that this program
+/// writes. That is no damage: another version writes others. But nothing else shows what somebody
+/// changed.
 pub fn note_other_texts(sets: &[FoundSet], monitor: &dyn Monitor) {
     let mut seen = BTreeSet::new();
     let mut by_texts: BTreeMap<String, Vec<&str>> = BTreeMap::new();

@@ -1,8 +1,9 @@
 //! What the metadata files of a drive should be, by what counts of its set.
 //!
-//! - Enters: the rows of [`crate::format::metadata_file`]; the set, its records, set.txt and key files.
-//! - Leaves: each file that should lie on the drive of a slot, in the order in which they are written,
-//!   with what vouches for its bytes.
+//! - Enters: the rows of [`crate::format::metadata_file`]; the set, its records, set.txt and key
+//!   files.
+//! - Leaves: each file that should lie on the drive of a slot, in the order in which they are
+//!   written, with what vouches for its bytes.
 //! - Always holds: (1) label, keys and records come first, which a reader needs, and second copies
 //!   last, far from them; (2) of what nothing vouches for there is no second copy, and it is not
 //!   judged.

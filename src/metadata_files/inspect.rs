@@ -1,5 +1,5 @@
-//! Checking the metadata files of a drive: each is read from the medium and held against what it should
-//! be.
+//! Checking the metadata files of a drive: each is read from the medium and held against what it
+//! should be.
 
 use super::checklist::{checklist_line, has_lines_of};
 use super::expected::{MetadataFile, MetadataFiles, SoundIf};
@@ -42,9 +42,9 @@ pub fn keyless(set: &FoundSet, record_index: &RecordIndex, keys: &KeyFiles) -> V
 }
 
 impl MetadataFiles<'_> {
-    /// Is this file as it should be on a drive? A label for which nothing vouches is, if it can be read
-    /// and names the drive's slot. Where drives speak for different key files, which is reported of the
-    /// set, a drive's line need only name what it has.
+    /// Is this file as it should be on a drive? A label for which nothing vouches is, if it can be
+    /// read and names the drive's slot. Where drives speak for different key files, which is
+    /// reported of the set, a drive's line need only name what it has.
     pub fn is_sound(
         &self,
         file: &MetadataFile,
@@ -97,7 +97,8 @@ impl MetadataFiles<'_> {
                 SoundIf::Key(_, key) if file.is_second && key.right().is_none() => continue,
                 SoundIf::Key(run, _) | SoundIf::NamesKey(run, _) => Some(run),
                 SoundIf::Lists => {
-                    // Each record file that is lost was reported; of what it names nothing is known.
+                    // Each record file that is lost was reported; of what it names nothing is
+                    // known.
                     let lost = self.text.map_or(0, |text| lost_records(text, self.record_index));
                     bad.all += lost;
                     if lost > 0 {

@@ -1,14 +1,14 @@
 //! What the copies of the runs' wrapped keys on the drives say.
 //!
 //! - Enters: a set as it was found, and its records.
-//! - Leaves: of each run that set.txt, or the records that count, name the different key files, and the
-//!   drives that speak for each.
+//! - Leaves: of each run that set.txt, or the records that count, name the different key files, and
+//!   the drives that speak for each.
 //! - Always holds: (1) a file that may be a wrapped key speaks for itself, unless its own drive
-//!   convicts it: the line in its `.b3` names another that lies on a drive here; (2) drives are never
-//!   held against each other: where they speak for different files, none is the right one, as nobody
-//!   can make a key again; (3) nor is one the right one that lies where another run's should, or that
-//!   several drives' lines deny alike, if no line bears it out: one line rots, several do not in the same
-//!   way.
+//!   convicts it: the line in its `.b3` names another that lies on a drive here; (2) drives are
+//!   never held against each other: where they speak for different files, none is the right one, as
+//!   nobody can make a key again; (3) nor is one the right one that lies where another run's
+//!   should, or that several drives' lines deny alike, if no line bears it out: one line rots,
+//!   several do not in the same way.
 
 use crate::format::ids::{RunId, key_path};
 use crate::format::key::{MAX_KEY_BYTES, is_wrapped_key};
@@ -41,8 +41,8 @@ pub struct KeyFile {
 type KeyCopy = (usize, Hash);
 
 impl KeyFile {
-    /// Of these copies, and the lines beside them by drive; `elsewhere` are the files under the names of
-    /// other runs.
+    /// Of these copies, and the lines beside them by drive; `elsewhere` are the files under the
+    /// names of other runs.
     fn of(
         names: &[String],
         copies: &[KeyCopy],

@@ -1,5 +1,5 @@
-//! The metadata files of a drive that is repaired: each that is not what it should be is copied from
-//! wherever a sound copy lies, or made again.
+//! The metadata files of a drive that is repaired: each that is not what it should be is copied
+//! from wherever a sound copy lies, or made again.
 
 use super::target::{RepairTarget, count};
 use crate::drives::{Drive, DriveError, NextPart, ReadMode, WriteMode};
@@ -85,8 +85,8 @@ impl MetadataRepair<'_> {
         explanation.writes.iter().for_each(|(path, text)| write(target, path, text));
     }
 
-    /// Writes a metadata file unless it is what it should be. If there is no sound copy of it, it is
-    /// left: the check after the repair reports it.
+    /// Writes a metadata file unless it is what it should be. If there is no sound copy of it, it
+    /// is left: the check after the repair reports it.
     fn repair(&self, target: &RepairTarget, file: &MetadataFile) {
         let found = &target.found;
         if target.is_out() || self.files.is_sound(file, found, self.monitor).unwrap_or(false) {

@@ -1,8 +1,8 @@
 //! A lost drive is reconstructed on a new one: which slot it takes.
 //!
-//! A new drive gets [`REPAIR_MARK`] first and its label next, before anything else: so a repair that
-//! was broken off finds it in its slot, also as a plain drive of the set. The mark goes when the
-//! drive is whole: the same command then takes it as a drive of the set.
+//! A new drive gets [`REPAIR_MARK`] first and its label next, before anything else: so a repair
+//! that was broken off finds it in its slot, also as a plain drive of the set. The mark goes when
+//! the drive is whole: the same command then takes it as a drive of the set.
 
 use super::metadata_files::REPAIR_MARK;
 use crate::drives::{Drive, DriveError};

@@ -1,6 +1,6 @@
-//! What the drives of a set should hold, where they disagree: texts for which different drives vouch,
-//! and records that are missing or contradict each other, are a conflict, which only a root that the
-//! user has from elsewhere decides. A copy that its own drive convicts is damage: see
+//! What the drives of a set should hold, where they disagree: texts for which different drives
+//! vouch, and records that are missing or contradict each other, are a conflict, which only a root
+//! that the user has from elsewhere decides. A copy that its own drive convicts is damage: see
 //! [`crate::shipment::texts`].
 
 use crate::format::list::Hash;

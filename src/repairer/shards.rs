@@ -1,9 +1,10 @@
 //! The damaged shards of a set: stripes are repaired in order, several at a time, and read back.
 //!
 //! - Enters: what is damaged, by stripe.
-//! - Leaves: what was written, what could not be had, and what does not read back as it was written.
-//! - Always holds: (1) parity along a drive is had from its members, once these are whole; (2) at most
-//!   [`WORKERS`] stripes are in memory, fewer if memory is little.
+//! - Leaves: what was written, what could not be had, and what does not read back as it was
+//!   written.
+//! - Always holds: (1) parity along a drive is had from its members, once these are whole; (2) at
+//!   most [`WORKERS`] stripes are in memory, fewer if memory is little.
 
 use super::damaged::{DamagedShard, DamagedShards};
 use super::stripe::{RepairedShards, StripeRepair, WrittenShard, place};

@@ -1,5 +1,5 @@
-//! The damaged shards of one stripe: reconstructed from the sound ones, checked against the record, and
-//! written.
+//! The damaged shards of one stripe: reconstructed from the sound ones, checked against the record,
+//! and written.
 //!
 //! - Enters: a record, and what is damaged of its stripe.
 //! - Leaves: what was written, and what could not be had.

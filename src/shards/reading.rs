@@ -1,8 +1,8 @@
 //! Reading shards from a drive that has bad places, without waiting for each of them for ever.
 //!
 //! A disk tries a bad sector for seconds before it gives up, so a bad gigabyte read block by block
-//! takes hours. As long as failing is quick, or rare, every block is tried: what is reported is then
-//! exact. Once failed reads on one drive have taken [`ALLOWANCE`], it is read sparingly:
+//! takes hours. As long as failing is quick, or rare, every block is tried: what is reported is
+//! then exact. Once failed reads on one drive have taken [`ALLOWANCE`], it is read sparingly:
 //!
 //! 1. within a shard, after each block that fails the next one tried lies twice as far; after one
 //!    that succeeds all following are tried again, and those before it from the last to the first
@@ -11,10 +11,10 @@
 //!    after one that could be read, the skipped ones are read from the last to the first until one
 //!    fails. (That is the part of who checks it.)
 //!
-//! - Always holds: (1) what was skipped is said to be unread, never sound and never damaged; whoever
-//!   cannot do without such a block reads it alone, after all else; (2) while none is skipped no
-//!   block is said to be unreadable or damaged before it was read once more, alone and past the
-//!   caches, as long as that helps now and then.
+//! - Always holds: (1) what was skipped is said to be unread, never sound and never damaged;
+//!   whoever cannot do without such a block reads it alone, after all else; (2) while none is
+//!   skipped no block is said to be unreadable or damaged before it was read once more, alone and
+//!   past the caches, as long as that helps now and then.
 
 use crate::drives::{DriveError, DriveFile};
 use std::time::{Duration, Instant};
@@ -86,7 +86,8 @@ impl SkipPolicy {
         self.timed(buffer.len(), || file.read_at(at, buffer))
     }
 
-    /// Reads a block once more, alone and past the caches, and says whether it is now as it should be.
+    /// Reads a block once more, alone and past the caches, and says whether it is now as it should
+    /// be.
     pub fn read_again(
         &mut self,
         file: &mut dyn DriveFile,

@@ -153,13 +153,13 @@ pub struct StoredShard<'a> {
     pub mode: ReadMode,
 }
 
-/// What the check of a shard gives; the reason if there is no reading it at all, with none if it is not
-/// there.
+/// What the check of a shard gives; the reason if there is no reading it at all, with none if it is
+/// not there.
 pub type Checked = Result<CheckedShard, Option<String>>;
 
 impl StoredShard<'_> {
-    /// Checks all of its blocks, of which so many bytes may be held at once; what lies behind them does
-    /// them no harm.
+    /// Checks all of its blocks, of which so many bytes may be held at once; what lies behind them
+    /// does them no harm.
     pub fn check(&self, held: usize, buffer: &mut Vec<u8>) -> Checked {
         self.check_by(&mut SkipPolicy::never(), held, buffer)
     }
@@ -254,9 +254,9 @@ fn check_part(
     checked
 }
 
-/// Reads run by run, from block `begin` on, until one cannot be read; meanwhile the pool hashes those
-/// before it, so that the drive does not wait for that. Returns how many blocks were read, and notes
-/// which of them are bad.
+/// Reads run by run, from block `begin` on, until one cannot be read; meanwhile the pool hashes
+/// those before it, so that the drive does not wait for that. Returns how many blocks were read,
+/// and notes which of them are bad.
 fn read_and_hash(
     file: &mut dyn DriveFile,
     shard: RecordedShard,

@@ -2,9 +2,10 @@
 //!
 //! - Enters: the set as it is found, its records, the runs that this machine began.
 //! - Leaves: drives that all carry the same records and catalog parts, and no litter.
-//! - Always holds: (1) a file is removed only if its name is one that holdall gives, its run is one of
-//!   those given, and no record on any drive names it; (2) what a desktop leaves in our folders
-//!   (`.DS_Store`, `._x`, `Thumbs.db`, `desktop.ini`, folders too) is never touched and fails nothing.
+//! - Always holds: (1) a file is removed only if its name is one that holdall gives, its run is one
+//!   of those given, and no record on any drive names it; (2) what a desktop leaves in our folders
+//!   (`.DS_Store`, `._x`, `Thumbs.db`, `desktop.ini`, folders too) is never touched and fails
+//!   nothing.
 
 use super::file_copies::digest_of;
 use super::found::{FoundDrive, FoundSet};
@@ -55,8 +56,9 @@ pub fn remove_litter(
     }
 }
 
-/// How many files lie on a drive that look like ours and that neither a record nor set.txt names. Without the packing
-/// machine's state nothing proves that no record on an absent drive names them: they are left.
+/// How many files lie on a drive that look like ours and that neither a record nor set.txt names.
+/// Without the packing machine's state nothing proves that no record on an absent drive names them:
+/// they are left.
 pub fn count_litter(
     set: &FoundSet,
     record_index: &RecordIndex,

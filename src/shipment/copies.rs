@@ -164,9 +164,9 @@ pub fn foreign_records(set: &FoundSet, text: &SetText) -> Vec<String> {
     foreign
 }
 
-/// Those of them that stand against a set.txt, for which these drives vouch. Those of them that carry none
-/// bear out that it is no part of the set; but if none does, or a carrier vouches for none though it was here
-/// when the set was closed, set.txt may be what was turned.
+/// Those of them that stand against a set.txt, for which these drives vouch. Those of them that
+/// carry none bear out that it is no part of the set; but if none does, or a carrier vouches for
+/// none though it was here when the set was closed, set.txt may be what was turned.
 pub fn contested_records(set: &FoundSet, text: &SetText, vouching: &[String]) -> Vec<String> {
     let (mut bearing_out, mut against, mut carriers) = (0, 0, 0);
     for found in set.all_drives() {

@@ -2,8 +2,8 @@
 //!
 //! - Enters: a set as it was found, and the path of a file in its folder.
 //! - Leaves: the copies as they can be read, and the names that lie there.
-//! - Always holds: (1) drives are read at the same time, each of them in order; (2) at most one copy
-//!   of a file that may be large is held.
+//! - Always holds: (1) drives are read at the same time, each of them in order; (2) at most one
+//!   copy of a file that may be large is held.
 
 use super::found::{FoundDrive, FoundSet};
 use crate::drives::{self, Drive, DriveError, DriveFile, ReadMode};
@@ -52,8 +52,8 @@ pub fn digest_of(
     Ok(*hasher.finalize().as_bytes())
 }
 
-/// Whichever copy was read first, its bytes are the first one's of those that are alike: that is the
-/// one that is looked at.
+/// Whichever copy was read first, its bytes are the first one's of those that are alike: that is
+/// the one that is looked at.
 fn give_to_the_first(copies: &mut [FileCopy<'_, Result<Digested, DriveError>>]) {
     let mut reads: Vec<_> = copies.iter_mut().filter_map(|copy| copy.read.as_mut().ok()).collect();
     let holder = reads.iter().position(|read| read.bytes.is_some());
@@ -76,8 +76,8 @@ impl FoundSet {
         self.on_all_copies(path, |found, place| found.drive.read(&place, limit))
     }
 
-    /// The BLAKE3s of the copies of a file, and of one that can be read the bytes; all drives are read
-    /// at the same time, and one copy is held.
+    /// The BLAKE3s of the copies of a file, and of one that can be read the bytes; all drives are
+    /// read at the same time, and one copy is held.
     pub(super) fn digested_copies(
         &self,
         path: &str,
@@ -128,8 +128,8 @@ impl FoundSet {
         drives::on_each(by_drive.len(), of_drive).into_iter().flatten().collect()
     }
 
-    /// The names in a folder of the set, each with the numbers of the places that list it: drive by drive,
-    /// that of the second copy after its own. Where a folder cannot be listed, each may lie.
+    /// The names in a folder of the set, each with the numbers of the places that list it: drive by
+    /// drive, that of the second copy after its own. Where a folder cannot be listed, each may lie.
     pub(super) fn placed(&self, folder: &str) -> BTreeMap<String, Vec<u16>> {
         let mut placed: BTreeMap<String, Vec<u16>> = BTreeMap::new();
         let mut blind = Vec::new();

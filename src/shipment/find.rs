@@ -223,8 +223,9 @@ impl SetFolders {
         Some(self.set)
     }
 
-    /// One drive of each slot, and the others that say that they are it: the one on which more of the
-    /// set lies has it. What carries no more than a copy of a label is none of the set's drives.
+    /// One drive of each slot, and the others that say that they are it: the one on which more of
+    /// the set lies has it. What carries no more than a copy of a label is none of the set's
+    /// drives.
     fn by_slot(
         &self,
         mut found: Vec<(usize, FoundDrive)>,
@@ -429,7 +430,8 @@ impl SetFolders {
         let has_shards: Vec<bool> = self.all.iter().map(has_shards).collect();
         for (name, places) in self.set.placed("records") {
             let path = format!("records/{name}");
-            // Of copies that are sound and differ, those count that more drives' own labels bear out.
+            // Of copies that are sound and differ, those count that more drives' own labels bear
+            // out.
             let mut best: Option<((usize, usize), HeardRecords)> = None;
             for file in sound_records(&self.set, &path, &places) {
                 let votes: Vec<_> = self

@@ -6,8 +6,9 @@ use crate::format::label::{Label, MAX_LABEL_BYTES};
 use crate::format::shown::shown_text;
 use std::cmp::Reverse;
 
-/// What is the same on all drives of a set, in a label of no slot: of labels that differ, each with its
-/// drive's name, that which weighs most, or else that most drives carry, or else that hides least.
+/// What is the same on all drives of a set, in a label of no slot: of labels that differ, each with
+/// its drive's name, that which weighs most, or else that most drives carry, or else that hides
+/// least.
 pub(super) fn chosen<'a, W: Ord>(
     labels: impl Iterator<Item = (&'a str, Label)>,
     weight: impl Fn(&Label) -> W,

@@ -2,8 +2,8 @@
 //!
 //! - Enters: a set, what tells an authentic record, and the number of a stripe.
 //! - Leaves: the records of the file that should hold it.
-//! - Always holds: records leave only from a file whose digest is valid and of which every record is
-//!   authentic.
+//! - Always holds: records leave only from a file whose digest is valid and of which every record
+//!   is authentic.
 //!
 //! The files of a run hold its stripes across in ascending order, so the file that holds one is
 //! found by the first numbers of a few.

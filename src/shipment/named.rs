@@ -2,7 +2,8 @@
 //! missing.
 //!
 //! - Enters: the lists of the folders of records.
-//! - Leaves: of each run and number the places that list it, so that nothing is opened where it is not.
+//! - Leaves: of each run and number the places that list it, so that nothing is opened where it is
+//!   not.
 //! - Always holds: a folder that cannot be listed may have every file.
 
 use super::found::{FoundDrive, FoundSet, slots};

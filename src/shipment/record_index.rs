@@ -1,7 +1,7 @@
 //! The record index: every stripe record of a set, in order, from whichever copies are sound.
 //!
-//! Which record files count is told by [`super::vouched`]. Each names the one before it, which fixes
-//! their order and shows a gap.
+//! Which record files count is told by [`super::vouched`]. Each names the one before it, which
+//! fixes their order and shows a gap.
 
 use super::copies::Authentic;
 use super::found::FoundSet;
@@ -61,8 +61,8 @@ pub struct RecordIndex {
     pub gaps: bool,
     /// record files of which there are other sound copies besides
     pub contradictions: Vec<String>,
-    /// record files that do not count, since one drive alone says that they are there: its name, and
-    /// the file
+    /// record files that do not count, since one drive alone says that they are there: its name,
+    /// and the file
     pub alone: Vec<(String, String)>,
     /// with a key: there are copies of record files that are not authentic
     pub forged: bool,
@@ -86,8 +86,8 @@ fn unplaced(set: &FoundSet) -> usize {
 }
 
 impl RecordIndex {
-    /// A record index that is not opened: its reader finds single records where they lie, and all else that
-    /// it is asked opens it, once, without a word about what is damaged in a copy.
+    /// A record index that is not opened: its reader finds single records where they lie, and all
+    /// else that it is asked opens it, once, without a word about what is damaged in a copy.
     pub fn lazy(set: &FoundSet, authentic: OwnedAuthentic) -> Self {
         let lazy = Some(LazyIndex::new(set, authentic));
         Self { lazy, ..Self::empty(false) }
@@ -128,8 +128,8 @@ impl RecordIndex {
         // Copies of set.txt that differ are reported where set.txt is the matter.
         let text = set.set_text(&Recording::default());
         let counted = counted(set, text.as_ref(), authentic, monitor);
-        // Nobody vouches for a set.txt without a MAC. With the key, each file that is there shows for
-        // itself: further ones are no gap, nor are those that it counts and no run has made.
+        // Nobody vouches for a set.txt without a MAC. With the key, each file that is there shows
+        // for itself: further ones are no gap, nor are those that it counts and no run has made.
         let of_nobody = text.as_ref().is_some_and(|t| t.mac.is_none()) && authentic.is_some();
         let foreign = of_nobody.then(|| counted.foreign.clone());
         let mut record_index = Self::of(counted, set, monitor);
@@ -152,8 +152,8 @@ impl RecordIndex {
         record_index
     }
 
-    /// The records of an unclosed set that the machine that packs it has written, by its state; and the
-    /// drives that carry others besides, each with one of them.
+    /// The records of an unclosed set that the machine that packs it has written, by its state; and
+    /// the drives that carry others besides, each with one of them.
     pub fn written(
         set: &FoundSet,
         lines: &[RunLine],
@@ -335,8 +335,8 @@ impl RecordIndex {
         self.whole().files.iter().filter_map(|f| f.header.part.as_ref().map(|p| (f.header.run, p)))
     }
 
-    /// Reads the records again, of both kinds, in order, one file in memory at a time. `each` ends the walk by
-    /// returning false. A file of which no copy can be read any more is a problem.
+    /// Reads the records again, of both kinds, in order, one file in memory at a time. `each` ends
+    /// the walk by returning false. A file of which no copy can be read any more is a problem.
     pub fn walk(&self, monitor: &dyn Monitor, mut each: impl FnMut(&StripeRecord) -> bool) {
         let record_index = self.whole();
         let turn = record_index.walks.fetch_add(1, Ordering::Relaxed);

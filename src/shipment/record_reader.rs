@@ -2,9 +2,9 @@
 //!
 //! - Enters: the number of a stripe.
 //! - Leaves: its record.
-//! - Always holds: (1) what leaves an open record index is from a file that reads as it did; (2) where
-//!   lazy lookup leads nowhere the record index is opened after all; (3) memory is one record file,
-//!   or several small ones, and the beginnings of those that were looked at.
+//! - Always holds: (1) what leaves an open record index is from a file that reads as it did; (2)
+//!   where lazy lookup leads nowhere the record index is opened after all; (3) memory is one record
+//!   file, or several small ones, and the beginnings of those that were looked at.
 
 use super::lazy::LazyIndex;
 use super::record_index::RecordIndex;

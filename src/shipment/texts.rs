@@ -2,10 +2,10 @@
 //!
 //! - Enters: a set as it was found.
 //! - Leaves: the texts that drives vouch for, each with how many do.
-//! - Always holds: (1) a drive vouches for one text: its set.txt and second copy agree, or one of them
-//!   is what its checklist says, or it is the only one and nothing speaks against it; so rot in one
-//!   of the three is damage, and no conflict; (2) drives are never held against each other here; (3)
-//!   where no drive vouches for any, each text that is valid counts.
+//! - Always holds: (1) a drive vouches for one text: its set.txt and second copy agree, or one of
+//!   them is what its checklist says, or it is the only one and nothing speaks against it; so rot
+//!   in one of the three is damage, and no conflict; (2) drives are never held against each other
+//!   here; (3) where no drive vouches for any, each text that is valid counts.
 
 use super::found::{FoundDrive, FoundSet, Settled};
 use crate::drives::{ReadMode, on_each};
@@ -35,15 +35,16 @@ pub struct VouchedText {
 pub type Texts = BTreeMap<Hash, VouchedText>;
 
 impl FoundSet {
-    /// The set by each other set.txt that as many of its drives have, if only they can tell which counts.
+    /// The set by each other set.txt that as many of its drives have, if only they can tell which
+    /// counts.
     pub fn rivals(&self) -> Vec<Self> {
         let texts = if self.settled == Settled::ByDrives { rival_texts(self) } else { Vec::new() };
         let by = |text| Self { settled: Settled::Text(Arc::new(text)), ..self.clone() };
         texts.into_iter().map(by).collect()
     }
 
-    /// set.txt, if the set was closed. Where that has to be settled by the drives, it is reported if
-    /// they vouch for different ones.
+    /// set.txt, if the set was closed. Where that has to be settled by the drives, it is reported
+    /// if they vouch for different ones.
     pub fn set_text(&self, monitor: &dyn Monitor) -> Option<SetText> {
         match &self.settled {
             Settled::Text(text) => return Some(text.as_ref().clone()),
@@ -64,15 +65,15 @@ impl FoundSet {
     }
 }
 
-/// The text that most drives vouch for; of several one whose record files are here, so that one that
-/// demands what never was wins against none; of these the one with the most records, so that one cut
-/// short does not either.
+/// The text that most drives vouch for; of several one whose record files are here, so that one
+/// that demands what never was wins against none; of these the one with the most records, so that
+/// one cut short does not either.
 pub fn usual(set: &FoundSet, texts: Texts) -> Option<SetText> {
     by_weight(set, texts).pop()
 }
 
-/// The texts for which as many drives vouch as for the [`usual`] one: without key and root, each may be
-/// the right one.
+/// The texts for which as many drives vouch as for the [`usual`] one: without key and root, each
+/// may be the right one.
 fn rival_texts(set: &FoundSet) -> Vec<SetText> {
     let mut texts = by_weight(set, texts(set));
     texts.pop();
@@ -126,7 +127,8 @@ pub fn texts(set: &FoundSet) -> Texts {
     if vouched.is_empty() { unsure } else { vouched }
 }
 
-/// Tells each set.txt of a set, of which none is valid, that lies there all the same: the set was closed.
+/// Tells each set.txt of a set, of which none is valid, that lies there all the same: the set was
+/// closed.
 pub fn report_rejected(set: &FoundSet, monitor: &dyn Monitor) {
     for found in set.all_drives() {
         for path in [format!("{}/set.txt", set.folder), format!("{}/{COPY}/set.txt", set.folder)] {
@@ -139,8 +141,8 @@ pub fn report_rejected(set: &FoundSet, monitor: &dyn Monitor) {
     }
 }
 
-/// Does a drive have a set.txt, valid or not, or a checklist? It was here when the set was closed then;
-/// what cannot be looked at may have one.
+/// Does a drive have a set.txt, valid or not, or a checklist? It was here when the set was closed
+/// then; what cannot be looked at may have one.
 pub fn has_end(set: &FoundSet, found: &FoundDrive) -> bool {
     fixed_paths(&[Written::AtClose]).any(|name| {
         let opened = found.drive.open(&format!("{}/{name}", set.folder), ReadMode::Cached);

@@ -5,11 +5,11 @@
 //!   bytes lie; what is damaged, foreign or contradictory was reported.
 //! - Always holds: (1) of a closed set those count that its set.txt vouches for: it names the last
 //!   record file of each run, and each names the one before; what it does not name is foreign, told
-//!   once, and never used; (2) of a set that is not closed, sound copies that differ contradict each
-//!   other: one is read by, and nothing may be written by them; (3) with a key, what is not authentic
-//!   does not count; (4) without one, of a set that is not closed, what one drive alone says
-//!   does not count either ([`super::witness`]); (5) the machine that packs knows what it wrote, and its
-//!   state vouches as a set.txt does.
+//!   once, and never used; (2) of a set that is not closed, sound copies that differ contradict
+//!   each other: one is read by, and nothing may be written by them; (3) with a key, what is not
+//!   authentic does not count; (4) without one, of a set that is not closed, what one drive alone
+//!   says does not count either ([`super::witness`]); (5) the machine that packs knows what it
+//!   wrote, and its state vouches as a set.txt does.
 
 use super::copies::{Authentic, CheckedCopies, CopyCheck};
 use super::found::{FoundDrive, FoundSet, slots};
@@ -26,8 +26,8 @@ use std::sync::Arc;
 /// Names that a note lists.
 const NAMED: usize = 3;
 
-/// Without the key, the records that are heard of drives of one slot alone, all together: whoever has a
-/// drive, or twenty, makes as many as fit.
+/// Without the key, the records that are heard of drives of one slot alone, all together: whoever
+/// has a drive, or twenty, makes as many as fit.
 const ALONE_RECORDS: u64 = 1 << 20;
 /// A file counts as so many.
 const FILE_COSTS: u64 = 64;
@@ -73,9 +73,9 @@ pub(super) fn counted(
     }
 }
 
-/// The record files of an unclosed set that count by what the machine that packs it has written: the
-/// runs and the last record file of each. And the drives that carry sound ones besides, each with one of
-/// them.
+/// The record files of an unclosed set that count by what the machine that packs it has written:
+/// the runs and the last record file of each. And the drives that carry sound ones besides, each
+/// with one of them.
 pub(super) fn written(
     set: &FoundSet,
     lines: &[RunLine],
@@ -269,8 +269,8 @@ impl<'a> Search<'a> {
                 self.copies.check(run, number, &places);
             counted.forged |= forged;
             if found.is_empty() {
-                // What the run did not make was never a part of it; behind its end, nor is what lies
-                // on one drive alone and is no record file.
+                // What the run did not make was never a part of it; behind its end, nor is what
+                // lies on one drive alone and is no record file.
                 if foreign {
                     *counted.foreign.entry(run).or_default() += 1;
                 } else if !files.is_empty() || !is_alone {
@@ -315,8 +315,8 @@ impl<'a> Search<'a> {
         self.several && slots(self.set.all_drives().filter(carries)).len() < ENOUGH
     }
 
-    /// Takes a file of so many records, at these places, of what drives alone may say; with the key each
-    /// shows for itself.
+    /// Takes a file of so many records, at these places, of what drives alone may say; with the key
+    /// each shows for itself.
     fn spend(&self, records: u64, places: &[u16]) -> bool {
         if self.copies.authentic.is_some() {
             return true;
@@ -348,8 +348,8 @@ impl<'a> Search<'a> {
         counted.alone.extend(on.into_iter().map(|name| (name.to_owned(), "records".to_owned())));
     }
 
-    /// Leaves out what no other drive bears out; what it says of stripes that others name contradicts
-    /// them.
+    /// Leaves out what no other drive bears out; what it says of stripes that others name
+    /// contradicts them.
     fn without_those_alone(
         &self,
         files: Vec<SoundFile>,

@@ -1,5 +1,5 @@
-//! Which record files of a set that is not closed are borne out by more than one drive; without a key,
-//! the others do not count.
+//! Which record files of a set that is not closed are borne out by more than one drive; without a
+//! key, the others do not count.
 //!
 //! - Enters: the sound record files of a set.
 //! - Leaves: the same, those apart that one slot's drives alone speak for.

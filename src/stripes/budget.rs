@@ -2,7 +2,8 @@
 //!
 //! - Enters: how many bytes are to be read next.
 //! - Leaves: leave to read them, once so many may be held.
-//! - Always holds: what is held is at most the budget, or one batch; once it is closed nobody waits.
+//! - Always holds: what is held is at most the budget, or one batch; once it is closed nobody
+//!   waits.
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::Arc;
@@ -35,8 +36,8 @@ impl Budget {
         self.state.lock()
     }
 
-    /// Waits until so many bytes more may be held, or nothing is; says whether they are: not once it
-    /// is closed.
+    /// Waits until so many bytes more may be held, or nothing is; says whether they are: not once
+    /// it is closed.
     pub(super) fn take(&self, bytes: u64) -> bool {
         let too_many = |state: &mut BudgetState| {
             !state.closed && state.held > 0 && state.held + bytes > self.most
@@ -65,8 +66,8 @@ impl Drop for HeldBytes {
     }
 }
 
-/// Belongs to whoever takes what is read: once one of these is dropped, in whatever way, nothing more
-/// is read.
+/// Belongs to whoever takes what is read: once one of these is dropped, in whatever way, nothing
+/// more is read.
 pub struct Taker(pub(super) Arc<Budget>);
 
 impl Drop for Taker {

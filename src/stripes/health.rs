@@ -1,5 +1,5 @@
-//! How the drives of a set fare while stripes are fetched from them: which are read sparingly, which
-//! are skipped for a while, and which are gone.
+//! How the drives of a set fare while stripes are fetched from them: which are read sparingly,
+//! which are skipped for a while, and which are gone.
 //!
 //! - Enters: how the reading of each shard went.
 //! - Leaves: whether and how to read the next one.

@@ -2,9 +2,9 @@
 //!
 //! - Enters: what was read and reconstructed of a stripe, and which of its shards are here.
 //! - Leaves: its [`MissingBlocks`]; the damage that costs files, named by drive and block.
-//! - Always holds: while shards are kept ([`FoundSet::stage`](crate::shipment::FoundSet::stage)) and there
-//!   are too few to reconstruct, each block that is here is looked at once a run, however often it
-//!   is asked for.
+//! - Always holds: while shards are kept ([`FoundSet::stage`](crate::shipment::FoundSet::stage))
+//!   and there are too few to reconstruct, each block that is here is looked at once a run, however
+//!   often it is asked for.
 
 use super::shard_reader::ShardReader;
 use super::stripe::{MissingBlocks, NeededShards, RawStripe};

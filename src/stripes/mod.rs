@@ -2,8 +2,8 @@
 //!
 //! - Enters: records, the drives that are here.
 //! - Leaves: verified or reconstructed blocks, and what is missing.
-//! - Always holds: (1) no block leaves that does not match its record; (2) what cannot be read is an
-//!   erasure, never an end.
+//! - Always holds: (1) no block leaves that does not match its record; (2) what cannot be read is
+//!   an erasure, never an end.
 
 mod budget;
 pub mod fetch;

@@ -138,8 +138,8 @@ fn sum(
         for member in &record.members {
             let node = Node { stripe: member.stripe, index: member.index };
             let of_member = records.find(member.stripe)?;
-            // A shorter member counts as zeros behind its end; what is no member by its shape makes the
-            // stripe useless.
+            // A shorter member counts as zeros behind its end; what is no member by its shape makes
+            // the stripe useless.
             if node.index as usize >= of_member.shards.len()
                 || of_member.kind != StripeKind::Across
                 || of_member.blocks.bytes() != record.blocks.bytes()

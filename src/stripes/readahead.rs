@@ -4,8 +4,9 @@
 //! - Enters: requests by the batch, in the order in which they will be wanted.
 //! - Leaves: what [`Fetcher::read`] would give for each.
 //! - Always holds: (1) a drive reads one shard at a time, in the order of the requests; (2) what is
-//!   read and not dropped is at most what may be held, or one batch; (3) once either end has let go,
-//!   by an error or a panic too, or the job should stop, no further shard is begun and nobody waits.
+//!   read and not dropped is at most what may be held, or one batch; (3) once either end has let
+//!   go, by an error or a panic too, or the job should stop, no further shard is begun and nobody
+//!   waits.
 
 use super::budget::{Budget, HeldBytes, Taker};
 use super::fetch::Fetcher;
@@ -80,8 +81,8 @@ impl<'env> Readahead<'env> {
         Taker(self.budget.clone())
     }
 
-    /// Begins to read the requests of a batch, when they may be held together; none once nobody takes
-    /// what is read.
+    /// Begins to read the requests of a batch, when they may be held together; none once nobody
+    /// takes what is read.
     pub fn begin(&self, requests: impl Iterator<Item = Request>) -> Option<Vec<Reading>> {
         let requests: Vec<_> = requests.map(|request| self.shards_of(request)).collect();
         let sum = requests.iter().map(|(request, shards)| bytes(request, shards)).sum();
@@ -133,8 +134,8 @@ impl Drop for Readahead<'_> {
 }
 
 impl Reading {
-    /// Waits for what was begun; where some shards could not be read at all, reads others. None if it
-    /// is read no more.
+    /// Waits for what was begun; where some shards could not be read at all, reads others. None if
+    /// it is read no more.
     pub fn wait(self, fetcher: &Fetcher) -> Option<RawStripe> {
         let budget = self.held.budget.clone();
         let mut raw = RawStripe::of(self.request);

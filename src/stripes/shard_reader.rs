@@ -3,8 +3,8 @@
 //!
 //! - Enters: a record, the index of a shard, a range of its blocks.
 //! - Leaves: the blocks as a drive gave them, checked where that is said.
-//! - Always holds: (1) a drive that no longer answers is reported once and not asked again; (2) what
-//!   cannot be read is an erasure.
+//! - Always holds: (1) a drive that no longer answers is reported once and not asked again; (2)
+//!   what cannot be read is an erasure.
 
 use super::health::HealthTable;
 use super::judged::Judged;
