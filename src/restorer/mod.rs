@@ -4,18 +4,18 @@
 //! - Leaves: files under their final names, complete and verified; a list of all that is missing.
 //! - Always holds: (1) nothing is used before its record's hash and its tag match; (2) an extent is
 //!   hashed before it is written, and a file's root is compared before the file gets its name; (3)
-//!   what cannot be had is listed file by file, and the rest is restored; (4) memory: what is read
-//!   ahead, two opened batches, and one chunk per core.
+//!   what cannot be restored is listed file by file, and the rest is restored; (4) memory: what is
+//!   read ahead, two opened batches, and one chunk per core.
 //!
 //! From top to bottom: [`restore`](mod@restore) is the top of the pipeline. It runs a [`pass`] over
 //! the [`items`] of a set (from its catalog, [`catalog_items`], or from the shards' own lists,
 //! [`list_items`]). A pass cuts them into [`batch`]es, has the drives read ahead, reconstructs and
-//! opens stripes ([`decode`](mod@decode)), verifies and writes in parallel ([`write`]), and in
-//! order follows larger files to their roots ([`files`], [`followed_file`]), the [`spanning`] ones
-//! across sets. [`finish`] then makes hard links and sets the folders' metadata. Whatever is not
-//! there is kept in the [`ledger`] of each set, together with what the packer could not take
-//! ([`not_taken`], [`packing_faults`]); the [`end`] of a run reports it. With `--include` or
-//! `--exclude`, [`selected`] lets pass what is asked for, and [`promotion`] restores a file of
+//! opens stripes ([`decode`](mod@decode)), verifies and writes in parallel ([`write`](mod@write)),
+//! and in order follows larger files to their roots ([`files`], [`followed_file`]), the
+//! [`spanning`] ones across sets. [`finish`] then makes hard links and sets the folders' metadata.
+//! Whatever is not there is kept in the [`ledger`] of each set, together with what the packer could
+//! not take ([`not_taken`], [`packing_faults`]); the [`end`] of a run reports it. With `--include`
+//! or `--exclude`, [`selected`] lets pass what is asked for, and [`promotion`] restores a file of
 //! which only a further name is selected; [`special`] counts devices and other privileged entries,
 //! or leaves them out. [`pieces`] and [`stage`] keep what one run with few drives leaves to the
 //! next. Beside it: [`check`] sends the same pass to an [`output`] that forgets everything,
