@@ -42,8 +42,8 @@ pub fn recipients(words: &[String], files: &[PathBuf]) -> Result<Recipients, Ref
     })
 }
 
-/// What to type in place of `-r FILE`, if there is such a file; nothing of what is in it is said but
-/// the public half of a key.
+/// What to type in place of `-r FILE`, if there is such a file; nothing of what is in it is said
+/// but the public half of a key.
 fn file_hint(word: &str) -> Option<String> {
     let path = Path::new(word);
     if !path.is_file() {

@@ -1,7 +1,7 @@
-//! `--missing FILE`: the path of everything that is not there, one a line, while the screen shows the
-//! first of them only. Backslashes, control characters and bytes that are not UTF-8 are escapes. A list
-//! that is there is replaced once the new one is finished: a command that restores nothing leaves it as it
-//! is.
+//! `--missing FILE`: the path of everything that is not there, one a line, while the screen shows
+//! the first of them only. Backslashes, control characters and bytes that are not UTF-8 are
+//! escapes. A list that is there is replaced once the new one is finished: a command that restores
+//! nothing leaves it as it is.
 
 use crate::monitor::{Event, Monitor, Problem, ProblemKind};
 use parking_lot::Mutex;

@@ -85,7 +85,8 @@ fn sets(prepared: Prepared, ui: &Ui) -> Result<Status, Refusal> {
     }
 }
 
-/// Says what is wrong with the drives that a person chose; fails if it is something else that is wrong.
+/// Says what is wrong with the drives that a person chose; fails if it is something else that is
+/// wrong.
 fn answered_wrong(error: PackJobError, ui: &Ui) -> Result<(), Refusal> {
     let refusal = refusal(error);
     if refusal.status != Status::Usage {

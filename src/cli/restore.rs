@@ -41,8 +41,9 @@ pub fn restore(args: &RestoreArgs, ui: &Ui) -> Result<Status, Refusal> {
     } else {
         out(&show::restored(&outcome, &args.to));
     }
-    // A drive whose metadata files are damaged, for one, takes nothing from what was restored. What waits or
-    // is lost is counted in the outcome: a file that waited for the next set may be whole by now.
+    // A drive whose metadata files are damaged, for one, takes nothing from what was restored. What
+    // waits or is lost is counted in the outcome: a file that waited for the next set may be whole
+    // by now.
     let counted = [ProblemKind::Waiting, ProblemKind::Lost, ProblemKind::Refused];
     let is_other = |kind| !counted.contains(&kind);
     let others = ui.problems().kinds().any(|(kind, _)| is_other(kind));
@@ -83,8 +84,8 @@ fn is_broken_off(error: &RestoreJobError) -> bool {
     }
 }
 
-/// Lists what a restore that stopped on the way has not brought, going by the lists of the sets that are
-/// here; what cannot be said leaves the file as it was, which is told.
+/// Lists what a restore that stopped on the way has not brought, going by the lists of the sets
+/// that are here; what cannot be said leaves the file as it was, which is told.
 fn list_absent(args: &RestoreArgs, path: &Path, job: &RestoreJob, ui: &Ui) {
     let untold = Untold(ui.monitor());
     let listed = MissingList::create(path, &untold).is_ok_and(|list| {
@@ -100,8 +101,8 @@ fn list_absent(args: &RestoreArgs, path: &Path, job: &RestoreJob, ui: &Ui) {
     ui.monitor().note(&format!("{} {what}", path.display()));
 }
 
-/// 0 all there; 3 all there but healed, or lacking metadata or links; 4 files wait; 1 files are lost or
-/// not taken by the destination.
+/// 0 all there; 3 all there but healed, or lacking metadata or links; 4 files wait; 1 files are
+/// lost or not taken by the destination.
 pub fn status(outcome: &RestoreOutcome) -> Status {
     let r = &outcome.restored;
     let awaited = !outcome.awaited.is_empty();

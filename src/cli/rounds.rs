@@ -40,8 +40,8 @@ pub fn agrees(question: &str) -> bool {
     matches!(typed.as_deref().map(str::trim), Some("y" | "Y" | "yes"))
 }
 
-/// Says what is to be done and asks if it is meant; refused if a person says no, or if there is none
-/// to ask.
+/// Says what is to be done and asks if it is meant; refused if a person says no, or if there is
+/// none to ask.
 pub fn confirm(what: &str, question: &str, hint: &str, ui: &Ui) -> Result<(), Refusal> {
     ui.finish();
     if ui.is_json() || !can_ask() {
@@ -125,8 +125,8 @@ impl LeftOut {
     }
 }
 
-/// Waits until the drives of the next set are mounted, and asks in which cases they go. None if there
-/// is nobody to ask, or the answer is to stop.
+/// Waits until the drives of the next set are mounted, and asks in which cases they go. None if
+/// there is nobody to ask, or the answer is to stop.
 pub fn next_drives(round: &Round, left_out: &mut LeftOut, ui: &Ui) -> Option<Vec<CasePath>> {
     if ui.is_json() || !can_ask() {
         return None;
@@ -238,8 +238,8 @@ impl Round {
         names.map_or(true, |names| names.iter().any(|name| name.starts_with(&of_shipment)))
     }
 
-    /// The cases of new drives, if the packed set had as many drives or cases, or all sets together had
-    /// as many cases; none for a drive that was left out before.
+    /// The cases of new drives, if the packed set had as many drives or cases, or all sets together
+    /// had as many cases; none for a drive that was left out before.
     fn proposal(&self, left_out: &[bool]) -> Option<Vec<Option<String>>> {
         let each: Vec<String> = self.drives.iter().map(|(case, _)| case.clone()).collect();
         let mut once = each.clone();
@@ -311,13 +311,15 @@ impl Round {
         answer
     }
 
-    /// The cases that the shipment does not have yet, or whose names may be meant for another answer.
+    /// The cases that the shipment does not have yet, or whose names may be meant for another
+    /// answer.
     fn doubtful<'a>(&self, cases: &'a [Option<String>]) -> BTreeSet<&'a String> {
         let doubtful = |case: &&String| !self.cases.contains(case) || is_word(case);
         cases.iter().flatten().filter(doubtful).collect()
     }
 
-    /// What is asked before a case is begun: a slip would make two of one, and the rule would not hold.
+    /// What is asked before a case is begun: a slip would make two of one, and the rule would not
+    /// hold.
     fn question_of(&self, case: &str) -> String {
         if self.cases.iter().any(|known| known == case) {
             return format!("The shipment has a case {case}. Do you mean that one?");

@@ -1,5 +1,6 @@
-//! Signals: the first asks the job to come to a safe end, the second ends the program at once; so does
-//! the first while a person is being asked. All are safe: what is committed stays, the rest is litter that nothing names.
+//! Signals: the first asks the job to come to a safe end, the second ends the program at once; so
+//! does the first while a person is being asked. All are safe: what is committed stays, the rest is
+//! litter that nothing names.
 //!
 //! - Enters: Ctrl-C, a request to terminate, a terminal that was closed.
 //! - Leaves: whether the job should stop.

@@ -1,4 +1,5 @@
-//! The pages of `holdall help TOPIC`: Markdown beside the code that they describe, where rustdoc shows it.
+//! The pages of `holdall help TOPIC`: Markdown beside the code that they describe, where rustdoc
+//! shows it.
 
 use std::fmt::Write as _;
 

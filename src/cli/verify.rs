@@ -316,7 +316,8 @@ fn mending(set: &SetOutcome) -> Option<Mending> {
     })
 }
 
-/// The command that mends what is damaged on the drives that are here; none if nothing is, or none does.
+/// The command that mends what is damaged on the drives that are here; none if nothing is, or none
+/// does.
 fn repair_command(set: &SetOutcome) -> Option<String> {
     match mending(set)? {
         Mending::Repair(command) | Mending::Root(command) => Some(command),

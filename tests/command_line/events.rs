@@ -81,6 +81,11 @@ fn check(run: &Run, documented: &Documented, seen: &mut BTreeMap<String, Fields>
             let listed = |value: &str| words.contains(&format!("`{value}`"));
             assert!(event[word].as_str().is_none_or(listed), "{event}");
         }
+        if let Some(lacks) = event["lacks"].as_array() {
+            let listed =
+                |word: &Value| known["lacks"].contains(&format!("`{}`", word.as_str().unwrap()));
+            assert!(lacks.iter().all(listed), "{event}");
+        }
         seen.entry(name.into()).or_default().extend(found);
     }
 }

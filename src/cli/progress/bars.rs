@@ -138,11 +138,11 @@ fn window() -> (usize, usize) {
     }
 }
 
-/// Standard error as indicatif wants it, but for two things. indicatif's own fails when the terminal
-/// goes away, and then panics; with this one the job goes on, as nobody is there to look. And
-/// indicatif gets to the next line by filling each one up with spaces, so that a terminal takes all
-/// of them for one long line and, when it gets wider, moves them into each other and over the text
-/// above; here lines end where their text does.
+/// Standard error as indicatif wants it, but for two things. indicatif's own fails when the
+/// terminal goes away, and then panics; with this one the job goes on, as nobody is there to look.
+/// And indicatif gets to the next line by filling each one up with spaces, so that a terminal takes
+/// all of them for one long line and, when it gets wider, moves them into each other and over the
+/// text above; here lines end where their text does.
 #[derive(Debug, Default)]
 struct Screen {
     frame: Mutex<Frame>,

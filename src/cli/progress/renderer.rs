@@ -1,13 +1,13 @@
-//! What shows a job: it is told when a phase or a drive comes and goes, and looks at the counters when
-//! a line is due.
+//! What shows a job: it is told when a phase or a drive comes and goes, and looks at the counters
+//! when a line is due.
 
 use super::model::{DriveProgress, PhaseProgress};
 use crate::format::shown::shown_text;
 use crate::monitor::Problem;
 use std::sync::Arc;
 
-/// Problems of one kind that are shown as they come; a source that fails as a whole does not bury the
-/// screen.
+/// Problems of one kind that are shown as they come; a source that fails as a whole does not bury
+/// the screen.
 const LIVE_PROBLEMS: u64 = 10;
 
 /// One way to show a job.

@@ -32,8 +32,8 @@ pub(super) fn is_word(text: &str) -> bool {
     WORDS.contains(&text.to_lowercase().as_str())
 }
 
-/// What was typed for so many drives; fails with what is wrong with it. A word that answers is a case
-/// only if the shipment has a case of that name.
+/// What was typed for so many drives; fails with what is wrong with it. A word that answers is a
+/// case only if the shipment has a case of that name.
 pub(super) fn understand(
     text: &str,
     count: usize,

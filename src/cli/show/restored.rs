@@ -347,7 +347,8 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
     t
 }
 
-/// How many there are of what is special, kind by kind; `names` are those of set-ids and attributes.
+/// How many there are of what is special, kind by kind; `names` are those of set-ids and
+/// attributes.
 fn specials(s: &Specials, names: [&str; 2]) -> String {
     let kinds = [(s.devices, "device node"), (s.set_ids, names[0]), (s.attributes, names[1])];
     let kinds = kinds.into_iter().filter(|(count, _)| *count > 0);
