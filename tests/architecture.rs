@@ -77,14 +77,22 @@ const FILE_LINES: usize = 500;
 /// Lines of a function.
 const FUNCTION_LINES: usize = 100;
 
-/// A source file without its tests, comments and the insides of strings.
+/// A source file without its tests and comments.
 struct Source {
     /// relative to src, without `.rs`
     name: String,
+    /// without the insides of strings
     lines: Vec<String>,
+    /// the insides of strings of each line
+    texts: Vec<String>,
 }
 
 impl Source {
+    fn new(name: &str, text: &str) -> Self {
+        let (lines, texts) = code(text).into_iter().unzip();
+        Self { name: name.into(), lines, texts }
+    }
+
     fn module(&self) -> &str {
         self.name.split('/').next().expect("split gives at least one part")
     }
@@ -132,7 +140,7 @@ fn sources() -> Vec<Source> {
     let is_test =
         |name: &str| only_tests.iter().any(|t| name == t || name.starts_with(&format!("{t}/")));
     let kept = sources.iter().filter(|(name, _)| !is_test(name));
-    kept.map(|(name, text)| Source { name: name.clone(), lines: code(text) }).collect()
+    kept.map(|(name, text)| Source::new(name, text)).collect()
 }
 
 /// Modules declared behind `#[cfg(test)]`, as paths.
@@ -165,8 +173,9 @@ fn test_modules(sources: &[(String, String)]) -> BTreeSet<String> {
     found
 }
 
-/// The lines of a file up to its inline tests; comments and the insides of strings are blank.
-fn code(text: &str) -> Vec<String> {
+/// The lines of a file up to its inline tests, without comments, each apart from the insides of its
+/// strings.
+fn code(text: &str) -> Vec<(String, String)> {
     let mut lines = Vec::new();
     let all: Vec<&str> = text.lines().collect();
     for (at, line) in all.iter().enumerate() {
@@ -175,13 +184,14 @@ fn code(text: &str) -> Vec<String> {
         if *line == "#[cfg(test)]" && inline {
             break;
         }
-        lines.push(without_strings(line));
+        lines.push(code_and_strings(line));
     }
     lines
 }
 
-fn without_strings(line: &str) -> String {
-    let (mut out, mut inside, mut escaped) = (String::new(), false, false);
+fn code_and_strings(line: &str) -> (String, String) {
+    let (mut out, mut text) = (String::new(), String::new());
+    let (mut inside, mut escaped) = (false, false);
     let mut previous = ' ';
     for c in line.chars() {
         if !inside && c == '/' && previous == '/' {
@@ -192,15 +202,18 @@ fn without_strings(line: &str) -> String {
         if inside {
             inside = escaped || c != '"';
             escaped = !escaped && c == '\\';
-            if !inside {
+            if inside {
+                text.push(c);
+            } else {
                 out.push('"');
+                text.push('"');
             }
         } else {
             inside = c == '"' && !out.ends_with('\'');
             out.push(c);
         }
     }
-    out
+    (out, text)
 }
 
 /// The top-level modules that a file names, in `use` lines and in paths.
@@ -379,6 +392,31 @@ fn files_and_functions_stay_short() {
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
+/// A type that is renamed must not be renamed in what people read.
+#[test]
+fn no_text_holds_the_name_of_a_type() {
+    let sources = sources();
+    let is_camel = |name: &&str| {
+        name.chars().filter(|c| c.is_uppercase()).count() > 1 && name.contains(char::is_lowercase)
+    };
+    let mut types: BTreeSet<&str> = BTreeSet::new();
+    for line in sources.iter().flat_map(|source| &source.lines) {
+        let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric()).collect();
+        let at = words.iter().position(|word| ["struct", "enum", "trait"].contains(word));
+        types.extend(at.and_then(|at| words.get(at + 1)).filter(|name| is_camel(name)));
+    }
+    let mut found = Vec::new();
+    for source in &sources {
+        for (number, text) in source.texts.iter().enumerate() {
+            let words = text.split(|c: char| !c.is_alphanumeric());
+            for word in words.filter(|word| types.contains(word)) {
+                found.push(format!("src/{}.rs:{}: {word}", source.name, number + 1));
+            }
+        }
+    }
+    assert!(types.len() > 100 && found.is_empty(), "\n{}", found.join("\n"));
+}
+
 /// First line and length of each function: from `fn` to the brace on its own indentation.
 fn functions(lines: &[String]) -> Vec<(usize, usize)> {
     let indentation = |line: &str| line.len() - line.trim_start().len();
@@ -403,7 +441,7 @@ fn functions(lines: &[String]) -> Vec<(usize, usize)> {
 #[test]
 fn the_checks_see_what_they_should() {
     let text = "use crate::{keys, a::{b, c}, drives::Drive};\nlet s = \"crate::no // no\"; // crate::never\nlet c = crate::sets::x();\n#[cfg(test)]\nmod tests {\ncrate::gone";
-    let source = Source { name: "plan/x".into(), lines: code(text) };
+    let source = Source::new("plan/x", text);
     let found = imports(&source);
     let names: Vec<&str> = found.iter().map(String::as_str).collect();
     assert_eq!(names, ["a", "drives", "keys", "sets"]);

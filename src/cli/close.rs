@@ -82,7 +82,7 @@ fn closed_text(closed: &ClosedSet) -> String {
     if !closed.absent.is_empty() {
         let slots: Vec<_> = closed.absent.iter().map(ToString::to_string).collect();
         let slots = slots.join(", ");
-        let _ = writeln!(t, "ClosedSet without slot {slots}: holdall repair completes them later.");
+        let _ = writeln!(t, "Closed without slot {slots}: holdall repair completes them later.");
     }
     if closed.litter > 0 {
         let _ = writeln!(

@@ -181,10 +181,7 @@ fn circles_are_seen() {
         ("user", "use crate::{base, room::{Leaf, leaf::inner::Deep}};"),
         ("lib", "mod room;"),
     ];
-    let source = |(name, text): &(&str, &str)| Source {
-        name: (*name).into(),
-        lines: text.lines().map(Into::into).collect(),
-    };
+    let source = |(name, text): &(&str, &str)| Source::new(name, text);
     let uses = Uses::of(&files.iter().map(source).collect::<Vec<_>>());
     let circles: Vec<String> = uses.circles().iter().map(ToString::to_string).collect();
     assert_eq!(

@@ -150,7 +150,7 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
         );
     }
     for step in &outcome.next {
-        let _ = writeln!(t, "DriveChoice, of set {}: {}.", step.set, next_step(step));
+        let _ = writeln!(t, "Next, of set {}: {}.", step.set, next_step(step));
     }
     if !r.stopped && !outcome.given_up && (r.waiting > 0 || !outcome.awaited.is_empty()) {
         let to = to.display().to_string();
