@@ -62,12 +62,12 @@ pub fn out(text: &str) {
 /// Writes a result as one line, the name of its event and its fields, as [`out`] does.
 pub fn emit(event: &str, fields: &impl Serialize) {
     #[derive(Serialize)]
-    struct Line<'a, T> {
+    struct TaggedEvent<'a, T> {
         event: &'a str,
         #[serde(flatten)]
         fields: &'a T,
     }
-    match serde_json::to_string(&Line { event, fields }) {
+    match serde_json::to_string(&TaggedEvent { event, fields }) {
         Ok(line) => out(&format!("{}\n", shown_json(&line))),
         Err(error) => fail(&format!("cannot print the event {event}: {error}")),
     }

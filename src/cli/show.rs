@@ -8,4 +8,4 @@ mod verdict;
 pub use packed::{PackedEvent, Plan, packed, plan};
 pub use restored::{RestoredEvent, drive_name, next_step, not_taken, restored};
 pub use status::{StatusEvent, status};
-pub use verdict::{Judged, never_closed, verdict};
+pub use verdict::{JudgedSet, never_closed, verdict};

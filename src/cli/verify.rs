@@ -6,7 +6,7 @@ use super::keys::identities;
 use super::next::{command, to_prove};
 use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
-use super::show::{Judged, never_closed, not_taken, verdict};
+use super::show::{JudgedSet, never_closed, not_taken, verdict};
 use super::sizes::{shown_bytes, shown_count};
 use super::text::{slot_name, some, verb};
 use super::ui::Ui;
@@ -382,7 +382,7 @@ struct Verified<'a> {
     proven: bool,
     repair: Option<String>,
     erase: Option<String>,
-    verdict: Judged<'a>,
+    verdict: JudgedSet<'a>,
 }
 
 impl<'a> Verified<'a> {
@@ -394,7 +394,7 @@ impl<'a> Verified<'a> {
             proven: set.is_proven(),
             repair: repair_command(set),
             erase: erase_command(set),
-            verdict: Judged::new(&set.verdict, !set.is_stopped()),
+            verdict: JudgedSet::new(&set.verdict, !set.is_stopped()),
         }
     }
 }

@@ -98,17 +98,22 @@ impl KeyKind {
             };
         }
         let ssh = ["SSH-", "ECDSA-SHA2-", "SK-SSH-", "SK-ECDSA-"];
-        match () {
-            () if begins("AGE-SECRET-KEY-PQ-1") => Self::PostQuantumIdentity,
-            () if begins("AGE-SECRET-KEY-") => Self::BrokenIdentity,
-            () if begins("AGE1") => Self::BrokenRecipient,
-            () if ssh.into_iter().any(begins) => Self::SshPublic,
-            () if begins("AGE-ENCRYPTION.ORG/") || begins("-----BEGIN AGE ENCRYPTED") => {
-                Self::Encrypted
-            }
-            () if begins("-----BEGIN PGP") => Self::Pgp,
-            () if begins("-----BEGIN") && upper.contains("PRIVATE KEY") => Self::Private,
-            () => Self::Unknown,
+        if begins("AGE-SECRET-KEY-PQ-1") {
+            Self::PostQuantumIdentity
+        } else if begins("AGE-SECRET-KEY-") {
+            Self::BrokenIdentity
+        } else if begins("AGE1") {
+            Self::BrokenRecipient
+        } else if ssh.into_iter().any(begins) {
+            Self::SshPublic
+        } else if begins("AGE-ENCRYPTION.ORG/") || begins("-----BEGIN AGE ENCRYPTED") {
+            Self::Encrypted
+        } else if begins("-----BEGIN PGP") {
+            Self::Pgp
+        } else if begins("-----BEGIN") && upper.contains("PRIVATE KEY") {
+            Self::Private
+        } else {
+            Self::Unknown
         }
     }
 

@@ -6,7 +6,7 @@ use super::error::PackError;
 use super::fill::FilledStripe;
 use super::job::{CommitPoint, SetJob};
 use super::packed::Packed;
-use super::progress::Progress;
+use super::progress::PackProgress;
 use super::reassign::{drives_per_case, reassigned};
 use crate::catalog::CatalogWriter;
 use crate::catalog::writer::PART_BYTES;
@@ -65,7 +65,7 @@ pub struct Committer<'a> {
     last_commit: u64,
     record_files: u32,
     pub(super) tally: SetTotals,
-    progress: &'a Progress<'a>,
+    progress: &'a PackProgress<'a>,
     /// what the drives had when this run began
     begun_bytes: Vec<u64>,
     /// of stripes along, too
@@ -96,7 +96,7 @@ impl<'a> Committer<'a> {
         job: &'a SetJob<'a>,
         writers: &'a Writers<'a>,
         catalog: CatalogWriter,
-        progress: &'a Progress<'a>,
+        progress: &'a PackProgress<'a>,
         monitor: &'a dyn Monitor,
     ) -> Result<Self, PackError> {
         let prior = job.resume.prior.clone().unwrap_or_default();

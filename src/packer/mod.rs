@@ -46,7 +46,7 @@ use crate::stages::dedup::{DEFAULT_ENTRIES, Dedup};
 use commit::Committer;
 use crossbeam_channel::bounded;
 use fill::{FillOutcome, FilledStripe, Filler, Start};
-use progress::Progress;
+use progress::PackProgress;
 use retry::Retry;
 use std::sync::Arc;
 use std::thread;
@@ -59,7 +59,7 @@ pub fn pack(
     monitor: &dyn Monitor,
 ) -> Result<Packed, PackError> {
     let drives: Vec<Arc<dyn Drive>> = job.drives.iter().map(|d| d.drive.clone()).collect();
-    let progress = Progress::new(job, monitor);
+    let progress = PackProgress::new(job, monitor);
     let written = |drive: usize, bytes: u64| progress.written(drive, bytes);
     thread::scope(|scope| {
         let writers = Writers::start(scope, &drives, job.queue_depth, &written);

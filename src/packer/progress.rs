@@ -13,9 +13,9 @@ use crate::monitor::Monitor;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Tells the monitor how far a set is.
-pub struct Progress<'a> {
+pub struct PackProgress<'a> {
     monitor: &'a dyn Monitor,
-    drives: Vec<DriveProgress>,
+    drives: Vec<DriveShare>,
     /// plain bytes that were left when this run began
     data_bytes: u64,
     /// what closing the set adds to each drive, roughly
@@ -23,17 +23,17 @@ pub struct Progress<'a> {
 }
 
 /// How far one drive is.
-struct DriveProgress {
+struct DriveShare {
     name: String,
     /// bytes that the plan gives it
     planned: u64,
     written: AtomicU64,
 }
 
-impl<'a> Progress<'a> {
+impl<'a> PackProgress<'a> {
     /// Names the drives and their shares of the plan.
     pub fn new(job: &SetJob, monitor: &'a dyn Monitor) -> Self {
-        let drive = |(i, d): (usize, &SetDrive)| DriveProgress {
+        let drive = |(i, d): (usize, &SetDrive)| DriveShare {
             name: format!("{} {}", d.case, d.drive.name()),
             planned: job.plan.drive_bytes[i],
             written: AtomicU64::new(0),
@@ -65,7 +65,7 @@ impl<'a> Progress<'a> {
             .checked_div(packed_bytes.into())
             .unwrap_or(planned);
         let expected = for_all.min(planned);
-        let total = |(drive, given): (&DriveProgress, &u64)| {
+        let total = |(drive, given): (&DriveShare, &u64)| {
             let share = (expected * u128::from(drive.planned)).checked_div(planned).unwrap_or(0);
             (share as u64).max(*given) // at most its part of the plan
         };
@@ -87,11 +87,11 @@ impl<'a> Progress<'a> {
         for (number, drive) in self.drives.iter().enumerate() {
             self.monitor.drive(number, &drive.name, drive.done());
         }
-        self.monitor.retotal(self.drives.iter().map(DriveProgress::done).sum());
+        self.monitor.retotal(self.drives.iter().map(DriveShare::done).sum());
     }
 }
 
-impl DriveProgress {
+impl DriveShare {
     fn done(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
     }

@@ -98,13 +98,14 @@ impl Origin {
 
     /// Of a set that was not closed, by records that were checked with its key.
     pub fn of(record_index: RecordIndex) -> Result<Self, OriginError> {
-        match () {
-            () if !record_index.contradictions.is_empty() => Err(OriginError::Conflict {
-                files: record_index.contradictions.clone(),
-                sides: String::new(),
-            }),
-            () if record_index.gaps => Err(OriginError::Gaps { sides: String::new() }),
-            () => Ok(Self { text: None, record_index }),
+        let sides = String::new();
+        if !record_index.contradictions.is_empty() {
+            let files = record_index.contradictions.clone();
+            Err(OriginError::Conflict { files, sides })
+        } else if record_index.gaps {
+            Err(OriginError::Gaps { sides })
+        } else {
+            Ok(Self { text: None, record_index })
         }
     }
 }

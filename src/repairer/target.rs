@@ -3,6 +3,7 @@
 use crate::drives::{Drive, DriveError};
 use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::shards::answers::GONE;
 use crate::shipment::FoundDrive;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -82,10 +83,12 @@ impl<'a> RepairTarget<'a> {
         if ends && self.out.swap(true, Ordering::SeqCst) {
             return false; // said already
         }
-        let detail = match () {
-            () if vanished => "it no longer answers".into(),
-            () if ends => format!("{}; nothing more is written to it", error_chain(&error)),
-            () => error_chain(&error),
+        let detail = if vanished {
+            GONE.into()
+        } else if ends {
+            format!("{}; nothing more is written to it", error_chain(&error))
+        } else {
+            error_chain(&error)
         };
         self.monitor.problem(Problem::new(ProblemKind::Drive, self.drive().name(), detail));
         false

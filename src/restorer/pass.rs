@@ -17,7 +17,7 @@ use crate::drives::buffer::Pool;
 use crate::format::ids::Slot;
 use crate::monitor::{Monitor, Recording};
 use crate::stripes::fetch::Fetcher;
-use crate::stripes::readahead::{Readahead, Reading};
+use crate::stripes::readahead::{Readahead, StripeRead};
 use crossbeam_channel::bounded;
 use std::sync::Arc;
 use std::thread;
@@ -34,7 +34,7 @@ const LEAST_SHARD_BYTES: u64 = 4 << 20;
 /// A batch whose blocks are being read.
 struct BatchInFlight {
     batch: Batch,
-    reading: Vec<Reading>,
+    reading: Vec<StripeRead>,
     /// stripes that were opened before
     opened: Vec<Arc<OpenStripe>>,
 }

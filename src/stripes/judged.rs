@@ -25,9 +25,9 @@ struct KnownStripes {
 
 /// What is known of the stripes of a set.
 #[derive(Default)]
-pub(super) struct Judged(Mutex<KnownStripes>);
+pub(super) struct JudgedBlocks(Mutex<KnownStripes>);
 
-impl Judged {
+impl JudgedBlocks {
     fn lock(&self) -> MutexGuard<'_, KnownStripes> {
         self.0.lock()
     }

@@ -38,7 +38,7 @@ pub struct Readahead<'env> {
 }
 
 /// A request that is being read.
-pub struct Reading {
+pub struct StripeRead {
     request: Request,
     held: HeldBytes,
     tried: BTreeSet<u8>,
@@ -83,7 +83,7 @@ impl<'env> Readahead<'env> {
 
     /// Begins to read the requests of a batch, when they may be held together; none once nobody
     /// takes what is read.
-    pub fn begin(&self, requests: impl Iterator<Item = Request>) -> Option<Vec<Reading>> {
+    pub fn begin(&self, requests: impl Iterator<Item = Request>) -> Option<Vec<StripeRead>> {
         let requests: Vec<_> = requests.map(|request| self.shards_of(request)).collect();
         let sum = requests.iter().map(|(request, shards)| bytes(request, shards)).sum();
         let taken = self.budget.take(sum);
@@ -106,7 +106,7 @@ impl<'env> Readahead<'env> {
         (request, shards)
     }
 
-    fn read(&self, request: Request, shards: ShardRanges) -> Reading {
+    fn read(&self, request: Request, shards: ShardRanges) -> StripeRead {
         let held = HeldBytes { budget: self.budget.clone(), bytes: bytes(&request, &shards) };
         let record = &request.record;
         let tried = self.fetcher.shards.absent(record).chain(shards.keys().copied()).collect();
@@ -116,7 +116,7 @@ impl<'env> Readahead<'env> {
             // A thread that has panicked answers nothing; that is seen when the scope ends.
             self.queue(record, index).map(|queue| queue.send(job).ok());
         }
-        Reading { request, held, tried, answers }
+        StripeRead { request, held, tried, answers }
     }
 }
 
@@ -133,7 +133,7 @@ impl Drop for Readahead<'_> {
     }
 }
 
-impl Reading {
+impl StripeRead {
     /// Waits for what was begun; where some shards could not be read at all, reads others. None if
     /// it is read no more.
     pub fn wait(self, fetcher: &Fetcher) -> Option<RawStripe> {

@@ -7,7 +7,7 @@
 //!   what cannot be read is an erasure.
 
 use super::health::HealthTable;
-use super::judged::Judged;
+use super::judged::JudgedBlocks;
 use super::stripe::ShardBlocks;
 use crate::drives::buffer::Pool;
 use crate::drives::{DriveFile, ReadMode};
@@ -38,7 +38,7 @@ pub(super) struct ShardReader<'a> {
     progress: &'a (dyn Fn(Slot, u64) + Sync),
     pub(super) pool: Pool,
     pub(super) health: HealthTable,
-    pub(super) judged: Judged,
+    pub(super) judged: JudgedBlocks,
     pub(super) mode: ReadMode,
     pub(super) monitor: Option<&'a dyn Monitor>,
 }
@@ -52,7 +52,8 @@ impl<'a> ShardReader<'a> {
         progress: &'a (dyn Fn(Slot, u64) + Sync),
     ) -> Self {
         let pool = Pool::keeping(KEPT_SHARDS * set.drive_count() as usize);
-        let (codes, health, judged) = (Mutex::default(), HealthTable::default(), Judged::default());
+        let (codes, health, judged) =
+            (Mutex::default(), HealthTable::default(), JudgedBlocks::default());
         let (records, mode) = (Records::of(record_index), ReadMode::Cached);
         Self {
             set,

@@ -4,7 +4,7 @@
 //! - Leaves: what a [`MemoryDrive`] gives, or the error that a real drive would give.
 //! - Always holds: a fault is seen by files that are open already.
 
-use super::proxy::{Call, CallKind, Proxy, Reading};
+use super::proxy::{Call, CallKind, FileRead, Proxy};
 use crate::drives::{Drive, DriveError, MemoryDrive, ReadMode, WriteMode};
 use parking_lot::{Mutex, MutexGuard};
 use rustix::io::Errno;
@@ -162,7 +162,7 @@ impl Proxy for FaultyDrive {
         Ok(())
     }
 
-    fn read_file(&self, mut reading: Reading) -> Result<usize, DriveError> {
+    fn read_file(&self, mut reading: FileRead) -> Result<usize, DriveError> {
         let path = reading.path;
         let failed = |errno| self.error("read", path, errno);
         if self.faults().gone {

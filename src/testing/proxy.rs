@@ -45,7 +45,7 @@ impl Call<'_> {
 }
 
 /// A read from a file that is open.
-pub struct Reading<'r> {
+pub struct FileRead<'r> {
     pub path: &'r str,
     pub mode: ReadMode,
     pub offset: u64,
@@ -56,7 +56,7 @@ pub struct Reading<'r> {
     pub file: &'r mut dyn DriveFile,
 }
 
-impl Reading<'_> {
+impl FileRead<'_> {
     /// Reads from the file below.
     pub fn run(&mut self) -> Result<usize, DriveError> {
         if self.again {
@@ -81,7 +81,7 @@ pub trait Proxy: Clone + Send + Sync + 'static {
         run()
     }
 
-    fn read_file(&self, mut reading: Reading) -> Result<usize, DriveError> {
+    fn read_file(&self, mut reading: FileRead) -> Result<usize, DriveError> {
         reading.run()
     }
 }
@@ -159,7 +159,7 @@ struct ProxyFile<P> {
 impl<P: Proxy> ProxyFile<P> {
     fn read(&mut self, offset: u64, buf: &mut [u8], again: bool) -> Result<usize, DriveError> {
         let (path, mode, file) = (&*self.path, self.mode, &mut *self.file);
-        self.proxy.read_file(Reading { path, mode, offset, buf, again, file })
+        self.proxy.read_file(FileRead { path, mode, offset, buf, again, file })
     }
 }
 

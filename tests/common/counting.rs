@@ -1,7 +1,7 @@
 //! A drive that counts what is read of it.
 
 use holdall::testing::drives::{Drive, DriveError};
-use holdall::testing::proxy::{Call, CallKind, Proxy, Reading};
+use holdall::testing::proxy::{Call, CallKind, FileRead, Proxy};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -55,7 +55,7 @@ impl Proxy for Counting {
         run()
     }
 
-    fn read_file(&self, mut reading: Reading) -> Result<usize, DriveError> {
+    fn read_file(&self, mut reading: FileRead) -> Result<usize, DriveError> {
         let len = reading.run()?;
         *self.reads.lock().unwrap().entry(reading.path.to_owned()).or_default() += len as u64;
         Ok(len)

@@ -19,7 +19,7 @@ use holdall::testing::packer::{
     self, Checkpoint, PackError, Packed, ResumePoint, SetDrive, SetJob,
 };
 use holdall::testing::plan::room::{self, DriveRoom, Geometry, Need};
-use holdall::testing::proxy::{Call, CallKind, Proxy, Reading};
+use holdall::testing::proxy::{Call, CallKind, FileRead, Proxy};
 use holdall::testing::restorer::end::{self, EndOfRun};
 use holdall::testing::restorer::{self, OpenSet, RestoreOptions, Restored};
 use holdall::testing::sets::open;
@@ -344,8 +344,8 @@ impl Proxy for Flaky {
         &*self.inner
     }
 
-    fn read_file(&self, mut reading: Reading) -> Result<usize, DriveError> {
-        let Reading { path, offset, .. } = reading;
+    fn read_file(&self, mut reading: FileRead) -> Result<usize, DriveError> {
+        let FileRead { path, offset, .. } = reading;
         let is_shard = path.contains("/shards/");
         if self.fault == Fault::FirstShard && (is_shard || reading.again) {
             if self.is_alone(path) && offset == 0 {
@@ -424,7 +424,7 @@ impl Proxy for Crashing {
         run()
     }
 
-    fn read_file(&self, mut reading: Reading) -> Result<usize, DriveError> {
+    fn read_file(&self, mut reading: FileRead) -> Result<usize, DriveError> {
         self.step("")?;
         reading.run()
     }

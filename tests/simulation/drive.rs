@@ -3,7 +3,7 @@
 use super::random::Random;
 use holdall::testing::drives::{Drive, DriveError, WriteMode};
 use holdall::testing::faulty::FaultyDrive;
-use holdall::testing::proxy::{Call, CallKind, Proxy, Reading};
+use holdall::testing::proxy::{Call, CallKind, FileRead, Proxy};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -219,7 +219,7 @@ impl Proxy for Fused {
         }
     }
 
-    fn read_file(&self, mut reading: Reading) -> Result<usize, DriveError> {
+    fn read_file(&self, mut reading: FileRead) -> Result<usize, DriveError> {
         self.fuse.call(|| reading.run(), || ())
     }
 }

@@ -29,7 +29,7 @@ type Sink = dyn Fn(&str) + Send + Sync;
 /// What a line says; the field order here is the order in the line.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
-enum Line<'a> {
+enum JsonLine<'a> {
     Phase { phase: Phase, total: u64 },
     Drive { phase: Phase, drive: usize, name: &'a str, total: u64 },
     Progress { phase: Phase, done: u64, total: u64, seconds: f64, drives: Vec<DriveBytes<'a>> },
@@ -69,7 +69,7 @@ impl JsonLines {
         Self { sink: Arc::new(sink), running: Mutex::default() }
     }
 
-    fn line(&self, line: &Line<'_>) {
+    fn line(&self, line: &JsonLine<'_>) {
         write_line(&*self.sink, line);
     }
 
@@ -87,7 +87,7 @@ impl Default for JsonLines {
 
 impl Renderer for JsonLines {
     fn begin(&self, phase: &Arc<PhaseProgress>) {
-        self.line(&Line::Phase { phase: phase.phase, total: phase.reading().total });
+        self.line(&JsonLine::Phase { phase: phase.phase, total: phase.reading().total });
         let (phase, sink) = (Arc::clone(phase), Arc::clone(&self.sink));
         let log = Arc::new(Log { phase, sink, last: Mutex::default() });
         let of_clock = Arc::clone(&log);
@@ -96,7 +96,7 @@ impl Renderer for JsonLines {
 
     fn drive(&self, phase: &Arc<PhaseProgress>, drive: &Arc<DriveProgress>) {
         let (total, phase) = (drive.reading().total, phase.phase);
-        self.line(&Line::Drive { phase, drive: drive.number, name: &drive.name, total });
+        self.line(&JsonLine::Drive { phase, drive: drive.number, name: &drive.name, total });
     }
 
     fn end(&self, _: &PhaseProgress) {
@@ -111,11 +111,11 @@ impl Renderer for JsonLines {
 
     fn problem(&self, problem: &Problem, _: u64) {
         let Problem { kind, subject, detail } = problem;
-        self.line(&Line::Problem { kind: *kind, subject, detail });
+        self.line(&JsonLine::Problem { kind: *kind, subject, detail });
     }
 
     fn note(&self, text: &str) {
-        self.line(&Line::Note { text });
+        self.line(&JsonLine::Note { text });
     }
 
     /// The result says so.
@@ -149,7 +149,7 @@ impl Log {
             return;
         }
         *last = Last { at: self.phase.elapsed(), counts };
-        let line = Line::Progress {
+        let line = JsonLine::Progress {
             phase: self.phase.phase,
             done: whole.done,
             total: whole.total,
@@ -160,7 +160,7 @@ impl Log {
     }
 }
 
-fn write_line(sink: &Sink, line: &Line<'_>) {
+fn write_line(sink: &Sink, line: &JsonLine<'_>) {
     // These types always serialise: no maps with odd keys, no floats that are not finite.
     if let Ok(line) = serde_json::to_string(line) {
         sink(&format!("{}\n", shown_json(&line)));

@@ -40,8 +40,8 @@ impl Renderer for Plain {
             let reading = phase.reading(); // at each tick, for its rate
             let due = schedule.lock().due(phase.elapsed());
             match due {
-                Some(Line::Begin) => say(&lines::begin_line(&reading, phase.phase)),
-                Some(Line::Running) => say(&lines::running_line(&reading, phase.phase)),
+                Some(DueLine::Begin) => say(&lines::begin_line(&reading, phase.phase)),
+                Some(DueLine::Running) => say(&lines::running_line(&reading, phase.phase)),
                 None => {}
             }
         };
@@ -63,7 +63,7 @@ impl Renderer for Plain {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
+enum DueLine {
     Begin,
     Running,
 }
@@ -86,16 +86,16 @@ struct Schedule {
 }
 
 impl Schedule {
-    fn due(&mut self, elapsed: Duration) -> Option<Line> {
+    fn due(&mut self, elapsed: Duration) -> Option<DueLine> {
         let intervals = intervals(elapsed);
         match self.said {
             None if elapsed >= WORTH_A_LINE => {
                 self.said = Some(intervals);
-                Some(Line::Begin)
+                Some(DueLine::Begin)
             }
             Some(said) if intervals > said => {
                 self.said = Some(intervals);
-                Some(Line::Running)
+                Some(DueLine::Running)
             }
             _ => None,
         }
@@ -109,17 +109,17 @@ mod tests {
     #[test]
     fn lines_come_after_one_second_and_every_ten() {
         let mut schedule = Schedule::default();
-        let said: Vec<(u64, Line)> = (0..=62)
+        let said: Vec<(u64, DueLine)> = (0..=62)
             .map(|half| half * 500)
             .filter_map(|ms| schedule.due(Duration::from_millis(ms)).map(|line| (ms, line)))
             .collect();
         assert_eq!(
             said,
             [
-                (1000, Line::Begin),
-                (10_000, Line::Running),
-                (20_000, Line::Running),
-                (30_000, Line::Running)
+                (1000, DueLine::Begin),
+                (10_000, DueLine::Running),
+                (20_000, DueLine::Running),
+                (30_000, DueLine::Running)
             ]
         );
     }
@@ -139,9 +139,9 @@ mod tests {
     #[test]
     fn after_a_long_silence_one_line_comes_and_not_all_that_were_missed() {
         let mut schedule = Schedule::default();
-        assert_eq!(schedule.due(Duration::from_secs(35)), Some(Line::Begin));
+        assert_eq!(schedule.due(Duration::from_secs(35)), Some(DueLine::Begin));
         assert_eq!(schedule.due(Duration::from_secs(39)), None);
-        assert_eq!(schedule.due(Duration::from_secs(75)), Some(Line::Running));
+        assert_eq!(schedule.due(Duration::from_secs(75)), Some(DueLine::Running));
         assert_eq!(schedule.due(Duration::from_secs(76)), None);
     }
 }

@@ -69,7 +69,7 @@ pub struct Plan {
     holds_bytes: u64,
     missing_bytes: u64,
     parity_bytes: u64,
-    drives: Vec<PlannedDrive>,
+    drives: Vec<DriveOfPlan>,
     #[serde(skip)]
     suite: Suite,
     #[serde(skip)]
@@ -81,7 +81,7 @@ pub struct Plan {
 
 /// One of its drives.
 #[derive(Serialize)]
-struct PlannedDrive {
+struct DriveOfPlan {
     slot: usize,
     case: String,
     drive: String,
@@ -96,7 +96,7 @@ struct PlannedDrive {
 impl Plan {
     pub fn of(prepared: &Prepared) -> Self {
         let (plan, totals, before) = (&prepared.plan, prepared.totals(), prepared.bytes_before());
-        let drive = |(i, (case, drive))| PlannedDrive {
+        let drive = |(i, (case, drive))| DriveOfPlan {
             slot: i + 1,
             case,
             drive,
@@ -130,7 +130,7 @@ impl Plan {
         let mut text = format!("holdall pack --continue {}", self.shipment);
         let absent = |number: &usize| same && self.absent.contains(number);
         for (_, planned) in self.drives.iter().enumerate().filter(|(n, _)| !absent(n)) {
-            let PlannedDrive { case, drive, .. } = planned;
+            let DriveOfPlan { case, drive, .. } = planned;
             let drive =
                 if same { shlex::try_quote(drive).unwrap_or_default() } else { "PATH".into() };
             let _ = write!(text, " --drive {case}={drive}");
@@ -194,7 +194,7 @@ impl Plan {
 
     /// `bytes` are those of all runs of the set.
     fn table(&self, bytes: &[u64]) -> String {
-        let row = |(planned, bytes): (&PlannedDrive, &u64)| DriveRow {
+        let row = |(planned, bytes): (&DriveOfPlan, &u64)| DriveRow {
             case: planned.case.clone(),
             drive: planned.drive.clone(),
             slot: planned.slot,

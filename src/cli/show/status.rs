@@ -1,6 +1,6 @@
 //! What `status` says of a set.
 
-use super::verdict::{Judged, never_closed, verdict};
+use super::verdict::{JudgedSet, never_closed, verdict};
 use crate::cli::sizes::shown_bytes;
 use crate::cli::text::slot_name;
 use crate::commands::status::{SetEnd, SetStatus};
@@ -105,7 +105,7 @@ pub struct StatusEvent<'a> {
     set: &'a SetStatus,
     closed: bool,
     last: Option<bool>,
-    verdict: Judged<'a>,
+    verdict: JudgedSet<'a>,
 }
 
 impl<'a> From<&'a SetStatus> for StatusEvent<'a> {
@@ -115,7 +115,7 @@ impl<'a> From<&'a SetStatus> for StatusEvent<'a> {
             SetEnd::Further => Some(false),
             SetEnd::Open | SetEnd::Unknown => None,
         };
-        let verdict = Judged::new(&set.verdict, true);
+        let verdict = JudgedSet::new(&set.verdict, true);
         Self { set, closed: set.end != SetEnd::Open, last, verdict }
     }
 }

@@ -73,7 +73,7 @@ fn would_help(v: &Verdict) -> String {
 
 /// The same for programs. Only of a set that was looked at to the end is anything sound.
 #[derive(Serialize)]
-pub struct Judged<'a> {
+pub struct JudgedSet<'a> {
     restorable: Option<bool>,
     stripes: u64,
     spare_shards: Option<usize>,
@@ -81,7 +81,7 @@ pub struct Judged<'a> {
     verdict: &'a Verdict,
 }
 
-impl<'a> Judged<'a> {
+impl<'a> JudgedSet<'a> {
     pub fn new(verdict: &'a Verdict, to_the_end: bool) -> Self {
         let restorable = verdict.restorable();
         Self {
