@@ -53,10 +53,21 @@ pub fn shown_json(line: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Writes `text` to standard output as it is and flushes. Ends the program quietly with 0 if the
-/// reader is gone, and with 1 and an error if it cannot be written.
+/// Writes `text` to standard output and flushes; what a terminal could obey is escaped, but for the
+/// ends of lines. Ends the program quietly with 0 if the reader is gone, and with 1 and an error if it
+/// cannot be written.
 pub fn out(text: &str) {
-    deliver(text, Status::Done);
+    deliver(&shown_lines(text), Status::Done);
+}
+
+/// Lines that are safe to be shown.
+fn shown_lines(text: &str) -> Cow<'_, str> {
+    if text.split('\n').any(|line| line.contains(is_unsafe)) {
+        let lines: Vec<_> = text.split('\n').map(shown_text).collect();
+        Cow::Owned(lines.join("\n"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// Writes a result as one line, the name of its event and its fields, as [`out`] does.
@@ -149,6 +160,15 @@ mod tests {
         assert!(!shown.contains(is_unsafe), "{shown:?}");
         let back: serde_json::Value = serde_json::from_str(&shown).unwrap();
         assert_eq!(back["name"], name);
+    }
+
+    /// The path of a drive may come from the label of its file system.
+    #[test]
+    fn text_carries_nothing_that_a_terminal_obeys() {
+        let text = "slot 1  /media/a\u{1b}[31m\tb\u{202e}\nslot 2\r\n";
+        let shown = shown_lines(text);
+        assert_eq!(shown, "slot 1  /media/a\\u{1b}[31m\\tb\\u{202e}\nslot 2\\r\n");
+        assert_eq!(shown_lines("a é\n\nb"), "a é\n\nb");
     }
 
     #[test]

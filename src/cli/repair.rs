@@ -10,6 +10,7 @@ use super::text::{slot_name, some};
 use super::ui::Ui;
 use crate::commands::repair::{self as command, RepairError, RepairOptions, SetRepair};
 use crate::format::ids::Slot;
+use crate::format::shown::shown_text;
 use crate::repairer::DriveRepair;
 use crate::repairer::onto::OntoError;
 use crate::repairer::origin::OriginError;
@@ -141,8 +142,8 @@ fn repaired(set: &SetRepair) -> String {
     let _ = writeln!(t, "Set {}: {} of {} here.", set.name, some(here, "drive"), set.drive_count);
     for d in &set.repaired.drives {
         let new = if d.new { " (reconstructed)" } else { "" };
-        let (slot, case) = (slot_name(d.slot), &d.case);
-        let _ = writeln!(t, "  slot {slot:>3}  case {case}  {}{new}: {}", d.name, done(d));
+        let (slot, case, name) = (slot_name(d.slot), &d.case, shown_text(&d.name));
+        let _ = writeln!(t, "  slot {slot:>3}  case {case}  {name}{new}: {}", done(d));
     }
     if !set.missing.is_empty() {
         let slots: Vec<_> = set.missing.iter().map(ToString::to_string).collect();
@@ -196,7 +197,7 @@ fn why_not(set: &SetRepair, drive: &DriveRepair) -> String {
     let others = r.drives.iter().filter(|d| d.slot != drive.slot && !d.failed);
     let others = command("repair", others.map(|d| d.name.as_str()));
     let onto = shlex::try_quote(&format!("{}=PATH", drive.case)).unwrap_or_default().into_owned();
-    let (name, slot) = (&drive.name, slot_name(drive.slot));
+    let (name, slot) = (shown_text(&drive.name), slot_name(drive.slot));
     if drive.failed {
         format!(
             "{name} (slot {slot}) vanished or refused what was written to it. Attach it again, or \

@@ -128,7 +128,7 @@ pub fn verified(set: &SetOutcome) -> String {
             "  slot {:>3}  case {}  {}{}: {}, read {}: {}",
             slot_name(d.slot),
             d.case,
-            d.name,
+            shown_text(&d.name),
             if d.double { " (one of several copies)" } else { "" },
             amount(r),
             r.level.name(),

@@ -19,8 +19,8 @@ const USUAL_LEVEL: i32 = 3;
 const PART_BYTES: u64 = 512 << 20;
 /// The same for higher levels, which take so much longer that little else matters.
 const HIGH_LEVEL_BYTES: u64 = 64 << 20;
-/// How long each measurement is repeated, at least once.
-const LEAST_TIME: Duration = Duration::from_millis(300);
+/// How long each measurement is repeated, at least once: small samples say little at one look.
+const LEAST_TIME: Duration = Duration::from_secs(1);
 /// What a drive is taken to do if none was given to be measured: a USB hard disk.
 const ASSUMED_DRIVE: DriveSpeed = DriveSpeed { write: 120e6, read: 120e6 };
 
@@ -131,6 +131,8 @@ fn measure(job: &BenchJob, rule: StripeRule, monitor: &dyn Monitor) -> Result<Be
     let part = whole::part(&job.source, PART_BYTES, monitor)?;
     // How often each way is tried in its time nobody knows before.
     monitor.phase(Phase::Bench, 0);
+    // The first pass finds cold caches, and counts for no level.
+    pack(job, &part, USUAL_LEVEL, false, monitor)?;
     let packing = packing(job, &part, monitor)?;
     if packing.iter().all(|level| level.ratio == 0.0) {
         return Err(BenchError::Empty { path: job.source.clone() });

@@ -4,6 +4,7 @@ use super::verdict::{JudgedSet, never_closed, verdict};
 use crate::cli::sizes::shown_bytes;
 use crate::cli::text::slot_name;
 use crate::commands::status::{SetEnd, SetStatus};
+use crate::format::shown::shown_text;
 use crate::shipment::slots::{AttachedDrive, MissingSlot};
 use crate::stripes::together::Together;
 use serde::Serialize;
@@ -65,14 +66,15 @@ pub fn status(set: &SetStatus) -> String {
         t,
         "Set {}{}, packed {}, {}{} of shards, survives {}:",
         set.name,
-        crate::format::shown::shown_text(&name),
-        crate::format::shown::shown_text(&set.created),
+        shown_text(&name),
+        shown_text(&set.created),
         if at_least { "at least " } else { "" },
         shown_bytes(set.bytes),
-        crate::format::shown::shown_text(&set.survive),
+        shown_text(&set.survive),
     );
     for AttachedDrive { slot, case, drive } in &set.drives {
-        let _ = writeln!(t, "  slot {:>3}  case {case}  {drive}", slot_name(*slot));
+        let (slot, drive) = (slot_name(*slot), shown_text(drive));
+        let _ = writeln!(t, "  slot {slot:>3}  case {case}  {drive}");
     }
     for MissingSlot { slot, case } in &set.missing {
         let case = case.as_deref().unwrap_or("?");
