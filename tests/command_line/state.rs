@@ -23,6 +23,11 @@ fn in_progress() -> Option<(Shipment, Vec<Memory>, Vec<String>)> {
         shipment.drives[0].1 = point;
         let more = ["--yes", "--json", "--name", "my photos"];
         let run = shipment.run(shipment.pack_arguments("none", &more)).expect(4);
+        // Packing anew resumes nothing, and says so.
+        for id in &ids {
+            says(&run, &[&format!("shipment {id} of {}", shipment.source.display())]);
+            says(&run, &[&format!("to resume that one instead: holdall pack --continue {id}")]);
+        }
         ids.push(run.event("packed")["shipment"].as_str().unwrap().to_owned());
     }
     Some((shipment, memory, ids))
