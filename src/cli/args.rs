@@ -176,7 +176,7 @@ pub struct ExpectArg {
 #[derive(Args)]
 pub struct MemoryArg {
     /// Limit buffers to SIZE in all, plus 8 MiB per core; a set that was packed with a higher limit may
-    /// need a few of its shards more
+    /// need memory for a few more of its shards
     #[arg(long, value_name = "SIZE", default_value = "1.5GiB", value_parser = memory)]
     pub memory: Memory,
 }
@@ -239,10 +239,10 @@ pub struct PackArgs {
     /// Do not enter other file systems
     #[arg(long)]
     pub one_file_system: bool,
-    /// The dataset's name, in clear on every drive
+    /// The dataset's name, in the clear on every drive
     #[arg(long, default_value = "")]
     pub name: String,
-    /// Whom to ask about a drive, in clear on every drive
+    /// Whom to ask about a drive, in the clear on every drive
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub contact: String,
     /// Commit after SIZE on each drive [default: 256 MiB, but no sooner than after 30 seconds]
@@ -278,7 +278,7 @@ pub struct VerifyArgs {
     #[arg(long, conflicts_with = "identities")]
     pub quick: bool,
     /// Limit buffers to SIZE in all, plus 8 MiB per core; a set that was packed with a higher limit may
-    /// need a few of its shards more
+    /// need memory for a few more of its shards
     #[arg(long, value_name = "SIZE", default_value = "1.5GiB", value_parser = memory)]
     #[arg(conflicts_with = "quick")]
     pub memory: Memory,
@@ -405,19 +405,19 @@ pub struct BenchArgs {
     /// Measure this drive (repeatable): --bytes are written, read and removed, twice
     #[arg(long = "drive", value_name = "PATH")]
     pub drives: Vec<PathBuf>,
-    /// Write so much to each drive
+    /// Write this much to each drive
     #[arg(long, value_name = "SIZE", default_value = "1GiB", requires = "drives")]
     pub bytes: String,
     /// Predict for a dataset of SIZE
     #[arg(long = "for", value_name = "SIZE", default_value = "1TB")]
     pub size: String,
-    /// Predict for so many drives
+    /// Predict for this many drives
     #[arg(long = "drives", value_name = "N", value_parser = at_least_one)]
     pub count: Option<u32>,
-    /// Predict for so many drives attached at a time
+    /// Predict for this many drives attached at a time
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub ports: Option<u32>,
-    /// Predict for so many cases
+    /// Predict for this many cases
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub cases: Option<u32>,
     /// Predict under this rule

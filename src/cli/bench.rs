@@ -5,7 +5,7 @@ use super::demo::temporary_folder;
 use super::exit::Status;
 use super::output::{emit, out};
 use super::pack;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, drive_hint};
 use super::sizes::{parse_size, shown_bytes, shown_duration};
 use super::table::{Column, Table};
 use super::text::shortened;
@@ -104,6 +104,10 @@ fn refusal(error: BenchError) -> Refusal {
             error.to_string(),
             "ask for more --ports or --cases, or for less with --survive",
         ),
+        BenchError::Unusable(drive) => {
+            let hint = drive_hint(&drive.source);
+            Refusal::failed(drive).hint(hint).status(Status::Usage)
+        }
         BenchError::Taken { .. } => Refusal::failed(error).hint("look at it, and remove it"),
         BenchError::Empty { .. } => Refusal::failed(error).hint("name a folder with files"),
         error => Refusal::failed(error),
@@ -159,13 +163,17 @@ fn prediction(t: &mut String, bench: &Bench) {
     let _ = writeln!(
         t,
         "\nPacking {} on {} drives in {} cases, {} at a time, {} ({k}+{m}),\n\
-         drives {} {:.0} MB/s write, {:.0} MB/s read:\n",
+         {} {:.0} MB/s and read at {:.0} MB/s:\n",
         shown_bytes(wanted.bytes),
         wanted.drives,
         wanted.cases,
         wanted.ports,
         bench.survive,
-        if bench.together.is_some() { "measured at" } else { "taken to do" },
+        if bench.together.is_some() {
+            "drives that write at"
+        } else {
+            "assuming drives that write at"
+        },
         bench.drive.write / 1e6,
         bench.drive.read / 1e6,
     );
@@ -174,7 +182,7 @@ fn prediction(t: &mut String, bench: &Bench) {
         Column::Right("pack"),
         Column::Right("read back"),
         Column::Right("in all"),
-        Column::Left("what limits"),
+        Column::Left("bottleneck"),
     ]);
     let time = |seconds: f64| shown_duration(Duration::from_secs_f64(seconds.min(1e9)));
     for p in &bench.predictions {
@@ -190,7 +198,7 @@ fn prediction(t: &mut String, bench: &Bench) {
     if let Some(best) = bench.best {
         let _ = writeln!(
             t,
-            "\nWith --level {}, about {} with reading back; what limits is {}.",
+            "\nWith --level {}, about {} with reading back; the bottleneck is {}.",
             best.level,
             time(best.seconds()),
             best.limit.name()

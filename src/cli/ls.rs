@@ -43,7 +43,7 @@ pub fn ls(args: LsArgs, ui: &Ui) -> Result<Status, Refusal> {
     let outcome = outcome.map_err(open_refusal)?;
     if outcome.not_taken > 0 {
         ui.monitor().note(&format!(
-            "of {} marked with [ ] the packer could not take all: what is missing is in no set",
+            "{}, marked with [ ], could not be packed in full: what is missing is in no set",
             some(outcome.not_taken, "entry")
         ));
     }

@@ -141,7 +141,13 @@ fn repaired(set: &SetRepair) -> String {
     let here = u64::from(set.drive_count) - set.missing.len() as u64;
     let _ = writeln!(t, "Set {}: {} of {} here.", set.name, some(here, "drive"), set.drive_count);
     for d in &set.repaired.drives {
-        let new = if d.new { " (reconstructed)" } else { "" };
+        let new = if d.new && d.is_whole() && !set.repaired.stopped {
+            " (reconstructed)"
+        } else if d.new {
+            " (new)"
+        } else {
+            ""
+        };
         let (slot, case, name) = (slot_name(d.slot), &d.case, shown_text(&d.name));
         let _ = writeln!(t, "  slot {slot:>3}  case {case}  {name}{new}: {}", done(d));
     }

@@ -4,7 +4,7 @@
 
 mod answer;
 
-use super::output::out;
+use super::output::{out, say};
 use super::refusal::Refusal;
 use super::sizes::shown_bytes;
 use super::stop;
@@ -36,8 +36,17 @@ pub fn can_ask() -> bool {
 
 /// Asks a question that is answered with yes or no.
 pub fn agrees(question: &str) -> bool {
-    let typed = answer(&format!("{question} [y/N] "));
-    matches!(typed.as_deref().map(str::trim), Some("y" | "Y" | "yes"))
+    loop {
+        let Some(typed) = answer(&format!("{question} [y/N] ")) else {
+            out("\n"); // the question's line was not ended
+            return false;
+        };
+        match typed.trim().to_lowercase().as_str() {
+            "y" | "yes" => return true,
+            "n" | "no" | "" => return false,
+            _ => out("Type y for yes or n for no.\n"),
+        }
+    }
 }
 
 /// Says what is to be done and asks if it is meant; refused if a person says no, or if there is
@@ -143,6 +152,7 @@ pub fn next_drives(round: &Round, left_out: &mut LeftOut, ui: &Ui) -> Option<Vec
         let new = look();
         if new.is_empty() {
             if ui.monitor().should_stop() {
+                say("\nstopped"); // the terminal shows ^C
                 return None;
             }
             for point in carriers.that_came(detect::mounted_drives(), &|point| round.is_on(point)) {

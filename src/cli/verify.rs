@@ -179,6 +179,9 @@ fn found(set: &SetOutcome) -> String {
         let sum = |bytes: &dyn Fn(&DriveOutcome) -> u64| {
             shown_bytes(set.drives.iter().map(bytes).sum::<u64>())
         };
+        if set.drives.iter().all(|d| d.report.bytes == 0) {
+            return "Stopped before anything was read: nothing is known about the set.\n".into();
+        }
         let (read, all) = (sum(&|d| d.report.bytes), sum(&|d| d.expected_bytes));
         let sound = if set.is_sound_so_far() {
             ", and these were sound"
@@ -186,7 +189,7 @@ fn found(set: &SetOutcome) -> String {
             "; what is damaged in them is listed above"
         };
         return format!(
-            "Stopped: {read} of {all} were read{sound}. Nothing is said of the rest.\n"
+            "Stopped: {read} of {all} were read{sound}. Nothing is known about the rest.\n"
         );
     }
     if set.needs_key && set.verdict.gaps {

@@ -1,6 +1,6 @@
 //! `bench`: how fast this machine and these drives are, and how long a shipment will take.
 
-use crate::drives::DriveError;
+use crate::drives::{DriveError, LocalDrive, UnusableDrive};
 use crate::format::Suite;
 use crate::measure::devices::{self, DriveRate, DriveSpeed};
 use crate::measure::predict::{self, LevelRate, Prediction, Shipment};
@@ -61,6 +61,8 @@ pub enum BenchError {
     #[error("{} has no files with bytes that could be read", path.display())]
     Empty { path: PathBuf },
     #[error(transparent)]
+    Unusable(#[from] UnusableDrive),
+    #[error(transparent)]
     Drive(#[from] DriveError),
     /// Something of this name is there already.
     #[error("{} has a folder holdall-bench, which is not this program's to remove", path.display())]
@@ -119,6 +121,10 @@ pub struct Bench {
 pub fn bench(job: &BenchJob, monitor: &dyn Monitor) -> Result<Bench, BenchError> {
     if let Some(path) = job.drives.iter().find(|path| devices::is_taken(path)) {
         return Err(BenchError::Taken { path: path.clone() });
+    }
+    for path in &job.drives {
+        let drive = LocalDrive::open(path).and_then(|drive| drive.check_writable());
+        drive.map_err(UnusableDrive::at(path))?;
     }
     let rule = stripe_rule(&job.wanted)?;
     let measured = measure(job, rule, monitor);

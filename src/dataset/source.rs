@@ -94,6 +94,8 @@ pub struct Source {
     opened: Opened,
     anchor: Anchor,
     sizes: Sizes,
+    /// of files only the beginnings are read
+    is_sample: bool,
 }
 
 #[derive(Debug)]
@@ -120,8 +122,15 @@ impl Source {
         }
     }
 
+    /// Opens SOURCE to measure with: a file is as long as its entry says, which may be less than
+    /// there is of it.
+    pub fn open_sample(source: &Path) -> Result<Self, SourceError> {
+        Ok(Self { is_sample: true, ..Self::open(source)? })
+    }
+
     fn of(opened: Opened, source: &Path, inode: &Inode) -> Self {
-        Self { opened, anchor: Anchor::new(source, inode), sizes: Sizes::default() }
+        let (anchor, sizes) = (Anchor::new(source, inode), Sizes::default());
+        Self { opened, anchor, sizes, is_sample: false }
     }
 
     /// After a failure: is SOURCE still there? `read` is a file that could be read before: if the
@@ -162,7 +171,7 @@ impl Source {
         if inode.kind() != Some(Kind::File) {
             return Err(invalid("it is no longer a file".into()));
         }
-        Ok(SourceFile { handle, path: path.into(), opened: inode })
+        Ok(SourceFile { handle, path: path.into(), opened: inode, is_sample: self.is_sample })
     }
 
     /// Looks at a path whatever it is, and opens nothing.
@@ -254,6 +263,7 @@ pub struct SourceFile {
     handle: OwnedFd,
     path: Box<[u8]>,
     opened: Inode,
+    is_sample: bool,
 }
 
 impl SourceFile {
@@ -281,14 +291,14 @@ impl SourceFile {
 
     /// What was scanned; or if the file is not as it was then, what it is now.
     pub fn now(&self, scanned: &ScannedEntry) -> Result<ScannedEntry, SourceError> {
-        let same =
-            self.opened.identity == scanned.identity && self.opened.has_content_of(&scanned.entry);
+        let is_one = self.opened.identity == scanned.identity;
+        let same = is_one && (self.is_sample || self.opened.has_content_of(&scanned.entry));
         if same { Ok(scanned.clone()) } else { self.look(&scanned.entry) }
     }
 
     /// Has the file the content that this entry of it tells of?
     pub fn has_content_of(&self, entry: &Entry) -> Result<bool, SourceError> {
-        Ok(self.inode()?.has_content_of(entry))
+        Ok(self.is_sample || self.inode()?.has_content_of(entry))
     }
 
     /// An error of this file that the system does not know.

@@ -1,6 +1,6 @@
 //! The whole of packing, checking and decoding, memory to memory, as the program does it.
 //!
-//! The source should lie in the page cache; drives are in memory, so what limits is the CPU.
+//! The source should lie in the page cache; drives are in memory, so the bottleneck is the CPU.
 
 use super::null::NullDrive;
 use crate::check::drive::Depth;
@@ -228,7 +228,7 @@ pub fn pack(
         journal: &|_| Ok(()),
         entropy: &System as &dyn Entropy,
     };
-    let opened = Source::open(source)?;
+    let opened = Source::open_sample(source)?;
     let began = Instant::now();
     let packed = packer::pack(&job, list, &opened, &Untold(monitor))?;
     let speed = part.bytes as f64 / began.elapsed().as_secs_f64();
@@ -279,6 +279,33 @@ impl PackedSet {
 mod tests {
     use super::*;
 
+    const HOW: PackSetup = PackSetup {
+        drives: 4,
+        survive: Survive { cases: 1, drives: 0, blocks: 0 },
+        level: 1,
+        suite: Suite::ChaCha20,
+    };
+
+    /// What is read of a large file is what is taken of it: rates and ratios go by that.
+    #[test]
+    fn of_a_large_file_no_more_is_packed_than_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut noise = vec![0; 8 << 20];
+        blake3::Hasher::new().finalize_xof().fill(&mut noise);
+        let source = dir.path().join("source");
+        std::fs::create_dir(&source).unwrap();
+        std::fs::write(source.join("film"), &noise).unwrap();
+        let part = part(&source, 2 << 20, &Recording::default()).unwrap();
+        assert_eq!(part.bytes, 2 << 20);
+        let list = write_snapshot(&part, &dir.path().join("list")).unwrap();
+        let packed = pack(&source, &part, &list, HOW, true, &Recording::default()).unwrap();
+        assert!(
+            (2 << 20..=(2 << 20) + 4096).contains(&packed.stored_bytes),
+            "{}",
+            packed.stored_bytes
+        );
+    }
+
     /// Review scale 6: images must not hide the tables that come after them.
     #[test]
     fn a_part_is_spread_over_the_tree_and_takes_of_each_its_share() {
@@ -307,10 +334,8 @@ mod tests {
             "{images} of images, {tables} of tables"
         );
         let list = dir.path().join("list");
-        let survive = Survive { cases: 1, drives: 0, blocks: 0 };
-        let how = PackSetup { drives: 4, survive, level: 1, suite: Suite::ChaCha20 };
         let list = write_snapshot(&part, &list).unwrap();
-        let packed = pack(dir.path(), &part, &list, how, true, &Recording::default()).unwrap();
+        let packed = pack(dir.path(), &part, &list, HOW, true, &Recording::default()).unwrap();
         assert!(
             packed.decode(&part, 0, &Recording::default()).unwrap() > 0.0,
             "what is taken is packed and decoded"

@@ -135,12 +135,12 @@ pub fn note_other_texts(sets: &[FoundSet], monitor: &dyn Monitor) {
     for (others, drives) in by_texts {
         let more = match drives.len() - 1 {
             0 => String::new(),
-            1 => " and on another drive".into(),
-            more => format!(" and on {more} more drives"),
+            1 => " and another drive".into(),
+            more => format!(" and {more} more drives"),
         };
         monitor.note(&format!(
-            "{}{more}: not as this program writes it, so of another version or changed: {others}. \
-             Take README.txt, format.md and reader.py from holdall's source; repair puts this \
+            "{others} on {}{more}: not what this version writes; another version wrote that, or \
+             somebody changed it. Take README.txt, format.md and reader.py from holdall's source; repair puts this \
              program's own in place of those that holdall wrote",
             drives[0]
         ));

@@ -89,7 +89,7 @@ fn what_may_not_be_read_is_left_out_and_said() {
         "secret: it could not be read when the dataset was packed",
         "2 files could not be read, or changed, while the dataset was packed",
         "closed: the packer could not list this folder",
-        "Of 1 entry the packer could not take all",
+        "1 entry could not be packed in full",
         "Every other file that was packed is complete and verified.",
     ];
     let run = assert_said(shipment.run(restore), 3, &words);

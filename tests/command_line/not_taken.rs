@@ -95,7 +95,7 @@ fn restore_tells_it_each_time() {
     words.retain(|word| word != "--json");
     let run = shipment.run(words.clone()).expect(3);
     let text = &run.stdout;
-    assert!(text.contains("Of 5 entries the packer could not take all: listed above."), "{text}");
+    assert!(text.contains("5 entries could not be packed in full: listed above."), "{text}");
     assert!(!text.contains("very file is complete"), "{text}");
     let told = "closed: the packer could not list this folder: what lay in it is in no set";
     assert!(run.stderr.contains(told), "{}", run.stderr);
@@ -123,7 +123,7 @@ fn ls_and_verify_tell_it() {
     assert_eq!(lacks(&with_key(&shipment, &["ls", "--json"]).expect(3)), want);
     let listed = with_key(&shipment, &["ls"]).expect(3);
     assert!(listed.stdout.contains(" closed  [lacks names]\n"), "{}", listed.stdout);
-    assert!(listed.stderr.contains("of 6 entries marked with [ ]"), "{}", listed.stderr);
+    assert!(listed.stderr.contains("6 entries, marked with [ ]"), "{}", listed.stderr);
     let within = with_key(&shipment, &["ls", "--json", "--in", "dark"]).expect(3);
     assert_eq!(lacks(&within).len(), 3);
     let verified = with_key(&shipment, &["verify", "--json"]).expect(3);
@@ -132,7 +132,7 @@ fn ls_and_verify_tell_it() {
     assert_eq!((&decoded["not_taken"], &decoded["packed_badly"]), (&json!(5), &json!(1)));
     assert_eq!((&decoded["complete"], &decoded["catalog_agrees"]), (&json!(true), &json!(true)));
     let text = with_key(&shipment, &["verify"]).expect(3).stdout;
-    assert!(text.contains("Of 5 entries the packer could not take all: listed above."), "{text}");
+    assert!(text.contains("5 entries could not be packed in full: listed above."), "{text}");
     // Without a key nothing can be told, and the drives are whole.
     shipment.verify(&shipment.paths()).expect(0);
     python_tells_it(&shipment);

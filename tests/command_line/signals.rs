@@ -154,7 +154,7 @@ fn a_verify_that_is_stopped_says_nothing_of_what_it_did_not_read() {
     let (status, text) = stopped.expect("it is always too early or too late");
     assert_eq!(status, Some(1), "{text}");
     assert!(
-        text.contains("were read, and these were sound. Nothing is said of the rest."),
+        text.contains("were read, and these were sound. Nothing is known about the rest."),
         "{text}"
     );
     assert!(!text.contains("can be restored"), "{text}");

@@ -71,7 +71,7 @@ pub fn not_taken(r: &Restored) -> String {
         _ => "the first listed above, all with --json",
     };
     let entries = some(r.not_taken, "entry");
-    format!("Of {entries} the packer could not take all: {listed}. What is missing is in no set.\n")
+    format!("{entries} could not be packed in full: {listed}. What is missing is in no set.\n")
 }
 
 /// `slot 4 (case b)`
@@ -248,7 +248,7 @@ fn in_place(outcome: &RestoreOutcome, to: &Path) -> String {
         );
     }
     if outcome.unseen {
-        t.push_str("Of the shipment's sets that are not here nothing is said.\n");
+        t.push_str("Nothing is known about the shipment's sets that are not here.\n");
     }
     if r.end_unknown {
         t.push_str(END_UNKNOWN);
