@@ -207,11 +207,13 @@ mod usage {
         let shipment = small();
         let path = shipment.paths()[0].display().to_string();
         let recipient = ["-r", &shipment.recipient];
-        let meant = format!("write CASE=PATH to say which case it belongs to, such as a={path}\n");
+        let meant = format!(
+            "write CASE=PATH, the case that the drive travels in and its path, such as a={path}\n"
+        );
         for drive in [path.clone(), format!("={path}")] {
             assert_refused(&mut pack(&shipment, &[drive], &recipient), 2, &[&meant]);
         }
-        let example = ["to say which case it belongs to, such as a=/media/usb1\n"];
+        let example = ["and its path, such as a=/media/usb1\n"];
         assert_refused(&mut pack(&shipment, &["a=".into()], &recipient), 2, &example);
         for case in ["a b", "ü", "x/y", &"c".repeat(33)] {
             let drive = [format!("{case}={path}")];

@@ -36,7 +36,7 @@ pub fn recipients(words: &[String], files: &[PathBuf]) -> Result<Recipients, Ref
             KeyError::WrongKind { kind, .. } => {
                 kind.remedy().unwrap_or("a recipient begins with age1: holdall keygen prints it")
             }
-            _ => "-R names a file with one recipient a line, or - for standard input",
+            _ => "-R names a file with one recipient per line, or - for standard input",
         };
         Refusal::failed(error).hint(hint).status(Status::Usage)
     })
@@ -54,7 +54,9 @@ fn file_hint(word: &str) -> Option<String> {
         Err(KeyError::WrongKind { kind: KeyKind::Identity { recipient }, .. }) => {
             format!("{quoted} is a file with an identity; pack to its recipient: -r {recipient}")
         }
-        _ => format!("{quoted} is a file: -R names a file with one recipient a line: -R {quoted}"),
+        _ => {
+            format!("{quoted} is a file: -R names a file with one recipient per line: -R {quoted}")
+        }
     })
 }
 

@@ -1,13 +1,14 @@
 //! The commands that are printed as next steps: they work when typed as they stand.
 
 use crate::drives::Proof;
+use crate::format::shown::typed;
 use std::fmt::Write as _;
 
 /// `holdall VERB DRIVE…`, quoted for a shell.
 pub fn command<'a>(verb: &str, drives: impl IntoIterator<Item = &'a str>) -> String {
     let mut text = format!("holdall {verb}");
     for drive in drives {
-        let _ = write!(text, " {}", shlex::try_quote(drive).unwrap_or_default());
+        let _ = write!(text, " {}", typed(drive));
     }
     text
 }

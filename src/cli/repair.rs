@@ -10,7 +10,7 @@ use super::text::{slot_name, some};
 use super::ui::Ui;
 use crate::commands::repair::{self as command, RepairError, RepairOptions, SetRepair};
 use crate::format::ids::Slot;
-use crate::format::shown::shown_text;
+use crate::format::shown::{shown_text, typed};
 use crate::repairer::DriveRepair;
 use crate::repairer::onto::OntoError;
 use crate::repairer::origin::OriginError;
@@ -202,7 +202,7 @@ fn why_not(set: &SetRepair, drive: &DriveRepair) -> String {
     }
     let others = r.drives.iter().filter(|d| d.slot != drive.slot && !d.failed);
     let others = command("repair", others.map(|d| d.name.as_str()));
-    let onto = shlex::try_quote(&format!("{}=PATH", drive.case)).unwrap_or_default().into_owned();
+    let onto = typed(&format!("{}=PATH", drive.case));
     let (name, slot) = (shown_text(&drive.name), slot_name(drive.slot));
     if drive.failed {
         format!(
@@ -238,7 +238,7 @@ fn stranger_text(set: &SetRepair, stranger: &str) -> String {
     format!(
         "{stranger} carries no set. To reconstruct a lost drive on it:\n{} --onto {}\n",
         command("repair", names),
-        shlex::try_quote(&onto).unwrap_or_default(),
+        typed(&onto),
     )
 }
 

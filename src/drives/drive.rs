@@ -174,7 +174,8 @@ pub trait Drive: Send + Sync {
 const PART_BYTES: u64 = 1 << 20;
 
 /// Whatever it is, it is not the file that belongs there.
-const TOO_LONG: &str = "longer than it can be, so it is not the file that was written (holdall repair makes that anew)";
+const TOO_LONG: &str =
+    "longer than it can be, so it is not the file that was written (holdall repair replaces it)";
 
 fn not_its_length(drive: &str, path: &str, text: &str) -> DriveError {
     let source = io::Error::new(io::ErrorKind::InvalidData, text);

@@ -26,6 +26,12 @@ pub fn hex(hash: &Hash) -> String {
     blake3::Hash::from_bytes(*hash).to_hex().to_string()
 }
 
+/// A word quoted for a shell, as the name of a file even if it begins as an option does.
+pub fn typed(word: &str) -> String {
+    let path = if word.starts_with('-') { format!("./{word}") } else { word.to_owned() };
+    shlex::try_quote(&path).unwrap_or_default().into_owned()
+}
+
 /// An error and its causes in one line.
 pub fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();

@@ -19,6 +19,7 @@ use super::source;
 use crate::drives::Drive;
 use crate::entropy::Entropy;
 use crate::format::ids::Slot;
+use crate::format::shown::typed;
 use crate::keys::recipients::Identities;
 use crate::local_state::LocalStateError;
 use crate::local_state::state::StateFolder;
@@ -239,9 +240,7 @@ fn alone(set: &FoundSet, record_index: &RecordIndex) -> CloseError {
         record_index.alone.iter().map(|(drive, _)| drive.as_str()).collect();
     let of_it = |found: &&FoundDrive| drives.contains(found.drive.name());
     let close = |found: Vec<&FoundDrive>| {
-        let quote = |found: &FoundDrive| {
-            shlex::try_quote(found.drive.name()).unwrap_or_default().into_owned()
-        };
+        let quote = |found: &FoundDrive| typed(found.drive.name());
         let names = found.into_iter().map(quote).collect::<Vec<_>>().join(" ");
         format!("holdall pack --close {names} --yes").into()
     };

@@ -3,6 +3,7 @@
 use super::error::PackJobError;
 use crate::format::ids::{SetNumber, ShipmentId, set_folder};
 use crate::format::set::RunLine;
+use crate::format::shown::typed;
 use crate::local_state::state::UnclosedSet;
 use crate::metadata_files::inspect::keyless;
 use crate::metadata_files::key_files::key_files;
@@ -103,13 +104,12 @@ pub(super) fn refuse_strays(
     let names = strays.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     let others: Vec<&FoundDrive> =
         set.drives.iter().filter(|found| !strays.contains_key(found.drive.name())).collect();
-    let quote = |text: &str| shlex::try_quote(text).unwrap_or_default().into_owned();
     let words = others.iter().map(|found| {
         if resume.close {
-            return quote(found.drive.name());
+            return typed(found.drive.name());
         }
         let drive = format!("{}={}", found.label.case, found.drive.name());
-        format!("--drive {}", quote(&drive))
+        format!("--drive {}", typed(&drive))
     });
     let words = words.collect::<Vec<_>>().join(" ");
     let attach = match &set.missing_slots()[..] {

@@ -18,7 +18,7 @@ impl FromStr for CasePath {
         if case.is_empty() || path.is_empty() {
             let path = if path.is_empty() { "/media/usb1" } else { path };
             return Err(format!(
-                "write CASE=PATH to say which case it belongs to, such as a={path}"
+                "write CASE=PATH, the case that the drive travels in and its path, such as a={path}"
             ));
         }
         Ok(Self { case: case.into(), path: path.into() })

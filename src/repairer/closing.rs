@@ -111,7 +111,7 @@ pub fn report_belied(set: &FoundSet, monitor: &dyn Monitor) {
             let facts =
                 |l: &Label| format!("{} drives, suite {}, B {}", l.drives, l.suite, l.block_bytes);
             monitor.note(&format!(
-                "{}: {}/label.json is made anew: it said {}, but the set has {}",
+                "{}: {}/label.json is replaced: it said {}, but the set has {}",
                 found.drive.name(),
                 set.folder,
                 facts(&label),

@@ -205,7 +205,11 @@ impl WholeItems<'_> {
             }
             None => {
                 let waits = stripe.may_come(&[(index, 0..blocks.payload_bytes())]);
-                self.lost(&format!("list of {subject}"), "it cannot be had", waits);
+                self.lost(
+                    &format!("list of {subject}"),
+                    "it cannot be read or reconstructed",
+                    waits,
+                );
             }
         }
     }

@@ -5,6 +5,7 @@ use crate::format::ids::{SetNumber, ShipmentId, Slot, set_folder};
 use crate::format::label::{Label, MOST_CHUNK_BYTES};
 use crate::format::layout::COPY;
 use crate::format::set::SetText;
+use crate::format::shown::typed;
 use crate::shards::bad_blocks::BadBlocks;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -99,8 +100,7 @@ impl FoundSet {
 
     /// The names of all drives, quoted for a shell.
     pub fn quoted_drives(&self) -> Vec<String> {
-        let quote = |name| shlex::try_quote(name).unwrap_or_default().into_owned();
-        self.all_drives().map(|found| quote(found.drive.name())).collect()
+        self.all_drives().map(|found| typed(found.drive.name())).collect()
     }
 
     /// What to type to remove the set from the drives that are here.

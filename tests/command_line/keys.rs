@@ -62,7 +62,7 @@ fn a_slip_with_r_is_answered_with_what_was_meant() {
         (key.to_owned(), ["-r: this is no key", &*format!("pack to its recipient: -r {r}")]),
         (
             team.display().to_string(),
-            ["-r: this is no key", &*format!("recipient a line: -R '{}'", team.display())],
+            ["-r: this is no key", &*format!("recipient per line: -R '{}'", team.display())],
         ),
         ("alice".into(), ["-r: this is no key", "-R names a file of recipients"]),
     ] {

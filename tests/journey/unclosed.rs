@@ -102,7 +102,7 @@ fn altered_labels_harm_no_honest_drive(
     let closed = close(&set, true, None, &System, &told).unwrap();
     let Closing::Done(closed) = closed else { panic!("this machine knows nothing of it") };
     assert!(closed.proof.is_proven() && closed.proof.is_whole());
-    let words = if belied { "label.json is made anew" } else { "does not agree with" };
+    let words = if belied { "label.json is replaced" } else { "does not agree with" };
     let told: Vec<String> = told.notes().into_iter().filter(|n| n.contains(words)).collect();
     assert!(told.len() == if belied { 3 } else { count.min(4 - count) }, "{told:?}");
     assert!(told.iter().all(|note| note.starts_with("drive ")), "{told:?}");

@@ -11,7 +11,7 @@ use crate::commands::pack::{PackOutcome, Prepared};
 use crate::drives::Level;
 use crate::format::Suite;
 use crate::format::ids::{SetNumber, ShipmentId};
-use crate::format::shown::hex;
+use crate::format::shown::{hex, typed};
 use crate::plan::survive::Survive;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -131,8 +131,7 @@ impl Plan {
         let absent = |number: &usize| same && self.absent.contains(number);
         for (_, planned) in self.drives.iter().enumerate().filter(|(n, _)| !absent(n)) {
             let DriveOfPlan { case, drive, .. } = planned;
-            let drive =
-                if same { shlex::try_quote(drive).unwrap_or_default() } else { "PATH".into() };
+            let drive = if same { typed(drive) } else { "PATH".into() };
             let _ = write!(text, " --drive {case}={drive}");
         }
         text + self.folder_drives
@@ -147,12 +146,12 @@ impl Plan {
         let mut text = String::from("holdall repair");
         for (number, planned) in self.drives.iter().enumerate() {
             if !failed.contains(&number) {
-                let _ = write!(text, " {}", shlex::try_quote(&planned.drive).unwrap_or_default());
+                let _ = write!(text, " {}", typed(&planned.drive));
             }
         }
         for number in failed {
             let case = &self.drives[*number].case;
-            let _ = write!(text, " --onto {}", shlex::try_quote(&format!("{case}=PATH")).ok()?);
+            let _ = write!(text, " --onto {}", typed(&format!("{case}=PATH")));
         }
         Some(text + self.folder_drives)
     }

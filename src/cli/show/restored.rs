@@ -4,7 +4,7 @@ use crate::cli::progress::problems::KEPT;
 use crate::cli::sizes::shown_bytes;
 use crate::cli::text::{some, verb};
 use crate::commands::restore::RestoreOutcome;
-use crate::format::shown::shown_text;
+use crate::format::shown::{shown_text, typed};
 use crate::opening::unlock::SetRoot;
 use crate::restore_journal::choice::DriveChoice;
 use crate::restore_journal::next_step::{Alternative, NextStep};
@@ -153,9 +153,7 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
         let _ = writeln!(t, "Next, of set {}: {}.", step.set, next_step(step));
     }
     if !r.stopped && !outcome.given_up && (r.waiting > 0 || !outcome.awaited.is_empty()) {
-        let to = to.display().to_string();
-        let quoted = shlex::try_quote(&to).unwrap_or_default();
-        let to = shown_text(&quoted);
+        let to = typed(&to.display().to_string());
         let _ = writeln!(t, "holdall status --to {to} says at any time what waits for what.");
     }
     if r.lost > 0 {

@@ -91,7 +91,7 @@ pub(super) fn note_room(
     }
     monitor.note(&format!(
         "{} are to be written to {}, which has room for {}: the restore stops when it is full, and \
-         the same command goes on once there is more room",
+         the same command resumes once there is more room",
         shown_bytes(bytes),
         job.to.display(),
         shown_bytes(free),
