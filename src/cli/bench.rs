@@ -22,6 +22,9 @@ use std::time::Duration;
 /// Bytes of each of the two files that are made where no source is given.
 const MADE_BYTES: usize = 256 << 20;
 
+/// Below this, the fixed cost of a set is most of what is measured.
+const LEAST_SAMPLE: u64 = 32 << 20;
+
 pub fn bench(args: &BenchArgs, ui: &Ui) -> Result<Status, Refusal> {
     let wanted = wanted(args)?;
     let work = temporary_folder("bench")?;
@@ -36,6 +39,11 @@ pub fn bench(args: &BenchArgs, ui: &Ui) -> Result<Status, Refusal> {
         }
         Err(error) => return Err(refusal(error)),
     };
+    if bench.sample_bytes < LEAST_SAMPLE {
+        let sample = shown_bytes(bench.sample_bytes);
+        ui.monitor()
+            .note(&format!("the sample is {sample}: what so little shows is no prediction"));
+    }
     ui.finish();
     ui.print_problems();
     if ui.is_json() {

@@ -81,8 +81,8 @@ fn closed_text(closed: &ClosedSet) -> String {
     }
     if !closed.absent.is_empty() {
         let slots: Vec<_> = closed.absent.iter().map(ToString::to_string).collect();
-        let slots = slots.join(", ");
-        let _ = writeln!(t, "Closed without slot {slots}: holdall repair completes them later.");
+        let (them, slots) = (if slots.len() == 1 { "it" } else { "them" }, slots.join(", "));
+        let _ = writeln!(t, "Closed without slot {slots}: holdall repair completes {them} later.");
     }
     if closed.litter > 0 {
         let _ = writeln!(
@@ -94,10 +94,10 @@ fn closed_text(closed: &ClosedSet) -> String {
         );
     }
     if closed.last.is_none() {
-        t.push_str(
-            "What is in the set can be restored. The set cannot tell whether more of the dataset \
-             was to follow.\n",
-        );
+        if closed.proof.is_restorable() {
+            t.push_str("What is in the set can be restored. ");
+        }
+        t.push_str("The set cannot tell whether more of the dataset was to follow.\n");
     }
     if closed.proof.is_proven() {
         t.push_str("Every block was read back. Unmount the drives, and they are safe to unplug.\n");

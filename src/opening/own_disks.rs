@@ -66,9 +66,9 @@ impl OwnDisks {
         Self(found.collect())
     }
 
-    /// Fails if a path lies on one of them.
+    /// Fails if a path lies on one of them. One that is not there is refused when it is opened.
     pub fn check(&self, path: &Path) -> Result<(), NoDrive> {
-        let here = file_system(path);
+        let here = path.exists().then(|| file_system(path)).flatten();
         match self.0.iter().find(|(disk, _)| Some(disk) == here.as_ref()) {
             Some((_, own)) => Err(NoDrive { path: path.into(), own: *own }),
             None => Ok(()),

@@ -120,16 +120,26 @@ fn drawn_bar(share: f64) -> String {
     format!("[{}{}]", "#".repeat(filled), ".".repeat(CELLS - filled))
 }
 
-/// The one line for drives that have no room for a line each.
+/// The one line for drives that have no room for a line each; those that have not begun, or are
+/// done, are not the slowest. On a narrow terminal the slowest rate outlasts its drive's name.
 pub(super) fn crowd_line(drives: &[(&str, Reading)], width: usize) -> String {
-    let by_rate = |a: &&(&str, Reading), b: &&(&str, Reading)| a.1.rate.total_cmp(&b.1.rate);
+    let runs = |r: &Reading| r.done > 0 && (r.total == 0 || r.done < r.total);
+    let running: Vec<_> = drives.iter().filter(|(_, reading)| runs(reading)).collect();
+    let of: Vec<_> = if running.is_empty() { drives.iter().collect() } else { running };
+    let by_rate = |a: &&&(&str, Reading), b: &&&(&str, Reading)| a.1.rate.total_cmp(&b.1.rate);
     let (Some((_, fastest)), Some((name, slowest))) =
-        (drives.iter().max_by(by_rate), drives.iter().min_by(by_rate))
+        (of.iter().max_by(by_rate), of.iter().min_by(by_rate))
     else {
         return String::new();
     };
     let (count, fastest, slowest) = (drives.len(), rate(fastest), rate(slowest));
-    shortened(&format!("  {count} drives, fastest {fastest}, slowest {slowest}: {name}"), width)
+    let lines = [
+        format!("  {count} drives, fastest {fastest}, slowest {slowest}: {name}"),
+        format!("  {count} drives, fastest {fastest}, slowest {slowest}"),
+        format!("  {count} drives, slowest {slowest}"),
+    ];
+    let fits = lines.iter().find(|line| columns(line) <= width);
+    fits.map_or_else(|| shortened(&lines[2], width), Clone::clone)
 }
 
 #[cfg(test)]
@@ -221,6 +231,10 @@ mod tests {
             crowd_line(&drives, 80),
             "  3 drives, fastest 150 MB/s, slowest 61 MB/s: south /media/usb-b"
         );
+        assert_eq!(crowd_line(&drives, 50), "  3 drives, fastest 150 MB/s, slowest 61 MB/s");
+        assert_eq!(crowd_line(&drives, 30), "  3 drives, slowest 61 MB/s");
+        let waits = ("east", bytes(0, 10, 0.0));
+        assert_eq!(crowd_line(&[drives[0], waits], 30), "  2 drives, slowest 150 MB/s");
         assert_eq!(crowd_line(&[], 80), "");
     }
 }
