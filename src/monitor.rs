@@ -216,9 +216,9 @@ pub trait Monitor: Send + Sync {
 }
 
 /// Reports nothing: for a part of a job whose progress and problems are not the job's. It stops with it.
-pub struct Untold<'a>(pub &'a dyn Monitor);
+pub struct Unreported<'a>(pub &'a dyn Monitor);
 
-impl Monitor for Untold<'_> {
+impl Monitor for Unreported<'_> {
     fn event(&self, _: Event<'_>) {}
 
     fn should_stop(&self) -> bool {

@@ -110,7 +110,7 @@ pub struct KeygenArgs {
 
 /// What says nothing when a set is closed as it is.
 const NOT_WITH_CLOSE: [&str; 17] = [
-    "go_on",
+    "resume",
     "anew",
     "drives",
     "folder_drives",
@@ -191,15 +191,15 @@ fn memory(text: &str) -> Result<Memory, String> {
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct PackArgs {
     /// The folder (or file) to pack; with --close, the drives at PATH...
-    #[arg(id = "source", value_name = "SOURCE", required_unless_present_any = ["go_on", "close"])]
+    #[arg(id = "source", value_name = "SOURCE", required_unless_present_any = ["resume", "close"])]
     pub paths: Vec<PathBuf>,
     /// Resume a shipment in progress: pack the next set, or the rest after a crash
-    #[arg(long = "continue", value_name = "SHIPMENT", id = "go_on")]
+    #[arg(long = "continue", value_name = "SHIPMENT", id = "resume")]
     #[arg(conflicts_with_all = NOT_WITH_CONTINUE)]
     #[allow(clippy::option_option, reason = "clap's way to say that the value may be left out")]
-    pub go_on: Option<Option<String>>,
+    pub resume: Option<Option<String>>,
     /// Pack the unfinished set again, on drives that carry nothing of it, because its drives are lost
-    #[arg(long, requires = "go_on", conflicts_with = "source")]
+    #[arg(long, requires = "resume", conflicts_with = "source")]
     pub anew: bool,
     /// Close a set early, with what is on the drives at PATH... or all mounted drives; needs no key
     #[arg(long, conflicts_with_all = NOT_WITH_CLOSE)]

@@ -27,7 +27,7 @@ pub fn pack(args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
     if args.close {
         return super::close::close(&args, yes, ui);
     }
-    let prepared = if let Some(shipment) = args.go_on.clone() {
+    let prepared = if let Some(shipment) = args.resume.clone() {
         let shipment = shipment_id(shipment)?;
         let options = going_on(&args)?;
         let drives = args.drives;
@@ -39,7 +39,7 @@ pub fn pack(args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
         }
     } else {
         let drives = args.drives.clone();
-        let prepared = command::prepare(&drives, meant(args)?, None, &System, ui.monitor())
+        let prepared = command::prepare(&drives, pack_options(args)?, None, &System, ui.monitor())
             .map_err(|e| refusal_on(e, &drives))?;
         if prepared.plan.missing_bytes > 0 && !yes {
             return ask_for_more(prepared, &drives, ui);
@@ -236,7 +236,7 @@ fn source(mut paths: Vec<PathBuf>) -> Result<PathBuf, Refusal> {
 }
 
 /// What the arguments mean.
-fn meant(args: PackArgs) -> Result<PackOptions, Refusal> {
+fn pack_options(args: PackArgs) -> Result<PackOptions, Refusal> {
     let recipients = keys::recipients(&args.recipients, &args.recipient_files)?;
     let survive = survive(args.survive.as_deref())?;
     let checkpoint = args.checkpoint.as_deref().map(checkpoint).transpose()?.unwrap_or_default();

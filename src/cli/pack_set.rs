@@ -24,12 +24,12 @@ pub fn one_set(prepared: Prepared, ui: &Ui) -> Result<(Status, PackOutcome), Ref
         PackJobError::Pack(PackError::SourceGone(_)) => Refusal::failed(e).hint(format!(
             "what is packed stays packed: attach or mount the source again where it was, then \
              {}",
-            plan.go_on_command(true),
+            plan.resume_command(true),
         )),
         PackJobError::Pack(_) => Refusal::failed(e).hint(format!(
             "set {} was left unfinished; make room, or replace what failed, then: {}",
             set_folder(shipment, set),
-            plan.go_on_command(true),
+            plan.resume_command(true),
         )),
         e => refusal(e),
     })?;

@@ -18,7 +18,7 @@ use serde::Serialize;
 use std::fmt::Write as _;
 
 pub fn repair(args: &RepairArgs, ui: &Ui) -> Result<Status, Refusal> {
-    let options = meant(args)?;
+    let options = repair_options(args)?;
     let sets = command::repair(&options, ui.monitor()).map_err(refusal)?;
     ui.finish();
     ui.print_problems();
@@ -46,7 +46,7 @@ fn set_status(set: &SetRepair) -> Status {
 }
 
 /// What the arguments mean.
-fn meant(args: &RepairArgs) -> Result<RepairOptions, Refusal> {
+fn repair_options(args: &RepairArgs) -> Result<RepairOptions, Refusal> {
     if args.slot.is_some() && args.onto.len() != 1 {
         let hint = "name one new drive with --onto, and its slot with --slot";
         return Err(Refusal::usage("--slot belongs to one new drive", hint));

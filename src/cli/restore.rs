@@ -9,7 +9,7 @@ use super::ui::Ui;
 use super::{keys, show};
 use crate::commands::restore::{self as command, RestoreJob, RestoreJobError, RestoreOutcome};
 use crate::destination::DestinationError;
-use crate::monitor::{ProblemKind, Untold};
+use crate::monitor::{ProblemKind, Unreported};
 use crate::patterns::Selection;
 use crate::restorer::RestoreError;
 use crate::restorer::stage::StageError;
@@ -87,7 +87,7 @@ fn is_broken_off(error: &RestoreJobError) -> bool {
 /// Lists what a restore that stopped on the way has not brought, going by the lists of the sets
 /// that are here; what cannot be said leaves the file as it was, which is told.
 fn list_absent(args: &RestoreArgs, path: &Path, job: &RestoreJob, ui: &Ui) {
-    let untold = Untold(ui.monitor());
+    let untold = Unreported(ui.monitor());
     let listed = MissingList::create(path, &untold).is_ok_and(|list| {
         command::report_absent(&args.paths, job, &list).is_some() && list.finish().is_ok()
     });

@@ -214,7 +214,7 @@ fn found(set: &SetOutcome) -> String {
     t
 }
 
-/// What to type to mend what is damaged, or to prove what was read through a cache.
+/// What to type to repair what is damaged, or to prove what was read through a cache.
 pub fn next_step(set: &SetOutcome) -> String {
     let mut t = String::new();
     if let Some(command) = erase_command(set) {
@@ -224,26 +224,26 @@ pub fn next_step(set: &SetOutcome) -> String {
             "What lies on {names} was begun for the set and is no part of it. To remove it: {command}"
         );
     }
-    let _ = match mending(set) {
+    let _ = match remedy(set) {
         None => Ok(()),
-        Some(Mending::Root(command)) => writeln!(
+        Some(Remedy::Root(command)) => writeln!(
             t,
             "Records are missing or contradict each other, or copies of set.txt do, so repair has to be \
              told the root that pack printed: {command}"
         ),
-        Some(Mending::Decide(command)) => writeln!(
+        Some(Remedy::Decide(command)) => writeln!(
             t,
             "The set is not closed, and its drives disagree on what was packed. Its key decides, and closes \
              it, so that repair can do the rest: {command}"
         ),
-        Some(Mending::Repair(command)) => writeln!(t, "To repair it: {command}"),
-        Some(Mending::Attach) => writeln!(t, "To repair it, attach those too and verify again."),
-        Some(Mending::Key) => writeln!(
+        Some(Remedy::Repair(command)) => writeln!(t, "To repair it: {command}"),
+        Some(Remedy::Attach) => writeln!(t, "To repair it, attach those too and verify again."),
+        Some(Remedy::Key) => writeln!(
             t,
             "No repair makes a wrapped key again: drives of the set that are not here may have it. Attach \
              those too, and verify again."
         ),
-        Some(Mending::Never) => writeln!(
+        Some(Remedy::Never) => writeln!(
             t,
             "No repair brings that back: holdall restore --give-up restores what is left, unless \
              the dataset can be packed again."
@@ -265,7 +265,7 @@ pub fn next_step(set: &SetOutcome) -> String {
 }
 
 /// What helps against what is damaged on the drives that are here.
-enum Mending {
+enum Remedy {
     /// the drives that are not here
     Attach,
     /// this command, with the root of the set
@@ -281,25 +281,25 @@ enum Mending {
 }
 
 /// None if nothing that is a part of the set is damaged.
-fn mending(set: &SetOutcome) -> Option<Mending> {
+fn remedy(set: &SetOutcome) -> Option<Remedy> {
     let is_own = |d: &&DriveOutcome| !d.report.vanished && !set.leftovers.contains(&d.name);
     let damaged = || set.drives.iter().filter(is_own).filter(|d| d.is_damaged());
     let verdict = &set.verdict;
     let may_come = !verdict.would_help.is_empty();
     if set.needs_key && set.missing.is_empty() && !set.is_stopped() {
         let names = set.drives.iter().map(|d| d.name.as_str());
-        return Some(Mending::Decide(command("pack --close", names) + " -i IDENTITY"));
+        return Some(Remedy::Decide(command("pack --close", names) + " -i IDENTITY"));
     }
     if verdict.gaps && may_come && !set.is_stopped() {
-        return Some(Mending::Attach);
+        return Some(Remedy::Attach);
     }
     // Of a set that was not closed, nothing tells what the records were that no drive has.
     if verdict.gaps && set.root.is_none() && !set.is_stopped() {
-        return Some(Mending::Never);
+        return Some(Remedy::Never);
     }
     damaged().next()?;
     let beyond: BTreeSet<&StripeId> = verdict.beyond.iter().collect();
-    let can_be_mended = |d: &DriveOutcome| {
+    let can_be_repaired = |d: &DriveOutcome| {
         let r = &d.report;
         r.bad_metadata_files + r.long_shards > d.lost_keys
             || r.bad.iter().any(|bad| !beyond.contains(&bad.stripe))
@@ -307,24 +307,24 @@ fn mending(set: &SetOutcome) -> Option<Mending> {
     let names = set.drives.iter().filter(is_own).map(|d| d.name.as_str());
     let repair = command("repair", names);
     Some(if set.needs_root {
-        Mending::Root(repair + " --expect ROOT")
-    } else if damaged().any(can_be_mended) {
-        Mending::Repair(repair)
+        Remedy::Root(repair + " --expect ROOT")
+    } else if damaged().any(can_be_repaired) {
+        Remedy::Repair(repair)
     } else if may_come {
-        Mending::Attach
+        Remedy::Attach
     } else if !set.missing.is_empty() && damaged().any(|d| d.lost_keys > 0) {
-        Mending::Key
+        Remedy::Key
     } else {
-        Mending::Never
+        Remedy::Never
     })
 }
 
-/// The command that mends what is damaged on the drives that are here; none if nothing is, or none
+/// The command that repairs what is damaged on the drives that are here; none if nothing is, or none
 /// does.
 fn repair_command(set: &SetOutcome) -> Option<String> {
-    match mending(set)? {
-        Mending::Repair(command) | Mending::Root(command) => Some(command),
-        Mending::Decide(_) | Mending::Attach | Mending::Key | Mending::Never => None,
+    match remedy(set)? {
+        Remedy::Repair(command) | Remedy::Root(command) => Some(command),
+        Remedy::Decide(_) | Remedy::Attach | Remedy::Key | Remedy::Never => None,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::format::set::SetText;
 use crate::metadata_files::inspect::keyless;
 use crate::metadata_files::key_files::{key_files, report_different};
 use crate::metadata_files::rejected::report_rejected_copies_keyless;
-use crate::monitor::{Monitor, Untold};
+use crate::monitor::{Monitor, Unreported};
 use crate::opening::foreign;
 use crate::opening::open::{self, OpenError};
 use crate::shipment::slots::{AttachedDrive, MissingSlot};
@@ -77,7 +77,8 @@ pub fn status_of(sets: &[FoundSet], monitor: &dyn Monitor) -> Result<Vec<SetStat
             return Ok(SetStatus { is_foreign, ..usual });
         }
         // Only the drives can tell which set.txt counts, and as many have another.
-        let by_rivals = set.rivals().into_iter().map(|rival| status_by(&rival, &Untold(monitor)));
+        let by_rivals =
+            set.rivals().into_iter().map(|rival| status_by(&rival, &Unreported(monitor)));
         let by_rivals = by_rivals.collect::<Result<Vec<_>, _>>()?;
         let rival = by_rivals.into_iter().find(|status| status.verdict.restorable());
         Ok(SetStatus { is_foreign, ..rival.unwrap_or(usual) })

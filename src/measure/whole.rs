@@ -14,7 +14,7 @@ use crate::format::ids::{RunId, SetNumber, ShipmentId};
 use crate::keys::RunKey;
 use crate::local_state::{LocalStateError, ScanSnapshot, SnapshotWriter};
 use crate::memory::Memory;
-use crate::monitor::{Monitor, Recording, Untold};
+use crate::monitor::{Monitor, Recording, Unreported};
 use crate::packer::{self, Checkpoint, PackError, ResumePoint, SetDrive, SetJob};
 use crate::plan::room::{DriveRoom, Geometry, Need, RoomError, plan};
 use crate::plan::survive::Survive;
@@ -230,7 +230,7 @@ pub fn pack(
     };
     let opened = Source::open_sample(source)?;
     let began = Instant::now();
-    let packed = packer::pack(&job, list, &opened, &Untold(monitor))?;
+    let packed = packer::pack(&job, list, &opened, &Unreported(monitor))?;
     let speed = part.bytes as f64 / began.elapsed().as_secs_f64();
     let shard_bytes = packed.drive_bytes.iter().sum();
     Ok(PackedSet { drives, key, speed, stored_bytes: packed.stored_bytes, shard_bytes })
@@ -255,7 +255,7 @@ impl PackedSet {
         let keys = BTreeMap::from([(RunId(1), self.key.clone())]);
         let open = OpenSet { set: &set, record_index: &record_index, keys: &keys };
         let began = Instant::now();
-        restorer::decode(&open, &Untold(monitor))?;
+        restorer::decode(&open, &Unreported(monitor))?;
         Ok(part.bytes as f64 / began.elapsed().as_secs_f64())
     }
 
@@ -269,7 +269,7 @@ impl PackedSet {
             DriveToCheck { found, number, bytes: 0, depth }
         };
         let to_check: Vec<DriveToCheck> = set.drives.iter().enumerate().map(to_check).collect();
-        let (set, record_index, monitor) = (&set, &record_index, &Untold(monitor));
+        let (set, record_index, monitor) = (&set, &record_index, &Unreported(monitor));
         SetCheck { set, record_index, metadata_files: None, monitor }.run(&to_check);
         self.shard_bytes as f64 / began.elapsed().as_secs_f64()
     }

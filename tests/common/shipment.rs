@@ -105,7 +105,7 @@ impl Shipment {
     }
 
     /// Goes on with packing on all drives, JSON output.
-    pub fn go_on(&self) -> Run {
+    pub fn resume(&self) -> Run {
         let mut arguments: Vec<OsString> =
             ["pack", "--json", "--folder-drives", "--continue"].map(OsString::from).into();
         for (case, path) in &self.drives {

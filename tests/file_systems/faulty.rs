@@ -343,7 +343,7 @@ fn a_drive_that_keeps_nothing_is_told_so(#[values(Ext4, Exfat)] file_system: Fil
     let run = lab.shipment.run(lab.shipment.pack_arguments("none", &["--json"])).expect(1);
     let packed = run.event("packed");
     assert_eq!((&packed["restorable"], &packed["proven"]), (&false.into(), &false.into()));
-    let again = lab.shipment.go_on();
+    let again = lab.shipment.resume();
     assert_ne!(again.status, 0, "{}", again.shown());
     assert!(again.events_of("nothing-left").is_empty(), "the state is kept");
 }

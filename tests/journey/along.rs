@@ -233,7 +233,7 @@ fn a_pack_that_is_gone_on_with_covers_what_was_left_without() {
     }
     let source = Snapshot::of(&shipment.source);
     super::interrupted::pack_and_kill(&shipment, "cases=1,blocks=5%");
-    shipment.go_on().expect(0);
+    shipment.resume().expect(0);
     let drive = |path| {
         Arc::new(holdall::testing::drives::LocalDrive::open(path).unwrap()) as Arc<dyn Drive>
     };

@@ -88,7 +88,7 @@ fn a_source_that_vanishes_stops_the_pack_and_is_gone_on_with() {
 
     *medium.faults() = Faults::default();
     source.remount();
-    assert_eq!(shipment.go_on().expect(0).problems(), []);
+    assert_eq!(shipment.resume().expect(0).problems(), []);
     let to = shipment.new_destination();
     shipment.restore(&shipment.paths(), &to, &[]).expect(0);
     before.assert_equal(&Snapshot::of(&to));

@@ -64,7 +64,7 @@ fn close(shipment: &Shipment, paths: &[PathBuf], more: &[&str]) -> Run {
     shipment.run(words.chain(paths.iter().map(Into::into)).chain(more))
 }
 
-pub(super) fn go_on(shipment: &Shipment, drives: &[(String, PathBuf)]) -> Run {
+pub(super) fn resume(shipment: &Shipment, drives: &[(String, PathBuf)]) -> Run {
     let mut words: Vec<OsString> = ["pack", "--json", "--continue"].map(Into::into).into();
     words.push("--folder-drives".into());
     for (case, path) in drives {
@@ -249,11 +249,11 @@ fn going_on_without_the_machines_state_says_what_is_left() {
     let set = shipment.set_folder(0).file_name().unwrap().to_str().unwrap().to_owned();
     let (id, _) = set.split_once('-').unwrap();
     shipment.run(["forget", id, "--yes"]).expect(0);
-    let run = go_on(&shipment, &shipment.drives).expect(1);
+    let run = resume(&shipment, &shipment.drives).expect(1);
     assert!(run.events_of("nothing-left").is_empty(), "{}", run.shown());
     let hint = run.event("error")["hint"].as_str().unwrap().to_owned();
     shipment.run(printed(&hint, "holdall pack --close")).expect(0);
-    go_on(&shipment, &shipment.drives).expect(0).event("nothing-left");
+    resume(&shipment, &shipment.drives).expect(0).event("nothing-left");
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn must_end_on_other_drives(shipment: &Shipment, paths: Vec<PathBuf>, status: i3
         .map(|case| (case.to_owned(), shipment.path().join(format!("other-{case}"))))
         .into();
     other.iter().for_each(|(_, path)| fs::create_dir(path).unwrap());
-    go_on(shipment, &other).expect(0);
+    resume(shipment, &other).expect(0);
     let all: Vec<PathBuf> = paths.into_iter().chain(other.into_iter().map(|(_, p)| p)).collect();
     let to = shipment.new_destination();
     shipment.restore(&all, &to, &[]).expect(status);
@@ -336,7 +336,7 @@ fn a_machine_goes_on_after_its_set_was_closed_elsewhere() {
     fs::remove_dir_all(&state).unwrap();
     fs::rename(&away, &state).unwrap();
     let root = fs::read(shipment.set_folder(0).join("set.txt")).unwrap();
-    let run = go_on(&shipment, &shipment.drives).expect(1);
+    let run = resume(&shipment, &shipment.drives).expect(1);
     assert!(run.stderr.contains("carries it, and it is closed"), "{}", run.shown());
     assert_eq!(fs::read(shipment.set_folder(0).join("set.txt")).unwrap(), root);
     must_end_on_other_drives(&shipment, paths, 3);
@@ -398,9 +398,9 @@ fn a_read_back_that_was_stopped_is_done_again() {
         }
         stopped += 1;
         assert_eq!(code, 3, "{packed}");
-        let run = go_on(&shipment, &shipment.drives).expect(0);
+        let run = resume(&shipment, &shipment.drives).expect(0);
         assert_eq!(run.event("verified")["whole"], true);
-        go_on(&shipment, &shipment.drives).expect(0).event("nothing-left");
+        resume(&shipment, &shipment.drives).expect(0).event("nothing-left");
     }
     assert!(stopped > 0, "the read-back was never stopped");
 }
@@ -519,7 +519,7 @@ fn drives_that_lost_their_last_records_leave_a_way_on() {
             fs::remove_file(path).unwrap();
         });
     }
-    let run = go_on(&shipment, &shipment.drives).expect(1);
+    let run = resume(&shipment, &shipment.drives).expect(1);
     let hint = run.event("error")["hint"].as_str().unwrap().to_owned();
     // Keep what the records name: two commands.
     let keep = shipment.path().join("kept");
@@ -566,7 +566,7 @@ fn a_replaced_drive_is_named_and_not_used() {
     let shipment = killed(&[1, 1]);
     let paths = shipment.paths();
     fs::remove_dir_all(paths[1].join("holdall")).unwrap();
-    let run = go_on(&shipment, &shipment.drives).expect(1);
+    let run = resume(&shipment, &shipment.drives).expect(1);
     let told = format!("{} carries nothing of it", paths[1].display());
     assert!(run.stderr.contains(&told), "{}", run.shown());
     let hint = run.event("error")["hint"].as_str().unwrap().to_owned();

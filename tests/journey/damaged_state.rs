@@ -64,7 +64,7 @@ fn a_set_whose_state_is_damaged_is_closed_and_forgotten(#[case] name: &str, #[ca
         let told = shipment.run(["status"]).shown();
         assert!(told.contains(&way), "{told}");
     }
-    let run = shipment.go_on().expect(1);
+    let run = shipment.resume().expect(1);
     assert!(run.event("error")["hint"].as_str().unwrap().ends_with(&way), "{}", run.shown());
     shipment.run(["pack".into(), "--close".into()].into_iter().chain(paths)).expect(0);
     shipment.verify(&shipment.paths()).expect(0);

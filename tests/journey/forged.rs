@@ -2,7 +2,7 @@
 //! files, labels, copies.
 
 use super::authentic::{put_text, restore, restore_images, text_of, unclose};
-use super::closing::{go_on, killed};
+use super::closing::{killed, resume};
 use super::repair::Bench;
 use crate::common::counting::{Counting, read_of};
 use crate::common::images::{Image, Packed};
@@ -130,7 +130,7 @@ fn a_copied_label_takes_no_slot() {
     fs::copy(&label, folder.join("label.json")).unwrap();
     let mut drives = shipment.drives.clone();
     drives.insert(0, (drives[0].0.clone(), stick.clone()));
-    let run = go_on(&shipment, &drives).expect(0);
+    let run = resume(&shipment, &drives).expect(0);
     let told = |note: &serde_json::Value| {
         let text = note["text"].as_str().unwrap();
         text.contains(stick.to_str().unwrap()) && text.contains("left aside")

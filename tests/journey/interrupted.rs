@@ -169,7 +169,7 @@ fn a_set_that_is_lost_in_part_is_not_resumed(#[case] beginning: &str, #[case] wh
     }
     let files = || tree::walk(&shipment.path().join("drives"));
     let before = files();
-    let refused = shipment.go_on().expect(1);
+    let refused = shipment.resume().expect(1);
     assert!(refused.shown().contains(why), "{}", refused.shown());
     assert!(refused.shown().contains("holdall erase "), "{}", refused.shown());
     assert_eq!(files(), before);
@@ -186,7 +186,7 @@ fn only_the_stripes_of_a_run_without_its_key_are_lost() {
     pack_and_kill(&shipment, "cases=1");
     let key = shipment.files(0, "key-").remove(0);
     let run = key.file_stem().unwrap().to_str().unwrap()["key-".len()..].to_owned();
-    shipment.go_on().expect(0);
+    shipment.resume().expect(0);
     for drive in 0..3 {
         for beginning in ["key-", "copy/key-"] {
             let of_run = format!("{beginning}{run}");

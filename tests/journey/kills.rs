@@ -176,7 +176,7 @@ fn has_file(folder: &Path, name: &str) -> bool {
 }
 
 /// What to type to go on with a shipment.
-fn go_on(shipment: &Shipment) -> Vec<OsString> {
+fn resume(shipment: &Shipment) -> Vec<OsString> {
     let mut words: Vec<OsString> = ["pack", "--json", "--continue"].map(OsString::from).into();
     words.push("--folder-drives".into());
     for (case, path) in &shipment.drives {
@@ -216,7 +216,7 @@ fn a_pack_that_is_killed_goes_on() {
             if !begun && shipment.paths().iter().any(closed) {
                 break; // it was over before it was killed
             }
-            let words = if begun { go_on(&shipment) } else { first.clone() };
+            let words = if begun { resume(&shipment) } else { first.clone() };
             if !killed(&shipment, &words, part_of(whole, &mut random)) {
                 break;
             }
@@ -227,7 +227,7 @@ fn a_pack_that_is_killed_goes_on() {
         let begun = has_file(&shipment.state(), "state.json");
         let is_over = !begun && shipment.paths().iter().any(closed);
         if !is_over {
-            shipment.run(if begun { go_on(&shipment) } else { first }).expect(0);
+            shipment.run(if begun { resume(&shipment) } else { first }).expect(0);
         }
         shipment.paths().iter().for_each(|drive| once.look(drive));
         once.check();

@@ -306,7 +306,7 @@ fn going_on_names_the_drive_that_differs(
     let run = if closes {
         with_paths(&shipment, &["pack", "--json", "--close"]).expect(1)
     } else {
-        shipment.go_on().expect(1)
+        shipment.resume().expect(1)
     };
     let error = run.event("error");
     let told = format!("{} carries records of it", paths[1].display());
@@ -373,7 +373,7 @@ fn the_step_that_verify_prints_works(#[values(Forged::Next, Forged::Other)] how:
 #[test]
 fn key_files_of_two_runs_in_each_others_place_are_told() {
     let shipment = killed(&[1, 1]);
-    shipment.go_on().expect(0);
+    shipment.resume().expect(0);
     let swap = |folder: &Path| {
         let mut keys: Vec<PathBuf> =
             fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();

@@ -125,8 +125,8 @@ impl Plan {
         }
     }
 
-    /// What to type to go on: with the same drives, or with others.
-    pub fn go_on_command(&self, same: bool) -> String {
+    /// What to type to resume: with the same drives, or with others.
+    pub fn resume_command(&self, same: bool) -> String {
         let mut text = format!("holdall pack --continue {}", self.shipment);
         let absent = |number: &usize| same && self.absent.contains(number);
         for (_, planned) in self.drives.iter().enumerate().filter(|(n, _)| !absent(n)) {
@@ -165,8 +165,8 @@ impl Plan {
             .collect()
     }
 
-    /// What to type to mend what the read-back found damaged; none if nothing is, or none can.
-    fn mend_command(&self, outcome: &PackOutcome) -> Option<String> {
+    /// What to type to repair what the read-back found damaged; none if nothing is, or none can.
+    fn in_place_command(&self, outcome: &PackOutcome) -> Option<String> {
         let live = self.live(outcome);
         let is_damaged = |report: &DriveReport| !report.is_whole() && !report.stopped;
         let is_any = live.iter().any(|(_, report)| is_damaged(report));
@@ -174,13 +174,13 @@ impl Plan {
             .then(|| command("repair", live.iter().map(|(drive, _)| *drive)))
     }
 
-    /// What to type to mend what the read-back found damaged, or to prove what it could not. Drives
+    /// What to type to repair what the read-back found damaged, or to prove what it could not. Drives
     /// that do not answer are in no command.
     fn next_step(&self, outcome: &PackOutcome) -> String {
         if outcome.is_lost() {
             return lost_text(outcome);
         }
-        if let Some(command) = self.mend_command(outcome) {
+        if let Some(command) = self.in_place_command(outcome) {
             return format!("To repair it: {command}\n");
         }
         let live = self.live(outcome);
@@ -294,7 +294,7 @@ pub fn packed(plan: &Plan, outcome: &PackOutcome, quiet: bool) -> String {
             some(p.stripes, "stripe"),
             some(p.entries, "entry"),
             outcome.set,
-            plan.go_on_command(true),
+            plan.resume_command(true),
         );
         return t;
     }
@@ -348,7 +348,7 @@ pub fn packed(plan: &Plan, outcome: &PackOutcome, quiet: bool) -> String {
         );
         t.push_str(&plan.next_step(outcome));
         if outcome.read_back_stopped() {
-            let _ = writeln!(t, "or: {}", plan.go_on_command(true));
+            let _ = writeln!(t, "or: {}", plan.resume_command(true));
         }
     }
     let degraded = outcome.verdict.as_ref().is_some_and(|v| v.degraded > 0 || !v.restorable());
@@ -372,7 +372,7 @@ pub fn packed(plan: &Plan, outcome: &PackOutcome, quiet: bool) -> String {
             if outcome.early { "closed early" } else { "full" },
             some(outcome.left_entries, "entry"),
             shown_bytes(outcome.left_bytes),
-            plan.go_on_command(false),
+            plan.resume_command(false),
         );
     }
     t
@@ -430,7 +430,7 @@ impl<'a> PackedEvent<'a> {
             outcome,
             root: (!packed.stopped).then(|| hex(&packed.root)),
             failed_drives: packed.failed.iter().map(|number| number + 1).collect(),
-            repair: plan.repair_command(outcome).or_else(|| plan.mend_command(outcome)),
+            repair: plan.repair_command(outcome).or_else(|| plan.in_place_command(outcome)),
             read_back: outcome.reports.iter().map(|r| r.as_ref().map(read_back)).collect(),
             proven: outcome.is_proven(),
             restorable: outcome.verdict.as_ref().map(Verdict::restorable),

@@ -10,7 +10,7 @@ use super::job::RestoreJob;
 use super::outcome::RestoreOutcome;
 use super::selected_set::{SelectedSet, others_matter};
 use crate::destination::Tree;
-use crate::monitor::{Monitor, Problem, Untold};
+use crate::monitor::{Monitor, Problem, Unreported};
 use crate::opening::{open, unlock};
 use crate::restorer::finished::{self, InPlace, Reached, WantedEntries};
 use crate::restorer::{self, EntryFate, OpenSet};
@@ -63,7 +63,7 @@ pub(super) fn in_place(
 /// Reports what is not there after a restore that stopped on the way, going by the sets that are
 /// here; none if that cannot be said.
 pub fn report_absent(paths: &[PathBuf], job: &RestoreJob, monitor: &dyn Monitor) -> Option<()> {
-    let silent = Untold(monitor);
+    let silent = Unreported(monitor);
     let mut sets = open::one_shipment(paths, &silent).ok()?;
     let all = sets.len();
     let keys = unlock::unlock(&mut sets, &job.identities, &job.expect, &silent).ok()?;
