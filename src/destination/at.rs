@@ -7,12 +7,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 
 use super::error::DestinationError;
 
 /// The mode of a folder until it is finished: nobody else looks in.
 pub(super) const MODE_FOR_NOW: u32 = 0o700;
+
+/// Who has the file with which [`takes_nameless`] tries it.
+const OTHER_OWNER: u32 = 1;
 
 /// Which file or folder this is: device and inode.
 pub(super) type FileId = (u64, u64);
@@ -99,6 +102,31 @@ pub(super) fn not_opened(path: &[u8]) -> impl FnOnce(io::Error) -> DestinationEr
             DestinationError::io("open folder", path)(error)
         }
     }
+}
+
+/// A file without a name, that is gone when it is closed.
+pub(super) fn open_nameless(parts: &Dir, mode: u32) -> io::Result<File> {
+    open_at(parts, b".", OFlags::RDWR | OFlags::TMPFILE, mode)
+}
+
+/// Gives a file that has no name its first; never replaces.
+pub(super) fn name_file(file: &File, folder: &Dir, name: &[u8]) -> io::Result<()> {
+    Ok(rustix::fs::linkat(file, "", folder, name, AtFlags::EMPTY_PATH)?)
+}
+
+/// Are there files without a name here, which this process can give one, whoever owns them? It may
+/// not where it lacks capabilities, on older systems.
+pub(super) fn takes_nameless(parts: &Dir) -> bool {
+    const NAME: &[u8] = b"named";
+    let named = || {
+        let file = open_nameless(parts, 0o600)?;
+        // Only root can do that; others never have to.
+        let (user, group) = (Uid::from_raw(OTHER_OWNER), Gid::from_raw(OTHER_OWNER));
+        let _ = rustix::fs::fchown(&file, Some(user), Some(group));
+        name_file(&file, parts, NAME)?;
+        parts.remove_file(as_path(NAME))
+    };
+    named().is_ok()
 }
 
 /// The parent folder's path and the last name of a path that is not empty.

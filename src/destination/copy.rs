@@ -38,9 +38,9 @@ impl Destination {
         };
         // A pipe or a symlink is none to be copied.
         let Some(from) = self.open_regular(&entry.target)? else { return Err(refused) };
-        let part = self.begin_file()?;
-        copy(&from, &part, should_stop).map_err(DestinationError::io("copy", &entry.path))?;
         let own = Entry { kind: Kind::File, target: Vec::new(), ..entry.clone() };
+        let part = self.begin_file(&own)?;
+        copy(&from, &part, should_stop).map_err(DestinationError::io("copy", &entry.path))?;
         self.finish_file_of(part, &own, conflict, CountedAs::Anew)?;
         if let DestinationError::Io { source, .. } = &refused {
             self.note_copy(&entry.path, source);

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use cap_std::fs::Dir;
 
-use super::at::{as_path, empty_folder, file_id, make_folder_at, open_folder_at, split};
+use super::at::{
+    as_path, empty_folder, file_id, make_folder_at, open_folder_at, split, takes_nameless,
+};
 use super::claim::{self, DirState, RestoreOf};
 use super::error::DestinationError;
 use super::folders::Folders;
@@ -53,6 +55,8 @@ pub struct Destination {
     /// of all that restore into DIR
     pub(super) shared: Arc<Dir>,
     pub(super) next_part: AtomicU64,
+    /// a part may do without a name
+    pub(super) has_nameless: bool,
     pub(super) saving: Mutex<()>,
     /// where case does not count, one entry at a time gets its name: two may have one
     pub(super) placing: Mutex<()>,
@@ -97,6 +101,7 @@ impl Destination {
             folders: Folders::new(root, work_id, rights.is_root).ignoring_case(ignores_case),
             work_name,
             work,
+            has_nameless: takes_nameless(&parts),
             parts: Arc::new(parts),
             shared: Arc::new(shared),
             next_part: AtomicU64::new(0),

@@ -116,6 +116,13 @@ impl Folders {
     }
 
     fn walk(&self, path: &[u8], make: bool) -> Result<Arc<Dir>, DestinationError> {
+        if path.is_empty() {
+            return Ok(Arc::clone(&self.root));
+        }
+        // Most of what is placed follows something in the same folder.
+        if let Some(folder) = self.held().get(blake3::hash(path).as_bytes()) {
+            return Ok(folder);
+        }
         let steps = steps(path);
         let (done, mut folder) = self.nearest(&steps);
         let mut start = if done == 0 { 0 } else { steps[done - 1].end + 1 };
@@ -201,22 +208,20 @@ struct PathStep {
     key: Key,
 }
 
-/// Stands for a path, so that what is kept for a handle does not grow with the path: the hash of
-/// the parent's key and the name.
+/// Stands for a path, so that what is kept for a handle does not grow with the path: its hash.
 type Key = [u8; blake3::OUT_LEN];
 
 /// The steps from DIR to `path`.
 fn steps(path: &[u8]) -> Vec<PathStep> {
     let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
     let last = (!path.is_empty()).then_some(path.len());
-    let (mut start, mut key) = (0, Key::default());
+    let (mut hashed, mut hasher) = (0, blake3::Hasher::new());
     slashes
         .chain(last)
         .map(|end| {
-            key =
-                *blake3::Hasher::new().update(&key).update(&path[start..end]).finalize().as_bytes();
-            start = end + 1;
-            PathStep { end, key }
+            hasher.update(&path[hashed..end]);
+            hashed = end;
+            PathStep { end, key: *hasher.finalize().as_bytes() }
         })
         .collect()
 }

@@ -21,7 +21,7 @@
 use std::borrow::Cow;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
@@ -29,6 +29,7 @@ use rustix::io::Errno;
 
 use crate::format::list::{Entry, Kind, shown_path};
 
+const PERMISSIONS: u32 = 0o777;
 const SET_USER_ID: u32 = 0o4000;
 const SET_GROUP_ID: u32 = 0o2000;
 /// Only root may set what begins so.
@@ -72,14 +73,35 @@ const NOT_KEPT: Errno = Errno::NODATA;
 /// What this process may set, and what it left out for that reason.
 pub(super) struct Rights {
     pub(super) is_root: bool,
+    /// who has what it makes
+    owner: (u32, u32),
+    /// bits of modes that what it makes was seen not to get
+    masked: AtomicU32,
     /// extended attributes that only root may set
     left_out: AtomicU64,
 }
 
 impl Rights {
     pub(super) fn of_process() -> Self {
-        let is_root = rustix::process::geteuid().is_root();
-        Self { is_root, left_out: AtomicU64::new(0) }
+        let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+        Self {
+            is_root: user.is_root(),
+            owner: (user.as_raw(), group.as_raw()),
+            masked: AtomicU32::new(0),
+            left_out: AtomicU64::new(0),
+        }
+    }
+
+    /// The mode with which a file is made that nobody else can open: its own, if that stands in the
+    /// way of nothing that is to be done.
+    pub(super) fn first_mode(&self, entry: &Entry) -> u32 {
+        if self.may_begin_with_mode(entry) { entry.mode & PERMISSIONS } else { 0o600 }
+    }
+
+    /// Attributes need permission to write, and set-id bits the owner.
+    fn may_begin_with_mode(&self, entry: &Entry) -> bool {
+        let plain = entry.mode & 0o7777 & !PERMISSIONS == 0;
+        plain && entry.xattrs.is_empty() && entry.mode & self.masked.load(Ordering::Relaxed) == 0
     }
 
     /// How many attributes were left out.
@@ -244,6 +266,32 @@ pub(super) fn set_on_handle(fd: impl AsFd, entry: &Entry, rights: &Rights) -> Ve
         problems.compare(&found, mode, rights.is_root);
     }
     problems.list
+}
+
+/// Sets what a file should have that was made with [`Rights::first_mode`]: most need no more than
+/// their time.
+pub(super) fn set_on_new_file(
+    fd: impl AsFd,
+    entry: &Entry,
+    rights: &Rights,
+) -> Vec<MetadataProblem> {
+    let fd = fd.as_fd();
+    if rights.may_begin_with_mode(entry) {
+        if rights.is_root && rights.owner != (entry.uid, entry.gid) {
+            let _ = owner(entry).and_then(|(user, group)| rustix::fs::fchown(fd, user, group));
+        }
+        let _ = rustix::fs::futimens(fd, &times(entry));
+        if let Ok(found) = rustix::fs::fstat(fd) {
+            let mut problems = MetadataProblems::new(entry);
+            problems.compare(&found, entry.mode, rights.is_root);
+            if problems.list.is_empty() {
+                return problems.list;
+            }
+            let masked = entry.mode & PERMISSIONS & !found.st_mode;
+            rights.masked.fetch_or(masked, Ordering::Relaxed);
+        }
+    }
+    set_on_handle(fd, entry, rights)
 }
 
 /// Makes a folder, which may be as an earlier run has finished it, ready for its attributes. An ACL

@@ -15,8 +15,8 @@
 //! A folder that is moved away during the restore keeps its handle: what is put into it goes
 //! where it is now, and [`Destination::finish_folder`], which opens it by name, then fails.
 //!
-//! In `DIR/.holdall`: `restore.json` (whose restore this is), `parts/` (files that are not whole)
-//! and the caller's state files.
+//! In `DIR/.holdall`: `restore.json` (whose restore this is), `parts/` (files that are not whole, and
+//! have to have a name) and the caller's state files.
 
 mod at;
 mod claim;

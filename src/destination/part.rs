@@ -1,11 +1,12 @@
-//! Part files: what is not whole yet lies in `DIR/.holdall/parts` under a short name, or in
-//! `DIR/.holdall/files` under one that others who restore into DIR know too.
+//! Part files: what is not whole yet has no name at all, where the file system can give it one
+//! later; or it lies in `DIR/.holdall/parts` under a short one, or in `DIR/.holdall/files` under one
+//! that others who restore into DIR know too.
 //!
 //! - Enters: runs of bytes, in any order, from many threads.
-//! - Leaves: a file that can be renamed to its final name in one step.
+//! - Leaves: a file that can be given its final name in one step.
 //! - Always holds: (1) a name is used by one part only; (2) a part that is dropped before it has
 //!   its final name is removed, unless it is shared and not given up; (3) bytes that were never
-//!   written are a hole.
+//!   written are a hole; (4) nobody else can open a part, whatever its mode.
 
 use std::fs::File;
 use std::io;
@@ -16,10 +17,11 @@ use std::sync::atomic::Ordering;
 use cap_std::fs::Dir;
 use rustix::fs::{OFlags, SeekFrom};
 
-use super::at::{as_path, open_at};
+use super::at::{as_path, open_at, open_nameless};
 use super::dir::Destination;
 use super::error::{DestinationError, MAKE_PART, OPEN_PART};
 use super::layout::{PARTS, SHARED, work_path};
+use crate::format::list::Entry;
 
 /// A name in the parts folder; what has it is removed unless it was moved away.
 pub(super) struct PartName {
@@ -50,7 +52,8 @@ impl Drop for PartName {
 /// A file that is being restored. When it is dropped, it is closed before its name is removed.
 pub struct PartFile {
     pub(super) file: File,
-    pub(super) part: PartName,
+    /// none: it has no name, and the mode with which a file of its entry begins
+    pub(super) part: Option<PartName>,
 }
 
 impl PartFile {
@@ -76,21 +79,34 @@ impl PartFile {
 
     /// Gives it up: it is removed, also if it is shared.
     pub fn discard(mut self) {
-        self.part.stays = false;
+        if let Some(part) = &mut self.part {
+            part.stays = false;
+        }
     }
 
     fn failed(&self, action: &'static str, error: io::Error) -> DestinationError {
-        DestinationError::io(action, &self.part.path())(error)
+        let path = self.part.as_ref().map_or_else(|| work_path(PARTS), PartName::path);
+        DestinationError::io(action, &path)(error)
     }
 }
 
 impl Destination {
-    /// A new part file in `DIR/.holdall/parts`.
-    pub fn begin_file(&self) -> Result<PartFile, DestinationError> {
+    /// A new part file for an entry.
+    pub fn begin_file(&self, entry: &Entry) -> Result<PartFile, DestinationError> {
+        if self.has_nameless {
+            let file = open_nameless(&self.parts, self.rights.first_mode(entry))
+                .map_err(DestinationError::io(MAKE_PART, &work_path(PARTS)))?;
+            return Ok(PartFile { file, part: None });
+        }
+        self.begin_named_file()
+    }
+
+    /// The same under a name in `DIR/.holdall/parts`.
+    pub(super) fn begin_named_file(&self) -> Result<PartFile, DestinationError> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
         let (file, part) =
             self.make_part(MAKE_PART, |folder, name| open_at(folder, name, flags, 0o600))?;
-        Ok(PartFile { file, part })
+        Ok(PartFile { file, part: Some(part) })
     }
 
     /// Opens or makes the file of this name in `DIR/.holdall/files`, which others may be writing to
@@ -111,7 +127,8 @@ impl Destination {
 
     fn shared_part(&self, file: File, name: &str) -> PartFile {
         let folder = Arc::clone(&self.shared);
-        PartFile { file, part: PartName { folder, place: SHARED, name: name.into(), stays: true } }
+        let part = PartName { folder, place: SHARED, name: name.into(), stays: true };
+        PartFile { file, part: Some(part) }
     }
 
     /// Makes something under a short name that nothing has; `make` must not replace.
@@ -122,7 +139,7 @@ impl Destination {
     ) -> Result<(T, PartName), DestinationError> {
         loop {
             let number = self.next_part.fetch_add(1, Ordering::Relaxed);
-            let name = format!("{:x}-{number:x}", std::process::id());
+            let name = format!("{number:x}");
             let made = make(&self.parts, name.as_bytes());
             match made {
                 Ok(made) => {

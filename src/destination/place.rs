@@ -2,21 +2,24 @@
 //!
 //! - Enters: entries, and part files that hold their bytes.
 //! - Leaves: the entry with its metadata under its final name, and what could not be set of it.
-//! - Always holds: (1) everything but folders and hard links is made and finished in the parts
-//!   folder and moved in one step; (2) nothing is replaced unless the caller says so (an entry is
+//! - Always holds: (1) everything but folders and hard links is made and finished without a name,
+//!   or in the parts folder, and gets its final name in one step; (2) nothing is replaced unless the caller says so (an entry is
 //!   restored again after an interruption), and a folder never.
 
+use std::fs::File;
 use std::io;
 
 use cap_std::fs::{Dir, MetadataExt};
 use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
 use rustix::io::Errno;
 
-use super::at::{as_path, split};
+use super::at::{as_path, name_file, split};
 use super::dir::Destination;
 use super::error::{DestinationError, LINK, MAKE_SPECIAL, MAKE_SYMLINK};
 use super::litter::is_name_of_litter;
-use super::metadata::{MetadataProblem, disarm, mtime, put_back, set_on_handle, set_on_part};
+use super::metadata::{
+    MetadataProblem, disarm, mtime, put_back, set_on_handle, set_on_new_file, set_on_part,
+};
 use super::part::{PartFile, PartName};
 use super::tally::CountedAs;
 use crate::format::list::{Entry, Kind};
@@ -34,6 +37,39 @@ pub enum OnConflict {
     Fail,
     /// it is removed, unless it is a folder: an earlier run left it
     Replace,
+}
+
+/// What is finished, but for its final name.
+enum Unplaced {
+    /// it has another in the parts folder
+    Named(PartName),
+    /// it has none
+    Nameless(File),
+}
+
+impl Unplaced {
+    fn new(file: File, part: Option<PartName>) -> Self {
+        match part {
+            // FUSE keeps an open file that is removed under another name, so it is closed here.
+            Some(part) => Self::Named(part),
+            None => Self::Nameless(file),
+        }
+    }
+
+    /// Gives it its final name; never replaces.
+    fn give_name(&self, folder: &Dir, name: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Named(part) => rename_new((&part.folder, part.name.as_bytes()), (folder, name)),
+            Self::Nameless(file) => name_file(file, folder, name),
+        }
+    }
+
+    /// Does what has the other name stay when this is dropped?
+    fn set_staying(&mut self, stays: bool) {
+        if let Self::Named(part) = self {
+            part.stays = stays;
+        }
+    }
 }
 
 impl Destination {
@@ -57,14 +93,16 @@ impl Destination {
         of: CountedAs,
     ) -> PlaceResult {
         let path = self.path_of(entry, &[Kind::File])?;
-        let PartFile { file, mut part } = part;
-        let problems = set_on_handle(&file, entry, &self.rights);
-        // FUSE keeps an open file that is removed under another name, so it is closed first.
-        drop(file);
+        let PartFile { file, part } = part;
+        let problems = match part {
+            Some(_) => set_on_handle(&file, entry, &self.rights),
+            None => set_on_new_file(&file, entry, &self.rights),
+        };
+        let mut part = Unplaced::new(file, part);
         let placed = self.place(&mut part, path, conflict);
         if matches!(&placed, Err(error) if !error.ends_all()) {
             // It will not be taken another time either, and its bytes are in the way of others.
-            part.stays = false;
+            part.set_staying(false);
         }
         placed.map(|()| self.noted(problems, of))
     }
@@ -77,12 +115,12 @@ impl Destination {
         entry: &Entry,
     ) -> Result<Vec<u8>, DestinationError> {
         let path = self.path_of(entry, &[Kind::File])?;
-        let PartFile { file, mut part } = part;
+        let PartFile { file, part } = part;
         let mut partial = entry.clone();
         disarm(&mut partial);
         // The file is not what was packed anyway; the caller lists it as that.
         let _ = set_on_handle(&file, &partial, &self.rights);
-        drop(file);
+        let mut part = Unplaced::new(file, part);
         let mut number = 1;
         loop {
             let path = incomplete_path(path, number);
@@ -125,13 +163,13 @@ impl Destination {
     /// Gives what was made in the parts folder, and is no file, its metadata and its final name.
     fn finish_part(
         &self,
-        mut part: PartName,
+        part: PartName,
         path: &[u8],
         entry: &Entry,
         conflict: OnConflict,
     ) -> PlaceResult {
         let problems = set_on_part(&part.folder, &part.name, entry, &self.rights);
-        self.place(&mut part, path, conflict)?;
+        self.place(&mut Unplaced::Named(part), path, conflict)?;
         Ok(self.noted(problems, CountedAs::Placed))
     }
 
@@ -213,7 +251,7 @@ impl Destination {
     /// Moves a part to `path`; missing parents are made.
     fn place(
         &self,
-        part: &mut PartName,
+        part: &mut Unplaced,
         path: &[u8],
         conflict: OnConflict,
     ) -> Result<(), DestinationError> {
@@ -221,17 +259,16 @@ impl Destination {
         let folder = self.folders.open_or_make(folder)?;
         let lock = || self.placing.lock();
         let _placing = self.ignores_case.then(lock);
-        let from = (&*part.folder, part.name.as_bytes());
-        let rename = || rename_new(from, (&folder, name));
-        let mut renamed = self.folders.within(&folder, rename);
+        let give_name = || part.give_name(&folder, name);
+        let mut given = self.folders.within(&folder, give_name);
         let top = path.split(|byte| *byte == b'/').next().unwrap_or_default();
         let replaces = conflict == OnConflict::Replace || is_name_of_litter(top);
-        if replaces && is_taken(&renamed) {
+        if replaces && is_taken(&given) {
             self.remove_leftover(&folder, name, path)?;
-            renamed = self.folders.within(&folder, rename);
+            given = self.folders.within(&folder, give_name);
         }
-        renamed.map_err(placing("rename to", path))?;
-        part.stays = true;
+        given.map_err(placing("rename to", path))?;
+        part.set_staying(true);
         Ok(())
     }
 

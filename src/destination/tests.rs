@@ -61,9 +61,10 @@ fn put(
     bytes: &[u8],
     conflict: OnConflict,
 ) -> Result<Vec<MetadataProblem>, DestinationError> {
-    let part = destination.begin_file()?;
+    let entry = entry(path, Kind::File);
+    let part = destination.begin_file(&entry)?;
     part.write_at(0, bytes)?;
-    destination.finish_file(part, &entry(path, Kind::File), conflict)
+    destination.finish_file(part, &entry, conflict)
 }
 
 fn at(dir: &Path, name: impl AsRef<[u8]>) -> PathBuf {
@@ -108,7 +109,7 @@ fn every_kind_round_trips_with_its_metadata() {
     if is_root() {
         (file.uid, file.gid) = (12345, 54321);
     }
-    let part = destination.begin_file().unwrap();
+    let part = destination.begin_file(&file).unwrap();
     part.write_at(4, b"data").unwrap();
     part.write_at(0, b"some").unwrap();
     let mut back = [0; 6];
@@ -199,7 +200,7 @@ fn times_before_1970_and_after_2106() {
             entry.target = b"x".to_vec();
             let problems = match kind {
                 Kind::File => {
-                    let part = destination.begin_file().unwrap();
+                    let part = destination.begin_file(&entry).unwrap();
                     destination.finish_file(part, &entry, OnConflict::Fail)
                 }
                 Kind::Symlink => destination.make_symlink(&entry, OnConflict::Fail),
@@ -224,8 +225,9 @@ fn names_of_any_bytes() {
         put(&destination, &path, name, OnConflict::Fail).unwrap();
         destination.finish_folder(&entry(name, Kind::Folder)).unwrap();
         assert_eq!(fs::read(at(&dir, &path)).unwrap(), name);
-        let part = destination.begin_file().unwrap();
-        let incomplete = destination.finish_incomplete(part, &entry(&path, Kind::File)).unwrap();
+        let file = entry(&path, Kind::File);
+        let part = destination.begin_file(&file).unwrap();
+        let incomplete = destination.finish_incomplete(part, &file).unwrap();
         assert!(at(&dir, incomplete).exists());
     }
 }
@@ -258,10 +260,11 @@ fn deep_paths() {
 #[test]
 fn holes_stay_holes() {
     let (_scratch, dir, destination) = fresh();
-    let part = destination.begin_file().unwrap();
+    let sparse = entry("sparse", Kind::File);
+    let part = destination.begin_file(&sparse).unwrap();
     part.write_at(32 << 20, &[7; 4096]).unwrap();
     part.set_len(64 << 20).unwrap();
-    destination.finish_file(part, &entry("sparse", Kind::File), OnConflict::Fail).unwrap();
+    destination.finish_file(part, &sparse, OnConflict::Fail).unwrap();
     let found = fs::metadata(at(&dir, "sparse")).unwrap();
     assert_eq!(found.len(), 64 << 20);
     assert!(found.blocks() * 512 <= 64 << 10, "{} blocks", found.blocks());
@@ -338,15 +341,16 @@ fn states_are_replaced_whole() {
 #[test]
 fn parts_do_not_stay() {
     let (scratch, dir, destination) = fresh();
-    drop(destination.begin_file().unwrap());
+    drop(destination.begin_named_file().unwrap());
     assert_eq!(parts_left(&dir), 0);
-    let lost = destination.begin_file().unwrap();
+    let lost = destination.begin_named_file().unwrap();
     lost.write_at(0, b"x").unwrap();
     assert_eq!(parts_left(&dir), 1);
     drop(lost);
     // Another process that restores into DIR uses names of its own.
     let (again, _) = Destination::open(&scratch.path().join("out"), SHIPMENT).unwrap();
-    let (mine, other) = (destination.begin_file().unwrap(), again.begin_file().unwrap());
+    let (mine, other) =
+        (destination.begin_named_file().unwrap(), again.begin_named_file().unwrap());
     assert_eq!(parts_left(&dir), 2);
     again.finish_file(other, &entry("file", Kind::File), OnConflict::Fail).unwrap();
     drop(mine);
@@ -385,7 +389,7 @@ fn incomplete_files_find_a_free_name() {
     let mut file = entry("a/file", Kind::File);
     file.mode = 0o4755;
     for expected in ["a/file.incomplete", "a/file.incomplete-2", "a/file.incomplete-3"] {
-        let part = destination.begin_file().unwrap();
+        let part = destination.begin_file(&file).unwrap();
         let path = destination.finish_incomplete(part, &file).unwrap();
         assert_eq!(path, expected.as_bytes());
         let mut expected_entry = file.clone();
@@ -423,7 +427,7 @@ fn what_cannot_be_set_is_reported() {
     file.mode = 0o6755;
     (file.uid, file.gid) = (u32::MAX, u32::MAX);
     file.xattrs = vec![(b"strange.\n\xff".to_vec(), b"b".to_vec())];
-    let part = destination.begin_file().unwrap();
+    let part = destination.begin_file(&file).unwrap();
     let problems = destination.finish_file(part, &file, OnConflict::Fail).unwrap();
     let mut what: Vec<_> = problems.iter().map(|problem| problem.what.as_ref()).collect();
     what.retain(|what| *what != "owner");
@@ -448,13 +452,8 @@ fn many_threads_in_the_same_folders() {
                 for number in 0..FOLDERS {
                     let folder = format!("top/{}/{number}", number % 7);
                     destination.make_folder(folder.as_bytes()).unwrap();
-                    put(
-                        destination,
-                        format!("{folder}/{thread}"),
-                        folder.as_bytes(),
-                        OnConflict::Fail,
-                    )
-                    .unwrap();
+                    let (path, bytes) = (format!("{folder}/{thread}"), folder.as_bytes());
+                    put(destination, path, bytes, OnConflict::Fail).unwrap();
                     // All want this name; one gets it.
                     match put(destination, format!("{folder}/same"), b"same", OnConflict::Fail) {
                         Ok(_) | Err(DestinationError::Exists { .. }) => {}
@@ -476,14 +475,15 @@ fn many_threads_in_the_same_folders() {
 #[test]
 fn many_threads_write_one_part() {
     let (_scratch, dir, destination) = fresh();
-    let part = destination.begin_file().unwrap();
+    let file = entry("file", Kind::File);
+    let part = destination.begin_file(&file).unwrap();
     std::thread::scope(|scope| {
         for piece in 0..16_u8 {
             let part = &part;
             scope.spawn(move || part.write_at(u64::from(piece) * 1000, &[piece; 1000]).unwrap());
         }
     });
-    destination.finish_file(part, &entry("file", Kind::File), OnConflict::Fail).unwrap();
+    destination.finish_file(part, &file, OnConflict::Fail).unwrap();
     let bytes = fs::read(at(&dir, "file")).unwrap();
     assert!(bytes.iter().enumerate().all(|(at, byte)| at / 1000 == usize::from(*byte)));
 }

@@ -125,8 +125,9 @@ mod tests {
             to.begin_unkept(SetNumber(set)).unwrap();
             to.make_folder(b"folder").unwrap();
             if let Some(path) = file {
-                let part = to.begin_file().unwrap();
-                to.finish_file(part, &entry(path, Kind::File), OnConflict::Fail).unwrap();
+                let file = entry(path, Kind::File);
+                let part = to.begin_file(&file).unwrap();
+                to.finish_file(part, &file, OnConflict::Fail).unwrap();
             }
             to.begin_anew();
             to.finish_shared_folder(&entry("folder", Kind::Folder)).unwrap();

@@ -53,8 +53,8 @@ impl<'a> Output<'a> {
         })
     }
 
-    pub fn begin_file(self) -> Result<OutputFile, DestinationError> {
-        self.file(Destination::begin_file)
+    pub fn begin_file(self, entry: &Entry) -> Result<OutputFile, DestinationError> {
+        self.file(|folder| folder.begin_file(entry))
     }
 
     /// Begins the larger file of this shared name, or resumes one that another set has begun.

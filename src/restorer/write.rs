@@ -156,7 +156,7 @@ fn whole_bytes<'a>(
 }
 
 fn write_whole(output: Output, entry: &Entry, bytes: &[u8], conflict: OnConflict) -> PlaceResult {
-    let file = output.begin_file()?;
+    let file = output.begin_file(entry)?;
     write_around_holes(&file, entry, 0, bytes)?;
     if !entry.holes.is_empty() {
         file.set_len(entry.size)?;

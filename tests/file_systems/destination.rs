@@ -252,10 +252,10 @@ fn with_file(dir: &Path, path: &str) -> Destination {
 }
 
 fn put(destination: &Destination, path: &str) -> Result<(), DestinationError> {
-    let part = destination.begin_file()?;
-    part.write_at(0, b"some bytes")?;
     let mut entry = Entry::new(path.as_bytes(), Kind::File);
     entry.mode = 0o644;
+    let part = destination.begin_file(&entry)?;
+    part.write_at(0, b"some bytes")?;
     destination.finish_file(part, &entry, OnConflict::Fail).map(|_| ())
 }
 

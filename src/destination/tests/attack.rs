@@ -64,6 +64,7 @@ fn snapshot(folder: &Path) -> Snapshot {
 enum Try {
     Folder,
     File,
+    NamedFile,
     Incomplete,
     Symlink,
     HardLink,
@@ -73,9 +74,10 @@ enum Try {
     Exists,
 }
 
-const TRIES: [Try; 9] = [
+const TRIES: [Try; 10] = [
     Try::Folder,
     Try::File,
+    Try::NamedFile,
     Try::Incomplete,
     Try::Symlink,
     Try::HardLink,
@@ -99,9 +101,15 @@ fn attempt(
     match what {
         Try::Folder => destination.make_folder(path),
         Try::File => put(destination, path, b"new", conflict).map(drop),
+        Try::NamedFile => {
+            let part = destination.begin_named_file()?;
+            part.write_at(0, b"new")?;
+            destination.finish_file(part, &entry(path, Kind::File), conflict).map(drop)
+        }
         Try::Incomplete => {
-            let part = destination.begin_file()?;
-            destination.finish_incomplete(part, &entry(path, Kind::File)).map(drop)
+            let file = entry(path, Kind::File);
+            let part = destination.begin_file(&file)?;
+            destination.finish_incomplete(part, &file).map(drop)
         }
         Try::Symlink => {
             let symlink = link(path, b"../outside", Kind::Symlink);

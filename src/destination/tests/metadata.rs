@@ -23,12 +23,32 @@ fn restore(destination: &Destination, entry: &Entry) -> Vec<MetadataProblem> {
             destination.finish_folder(entry).unwrap()
         }
         Kind::File => {
-            let part = destination.begin_file().unwrap();
+            let part = destination.begin_file(entry).unwrap();
             part.write_at(0, b"some").unwrap();
             destination.finish_file(part, entry, OnConflict::Fail).unwrap()
         }
         Kind::Symlink => destination.make_symlink(entry, OnConflict::Fail).unwrap(),
         _ => destination.make_special(entry, OnConflict::Fail).unwrap(),
+    }
+}
+
+/// Also what a mask takes off, or keeps the owner from writing; made with a name or without.
+#[test]
+fn files_have_any_mode_and_owner() {
+    also_as_nobody(module_path!(), "files_have_any_mode_and_owner");
+    let (_scratch, dir, destination) = fresh();
+    for mode in [0, 0o400, 0o444, 0o600, 0o644, 0o666, 0o777, 0o1644, 0o2755, 0o4755] {
+        for owner in [None, Some((12345, 54321))].into_iter().take(1 + usize::from(is_root())) {
+            let mut file = entry(format!("{mode:o} {owner:?}"), Kind::File);
+            file.mode = mode;
+            (file.uid, file.gid) = owner.unwrap_or((file.uid, file.gid));
+            assert!(restore(&destination, &file).is_empty(), "{}", file.shown());
+            assert_metadata(&at(&dir, &file.path), &file);
+            file.path.extend(b" named");
+            let part = destination.begin_named_file().unwrap();
+            assert!(destination.finish_file(part, &file, OnConflict::Fail).unwrap().is_empty());
+            assert_metadata(&at(&dir, &file.path), &file);
+        }
     }
 }
 
@@ -286,7 +306,7 @@ fn incomplete_files_lend_no_rights() {
     let all: Attributes = &[("security.capability", CAPABILITY), ("user.a", b"x")];
     let mut file = with(entry("file", Kind::File), all);
     file.mode = 0o6755;
-    let part = destination.begin_file().unwrap();
+    let part = destination.begin_file(&file).unwrap();
     let path = at(&dir, destination.finish_incomplete(part, &file).unwrap());
     assert_eq!(attributes(&path), [(b"user.a".to_vec(), b"x".to_vec())]);
     assert_eq!(fs::metadata(path).unwrap().mode() & 0o7777, 0o755);
