@@ -73,8 +73,16 @@ impl PartFile {
 
     /// Does it hold anything but a hole? Where the file system does not tell, it may.
     pub fn has_bytes(&self) -> bool {
-        let data = rustix::fs::seek(&self.file, SeekFrom::Data(0));
-        data != Err(rustix::io::Errno::NXIO)
+        !self.is_hole(0, u64::MAX)
+    }
+
+    /// Is there nothing but a hole from `offset` on, for so many bytes? Where the file system does
+    /// not tell, no.
+    pub fn is_hole(&self, offset: u64, len: u64) -> bool {
+        match rustix::fs::seek(&self.file, SeekFrom::Data(offset)) {
+            Ok(data) => data >= offset.saturating_add(len),
+            Err(error) => error == rustix::io::Errno::NXIO,
+        }
     }
 
     /// Gives it up: it is removed, also if it is shared.

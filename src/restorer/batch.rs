@@ -9,7 +9,7 @@ use crate::format::list::{End, Entry, Extent, Item, Kind, Place, State};
 use crate::monitor::Monitor;
 use crate::shipment::RecordIndex;
 use crate::shipment::record_reader::RecordReader;
-use crate::stripes::stripe::Request;
+use crate::stripes::request::Request;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 

@@ -29,7 +29,7 @@ use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::shipment::record_reader::RecordReader;
 use crate::stripes::fetch::Fetcher;
-use crate::stripes::stripe::Request;
+use crate::stripes::request::Request;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -15,8 +15,9 @@ use super::walk::SetWalk;
 use super::write::{StepOutcome, WriteTarget, do_steps, entry_of};
 use super::{file_end, spanning};
 use crate::destination::DestinationError;
-use crate::format::list::{End, Entry, Extent, Kind, State};
+use crate::format::list::{End, Entry, Extent, Kind, Place, State};
 use crate::monitor::Recording;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -95,15 +96,19 @@ impl<'a> Files<'a> {
         self.account.restored.reconstructed.add(opened.reconstructed);
         let targets = self.targets(&batch)?;
         let outcomes = do_steps(self.walk, &batch, opened, &targets)?;
+        // What a chunk waits for, all files wait for that share it.
+        let mut noted: HashSet<Place> = HashSet::new();
         for ((step, outcome), target) in batch.steps.into_iter().zip(outcomes).zip(targets) {
             // One step may hash the zeros of long holes.
             if self.walk.monitor.should_stop() {
                 return Ok(()); // not all was done: the next run does the rest again
             }
             if let (StepOutcome::Absent(Absent::Waits), Some(extent)) = (&outcome, step.extent())
-                && let Some((shards, own)) = opened.needed(&extent.place, self.walk.output)
+                && !noted.contains(&extent.place)
                 && !self.walk.ledger.has_refused(entry_of(&step, target.as_deref()))
+                && let Some((shards, own)) = opened.needed(&extent.place, self.walk.output)
             {
+                noted.insert(extent.place);
                 self.needed.add(extent.place.stripe, shards, &own);
             }
             self.settle(step, outcome, target)?;

@@ -175,6 +175,14 @@ impl OutputFile {
         }
     }
 
+    /// Was nothing written from `offset` on, for so many bytes? Where that does not show, no.
+    pub fn is_hole(&self, offset: u64, len: u64) -> bool {
+        match self {
+            Self::Part(part) => part.is_hole(offset, len),
+            Self::Nowhere => true,
+        }
+    }
+
     /// Reads back what was written; false if that is nowhere.
     pub fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<bool, DestinationError> {
         match self {

@@ -28,6 +28,8 @@ pub const KEPT_SHARDS: usize = 64;
 const BATCHES_AHEAD: usize = 8;
 /// Shards that each drive may have read ahead; more serve nobody.
 const SHARDS_AHEAD: u64 = 2;
+/// Of these bytes as many again are carried where shards are reconstructed: a stripe, usually.
+const CARRIED_PART: u64 = 2;
 /// No shard is taken to be smaller.
 const LEAST_SHARD_BYTES: u64 = 4 << 20;
 
@@ -52,7 +54,8 @@ pub fn run(
     let mut files = Files::new(walk, restored, items.lists_wait())?;
     thread::scope(|scope| {
         let fetcher = &fetcher;
-        let readahead = Readahead::start(scope, fetcher, ahead_bytes);
+        let carried = if options.selection.is_some() { 0 } else { ahead_bytes / CARRIED_PART };
+        let mut readahead = Readahead::start(scope, fetcher, ahead_bytes, carried);
         let (to_open, being_read) = bounded::<BatchInFlight>(BATCHES_AHEAD);
         let (to_write, opened) = bounded::<(Batch, OpenedBatch)>(0);
         let skip = files.skipper();

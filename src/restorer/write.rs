@@ -117,7 +117,7 @@ fn do_step(
                 done(written, StepOutcome::Wrote(extent.id))
             }
             Ok(_) => StepOutcome::Absent(Absent::Lost),
-            Err(_) if conflict == OnConflict::Replace && is_there(&target.file, extent) => {
+            Err(_) if conflict == OnConflict::Replace && is_there(target, extent) => {
                 StepOutcome::Wrote(extent.id)
             }
             Err(absent) => StepOutcome::Absent(absent),
@@ -132,11 +132,17 @@ fn within<'a>(chunk: Result<&'a [u8], Absent>, extent: &Extent) -> Result<&'a [u
     chunk?.get(from..from + extent.len as usize).ok_or(Absent::Lost)
 }
 
-/// Did an earlier run, with other drives, write this extent?
-fn is_there(file: &OutputFile, extent: &Extent) -> bool {
+/// Did an earlier run, with other drives, write this extent? What is a hole in the file as it was
+/// packed need not be written.
+fn is_there(WriteTarget { entry, file }: &WriteTarget, extent: &Extent) -> bool {
+    let (offset, len) = (extent.file_offset, u64::from(extent.len));
+    let meets = |(start, hole): &(u64, u64)| *start < offset + len && offset < start + hole;
+    if !entry.holes.iter().any(meets) && file.is_hole(offset, len) {
+        return false;
+    }
     let mut bytes = vec![0; extent.len as usize];
-    matches!(file.read_at(extent.file_offset, &mut bytes), Ok(true))
-        && piece(&bytes, extent.file_offset, false) == extent.id
+    matches!(file.read_at(offset, &mut bytes), Ok(true))
+        && piece(&bytes, offset, false) == extent.id
 }
 
 /// The verified bytes of a whole file.

@@ -6,8 +6,9 @@
 //! reconstructs what is bad column by column, and reads more only if a column still lacks blocks.
 
 use super::reconstruct::reconstruct;
+use super::request::Request;
 use super::shard_reader::ShardReader;
-use super::stripe::{ColumnWork, MissingBlocks, RawStripe, Request, Sound, Stripe};
+use super::stripe::{ColumnWork, MissingBlocks, RawStripe, Sound, Stripe};
 use crate::drives::ReadMode;
 use crate::format::ids::Slot;
 use crate::format::record::StripeKind;
@@ -106,7 +107,10 @@ impl<'a> Fetcher<'a> {
         if across && !enough && shards.has_kept() {
             // What is kept of the drives that are here counts for later runs, if it is good.
             shards.judge(&mut raw, &columns, &here);
-        } else if across {
+        } else if across
+            && let columns = if enough { columns } else { shards.doubtful(&raw, columns) }
+            && !columns.is_empty()
+        {
             let wanted = raw.request().good_wanted(here.len());
             shards.read_more(&mut raw, &columns, wanted);
             reconstructed.add(raw.work(&again));

@@ -6,11 +6,13 @@
 //!   and there are too few to reconstruct, each block that is here is looked at once a run, however
 //!   often it is asked for.
 
+use super::request::Request;
 use super::shard_reader::ShardReader;
 use super::stripe::{MissingBlocks, NeededShards, RawStripe};
 use crate::format::record::StripeKind;
 use crate::monitor::{Problem, ProblemKind};
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// Blocks of a shard that are named each.
 const MOST_NAMED: usize = 16;
@@ -73,6 +75,28 @@ impl ShardReader<'_> {
             known.note(record.id, index, column, true);
         }
         is_here || !self.is_good(raw, index, column) && known.has(record.id, index, column)
+    }
+
+    /// Of columns that cannot be reconstructed those in which it takes the other blocks to tell whether
+    /// they ever can: a wanted block is bad on its drive, which is here, or was. All else comes with
+    /// its own drive.
+    pub(super) fn doubtful(&self, raw: &RawStripe, mut columns: Vec<usize>) -> Vec<usize> {
+        let Request { record, shards } = raw.request();
+        let is_doubtful = |index: u8, column: usize| {
+            let known =
+                || self.set.bad_blocks.as_ref().is_some_and(|k| k.has(record.id, index, column));
+            self.has_drive(record.shards[index as usize].slot) || known()
+        };
+        let doubtful = |column: &usize| {
+            let of = |(index, range): (&u8, &Range<usize>)| {
+                range.contains(column)
+                    && !raw.is_good(*index, *column)
+                    && is_doubtful(*index, *column)
+            };
+            shards.iter().any(of)
+        };
+        columns.retain(doubtful);
+        columns
     }
 
     /// The wanted blocks that are bad still, column by column, and who has them.

@@ -6,6 +6,7 @@
 //!   an erasure, never an end.
 
 mod budget;
+mod carried;
 pub mod fetch;
 pub mod health;
 pub mod judged;
@@ -13,6 +14,7 @@ pub mod missing;
 pub mod peel;
 pub mod readahead;
 pub mod reconstruct;
+pub mod request;
 mod retry;
 mod shard_reader;
 pub mod stripe;

@@ -9,12 +9,14 @@
 //!   waits.
 
 use super::budget::{Budget, HeldBytes, Taker};
+use super::carried::{Carry, CarryTable};
 use super::fetch::Fetcher;
-use super::stripe::{RawStripe, Request, ShardBlocks};
+use super::request::{Request, ShardBlocks, ShardRanges, hull};
+use super::stripe::RawStripe;
 use crate::format::ids::Slot;
 use crate::format::record::StripeRecord;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread::Scope;
@@ -23,7 +25,10 @@ use std::thread::Scope;
 struct ReadJob {
     record: Arc<StripeRecord>,
     index: u8,
+    /// room is made for so much
     range: Range<usize>,
+    /// what is read of it
+    part: Range<usize>,
     reply: Sender<(u8, Option<ShardBlocks>)>,
 }
 
@@ -35,22 +40,26 @@ pub struct Readahead<'env> {
     /// for shards that were kept of other drives, if any were
     kept: Option<Sender<ReadJob>>,
     budget: Arc<Budget>,
+    carried: CarryTable,
 }
 
 /// A request that is being read.
 pub struct StripeRead {
     request: Request,
+    carry: Carry,
     held: HeldBytes,
     tried: BTreeSet<u8>,
     answers: Receiver<(u8, Option<ShardBlocks>)>,
 }
 
 impl<'env> Readahead<'env> {
-    /// Starts a thread for each drive; so many bytes may be held.
+    /// Starts a thread for each drive; so many bytes may be held, and of stripes that are
+    /// reconstructed so many carried from one request to the next.
     pub fn start<'scope>(
         scope: &'scope Scope<'scope, 'env>,
         fetcher: &'env Fetcher<'env>,
         most: u64,
+        most_carried: u64,
     ) -> Self {
         let budget = Budget::new(most);
         let thread = || {
@@ -64,7 +73,8 @@ impl<'env> Readahead<'env> {
                     if budget.is_closed() {
                         continue; // dropped, so that nobody waits for an answer
                     }
-                    let read = fetcher.shards.read_shard(&job.record, job.index, &job.range);
+                    let read =
+                        fetcher.shards.read_part(&job.record, job.index, &job.range, &job.part);
                     // Nobody may want it any more.
                     job.reply.send((job.index, read)).ok();
                 }
@@ -73,7 +83,8 @@ impl<'env> Readahead<'env> {
         };
         let drives = fetcher.shards.slots_here().map(|slot| (slot, thread())).collect();
         let kept = fetcher.shards.has_kept().then(thread);
-        Self { fetcher, drives, kept, budget }
+        let carried = CarryTable::new(most_carried);
+        Self { fetcher, drives, kept, budget, carried }
     }
 
     /// For whoever takes what is read.
@@ -82,13 +93,12 @@ impl<'env> Readahead<'env> {
     }
 
     /// Begins to read the requests of a batch, when they may be held together; none once nobody
-    /// takes what is read.
-    pub fn begin(&self, requests: impl Iterator<Item = Request>) -> Option<Vec<StripeRead>> {
+    /// takes what is read. The batches are completed in this order.
+    pub fn begin(&mut self, requests: impl Iterator<Item = Request>) -> Option<Vec<StripeRead>> {
         let requests: Vec<_> = requests.map(|request| self.shards_of(request)).collect();
-        let sum = requests.iter().map(|(request, shards)| bytes(request, shards)).sum();
+        let sum = requests.iter().map(PlannedRead::bytes).sum();
         let taken = self.budget.take(sum);
-        let read = |(request, shards)| self.read(request, shards);
-        taken.then(|| requests.into_iter().map(read).collect())
+        taken.then(|| requests.into_iter().map(|planned| self.read(planned)).collect())
     }
 
     fn queue(&self, record: &StripeRecord, index: u8) -> Option<&Sender<ReadJob>> {
@@ -96,35 +106,47 @@ impl<'env> Readahead<'env> {
         self.drives.get(&slot).filter(|_| !self.fetcher.shards.is_gone(slot)).or(self.kept.as_ref())
     }
 
-    fn shards_of(&self, request: Request) -> (Request, ShardRanges) {
+    fn shards_of(&mut self, request: Request) -> PlannedRead {
         let here = self.fetcher.shards.here(&request.record);
-        // Where shards are kept, what is here of others is looked at once, and not in each request.
-        let enough = here.len() >= request.record.k as usize;
-        let looked_at = self.fetcher.shards.has_kept() && !enough;
-        let good = if looked_at { 0 } else { request.good_wanted(here.len()) };
-        let shards = request.of_those_here(&here, good);
-        (request, shards)
+        let (need, carry) = self.carried.next(&request, &here);
+        let k = request.record.k as usize;
+        // Fewer reconstruct nothing.
+        let good = if here.len() >= k { k } else { 0 };
+        let shards = Request { shards: need, ..request.clone() }.of_those_here(&here, good);
+        PlannedRead { request, shards, carry }
     }
 
-    fn read(&self, request: Request, shards: ShardRanges) -> StripeRead {
-        let held = HeldBytes { budget: self.budget.clone(), bytes: bytes(&request, &shards) };
+    fn read(&self, planned: PlannedRead) -> StripeRead {
+        let held = HeldBytes { budget: self.budget.clone(), bytes: planned.bytes() };
+        let PlannedRead { request, shards, carry } = planned;
         let record = &request.record;
-        let tried = self.fetcher.shards.absent(record).chain(shards.keys().copied()).collect();
+        let absent = self.fetcher.shards.absent(record);
+        let tried = absent.chain(shards.keys().copied()).chain(carry.taken()).collect();
         let (reply, answers) = unbounded();
-        for (index, range) in shards {
-            let job = ReadJob { record: record.clone(), index, range, reply: reply.clone() };
+        for (index, part) in shards {
+            let wanted = request.shards.get(&index).cloned();
+            let range = wanted.map_or(part.clone(), |wanted| hull(wanted, part.clone()));
+            let record = record.clone();
+            let job = ReadJob { record, index, range, part, reply: reply.clone() };
             // A thread that has panicked answers nothing; that is seen when the scope ends.
-            self.queue(record, index).map(|queue| queue.send(job).ok());
+            self.queue(&request.record, index).map(|queue| queue.send(job).ok());
         }
-        StripeRead { request, held, tried, answers }
+        StripeRead { request, carry, held, tried, answers }
     }
 }
 
-/// Which blocks of which shards are read.
-type ShardRanges = BTreeMap<u8, Range<usize>>;
+/// What is read for a request.
+struct PlannedRead {
+    request: Request,
+    shards: ShardRanges,
+    carry: Carry,
+}
 
-fn bytes(request: &Request, shards: &ShardRanges) -> u64 {
-    shards.values().map(|range| range.len() * request.record.blocks.bytes()).sum::<usize>() as u64
+impl PlannedRead {
+    fn bytes(&self) -> u64 {
+        let blocks: usize = self.shards.values().map(ExactSizeIterator::len).sum();
+        (blocks * self.request.record.blocks.bytes()) as u64
+    }
 }
 
 impl Drop for Readahead<'_> {
@@ -145,6 +167,10 @@ impl StripeRead {
                 raw.shards.insert(index, blocks);
             }
         }
-        (!budget.is_closed()).then(|| fetcher.read_rest(raw, self.tried))
+        if budget.is_closed() {
+            return None;
+        }
+        fetcher.shards.take_carried(&mut raw, self.carry);
+        Some(fetcher.read_rest(raw, self.tried))
     }
 }

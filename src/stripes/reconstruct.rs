@@ -8,8 +8,8 @@
 //! them, and again for those that the steps need; mostly from the page cache.
 
 use super::peel::{self, Node, PeelStep};
+use super::request::ShardBlocks;
 use super::shard_reader::ShardReader;
-use super::stripe::ShardBlocks;
 use crate::format::record::{StripeKind, StripeRecord};
 use crate::stages::hash::block_hash;
 use crate::stages::parity::add_to;

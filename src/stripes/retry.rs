@@ -5,8 +5,9 @@
 //! - Leaves: the same with more good blocks, each as its record says.
 //! - Always holds: nothing that was read and is as recorded is read again.
 
+use super::request::ShardBlocks;
 use super::shard_reader::ShardReader;
-use super::stripe::{RawStripe, ShardBlocks};
+use super::stripe::RawStripe;
 use crate::shards::reading::Tried;
 use crate::shards::shard::RecordedShard;
 use crate::stages::hash::block_hash;

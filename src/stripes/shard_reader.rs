@@ -6,9 +6,11 @@
 //! - Always holds: (1) a drive that no longer answers is reported once and not asked again; (2)
 //!   what cannot be read is an erasure.
 
+use super::carried::Carry;
 use super::health::HealthTable;
 use super::judged::JudgedBlocks;
-use super::stripe::ShardBlocks;
+use super::request::{Request, ShardBlocks};
+use super::stripe::RawStripe;
 use crate::drives::buffer::Pool;
 use crate::drives::{DriveFile, ReadMode};
 use crate::format::ids::{Slot, shard_path};
@@ -76,29 +78,67 @@ impl<'a> ShardReader<'a> {
         index: u8,
         range: &Range<usize>,
     ) -> Option<ShardBlocks> {
+        self.read_part(record, index, range, range)
+    }
+
+    /// The same of a part of the range, with room for the rest.
+    pub(super) fn read_part(
+        &self,
+        record: &StripeRecord,
+        index: u8,
+        range: &Range<usize>,
+        part: &Range<usize>,
+    ) -> Option<ShardBlocks> {
         let slot = record.shards[index as usize].slot;
         let here = self.set.drive(slot).and_then(|_| self.health.begin(slot));
         let Some(mut policy) = here else { return self.read_kept(record, index, range) };
         let mut blocks = ShardBlocks::empty(range, record.blocks.bytes(), &self.pool);
         let mut readable = false;
         for mut file in self.sources(record, index) {
-            let (bytes, first) = (record.blocks.bytes(), range.start);
-            let tried = try_blocks(file.as_mut(), &mut blocks.bytes, bytes, first, &mut policy);
-            blocks.good = tried.into_iter().map(|block| block == Tried::Read).collect();
+            let bytes = record.blocks.bytes();
+            let (from, to) = (part.start - range.start, part.end - range.start);
+            let buffer = &mut blocks.bytes[from * bytes..to * bytes];
+            let tried = try_blocks(file.as_mut(), buffer, bytes, part.start, &mut policy);
+            for (good, tried) in blocks.good[from..to].iter_mut().zip(tried) {
+                *good = tried == Tried::Read;
+            }
             readable = blocks.good.contains(&true);
             if readable {
-                (self.progress)(slot, blocks.bytes.len() as u64);
+                (self.progress)(slot, buffer.len() as u64);
                 break;
             }
         }
         if readable {
-            let whole = !blocks.good.contains(&false);
+            let of_part = part.start - range.start..part.end - range.start;
+            let whole = !blocks.good[of_part].contains(&false);
             let path = || format!("{}/{}", self.set.folder, shard_path(record.id, index));
             self.health.end_read(slot, policy, whole.then(path));
         } else if self.health.end_unread(self.set, slot, policy) {
             self.report_gone(slot);
         }
         readable.then_some(blocks)
+    }
+
+    /// Fills in what requests before this one have read; what of that is not there is read anew.
+    pub(super) fn take_carried(&self, raw: &mut RawStripe, carry: Carry) {
+        let Request { record, shards } = raw.request().clone();
+        let bytes = record.blocks.bytes();
+        for index in carry.taken() {
+            let Some(range) = shards.get(&index) else { continue };
+            let empty = || ShardBlocks::empty(range, bytes, &self.pool);
+            let shard = raw.shards.entry(index).or_insert_with(empty);
+            let lacking = carry.fill(index, shard);
+            let Some(read) = lacking.and_then(|run| self.read_shard(&record, index, &run)) else {
+                continue;
+            };
+            let from = read.first - shard.first;
+            for (at, good) in read.good.iter().enumerate().filter(|(_, good)| **good) {
+                let to = (from + at) * bytes;
+                shard.bytes[to..to + bytes].copy_from_slice(&read.bytes[at * bytes..][..bytes]);
+                (shard.good[from + at], shard.known[from + at]) = (*good, false);
+            }
+        }
+        raw.carry = Some(carry);
     }
 
     /// Reads a shard's blocks from where those of drives that were here before are kept.

@@ -7,7 +7,9 @@
 //!   reconstructed block.
 
 use super::budget::HeldBytes;
-use crate::drives::buffer::{Pool, Pooled};
+use super::carried::{Carry, RequestBlocks};
+use super::request::{Request, ShardBlocks, hull};
+use crate::drives::buffer::Pool;
 use crate::format::record::StripeRecord;
 use crate::stages::hash::block_hash;
 use crate::stages::parity::Code;
@@ -15,118 +17,6 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
-
-/// Which blocks of a stripe are wanted: of each of these data shards, a run.
-#[derive(Clone)]
-pub struct Request {
-    pub record: Arc<StripeRecord>,
-    /// data shards, and the blocks of each
-    pub shards: BTreeMap<u8, Range<usize>>,
-}
-
-impl Request {
-    /// What to read of the shards that are here: the wanted ones, and where some of those are not,
-    /// as much of others as it takes to reconstruct them, or to tell whether they can ever be.
-    /// Of the latter `good` are of use.
-    pub(super) fn of_those_here(
-        &self,
-        here: &BTreeSet<u8>,
-        good: usize,
-    ) -> BTreeMap<u8, Range<usize>> {
-        let is_here = |index: u8| here.contains(&index);
-        let (here, missing): (Vec<_>, Vec<_>) =
-            self.shards.iter().partition(|(index, _)| is_here(**index));
-        let mut read: BTreeMap<u8, Range<usize>> =
-            here.into_iter().map(|(index, range)| (*index, range.clone())).collect();
-        let Some(range) = missing.into_iter().map(|(_, range)| range.clone()).reduce(hull) else {
-            return read;
-        };
-        let others: Vec<u8> = (0..self.record.shards.len() as u8)
-            .filter(|index| is_here(*index) && !read.contains_key(index))
-            .collect();
-        let sources: Vec<u8> = read.keys().copied().chain(others).collect();
-        for index in sources.into_iter().take(good) {
-            let own = read.get(&index).cloned().unwrap_or(range.clone());
-            read.insert(index, hull(own, range.clone()));
-        }
-        read
-    }
-
-    /// How many good blocks of a column are of use where a wanted one is not here: k reconstruct
-    /// it; if so many are not here, as many as those that are not could complete.
-    pub(super) fn good_wanted(&self, here: usize) -> usize {
-        let (k, all) = (self.record.k as usize, self.record.shards.len());
-        if here >= k { k } else { k.saturating_sub(all - here) }
-    }
-
-    /// Shards to read because there is no having all wanted ones: as many as it takes, with what is
-    /// had of each, to reconstruct; none if there are not so many.
-    fn substitutes(
-        &self,
-        tried: &BTreeSet<u8>,
-        had: &dyn Fn(u8) -> Option<Range<usize>>,
-    ) -> Vec<(u8, Range<usize>)> {
-        let missing = self.shards.iter().filter(|(index, _)| had(**index).is_none());
-        let range = missing.map(|(_, r)| r.clone()).reduce(hull);
-        let Some(range) = range else { return Vec::new() };
-        let all = 0..self.record.shards.len() as u8;
-        let covers =
-            |index: &u8| had(*index).is_some_and(|r| r.start <= range.start && r.end >= range.end);
-        let have = all.clone().filter(covers).count();
-        let missing_count = (self.record.k as usize).saturating_sub(have);
-        let untried: Vec<u8> = all.filter(|i| !tried.contains(i)).collect();
-        let enough = untried.get(..missing_count).unwrap_or_default();
-        enough.iter().map(|i| (*i, range.clone())).collect()
-    }
-}
-
-/// The run that reaches over both.
-fn hull(a: Range<usize>, b: Range<usize>) -> Range<usize> {
-    a.start.min(b.start)..a.end.max(b.end)
-}
-
-/// A run of one shard's blocks.
-pub(super) struct ShardBlocks {
-    pub first: usize,
-    pub bytes: Pooled,
-    /// read, and (after the check) as recorded or reconstructed
-    pub good: Vec<bool>,
-}
-
-impl ShardBlocks {
-    pub fn empty(range: &Range<usize>, block_bytes: usize, pool: &Pool) -> Self {
-        let bytes = pool.take(range.len() * block_bytes);
-        Self { first: range.start, bytes, good: vec![false; range.len()] }
-    }
-
-    /// Was it read, and is it as recorded?
-    pub fn is_good(&self, number: usize) -> bool {
-        number.checked_sub(self.first).and_then(|at| self.good.get(at)).is_some_and(|good| *good)
-    }
-
-    /// A good block.
-    pub fn block(&self, number: usize) -> Option<&[u8]> {
-        let block_bytes = self.bytes.len() / self.good.len().max(1);
-        let at = number.checked_sub(self.first)? * block_bytes;
-        self.bytes.get(at..at + block_bytes).filter(|_| self.is_good(number))
-    }
-
-    fn range(&self) -> Range<usize> {
-        self.first..self.first + self.good.len()
-    }
-
-    /// Marks as bad what does not match the record.
-    pub fn check(&mut self, record: &StripeRecord, index: u8) {
-        let (hashes, count) = (record.shard_hashes(index as usize), record.blocks.count());
-        let blocks = self.bytes.par_chunks_exact(record.blocks.bytes());
-        self.good.par_iter_mut().zip(blocks).zip(&hashes[self.first..]).enumerate().for_each(
-            |(at, ((good, block), hash))| {
-                *good = *good && block_hash(block, self.first + at, count) == *hash;
-            },
-        );
-    }
-}
 
 /// Takes a sound block: index of its shard, its number, its bytes. It may be given one twice.
 pub type Sound<'s> = &'s (dyn Fn(u8, usize, &[u8]) + Sync);
@@ -136,6 +26,7 @@ struct Cell<'b> {
     index: u8,
     bytes: &'b mut [u8],
     good: &'b mut bool,
+    known: bool,
 }
 
 /// What is done with the columns of a stripe.
@@ -187,12 +78,14 @@ pub struct RawStripe {
     pub(super) shards: BTreeMap<u8, ShardBlocks>,
     /// what it takes of a budget
     pub(super) held: Option<HeldBytes>,
+    /// what it takes from requests before it, and leaves to those after it
+    pub(super) carry: Option<Carry>,
 }
 
 impl RawStripe {
     /// Nothing is read yet.
     pub(super) fn of(request: Request) -> Self {
-        Self { request, shards: BTreeMap::new(), held: None }
+        Self { request, shards: BTreeMap::new(), held: None, carry: None }
     }
 
     pub fn request(&self) -> &Request {
@@ -212,6 +105,12 @@ impl RawStripe {
     /// Makes room for the wanted shards of which nothing could be read.
     pub(super) fn make_room(&mut self, pool: &Pool) {
         let block_bytes = self.request.record.blocks.bytes();
+        let more = self.carry.as_ref().map(|carry| &carry.more);
+        for (index, more) in more.into_iter().flatten() {
+            let wanted = self.request.shards.get(index).cloned().unwrap_or(more.clone());
+            let empty = || ShardBlocks::empty(&hull(wanted, more.clone()), block_bytes, pool);
+            self.shards.entry(*index).or_insert_with(empty);
+        }
         for (index, range) in &self.request.shards {
             let empty = || ShardBlocks::empty(range, block_bytes, pool);
             self.shards.entry(*index).or_insert_with(empty);
@@ -223,14 +122,21 @@ impl RawStripe {
         let block_bytes = self.request.record.blocks.bytes();
         let mut columns: BTreeMap<usize, Vec<Cell>> = BTreeMap::new();
         for (index, shard) in &mut self.shards {
-            let blocks = shard.bytes.chunks_exact_mut(block_bytes).zip(&mut shard.good);
-            for (column, (bytes, good)) in (shard.first..).zip(blocks) {
-                columns.entry(column).or_default().push(Cell { index: *index, bytes, good });
+            let states = shard.good.iter_mut().zip(&shard.known);
+            let blocks = shard.bytes.chunks_exact_mut(block_bytes).zip(states);
+            for (column, (bytes, (good, known))) in (shard.first..).zip(blocks) {
+                let cell = Cell { index: *index, bytes, good, known: *known };
+                columns.entry(column).or_default().push(cell);
             }
         }
         let columns: Vec<_> = columns.into_iter().collect();
-        let request = &self.request;
-        let of = columns.into_par_iter().map(|(column, cells)| work.column(request, column, cells));
+        let (request, carry) = (&self.request, self.carry.as_ref());
+        let is_wanted = |index: u8, column: usize| {
+            let runs = [request.shards.get(&index), carry.and_then(|of| of.more.get(&index))];
+            runs.into_iter().flatten().any(|range| range.contains(&column))
+        };
+        let column = |(column, cells)| work.column(&request.record, column, cells, &is_wanted);
+        let of = columns.into_par_iter().map(column);
         of.reduce(Reconstructed::default, Reconstructed::sum)
     }
 
@@ -288,8 +194,10 @@ impl RawStripe {
 
     /// It is as whole as it will be.
     pub(super) fn end(self, reconstructed: Reconstructed, missing: MissingBlocks) -> Stripe {
-        let Self { request, shards, held } = self;
-        Stripe { request, shards, reconstructed, missing, as_read: Vec::new(), _held: held }
+        let Self { request, shards, held, carry } = self;
+        let carry = carry.map(|carry| (carry, request.clone()));
+        let blocks = RequestBlocks { shards, carry };
+        Stripe { request, blocks, reconstructed, missing, as_read: Vec::new(), _held: held }
     }
 
     /// The shards of which every block is good.
@@ -303,15 +211,20 @@ impl RawStripe {
 
 impl ColumnWork<'_> {
     /// Does a column; says how many of its blocks were reconstructed.
-    fn column(&self, request: &Request, column: usize, mut cells: Vec<Cell>) -> Reconstructed {
-        let record = &request.record;
+    fn column(
+        &self,
+        record: &StripeRecord,
+        column: usize,
+        mut cells: Vec<Cell>,
+        is_wanted: &(dyn Fn(u8, usize) -> bool + Sync),
+    ) -> Reconstructed {
         let is_sound = |cell: &Cell| {
             let hash = record.shard_hashes(cell.index as usize)[column];
             block_hash(cell.bytes, column, record.blocks.count()) == hash
         };
         if self.check {
             for cell in &mut cells {
-                *cell.good = *cell.good && is_sound(cell);
+                *cell.good = *cell.good && (cell.known || is_sound(cell));
                 if *cell.good {
                     (self.sound)(cell.index, column, cell.bytes);
                 }
@@ -319,12 +232,9 @@ impl ColumnWork<'_> {
         }
         let mut reconstructed = Reconstructed::default();
         let Some(code) = self.code else { return reconstructed };
-        let is_wanted = |cell: &Cell| {
-            request.shards.get(&cell.index).is_some_and(|range| range.contains(&column))
-        };
         let (good, mut bad_cells): (Vec<Cell>, Vec<Cell>) =
             cells.into_iter().partition(|c| *c.good);
-        bad_cells.retain(is_wanted);
+        bad_cells.retain(|cell| is_wanted(cell.index, column));
         let mut all: Vec<Option<&[u8]>> = vec![None; record.shards.len()];
         for cell in &good {
             all[cell.index as usize] = Some(&*cell.bytes);
@@ -370,7 +280,7 @@ pub struct NeededShards {
 pub struct Stripe {
     /// what was asked for
     pub request: Request,
-    shards: BTreeMap<u8, ShardBlocks>,
+    blocks: RequestBlocks,
     /// blocks that had to be reconstructed
     pub reconstructed: Reconstructed,
     pub missing: MissingBlocks,
@@ -388,6 +298,6 @@ impl Stripe {
 
     /// A block of a wanted shard, if it could be had.
     pub fn block(&self, shard: u8, number: usize) -> Option<&[u8]> {
-        self.shards.get(&shard)?.block(number)
+        self.blocks.shards.get(&shard)?.block(number)
     }
 }

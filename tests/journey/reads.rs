@@ -33,7 +33,11 @@ impl Case {
     fn new(cases: &[usize], survive: &str, bytes: usize) -> Self {
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let source = folder.path().join("source");
-        tree::write(&source.join("noise"), &Random::new("reads").bytes(bytes));
+        let mut random = Random::new("reads");
+        tree::write(&source.join("noise"), &random.bytes(bytes / 2));
+        for i in 0..bytes >> 15 {
+            tree::write(&source.join(format!("small/{i:05}")), &random.bytes(1 << 14));
+        }
         let mut lab = Lab::new(cases, 64 << 20, 10);
         lab.pack(&source, survive);
         let images = lab.drives.iter().map(image_of).collect();
@@ -78,6 +82,34 @@ fn restoring_from_fewer_drives_than_k_reads_what_they_hold_once(#[case] survive:
         let read = read_of(&reads, "/records/");
         let of_one = case.bytes_of(1, "/records/");
         assert!(read <= records + 8 * of_one, "{count} drives: {read} of {records}, {of_one}");
+    }
+}
+
+/// Each batch that came back to a stripe read its blocks again, to reconstruct from them or to learn in
+/// vain that nothing could be. Here batches end within stripes.
+#[rstest]
+#[case::no_parity("none")]
+#[case::one_may_be_lost("cases=1")]
+#[case::along("cases=1,blocks=10%")]
+fn no_block_is_read_twice_whatever_drives_are_missing(#[case] survive: &str) {
+    let case = Case::new(&[1, 1, 1, 1], survive, 9 << 20);
+    let check = |here: &[usize], reads: &Reads| {
+        let shards = here.iter().flat_map(|slot| &case.images[slot - 1]);
+        for (path, bytes) in shards.filter(|(path, _)| path.contains("/shards/")) {
+            let read = reads.lock().unwrap().get(path).copied().unwrap_or(0);
+            assert!(read <= bytes.len() as u64, "{path}: {read} of {}, {here:?}", bytes.len());
+        }
+    };
+    for here in [&[2][..], &[1, 3], &[2, 3, 4], &[1, 2, 4], &[1, 2, 3, 4]] {
+        check(here, &case.restore(here.iter().copied()));
+    }
+    let to = case.folder.path().join("one after the other");
+    for (at, slot) in [3, 1, 4, 2].into_iter().enumerate() {
+        let (drives, reads) = case.drives([slot]);
+        let options = RestoreOptions { resumed: at > 0, ..RestoreOptions::default() };
+        let restored = case.lab.restore_from(&drives, &to, options, &Recording::default());
+        check(&[slot], &reads);
+        assert_eq!(restored.is_complete(), at == 3);
     }
 }
 
