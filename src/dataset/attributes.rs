@@ -1,14 +1,15 @@
 //! Extended attributes, as the scan finds them. ACLs are attributes too, by the names
 //! `system.posix_acl_access` and `system.posix_acl_default`.
 //!
-//! - Enters: a folder handle and a name in it.
+//! - Enters: where an inode is reached.
 //! - Leaves: names and values, sorted by name, or what could not be read.
 //! - Always holds: (1) a symlink is looked at, not through; (2) an inode without attributes costs
 //!   one call to the system, and none where the file system has said that it knows no attributes;
 //!   (3) the attributes of one inode are at most [`MAX_BYTES`].
 //!
-//! There is no call that takes a folder handle and a name, so an inode is reached by the kernel's
-//! name for the handle, `/proc/self/fd/…`, and the rest of the path may have any length.
+//! No call of every kernel takes a folder handle and a name. So an inode is reached from the thread's
+//! own current folder, or where a thread has none by the kernel's name for the handle,
+//! `/proc/self/fd/…`, which costs four times as much. The rest of the path may have any length.
 //!
 //! All namespaces are kept, but `trusted.` and `security.` by root only: nobody else may set them
 //! again, and others do not see them all. What they see and do not keep is counted. The label
@@ -16,16 +17,14 @@
 //! not counted as left out: where there are labels every file has one, and restored files get
 //! theirs from the system they are restored on.
 
-use parking_lot::RwLock;
+use std::borrow::Cow;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::Access;
 use rustix::io::Errno;
 
-use super::inode::Inode;
 use crate::format::list::{Kind, shown_path};
 
 /// The most bytes that the names and values of one entry's attributes may have.
@@ -44,10 +43,6 @@ const HANDLES: &str = "/proc/self/fd";
 /// Names and values.
 pub type List = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// The names of an inode's attributes, each ended by a zero byte; [`Errno::RANGE`] if they are
-/// many, and [`Attributes::read`] has to list them again.
-pub type AttributeNames = Result<Vec<u8>, Errno>;
-
 /// What could be had of an inode's attributes.
 #[derive(Default)]
 pub struct Had {
@@ -55,43 +50,50 @@ pub struct Had {
     pub list: List,
     /// there are more: they could not be read, or only root could restore them
     pub lacks_some: bool,
+    /// how many only root could restore
+    pub left_out: u64,
     /// what could not be read, in words
     pub problem: Option<String>,
 }
 
 impl Had {
     fn nothing(problem: String) -> Self {
-        Self { list: List::new(), lacks_some: true, problem: Some(problem) }
+        Self { lacks_some: true, problem: Some(problem), ..Self::default() }
     }
 }
 
 /// Where an inode is reached.
-pub struct InodePath {
-    path: Vec<u8>,
+pub struct InodePath<'a> {
+    path: Cow<'a, [u8]>,
     follow: bool,
 }
 
-impl InodePath {
+impl<'a> InodePath<'a> {
+    /// A name in the thread's current folder.
+    pub fn in_current(name: &'a [u8]) -> Self {
+        Self { path: name.into(), follow: false }
+    }
+
     /// A name in a folder; `.` for the folder.
     pub fn in_folder(folder: impl AsFd, name: &[u8]) -> Self {
         let mut path = format!("{HANDLES}/{}/", folder.as_fd().as_raw_fd()).into_bytes();
         path.extend_from_slice(name);
-        Self { path, follow: false }
+        Self { path: path.into(), follow: false }
     }
 
     /// SOURCE, if it is a single file or leads to one.
-    pub fn source(path: &Path) -> Self {
-        Self { path: path.as_os_str().as_bytes().to_vec(), follow: true }
+    pub fn source(path: &'a Path) -> Self {
+        Self { path: path.as_os_str().as_bytes().into(), follow: true }
     }
 
     /// A file that is open.
     pub fn of_file(file: impl AsFd) -> Self {
         let path = format!("{HANDLES}/{}", file.as_fd().as_raw_fd()).into_bytes();
-        Self { path, follow: true }
+        Self { path: path.into(), follow: true }
     }
 
-    fn list(&self, buffer: &mut [u8]) -> AttributeNames {
-        let path = self.path.as_slice();
+    fn list(&self, buffer: &mut [u8]) -> Result<Vec<u8>, Errno> {
+        let path = &*self.path;
         let len = if self.follow {
             rustix::fs::listxattr(path, &mut *buffer)?
         } else {
@@ -101,7 +103,7 @@ impl InodePath {
     }
 
     fn value(&self, name: &[u8], buffer: &mut [u8]) -> Result<Vec<u8>, Errno> {
-        let path = self.path.as_slice();
+        let path = &*self.path;
         let len = if self.follow {
             rustix::fs::getxattr(path, name, &mut *buffer)?
         } else {
@@ -116,9 +118,7 @@ pub struct Attributes {
     is_root: bool,
     reachable: bool,
     /// devices that know no attributes
-    without: RwLock<Vec<u64>>,
-    /// attributes that only root could restore
-    left_out: AtomicU64,
+    without: Vec<u64>,
 }
 
 impl Attributes {
@@ -127,8 +127,7 @@ impl Attributes {
         Self {
             is_root: rustix::process::geteuid().is_root(),
             reachable: rustix::fs::access(HANDLES, Access::EXEC_OK).is_ok(),
-            without: RwLock::default(),
-            left_out: AtomicU64::new(0),
+            without: Vec::new(),
         }
     }
 
@@ -137,54 +136,37 @@ impl Attributes {
         self.reachable
     }
 
-    /// How many attributes were left out because this user is not root.
-    pub fn left_out(&self) -> u64 {
-        self.left_out.load(Ordering::Relaxed)
-    }
-
-    /// The names of the attributes of `name` in a folder. Any thread may ask.
-    pub fn list(&self, folder: impl AsFd, name: &[u8], inode: &Inode) -> AttributeNames {
-        let Some(kind) = inode.kind() else {
-            return Ok(Vec::new());
-        };
-        self.list_at(&InodePath::in_folder(folder, name), inode.identity.device, kind)
-    }
-
-    /// The same for an inode of this kind at a place on a device.
-    pub fn list_at(&self, place: &InodePath, device: u64, kind: Kind) -> AttributeNames {
-        let without = || self.without.read();
-        if !self.reachable || without().contains(&device) {
-            return Ok(Vec::new());
+    /// Reads the attributes of an inode of this kind at a place on a device, and says what could not
+    /// be read.
+    pub fn read(&mut self, place: &InodePath, device: u64, kind: Kind) -> Had {
+        if !self.reachable || self.without.contains(&device) {
+            return Had::default();
         }
-        match place.list(&mut [0; SMALL_BYTES]) {
-            Err(Errno::NOTSUP | Errno::NOSYS) => {
-                // Of other kinds some say so whose files do have attributes.
-                if matches!(kind, Kind::File | Kind::Folder) && !without().contains(&device) {
-                    self.without.write().push(device);
-                }
-                Ok(Vec::new())
-            }
-            // What is gone has no attributes; that it is gone shows when it is opened.
-            Err(Errno::NOENT) => Ok(Vec::new()),
-            listed => listed,
-        }
-    }
-
-    /// Reads the attributes that were listed, and says what could not be read.
-    pub fn read(&self, place: &InodePath, listed: AttributeNames) -> Had {
-        let listed = match listed {
+        let listed = match place.list(&mut [0; SMALL_BYTES]) {
             Err(Errno::RANGE) => place.list(&mut vec![0; LARGE_BYTES]),
             listed => listed,
         };
-        let names = match listed {
-            Ok(names) => names,
-            Err(errno) => return Had::nothing(failed("its extended attributes", errno)),
-        };
+        match listed {
+            Ok(names) if names.is_empty() => Had::default(),
+            Ok(names) => self.values(place, &names),
+            Err(Errno::NOTSUP | Errno::NOSYS) => {
+                // Of other kinds some say so whose files do have attributes.
+                if matches!(kind, Kind::File | Kind::Folder) {
+                    self.without.push(device);
+                }
+                Had::default()
+            }
+            // What is gone has no attributes; that it is gone shows when it is opened.
+            Err(Errno::NOENT) => Had::default(),
+            Err(errno) => Had::nothing(failed("its extended attributes", errno)),
+        }
+    }
+
+    /// The values of the attributes of these names, each ended by a zero byte.
+    fn values(&self, place: &InodePath, names: &[u8]) -> Had {
         let mut had = Had::default();
-        let mut names: Vec<&[u8]> = names
-            .split(|byte| *byte == 0)
-            .filter(|name| self.is_kept(name, &mut had.lacks_some))
-            .collect();
+        let mut names: Vec<&[u8]> =
+            names.split(|byte| *byte == 0).filter(|name| self.is_kept(name, &mut had)).collect();
         names.sort_unstable();
         names.dedup();
         let mut bytes = 0;
@@ -208,19 +190,19 @@ impl Attributes {
             }
             if bytes > MAX_BYTES {
                 let detail = "its extended attributes have more than 1 MiB; they are left out";
-                return Had::nothing(detail.into());
+                return Had { left_out: had.left_out, ..Had::nothing(detail.into()) };
             }
         }
         had
     }
 
-    fn is_kept(&self, name: &[u8], lacks_some: &mut bool) -> bool {
+    fn is_kept(&self, name: &[u8], had: &mut Had) -> bool {
         if self.is_root || !ROOT_ONLY.iter().any(|prefix| name.starts_with(prefix)) {
             return !name.is_empty();
         }
         let counts = name != LABEL;
-        *lacks_some |= counts;
-        self.left_out.fetch_add(counts.into(), Ordering::Relaxed);
+        had.lacks_some |= counts;
+        had.left_out += u64::from(counts);
         false
     }
 }

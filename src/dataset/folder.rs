@@ -1,156 +1,34 @@
-//! One folder of the walk: its names in order, and what the system says of each.
+//! The names of one folder, in order.
 //!
 //! - Enters: the handle of a folder.
 //! - Leaves: its names, folders taken as ending in `/`, sorted bytewise, each once.
-//! - Always holds: (1) memory is the names of the folder and at most [`AHEAD`] inodes with short
-//!   lists of attributes; (2) the handle may be closed and given back between two names.
+//! - Always holds: memory is twice the window that was asked for, and the window once all are
+//!   listed. Of a folder with more names the first are given: who has passed them lists it again,
+//!   from there on.
 
 use std::cmp::Ordering;
-use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rayon::prelude::*;
-use rustix::fs::{FileType, RawDir};
+use rayon::slice::ParallelSliceMut;
+use rustix::fs::{FileType, RawDir, SeekFrom};
 use rustix::io::Errno;
 
-use super::attributes::{AttributeNames, Attributes};
 use super::inode::Inode;
 use crate::format::list::Kind;
 
-/// Names of which the inodes are read at once.
-const AHEAD: usize = 2_048;
-/// A folder with more names than this has their inodes read by several threads.
-const SERIAL_NAMES: usize = 512;
-/// Names that a thread takes at least, so that handing out costs little.
-const NAMES_PER_TASK: usize = 64;
 /// Bytes of the buffer that names are listed through.
-const LISTING_BYTES: usize = 64 << 10;
+const LISTING_BYTES: usize = 32 << 10;
 
-/// A name and what it stands for.
-pub struct FolderName<'a> {
-    pub name: &'a [u8],
-    /// it was a folder when the folder was listed
-    pub is_folder: bool,
-    /// what the system says of it
-    pub looked: Looked,
-}
+/// A name, and whether it was a folder when its folder was listed.
+pub type ListedName<'a> = (&'a [u8], bool);
 
-/// What the system says of a name.
-pub struct Looked {
-    pub inode: Result<Inode, Errno>,
-    /// its extended attributes' names; none without an inode
-    pub attributes: AttributeNames,
-}
-
-impl Looked {
-    fn at(folder: &OwnedFd, name: &[u8], attributes: &Attributes) -> Self {
-        let inode = Inode::of_name(folder, name);
-        let attributes =
-            inode.as_ref().map_or(Ok(Vec::new()), |inode| attributes.list(folder, name, inode));
-        Self { inode, attributes }
-    }
-}
-
-/// A folder that the walk is in.
-pub struct Folder {
-    handle: Option<OwnedFd>,
-    device: u64,
-    inode: u64,
-    /// bytes of its path
-    pub path_len: usize,
-    listing: Listing,
-    next: usize,
-    /// of the names from `next` on
-    ahead: VecDeque<Looked>,
-}
-
-impl Folder {
-    /// Lists a folder, of the names only what `keep` says; whether a name is a folder is its
-    /// second argument. If listing fails, the names up to there are kept.
-    pub fn read(
-        handle: OwnedFd,
-        inode: &Inode,
-        path_len: usize,
-        keep: impl FnMut(&[u8], bool) -> bool,
-    ) -> (Self, Result<(), Errno>) {
-        let (listing, result) = Listing::read(&handle, keep);
-        let folder = Self {
-            handle: Some(handle),
-            device: inode.identity.device,
-            inode: inode.identity.inode,
-            path_len,
-            listing,
-            next: 0,
-            ahead: VecDeque::new(),
-        };
-        (folder, result)
-    }
-
-    /// The next name in order. Without a handle there is none.
-    pub fn next_name(&mut self, attributes: &Attributes) -> Option<FolderName<'_>> {
-        if self.ahead.is_empty() {
-            self.ahead = self.look_ahead(attributes)?.into();
-        }
-        let looked = self.ahead.pop_front()?;
-        let at = self.next;
-        self.next += 1;
-        let Name { is_folder, .. } = self.listing.index[at];
-        Some(FolderName { name: self.listing.name(at), is_folder, looked })
-    }
-
-    fn look_ahead(&self, attributes: &Attributes) -> Option<Vec<Looked>> {
-        let handle = self.handle.as_ref()?;
-        let count = self.listing.index.len();
-        let names = self.next..count.min(self.next + AHEAD);
-        let look = |at: usize| Looked::at(handle, self.listing.name(at), attributes);
-        Some(if count > SERIAL_NAMES {
-            names.into_par_iter().with_min_len(NAMES_PER_TASK).map(look).collect()
-        } else {
-            names.map(look).collect()
-        })
-    }
-
-    /// The handle, while it is open.
-    pub fn handle(&self) -> Option<&OwnedFd> {
-        self.handle.as_ref()
-    }
-
-    /// Takes the handle out, to close it or to climb up from it.
-    pub fn take_handle(&mut self) -> Option<OwnedFd> {
-        self.handle.take()
-    }
-
-    /// Gives a handle back. False if it is not this folder's.
-    pub fn restore_handle(&mut self, handle: OwnedFd) -> bool {
-        let same = Inode::of_handle(&handle).is_ok_and(|inode| {
-            (inode.identity.device, inode.identity.inode) == (self.device, self.inode)
-        });
-        if same {
-            self.handle = Some(handle);
-        }
-        same
-    }
-
-    /// How many names have not been read.
-    pub fn left(&self) -> usize {
-        self.listing.index.len() - self.next
-    }
-
-    /// Takes out the names that have not been read, each with whether it was a folder.
-    pub fn give_up(&mut self) -> Vec<(Vec<u8>, bool)> {
-        let unread = self.next..self.listing.index.len();
-        self.next = unread.end;
-        self.ahead.clear();
-        let name = |at: usize| (self.listing.name(at).to_vec(), self.listing.index[at].is_folder);
-        unread.map(name).collect()
-    }
-}
-
-/// The names of a folder: one run of bytes and where each name lies in it.
+/// Names in order: one run of bytes and where each name lies in it.
 #[derive(Default)]
-struct Listing {
+pub struct Listing {
     bytes: Vec<u8>,
     index: Vec<Name>,
+    /// the last name that is given, of a folder that has more
+    last: Option<(Vec<u8>, bool)>,
 }
 
 #[derive(Clone, Copy)]
@@ -161,13 +39,20 @@ struct Name {
 }
 
 impl Listing {
-    fn read(
-        handle: &OwnedFd,
-        mut keep: impl FnMut(&[u8], bool) -> bool,
+    /// Lists a folder: of the names after `after` those that `keep` says, and of these the first
+    /// that take `window` bytes. If listing fails, the names up to there are kept.
+    pub fn read(
+        folder: &OwnedFd,
+        after: Option<ListedName>,
+        window: usize,
+        mut keep: impl FnMut(ListedName) -> bool,
     ) -> (Self, Result<(), Errno>) {
         let mut listing = Self::default();
+        if let Err(errno) = rustix::fs::seek(folder, SeekFrom::Start(0)) {
+            return (listing, Err(errno));
+        }
         let mut buffer = Vec::with_capacity(LISTING_BYTES);
-        let mut names = RawDir::new(handle, buffer.spare_capacity_mut());
+        let mut names = RawDir::new(folder, buffer.spare_capacity_mut());
         let result = loop {
             match names.next() {
                 None => break Ok(()),
@@ -178,35 +63,84 @@ impl Listing {
                     if name == b"." || name == b".." {
                         continue;
                     }
-                    let is_folder = is_folder(handle, name, found.file_type());
-                    if keep(name, is_folder) {
-                        listing.push(name, is_folder);
+                    let name = (name, is_folder(folder, name, found.file_type()));
+                    if after.is_none_or(|after| order(after, name).is_lt()) && keep(name) {
+                        listing.push(name, window);
                     }
                 }
             }
         };
         listing.sort();
+        listing.cut(window);
+        listing.index.shrink_to_fit();
         (listing, result)
     }
 
-    fn push(&mut self, name: &[u8], is_folder: bool) {
+    /// How many names there are.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    pub fn name(&self, at: usize) -> ListedName<'_> {
+        name_in(&self.bytes, &self.index[at])
+    }
+
+    /// The last name, if the folder has more.
+    pub fn last_of_more(&self) -> Option<ListedName<'_>> {
+        self.last.as_ref().map(|(name, is_folder)| (name.as_slice(), *is_folder))
+    }
+
+    fn push(&mut self, name: ListedName, window: usize) {
+        if self.last_of_more().is_some_and(|last| order(last, name).is_lt()) {
+            return;
+        }
+        self.append(name);
+        if self.taken() > 2 * window {
+            self.sort();
+            self.cut(window);
+        }
+    }
+
+    fn append(&mut self, (name, is_folder): ListedName) {
         self.index.push(Name { at: self.bytes.len(), len: name.len() as u32, is_folder });
         self.bytes.extend_from_slice(name);
     }
 
-    /// Brings the names in order. A folder that changes while it is listed may give a name twice.
-    fn sort(&mut self) {
-        let Self { bytes, index } = self;
-        let key = |name: &Name| (&bytes[name.at..name.at + name.len as usize], name.is_folder);
-        index.par_sort_unstable_by(|a, b| order(key(a), key(b)));
-        index.dedup_by(|a, b| key(a) == key(b));
-        index.shrink_to_fit();
+    fn taken(&self) -> usize {
+        self.bytes.len() + self.index.len() * size_of::<Name>()
     }
 
-    fn name(&self, at: usize) -> &[u8] {
-        let name = &self.index[at];
-        &self.bytes[name.at..name.at + name.len as usize]
+    /// Brings the names in order. A folder that changes while it is listed may give a name twice.
+    fn sort(&mut self) {
+        let Self { bytes, index, .. } = self;
+        let key = |name: &Name| name_in(bytes, name);
+        index.par_sort_unstable_by(|a, b| order(key(a), key(b)));
+        index.dedup_by(|a, b| key(a) == key(b));
     }
+
+    /// Drops the last names, as many as are more than the window.
+    fn cut(&mut self, window: usize) {
+        if self.taken() <= window {
+            return;
+        }
+        let mut first = Self::default();
+        let mut names = (0..self.len()).map(|at| self.name(at)).peekable();
+        while first.len() == 0 || first.taken() < window {
+            let Some(name) = names.next() else { break };
+            first.append(name);
+        }
+        if names.peek().is_some() {
+            let last = first.index.last().map(|name| name_in(&first.bytes, name));
+            first.last = last.map(|(name, is_folder)| (name.to_vec(), is_folder));
+        } else {
+            first.last = self.last.take();
+        }
+        *self = first;
+    }
+}
+
+fn name_in<'a>(bytes: &'a [u8], name: &Name) -> ListedName<'a> {
+    (&bytes[name.at..name.at + name.len as usize], name.is_folder)
 }
 
 /// Some file systems do not say in a listing what a name is. If it cannot be found out, the walk
@@ -222,9 +156,68 @@ fn is_folder(handle: impl AsFd, name: &[u8], listed: FileType) -> bool {
 
 /// Bytewise, a folder's name taken as ending in `/`. After what both names have in common, the
 /// next byte decides: of the name that goes on, or that slash, or nothing.
-fn order((a, a_is_folder): (&[u8], bool), (b, b_is_folder): (&[u8], bool)) -> Ordering {
+fn order((a, a_is_folder): ListedName, (b, b_is_folder): ListedName) -> Ordering {
     let common = a.len().min(b.len());
     let next =
         |name: &[u8], is_folder: bool| name.get(common).copied().or(is_folder.then_some(b'/'));
     a[..common].cmp(&b[..common]).then_with(|| next(a, a_is_folder).cmp(&next(b, b_is_folder)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// All names in order, and how many were given at once.
+    fn in_windows(folder: &OwnedFd, window: usize) -> (Vec<(Vec<u8>, bool)>, Vec<usize>) {
+        let (mut all, mut counts): (Vec<(Vec<u8>, bool)>, _) = (Vec::new(), Vec::new());
+        loop {
+            let after = all.last().cloned();
+            let after = after.as_ref().map(|(name, is_folder)| (name.as_slice(), *is_folder));
+            let (listing, result) = Listing::read(folder, after, window, |_| true);
+            assert_eq!(result, Ok(()));
+            assert!(listing.bytes.capacity() <= 4 * window + 8);
+            counts.push(listing.len());
+            all.extend((0..listing.len()).map(|at| listing.name(at)).map(|(n, f)| (n.to_vec(), f)));
+            if listing.last_of_more().is_none() {
+                return (all, counts);
+            }
+        }
+    }
+
+    /// Issue 13, point 5: a folder of any number of names takes no more memory.
+    #[test]
+    fn names_come_in_windows_in_the_same_order() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..500 {
+            let path = dir.path().join(format!("{:b}", number * 7_919 % 500));
+            if number % 3 == 0 { fs::create_dir(path) } else { fs::write(path, "") }.unwrap();
+        }
+        let folder = fs::File::open(dir.path()).unwrap().into();
+        let (want, at_once) = in_windows(&folder, 1 << 20);
+        assert_eq!((want.len(), at_once), (500, vec![500]));
+        let key = |(name, is_folder): &(Vec<u8>, bool)| {
+            [name.as_slice(), if *is_folder { b"/" } else { b"" }].concat()
+        };
+        assert!(want.is_sorted_by(|a, b| key(a) < key(b)));
+        for window in [1, 100, 1_000, 5_000] {
+            let (all, counts) = in_windows(&folder, window);
+            assert!(all == want, "a window of {window} bytes");
+            assert!(counts.iter().all(|count| *count <= window / size_of::<Name>() + 1));
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_and_what_fails() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let folder = fs::File::open(dir.path()).unwrap().into();
+        let (listing, _) = Listing::read(&folder, None, 1_000, |(name, _)| name != b"b");
+        assert_eq!([listing.name(0), listing.name(1)], [(b"a".as_slice(), false), (b"c", false)]);
+        let file = fs::File::open(dir.path().join("a")).unwrap().into();
+        let (listing, result) = Listing::read(&file, None, 1_000, |_| true);
+        assert_eq!((listing.len(), result), (0, Err(Errno::NOTDIR)));
+    }
 }

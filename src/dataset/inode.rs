@@ -129,7 +129,7 @@ impl Inode {
     }
 
     /// The entry of `path`, with all that this inode alone says.
-    pub fn entry(&self, path: &[u8], kind: Kind) -> Entry {
+    pub fn entry(&self, path: impl Into<Vec<u8>>, kind: Kind) -> Entry {
         let is_device = matches!(kind, Kind::CharDevice | Kind::BlockDevice);
         Entry {
             mode: self.mode & 0o7777,

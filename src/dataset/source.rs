@@ -309,7 +309,7 @@ impl SourceFile {
     /// Looks at a file of `before`, an entry of the same path, anew.
     pub fn look(&self, before: &Entry) -> Result<ScannedEntry, SourceError> {
         let inode = self.inode()?;
-        let mut entry = inode.entry(&self.path, Kind::File);
+        let mut entry = inode.entry(&*self.path, Kind::File);
         let same = (entry.uid, entry.gid) == (before.uid, before.gid);
         (entry.user, entry.group) = if same {
             (before.user.clone(), before.group.clone())
@@ -317,10 +317,9 @@ impl SourceFile {
             let mut names = Names::default();
             (names.user(entry.uid), names.group(entry.gid))
         };
-        let attributes = Attributes::new();
+        let mut attributes = Attributes::new();
         let place = InodePath::of_file(&self.handle);
-        let listed = attributes.list_at(&place, inode.identity.device, Kind::File);
-        let had = attributes.read(&place, listed);
+        let had = attributes.read(&place, inode.identity.device, Kind::File);
         entry.xattrs = if had.problem.is_some() { before.xattrs.clone() } else { had.list };
         if had.lacks_some || !attributes.are_reachable() && before.lacks.contains(&Lack::Attributes)
         {

@@ -13,10 +13,10 @@ pub(super) const NAMED_FOLDERS: u64 = 5;
 
 impl Walk<'_> {
     /// Says of the first folders that are not entered which they are.
-    pub(super) fn left_out(&mut self, why: &str) {
+    pub(super) fn left_out(&mut self, path: &[u8], why: &str) {
         self.other_file_systems += 1;
         if self.other_file_systems <= NAMED_FOLDERS {
-            let path = shown_path(&self.path);
+            let path = shown_path(path);
             self.monitor.note(&format!("what lies in {path} is left out: {why}"));
         }
     }
@@ -40,12 +40,12 @@ impl Walk<'_> {
 
     /// Says what holds for the attributes of the whole dataset.
     pub(super) fn report_attributes(&self) {
-        if !self.attributes.are_reachable() {
+        if !self.reads_attributes {
             let detail = "extended attributes and ACLs are not packed: /proc is not there";
             let subject = self.source.display();
             self.monitor.problem(Problem::new(ProblemKind::Metadata, subject, detail));
         }
-        let left_out = self.attributes.left_out();
+        let left_out = self.left_out;
         if left_out > 0 {
             self.monitor.note(&format!(
                 "extended attributes that only root can restore are not packed: {left_out}"
