@@ -320,9 +320,12 @@ pub(super) fn end_inheritance(folder: &Dir) {
     remove_acl(folder.as_fd(), DEFAULT_ACL);
 }
 
-/// An error says that there is no such ACL, or that the file system knows none.
+/// An error says that there is no such ACL, or that the file system knows none. It is looked for
+/// first, which costs no write.
 fn remove_acl(fd: BorrowedFd<'_>, acl: &[u8]) {
-    let _ = rustix::fs::fremovexattr(fd, acl);
+    if rustix::fs::fgetxattr(fd, acl, &mut [0_u8; 0]) != Err(Errno::NODATA) {
+        let _ = rustix::fs::fremovexattr(fd, acl);
+    }
 }
 
 /// Sets what a symlink, pipe, device or socket named `name` in the parts folder should have.

@@ -103,7 +103,7 @@ impl Destination {
     pub fn begin_file(&self, entry: &Entry) -> Result<PartFile, DestinationError> {
         if self.has_nameless {
             let file = open_nameless(&self.parts, self.rights.first_mode(entry))
-                .map_err(DestinationError::io(MAKE_PART, &work_path(PARTS)))?;
+                .map_err(|error| DestinationError::io(MAKE_PART, &work_path(PARTS))(error))?;
             return Ok(PartFile { file, part: None });
         }
         self.begin_named_file()

@@ -78,6 +78,11 @@ impl<'a> CatalogItems<'a> {
         (index.entries > 0).then_some(index.entries)
     }
 
+    /// The sizes of its files, together.
+    pub fn file_bytes(&self) -> u64 {
+        self.reader.index().file_bytes
+    }
+
     /// The sort keys of the first entry that is no folder, and of the last entry.
     pub fn reach(&mut self) -> Option<(Vec<u8>, Vec<u8>)> {
         let frames = self.reader.index().frames.len();
@@ -102,7 +107,7 @@ impl<'a> CatalogItems<'a> {
     /// part. The catalog is walked for it only if the files' sizes add up to more than the stripes
     /// hold.
     pub fn data_bytes(&mut self, open: &OpenSet) -> u64 {
-        let file_bytes = self.reader.index().file_bytes;
+        let file_bytes = self.file_bytes();
         let mut stripe_bytes = 0;
         open.record_index.walk(&Recording::default(), |record| {
             stripe_bytes = u64::from(record.k) * record.blocks.payload_bytes() as u64;

@@ -11,11 +11,16 @@ use super::promotion::Promoted;
 use super::restored::Restored;
 use super::selected::is_below;
 use super::walk::SetWalk;
-use crate::destination::{Destination, DestinationError};
+use crate::destination::{Destination, DestinationError, PlaceResult};
 use crate::format::ids::SetNumber;
 use crate::format::list::{self, Entry, Item, Kind, shown_path};
 use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Phase};
+use rayon::prelude::*;
+use std::cmp::Reverse;
+
+/// Folders that are finished together: in parallel, and few enough to be kept.
+const FOLDERS_TOGETHER: usize = 1024;
 
 /// Walks the items again. While files still wait, folders keep their working modes, so that a later
 /// run can resume.
@@ -30,7 +35,8 @@ pub fn finish(
     let set = open.set.set;
     monitor.phase(Phase::Finish, 0);
     destination.begin_anew();
-    let mut links = Finisher { walk, destination, promoted, restored, waiting: Vec::new() };
+    let (waiting, left) = (Vec::new(), Vec::new());
+    let mut links = Finisher { walk, destination, promoted, restored, waiting, left };
     // A set begins with the folders of its first entry, which the set before may have named.
     let (mut folders, mut faults): (Vec<(Entry, bool)>, _) = (Vec::new(), PackingFaults::default());
     let mut is_chain = set.0 > 1;
@@ -46,7 +52,7 @@ pub fn finish(
             }
             while folders.last().is_some_and(|(f, _)| !is_below(&entry.path, &f.path)) {
                 is_chain = false;
-                folders.pop().map_or(Ok(()), |(f, shared)| links.folder(&f, shared))?;
+                folders.pop().map_or(Ok(()), |(folder, shared)| links.leave(folder, shared))?;
             }
             is_chain &= entry.kind == Kind::Folder;
             if let Some((fate, detail)) = not_taken::of(&entry) {
@@ -65,8 +71,9 @@ pub fn finish(
     links.restored.bounds = faults.end();
     // The next set begins with the folders that its first entry lies in.
     while let Some((folder, _)) = folders.pop() {
-        links.folder(&folder, true)?;
+        links.leave(folder, true)?;
     }
+    links.finish_left()?;
     destination.save_unkept()?;
     save_links(destination, set, &links.waiting)
 }
@@ -146,6 +153,8 @@ struct Finisher<'a> {
     restored: &'a mut Restored,
     /// links to files that are not there yet
     waiting: Vec<Entry>,
+    /// folders that the walk is through with; whether another set may name each too
+    left: Vec<(Entry, bool)>,
 }
 
 impl Finisher<'_> {
@@ -190,21 +199,46 @@ impl Finisher<'_> {
         Ok(())
     }
 
-    fn folder(&mut self, entry: &Entry, shared: bool) -> Result<(), RestoreError> {
+    /// The walk is through with a folder, which is finished together with others.
+    fn leave(&mut self, folder: Entry, shared: bool) -> Result<(), RestoreError> {
+        self.left.push((folder, shared));
+        if self.left.len() < FOLDERS_TOGETHER { Ok(()) } else { self.finish_left() }
+    }
+
+    /// Finishes the folders that were left, in parallel, but each after those in it: it may shut
+    /// out its owner.
+    fn finish_left(&mut self) -> Result<(), RestoreError> {
+        let mut left = std::mem::take(&mut self.left);
         if self.restored.waiting > 0 && !self.walk.options.give_up {
             return Ok(());
         }
+        let depth = |(folder, _): &(Entry, bool)| {
+            let names = folder.path.split(|byte| *byte == b'/').count();
+            if folder.path.is_empty() { 0 } else { names }
+        };
+        left.sort_by_cached_key(|folder| Reverse(depth(folder)));
         let to = self.destination;
-        let finished =
-            if shared { to.finish_shared_folder(entry) } else { to.finish_folder(entry) };
-        match finished {
+        for level in left.chunk_by(|a, b| depth(a) == depth(b)) {
+            let finish = |(folder, shared): &(Entry, bool)| {
+                if *shared { to.finish_shared_folder(folder) } else { to.finish_folder(folder) }
+            };
+            let results: Vec<PlaceResult> = level.par_iter().map(finish).collect();
+            for ((folder, _), result) in level.iter().zip(results) {
+                self.finished(folder, result)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self, folder: &Entry, result: PlaceResult) -> Result<(), RestoreError> {
+        match result {
             Ok(problems) => self.restored.count_metadata(&problems),
             Err(e) if self.destination.is_ended_by(&e) => return Err(e.into()),
             // Another's name differs by case alone; that was reported when it was to be made.
             Err(DestinationError::Exists { .. }) => {}
             Err(e) => {
                 self.restored.metadata_problems += 1;
-                to.note_folder(&entry.path, error_chain(&e));
+                self.destination.note_folder(&folder.path, error_chain(&e));
             }
         }
         Ok(())

@@ -46,11 +46,12 @@ pub fn can_restore_all(open: &OpenSet, selection: Option<&Selection>) -> bool {
     all
 }
 
-/// The most that restoring the set can write, known without a walk; none without its catalog.
+/// The most that restoring the set can write, as if files had no holes, known without a walk; none
+/// without its catalog.
 pub fn most_bytes(open: &OpenSet, unit: u64) -> Option<u64> {
     let quiet = Recording::default();
-    let mut items = CatalogItems::open(open, &quiet)?;
-    Some(items.data_bytes(open).saturating_add(items.entries()?.saturating_mul(unit)))
+    let items = CatalogItems::open(open, &quiet)?;
+    Some(items.file_bytes().saturating_add(items.entries()?.saturating_mul(unit)))
 }
 
 /// What restoring the set will write, by a walk over its catalog; none without it, or if it was
