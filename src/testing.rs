@@ -59,6 +59,9 @@ pub mod drives {
     pub use crate::drives::{
         Drive, DriveError, DriveFile, Level, LocalDrive, ReadMode, Room, WriteMode,
     };
+    pub mod buffer {
+        pub use crate::drives::buffer::Buffer;
+    }
 }
 pub mod entropy {
     pub use crate::entropy::{Entropy, Fixed, System, random_id};
@@ -125,7 +128,9 @@ pub mod measure {
         pub use crate::measure::sample::SampleData;
     }
     pub mod whole {
-        pub use crate::measure::whole::{PackSetup, SourcePart, pack, part, write_snapshot};
+        pub use crate::measure::whole::{
+            PackSetup, PackedSet, SourcePart, pack, pack_onto, part, write_snapshot,
+        };
     }
 }
 pub mod memory {

@@ -1,21 +1,24 @@
 //! The whole of packing, checking, decoding and reconstructing, memory to memory, against the sum of
 //! what the same steps cost alone on all cores in the same run (the roofline).
 //!
-//! The source lies in /dev/shm, the drives in memory, so that reading is copying, which is a stage, too.
+//! The source lies in /dev/shm, the drives in memory, so that reading is copying, which is a stage, too;
+//! then the drives are folders in /dev/shm, so that writing is one.
 //! Printed: what each stage does, the share of the roofline that each way reaches (the middle one of
 //! five runs, and the range), and how much faster all cores are than one, for the stages and for the
 //! whole.
 
 use holdall::testing::dataset::Source;
+use holdall::testing::drives::{Drive, LocalDrive};
 use holdall::testing::format::Suite;
 use holdall::testing::measure::sample::SampleData;
-use holdall::testing::measure::whole::{self, PackSetup, SourcePart};
+use holdall::testing::measure::whole::{self, PackSetup, PackedSet, SourcePart};
 use holdall::testing::monitor::Recording;
 use holdall::testing::plan::survive::Survive;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 mod stages;
 use stages::{Compression, GB, Rate};
@@ -26,6 +29,14 @@ const TABLE_BYTES: usize = 1 << 30;
 const RUNS: usize = 5;
 /// Set in the process that measures one core alone.
 const ALONE: &str = "HOLDALL_BENCH_ALONE";
+
+/// Drives that are new folders in memory.
+fn folders(root: &Path, count: u16) -> Vec<Arc<dyn Drive>> {
+    let _ = fs::remove_dir_all(root.join("drives"));
+    let folder = |number: u16| root.join("drives").join(number.to_string());
+    let drive = |number| LocalDrive::make(&folder(number)).expect("/dev/shm can be written");
+    (0..count).map(|number| Arc::new(drive(number)) as Arc<dyn Drive>).collect()
+}
 
 /// A source of one kind in a folder, and its sample.
 struct Kind {
@@ -105,7 +116,7 @@ fn measure(root: &Path, kind: &Kind, level: i32, suite: Suite) {
     let told = &Recording::default();
     let stages = Stages::of(suite, &kind.sample);
     let source = Source::open(&kind.folder).expect("it is there");
-    let read = stages::read(&source, &kind.part);
+    let (read, write) = (stages::read(&source, &kind.part), stages::write(root));
     let c: Compression = stages::compress(&kind.sample, level).expect("zstd works");
     println!("{}, zstd {level}, stored at {:.0} %, {}", kind.name, c.ratio * 100.0, suite.word());
     show("hash", &stages.hash);
@@ -114,20 +125,33 @@ fn measure(root: &Path, kind: &Kind, level: i32, suite: Suite) {
     show("block hashes", &stages.block_hashes);
     show("reconstruct", &stages.reconstruct);
     show("read", &read);
+    show("write", &write);
     show("probe and compress", &c.rate);
     let list = whole::write_snapshot(&kind.part, &root.join("list")).expect("there is room");
     let survive = Survive { cases: 1, drives: 0, blocks: 0 };
     let how = PackSetup { drives: 4, survive, level, suite };
     let pack =
         |keep| whole::pack(&kind.folder, &kind.part, &list, how, keep, told).expect("it packs");
-    let packing = [(&read, 1.0), (&stages.hash, 1.0), (&c.rate, 1.0), (&stages.seal, c.ratio)];
+    let mut packing =
+        vec![(&read, 1.0), (&stages.hash, 1.0), (&c.rate, 1.0), (&stages.seal, c.ratio)];
     print("pack 3+1", roofline(&packing), (0..RUNS).map(|_| pack(false).speed).collect());
+    let pack_files = || -> PackedSet {
+        let drives = folders(root, how.drives);
+        whole::pack_onto(drives, &kind.folder, &kind.part, &list, how, told).expect("it packs")
+    };
+    packing.push((&write, c.ratio * 4.0 / 3.0));
+    let onto_files: Vec<PackedSet> = (0..RUNS).map(|_| pack_files()).collect();
+    print("pack 3+1 onto files", roofline(&packing), onto_files.iter().map(|p| p.speed).collect());
     if std::env::var_os(ALONE).is_some() {
         return;
     }
+    let files = onto_files.last().expect("it was packed");
+    let checking = [(&read, 1.0), (&stages.block_hashes, 1.0)];
+    let speeds = (0..RUNS).map(|_| files.verify(told)).collect();
+    print("verify, of shards in files", roofline(&checking), speeds);
+    let _ = fs::remove_dir_all(root.join("drives"));
     let kept = pack(true);
     let speeds: Vec<f64> = (0..RUNS).map(|_| kept.verify(told)).collect();
-    let checking = [(&read, 1.0), (&stages.block_hashes, 1.0)];
     print("verify, of shards", roofline(&checking), speeds.clone());
     print("the same against BLAKE3 alone", stages.block_hashes.all_cores, speeds);
     let decoding = vec![

@@ -1,6 +1,8 @@
 //! Each stage alone, hot in cache: on one core, and on all of them at once.
 
 use holdall::testing::dataset::Source;
+use holdall::testing::drives::buffer::Buffer;
+use holdall::testing::drives::{Drive, LocalDrive, WriteMode};
 use holdall::testing::format::Suite;
 use holdall::testing::format::ids::{RunId, SetNumber, ShipmentId, StripeId, StripeNumber};
 use holdall::testing::format::list::{Kind, Method};
@@ -15,6 +17,7 @@ use holdall::testing::stages::parity::Code;
 use holdall::testing::stages::seal::{Cipher, Payload, seal_stripe};
 use std::hint::black_box;
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Bytes of a GB.
@@ -69,6 +72,9 @@ fn rate<J: FnMut()>(bytes: usize, make: impl Fn() -> J + Sync) -> Rate {
 const BLOCK_BYTES: usize = 256 << 10;
 /// Bytes that are read again and again.
 const READ_BYTES: usize = 256 << 20;
+/// Bytes of a shard that is written, and how many are before they are removed again, untimed.
+const SHARD_BYTES: usize = 16 << 20;
+const WRITTEN_SHARDS: usize = 8;
 /// Blocks of a shard that is measured: few, so that a stripe stays in cache.
 const BLOCKS: u32 = 3;
 
@@ -240,4 +246,30 @@ pub fn read(source: &Source, part: &SourcePart) -> Rate {
             }
         }
     })
+}
+
+/// Writing shards to new files, by a drive for each thread.
+pub fn write(root: &Path) -> Rate {
+    let of_thread = |number: usize| {
+        let folder = root.join(format!("written-{number}"));
+        let drive = LocalDrive::make(&folder).expect("there is room");
+        let mut shard = Buffer::zeroed(SHARD_BYTES);
+        shard.fill(5);
+        let mut best: f64 = 0.0;
+        for _ in 0..=TRIES {
+            let began = Instant::now();
+            for number in 0..WRITTEN_SHARDS {
+                drive.write(&number.to_string(), &shard, WriteMode::New).expect("there is room");
+            }
+            let bytes = (WRITTEN_SHARDS * SHARD_BYTES) as f64;
+            best = best.max(bytes / began.elapsed().as_secs_f64());
+            for number in 0..WRITTEN_SHARDS {
+                drive.remove(&number.to_string()).expect("it is there");
+            }
+        }
+        best
+    };
+    let one_core = of_thread(0);
+    let all: Vec<f64> = rayon::broadcast(|thread| of_thread(thread.index()));
+    Rate { one_core, all_cores: all.iter().sum() }
 }

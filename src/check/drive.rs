@@ -8,6 +8,7 @@
 //!   the drive was read to its end, before it is reported and counted.
 
 use super::report::DriveReport;
+use crate::drives::buffer::Buffer;
 use crate::drives::{Drive, ReadMode, on_each};
 use crate::format::ids::{Slot, StripeId, shard_path};
 use crate::format::record::StripeRecord;
@@ -158,7 +159,7 @@ impl DriveCheck<'_> {
             depth,
             report,
             not_there: NotThere::default(),
-            buffer: Vec::new(),
+            buffer: Buffer::default(),
             skip: 0,
             skipped: Vec::new(),
             unreadable: Vec::new(),
@@ -177,7 +178,7 @@ struct Survey<'a> {
     depth: Depth<'a>,
     report: DriveReport,
     not_there: NotThere,
-    buffer: Vec<u8>,
+    buffer: Buffer,
     /// shards to be skipped
     skip: u64,
     /// those that were, since one that could be read

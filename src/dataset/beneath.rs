@@ -13,6 +13,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
+/// How a file is opened. NONBLOCK means nothing to a regular file.
+const FILE_FLAGS: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NOATIME)
+    .union(OFlags::NONBLOCK);
+
 /// Bytes of a path that the kernel surely takes at once.
 const PIECE_BYTES: usize = 4_000;
 
@@ -35,6 +42,20 @@ pub fn open_beneath(folder: impl AsFd, path: &[u8], flags: OFlags) -> Result<Own
             open_by(folder, path, flags, How::Names)
         }
         result => result,
+    }
+}
+
+/// Opens a file for reading by `open`, with as little trace and waiting as the system allows.
+pub fn open_quietly(open: impl Fn(OFlags) -> Result<OwnedFd, Errno>) -> Result<OwnedFd, Errno> {
+    let mut flags = FILE_FLAGS;
+    loop {
+        match open(flags) {
+            // Only a file's owner may spare its access time.
+            Err(Errno::PERM) if flags.contains(OFlags::NOATIME) => flags -= OFlags::NOATIME,
+            // Someone holds a lease on the file (a file server may) and is told to give it up.
+            Err(Errno::AGAIN) if flags.contains(OFlags::NONBLOCK) => flags -= OFlags::NONBLOCK,
+            result => return result,
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod folder;
 mod holes;
 mod inode;
 mod names;
+mod nearby;
 mod root;
 mod sizes;
 #[cfg(test)]

@@ -4,7 +4,9 @@
 //! - Leaves: their bytes, holes and present identity, or an error that names path and action.
 //! - Always holds: (1) nothing outside SOURCE is opened and no symlink below it is followed; (2) a
 //!   [`SourceFile`] is a regular file: what took its place since the scan, a named pipe say, is an
-//!   error and does not block; (3) access times are left alone where the system allows it.
+//!   error and does not block; (3) access times are left alone where the system allows it; (4) a
+//!   small file that is as it was scanned costs four calls: it is opened in its folder, read, looked
+//!   at and closed.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -16,20 +18,14 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::anchor::Anchor;
 use super::attributes::{Attributes, InodePath};
-use super::beneath::open_beneath;
+use super::beneath::{open_beneath, open_quietly};
 use super::holes::{MAX_HOLES, holes};
 use super::inode::{Inode, ScannedEntry};
 use super::names::Names;
+use super::nearby::Nearby;
 use super::root::Root;
 use super::sizes::Sizes;
 use crate::format::list::{Entry, Kind, Lack, checked_path, shown_path};
-
-/// How a file is opened. NONBLOCK means nothing to a regular file.
-const FILE_FLAGS: OFlags = OFlags::RDONLY
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC)
-    .union(OFlags::NOATIME)
-    .union(OFlags::NONBLOCK);
 
 /// What could not be done with a file of the source.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +90,7 @@ pub struct Source {
     opened: Opened,
     anchor: Anchor,
     sizes: Sizes,
+    nearby: Nearby,
     /// of files only the beginnings are read
     is_sample: bool,
 }
@@ -130,7 +127,7 @@ impl Source {
 
     fn of(opened: Opened, source: &Path, inode: &Inode) -> Self {
         let (anchor, sizes) = (Anchor::new(source, inode), Sizes::default());
-        Self { opened, anchor, sizes, is_sample: false }
+        Self { opened, anchor, sizes, nearby: Nearby::default(), is_sample: false }
     }
 
     /// After a failure: is SOURCE still there? `read` is a file that could be read before: if the
@@ -172,6 +169,26 @@ impl Source {
             return Err(invalid("it is no longer a file".into()));
         }
         Ok(SourceFile { handle, path: path.into(), opened: inode, is_sample: self.is_sample })
+    }
+
+    /// Reads a file of at least one byte whole, if it is still what was scanned, as its identity
+    /// tells after the read. If not, or if there is anything else about it, that is for
+    /// [`Self::open_file`] to tell, and what is in `bytes` means nothing.
+    pub fn read_unchanged(&self, scanned: &ScannedEntry, bytes: &mut [u8]) -> bool {
+        let (entry, Opened::Folder(root)) = (&scanned.entry, &self.opened) else { return false };
+        if scanned.sparse || bytes.len() as u64 != entry.size || checked_path(&entry.path).is_err()
+        {
+            return false;
+        }
+        let Ok(file) = self.nearby.open(root, &entry.path) else { return false };
+        // Of a pipe that took its place nothing is taken: it cannot be read at an offset.
+        let read = retry_on_intr(|| rustix::io::pread(&file, &mut *bytes, 0));
+        let is_same = |now: Inode| {
+            now.kind() == Some(Kind::File)
+                && now.identity == scanned.identity
+                && now.has_content_of(entry)
+        };
+        read == Ok(bytes.len()) && Inode::of_handle(&file).is_ok_and(is_same)
     }
 
     /// Looks at a path whatever it is, and opens nothing.
@@ -238,22 +255,6 @@ impl Source {
 /// Opens SOURCE if it is a single file, or leads to one.
 pub(super) fn open_single(source: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     retry_on_intr(|| rustix::fs::openat(CWD, source, flags - OFlags::NOFOLLOW, Mode::empty()))
-}
-
-/// Opens a file for reading by `open`, with as little trace and waiting as the system allows.
-pub(super) fn open_quietly(
-    open: impl Fn(OFlags) -> Result<OwnedFd, Errno>,
-) -> Result<OwnedFd, Errno> {
-    let mut flags = FILE_FLAGS;
-    loop {
-        match open(flags) {
-            // Only a file's owner may spare its access time.
-            Err(Errno::PERM) if flags.contains(OFlags::NOATIME) => flags -= OFlags::NOATIME,
-            // Someone holds a lease on the file (a file server may) and is told to give it up.
-            Err(Errno::AGAIN) if flags.contains(OFlags::NONBLOCK) => flags -= OFlags::NONBLOCK,
-            result => return result,
-        }
-    }
 }
 
 /// A regular file of SOURCE, open for reading. Positions are given with each call, so threads may

@@ -233,6 +233,13 @@ impl<'a> Worker<'a> {
         room: &mut [u8],
         as_it_is: bool,
     ) -> Result<Option<(Entry, Hash)>, SourceError> {
+        let bytes = room.get_mut(..scanned.entry.size as usize).filter(|bytes| !bytes.is_empty());
+        if let Some(bytes) = bytes
+            && self.source.read_unchanged(scanned, bytes)
+        {
+            let entry = Entry { whole: true, changed: false, ..scanned.entry.clone() };
+            return Ok(Some((entry, piece(bytes, 0, true))));
+        }
         let file = self.source.open_file(&scanned.entry.path)?;
         let ScannedEntry { mut entry, sparse, .. } = file.now(scanned)?;
         entry.whole = true;

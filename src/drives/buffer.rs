@@ -2,11 +2,13 @@
 //!
 //! - Enters: a length.
 //! - Leaves: that many bytes, starting at a multiple of [`ALIGNMENT`].
-//! - Always holds: (1) a buffer never moves or grows, so its alignment stays; (2) the bytes of a
+//! - Always holds: (1) a buffer never moves, so its alignment stays; (2) the bytes of a
 //!   new buffer are zero, those of a pooled one are whatever its last user left; (3) a pool keeps
 //!   no more free buffers than it was told to, so memory is a constant.
 
+use memmap2::{Advice, MmapMut};
 use parking_lot::Mutex;
+use std::alloc::{Layout, handle_alloc_error};
 use std::fmt;
 use std::mem;
 use std::ops::{Deref, DerefMut};
@@ -25,12 +27,12 @@ pub(super) fn aligned(number: u64) -> bool {
 
 /// Bytes whose start is aligned; the length is any.
 ///
-/// Made without unsafe code: the vector is longer than asked by one alignment, and the buffer
-/// starts at the first aligned byte in it. The vector is never resized, so it never moves.
+/// The kernel maps them, in huge pages where it has some: one fault touches 2 MiB, and what direct
+/// I/O has to pin is few pages.
 #[derive(Default)]
 pub struct Buffer {
-    bytes: Vec<u8>,
-    start: usize,
+    /// none: it has no bytes
+    bytes: Option<MmapMut>,
     len: usize,
 }
 
@@ -40,35 +42,45 @@ impl Buffer {
         // The capacity is whole units, so that buffers of nearly one length can stand in for
         // each other.
         let capacity = len.next_multiple_of(ALIGNMENT);
-        let bytes = vec![0; capacity + ALIGNMENT];
-        let start = bytes.as_ptr().addr().wrapping_neg() % ALIGNMENT;
-        Self { bytes, start, len }
+        Self { bytes: (len > 0).then(|| map(capacity)), len }
     }
 
     /// The length that it can be given without being made anew.
     pub fn capacity(&self) -> usize {
-        self.bytes.len().saturating_sub(ALIGNMENT)
+        self.bytes.as_ref().map_or(0, |bytes| bytes.len())
     }
 
-    /// The same memory with another length, which must be within the capacity.
-    fn with_len(mut self, len: usize) -> Self {
-        assert!(len <= self.capacity(), "a buffer never grows");
+    /// Gives it this length, with any content; it is made anew if it has too little room.
+    pub fn fit(&mut self, len: usize) {
+        if len > self.capacity() {
+            drop(mem::take(self)); // the old memory is given back before the new is asked for
+            *self = Self::zeroed(len);
+        }
         self.len = len;
-        self
     }
+}
+
+/// Zeros of which none is in memory before it is touched. Without memory it ends the program, as a
+/// vector would.
+fn map(len: usize) -> MmapMut {
+    let bytes = MmapMut::map_anon(len).unwrap_or_else(|_| {
+        handle_alloc_error(Layout::array::<u8>(len).unwrap_or(Layout::new::<u8>()))
+    });
+    bytes.advise(Advice::HugePage).ok(); // a hint, which not every kernel knows
+    bytes
 }
 
 impl Deref for Buffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.bytes[self.start..self.start + self.len]
+        self.bytes.as_ref().map_or(&[], |bytes| &bytes[..self.len])
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..self.start + self.len]
+        self.bytes.as_mut().map_or(&mut [], |bytes| &mut bytes[..self.len])
     }
 }
 
@@ -107,8 +119,8 @@ impl Pool {
     /// A buffer of this length, with any content: the smallest free one that suffices, or a new
     /// one.
     pub fn take(&self, len: usize) -> Pooled {
-        let found = self.0.find(len);
-        let buffer = found.map_or_else(|| Buffer::zeroed(len), |buffer| buffer.with_len(len));
+        let mut buffer = self.0.find(len).unwrap_or_default();
+        buffer.fit(len);
         Pooled { buffer, home: Arc::clone(&self.0) }
     }
 
@@ -196,7 +208,8 @@ mod tests {
 
     #[test]
     fn every_length_is_aligned_and_zero() {
-        for len in [0, 1, 4095, 4096, 4097, 262_144, 1_048_577] {
+        assert!(Buffer::zeroed(0).is_empty());
+        for len in [1, 4095, 4096, 4097, 262_144, 1_048_577] {
             let mut buffer = Buffer::zeroed(len);
             assert_eq!((buffer.len(), at(&buffer) % ALIGNMENT), (len, 0));
             assert!(buffer.capacity() >= len && buffer.iter().all(|&byte| byte == 0));

@@ -8,7 +8,6 @@
 //!   but folders and regular files.
 
 use std::io;
-use std::mem;
 use std::path::Path;
 
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
@@ -316,9 +315,10 @@ pub(super) fn write_new(file: impl AsFd, kind: FileSystemKind, bytes: &[u8]) -> 
 /// Asks for room in one piece, which is a hint but for a drive that is full.
 ///
 /// Never by `posix_fallocate` or `ftruncate`, which write zeros where the driver cannot reserve;
-/// the kernel's FAT driver writes them even here, so there it is left out.
+/// the kernel's FAT driver writes them even here, so there it is left out. In memory there is no
+/// one piece.
 fn reserve(file: impl AsFd, kind: FileSystemKind, len: u64) -> io::Result<()> {
-    if len == 0 || kind == FileSystemKind::Fat {
+    if len == 0 || matches!(kind, FileSystemKind::Fat | FileSystemKind::Memory) {
         return Ok(());
     }
     match retry_on_intr(|| fs::fallocate(&file, FallocateFlags::empty(), 0, len)) {
@@ -427,10 +427,7 @@ fn read_bounced(
         let wanted = offset + done as u64;
         let before = (wanted % ALIGNMENT as u64) as usize;
         let around = (before + buf.len() - done).next_multiple_of(ALIGNMENT).min(BOUNCE_BYTES);
-        if bounce.len() < around {
-            drop(mem::take(bounce));
-            *bounce = Buffer::zeroed(around);
-        }
+        bounce.fit(around);
         let read = read_aligned(&file, wanted - before as u64, &mut bounce[..around])?;
         let end = read.min(before + buf.len() - done);
         let Some(found) = bounce[..end].get(before..) else { break };

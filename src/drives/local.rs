@@ -252,8 +252,19 @@ impl LocalDrive {
             filesystem::remove(&folder, &temporary).ok();
             return Err(error);
         }
-        filesystem::sync_folder(&folder)?;
+        self.sync_names(folder_and_name(path).0, &folder)?;
         self.sync_way_to(folder_and_name(path).0)
+    }
+
+    /// Makes durable what a folder names, which then need not be done again.
+    fn sync_names(&self, path: &str, folder: &OwnedFd) -> io::Result<()> {
+        // Not after it: what is named there meanwhile is still to be synced.
+        let was_due = self.unsynced(|unsynced| unsynced.folders.remove(path));
+        let synced = filesystem::sync_folder(folder);
+        if was_due && synced.is_err() {
+            self.unsynced(|unsynced| unsynced.folders.insert(path.to_owned()));
+        }
+        synced
     }
 
     /// Makes durable the new folders that lead to a folder, outermost last.
@@ -262,7 +273,7 @@ impl LocalDrive {
         while !below.is_empty() {
             let above = folder_and_name(below).0;
             if self.unsynced(|unsynced| unsynced.folders.contains(above)) {
-                filesystem::sync_folder(self.folder(above)?)?;
+                self.sync_names(above, &self.folder(above)?)?;
             }
             below = above;
         }

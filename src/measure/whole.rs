@@ -188,14 +188,6 @@ pub fn pack(
     keep: bool,
     monitor: &dyn Monitor,
 ) -> Result<PackedSet, WholeError> {
-    let room =
-        |i: u16| DriveRoom { slot: i + 1, case: i.into(), free_bytes: 1 << 50, unit_bytes: 4096 };
-    let rooms: Vec<_> = (0..how.drives).map(room).collect();
-    let entry_bytes = part.entries.iter().map(|e| entry_len(&e.entry) as u64).sum();
-    let need = Need { data_bytes: part.bytes, entries: part.entries.len() as u64, entry_bytes };
-    let memory = Memory::default().for_shards();
-    let geometry = Geometry::for_drives(how.drives.into(), how.survive, memory)?;
-    let plan = plan(&rooms, how.survive, geometry, &need)?;
     let drive = |i: u16| -> Arc<dyn Drive> {
         let name = format!("memory {}", i + 1);
         if keep {
@@ -204,7 +196,26 @@ pub fn pack(
             Arc::new(NullDrive::new(name))
         }
     };
-    let drives: Vec<Arc<dyn Drive>> = (0..how.drives).map(drive).collect();
+    pack_onto((0..how.drives).map(drive).collect(), source, part, list, how, monitor)
+}
+
+/// Packs a part onto these drives, which have room for it.
+pub fn pack_onto(
+    drives: Vec<Arc<dyn Drive>>,
+    source: &Path,
+    part: &SourcePart,
+    list: &ScanSnapshot,
+    how: PackSetup,
+    monitor: &dyn Monitor,
+) -> Result<PackedSet, WholeError> {
+    let room =
+        |i: u16| DriveRoom { slot: i + 1, case: i.into(), free_bytes: 1 << 50, unit_bytes: 4096 };
+    let rooms: Vec<_> = (0..how.drives).map(room).collect();
+    let entry_bytes = part.entries.iter().map(|e| entry_len(&e.entry) as u64).sum();
+    let need = Need { data_bytes: part.bytes, entries: part.entries.len() as u64, entry_bytes };
+    let memory = Memory::default().for_shards();
+    let geometry = Geometry::for_drives(how.drives.into(), how.survive, memory)?;
+    let plan = plan(&rooms, how.survive, geometry, &need)?;
     let of_set = |(i, drive): (usize, &Arc<dyn Drive>)| SetDrive {
         drive: drive.clone(),
         case: format!("{i}"),

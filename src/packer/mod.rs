@@ -148,16 +148,19 @@ fn fill(
     monitor: &dyn Monitor,
 ) -> Result<(), PackError> {
     let (geometry, cursor) = (job.plan.geometry, &job.resume.cursor);
+    let chunk_bytes = geometry.chunk_bytes;
     if job.resume.close {
         let is_all = cursor.entries == list.count() && cursor.open.is_none();
         return if is_all { Ok(()) } else { Err(PackError::Full) };
     }
     let depth = 2 * rayon::current_num_threads() + 2;
-    let worker = Worker::new(source, geometry.chunk_bytes, job.level, depth);
+    // While a stripe is filled, the one before it gives its chunks back.
+    let stripe_chunks = job.drives.len() * geometry.blocks.payload_bytes() / chunk_bytes as usize;
+    let worker = Worker::new(source, chunk_bytes, job.level, depth + stripe_chunks);
     let list_bytes = geometry.blocks.payload_bytes() / 4;
     let retry = Retry { source, worker: &worker, geometry, list_bytes, depth, monitor };
     let entries = list.iter_from(cursor.entries + u64::from(cursor.open.is_some()))?;
-    let mut cutter = Cutter::new(entries, source, geometry.chunk_bytes, list_bytes);
+    let mut cutter = Cutter::new(entries, source, chunk_bytes, list_bytes);
     filler.name_folders()?;
     if let Some(open) = &cursor.open
         && (open.void || !cutter.resume(open, !filler.may_begin_anew(open)).unwrap_or(false))

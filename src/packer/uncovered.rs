@@ -6,6 +6,7 @@
 
 use super::commit::Committer;
 use crate::drives::ReadMode;
+use crate::drives::buffer::Buffer;
 use crate::format::ids::{Slot, shard_path};
 use crate::format::record::{Member, StripeKind};
 use crate::monitor::{Monitor, Recording};
@@ -25,7 +26,7 @@ impl Committer<'_> {
             return;
         }
         let record_index = RecordIndex::open(set, None, &Recording::default());
-        let (mut reader, mut buffer) = (RecordReader::new(&record_index), Vec::new());
+        let (mut reader, mut buffer) = (RecordReader::new(&record_index), Buffer::default());
         for (slot, members) in uncovered(&record_index) {
             let drive = slot.0 as usize - 1;
             for member in members {

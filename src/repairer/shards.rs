@@ -9,6 +9,7 @@
 use super::damaged::{DamagedShard, DamagedShards};
 use super::stripe::{RepairedShards, StripeRepair, WrittenShard, place};
 use super::target::RepairTarget;
+use crate::drives::buffer::Buffer;
 use crate::drives::{self, ReadMode};
 use crate::format::ids::{StripeId, StripeNumber};
 use crate::format::record::StripeRecord;
@@ -109,7 +110,8 @@ impl Shards<'_> {
         let failed = drives::on_each(self.targets.len(), |number| {
             let target = &self.targets[number];
             let written = repaired.written.iter().filter(|shard| shard.target == number);
-            let (mut reader, mut buffer) = (RecordReader::new(self.record_index), Vec::new());
+            let (mut reader, mut buffer) =
+                (RecordReader::new(self.record_index), Buffer::default());
             let mut failed = Vec::new();
             for WrittenShard { stripe, index, .. } in written {
                 if target.is_out() || self.monitor.should_stop() {

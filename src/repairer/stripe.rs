@@ -11,6 +11,7 @@ use super::damaged::{DamagedShard, Rewrite};
 use super::metadata_files::{put, put_parts};
 use super::target::{RepairTarget, count};
 use crate::drives::ReadMode;
+use crate::drives::buffer::Buffer;
 use crate::format::ids::{StripeId, shard_path};
 use crate::format::record::{StripeKind, StripeRecord};
 use crate::memory::Memory;
@@ -149,7 +150,7 @@ impl StripeRepair<'_> {
             mode: ReadMode::Medium,
         };
         let held = self.memory.for_each(self.targets.len());
-        let bad = match stored.check(held, &mut Vec::new()) {
+        let bad = match stored.check(held, &mut Buffer::default()) {
             Ok(shard) if shard.is_whole() => return None,
             Ok(shard) => ShardDamage::Blocks(shard.bad),
             Err(_) => ShardDamage::Missing,

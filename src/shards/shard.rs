@@ -1,18 +1,23 @@
 //! Checking one shard against its record: all of its blocks, or some.
 
 use super::reading::{SkipPolicy, Tried, try_blocks};
+use crate::drives::buffer::Buffer;
 use crate::drives::{Drive, DriveFile, ReadMode};
 use crate::format::record::StripeRecord;
 use crate::format::shown::error_chain;
 use crate::stages::hash::block_hash;
 use parking_lot::Mutex;
+use std::ops::Range;
 
 /// Bytes that are read at once.
-const RUN_BYTES: usize = 4 << 20;
-/// Bytes of a shard that are held at once at most, if a block is not more.
+const RUN_BYTES: usize = 1 << 20;
+/// Bytes that are read while others are hashed: few drives' fit the cache, from which hashing costs two
+/// thirds of what it does from memory.
+const WINDOW_BYTES: usize = 4 << 20;
+/// Bytes that are hashed in one go.
+const HASHED_BYTES: usize = 512 << 10;
+/// Bytes of a shard that are held at once at most where something is bad, if a block is not more.
 const HELD_BYTES: usize = 16 << 20;
-/// Bytes of them that are hashed in one go.
-const HASHED_BYTES: usize = 1 << 20;
 
 /// `blocks 3, 5-9 are damaged`
 fn shown_blocks(blocks: &[u32], one: &str, many: &str) -> String {
@@ -160,30 +165,38 @@ pub type Checked = Result<CheckedShard, Option<String>>;
 impl StoredShard<'_> {
     /// Checks all of its blocks, of which so many bytes may be held at once; what lies behind them
     /// does them no harm.
-    pub fn check(&self, held: usize, buffer: &mut Vec<u8>) -> Checked {
+    pub fn check(&self, held: usize, buffer: &mut Buffer) -> Checked {
         self.check_by(&mut SkipPolicy::never(), held, buffer)
     }
 
     /// The same as far as the policy lets it be.
-    pub fn check_by(&self, policy: &mut SkipPolicy, held: usize, buffer: &mut Vec<u8>) -> Checked {
-        let blocks = (held.min(HELD_BYTES) / self.shard.record.blocks.bytes()).max(1);
-        self.check_parts(policy, blocks, buffer)
+    pub fn check_by(&self, policy: &mut SkipPolicy, held: usize, buffer: &mut Buffer) -> Checked {
+        let blocks = |bytes: usize| (bytes / self.shard.record.blocks.bytes()).max(1);
+        let held = held.min(HELD_BYTES);
+        self.check_parts(policy, blocks(held), blocks(held.min(WINDOW_BYTES)), buffer)
     }
 
     /// Checks it; if no block is bad, it is then in the buffer.
-    pub fn read(&self, buffer: &mut Vec<u8>) -> Checked {
-        self.check_parts(&mut SkipPolicy::never(), self.shard.record.blocks.count(), buffer)
+    pub fn read(&self, buffer: &mut Buffer) -> Checked {
+        let all = self.shard.record.blocks.count();
+        self.check_parts(&mut SkipPolicy::never(), all, all, buffer)
     }
 
-    /// Checks so many blocks at a time. Those that the file is too short for are bad, and take
-    /// nothing.
-    fn check_parts(&self, policy: &mut SkipPolicy, held: usize, buffer: &mut Vec<u8>) -> Checked {
+    /// Checks so many blocks at a time, `window` of them at once as long as they are sound. Those that
+    /// the file is too short for are bad, and take nothing.
+    fn check_parts(
+        &self,
+        policy: &mut SkipPolicy,
+        held: usize,
+        window: usize,
+        buffer: &mut Buffer,
+    ) -> Checked {
         let (mut file, mut checked) = self.open(self.mode)?;
         let blocks = self.shard.record.blocks;
         let there = (file.len() / blocks.bytes() as u64).min(blocks.count() as u64) as usize;
         for first in (0..there).step_by(held) {
-            buffer.resize(held.min(there - first) * blocks.bytes(), 0);
-            checked.add(check_part(file.as_mut(), self.shard, first, buffer, policy));
+            let part = first..there.min(first + held);
+            checked.add(check_part(file.as_mut(), self.shard, part, window, buffer, policy));
         }
         checked.bad.extend(there as u32..blocks.count() as u32);
         Ok(checked)
@@ -196,7 +209,7 @@ impl StoredShard<'_> {
         let (mut file, mut checked) = self.open(mode)?;
         let bytes = self.shard.record.blocks.bytes();
         let there = (file.len() / bytes as u64) as usize;
-        let mut block = vec![0; if picks.is_empty() { 0 } else { bytes }];
+        let mut block = Buffer::zeroed(if picks.is_empty() { 0 } else { bytes });
         for number in picks.iter().map(|pick| *pick as usize).filter(|number| *number < there) {
             let (file, one) = (file.as_mut(), &mut SkipPolicy::never());
             match try_blocks(file, &mut block, bytes, number, one)[0] {
@@ -217,7 +230,7 @@ impl StoredShard<'_> {
     /// Reads the blocks that the drive could not read once more, each alone.
     pub fn retry_unreadable(&self, checked: &mut CheckedShard, policy: &mut SkipPolicy) {
         let Ok(mut file) = self.drive.open(self.path, self.mode) else { return };
-        let mut block = vec![0; self.shard.record.blocks.bytes()];
+        let mut block = Buffer::zeroed(self.shard.record.blocks.bytes());
         let mut is_bad = |number: &u32| {
             !self.shard.read_again(file.as_mut(), *number as usize, &mut block, policy)
         };
@@ -234,23 +247,37 @@ impl StoredShard<'_> {
     }
 }
 
-/// Checks the blocks from number `first` on that fill the buffer.
+/// Checks some blocks, `window` of them at once as long as they are sound; where one is not, the
+/// buffer has room for all of them.
 fn check_part(
     file: &mut dyn DriveFile,
     shard: RecordedShard,
-    first: usize,
-    buffer: &mut [u8],
+    part: Range<usize>,
+    window: usize,
+    buffer: &mut Buffer,
     policy: &mut SkipPolicy,
 ) -> CheckedShard {
     let (mut checked, bytes) = (CheckedShard::default(), shard.record.blocks.bytes());
-    let read = read_and_hash(file, shard, first, buffer, policy, &mut checked.bad);
-    // From a bad place on, the rest is read as that demands.
-    let rest = &mut buffer[read * bytes..];
-    if !rest.is_empty() {
-        let tried = try_blocks(file, rest, bytes, first + read, policy);
-        checked.take(shard, first + read, rest, tried.into_iter());
+    let mut next = part.start;
+    while next < part.end {
+        let count = window.min(part.end - next);
+        buffer.fit(count * bytes);
+        let read = read_and_hash(file, shard, next, buffer, policy, &mut checked.bad);
+        next += read;
+        if read < count {
+            break;
+        }
     }
-    checked.try_again(file, shard, first, buffer, policy);
+    if next < part.end || !checked.bad.is_empty() {
+        buffer.fit(part.len() * bytes);
+    }
+    // From a bad place on, the rest is read as that demands.
+    if next < part.end {
+        let rest = &mut buffer[(next - part.start) * bytes..];
+        let tried = try_blocks(file, rest, bytes, next, policy);
+        checked.take(shard, next, rest, tried.into_iter());
+    }
+    checked.try_again(file, shard, part.start, buffer, policy);
     checked
 }
 
@@ -296,6 +323,79 @@ fn read_and_hash(
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::drives::buffer::ALIGNMENT;
+    use crate::drives::{DriveError, MemoryDrive, WriteMode};
+    use crate::format::Suite;
+    use crate::format::ids::{RunId, SetNumber, ShipmentId, Slot, StripeId, StripeNumber};
+    use crate::format::record::{Reason, ShardRecord, StripeKind};
+    use crate::format::shard::{Blocks, Salt};
+    use crate::stages::hash::block_hashes;
+    use crate::testing::proxy::{FileRead, Proxy};
+    use std::sync::Arc;
+
+    const BLOCKS: u32 = 64;
+    const BLOCK_BYTES: u32 = 256 << 10;
+
+    /// A drive that counts its reads; the lengths, and whether each is into aligned memory.
+    #[derive(Clone)]
+    struct Counting(Arc<MemoryDrive>, Arc<Mutex<Vec<(usize, bool)>>>);
+
+    impl Proxy for Counting {
+        fn below(&self) -> &dyn Drive {
+            &*self.0
+        }
+
+        fn read_file(&self, mut reading: FileRead) -> Result<usize, DriveError> {
+            let is_aligned = reading.buf.as_ptr().addr().is_multiple_of(ALIGNMENT);
+            self.1.lock().push((reading.buf.len(), is_aligned));
+            reading.run()
+        }
+    }
+
+    fn record(shard: &[u8]) -> StripeRecord {
+        StripeRecord {
+            shipment: ShipmentId(1),
+            set: SetNumber(1),
+            id: StripeId { run: RunId(1), number: StripeNumber(0) },
+            kind: StripeKind::Across,
+            reason: Reason::Planned,
+            suite: Suite::ChaCha20,
+            k: 1,
+            m: 0,
+            blocks: Blocks::new(BLOCK_BYTES, BLOCKS).unwrap(),
+            shards: vec![ShardRecord { slot: Slot(1), salt: Salt::default() }],
+            members: Vec::new(),
+            hashes: block_hashes(shard, BLOCK_BYTES as usize),
+        }
+    }
+
+    #[test]
+    fn a_sound_shard_takes_few_reads_and_little_memory_and_a_bad_block_is_named() {
+        let mut shard = vec![0; (BLOCKS * BLOCK_BYTES) as usize];
+        blake3::Hasher::new().finalize_xof().fill(&mut shard);
+        let record = record(&shard);
+        let drive = Counting(Arc::new(MemoryDrive::new("counting", 1 << 30)), Arc::default());
+        drive.write("sound", &shard, WriteMode::New).unwrap();
+        shard[40 * BLOCK_BYTES as usize] ^= 1;
+        drive.write("bad", &shard, WriteMode::New).unwrap();
+        let recorded = RecordedShard { record: &record, index: 0 };
+        let (mode, mut buffer) = (ReadMode::Medium, Buffer::default());
+        let stored = |path| StoredShard { drive: &drive, path, shard: recorded, mode };
+        let checked = stored("sound").check(usize::MAX, &mut buffer).unwrap();
+        assert!(checked.is_whole());
+        let reads = std::mem::take(&mut *drive.1.lock());
+        assert_eq!(reads, vec![(RUN_BYTES, true); shard.len() / RUN_BYTES]);
+        assert_eq!(buffer.capacity(), WINDOW_BYTES);
+        let checked = stored("bad").check(usize::MAX, &mut buffer).unwrap();
+        assert_eq!((checked.bad, checked.unreadable), (vec![40], vec![]));
+        let again = drive.1.lock().split_off(reads.len());
+        assert_eq!(again, [(BLOCK_BYTES as usize, true)], "the bad block alone");
+        assert!(stored("sound").read(&mut buffer).unwrap().bad.is_empty());
+        shard[40 * BLOCK_BYTES as usize] ^= 1;
+        assert!(buffer[..] == shard[..]);
+    }
+
     #[test]
     fn blocks_are_shown_in_runs() {
         assert_eq!(super::shown_blocks(&[3], "is damaged", "are damaged"), "block 3 is damaged");

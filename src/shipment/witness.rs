@@ -19,6 +19,7 @@
 use super::file_copies::digest_of;
 use super::found::{FoundDrive, FoundSet, slots};
 use super::sound_file::SoundFile;
+use crate::drives::buffer::Buffer;
 use crate::drives::{Drive, ReadMode};
 use crate::format::ids::{Slot, StripeId, part_path, shard_path};
 use crate::format::list::Hash;
@@ -148,7 +149,7 @@ impl OtherDrives<'_> {
         let bytes = file.read().ok()?;
         let drives: BTreeMap<Slot, &dyn Drive> =
             self.drives().map(|found| (found.label.slot, &*found.drive)).collect();
-        let mut buffer = Vec::new();
+        let mut buffer = Buffer::default();
         for record in record::records(&file.header, &bytes).flatten() {
             if used.contains(&record.id) {
                 continue;

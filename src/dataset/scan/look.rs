@@ -16,11 +16,12 @@ use rustix::io::Errno;
 
 use super::bounds::ScanOptions;
 use crate::dataset::attributes::{Attributes, Had, InodePath};
+use crate::dataset::beneath::open_quietly;
 use crate::dataset::folder::{ListedName, Listing};
 use crate::dataset::holes::{MAX_HOLES, hole_bytes, holes};
 use crate::dataset::inode::Inode;
 use crate::dataset::names::Names;
-use crate::dataset::source::{open_quietly, open_single};
+use crate::dataset::source::open_single;
 use crate::format::entry::NAME_BYTES;
 use crate::format::list::{Entry, Kind, Lack};
 use crate::patterns::Filter;

@@ -167,3 +167,67 @@ fn check_holes(file: &SourceFile, holes: &[(u64, u64)], size: u64) {
         assert!(bytes[..read].iter().all(|byte| *byte == 0));
     }
 }
+
+fn scanned(source: &Source, path: &str) -> ScannedEntry {
+    source.open_file(path.as_bytes()).unwrap().look(&Entry::new(path, Kind::File)).unwrap()
+}
+
+#[test]
+fn what_is_read_at_once_is_what_was_scanned() {
+    let dir = tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    fs::create_dir_all(path("a")).unwrap();
+    for name in ["a/same", "a/other", "a/longer", "a/moved", "a/pipe"] {
+        fs::write(path(name), "0123456789").unwrap();
+    }
+    let source = Source::open(dir.path()).unwrap();
+    let entries = ["same", "other", "longer", "moved", "pipe"]
+        .map(|name| (name, scanned(&source, &format!("a/{name}"))));
+    let read = |entry: &ScannedEntry| {
+        let mut bytes = [0; 10];
+        let read = source.read_unchanged(entry, &mut bytes);
+        assert!(!read || bytes == *b"0123456789");
+        read
+    };
+    assert!(entries.iter().all(|(_, entry)| read(entry)));
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    fs::write(path("a/other"), "9876543210").unwrap();
+    fs::write(path("a/longer"), "0123456789a").unwrap();
+    fs::rename(path("a/moved"), path("a/away")).unwrap();
+    fs::write(path("a/moved"), "0123456789").unwrap();
+    fs::remove_file(path("a/pipe")).unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, path("a/pipe"), fifo, mode, 0).unwrap();
+    let held = fs::OpenOptions::new().read(true).write(true).open(path("a/pipe")).unwrap();
+    std::io::Write::write_all(&mut &held, b"0123456789").unwrap();
+    for (name, entry) in &entries {
+        assert_eq!(read(entry), *name == "same", "{name}");
+    }
+    let mut still = [0; 10];
+    std::io::Read::read_exact(&mut &held, &mut still).unwrap();
+    assert_eq!(&still, b"0123456789", "nothing was taken from the pipe");
+    // Another folder took its place.
+    fs::rename(path("a"), path("b")).unwrap();
+    fs::create_dir(path("a")).unwrap();
+    fs::write(path("a/other"), "0123456789").unwrap();
+    assert!(!read(&entries[1].1));
+}
+
+/// The kernel counts the reads of a thread, if it was built to.
+#[test]
+fn a_small_file_is_one_read() {
+    let reads = || -> Option<u64> {
+        let text = fs::read_to_string("/proc/thread-self/io").ok()?;
+        text.lines().find_map(|line| line.strip_prefix("syscr: ")?.parse().ok())
+    };
+    let dir = tempdir().unwrap();
+    fs::write(dir.path().join("file"), "0123456789").unwrap();
+    let source = Source::open(dir.path()).unwrap();
+    let entry = scanned(&source, "file");
+    let (Some(first), Some(begin)) = (reads(), reads()) else { return };
+    for _ in 0..100 {
+        assert!(source.read_unchanged(&entry, &mut [0; 10]));
+    }
+    assert_eq!(reads().unwrap() - begin, 100 + begin - first);
+}
