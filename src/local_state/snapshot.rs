@@ -3,24 +3,27 @@
 //! - Enters: scanned entries, in the order of the scan.
 //! - Leaves: the same, in the same order, as often as they are asked for.
 //! - Always holds: (1) under its final name a list is complete and synced; until then it lies
-//!   beside, with `.part` added; (2) memory is one buffer and one record; (3) a record that is not
-//!   what was written is an error when it is passed, a list that was cut short at the latest at its
-//!   end.
+//!   beside, with `.part` added; (2) memory is one page and one record; (3) a page that is not what
+//!   was written is an error before any record of it is given, a list that was cut short at the
+//!   latest at its end.
 //!
 //! The file, all integers little-endian:
 //!
 //! ```text
-//! 16  "holdall frozen 2"
-//!     the records, each:
-//!  4    n, the bytes that follow
-//!  8    device      8  inode      8  change time, seconds      4  nanoseconds
-//!  1    1 if sparse, else 0
-//!  …    the entry, as in a list (crate::format::list)
-//!  8    the first of the BLAKE3 of: where the record begins in the file (8), n (4), and what
-//!       follows up to here
+//! 16  "holdall frozen 3"
+//!     the pages, each:
+//!  4    n, the bytes of its records
+//!       the records, each:
+//!  4      bytes that follow
+//!  8      device      8  inode      8  change time, seconds      4  nanoseconds
+//!  1      1 if sparse, else 0
+//!  …      the entry, as in a list (crate::format::list)
+//!  8    the first of the BLAKE3 of: where the page begins in the file (8), and the page up to here
 //!  4  2^32 − 1
 //!  8  how many records
 //! ```
+//!
+//! A checksum for each record cost more than all else that is done for it here.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -32,21 +35,21 @@ use crate::dataset::{Identity, ScannedEntry};
 use crate::format::FormatError;
 use crate::format::list::{self, Item};
 
-const MAGIC: [u8; 16] = *b"holdall frozen 2";
-/// Stands where the length of a record would.
+const MAGIC: [u8; 16] = *b"holdall frozen 3";
+/// Stands where the length of a page would.
 const END: u32 = u32::MAX;
-/// Bytes of a record's length.
+/// Bytes of a page's or a record's length.
 const LEN_BYTES: usize = 4;
 /// Bytes of the end mark and the count after it.
 const END_BYTES: u64 = LEN_BYTES as u64 + 8;
 /// Bytes of a record before the entry.
 const HEAD_BYTES: usize = 29;
-/// Bytes of a record's checksum, after the entry.
+/// Bytes of a page's checksum, after its records.
 const CHECK_BYTES: usize = 8;
 /// The largest record, so that a damaged length cannot claim any memory.
 const MAX_RECORD_BYTES: usize = 64 << 20;
-/// Bytes of the buffers for writing and reading.
-const BUFFER_BYTES: usize = 256 << 10;
+/// A page is closed with the record that brings it to this.
+const PAGE_BYTES: usize = 128 << 10;
 
 /// Writes a list.
 #[derive(Debug)]
@@ -54,9 +57,9 @@ pub struct SnapshotWriter {
     /// the list's final name
     path: PathBuf,
     part: SnapshotPart,
-    /// what has not been written
-    buffer: Vec<u8>,
-    /// bytes that have been
+    /// the page that is being filled, from its length on
+    page: Vec<u8>,
+    /// bytes that were written
     written: u64,
     count: u64,
 }
@@ -90,39 +93,45 @@ impl SnapshotWriter {
             Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(error(source)),
             _ => {}
         }
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&part)
             .map_err(error)?;
-        let mut buffer = Vec::with_capacity(BUFFER_BYTES);
-        buffer.extend_from_slice(&MAGIC);
+        file.write_all(&MAGIC).map_err(error)?;
         let part = SnapshotPart { file, path: part, kept: false };
-        Ok(Self { path: path.to_path_buf(), part, buffer, written: 0, count: 0 })
+        let (page, written) = (vec![0; LEN_BYTES], MAGIC.len() as u64);
+        Ok(Self { path: path.to_path_buf(), part, page, written, count: 0 })
     }
 
     pub fn push(&mut self, scanned: &ScannedEntry) -> Result<(), LocalStateError> {
-        let bytes = HEAD_BYTES + list::entry_len(&scanned.entry) + CHECK_BYTES;
+        let bytes = HEAD_BYTES + list::entry_len(&scanned.entry);
         if bytes > MAX_RECORD_BYTES {
             return Err(LocalStateError::TooLarge { path: self.path.clone(), bytes });
         }
-        let begin = self.buffer.len();
-        encode(scanned, bytes as u32, &mut self.buffer);
-        let check = check_of(self.written + begin as u64, &self.buffer[begin..]);
-        self.buffer.extend_from_slice(&check);
+        encode(scanned, bytes as u32, &mut self.page);
         self.count += 1;
-        if self.buffer.len() >= BUFFER_BYTES {
+        if self.page.len() >= PAGE_BYTES { self.end_page() } else { Ok(()) }
+    }
+
+    fn end_page(&mut self) -> Result<(), LocalStateError> {
+        let len = self.page.len() - LEN_BYTES;
+        if len > 0 {
+            self.page[..LEN_BYTES].copy_from_slice(&(len as u32).to_le_bytes());
+            let check = check_of(self.written, &self.page);
+            self.page.extend_from_slice(&check);
             self.flush()?;
+            self.page.resize(LEN_BYTES, 0);
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), LocalStateError> {
-        self.part.file.write_all(&self.buffer).map_err(|source| self.error("write", source))?;
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
+        self.part.file.write_all(&self.page).map_err(|source| self.error("write", source))?;
+        self.written += self.page.len() as u64;
+        self.page.clear();
         Ok(())
     }
 
@@ -132,8 +141,10 @@ impl SnapshotWriter {
 
     /// Ends the list, syncs it and gives it its name.
     pub fn finish(mut self) -> Result<ScanSnapshot, LocalStateError> {
-        self.buffer.extend_from_slice(&END.to_le_bytes());
-        self.buffer.extend_from_slice(&self.count.to_le_bytes());
+        self.end_page()?;
+        self.page.clear();
+        self.page.extend_from_slice(&END.to_le_bytes());
+        self.page.extend_from_slice(&self.count.to_le_bytes());
         self.flush()?;
         self.part.file.sync_all().map_err(|source| self.error("sync", source))?;
         std::fs::rename(&self.part.path, &self.path)
@@ -199,7 +210,7 @@ impl ScanSnapshot {
         &self.path
     }
 
-    /// Fails unless every record is what was written.
+    /// Fails unless every page is what was written.
     pub fn check(&self) -> Result<(), LocalStateError> {
         let mut entries = self.iter();
         while let Some(len) = entries.begin_record()? {
@@ -210,14 +221,8 @@ impl ScanSnapshot {
 
     /// The entries, from the first on. After an error there are no more.
     pub fn iter(&self) -> Entries<'_> {
-        Entries {
-            list: self,
-            buffer: Vec::new(),
-            used: 0,
-            at: MAGIC.len() as u64,
-            seen: 0,
-            ended: false,
-        }
+        let (begin, next) = (0, MAGIC.len() as u64);
+        Entries { list: self, page: Vec::new(), used: 0, begin, next, seen: 0, ended: false }
     }
 
     /// The entries after the first `count`.
@@ -248,68 +253,80 @@ impl<'a> IntoIterator for &'a ScanSnapshot {
 #[derive(Debug)]
 pub struct Entries<'a> {
     list: &'a ScanSnapshot,
-    /// read ahead; what lies before `used` has been given out
-    buffer: Vec<u8>,
+    /// a page without its checksum; what lies before `used` has been passed
+    page: Vec<u8>,
     used: usize,
-    /// offset in the file of `buffer[used]`
-    at: u64,
+    /// where the page begins in the file, and the next
+    begin: u64,
+    next: u64,
     seen: u64,
     ended: bool,
 }
 
 impl Entries<'_> {
-    /// Makes the next `wanted` bytes lie at `used`.
-    fn fill(&mut self, wanted: usize) -> Result<(), LocalStateError> {
-        let have = self.buffer.len() - self.used;
-        if have >= wanted {
-            return Ok(());
+    /// Reads the next page; false at the end.
+    fn next_page(&mut self) -> Result<bool, LocalStateError> {
+        let at = self.next;
+        (self.begin, self.used) = (at, 0);
+        self.page.clear();
+        self.read_to(LEN_BYTES)?;
+        let len = number(&self.page);
+        if len == u64::from(END) {
+            let is_last = at + END_BYTES == self.list.file_bytes;
+            if is_last && self.seen == self.list.count {
+                return Ok(false);
+            }
+            return Err(self.damaged("its end does not match its records"));
         }
-        let left = self.list.file_bytes - self.at;
-        if wanted as u64 > left {
+        if len as usize > PAGE_BYTES + MAX_RECORD_BYTES {
+            return Err(self.damaged("a page has an impossible length"));
+        }
+        self.read_to(LEN_BYTES + len as usize + CHECK_BYTES)?;
+        let (content, check) = self.page.split_at(self.page.len() - CHECK_BYTES);
+        if check_of(at, content) != check {
+            return Err(self.damaged("a page is not what was written"));
+        }
+        self.next = at + self.page.len() as u64;
+        self.page.truncate(self.page.len() - CHECK_BYTES);
+        self.used = LEN_BYTES;
+        Ok(true)
+    }
+
+    /// Reads the page that begins at `begin` up to so many bytes of it.
+    fn read_to(&mut self, bytes: usize) -> Result<(), LocalStateError> {
+        if self.begin + bytes as u64 > self.list.file_bytes {
             return Err(self.damaged("it is cut short"));
         }
-        self.buffer.drain(..self.used);
-        self.used = 0;
-        let target = left.min(wanted.max(BUFFER_BYTES) as u64) as usize;
-        self.buffer.resize(target, 0);
-        self.list
-            .file
-            .read_exact_at(&mut self.buffer[have..], self.at + have as u64)
-            .map_err(|source| LocalStateError::io("read", &self.list.path, source))
+        let have = self.page.len();
+        self.page.resize(bytes, 0);
+        let at = self.begin + have as u64;
+        let read = self.list.file.read_exact_at(&mut self.page[have..], at);
+        read.map_err(|source| LocalStateError::io("read", &self.list.path, source))
     }
 
     /// Passes a record that lies at `used`.
     fn pass(&mut self, len: usize) {
         self.used += LEN_BYTES + len;
-        self.at += (LEN_BYTES + len) as u64;
         self.seen += 1;
     }
 
     fn damaged(&self, what: &'static str) -> LocalStateError {
-        LocalStateError::Damaged { path: self.list.path.clone(), at: self.at, what }
+        let at = self.begin + self.used as u64;
+        LocalStateError::Damaged { path: self.list.path.clone(), at, what }
     }
 
     /// Makes the next record lie at `used`, from its length on; the bytes that follow that, none at
     /// the end.
     fn begin_record(&mut self) -> Result<Option<usize>, LocalStateError> {
-        self.fill(LEN_BYTES)?;
-        let len = number(&self.buffer[self.used..self.used + LEN_BYTES]);
-        if len == u64::from(END) {
-            let is_last = self.at + END_BYTES == self.list.file_bytes;
-            if is_last && self.seen == self.list.count {
+        while self.used == self.page.len() {
+            if !self.next_page()? {
                 return Ok(None);
             }
-            return Err(self.damaged("its end does not match its records"));
         }
-        let len = len as usize;
-        if !(HEAD_BYTES + CHECK_BYTES..=MAX_RECORD_BYTES).contains(&len) {
+        let rest = &self.page[self.used..];
+        let len = number(&rest[..LEN_BYTES.min(rest.len())]) as usize;
+        if !(HEAD_BYTES..=rest.len().saturating_sub(LEN_BYTES)).contains(&len) {
             return Err(self.damaged("a record has an impossible length"));
-        }
-        self.fill(LEN_BYTES + len)?;
-        let record = &self.buffer[self.used..self.used + LEN_BYTES + len];
-        let (content, check) = record.split_at(record.len() - CHECK_BYTES);
-        if check_of(self.at, content) != check {
-            return Err(self.damaged("a record is not what was written"));
         }
         Ok(Some(len))
     }
@@ -325,12 +342,11 @@ impl Entries<'_> {
     }
 
     fn read_next(&mut self) -> Result<Option<ScannedEntry>, LocalStateError> {
-        let begin = self.at;
         let Some(len) = self.begin_record()? else { return Ok(None) };
-        let record = &self.buffer[self.used + LEN_BYTES..][..len - CHECK_BYTES];
+        let record = &self.page[self.used + LEN_BYTES..][..len];
         let scanned = decode(record).map_err(|source| LocalStateError::Record {
             path: self.list.path.clone(),
-            at: begin,
+            at: self.begin + self.used as u64,
             source,
         })?;
         self.pass(len);
@@ -363,10 +379,10 @@ fn encode(scanned: &ScannedEntry, bytes: u32, out: &mut Vec<u8>) {
     item.encode(out);
 }
 
-/// The checksum of a record that begins at this offset.
-fn check_of(at: u64, record: &[u8]) -> [u8; CHECK_BYTES] {
+/// The checksum of a page that begins at this offset.
+fn check_of(at: u64, page: &[u8]) -> [u8; CHECK_BYTES] {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&at.to_le_bytes()).update(record);
+    hasher.update(&at.to_le_bytes()).update(page);
     let mut check = [0; CHECK_BYTES];
     hasher.finalize_xof().fill(&mut check);
     check

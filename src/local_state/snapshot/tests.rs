@@ -51,7 +51,7 @@ fn gives_back_what_was_pushed() {
 }
 
 #[test]
-fn records_larger_than_the_buffer() {
+fn records_larger_than_a_page() {
     let dir = tempdir().unwrap();
     let mut entries: Vec<_> = (0..5).map(sample).collect();
     entries[2].entry.path = vec![b"0123456789".as_slice(); 100_000].join(&b'/');
@@ -97,8 +97,8 @@ fn every_truncation_is_noticed() {
         let error = read(&cut).unwrap_err();
         assert!(matches!(error, LocalStateError::Damaged { .. }), "{len}: {error}");
     }
-    // A record that is missing although the end is there.
-    let first = LEN_BYTES + number(&bytes[16..20]) as usize;
+    // A page that is missing although the end is there.
+    let first = LEN_BYTES + number(&bytes[16..20]) as usize + CHECK_BYTES;
     std::fs::write(&cut, [&bytes[..16], &bytes[16 + first..]].concat()).unwrap();
     assert!(matches!(read(&cut), Err(LocalStateError::Damaged { .. })));
     // Bytes after the end; zeros, as after a power cut.
