@@ -36,5 +36,5 @@ pub use drive::{Drive, DriveFile, NextPart, ReadMode, Room, WriteMode};
 pub use error::{DriveError, UnusableDrive};
 pub use local::LocalDrive;
 pub use memory::MemoryDrive;
-pub use parallel::on_each;
+pub use parallel::{on_each, while_next};
 pub use proof::{Level, Proof};

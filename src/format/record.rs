@@ -134,7 +134,8 @@ impl StripeRecord {
         out
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
+    /// Reads a record, or all of it but its hashes, of which the number is checked all the same.
+    fn decode(bytes: &[u8], has_hashes: bool) -> Result<Self, FormatError> {
         let mut fields = Fields::new("stripe record", bytes);
         fields.take(4)?;
         let kind = match fields.u8()? {
@@ -187,8 +188,9 @@ impl StripeRecord {
             members.push(Member { stripe, index: fields.u8()? });
             fields.zeros(3)?;
         }
-        let mut hashes = Vec::with_capacity(hash_count);
-        for _ in 0..hash_count {
+        let read = if has_hashes { hash_count } else { 0 };
+        let mut hashes = Vec::with_capacity(read);
+        for _ in 0..read {
             hashes.push(fields.array()?);
         }
         if kind == StripeKind::Across && !distinct(&shards) {
@@ -277,21 +279,50 @@ pub fn encode_file(
     out
 }
 
-/// What the MAC of a record file is over, the BLAKE3 of all before it, and the MAC.
-pub fn mac_of(bytes: &[u8]) -> Option<(Hash, &Hash)> {
-    let (body, end) = bytes.split_at_checked(bytes.len().checked_sub(END_BYTES)?)?;
-    Some((*blake3::hash(body).as_bytes(), end.first_chunk()?))
+/// What a record file's bytes are hashed to, in one pass over them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileHashes {
+    /// BLAKE3 of all before the MAC
+    pub body: Hash,
+    /// the MAC that it carries
+    pub mac: Hash,
+    /// BLAKE3 of all before the digest
+    sealed: Hash,
+    /// the digest that it carries
+    digest: Hash,
+    /// BLAKE3 of the whole file
+    pub whole: Hash,
+}
+
+impl FileHashes {
+    /// Of a file; none if it is too short to have a MAC and a digest.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let (body, end) = bytes.split_at_checked(bytes.len().checked_sub(END_BYTES)?)?;
+        let (mac, digest) = (*end.first_chunk()?, *end.last_chunk()?);
+        let mut hasher = blake3::Hasher::new();
+        let mut to_here = |bytes: &[u8]| *hasher.update(bytes).finalize().as_bytes();
+        let (body, sealed, whole) = (to_here(body), to_here(&mac), to_here(&digest));
+        Some(Self { body, mac, sealed, digest, whole })
+    }
 }
 
 /// Decodes a record file's head and checks its digest. The records are read with [`records`].
 pub fn decode_file(bytes: &[u8]) -> Result<RecordFileHeader, FormatError> {
+    decode_hashed(bytes, FileHashes::of(bytes).as_ref())
+}
+
+/// The same of a file that was hashed, if it was long enough.
+pub fn decode_hashed(
+    bytes: &[u8],
+    hashes: Option<&FileHashes>,
+) -> Result<RecordFileHeader, FormatError> {
     const WHAT: &str = "record file";
     let mut fields = Fields::new(WHAT, bytes);
     if fields.take(MAGIC.len())? != MAGIC {
         return Err(fields.invalid("magic", "not a record file"));
     }
     newer(WHAT, fields.u16()?)?;
-    let Some(end) = bytes.len().checked_sub(END_BYTES).filter(|end| *end >= RECORDS_AT) else {
+    let Some(hashes) = hashes.filter(|_| bytes.len() >= RECORDS_AT + END_BYTES) else {
         return Err(FormatError::Truncated {
             what: WHAT,
             at: 0,
@@ -299,8 +330,7 @@ pub fn decode_file(bytes: &[u8]) -> Result<RecordFileHeader, FormatError> {
             left: bytes.len(),
         });
     };
-    let digest_at = end + HASH_BYTES;
-    if blake3::hash(&bytes[..digest_at]).as_bytes()[..] != bytes[digest_at..] {
+    if hashes.sealed != hashes.digest {
         return Err(FormatError::Digest { what: WHAT });
     }
     let has_part = match fields.u16()? {
@@ -367,6 +397,22 @@ pub fn records<'a>(
     header: &RecordFileHeader,
     bytes: &'a [u8],
 ) -> impl Iterator<Item = Result<StripeRecord, FormatError>> + use<'a> {
+    records_with(header, bytes, true)
+}
+
+/// The same without the block hashes, which are most of a record.
+pub fn outlines<'a>(
+    header: &RecordFileHeader,
+    bytes: &'a [u8],
+) -> impl Iterator<Item = Result<StripeRecord, FormatError>> + use<'a> {
+    records_with(header, bytes, false)
+}
+
+fn records_with<'a>(
+    header: &RecordFileHeader,
+    bytes: &'a [u8],
+    has_hashes: bool,
+) -> impl Iterator<Item = Result<StripeRecord, FormatError>> + use<'a> {
     let header = *header;
     let mut rest = &bytes[RECORDS_AT.min(bytes.len())..bytes.len().saturating_sub(END_BYTES)];
     let mut left = header.stripes;
@@ -375,7 +421,7 @@ pub fn records<'a>(
         if failed || (left == 0 && rest.is_empty()) {
             return None;
         }
-        let next = next_record(&header, &mut rest, left);
+        let next = next_record(&header, &mut rest, left, has_hashes);
         failed = next.is_err();
         left = left.saturating_sub(1);
         Some(next)
@@ -386,6 +432,7 @@ fn next_record(
     header: &RecordFileHeader,
     rest: &mut &[u8],
     left: u32,
+    has_hashes: bool,
 ) -> Result<StripeRecord, FormatError> {
     let mut fields = Fields::new("record file", rest);
     if left == 0 {
@@ -397,7 +444,7 @@ fn next_record(
     }
     let (bytes, after) = rest.split_at(len);
     *rest = after;
-    let record = StripeRecord::decode(bytes)?;
+    let record = StripeRecord::decode(bytes, has_hashes)?;
     if record.shipment != header.shipment || record.set != header.set || record.id.run != header.run
     {
         return Err(FormatError::invalid("stripe record", "shipment, set or run", record.id));

@@ -3,7 +3,7 @@
 
 use crate::format::ids::{RunId, SetNumber, ShipmentId, StripeId};
 use crate::format::list::Hash;
-use crate::format::record::{self, RecordFileHeader, StripeRecord};
+use crate::format::record::{FileHashes, RecordFileHeader, StripeRecord};
 use crate::format::set::SetText;
 use crate::format::shard::{Blocks, Salt};
 use crate::format::{FORMAT_VERSION, FormatError, Suite};
@@ -131,8 +131,12 @@ impl RunKey {
 
     /// Whether this record file is of this run, and authentic. Its digest was checked before.
     pub fn is_record_file(&self, header: &RecordFileHeader, bytes: &[u8]) -> bool {
-        header.commitment == self.commitment()
-            && record::mac_of(bytes).is_some_and(|(body, mac)| same(&self.record_mac(&body), mac))
+        FileHashes::of(bytes).is_some_and(|hashes| self.has_made(header, &hashes))
+    }
+
+    /// The same of a file that was hashed.
+    pub fn has_made(&self, header: &RecordFileHeader, hashes: &FileHashes) -> bool {
+        header.commitment == self.commitment() && same(&self.record_mac(&hashes.body), &hashes.mac)
     }
 
     /// The MAC of a set.txt, over all its lines before the last.

@@ -17,7 +17,7 @@ use crate::format::Suite;
 use crate::format::ids::{RunId, SetNumber, Slot, key_path, parse_record_name};
 use crate::format::label::Label;
 use crate::format::list::Hash;
-use crate::format::record::{self, MAX_RECORD_FILE_BYTES, RecordFileHeader};
+use crate::format::record::{self, FileHashes, MAX_RECORD_FILE_BYTES, RecordFileHeader};
 use crate::format::set::SetText;
 use crate::format::shown::{error_chain, hex};
 use crate::keys::RunKey;
@@ -451,17 +451,17 @@ impl Made {
     }
 }
 
-fn is_authentic(keys: &Keys, header: &RecordFileHeader, bytes: &[u8]) -> Option<bool> {
-    keys.get(&header.run).map(|key| key.is_record_file(header, bytes))
+fn is_authentic(keys: &Keys, header: &RecordFileHeader, hashes: &FileHashes) -> Option<bool> {
+    keys.get(&header.run).map(|key| key.has_made(header, hashes))
 }
 
 /// The records of a set, each file checked with its run's key.
 pub fn record_index(set: &FoundSet, keys: &Keys, monitor: &dyn Monitor) -> RecordIndex {
-    RecordIndex::open(set, Some(&|header, bytes| is_authentic(keys, header, bytes)), monitor)
+    RecordIndex::open(set, Some(&|header, hashes| is_authentic(keys, header, hashes)), monitor)
 }
 
 /// The same for whoever needs few of them: none is read before it is asked for.
 pub fn lazy(set: &FoundSet, keys: &Keys) -> RecordIndex {
     let keys = keys.clone();
-    RecordIndex::lazy(set, Box::new(move |header, bytes| is_authentic(&keys, header, bytes)))
+    RecordIndex::lazy(set, Box::new(move |header, hashes| is_authentic(&keys, header, hashes)))
 }

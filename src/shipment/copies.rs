@@ -1,25 +1,37 @@
-//! The copies of a record file on the drives, read and judged one by one.
+//! The copies of record files on the drives, judged.
 //!
-//! - Enters: a run, a number, and the places that list the file.
-//! - Leaves: the different copies that are sound; the others were reported.
-//! - Always holds: of several what their records name is held of one.
+//! - Enters: runs, numbers, and the places that list the files.
+//! - Leaves: of each file the different copies that are sound; the others that were looked at were
+//!   reported.
+//! - Always holds: (1) of several what their records name is held of one; (2) copies of one length
+//!   that carry one digest are taken to be alike: of these one is read, if it is sound, and each
+//!   file from another drive than the last; two that are sound and differ carry different digests,
+//!   and who reads another copy later holds it against the digest; (3) what is damaged in a copy
+//!   that is not read tells who reads them all: verify.
 
-use super::file_copies::{Digested, FileCopy};
-use super::found::{FoundDrive, FoundSet};
+use super::file_copies::{FileCopy, FileEnd};
+use super::found::FoundSet;
 use super::named::named;
 use super::sound_file::{RecordFacts, SoundFile};
 use super::texts::has_end;
-use crate::drives::Drive;
+use crate::drives::{Drive, DriveError, on_each};
 use crate::format::FormatError;
 use crate::format::ids::{RunId, record_path};
-use crate::format::record::{self, MAX_RECORD_FILE_BYTES, RecordFileHeader};
+use crate::format::list::Hash;
+use crate::format::record::{self, FileHashes, MAX_RECORD_FILE_BYTES, RecordFileHeader};
 use crate::format::set::SetText;
 use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Problem, ProblemKind, Recording};
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Record files that are read and held at the same time.
+const FILES_AT_ONCE: usize = 4;
 
 /// Says whether a record file is authentic; nothing if the key of its run is not at hand.
-pub type Authentic<'a> = &'a dyn Fn(&RecordFileHeader, &[u8]) -> Option<bool>;
+pub type Authentic<'a> = &'a (dyn Fn(&RecordFileHeader, &FileHashes) -> Option<bool> + Sync);
 
 /// Reads the copies of record files and judges them.
 #[derive(Clone, Copy)]
@@ -29,7 +41,14 @@ pub(super) struct CopyCheck<'a> {
     pub(super) monitor: &'a dyn Monitor,
 }
 
+/// A copy: the drive, and its path there.
+type Copy = (Arc<dyn Drive>, String);
+
+/// A record file, and its places.
+pub(super) type ListedFile<'a> = (RunId, u32, &'a [u16]);
+
 /// What the copies of a record file are.
+#[derive(Default)]
 pub(super) struct CheckedCopies {
     /// the different ones that are sound
     pub(super) sound: Vec<SoundFile>,
@@ -37,6 +56,17 @@ pub(super) struct CheckedCopies {
     pub(super) foreign: bool,
     /// some are
     pub(super) forged: bool,
+    /// some that were looked at are not as they were written
+    damaged: bool,
+    /// what is wrong with those that do not count
+    problems: Vec<Problem>,
+}
+
+/// A record file that was read.
+struct ReadFile {
+    header: RecordFileHeader,
+    digest: Hash,
+    records: Vec<RecordFacts>,
 }
 
 /// Why a copy of a record file does not count.
@@ -45,6 +75,8 @@ enum Refused {
     Damaged(String),
     /// its run did not make it
     Foreign,
+    /// it is not there
+    Missing,
 }
 
 impl From<FormatError> for Refused {
@@ -54,72 +86,123 @@ impl From<FormatError> for Refused {
 }
 
 impl CopyCheck<'_> {
-    /// The copies of a record file. Those that are there and not sound are reported.
+    /// The copies of a record file. Those that are looked at and not sound are reported.
     pub(super) fn check(&self, run: RunId, number: u32, places: &[u16]) -> CheckedCopies {
-        let path = record_path(run, number);
-        let mut found: Vec<SoundFile> = Vec::new();
-        let (mut foreign, mut damaged) = (false, false);
-        for FileCopy { found: on, path, read } in
-            self.set.digested_copies(&path, MAX_RECORD_FILE_BYTES, places)
-        {
-            let copy = (on.drive.clone(), path.clone());
-            let read = match read {
-                Err(e) if e.is_missing() => continue,
-                Err(e) => {
-                    damaged = true;
-                    self.report(&copy, &error_chain(&e));
-                    continue;
-                }
-                Ok(read) => read,
-            };
-            let digest = read.digest;
-            if let Some(same) = found.iter_mut().find(|file| file.digest == digest) {
-                same.copies.push(copy);
-                continue;
-            }
-            let bytes = bytes_of(on, &path, read);
-            match bytes.map_err(Refused::Damaged).and_then(|b| self.decode(run, number, &b)) {
-                Ok((header, mut records)) => {
-                    // One of them counts: what another names is looked up if that is the one.
-                    if !found.is_empty() {
-                        records = Vec::new();
-                    }
-                    found.push(SoundFile { header, digest, copies: vec![copy], records });
-                }
-                Err(Refused::Damaged(detail)) => {
-                    damaged = true;
-                    self.report(&copy, &detail);
-                }
-                Err(Refused::Foreign) => {
-                    foreign = true;
-                    self.report(&copy, "is not authentic: its run did not make it");
-                }
-            }
-        }
-        CheckedCopies { sound: found, foreign: foreign && !damaged, forged: foreign }
+        self.check_all(&[(run, number, places)]).pop().unwrap_or_default()
     }
 
-    /// Reports what is wrong with a copy.
-    pub(super) fn report(&self, (drive, path): &(Arc<dyn Drive>, String), detail: &str) {
-        let subject = format!("{}: {path}", drive.name());
-        self.monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
+    /// The same of several files, of which a few are read at the same time.
+    pub(super) fn check_all(&self, files: &[ListedFile]) -> Vec<CheckedCopies> {
+        let path = |(run, number, places)| (record_path(run, number), places);
+        let paths: Vec<(String, &[u16])> = files.iter().copied().map(path).collect();
+        let copies: Vec<_> =
+            self.set.ends(&paths).into_iter().map(|c| Mutex::new(Some(c))).collect();
+        let next = AtomicUsize::new(0);
+        let in_turn = |_| {
+            let mut checked = Vec::new();
+            while let Some((at, (run, number, _))) = {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                files.get(at).map(|file| (at, *file))
+            } {
+                let copies = copies[at].lock().take().unwrap_or_default();
+                checked.push((at, self.check_one(run, number, copies)));
+            }
+            checked
+        };
+        let mut checked: Vec<_> =
+            on_each(FILES_AT_ONCE.min(files.len()), in_turn).into_iter().flatten().collect();
+        checked.sort_by_key(|(at, _)| *at);
+        let told = checked.iter_mut().flat_map(|(_, copies)| copies.problems.drain(..));
+        told.for_each(|problem| self.monitor.problem(problem));
+        checked.into_iter().map(|(_, copies)| copies).collect()
     }
 
-    fn decode(
+    fn check_one(
         &self,
         run: RunId,
         number: u32,
-        bytes: &[u8],
-    ) -> Result<(RecordFileHeader, Vec<RecordFacts>), Refused> {
+        copies: Vec<FileCopy<'_, Result<FileEnd, DriveError>>>,
+    ) -> CheckedCopies {
+        let mut checked = CheckedCopies::default();
+        let mut alike: Vec<(FileEnd, Vec<Copy>)> = Vec::new();
+        for FileCopy { found, path, read } in copies {
+            let copy = (found.drive.clone(), path);
+            match read {
+                Err(e) if e.is_missing() => {}
+                Err(e) => checked.damaged(&copy, &error_chain(&e)),
+                Ok(end) => match alike.iter_mut().find(|(of, _)| *of == end) {
+                    Some((_, copies)) => copies.push(copy),
+                    None => alike.push((end, vec![copy])),
+                },
+            }
+        }
+        for (_, copies) in alike {
+            self.check_alike(run, number, copies, &mut checked);
+        }
+        checked.foreign = checked.forged && !checked.damaged;
+        checked
+    }
+
+    /// Copies that end alike: the first that is sound stands for all but those that were found not
+    /// to be.
+    fn check_alike(
+        &self,
+        run: RunId,
+        number: u32,
+        mut copies: Vec<Copy>,
+        checked: &mut CheckedCopies,
+    ) {
+        let first = number as usize % copies.len();
+        let mut bad = BTreeSet::new();
+        for at in (first..copies.len()).chain(0..first) {
+            match self.read(run, number, &copies[at]) {
+                Ok(ReadFile { header, digest, mut records }) => {
+                    // One of them counts: what another names is looked up if that is the one.
+                    if !checked.sound.is_empty() {
+                        records = Vec::new();
+                    }
+                    let mut numbers = 0..;
+                    copies.retain(|_| numbers.next().is_some_and(|at| !bad.contains(&at)));
+                    return checked.sound.push(SoundFile { header, digest, copies, records });
+                }
+                Err(Refused::Damaged(detail)) => {
+                    checked.damaged(&copies[at], &detail);
+                    bad.insert(at);
+                }
+                Err(Refused::Missing) => {
+                    bad.insert(at);
+                }
+                Err(Refused::Foreign) => {
+                    checked.forged = true;
+                    let others = (0..copies.len()).filter(|at| !bad.contains(at));
+                    let detail = "is not authentic: its run did not make it";
+                    return others.for_each(|at| checked.refuse(&copies[at], detail));
+                }
+            }
+        }
+    }
+
+    /// Reports what is wrong with a copy.
+    pub(super) fn report(&self, copy: &Copy, detail: &str) {
+        self.monitor.problem(problem(copy, detail));
+    }
+
+    fn read(&self, run: RunId, number: u32, (drive, path): &Copy) -> Result<ReadFile, Refused> {
         let set = self.set;
-        let header = record::decode_file(bytes)?;
+        let bytes = drive.read(path, MAX_RECORD_FILE_BYTES);
+        let bytes = bytes.map_err(|e| {
+            if e.is_missing() { Refused::Missing } else { Refused::Damaged(error_chain(&e)) }
+        })?;
+        let hashes = FileHashes::of(&bytes);
+        let header = record::decode_hashed(&bytes, hashes.as_ref())?;
         if (header.shipment, header.set, header.run, header.number)
             != (set.shipment, set.set, run, number)
         {
             let detail = "belongs elsewhere: its shipment, set, run or number is different";
             return Err(Refused::Damaged(detail.into()));
         }
-        match self.authentic.map(|is| is(&header, bytes)) {
+        let is_authentic = self.authentic.zip(hashes.as_ref()).map(|(is, of)| is(&header, of));
+        match is_authentic {
             Some(None) => {
                 let detail = "cannot be checked: the key of its run is not at hand";
                 return Err(Refused::Damaged(detail.into()));
@@ -127,22 +210,28 @@ impl CopyCheck<'_> {
             Some(Some(false)) => return Err(Refused::Foreign),
             Some(Some(true)) | None => {}
         }
-        let mut facts = Vec::with_capacity(header.stripes as usize); // which is bounded
-        for record in record::records(&header, bytes) {
-            facts.push(RecordFacts::of(&record?));
+        let mut records = Vec::with_capacity(header.stripes as usize); // which is bounded
+        for record in record::outlines(&header, &bytes) {
+            records.push(RecordFacts::of(&record?));
         }
-        Ok((header, facts))
+        let digest = hashes.map_or_else(Hash::default, |hashes| hashes.whole);
+        Ok(ReadFile { header, digest, records })
     }
 }
 
-/// The bytes of a copy, read again if they were not held.
-fn bytes_of(drive: &FoundDrive, path: &str, read: Digested) -> Result<Vec<u8>, String> {
-    if let Some(bytes) = read.bytes {
-        return Ok(bytes);
+fn problem((drive, path): &Copy, detail: &str) -> Problem {
+    Problem::new(ProblemKind::Damage, format!("{}: {path}", drive.name()), detail)
+}
+
+impl CheckedCopies {
+    fn damaged(&mut self, copy: &Copy, detail: &str) {
+        self.damaged = true;
+        self.refuse(copy, detail);
     }
-    let bytes = drive.drive.read(path, MAX_RECORD_FILE_BYTES).map_err(|e| error_chain(&e))?;
-    let same = *blake3::hash(&bytes).as_bytes() == read.digest;
-    same.then_some(bytes).ok_or_else(|| "reads differently the second time".into())
+
+    fn refuse(&mut self, copy: &Copy, detail: &str) {
+        self.problems.push(problem(copy, detail));
+    }
 }
 
 /// The record files that are sound and that a set.txt with a MAC does not name: whoever made them,

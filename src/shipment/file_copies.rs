@@ -12,14 +12,9 @@ use crate::format::key::MAX_KEY_BYTES;
 use crate::format::list::Hash;
 use crate::format::metadata_file::most_bytes;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A copy of a file that was read.
-pub(super) struct Digested {
-    pub digest: Hash,
-    /// of one copy
-    pub bytes: Option<Vec<u8>>,
-}
+/// How a copy of a record file ends: its length, and the digest that it carries.
+pub(super) type FileEnd = (u64, Hash);
 
 /// A copy of a file of the set.
 pub struct FileCopy<'a, T> {
@@ -52,17 +47,13 @@ pub fn digest_of(
     Ok(*hasher.finalize().as_bytes())
 }
 
-/// Whichever copy was read first, its bytes are the first one's of those that are alike: that is
-/// the one that is looked at.
-fn give_to_the_first(copies: &mut [FileCopy<'_, Result<Digested, DriveError>>]) {
-    let mut reads: Vec<_> = copies.iter_mut().filter_map(|copy| copy.read.as_mut().ok()).collect();
-    let holder = reads.iter().position(|read| read.bytes.is_some());
-    let Some(holder) = holder else { return };
-    let bytes = reads[holder].bytes.take();
-    let digest = reads[holder].digest;
-    if let Some(first) = reads.iter_mut().find(|read| read.digest == digest) {
-        first.bytes = bytes;
+fn end_of(drive: &dyn Drive, path: &str) -> Result<FileEnd, DriveError> {
+    let (mut file, mut end) = (drive.open(path, ReadMode::Cached)?, Hash::default());
+    let len = file.len();
+    if let Some(at) = len.checked_sub(end.len() as u64) {
+        file.read_at(at, &mut end)?;
     }
+    Ok((len, end))
 }
 
 impl FoundSet {
@@ -76,28 +67,33 @@ impl FoundSet {
         self.on_all_copies(path, |found, place| found.drive.read(&place, limit))
     }
 
-    /// The BLAKE3s of the copies of a file, and of one that can be read the bytes; all drives are
-    /// read at the same time, and one copy is held.
-    pub(super) fn digested_copies(
+    /// How the copies of files end, each at its places; a drive reads those of all files in turn, and
+    /// all drives at the same time. One that lies at one place alone is not looked at.
+    pub(super) fn ends(
         &self,
-        path: &str,
-        limit: u64,
-        places: &[u16],
-    ) -> Vec<FileCopy<'_, Result<Digested, DriveError>>> {
-        let held = AtomicBool::new(false);
-        let mut copies = self.on_copies(path, places, |found, place| {
-            if held.swap(true, Ordering::Relaxed) {
-                let mode = ReadMode::Cached;
-                let digest = digest_of(found.drive.as_ref(), &place, limit, mode)?;
-                return Ok(Digested { digest, bytes: None });
-            }
-            let bytes = found.drive.read(&place, limit);
-            held.store(bytes.is_ok(), Ordering::Relaxed);
-            let bytes = bytes?;
-            Ok(Digested { digest: *blake3::hash(&bytes).as_bytes(), bytes: Some(bytes) })
-        });
-        give_to_the_first(&mut copies);
-        copies
+        files: &[(String, &[u16])],
+    ) -> Vec<Vec<FileCopy<'_, Result<FileEnd, DriveError>>>> {
+        let found: Vec<&FoundDrive> = self.all_drives().collect();
+        let of_drive = |drive: usize| {
+            let found = found[drive];
+            let of_file = |(path, places): &(String, &[u16])| {
+                let of_drive = places.iter().filter(|at| usize::from(**at / 2) == drive);
+                let copy = |at: &u16| {
+                    let path = self.paths(path)[usize::from(at % 2)].clone();
+                    let is_alone = places.len() == 1;
+                    let end = || end_of(found.drive.as_ref(), &path);
+                    let read = if is_alone { Ok(FileEnd::default()) } else { end() };
+                    FileCopy { found, path, read }
+                };
+                of_drive.map(copy).collect::<Vec<_>>()
+            };
+            files.iter().map(of_file).collect::<Vec<_>>()
+        };
+        let mut ends: Vec<Vec<_>> = files.iter().map(|_| Vec::new()).collect();
+        for of_drive in drives::on_each(found.len(), of_drive) {
+            ends.iter_mut().zip(of_drive).for_each(|(ends, copies)| ends.extend(copies));
+        }
+        ends
     }
 
     fn on_all_copies<T: Send>(

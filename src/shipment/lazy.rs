@@ -10,13 +10,15 @@
 
 use super::found::FoundSet;
 use crate::format::ids::{RunId, StripeId, StripeNumber, parse_record_name, record_path};
-use crate::format::record::{self, MAX_RECORD_FILE_BYTES, RecordFileHeader, StripeRecord};
+use crate::format::record::{
+    self, FileHashes, MAX_RECORD_FILE_BYTES, RecordFileHeader, StripeRecord,
+};
 use crate::monitor::Recording;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Says whether a record is authentic, for as long as the record index lasts.
-pub type OwnedAuthentic = Box<dyn Fn(&RecordFileHeader, &[u8]) -> Option<bool> + Send + Sync>;
+pub type OwnedAuthentic = Box<dyn Fn(&RecordFileHeader, &FileHashes) -> Option<bool> + Send + Sync>;
 
 /// A set of which no record was read yet.
 pub struct LazyIndex {
@@ -86,11 +88,12 @@ impl LazyIndex {
     fn read(&self, run: RunId, number: u32) -> Option<Vec<Arc<StripeRecord>>> {
         let path = record_path(run, number);
         let sound = |bytes: Vec<u8>| {
-            let header = record::decode_file(&bytes).ok()?;
+            let hashes = FileHashes::of(&bytes)?;
+            let header = record::decode_hashed(&bytes, Some(&hashes)).ok()?;
             let (shipment, set) = (self.set.shipment, self.set.set);
             let own = (header.shipment, header.set, header.run, header.number)
                 == (shipment, set, run, number);
-            if !own || (self.authentic)(&header, &bytes) != Some(true) {
+            if !own || (self.authentic)(&header, &hashes) != Some(true) {
                 return None;
             }
             record::records(&header, &bytes).map(|record| record.ok().map(Arc::new)).collect()

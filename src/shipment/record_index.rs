@@ -8,6 +8,7 @@ use super::found::FoundSet;
 use super::lazy::{LazyIndex, OwnedAuthentic};
 use super::sound_file::{RecordFacts, SoundFile};
 use super::vouched::{CountedRecords, counted, written};
+use crate::drives::while_next;
 use crate::format::ids::{RunId, Slot, StripeId, StripeNumber, record_path};
 use crate::format::list::Hash;
 use crate::format::record::{self, PartRecord, RecordFileHeader, StripeRecord};
@@ -335,25 +336,26 @@ impl RecordIndex {
         self.whole().files.iter().filter_map(|f| f.header.part.as_ref().map(|p| (f.header.run, p)))
     }
 
-    /// Reads the records again, of both kinds, in order, one file in memory at a time. `each` ends
+    /// Reads the records again, of both kinds, in order, while the next file
+    /// is read. `each` ends
     /// the walk by returning false. A file of which no copy can be read any more is a problem.
     pub fn walk(&self, monitor: &dyn Monitor, mut each: impl FnMut(&StripeRecord) -> bool) {
         let record_index = self.whole();
         let turn = record_index.walks.fetch_add(1, Ordering::Relaxed);
-        for file in &record_index.files {
-            let bytes = match file.read_from(turn) {
-                Ok(bytes) => bytes,
-                Err(detail) => {
-                    let subject = record_path(file.header.run, file.header.number);
-                    monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
-                    continue;
-                }
-            };
-            for record in record::records(&file.header, &bytes).flatten() {
-                if !each(&record) {
-                    return;
-                }
+        let mut all = |file: &SoundFile, bytes: Result<Vec<u8>, String>| match bytes {
+            Ok(bytes) => record::records(&file.header, &bytes).flatten().all(|r| each(&r)),
+            Err(detail) => {
+                let subject = record_path(file.header.run, file.header.number);
+                monitor.problem(Problem::new(ProblemKind::Damage, subject, detail));
+                true
             }
+        };
+        // Some walks look at the first record alone.
+        let Some((first, rest)) = record_index.files.split_first() else { return };
+        if !all(first, first.read_from(turn)) {
+            return;
         }
+        let read = |file| (file, SoundFile::read_from(file, turn));
+        while_next(rest, read, |(file, bytes)| all(file, bytes));
     }
 }

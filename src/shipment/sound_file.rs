@@ -32,7 +32,7 @@ impl SoundFile {
         if self.records.is_empty()
             && let Ok(bytes) = self.read()
         {
-            let records = record::records(&self.header, &bytes).flatten();
+            let records = record::outlines(&self.header, &bytes).flatten();
             self.records = records.map(|record| RecordFacts::of(&record)).collect();
         }
         self

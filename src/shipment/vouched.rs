@@ -11,7 +11,7 @@
 //!   says does not count either ([`super::witness`]); (5) the machine that packs knows what it
 //!   wrote, and its state vouches as a set.txt does.
 
-use super::copies::{Authentic, CheckedCopies, CopyCheck};
+use super::copies::{Authentic, CheckedCopies, CopyCheck, ListedFile};
 use super::found::{FoundDrive, FoundSet, slots};
 use super::named::{CopyPlaces, MissingFiles, NamedRecords, drives_of, named, slot_count};
 use super::sound_file::SoundFile;
@@ -173,8 +173,11 @@ impl<'a> Search<'a> {
         let mut files = Vec::new();
         let mut wanted =
             (numbers.keys().next_back().copied() == line.files.checked_sub(1)).then_some(line.last);
-        for (number, places) in numbers.iter().rev() {
-            let mut found = self.copies.check(line.run, *number, places).sound;
+        let listed: Vec<ListedFile> =
+            numbers.iter().rev().map(|(number, at)| (line.run, *number, &at[..])).collect();
+        let checked = self.copies.check_all(&listed);
+        for ((_, number, places), checked) in listed.iter().zip(checked) {
+            let mut found = checked.sound;
             self.note_missing(line.run, *number, places);
             let at = match &wanted {
                 Some(digest) => {
@@ -260,13 +263,19 @@ impl<'a> Search<'a> {
         all_places: &mut Where,
     ) -> Vec<SoundFile> {
         let mut files: Vec<SoundFile> = Vec::new();
+        let is_alone = |at: &[u16]| self.several && slot_count(self.set, at) < ENOUGH;
+        let many = numbers.iter().filter(|(_, at)| !is_alone(at));
+        let listed: Vec<ListedFile> = many.map(|(number, at)| (run, *number, &at[..])).collect();
+        let checked = listed.iter().map(|(_, n, _)| *n).zip(self.copies.check_all(&listed));
+        let mut checked: BTreeMap<u32, CheckedCopies> = checked.collect();
         for (number, places) in numbers.into_iter().rev() {
-            let is_alone = self.several && slot_count(self.set, &places) < ENOUGH;
+            let is_alone = is_alone(&places);
             if is_alone && !self.spend(0, &places) {
                 continue;
             }
-            let CheckedCopies { sound: mut found, foreign, forged } =
-                self.copies.check(run, number, &places);
+            let checked = checked.remove(&number);
+            let CheckedCopies { sound: mut found, foreign, forged, .. } =
+                checked.unwrap_or_else(|| self.copies.check(run, number, &places));
             counted.forged |= forged;
             if found.is_empty() {
                 // What the run did not make was never a part of it; behind its end, nor is what

@@ -63,8 +63,8 @@ pub(super) fn examples(set: &Set) -> Vec<(&'static str, Example)> {
     let record_key = blake3::derive_key(RECORD_KEY_CONTEXT, &[&counting(0)[..], &owner()].concat());
     let set_key = blake3::derive_key(SET_KEY_CONTEXT, &[&counting(0)[..], &owner()].concat());
     assert_eq!(set.text.mac, Some(*blake3::keyed_hash(&set_key, &set.text.lines()).as_bytes()));
-    let (body, mac) = record::mac_of(&set.record_file).unwrap();
-    assert_eq!(mac, blake3::keyed_hash(&record_key, &body).as_bytes());
+    let record::FileHashes { body, mac, .. } = record::FileHashes::of(&set.record_file).unwrap();
+    assert_eq!(mac, *blake3::keyed_hash(&record_key, &body).as_bytes());
     let digest = set.record_file.last_chunk::<32>().unwrap();
     let [file, device, part, unknown] = entries();
     let item = |entry: Entry| Item::Entry { entry, continued: false };
