@@ -95,10 +95,10 @@ fn probe_and_compress<const LEVEL: i32>(bencher: Bencher, kind: &str) {
 fn decompress<const LEVEL: i32>(bencher: Bencher) {
     let (mut compressor, mut stored) = (Compressor::new(LEVEL).unwrap(), Vec::new());
     let plain = SampleData::table().chunks.swap_remove(0);
-    assert_eq!(compressor.compress(&plain, &mut stored), Method::Zstd);
+    assert_eq!(compressor.compress(&plain, &mut stored), Method::Zstd(LEVEL as u8));
     let (mut decompressor, mut back) = (Decompressor::new().unwrap(), vec![0; plain.len()]);
     bencher.counter(BytesCount::new(CHUNK)).bench_local(|| {
-        decompressor.decompress(Method::Zstd, &stored, &mut back).unwrap();
+        decompressor.decompress(Method::Zstd(LEVEL as u8), &stored, &mut back).unwrap();
         black_box(&back);
     });
 }

@@ -72,7 +72,7 @@ pub mod format {
         pub use crate::format::catalog::{FrameRow, Index, decode_frame_head, encode_frame_head};
     }
     pub mod entry {
-        pub use crate::format::entry::entry_len;
+        pub use crate::format::entry_coding::entry_len;
     }
     pub mod ids {
         pub use crate::format::ids::{
@@ -85,9 +85,14 @@ pub mod format {
     }
     pub mod list {
         pub use crate::format::list::{
-            End, Entry, Extent, Hash, Item, Kind, Lack, Method, Place, State, decode, encode,
-            shown_path,
+            DataShard, End, Entry, Extent, Hash, Item, Kind, Lack, Method, Place, State, shown_path,
         };
+    }
+    pub mod list_reader {
+        pub use crate::format::list_reader::decode;
+    }
+    pub mod list_writer {
+        pub use crate::format::list_writer::encode;
     }
     pub mod record {
         pub use crate::format::record::{
@@ -156,6 +161,9 @@ pub mod patterns {
 pub mod plan {
     pub mod cipher {
         pub use crate::plan::cipher::CipherChoice;
+    }
+    pub mod effort {
+        pub use crate::plan::effort::Effort;
     }
     pub mod room {
         pub use crate::plan::room::{DriveRoom, Geometry, Need, plan};

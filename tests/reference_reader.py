@@ -637,60 +637,107 @@ FOLDER, FILE, SYMLINK, HARDLINK, FIFO, CHARACTER, BLOCK, SOCKET, UNKNOWN = range
 LACKS = {1: "what lies in it", 2: "some of what lies in it", 3: "extended attributes or ACLs",
          4: "extended attributes and ACLs, with all of the dataset"}
 WHOLE, CHANGED, VOID = range(3)
-EXTENT = struct.Struct("<BQII32sQIBBIIII")
+MOST_ITEMS, MOST_BYTES = 131072, 67108864
+
+
+class Fields:
+    """What stands in bytes that may be anything, in order."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def left(self):
+        return len(self.data) - self.at
+
+    def take(self, count):
+        if count > self.left():
+            raise Bad("a list ends early")
+        self.at += count
+        return self.data[self.at - count:self.at]
+
+    def byte(self):
+        return self.take(1)[0]
+
+    def varint(self, bits=64):
+        value = shift = 0
+        while True:
+            byte = self.byte()
+            value |= (byte & 127) << shift
+            if value >> bits or shift and not byte:
+                raise Bad("a varint is too large, or longer than it need be")
+            if byte < 128:
+                return value
+            shift += 7
+
+    def signed(self):
+        value = self.varint()
+        return value >> 1 ^ -(value & 1)
+
+    def counted(self):
+        return self.take(self.varint())
+
+    def shard(self):
+        run, stripe, index = struct.unpack("<QIB", self.take(13))
+        return f"{run:016x}", stripe, index
 
 
 class Entry:
     """A path with its metadata, and what follows it: extents and an end."""
 
-    def __init__(self, data, at):
-        """Reads the entry at `at`."""
-        if len(data) - at < 45:
-            raise Bad("an entry ends early")
-        (_, length, self.flags, self.kind, zero, self.mode, self.uid, self.gid, self.seconds, self.nanos,
-         self.size, p) = struct.unpack_from("<BIBBHIIIqIQI", data, at)
-        self.item_end = at + 5 + length
-        if self.item_end > len(data) or at + 45 + p > self.item_end:
-            raise Bad("an entry ends early")
-        if (self.flags > 7 or self.flags & 6 == 4 or not FOLDER <= self.kind <= UNKNOWN or (self.flags and self.kind != FILE) or zero
-                or self.mode > 0o7777 or self.nanos >= 10**9 or (self.size and self.kind != FILE)):
-            raise Bad("a field of an entry is out of range")
+    def __init__(self, data, before):
+        """Reads an entry behind its first byte; `before` is the one before it in its list, or None."""
+        self.flags, self.kind = data.byte(), data.byte()
+        relative, same_owners = self.flags & 8, self.flags & 16
+        if (self.flags > 63 or not FOLDER <= self.kind <= UNKNOWN or self.flags & 7 and self.kind != FILE
+                or self.flags & 3 == 3 or self.flags & 6 == 4 or same_owners and not relative
+                or relative and before is None):
+            raise Bad("the flags of an entry say what cannot be, or its kind is unknown")
         self.continued, self.whole = bool(self.flags & 1), bool(self.flags & 2)
-        self.path = bytes(data[at + 45:at + 45 + p])
+        shared = data.varint() if relative else 0
+        if shared and shared > len(before.path):
+            raise Bad("an entry shares more of a path than there is")
+        self.path = (before.path[:shared] if shared else b"") + data.counted()
         check_path(self.path, self.kind == FOLDER)
-        self.target, self.device, self.holes, self.xattrs, self.lacks = b"", (0, 0), [], [], b""
-        self.fields(data, at + 45 + p)
-        if (self.kind == UNKNOWN and (self.mode or self.uid or self.gid or self.seconds or self.nanos)
+        if same_owners:
+            self.mode, self.uid, self.gid, self.names = before.mode, before.uid, before.gid, before.names
+        else:
+            self.mode = int.from_bytes(data.take(2), "little")
+            self.uid, self.gid = data.varint(32), data.varint(32)
+            self.names = data.counted(), data.counted()
+        self.seconds, self.nanos = data.signed(), data.signed()
+        if relative:
+            self.seconds = (self.seconds + before.seconds + (1 << 63)) % (1 << 64) - (1 << 63)
+            self.nanos += before.nanos
+        self.size = data.varint() if self.kind == FILE else 0
+        if self.mode > 0o7777 or not 0 <= self.nanos < 10**9:
+            raise Bad("a field of an entry is out of range")
+        self.target, self.device, self.holes, self.xattrs, self.lacks = b"", None, [], [], b""
+        if self.flags & 32:
+            self.fields(Fields(data.counted()))
+        if (self.kind == UNKNOWN and (self.mode or self.uid or self.gid or any(self.names) or self.seconds or self.nanos
+                                      or self.target or self.xattrs or self.device is not None or self.holes)
                 or 2 in self.lacks and (1 in self.lacks or self.kind != FOLDER)
                 or 1 in self.lacks and self.kind not in (FOLDER, UNKNOWN)
                 or 3 in self.lacks and self.kind in (HARDLINK, UNKNOWN) or 4 in self.lacks and self.path):
             raise Bad("an entry says of itself what cannot be")
-        if self.kind in (SYMLINK, HARDLINK) and not self.target:
-            raise Bad("a link has no target")
+        if (self.kind in (SYMLINK, HARDLINK)) != bool(self.target):
+            raise Bad("a link has no target, or an entry has one and is no link")
         if self.kind == HARDLINK:
             check_path(self.target, False)
         self.extents, self.end, self.seen = [], None, 0
 
-    def fields(self, data, at):
+    def fields(self, data):
+        if not data.left():
+            raise Bad("an entry announces fields and has none")
         before = 0
-        while at < self.item_end:
-            if self.item_end - at < 5:
-                raise Bad("a field of an entry ends early")
-            tag, length = struct.unpack_from("<BI", data, at)
-            value = bytes(data[at + 5:at + 5 + length])
-            at += 5 + length
-            if at > self.item_end:
-                raise Bad("a field of an entry ends early")
+        while data.left():
+            tag, value = data.byte(), data.counted()
             if tag >= 128:
                 raise Bad(f"an entry has a field of a newer format, {tag}")
             if tag < before or (tag == before and tag != 4):
                 raise Bad(f"an entry has the field {tag} twice, or out of order")
             before = tag
-            if self.kind == UNKNOWN and tag < 7:
-                raise Bad("an entry of which nothing is known has metadata")
             if tag == 1:
-                if self.kind not in (SYMLINK, HARDLINK):
-                    raise Bad("an entry has a target, but is no link")
                 self.target = value
             elif tag == 4:
                 name = 2 + int.from_bytes(value[:2], "little")
@@ -702,11 +749,11 @@ class Entry:
                 if len(self.xattrs) > 32768:
                     raise Bad("too many extended attributes")
             elif tag == 5:
-                if length != 8:
-                    raise Bad(f"the number of a device has {length} bytes")
+                if len(value) != 8:
+                    raise Bad(f"the number of a device has {len(value)} bytes")
                 self.device = struct.unpack("<II", value)
             elif tag == 6:
-                if length % 16:
+                if len(value) % 16:
                     raise Bad("a hole ends early")
                 for start, size in struct.iter_unpack("<QQ", value):
                     if size == 0 or start + size > self.size or self.holes and start <= self.holes[-1][1]:
@@ -741,24 +788,18 @@ class Entry:
         return self.end[1] if self.end else self.size
 
     def root(self):
-        """The plain BLAKE3 of the file, or None."""
-        if self.whole:
-            return self.extents[0].id if self.extents else plain_hash(b"")
+        """The plain BLAKE3 of the file, or None; of a whole one, the id of its chunk says all."""
         return self.end[2] if self.end else None
 
 
 class Extent:
-    """A piece of a file, and where it lies."""
+    """A piece of a file, or all of a whole one, and where it lies. `id` is the value of the piece, but of a whole
+    file the plain hash of the chunk."""
 
     __slots__ = ("offset", "length", "skip", "id", "chunk", "whole", "set")
 
-    def __init__(self, fields):
-        _, self.offset, self.length, self.skip, self.id, run, *chunk = fields
-        stripe, index, method, start, head, stored, plain = chunk
-        self.chunk = (f"{run:016x}", *chunk)
-        if (self.length == 0 or self.offset + self.length >= 1 << 64 or self.skip + self.length > plain or method > 1
-                or not 0 < head <= stored or plain > 1 << 26 or (method == 0 and plain != stored)):
-            raise Bad("a field of an extent is out of range")
+    def __init__(self, offset, length, skip, id, chunk, whole):
+        self.offset, self.length, self.skip, self.id, self.chunk, self.whole = offset, length, skip, id, chunk, whole
 
 
 def check_path(path, empty_allowed):
@@ -775,45 +816,94 @@ def sort_key(entry):
 
 
 def parse_list(data):
-    """The items of a list: entries, extents, and ends as (state, size, root). All are good, or it is rejected."""
-    items, at, entry = [], 0, None
-    while at < len(data):
-        kind = data[at]
-        if kind == 1:
-            item = entry = Entry(data, at)
-            if entry.continued and items:
-                raise Bad("an entry within a list is marked continued")
-            if entry.kind != FILE:
-                entry = None
-            at = item.item_end
-        elif kind in (2, 3):
-            if entry is None:
-                raise Bad("an extent or an end does not follow a file")
-            if at + (79 if kind == 2 else 42) > len(data):
-                raise Bad("an item ends early")
-            if kind == 2:
-                item = Extent(EXTENT.unpack_from(data, at))
-                item.whole = entry.whole
-                if entry.whole:
-                    if (item.offset, item.length) != (0, entry.size):
-                        raise Bad("an extent is not all of a whole file")
-                    entry = None
-                elif item.offset:
-                    most = item.offset & -item.offset  # the largest power of two that divides it
-                    if most < 1024 or item.length > most:
-                        raise Bad("an extent is no piece of a file")
-                at += 79
-            else:
-                _, state, size, root = struct.unpack_from("<BBQ32s", data, at)
-                if state & 127 > 2 or (state < 128 and any(root)) or entry.whole:
-                    raise Bad("a field of an end is out of range")
-                item = state & 127, size, root if state >= 128 else None
-                entry = None
-                at += 42
-        else:
-            raise Bad(f"an item is of the unknown kind {kind}")
-        items.append(item)
-    return items
+    """The items of a list: entries, extents, and ends as (state, size, root). All are good, or it is rejected. A whole
+    entry with bytes is followed by the extent of its chunk that it takes."""
+    reader = ListReader()
+    reader.read(Fields(bytes(data)), False)
+    return reader.items
+
+
+class ListReader:
+    def __init__(self):
+        self.items, self.count, self.plain, self.names = [], 0, 0, 0
+        self.before, self.open, self.shard, self.chunk = None, False, None, None
+
+    def read(self, data, compressed):
+        kinds = {1: self.entry, 2: self.extent, 3: self.end, 4: self.name_chunk, 5: self.name_shard}
+        if not compressed:
+            kinds[6] = self.compressed
+        while data.left():
+            kind = data.byte()
+            if kind not in kinds:
+                raise Bad(f"an item is of the unknown kind {kind}")
+            kinds[kind](data)
+            self.count += 1
+            if self.count > MOST_ITEMS:
+                raise Bad("a list has too many items")
+
+    def entry(self, data):
+        entry = Entry(data, self.before)
+        if entry.continued and self.items:
+            raise Bad("an entry within a list is marked continued")
+        self.before, self.open = entry, entry.kind == FILE and not entry.whole
+        self.count += len(entry.xattrs)
+        self.names += len(entry.path) + sum(map(len, entry.names))
+        if self.names > MOST_BYTES:
+            raise Bad("the paths and names of a list are too long")
+        self.items.append(entry)
+        if entry.whole and entry.size:
+            if self.chunk is None:
+                raise Bad("a whole file has bytes, and no chunk is named")
+            name, place, start = self.chunk
+            if start + entry.size > place[-1]:
+                raise Bad("a whole file ends behind its chunk")
+            self.items.append(Extent(0, entry.size, start, name, place, True))
+            self.chunk = name, place, start + entry.size
+
+    def extent(self, data):
+        offset, length, skip, name = data.varint(), data.varint(32), data.varint(32), data.take(32)
+        place = self.place(data)
+        most = offset & -offset  # the largest power of two that divides it
+        if length == 0 or offset + length >= 1 << 64 or skip + length > place[-1]:
+            raise Bad("a field of an extent is out of range")
+        if offset and (most < 1024 or length > most) or not self.open:
+            raise Bad("an extent is no piece of a file, or follows none")
+        self.items.append(Extent(offset, length, skip, name, place, False))
+
+    def end(self, data):
+        state, size = data.byte(), data.varint()
+        root = data.take(32) if state >= 128 else None
+        if state & 127 > 2 or not self.open:
+            raise Bad("an end has no known state, or follows no file that is open")
+        self.open = False
+        self.items.append((state & 127, size, root))
+
+    def name_chunk(self, data):
+        name, place, start = data.take(32), self.place(data), data.varint(32)
+        if start >= place[-1]:
+            raise Bad("a file begins behind its chunk")
+        self.chunk = name, place, start
+
+    def name_shard(self, data):
+        self.shard = data.shard()
+
+    def compressed(self, data):
+        size, frame = data.varint(32), data.counted()
+        self.plain += size
+        if size == 0 or self.plain > MOST_BYTES:
+            raise Bad("compressed items have too many bytes, or none")
+        self.read(Fields(inflate(frame, size)), True)
+
+    def place(self, data):
+        """Where a chunk lies: run, stripe, index, method, offset, head, stored and plain bytes."""
+        method, named = data.byte(), data.byte()
+        if method > 22 or named > 1 or not named and self.shard is None:
+            raise Bad("a chunk has an unknown method, or no shard is named")
+        shard = data.shard() if named else self.shard
+        offset, head, stored, plain = (data.varint(32) for _ in range(4))
+        if not 0 < head <= stored or not 0 < plain <= 1 << 27 or method == 0 and plain != stored:
+            raise Bad("a field of a place is out of range")
+        return (*shard, method, offset, head, stored, plain)
 
 
 def gather(lists, into):
@@ -1154,8 +1244,6 @@ class HoldallSet:
                 if len(data) != 8 + stored or struct.unpack_from("<II", data) != (stored, plain):
                     raise Bad("a frame is not what its row says")
                 items = parse_list(inflate(data[8:], plain))
-                if sum(1 + len(item.xattrs) if isinstance(item, Entry) else 1 for item in items) > 65536:
-                    raise Bad("a frame has too many items")
                 if not items or sort_key(items[0]) != key:
                     raise Bad("a frame does not begin with the entry that its row names")
                 lists.append(items)
@@ -1189,9 +1277,15 @@ class HoldallSet:
 
     # Chunks (section 12)
 
-    def chunk(self, place):
-        run, number, index, method, offset, head, stored, plain = place
-        return self.cache.get(place, plain, lambda: self.read_chunk(*place))
+    def chunk(self, place, name):
+        """The plain bytes of a chunk, which must match the hash `name`, if there is one."""
+        return self.cache.get((place, name), place[-1], lambda: self.checked_chunk(place, name))
+
+    def checked_chunk(self, place, name):
+        data = self.read_chunk(*place)
+        if name and plain_hash(data) != name:
+            raise Bad("a chunk does not match its id")
+        return data
 
     def read_chunk(self, run, number, index, method, offset, head, stored, plain):
         stripe = self.stripes.get((run, number))
@@ -1208,7 +1302,7 @@ class HoldallSet:
             parts.append(stripe.plain(index, 0, min(stored - have, room)))
             have += len(parts[-1])
         data = b"".join(parts)
-        return inflate(data, plain) if method == 1 else data
+        return inflate(data, plain) if method else data
 
 
 def inflate(data, size):
@@ -1782,11 +1876,13 @@ class Output:
         self.metadata(entry, parent, name)
 
     def special(self, entry):
+        if entry.kind in (CHARACTER, BLOCK) and entry.device is None:
+            raise Bad("the number of the device is not known")
         parent, name = self.place(entry.path)
         kind = {FIFO: stat.S_IFIFO, SOCKET: stat.S_IFSOCK, CHARACTER: stat.S_IFCHR, BLOCK: stat.S_IFBLK}[entry.kind]
         if not hasattr(os, "mknod"):
             raise Bad("this system has no such files")
-        os.mknod(name, kind | 0o600, os.makedev(*entry.device), **below(parent))
+        os.mknod(name, kind | 0o600, os.makedev(*(entry.device or (0, 0))), **below(parent))
         self.made[entry.path] = entry
         self.metadata(entry, parent, name)
 
@@ -1838,18 +1934,18 @@ class Output:
             self.gap(entry, hasher, at, extent.offset, missing)
             at = end
             try:
-                chunk = extent.set.chunk(extent.chunk)
+                chunk = extent.set.chunk(extent.chunk, extent.id if extent.whole else None)
                 piece = chunk[extent.skip:extent.skip + extent.length]
-                if extent.whole and plain_hash(piece) != extent.id or not extent.whole and each and (
-                        subtree(piece, extent.offset // 1024) != extent.id):
+                if not extent.whole and each and subtree(piece, extent.offset // 1024) != extent.id:
                     raise Bad(f"bytes {extent.offset} to {end - 1} do not match their id")
             except Bad as why:
                 yield str(why)
                 missing.append((extent.offset, end))
                 continue
-            if not each and not extent.whole:
+            if not each:
                 doubtful.append(extent)
-            hasher.update(piece)
+            if root:
+                hasher.update(piece)
             self.write(entry, handle, extent.offset, piece)
         self.gap(entry, hasher, at, size, missing)
         right = not missing and (root is None or hasher.digest() == root)
@@ -1974,12 +2070,15 @@ def vectors(path):
         (_, _, size, _), (_, _, index_size, _) = one.text.parts
         check("catalog frame, first 32 bytes", one.catalog_file(run, 0, size, 1, B)[:32])
         check("catalog index", one.catalog_file(run, 0xFFFFFFFF, index_size, 1, B))
-        items = parse_list(part.list(0)) + parse_list(part.list(1))
-        extent = [item for item in items if isinstance(item, Extent)][1]
-        check("extent", EXTENT.pack(2, extent.offset, extent.length, extent.skip, extent.id,
-                                    int(extent.chunk[0], 16), *extent.chunk[1:]))
-        end = next(item for item in items if isinstance(item, tuple))
-        check("end", struct.pack("<BBQ32s", 3, end[0] | 128, end[1], end[2]))
+        seen.update(("extent", "end", "chunk", "entry that says what differs"))
+        for name, index in (("extent", 0), ("end", 1), ("chunk", 0)):
+            if bytes.fromhex(examples[name]) not in part.list(index):
+                failed.append(name)
+        before = next(item for item in parse_list(part.list(0)) if isinstance(item, Entry) and item.path == b"a.txt")
+        differs = Entry(Fields(bytes.fromhex(examples["entry that says what differs"])[1:]), before)
+        if (differs.path, differs.size, differs.mode, differs.whole, before.time - differs.time) != (
+                b"a.txt.old", 14, 0o600, True, 10**9):
+            failed.append("entry that says what differs")
         shown = ("entry of a file", "entry of a device", "entry of a folder that was listed in part",
                  "entry of a folder that could not be looked at")
         entry, device, part_listed, unknown = (parse_list(bytes.fromhex(examples[name]))[0] for name in shown)
@@ -2007,8 +2106,8 @@ def vectors(path):
                 for name in given["restored"]:
                     with open(join(to, name), "rb") as file:
                         files[name] = file.read().hex()
-                if (restored, files, os.readlink(to + "/c"), os.stat(to + "/d").st_ino) != (
-                        3 if lost else 0, given["restored"], "b.txt", os.stat(to + "/a.bin").st_ino):
+                if (restored, files, os.readlink(to + "/d"), os.stat(to + "/e").st_ino) != (
+                        3 if lost else 0, given["restored"], "b.txt", os.stat(to + "/c.bin").st_ino):
                     failed.append(f"restoring without {lost}, {options}")
         if failed:
             print(said.getvalue())

@@ -26,7 +26,7 @@ use tempfile::TempDir;
 /// Chunk bytes, block bytes and blocks of a shard: small enough for files of many pieces and many stripes.
 const SMALL: (u64, &str) = (16_384, "16384,4096,16");
 /// The chunk bytes that the program takes by itself.
-const DEFAULT_CHUNK: u64 = 1 << 20;
+const DEFAULT_CHUNK: u64 = 4 << 20;
 const FOUR_CASES: [&str; 4] = ["red", "green", "blue", "white"];
 const TWO_DRIVES_EACH: [&str; 8] =
     ["red", "red", "green", "green", "blue", "blue", "white", "white"];

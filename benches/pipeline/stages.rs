@@ -118,7 +118,7 @@ pub fn compress(sample: &SampleData, level: i32) -> io::Result<Compression> {
     let store = |chunk: &Vec<u8>| {
         let mut stored = Vec::new();
         match compressor.compress(chunk, &mut stored) {
-            Method::Zstd => (Method::Zstd, stored, chunk.len()),
+            Method::Zstd(level) => (Method::Zstd(level), stored, chunk.len()),
             Method::Plain => (Method::Plain, chunk.clone(), chunk.len()),
         }
     };

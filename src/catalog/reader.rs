@@ -6,15 +6,16 @@
 
 use crate::drives::DriveFile;
 use crate::format::catalog::{
-    FRAME_HEAD_BYTES, FrameRow, Index, KeySpan, LENGTH_BYTES, MAX_FRAME_ITEMS, decode_frame_head,
+    FRAME_HEAD_BYTES, FrameRow, Index, KeySpan, LENGTH_BYTES, decode_frame_head,
 };
+use crate::format::frame;
 use crate::format::ids::{INDEX_PART, RunId, part_path};
-use crate::format::list::{self, Entry, Item, Kind};
+use crate::format::list::{Entry, Item, Kind};
+use crate::format::list_reader;
 use crate::format::shard::{Blocks, SALT_BYTES};
 use crate::format::{FormatError, Suite};
 use crate::keys::RunKey;
 use crate::shipment::FoundSet;
-use crate::stages::compress::is_frame;
 use crate::stages::seal::Cipher;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -244,15 +245,7 @@ impl<'a> CatalogReader<'a> {
             return Err(format(FormatError::invalid("catalog frame", "length", stored)));
         }
         let (frame, plain) = (&bytes[FRAME_HEAD_BYTES..], plain as usize);
-        if !is_frame(frame, plain) {
-            let detail = "not one frame of these bytes with a window that may be";
-            return Err(format(FormatError::invalid("catalog frame", "zstd", detail)));
-        }
-        let list = zstd::bulk::decompress(frame, plain)
-            .map_err(|e| format(FormatError::invalid("catalog frame", "zstd", e)))?;
-        if list.len() != plain {
-            return Err(format(FormatError::invalid("catalog frame", "length", list.len())));
-        }
-        list::decode_at_most(&list, MAX_FRAME_ITEMS).map_err(format)
+        let list = frame::decompress("catalog frame", frame, plain).map_err(format)?;
+        list_reader::decode(&list).map_err(format)
     }
 }

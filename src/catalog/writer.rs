@@ -2,7 +2,10 @@
 
 use crate::format::catalog::{FRAME_BYTES, FrameRow, Index, encode_frame_head};
 use crate::format::ids::RunId;
-use crate::format::list::{Entry, Item, Kind, State};
+use crate::format::list::DataShard;
+use crate::format::list_writer::ListWriter;
+use crate::stages::fill::ListedBundle;
+use crate::stages::listing::Counts;
 use std::io;
 
 /// Stored bytes after which a part should be closed, so that it stays small in memory.
@@ -14,84 +17,68 @@ pub struct CatalogWriter {
     part: u32,
     content: Vec<u8>,
     frame: Vec<u8>,
-    /// bytes at the frame's start that only repeat an open file's entry
-    reopened: usize,
+    /// the shard that the frame named last
+    shard: Option<DataShard>,
     /// sort key of the frame's first entry
     frame_first: Vec<u8>,
-    /// the file that is open
-    open: Option<Entry>,
     index: Index,
     compressor: zstd::bulk::Compressor<'static>,
 }
 
 impl CatalogWriter {
     /// A catalog of this run, from part 0 on, after what earlier runs of the set have put into
-    /// `index`; `open` is the file that they left in progress.
-    pub fn create(run: RunId, index: Index, open: Option<Entry>) -> io::Result<Self> {
+    /// `index`.
+    pub fn create(run: RunId, index: Index) -> io::Result<Self> {
         Ok(Self {
             run,
             part: 0,
             content: Vec::new(),
             frame: Vec::new(),
-            reopened: 0,
+            shard: None,
             frame_first: Vec::new(),
-            open,
             index,
             compressor: zstd::bulk::Compressor::new(3)?,
         })
     }
 
-    /// Adds the items of a stripe, in order.
-    pub fn push(&mut self, items: Vec<Item>) -> io::Result<()> {
-        for item in items {
-            if self.frame.is_empty() {
-                self.begin_frame(&item);
-            }
-            item.encode(&mut self.frame);
-            self.follow(item);
-            if self.frame.len() - self.reopened >= FRAME_BYTES {
+    /// Adds what the lists of a stripe name, in order.
+    pub fn push(&mut self, bundles: Vec<ListedBundle>) -> io::Result<()> {
+        for bundle in bundles {
+            self.begin_bundle(&bundle);
+            self.frame.extend_from_slice(&bundle.items);
+            self.count(bundle.counts);
+            if self.frame.len() >= FRAME_BYTES {
                 self.end_frame()?;
             }
         }
         Ok(())
     }
 
-    fn begin_frame(&mut self, item: &Item) {
-        self.reopened = 0;
-        match (item, &self.open) {
-            (Item::Entry { entry, .. }, _) => self.frame_first = entry.sort_key(),
-            (_, Some(open)) => {
-                self.frame_first = open.sort_key();
-                Item::Entry { entry: open.clone(), continued: true }.encode(&mut self.frame);
-                self.reopened = self.frame.len();
-            }
-            (_, None) => {}
+    /// Names the shard, if it is another, and the open file, if a frame begins in it.
+    fn begin_bundle(&mut self, bundle: &ListedBundle) {
+        let mut start = ListWriter::default();
+        if self.shard != Some(bundle.shard) {
+            start.shard(bundle.shard);
+            self.shard = Some(bundle.shard);
         }
+        if self.frame.is_empty() {
+            match (&bundle.first, &bundle.open) {
+                (Some(first), _) => self.frame_first.clone_from(first),
+                (None, Some(open)) => {
+                    self.frame_first = open.sort_key();
+                    start.entry(open, true);
+                }
+                (None, None) => {}
+            }
+        }
+        self.frame.extend_from_slice(&start.into_bytes());
     }
 
-    fn follow(&mut self, item: Item) {
-        match item {
-            Item::Entry { entry, .. } => {
-                self.index.entries += 1;
-                self.open = None;
-                if entry.kind == Kind::File {
-                    self.index.files += 1;
-                    let bytes = &mut self.index.file_bytes;
-                    *bytes = bytes.saturating_add(entry.size);
-                    self.open = Some(entry);
-                }
-            }
-            Item::Extent(_) => {}
-            Item::End(end) => {
-                // What is void is packed again, or only named.
-                let void = self.open.take().filter(|_| end.state == State::Void);
-                if let Some(entry) = void {
-                    self.index.entries -= 1;
-                    self.index.files -= 1;
-                    self.index.file_bytes -= entry.size;
-                }
-            }
-        }
+    fn count(&mut self, counts: Counts) {
+        let Index { entries, files, file_bytes, .. } = &mut self.index;
+        *entries = entries.saturating_add_signed(counts.entries);
+        *files = files.saturating_add_signed(counts.files);
+        *file_bytes = file_bytes.saturating_add_signed(counts.file_bytes);
     }
 
     fn end_frame(&mut self) -> io::Result<()> {
@@ -111,6 +98,7 @@ impl CatalogWriter {
         self.content.extend_from_slice(&encode_frame_head(stored_len, plain));
         self.content.extend_from_slice(&stored);
         self.frame.clear();
+        self.shard = None;
         Ok(())
     }
 

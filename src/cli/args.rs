@@ -5,6 +5,7 @@ use crate::format::list::Hash;
 use crate::memory::Memory;
 use crate::plan::case_path::CasePath;
 use crate::plan::cipher::CipherChoice;
+use crate::plan::effort::Effort;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -142,11 +143,6 @@ const NOT_WITH_CONTINUE: [&str; 9] = [
     "geometry",
 ];
 
-fn level(text: &str) -> Result<i32, &'static str> {
-    let level = text.parse().ok().filter(|level| (1..=19).contains(level));
-    level.ok_or("a level is a number from 1 to 19")
-}
-
 fn at_least_one(text: &str) -> Result<u32, &'static str> {
     text.parse().ok().filter(|count| *count > 0).ok_or("a number of 1 or more is needed")
 }
@@ -230,9 +226,10 @@ pub struct PackArgs {
     #[arg(long, value_name = "CIPHER", default_value = "chacha20")]
     #[arg(value_parser = PossibleValuesParser::new(CipherChoice::WORDS).try_map(cipher))]
     pub cipher: CipherChoice,
-    /// zstd level, 1 to 19
-    #[arg(long, default_value_t = 3, value_parser = level)]
-    pub level: i32,
+    /// zstd level, 1 to 19; auto compresses as hard as the drives leave time for, so that the stored
+    /// bytes depend on how fast they are
+    #[arg(long, default_value = "3")]
+    pub level: Effort,
     /// Leave out what matches GLOB (repeatable); a pattern without / matches at any depth
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,

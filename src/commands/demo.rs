@@ -15,6 +15,7 @@ use crate::opening::open::OpenError;
 use crate::packer::Checkpoint;
 use crate::plan::case_path::CasePath;
 use crate::plan::cipher::CipherChoice;
+use crate::plan::effort::Effort;
 use crate::plan::room::Geometry;
 use crate::plan::survive::Survive;
 use crate::verification::SetOutcome;
@@ -175,7 +176,7 @@ fn pack_it(
         recipients: Recipients::read(&[recipient.into()], &[])?,
         survive: Some(Survive { cases: 1, drives: 1, blocks: 0 }),
         cipher: CipherChoice::default(),
-        level: 3,
+        level: Effort::Level(3),
         exclude: Vec::new(),
         one_file_system: false,
         name: "demo".into(),

@@ -15,9 +15,18 @@ use crate::drives::buffer::{Pool, Pooled};
 use crate::format::list::{Entry, Hash, Kind, Method};
 use crate::stages::compress::Compressor;
 use crate::stages::fill::{ChunkBytes, NewChunk};
-use crate::stages::hash::piece;
+use crate::stages::hash::{Piece, piece};
+use crate::stages::listing::{Listing, voided};
 use parking_lot::Mutex;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// Bytes of a large file that are read at once, and hashed while they are in the cache.
+const HOT_BYTES: usize = 1 << 20;
+
+/// Files that do not compress share a chunk until it has so many bytes.
+const PLAIN_BYTES: usize = 1 << 20;
 
 /// What became of one entry of a group.
 pub enum EntryOutcome {
@@ -66,6 +75,8 @@ pub enum Done {
     Group {
         /// each entry and what became of it
         entries: Vec<(Arc<Entry>, EntryOutcome)>,
+        /// what the lists say of them
+        listing: Listing,
         /// the bytes of its files, if there are any
         chunk: Option<NewChunk>,
     },
@@ -92,22 +103,28 @@ pub enum Done {
 pub struct Worker<'a> {
     source: &'a Source,
     chunk_bytes: u64,
-    level: i32,
+    /// of the next chunk
+    level: AtomicI32,
     pool: Pool,
     compressors: Mutex<Vec<Compressor>>,
     zeros: Vec<u8>,
 }
 
-/// A chunk's plain bytes in a pooled buffer, of which the first `len` count.
+/// A chunk's plain bytes, where they were read.
 struct PlainChunk {
-    buffer: Pooled,
-    len: usize,
+    buffer: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    range: Range<usize>,
 }
 
 impl AsRef<[u8]> for PlainChunk {
     fn as_ref(&self) -> &[u8] {
-        &self.buffer[..self.len]
+        &(*self.buffer).as_ref()[self.range.clone()]
     }
+}
+
+/// The first `len` bytes of a buffer, which a short chunk does not keep from the pool.
+fn kept(buffer: Pooled, len: usize) -> Arc<dyn AsRef<[u8]> + Send + Sync> {
+    if len < buffer.len() / 2 { Arc::new(buffer[..len].to_vec()) } else { Arc::new(buffer) }
 }
 
 impl<'a> Worker<'a> {
@@ -117,11 +134,21 @@ impl<'a> Worker<'a> {
         Self {
             source,
             chunk_bytes: chunk_bytes.into(),
-            level,
+            level: AtomicI32::new(level),
             pool: Pool::keeping(free_buffers),
             compressors: Mutex::new(Vec::new()),
             zeros: vec![0; chunk_bytes as usize],
         }
+    }
+
+    /// The level at which the next chunks are compressed.
+    pub fn level(&self) -> i32 {
+        self.level.load(Ordering::Relaxed)
+    }
+
+    /// Compresses the next chunks at this level.
+    pub fn set_level(&self, level: i32) {
+        self.level.store(level, Ordering::Relaxed);
     }
 
     /// Reads, hashes and compresses one piece of work. `as_it_is` takes files that change
@@ -139,8 +166,8 @@ impl<'a> Worker<'a> {
         let mut done = Vec::with_capacity(1);
         let mut rest = entries.into_iter();
         while rest.len() > 0 {
-            let (group, again) = self.group_until_change(&mut rest, as_it_is);
-            done.extend(group);
+            let (groups, again) = self.group_until_change(&mut rest, as_it_is);
+            done.extend(groups);
             done.extend(again.map(Done::Again));
         }
         done
@@ -150,21 +177,22 @@ impl<'a> Worker<'a> {
         &self,
         rest: &mut std::vec::IntoIter<ScannedEntry>,
         as_it_is: bool,
-    ) -> (Option<Done>, Option<Arc<Entry>>) {
+    ) -> (Vec<Done>, Option<Arc<Entry>>) {
         let is_file = |e: &ScannedEntry| e.entry.kind == Kind::File && !self.is_empty(e);
+        // A file that grew may take only room that no file after it was promised.
+        let mut promised: usize = rest.as_slice().iter().map(|e| e.entry.size as usize).sum();
+        let chunk_bytes = self.chunk_bytes as usize;
         let mut buffer = if rest.as_slice().iter().any(is_file) {
-            self.pool.take(self.chunk_bytes as usize)
+            self.pool.take(promised.max(chunk_bytes))
         } else {
             Pool::keeping(0).take(0)
         };
         let mut used = 0;
-        // A file that grew may take only room that no file after it was promised.
-        let mut promised: usize = rest.as_slice().iter().map(|e| e.entry.size as usize).sum();
         let mut entries = Vec::with_capacity(rest.len());
         let mut again = None;
         for scanned in rest {
             promised -= scanned.entry.size as usize;
-            let end = buffer.len().saturating_sub(promised).max(used);
+            let end = buffer.len().saturating_sub(promised).clamp(used, used + chunk_bytes);
             match self.small(scanned, &mut buffer[used..end], used, as_it_is) {
                 Small::Kept(entry, outcome) => {
                     if let EntryOutcome::Bytes { len, .. } = outcome {
@@ -178,9 +206,54 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-        let chunk = (used > 0).then(|| self.store(PlainChunk { buffer, len: used }));
-        let group = (!entries.is_empty()).then_some(Done::Group { entries, chunk });
-        (group, again)
+        (self.store_group(entries, buffer, used), again)
+    }
+
+    /// Compresses a group's bytes as one chunk; those that do not compress are cut into shorter ones, so
+    /// that one file is read without many others.
+    fn store_group(
+        &self,
+        entries: Vec<(Arc<Entry>, EntryOutcome)>,
+        buffer: Pooled,
+        used: usize,
+    ) -> Vec<Done> {
+        let group = |entries: Vec<_>, chunk| {
+            let listing = self.with_compressor(|compressor| list_entries(&entries, compressor));
+            Done::Group { entries, listing, chunk }
+        };
+        if entries.is_empty() {
+            return Vec::new();
+        }
+        let mut stored = Vec::new();
+        let method = match used {
+            0 => return vec![group(entries, None)],
+            _ => self.compress(&buffer[..used], &mut stored),
+        };
+        if method != Method::Plain {
+            let id = piece(&buffer[..used], 0, true);
+            let chunk = NewChunk { bytes: shrunk(stored), method, plain: used as u32, id };
+            return vec![group(entries, Some(chunk))];
+        }
+        let buffer = kept(buffer, used);
+        let chunk = |range: Range<usize>| {
+            let bytes = PlainChunk { buffer: buffer.clone(), range };
+            let (plain, id) = (bytes.range.len() as u32, piece(bytes.as_ref(), 0, true));
+            (plain > 0).then_some(NewChunk { bytes: Box::new(bytes), method, plain, id })
+        };
+        let (mut done, mut part, mut range) = (Vec::new(), Vec::new(), 0..0);
+        for (entry, mut outcome) in entries {
+            if let EntryOutcome::Bytes { chunk_offset, len, .. } = &mut outcome {
+                if range.len() >= PLAIN_BYTES {
+                    done.push(group(std::mem::take(&mut part), chunk(range.clone())));
+                    range.start = range.end;
+                }
+                *chunk_offset -= range.start as u32;
+                range.end += *len as usize;
+            }
+            part.push((entry, outcome));
+        }
+        done.push(group(part, chunk(range)));
+        done
     }
 
     /// Reads a small entry's bytes to the front of `room`, which lies at `chunk_offset`.
@@ -207,7 +280,7 @@ impl<'a> Worker<'a> {
                 Small::Kept(entry, EntryOutcome::Bytes { chunk_offset, len, id })
             }
             Ok(None) => Small::Changed(scanned.entry),
-            Err(e) => Small::Kept(scanned.entry, EntryOutcome::Unreadable(e)),
+            Err(e) => Small::Kept(voided(scanned.entry), EntryOutcome::Unreadable(e)),
         }
     }
 
@@ -312,44 +385,61 @@ impl<'a> Worker<'a> {
             return PieceOutcome::Hole { id };
         }
         let mut buffer = self.pool.take(self.chunk_bytes as usize);
-        match file.file.read_at(offset, &mut buffer[..len]) {
-            // What a file that shrank no longer has reads as zeros; the change is noticed.
-            Ok(read) => buffer[read..len].fill(0),
-            Err(e) => return PieceOutcome::Unreadable(e),
+        let mut value = Piece::new(offset);
+        for from in (0..len).step_by(HOT_BYTES) {
+            let bytes = &mut buffer[from..len.min(from + HOT_BYTES)];
+            match file.file.read_at(offset + from as u64, bytes) {
+                // What a file that shrank no longer has reads as zeros; the change is noticed.
+                Ok(read) => bytes[read..].fill(0),
+                Err(e) => return PieceOutcome::Unreadable(e),
+            }
+            value.update(bytes);
         }
-        let id = piece(&buffer[..len], offset, false);
-        let chunk = self.store(PlainChunk { buffer, len });
+        let id = value.value();
+        let mut stored = Vec::new();
+        let method = self.compress(&buffer[..len], &mut stored);
+        let bytes: ChunkBytes = match method {
+            Method::Plain => Box::new(PlainChunk { buffer: kept(buffer, len), range: 0..len }),
+            Method::Zstd(_) => shrunk(stored),
+        };
+        let chunk = NewChunk { bytes, method, plain: len as u32, id };
         PieceOutcome::Bytes { len: len as u32, id, chunk }
     }
 
-    /// Compresses a chunk, or leaves it as it is.
-    fn store(&self, chunk: PlainChunk) -> NewChunk {
-        let plain = chunk.len as u32;
-        let mut stored = Vec::new();
-        let method = match self.compressor() {
-            Some(mut compressor) => {
-                let method = compressor.compress(chunk.as_ref(), &mut stored);
-                self.compressors.lock().push(compressor);
-                method
-            }
+    /// Compresses a chunk into `stored`, or leaves it as it is.
+    fn compress(&self, plain: &[u8], stored: &mut Vec<u8>) -> Method {
+        self.with_compressor(|compressor| match compressor {
+            Some(compressor) => compressor.compress(plain, stored),
             None => Method::Plain,
-        };
-        let bytes: ChunkBytes = match method {
-            // A short chunk does not keep a long buffer from the pool.
-            Method::Plain if chunk.len < self.zeros.len() / 2 => Box::new(chunk.as_ref().to_vec()),
-            Method::Plain => Box::new(chunk),
-            Method::Zstd => {
-                stored.shrink_to_fit();
-                Box::new(stored)
-            }
-        };
-        NewChunk { bytes, method, plain }
+        })
     }
 
-    fn compressor(&self) -> Option<Compressor> {
+    /// Does something with a free compressor; with none if the system has no memory for one.
+    fn with_compressor<T>(&self, work: impl FnOnce(Option<&mut Compressor>) -> T) -> T {
+        let level = self.level.load(Ordering::Relaxed);
         let free = self.compressors.lock().pop();
-        free.or_else(|| Compressor::new(self.level).ok())
+        let free = free.and_then(|mut free| free.set_level(level).ok().map(|()| free));
+        let mut compressor = free.or_else(|| Compressor::new(level).ok());
+        let done = work(compressor.as_mut());
+        self.compressors.lock().extend(compressor);
+        done
     }
+}
+
+/// Stored bytes that take no more memory than they need.
+fn shrunk(mut stored: Vec<u8>) -> ChunkBytes {
+    stored.shrink_to_fit();
+    Box::new(stored)
+}
+
+/// Lists a group, as it turned out.
+pub fn list_entries(
+    entries: &[(Arc<Entry>, EntryOutcome)],
+    compressor: Option<&mut Compressor>,
+) -> Listing {
+    let is_void = |outcome: &EntryOutcome| matches!(outcome, EntryOutcome::Unreadable(_));
+    let listed = entries.iter().map(|(entry, outcome)| (entry, is_void(outcome)));
+    Listing::new(listed, compressor)
 }
 
 /// Do the same bytes come a second time, and no more? Then they are all there is, whatever the

@@ -158,6 +158,14 @@ impl<'scope> Writers<'scope> {
         })
     }
 
+    /// How many jobs wait for the drive that has most, of those that have not failed; and how many may.
+    pub fn waiting(&self) -> (usize, usize) {
+        let works = |drive: &usize| self.state.failures[*drive].get().is_none();
+        let queues = (0..self.queues.len()).filter(works).map(|drive| &self.queues[drive]);
+        let most = queues.max_by_key(|queue| queue.len());
+        most.map_or((0, 0), |queue| (queue.len(), queue.capacity().unwrap_or(0)))
+    }
+
     /// The drives that have failed so far, and how first; one entry a drive.
     pub fn failed(&self) -> Vec<Option<Arc<DriveError>>> {
         self.state.failures.iter().map(|failure| failure.get().cloned()).collect()

@@ -6,6 +6,7 @@
 
 use super::error::FormatError;
 use super::ids::RunId;
+use super::list_reader::MOST_RUN_BYTES;
 use super::wire::{Fields, Put};
 use std::ops::Range;
 
@@ -13,10 +14,6 @@ use std::ops::Range;
 pub const FRAME_HEAD_BYTES: usize = 8;
 /// Plain bytes after which a frame is closed.
 pub const FRAME_BYTES: usize = 256 << 10;
-/// The most plain bytes of a frame that is read: one entry may be large.
-pub const MAX_FRAME_BYTES: u32 = 64 << 20;
-/// The most items and extended attributes of a frame that is read.
-pub const MAX_FRAME_ITEMS: usize = 65_536;
 /// Bytes of the length in front of a sealed content.
 pub const LENGTH_BYTES: usize = 8;
 
@@ -61,7 +58,7 @@ pub fn encode_frame_head(stored: u32, plain: u32) -> [u8; FRAME_HEAD_BYTES] {
 pub fn decode_frame_head(bytes: &[u8]) -> Result<(u32, u32), FormatError> {
     let mut fields = Fields::new("catalog frame", bytes);
     let (stored, plain) = (fields.u32()?, fields.u32()?);
-    if stored == 0 || plain == 0 || plain > MAX_FRAME_BYTES {
+    if stored == 0 || plain == 0 || plain > MOST_RUN_BYTES {
         return Err(fields.invalid("length", format!("{stored} for {plain}")));
     }
     Ok((stored, plain))

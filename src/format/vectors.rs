@@ -8,8 +8,11 @@
 
 mod cases;
 mod examples;
+mod frames;
+mod list_cases;
 
-use examples::{Example, examples};
+use examples::{Example, examples, list_and_trailer};
+use frames::raw_zstd;
 
 use crate::format::FORMAT_VERSION;
 use crate::format::Suite;
@@ -19,19 +22,21 @@ use crate::format::ids::{
     record_path, set_folder, shard_path,
 };
 use crate::format::label::{Label, WHAT};
-use crate::format::list::{self, End, Entry, Hash, Item, Kind, Lack, Method, State};
+use crate::format::list::{End, Entry, Extent, Hash, Item, Kind, Lack, Method, State};
+use crate::format::list_writer::{self, ListWriter};
 use crate::format::record::{
     self, PartRecord, Reason, RecordFileHeader, ShardRecord, StripeKind, StripeRecord,
 };
 use crate::format::set::{PartLine, RunLine, SetText, SlotLine};
 use crate::format::shard::{Blocks, Salt, Trailer};
+use crate::format::{frame, list_reader};
 use crate::keys::RunKey;
 use crate::keys::recipients::Identities;
 use crate::keys::run::StripeShape;
-use crate::stages::compress::Decompressor;
 use crate::stages::dedup::Known;
-use crate::stages::fill::{Bundle, Draft, DraftItem, Filled, NewChunk};
+use crate::stages::fill::{Bundle, Draft, DraftItem, Filled, Listed, NewChunk};
 use crate::stages::hash::{piece, root_of};
+use crate::stages::listing::Listing;
 use crate::stages::parity::Code;
 use crate::stages::seal::{Cipher, seal_content, seal_stripe};
 use serde_json::{Value, json};
@@ -54,12 +59,11 @@ const M: u8 = 1;
 const SLOTS: [Slot; 3] = [Slot(2), Slot(3), Slot(1)];
 const CASES: [&str; 3] = ["red", "green", "blue"];
 /// Examples that stand in v1.json alone.
-const NOT_SHOWN: [&str; 7] = [
+const NOT_SHOWN: [&str; 6] = [
     "suite 2: catalog key of part 0",
     "shard key of data shard 1",
     "catalog key of the index",
     "block hashes of the parity shard",
-    "list of data shard 0",
     "list of data shard 1",
     "trailer of data shard 1",
 ];
@@ -84,26 +88,24 @@ fn blocks(count: u32) -> Blocks {
     Blocks::new(BLOCK_BYTES, count).unwrap()
 }
 
+/// A list of one entry.
+fn alone(entry: &Entry) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    list_writer::encode_alone(entry, &mut bytes);
+    bytes
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, b| text + &format!("{b:02x}"))
 }
 
-/// `a.bin`: byte i is i² mod 251.
-fn a_bin() -> Vec<u8> {
+/// `c.bin`: byte i is i² mod 251.
+fn c_bin() -> Vec<u8> {
     (0..20_000u32).map(|i| (i * i % 251) as u8).collect()
 }
 
-const B_TXT: &[u8] = b"hello again\n";
-
-/// A zstd frame of one raw block: magic, single segment with a 2-byte content size, the block.
-fn raw_zstd(plain: &[u8]) -> Vec<u8> {
-    let size = u16::try_from(plain.len() - 256).unwrap();
-    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x60];
-    frame.extend(size.to_le_bytes());
-    frame.extend(&((plain.len() as u32) << 3 | 1).to_le_bytes()[..3]);
-    frame.extend(plain);
-    frame
-}
+const A_TXT: &[u8] = b"hello again\n";
+const B_TXT: &[u8] = b"and once more\n";
 
 fn entry(path: &str, kind: Kind, mode: u32) -> Entry {
     Entry {
@@ -116,50 +118,78 @@ fn entry(path: &str, kind: Kind, mode: u32) -> Entry {
     }
 }
 
-/// The stripe's content as the packer would give it: three pieces of `a.bin`, the last in one
-/// chunk with `b.txt`, then a symlink and a hard link.
+fn whole(path: &str, bytes: &[u8], mode: u32) -> Entry {
+    Entry { whole: true, size: bytes.len() as u64, ..entry(path, Kind::File, mode) }
+}
+
+/// Two small files in one chunk, named in a run.
+fn group() -> Bundle {
+    let plain = [A_TXT, B_TXT].concat();
+    let entries = [
+        entry("", Kind::Folder, 0o755),
+        whole("a.txt", A_TXT, 0o600),
+        Entry { user: b"ann".into(), group: b"users".into(), ..whole("b.txt", B_TXT, 0o600) },
+    ];
+    let entries = entries.map(Arc::new);
+    let mut listing = Listing::new(entries.iter().map(|entry| (entry, false)), None);
+    listing.frame = Some(raw_zstd(&listing.plain));
+    let files = vec![(piece(A_TXT, 0, true), 0), (piece(B_TXT, 0, true), A_TXT.len() as u32)];
+    let id = piece(&plain, 0, true);
+    let (method, len) = (Method::Plain, plain.len() as u32);
+    let chunk = Some(NewChunk { bytes: Box::new(plain), method, plain: len, id });
+    Bundle { open: None, listed: Listed::Group { listing, files }, chunk }
+}
+
+/// The stripe's content as the packer would give it: a group of small files, three pieces of `c.bin`,
+/// then a symlink, a hard link, and a file with the bytes of another.
 fn filled() -> Filled {
-    let a = a_bin();
-    let a_entry = Arc::new(Entry { size: a.len() as u64, ..entry("a.bin", Kind::File, 0o644) });
-    let extent = |bundle, offset: usize, chunk_offset, bytes: &[u8], id| DraftItem::Extent {
-        file_offset: offset as u64,
-        len: bytes.len() as u32,
-        id,
-        source: Known::Here { bundle, chunk_offset },
-    };
+    let c = c_bin();
+    let c_entry = Arc::new(Entry { size: c.len() as u64, ..entry("c.bin", Kind::File, 0o644) });
     let start = |e: Entry| DraftItem::Entry(Arc::new(e));
     let mut draft = Draft::new(STRIPE, K.into(), blocks(3));
+    assert!(draft.add(group()).is_ok());
     let mut ids = Vec::new();
-    for (bundle, bytes) in a.chunks(CHUNK_BYTES).enumerate() {
-        let offset = bundle * CHUNK_BYTES;
-        ids.push(piece(bytes, offset as u64, false));
-        let mut items = vec![extent(bundle, offset, 0, bytes, ids[bundle])];
-        let mut plain = bytes.to_vec();
-        let mut stored = bytes.to_vec();
-        if bundle == 0 {
-            let root = start(entry("", Kind::Folder, 0o755));
-            items.splice(..0, [root, DraftItem::Entry(a_entry.clone())]);
+    for (number, bytes) in c.chunks(CHUNK_BYTES).enumerate() {
+        let file_offset = (number * CHUNK_BYTES) as u64;
+        let (id, len) = (piece(bytes, file_offset, false), bytes.len() as u32);
+        ids.push(id);
+        let source = Known::Here { bundle: draft.next_bundle(), chunk_offset: 0 };
+        let mut items = vec![DraftItem::Extent { file_offset, len, id, source }];
+        let (mut stored, mut method) = (bytes.to_vec(), Method::Plain);
+        if number == 0 {
+            items.insert(0, DraftItem::Entry(c_entry.clone()));
         }
-        if bundle == 2 {
-            let end = End { state: State::Whole, root: Some(root_of(&ids)), size: a.len() as u64 };
-            let b = Entry {
-                whole: true,
-                size: B_TXT.len() as u64,
-                ..entry("b.txt", Kind::File, 0o600)
-            };
-            let c = Entry { target: b"b.txt".into(), ..entry("c", Kind::Symlink, 0o777) };
-            let d = Entry { target: b"a.bin".into(), ..entry("d", Kind::HardLink, 0o644) };
-            let b_bytes = extent(bundle, 0, bytes.len() as u32, B_TXT, piece(B_TXT, 0, true));
-            items.extend([DraftItem::End(end), start(b), b_bytes, start(c), start(d)]);
-            plain.extend(B_TXT);
-            stored = raw_zstd(&plain);
+        if number == 2 {
+            let end = End { state: State::Whole, root: Some(root_of(&ids)), size: c.len() as u64 };
+            items.push(DraftItem::End(end));
+            (stored, method) = (raw_zstd(bytes), Method::Zstd(3));
         }
-        let method = if bundle == 2 { Method::Zstd } else { Method::Plain };
-        let chunk = NewChunk { bytes: Box::new(stored), method, plain: plain.len() as u32 };
-        let open = (bundle > 0).then(|| a_entry.clone());
-        assert!(draft.add(Bundle { open, items, chunk: Some(chunk) }).is_ok());
+        let chunk = Some(NewChunk { bytes: Box::new(stored), method, plain: len, id });
+        let open = (number > 0).then(|| c_entry.clone());
+        assert!(draft.add(Bundle { open, listed: Listed::Items(items), chunk }).is_ok());
     }
+    let items = vec![
+        start(Entry { target: b"b.txt".into(), ..entry("d", Kind::Symlink, 0o777) }),
+        start(Entry { target: b"c.bin".into(), ..entry("e", Kind::HardLink, 0o644) }),
+        DraftItem::Whole {
+            entry: Arc::new(whole("f.txt", A_TXT, 0o600)),
+            source: Known::Here { bundle: 0, chunk_offset: 0 },
+        },
+    ];
+    assert!(draft.add(Bundle { open: None, listed: Listed::Items(items), chunk: None }).is_ok());
     draft.close()
+}
+
+/// The lists of a stripe as one, as the catalog has them.
+fn catalog_list(filled: &Filled) -> Vec<u8> {
+    let (mut list, mut named) = (ListWriter::default(), None);
+    for bundle in &filled.listed {
+        if named.replace(bundle.shard) != Some(bundle.shard) {
+            list.shard(bundle.shard);
+        }
+        list.written(&bundle.items);
+    }
+    list.into_bytes()
 }
 
 /// A sealed catalog file.
@@ -225,7 +255,7 @@ impl Set {
             Vec::new(),
         );
         let shards = buffer.chunks(blocks.file_bytes()).map(<[u8]>::to_vec).collect();
-        let (frame, index) = catalog_contents(&list::encode(&filled.items));
+        let (frame, index) = catalog_contents(&catalog_list(&filled));
         let part = Part::new(suite, 0, counting(0x60), frame);
         let index = Part::new(suite, INDEX_PART, counting(0x80), index);
         let record = stripe_record(&shape, hashes.clone());
@@ -268,7 +298,7 @@ fn catalog_contents(items: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let mut frame = encode_frame_head(stored, plain).to_vec();
     frame.extend(zstd);
     let row = FrameRow { first: Vec::new(), run: RUN, part: 0, offset: 0, stored, plain };
-    let index = Index { entries: 5, files: 2, file_bytes: 20_012, frames: vec![row] };
+    let index = Index { entries: 7, files: 4, file_bytes: 20_038, frames: vec![row] };
     (frame, index.encode())
 }
 
@@ -450,7 +480,12 @@ fn made_json(set: &Set, kept: &Value) -> Value {
         "identity": kept["identity"],
         "key_file": kept["key_file"],
         "drives": (1..=3).map(drive).collect::<serde_json::Map<_, _>>(),
-        "restored": { "a.bin": hex(&a_bin()), "b.txt": hex(B_TXT) },
+        "restored": {
+            "a.txt": hex(A_TXT),
+            "b.txt": hex(B_TXT),
+            "c.bin": hex(&c_bin()),
+            "f.txt": hex(A_TXT),
+        },
     })
 }
 
@@ -504,10 +539,13 @@ fn the_files_of_the_set_are_read_back() {
     let index = Index::decode(&set.index.content).unwrap();
     let (stored, plain) = catalog::decode_frame_head(&set.part.content).unwrap();
     assert_eq!((index.frames[0].stored, index.frames[0].plain), (stored, plain));
-    let mut items = vec![0; plain as usize];
-    let zstd = &set.part.content[8..];
-    Decompressor::new().unwrap().decompress(Method::Zstd, zstd, &mut items).unwrap();
-    assert_eq!(list::decode(&items).unwrap(), set.filled.items);
+    let list = frame::decompress("frame", &set.part.content[8..], plain as usize).unwrap();
+    let is_begun = |item: &Item| !matches!(item, Item::Entry { continued: true, .. });
+    let lists = [0, 1].map(|shard| list_reader::decode(&list_and_trailer(&set, shard).0).unwrap());
+    let listed: Vec<Item> = lists.into_iter().flatten().filter(is_begun).collect();
+    assert_eq!(list_reader::decode(&list).unwrap(), listed);
+    let entries = listed.iter().filter(|item| matches!(item, Item::Entry { .. })).count();
+    assert_eq!(index.entries, entries as u64);
 }
 
 #[test]

@@ -33,9 +33,11 @@ use std::path::{Path, PathBuf};
 use super::error::LocalStateError;
 use crate::dataset::{Identity, ScannedEntry};
 use crate::format::FormatError;
-use crate::format::list::{self, Item};
+use crate::format::entry_coding::entry_len;
+use crate::format::list::Item;
+use crate::format::{list_reader, list_writer};
 
-const MAGIC: [u8; 16] = *b"holdall frozen 3";
+const MAGIC: [u8; 16] = *b"holdall frozen 4";
 /// Stands where the length of a page would.
 const END: u32 = u32::MAX;
 /// Bytes of a page's or a record's length.
@@ -107,11 +109,11 @@ impl SnapshotWriter {
     }
 
     pub fn push(&mut self, scanned: &ScannedEntry) -> Result<(), LocalStateError> {
-        let bytes = HEAD_BYTES + list::entry_len(&scanned.entry);
+        let bytes = HEAD_BYTES + 1 + entry_len(&scanned.entry);
         if bytes > MAX_RECORD_BYTES {
             return Err(LocalStateError::TooLarge { path: self.path.clone(), bytes });
         }
-        encode(scanned, bytes as u32, &mut self.page);
+        encode(scanned, &mut self.page);
         self.count += 1;
         if self.page.len() >= PAGE_BYTES { self.end_page() } else { Ok(()) }
     }
@@ -367,16 +369,18 @@ impl Iterator for Entries<'_> {
     }
 }
 
-fn encode(scanned: &ScannedEntry, bytes: u32, out: &mut Vec<u8>) {
+fn encode(scanned: &ScannedEntry, out: &mut Vec<u8>) {
     let Identity { device, inode, ctime, ctime_nanos } = scanned.identity;
-    out.extend_from_slice(&bytes.to_le_bytes());
+    let begin = out.len();
+    out.extend_from_slice(&[0; LEN_BYTES]);
     out.extend_from_slice(&device.to_le_bytes());
     out.extend_from_slice(&inode.to_le_bytes());
     out.extend_from_slice(&ctime.to_le_bytes());
     out.extend_from_slice(&ctime_nanos.to_le_bytes());
     out.push(scanned.sparse.into());
-    let item = Item::Entry { entry: scanned.entry.clone(), continued: false };
-    item.encode(out);
+    list_writer::encode_alone(&scanned.entry, out);
+    let bytes = (out.len() - begin) as u32;
+    out[begin..begin + LEN_BYTES].copy_from_slice(&bytes.to_le_bytes());
 }
 
 /// The checksum of a page that begins at this offset.
@@ -401,7 +405,7 @@ fn decode(record: &[u8]) -> Result<ScannedEntry, FormatError> {
         1 => true,
         other => return Err(FormatError::invalid("snapshot record", "sparse", other)),
     };
-    let mut items = list::decode(coded)?;
+    let mut items = list_reader::decode(coded)?;
     match (items.pop(), items.pop()) {
         (Some(Item::Entry { entry, continued: false }), None) => {
             Ok(ScannedEntry { entry, identity, sparse })

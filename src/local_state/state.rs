@@ -42,7 +42,7 @@ const LIST: &str = "list";
 /// Bytes of a line end and a checksum in hexadecimal digits.
 const CHECK_BYTES: usize = 65;
 /// The version of `state.json`.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackRequest {
@@ -55,8 +55,8 @@ pub struct PackRequest {
     /// the cipher of the whole shipment; a state of before there was a choice does not name it
     #[serde(default)]
     pub suite: Suite,
-    /// zstd level
-    pub level: i32,
+    /// zstd level, or what it follows
+    pub level: String,
     /// the dataset's name
     pub name: String,
     /// whom to ask about a drive
@@ -142,6 +142,8 @@ pub struct ShipmentState {
     pub totals: ScanTotals,
     /// bytes of all entries, as lists hold them
     pub entry_bytes: u64,
+    /// C, which all sets have
+    pub chunk_bytes: u32,
     /// when it was begun; empty in a state of before this was kept
     #[serde(default)]
     pub begun: String,
@@ -170,6 +172,7 @@ impl ShipmentState {
         asked: PackRequest,
         totals: ScanTotals,
         entry_bytes: u64,
+        chunk_bytes: u32,
     ) -> Self {
         Self {
             version: VERSION,
@@ -177,6 +180,7 @@ impl ShipmentState {
             asked,
             totals,
             entry_bytes,
+            chunk_bytes,
             begun: String::new(),
             cases: Vec::new(),
             earlier_cases: Vec::new(),

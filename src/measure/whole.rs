@@ -9,14 +9,15 @@ use crate::dataset::{Filter, FilterError, ScanError, ScanOptions, ScannedEntry, 
 use crate::drives::{Drive, MemoryDrive};
 use crate::entropy::{Entropy, System};
 use crate::format::Suite;
-use crate::format::entry::entry_len;
+use crate::format::entry_coding::entry_len;
 use crate::format::ids::{RunId, SetNumber, ShipmentId};
 use crate::keys::RunKey;
 use crate::local_state::{LocalStateError, ScanSnapshot, SnapshotWriter};
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Recording, Unreported};
 use crate::packer::{self, Checkpoint, PackError, ResumePoint, SetDrive, SetJob};
-use crate::plan::room::{DriveRoom, Geometry, Need, RoomError, plan};
+use crate::plan::effort::Effort;
+use crate::plan::room::{DriveRoom, Geometry, Need, RoomError, SetSizes, plan};
 use crate::plan::survive::Survive;
 use crate::restorer::{self, OpenSet, RestoreError};
 use crate::shipment::{FoundSet, RecordIndex, find};
@@ -214,7 +215,13 @@ pub fn pack_onto(
     let entry_bytes = part.entries.iter().map(|e| entry_len(&e.entry) as u64).sum();
     let need = Need { data_bytes: part.bytes, entries: part.entries.len() as u64, entry_bytes };
     let memory = Memory::default().for_shards();
-    let geometry = Geometry::for_drives(how.drives.into(), how.survive, memory)?;
+    let geometry = Geometry::for_set(&SetSizes {
+        drives: how.drives.into(),
+        survive: how.survive,
+        memory,
+        largest: 1 << 50,
+        chunk_bytes: None,
+    })?;
     let plan = plan(&rooms, how.survive, geometry, &need)?;
     let of_set = |(i, drive): (usize, &Arc<dyn Drive>)| SetDrive {
         drive: drive.clone(),
@@ -231,7 +238,7 @@ pub fn pack_onto(
         key_file: vec![0; 100],
         plan: &plan,
         drives: drives.iter().enumerate().map(of_set).collect(),
-        level: how.level,
+        level: Effort::Level(how.level),
         checkpoint: Checkpoint::default(),
         name: String::new(),
         contact: String::new(),

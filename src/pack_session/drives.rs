@@ -10,7 +10,7 @@ use crate::opening::own_disks::OwnDisks;
 use crate::packer::SetDrive;
 use crate::plan::case_path::CasePath;
 use crate::plan::place::{self, DRIVES_MAX, PlaceError, Placement};
-use crate::plan::room::{self, DriveRoom, Geometry, Need, RoomError, SetPlan};
+use crate::plan::room::{self, DriveRoom, Geometry, Need, RoomError, SetPlan, SetSizes};
 use crate::plan::survive::Survive;
 use std::path::Path;
 use std::sync::Arc;
@@ -97,6 +97,8 @@ pub struct PlanRequest {
     pub survive: Option<Survive>,
     /// sizes; none: what fits the number of drives
     pub geometry: Option<Geometry>,
+    /// C of the sets before it
+    pub chunk_bytes: Option<u32>,
     /// what packing may take
     pub memory: Memory,
     /// drives that are left out, by slot from 0
@@ -145,10 +147,9 @@ pub fn plan(
         return Err(of_plan(too_many.into()));
     }
     let largest = drive_rooms.iter().map(|d| d.free_bytes).max().unwrap_or(0);
-    let fitting = || {
-        let sizes = Geometry::for_drives(drives.len(), survive, memory)?;
-        Ok(sizes.on_small_drives(largest))
-    };
+    let chunk_bytes = request.chunk_bytes;
+    let sizes = SetSizes { drives: drives.len(), survive, memory, largest, chunk_bytes };
+    let fitting = || Geometry::for_set(&sizes);
     let geometry = request.geometry.map_or_else(fitting, Ok).map_err(of_plan)?;
     let plan = if request.earlier_bytes.is_some() { room::plan_rest } else { room::plan };
     let is_room = |e: &RoomError| is_room(e, &drive_rooms, survive);

@@ -9,7 +9,7 @@ use super::error::PackJobError;
 use super::prepared::Prepared;
 use crate::dataset::{self, Filter, ScanError, ScanOptions, Source};
 use crate::entropy::Entropy;
-use crate::format::entry::entry_len;
+use crate::format::entry_coding::entry_len;
 use crate::format::ids::SetNumber;
 use crate::keys::recipients::Recipients;
 use crate::local_state::SnapshotWriter;
@@ -18,6 +18,7 @@ use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase};
 use crate::packer::{Checkpoint, ResumePoint, SetDrive};
 use crate::plan::cipher::{CipherChoice, aes_is_fast};
+use crate::plan::effort::Effort;
 use crate::plan::room::{Geometry, Need};
 use crate::plan::survive::Survive;
 use crate::shipment::lock::SetLocks;
@@ -30,8 +31,7 @@ pub struct PackOptions {
     /// the rule; none: the default that the drives can keep
     pub survive: Option<Survive>,
     pub cipher: CipherChoice,
-    /// zstd level
-    pub level: i32,
+    pub level: Effort,
     /// patterns to leave out
     pub exclude: Vec<String>,
     /// do not enter other file systems
@@ -100,13 +100,16 @@ fn scan_and_plan<'a>(
     let wanted = drives::PlanRequest {
         survive: options.survive,
         geometry: options.geometry,
+        chunk_bytes: None,
         memory: options.memory,
         left_out: Vec::new(),
         earlier_bytes: None,
     };
     let (plan, free_bytes) = drives::plan(&wanted, &opened, &need, monitor)?;
     let source = Source::open(&options.source)?;
-    let mut state = ShipmentState::new(folder.shipment(), asked(&options)?, totals, entry_bytes);
+    let chunk_bytes = plan.geometry.chunk_bytes;
+    let asked = asked(&options)?;
+    let mut state = ShipmentState::new(folder.shipment(), asked, totals, entry_bytes, chunk_bytes);
     state.begun = entropy.now();
     Ok(Prepared {
         entropy,
@@ -136,7 +139,7 @@ fn asked(options: &PackOptions) -> Result<PackRequest, PackJobError> {
         recipients: options.recipients.words(),
         survive: options.survive.map(|rule| rule.to_string()),
         suite: options.cipher.suite(aes_is_fast()),
-        level: options.level,
+        level: options.level.to_string(),
         name: options.name.clone(),
         contact: options.contact.clone(),
         checkpoint: (options.checkpoint.bytes, options.checkpoint.seconds),

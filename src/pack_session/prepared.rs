@@ -4,6 +4,7 @@
 //! Always holds: the state says that a set is closed only after its read-back.
 
 use super::error::PackJobError;
+use super::obstacles::wrong_state;
 use super::outcome::PackOutcome;
 use super::read_back;
 use crate::dataset::{ScanTotals, Source};
@@ -111,6 +112,8 @@ impl Prepared<'_> {
 
     /// Carries the plan out: packs one set.
     pub fn run(mut self, monitor: &dyn Monitor) -> Result<PackOutcome, PackJobError> {
+        let wrong = |_| wrong_state(self.shipment(), self.set);
+        let level = self.state.asked.level.parse().map_err(wrong)?;
         if let Err(in_use) = self.lock_drives() {
             self.discard()?;
             return Err(in_use.into());
@@ -149,7 +152,7 @@ impl Prepared<'_> {
             plan: &self.plan,
             drives: self.drives.clone(),
             suite: asked.suite,
-            level: asked.level,
+            level,
             checkpoint: self.checkpoint,
             name: asked.name,
             contact: asked.contact,

@@ -191,8 +191,7 @@ pub fn resume_on<'a>(
         Some(begun) => {
             refuse_another_rule(&begun.set, options.survive)?;
             let (rule, blocks) = (begun.set.survive.clone(), begun.set.blocks);
-            let chunk = state.asked.geometry.map_or(1 << 20, |(chunk, _, _)| chunk);
-            let geometry = Some((chunk, blocks.0, blocks.1));
+            let geometry = Some((state.chunk_bytes, blocks.0, blocks.1));
             (begun.drives, begun.start, Some(rule), geometry)
         }
         None => {
@@ -211,6 +210,7 @@ pub fn resume_on<'a>(
     let wanted = drives::PlanRequest {
         survive: rule.as_deref().map(str::parse).transpose().map_err(wrong)?,
         geometry: geometry.and_then(|(c, b, n)| Geometry::new(c, b, n).ok()),
+        chunk_bytes: Some(state.chunk_bytes),
         memory: options.memory,
         left_out: begin.left_out.clone(),
         earlier_bytes,

@@ -3,7 +3,7 @@
 
 use super::along::{Along, Sum};
 use super::error::PackError;
-use super::fill::FilledStripe;
+use super::filled::FilledStripe;
 use super::job::{CommitPoint, SetJob};
 use super::packed::Packed;
 use super::progress::PackProgress;
@@ -205,7 +205,7 @@ impl<'a> Committer<'a> {
         self.tally.left_out = outcome.left_out;
         self.estimate();
         self.waiting_bytes += blocks.file_bytes() as u64;
-        self.catalog.push(filled.items)?;
+        self.catalog.push(filled.listed)?;
         if self.is_due() {
             self.commit()?;
         }
@@ -343,7 +343,7 @@ impl<'a> Committer<'a> {
     fn seal_part(&self, part: u32, content: &[u8]) -> Result<(Vec<u8>, Blocks), PackError> {
         let hash = blake3::hash(content);
         let salt = self.job.key.part_salt(&self.random()?, part, hash.as_bytes());
-        let block_bytes = self.job.plan.geometry.blocks.bytes() as u32;
+        let block_bytes = self.job.plan.geometry.catalog_block_bytes();
         let key = |blocks| self.job.key.part_key(&salt, self.job.suite, part, blocks);
         Ok(seal_content(content, block_bytes, &salt, key))
     }

@@ -2,7 +2,9 @@
 //! to their roots, and fills stripe after stripe.
 
 use super::error::PackError;
-use super::items::{Ending, MIXTURE, RESTLESS, group_items, void_items};
+use super::filled::{FillOutcome, FilledStripe, Start};
+use super::items::{Ending, MIXTURE, RESTLESS, known_items, void_items};
+use super::spare::Spare;
 use super::watch::Watch;
 use crate::dataset::Source;
 use crate::dataset::cursor::{Cursor, OpenFile};
@@ -11,61 +13,17 @@ use crate::format::ids::{RunId, StripeId, StripeNumber};
 use crate::format::list::{End, Entry, Hash, State, shown_path};
 use crate::format::record::Reason;
 use crate::format::shown::error_chain;
-use crate::local_state::state::SetTotals;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::plan::place::{Placement, StripePlace};
-use crate::plan::room::BURST_BLOCKS;
 use crate::plan::room::Geometry;
 use crate::stages::dedup::{Dedup, Known};
-use crate::stages::fill::{Bundle, Draft, DraftItem, Filled, NewChunk};
+use crate::stages::fill::{Bundle, Draft, DraftItem, Listed, NewChunk};
+use crate::stages::listing::Listing;
 use crossbeam_channel::Sender;
 use std::sync::Arc;
 
 /// How often a file that changed is packed again.
 pub const TRIES: u32 = 3;
-
-/// A filled stripe and where it goes.
-pub struct FilledStripe {
-    pub filled: Filled,
-    /// its drives
-    pub place: StripePlace,
-    /// what made the place differ from the plan
-    pub reason: Reason,
-    /// what is packed with it
-    pub cursor: Cursor,
-    /// what was counted up to it
-    pub outcome: FillOutcome,
-}
-
-/// What the filling leaves.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct FillOutcome {
-    /// plain bytes that were not stored again
-    pub duplicate_bytes: u64,
-    /// extents the dedup table forgot
-    pub forgotten: u64,
-    /// files that are named but could not be read
-    pub left_out: u64,
-    pub stopped: bool,
-    /// the drives were full before the dataset came to its end
-    pub full: bool,
-    /// the dataset came to its end
-    pub ended: bool,
-}
-
-/// Where filling begins.
-pub struct Start {
-    pub run: RunId,
-    pub geometry: Geometry,
-    /// on which drives
-    pub placement: Placement,
-    /// what is packed already
-    pub cursor: Cursor,
-    /// by an earlier set, so that folders and files are named again
-    pub new_set: bool,
-    /// what earlier runs of this set have counted
-    pub tally: SetTotals,
-}
 
 /// A stripe that is being filled.
 struct Drafted {
@@ -78,6 +36,7 @@ pub struct Filler<'a> {
     run: RunId,
     geometry: Geometry,
     placement: Placement,
+    spare: Spare,
     next_number: u32,
     draft: Option<Drafted>,
     /// of the places to come
@@ -109,6 +68,7 @@ impl<'a> Filler<'a> {
         Self {
             run: start.run,
             geometry: start.geometry,
+            spare: Spare::new(start.drives, start.placement.survive(), start.geometry),
             placement: start.placement,
             next_number: 0,
             draft: None,
@@ -133,8 +93,8 @@ impl<'a> Filler<'a> {
     pub fn name_folders(&mut self) -> Result<(), PackError> {
         let folders = self.cursor.folders.clone();
         let Some(first) = folders.first().filter(|_| self.unnamed) else { return Ok(()) };
-        let build = |_: &Dedup, _| (folders.iter().cloned().map(DraftItem::Entry).collect(), false);
-        self.add(None, None, first, build).map(|_| ())
+        let items = folders.iter().cloned().map(DraftItem::Entry).collect();
+        self.add_items(None, first, items)
     }
 
     /// The large file in progress is not as it was, or could not be read: ends it as void. Says
@@ -148,7 +108,7 @@ impl<'a> Filler<'a> {
             items.insert(0, DraftItem::Entry(open.entry.clone()));
         }
         let entry = open.entry.clone();
-        self.add(named.then_some(&entry), None, &entry, |_, _| (items.clone(), false))?;
+        self.add_items(named.then_some(&entry), &entry, items)?;
         if open.void {
             self.outcome.left_out += 1;
             self.cursor.pass(&entry);
@@ -167,7 +127,9 @@ impl<'a> Filler<'a> {
     ) -> Result<Option<Arc<Entry>>, PackError> {
         self.watch.look(&mut done)?;
         match done {
-            Done::Group { entries, chunk } => self.group(&entries, chunk).map(|()| None),
+            Done::Group { entries, listing, chunk } => {
+                self.group(&entries, listing, chunk).map(|()| None)
+            }
             Done::Piece { entry, number, last, outcome, changed } => {
                 if number == 0 {
                     self.open = Some(OpenFile::new(entry.clone()));
@@ -204,10 +166,14 @@ impl<'a> Filler<'a> {
     ) -> Result<Option<Arc<Entry>>, PackError> {
         self.problem(ProblemKind::SourceUnreadable, entry, detail);
         self.outcome.left_out += 1;
-        let items = void_items(entry);
-        self.add(None, None, entry, |_, _| (items.clone(), false))?;
+        self.add_items(None, entry, void_items(entry))?;
         self.cursor.pass(&Arc::new(entry.clone()));
         Ok(None)
+    }
+
+    /// How many stripes were begun.
+    pub fn stripes(&self) -> u32 {
+        self.next_number
     }
 
     /// How often the present file was begun and given up.
@@ -266,9 +232,10 @@ impl<'a> Filler<'a> {
     fn group(
         &mut self,
         entries: &[(Arc<Entry>, EntryOutcome)],
+        listing: Listing,
         chunk: Option<NewChunk>,
     ) -> Result<(), PackError> {
-        let mut unreadable = 0;
+        let (mut unreadable, mut files) = (0, Vec::new());
         for (entry, outcome) in entries {
             match outcome {
                 EntryOutcome::Unreadable(e) => {
@@ -280,29 +247,36 @@ impl<'a> Filler<'a> {
                 }
                 EntryOutcome::NoBytes | EntryOutcome::Bytes { .. } => {}
             }
+            if let EntryOutcome::Bytes { id, chunk_offset, .. } = outcome {
+                files.push((*id, *chunk_offset));
+            }
         }
         let Some((first, _)) = entries.first() else { return Ok(()) };
-        let build = |dedup: &Dedup, bundle| group_items(entries, dedup, bundle);
-        let added = self.add(None, chunk, first, build)?;
+        let listed = Listed::Group { listing, files };
+        let build = |dedup: &Dedup, _, listed| match known_items(entries, dedup) {
+            Some(items) => (Listed::Items(items), false),
+            None => (listed, true),
+        };
+        let added = self.add(None, chunk, first, listed, build)?;
         self.outcome.left_out += unreadable;
         entries.iter().for_each(|(entry, _)| self.cursor.pass(entry));
-        if !added {
-            return Ok(());
-        }
-        let bundle = self.draft.as_ref().map_or(0, |d| d.draft.next_bundle().saturating_sub(1));
+        let Some(stored) = added else { return Ok(()) };
         for (_, outcome) in entries {
             let EntryOutcome::Bytes { chunk_offset, len, id } = *outcome else { continue };
-            self.learn(id, len, bundle, chunk_offset);
+            self.learn(id, len, chunk_offset, stored);
         }
         Ok(())
     }
 
-    /// Counts an extent as a duplicate, or remembers where it now is.
-    fn learn(&mut self, id: Hash, len: u32, bundle: usize, chunk_offset: u32) {
-        if self.dedup.find(&id, len).is_some() {
-            self.outcome.duplicate_bytes += len as u64;
-        } else {
-            self.dedup.remember(id, len, Known::Here { bundle, chunk_offset });
+    /// Remembers where the bytes of an extent are that the last bundle has `stored`, or counts them
+    /// as a duplicate.
+    fn learn(&mut self, id: Hash, len: u32, chunk_offset: u32, stored: bool) {
+        if !stored {
+            self.outcome.duplicate_bytes += u64::from(len);
+        } else if self.dedup.find(&id, len).is_none() {
+            let next = self.draft.as_ref().map_or(0, |d| d.draft.next_bundle());
+            let here = Known::Here { bundle: next.saturating_sub(1), chunk_offset };
+            self.dedup.remember(id, len, here);
         }
     }
 
@@ -327,7 +301,8 @@ impl<'a> Filler<'a> {
         if items.is_empty() && extent.is_none() && end.is_none() {
             return Ok(());
         }
-        let added = self.add(open, chunk, entry, |dedup, bundle| {
+        let none = Listed::Items(Vec::new());
+        let added = self.add(open, chunk, entry, none, |dedup, bundle, _| {
             let mut items = items.clone();
             let mut new = false;
             if let Some((id, len)) = extent {
@@ -337,12 +312,11 @@ impl<'a> Filler<'a> {
                 items.push(DraftItem::Extent { file_offset, len, id, source });
             }
             items.extend(end.map(DraftItem::End));
-            (items, new)
+            (Listed::Items(items), new)
         })?;
         self.unnamed = false;
-        if let Some((id, len)) = extent.filter(|_| added) {
-            let bundle = self.draft.as_ref().map_or(0, |d| d.draft.next_bundle().saturating_sub(1));
-            self.learn(id, len, bundle, 0);
+        if let Some(((id, len), stored)) = extent.zip(added) {
+            self.learn(id, len, 0, stored);
         }
         self.outcome.left_out += left_out;
         self.advance_in(entry, number, ending);
@@ -408,15 +382,27 @@ impl<'a> Filler<'a> {
         Some(End { state, root, size: entry.size })
     }
 
-    /// Adds a bundle, beginning new stripes until it fits. `build` makes its items for the bundle
-    /// number it would get, and says whether its chunk is new. False if no stripe can hold it.
+    /// Adds a bundle without bytes.
+    fn add_items(
+        &mut self,
+        open: Option<&Arc<Entry>>,
+        entry: &Entry,
+        items: Vec<DraftItem>,
+    ) -> Result<(), PackError> {
+        self.add(open, None, entry, Listed::Items(items), |_, _, items| (items, false)).map(|_| ())
+    }
+
+    /// Adds a bundle, beginning new stripes until it fits; says whether its chunk is stored, or none
+    /// if no stripe can hold it. `build` makes what is listed for the bundle number it would get, of
+    /// what it made before, and says whether the chunk is new.
     fn add(
         &mut self,
         open: Option<&Arc<Entry>>,
         mut chunk: Option<NewChunk>,
         entry: &Entry,
-        build: impl Fn(&Dedup, usize) -> (Vec<DraftItem>, bool),
-    ) -> Result<bool, PackError> {
+        mut listed: Listed,
+        build: impl Fn(&Dedup, usize, Listed) -> (Listed, bool),
+    ) -> Result<Option<bool>, PackError> {
         loop {
             let Drafted { draft, .. } = match &mut self.draft {
                 Some(draft) => draft,
@@ -425,17 +411,17 @@ impl<'a> Filler<'a> {
                     self.draft.insert(draft)
                 }
             };
-            let (items, new) = build(&self.dedup, draft.next_bundle());
+            let (made, new) = build(&self.dedup, draft.next_bundle(), listed);
             let used = if new { chunk.take() } else { None };
-            match draft.add(Bundle { open: open.cloned(), items, chunk: used }) {
-                Ok(()) => return Ok(true),
+            match draft.add(Bundle { open: open.cloned(), listed: made, chunk: used }) {
+                Ok(()) => return Ok(Some(new)),
                 Err(refused) if refused.never => {
                     let detail = "its metadata is larger than a shard; it was left out";
                     self.problem(ProblemKind::Metadata, entry, detail);
-                    return Ok(false);
+                    return Ok(None);
                 }
                 Err(refused) => {
-                    chunk = refused.bundle.chunk.or(chunk);
+                    (listed, chunk) = (refused.bundle.listed, refused.bundle.chunk.or(chunk));
                     self.close_stripe()?;
                 }
             }
@@ -457,18 +443,18 @@ impl<'a> Filler<'a> {
         let place = self.next_place().ok_or(PackError::Full)?;
         let id = StripeId { run: self.run, number: StripeNumber(self.next_number) };
         self.next_number += 1;
-        let along = self.placement.survive().members().is_some();
-        let least = if along { BURST_BLOCKS } else { 1 };
+        let least = self.geometry.least_blocks(self.placement.survive());
         let draft = Draft::new(id, place.k, self.geometry.blocks).with_least(least);
         Ok(Drafted { draft, place, reason: self.reason })
     }
 
-    /// The next place; of a dataset that is larger than planned, on what room is left.
+    /// The next place; after those that were planned, on what room is left.
     fn next_place(&mut self) -> Option<StripePlace> {
         if let Some(place) = self.placement.next_stripe() {
             return Some(place);
         }
-        let (left, survive) = (self.placement.room_left(), self.placement.survive());
+        let (mut left, survive) = (self.placement.room_left(), self.placement.survive());
+        self.spare.give(&mut left);
         self.placement = Placement::plan(&left, survive, None).ok()?;
         self.reason = Reason::MoreData;
         self.placement.next_stripe()
@@ -479,9 +465,10 @@ impl<'a> Filler<'a> {
         let Some(Drafted { draft, place, reason }) = drafted else {
             return Ok(());
         };
-        let filled = draft.close();
-        for (id, known) in &filled.learned {
-            self.dedup.update(id, *known);
+        let mut filled = draft.close();
+        self.spare.leave(&place.slots, self.geometry.blocks.count() - filled.blocks.count());
+        for (id, known) in filled.learned.drain(..) {
+            self.dedup.update(&id, known);
         }
         let (cursor, outcome) = (self.cursor.clone(), self.counted());
         self.out

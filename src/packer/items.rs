@@ -1,12 +1,13 @@
-//! What the lists of a stripe say of entries that are packed at once.
+//! What the lists of a stripe say of files that are not packed as a group is.
 //!
 //! - Enters: entries, and what became of each.
 //! - Leaves: their items.
 
 use crate::dataset::work::EntryOutcome;
-use crate::format::list::{End, Entry, Kind, State};
-use crate::stages::dedup::{Dedup, Known};
+use crate::format::list::{End, Entry, State};
+use crate::stages::dedup::Dedup;
 use crate::stages::fill::DraftItem;
+use crate::stages::listing::voided;
 use std::sync::Arc;
 
 /// What is said of a file that would not hold still.
@@ -27,37 +28,31 @@ pub enum Ending {
 
 /// Of a file that could not be read.
 pub fn void_items(entry: &Entry) -> Vec<DraftItem> {
-    let mut entry = entry.clone();
-    entry.whole = false;
-    if entry.kind == Kind::HardLink {
-        entry.kind = Kind::File;
-        entry.target.clear();
-    }
+    let entry = voided(entry.clone());
     let end = End { state: State::Void, root: None, size: entry.size };
     vec![DraftItem::Entry(Arc::new(entry)), DraftItem::End(end)]
 }
 
-/// The items of a group, and whether any of its bytes are new.
-pub fn group_items(
+/// The items of a group whose files were all packed before; none if one was not.
+pub fn known_items(
     entries: &[(Arc<Entry>, EntryOutcome)],
     dedup: &Dedup,
-    bundle: usize,
-) -> (Vec<DraftItem>, bool) {
-    let mut items = Vec::with_capacity(entries.len() * 2);
-    let mut new = false;
+) -> Option<Vec<DraftItem>> {
+    let has_bytes =
+        |(_, outcome): &(_, EntryOutcome)| matches!(outcome, EntryOutcome::Bytes { .. });
+    if !entries.iter().any(has_bytes) {
+        return None;
+    }
+    let mut items = Vec::with_capacity(entries.len());
     for (entry, outcome) in entries {
         match outcome {
             EntryOutcome::NoBytes => items.push(DraftItem::Entry(entry.clone())),
-            EntryOutcome::Bytes { chunk_offset, len, id } => {
-                let known = dedup.find(id, *len);
-                new |= known.is_none();
-                let here = Known::Here { bundle, chunk_offset: *chunk_offset };
-                let source = known.unwrap_or(here);
-                items.push(DraftItem::Entry(entry.clone()));
-                items.push(DraftItem::Extent { file_offset: 0, len: *len, id: *id, source });
+            EntryOutcome::Bytes { len, id, .. } => {
+                let source = dedup.find(id, *len)?;
+                items.push(DraftItem::Whole { entry: entry.clone(), source });
             }
             EntryOutcome::Unreadable(_) => items.extend(void_items(entry)),
         }
     }
-    (items, new)
+    Some(items)
 }

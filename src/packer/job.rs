@@ -13,6 +13,7 @@ use crate::format::{FORMAT_VERSION, Suite};
 use crate::keys::RunKey;
 use crate::local_state::LocalStateError;
 use crate::local_state::state::SetTotals;
+use crate::plan::effort::Effort;
 use crate::plan::room::SetPlan;
 use std::sync::Arc;
 
@@ -101,8 +102,7 @@ pub struct SetJob<'a> {
     pub suite: Suite,
     /// shards that may wait for each drive, at least 1
     pub queue_depth: usize,
-    /// zstd level
-    pub level: i32,
+    pub level: Effort,
     /// when record files are written
     pub checkpoint: Checkpoint,
     /// the dataset's name
@@ -142,7 +142,7 @@ impl SetJob<'_> {
             survive: self.plan.survive.to_string(),
             suite: self.suite.number(),
             chunk_bytes: self.plan.geometry.chunk_bytes,
-            block_bytes: self.plan.geometry.blocks.bytes() as u32,
+            block_bytes: self.plan.geometry.catalog_block_bytes(),
             created: created.into(),
             name: self.name.clone(),
             contact: self.contact.clone(),

@@ -17,12 +17,14 @@ pub mod close;
 mod commit;
 mod error;
 mod fill;
+mod filled;
 mod items;
 mod job;
 mod packed;
 mod progress;
 mod reassign;
 mod retry;
+mod spare;
 mod uncovered;
 mod watch;
 
@@ -32,7 +34,7 @@ pub use packed::Packed;
 
 use crate::catalog::CatalogWriter;
 use crate::dataset::Source;
-use crate::dataset::cut::Cutter;
+use crate::dataset::cut::{CutSizes, Cutter};
 use crate::dataset::work::Worker;
 use crate::drives::Drive;
 use crate::drives::writer::Writers;
@@ -45,7 +47,8 @@ use crate::pipeline;
 use crate::stages::dedup::{DEFAULT_ENTRIES, Dedup};
 use commit::Committer;
 use crossbeam_channel::bounded;
-use fill::{FillOutcome, FilledStripe, Filler, Start};
+use fill::Filler;
+use filled::{FillOutcome, FilledStripe, Start};
 use progress::PackProgress;
 use retry::Retry;
 use std::sync::Arc;
@@ -65,9 +68,7 @@ pub fn pack(
         let writers = Writers::start(scope, &drives, job.queue_depth, &written);
         job.resume.left_out.iter().for_each(|drive| writers.leave_out(*drive));
         let prior = job.resume.prior.clone().unwrap_or_default();
-        let open = job.resume.cursor.open.as_ref().filter(|_| job.resume.prior.is_some());
-        let open = open.map(|open| (*open.entry).clone());
-        let catalog = CatalogWriter::create(job.run, prior.index, open)?;
+        let catalog = CatalogWriter::create(job.run, prior.index)?;
         let mut committer = Committer::new(job, &writers, catalog, &progress, monitor)?;
         if job.resume.prior.is_some() {
             committer.cover_prior_shards(&close::set_so_far(job, &committer), monitor);
@@ -115,6 +116,7 @@ fn run_pipeline<'a>(
         let start = Start {
             run: job.run,
             geometry: job.plan.geometry,
+            drives: job.drives.len(),
             placement: job.plan.placement.clone(),
             cursor: job.resume.cursor.clone(),
             new_set: job.resume.prior.is_none(),
@@ -156,11 +158,15 @@ fn fill(
     let depth = 2 * rayon::current_num_threads() + 2;
     // While a stripe is filled, the one before it gives its chunks back.
     let stripe_chunks = job.drives.len() * geometry.blocks.payload_bytes() / chunk_bytes as usize;
-    let worker = Worker::new(source, chunk_bytes, job.level, depth + stripe_chunks);
-    let list_bytes = geometry.blocks.payload_bytes() / 4;
-    let retry = Retry { source, worker: &worker, geometry, list_bytes, depth, monitor };
+    let worker = Worker::new(source, chunk_bytes, job.level.first(), depth + stripe_chunks);
+    let sizes = CutSizes {
+        chunk: chunk_bytes.into(),
+        group: geometry.most_chunk_bytes() as u64,
+        list: geometry.most_list_bytes(),
+    };
+    let retry = Retry { source, worker: &worker, sizes, depth, monitor };
     let entries = list.iter_from(cursor.entries + u64::from(cursor.open.is_some()))?;
-    let mut cutter = Cutter::new(entries, source, chunk_bytes, list_bytes);
+    let mut cutter = Cutter::new(entries, source, sizes);
     filler.name_folders()?;
     if let Some(open) = &cursor.open
         && (open.void || !cutter.resume(open, !filler.may_begin_anew(open)).unwrap_or(false))
@@ -187,10 +193,15 @@ fn fill(
                 let reason = if full { Reason::DriveFull } else { Reason::DriveLost };
                 filler.leave_out(&|slot| failed[slot as usize - 1].is_some(), reason);
             }
+            let stripes = filler.stripes();
             for done in done {
                 if let Some(entry) = filler.take(done, false)? {
                     retry.pack(filler, &entry)?;
                 }
+            }
+            if filler.stripes() > stripes {
+                let (waiting, most) = writers.waiting();
+                worker.set_level(job.level.next(worker.level(), waiting, most));
             }
             Ok(())
         },

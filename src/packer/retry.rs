@@ -9,21 +9,19 @@
 use super::error::PackError;
 use super::fill::{Filler, TRIES};
 use crate::dataset::Source;
-use crate::dataset::cut::Cutter;
+use crate::dataset::cut::{CutSizes, Cutter};
 use crate::dataset::work::{Done, Worker};
 use crate::format::list::Entry;
 use crate::local_state::LocalStateError;
 use crate::monitor::Monitor;
 use crate::pipeline;
-use crate::plan::room::Geometry;
 use std::sync::Arc;
 
 /// What packing a file again needs.
 pub struct Retry<'a> {
     pub(super) source: &'a Source,
     pub(super) worker: &'a Worker<'a>,
-    pub(super) geometry: Geometry,
-    pub(super) list_bytes: usize,
+    pub(super) sizes: CutSizes,
     pub(super) depth: usize,
     pub(super) monitor: &'a dyn Monitor,
 }
@@ -47,7 +45,7 @@ impl Retry<'_> {
             }
         };
         let one = std::iter::once(Ok::<_, LocalStateError>(scanned));
-        let mut cutter = Cutter::new(one, self.source, self.geometry.chunk_bytes, self.list_bytes);
+        let mut cutter = Cutter::new(one, self.source, self.sizes);
         let (mut changed, mut stopped) = (false, false);
         pipeline::ordered(
             self.depth,

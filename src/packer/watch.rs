@@ -7,9 +7,10 @@
 //!   names, as hashes, up to [`KNOWN_VOID`] of them.
 
 use super::error::PackError;
-use crate::dataset::work::{Done, EntryOutcome, PieceOutcome};
+use crate::dataset::work::{Done, EntryOutcome, PieceOutcome, list_entries};
 use crate::dataset::{Source, SourceError};
 use crate::format::list::{Entry, Kind};
+use crate::stages::listing::voided;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -38,16 +39,22 @@ impl<'a> Watch<'a> {
     /// that could not be read that they cannot be either.
     pub fn look(&mut self, done: &mut Done) -> Result<(), PackError> {
         match done {
-            Done::Group { entries, .. } => {
-                for (entry, outcome) in entries {
+            Done::Group { entries, listing, .. } => {
+                let mut is_listed = true;
+                for (entry, outcome) in entries.iter_mut() {
                     if entry.kind == Kind::HardLink && self.void.contains(&key(&entry.target)) {
                         *outcome = EntryOutcome::Unreadable(SourceError::void_link(entry));
+                        *entry = Arc::new(voided((**entry).clone()));
+                        is_listed = false;
                     }
                     match outcome {
                         EntryOutcome::Bytes { .. } => self.succeeded(entry),
                         EntryOutcome::Unreadable(e) => self.failed(entry, e)?,
                         EntryOutcome::NoBytes => {}
                     }
+                }
+                if !is_listed {
+                    *listing = list_entries(entries, None);
                 }
                 Ok(())
             }

@@ -2,6 +2,7 @@
 //!
 //! - [`case_path`]: a drive as the user names it.
 //! - [`cipher`]: which cipher, and whether this machine's CPU has instructions for AES.
+//! - [`effort`]: how hard chunks are compressed.
 //! - [`survive`]: what may be lost without losing data, as the user writes it.
 //! - [`place`]: on which drives each stripe lies, so that this is kept.
 //! - [`room`]: bytes to shards: how large blocks and shards are, what a drive must keep free, and
@@ -9,6 +10,7 @@
 
 pub mod case_path;
 pub mod cipher;
+pub mod effort;
 pub mod place;
 pub mod room;
 pub mod survive;

@@ -11,7 +11,7 @@ use crate::format::shard::{Blocks, MAX_SHARDS, TRAILER_BYTES};
 /// How large things are; numbers in the records, so a reader needs none of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
-    /// C: the most plain bytes of a chunk
+    /// C: files are cut at multiples of it
     pub chunk_bytes: u32,
     /// B and the most blocks of a shard
     pub blocks: Blocks,
@@ -26,14 +26,15 @@ const MOST_QUEUED: u64 = 6;
 /// The most bytes of a stripe's record: a record file, which readers take up to 32 MiB of, holds one,
 /// what was not enough for a file before it, and as much again of those along the drives.
 const MOST_RECORD_BYTES: u64 = 8 << 20;
-/// A chunk: larger ones fall out of the caches.
-const CHUNK_BYTES: u32 = 1 << 20;
-/// The smallest shard that a chunk fits twice, in blocks of 256 KiB.
-const LEAST_SHARD_BYTES: u64 = 9 << 18;
+/// A chunk, the largest that the shards have room for: a longer one compresses better, one file in it
+/// is read no faster.
+const CHUNK_SIZES: [u32; 2] = [4 << 20, LEAST_CHUNK_BYTES];
+const LEAST_CHUNK_BYTES: u32 = 1 << 20;
 /// The bytes of a shard if there is enough memory.
 const SHARD_BYTES: u64 = 16 << 20;
-/// From so many drives on, blocks are larger, if there is enough memory: records stay small.
-const MANY_DRIVES: usize = 25;
+/// Blocks are larger the more drives there are, since each holds the hashes of all: B of a set of up to
+/// so many drives. Where there is not enough memory, the smaller ones serve.
+const BLOCK_BYTES: [(usize, u32); 3] = [(4, 64 << 10), (24, 256 << 10), (usize::MAX, 1 << 20)];
 /// Bytes of a stripe along in its record besides its hashes and members.
 const ALONG_RECORD_BYTES: u64 = 200;
 /// Bytes of a record besides its shards, and of a slot and a salt in it.
@@ -49,35 +50,44 @@ const CHECKLIST_BYTES: u64 = 256;
 const SHARE_BYTES: u64 = 85;
 /// List bytes of a further chunk.
 const EXTENT_BYTES: u64 = 80;
+/// B of catalog files.
+const CATALOG_BLOCK_BYTES: u32 = 32 << 10;
 /// A drive has room for at least so many shards, or they are made smaller.
 const LEAST_SHARDS: u64 = 16;
 /// What the lists of a shard may leave free where they meet.
 const LIST_GAP_BYTES: u64 = 64 << 10;
-/// Where there is parity along the drives, no shard is shorter: 1 MiB of bad sectors in a row, in
-/// blocks of 256 KiB, then hits no column twice, even if it reaches over the end of a shard.
-pub const BURST_BLOCKS: usize = 4;
+/// Where there is parity along the drives, no shard is shorter: so many bytes of bad sectors in a row
+/// then hit no column twice, even if they reach over the end of a shard.
+const BURST_BYTES: usize = 1 << 20;
+/// And none has fewer blocks.
+const BURST_BLOCKS: usize = 4;
 
 impl Geometry {
-    /// The sizes that fit a set of so many drives, and the bytes of memory that shards may use: B =
-    /// 256 KiB, 1 MiB above 24 drives; shards of 16 MiB, smaller where more drives would need too
-    /// much memory.
-    pub fn for_drives(drives: usize, survive: Survive, memory: u64) -> Result<Self, RoomError> {
-        let along = if survive.members().is_some() { SUMS_IN_FLIGHT } else { 0 };
-        let in_flight = (STRIPES_IN_FLIGHT + along) * drives.max(1) as u64;
-        let most = (memory / in_flight).min(SHARD_BYTES);
-        let sizes: &[u32] = if drives < MANY_DRIVES { &[256 << 10] } else { &[1 << 20, 256 << 10] };
-        let of = |bytes: &u32| Self::new(CHUNK_BYTES, *bytes, (most / u64::from(*bytes)) as u32);
-        let fitting = sizes.iter().find_map(|bytes| of(bytes).ok());
-        fitting.ok_or(RoomError::Memory { least: in_flight * LEAST_SHARD_BYTES })
-    }
-
-    /// The same with smaller shards, if the largest drive has room for few of these.
-    #[must_use]
-    pub fn on_small_drives(self, largest: u64) -> Self {
-        let bytes = (largest / LEAST_SHARDS).max(LEAST_SHARD_BYTES);
-        let count = bytes.div_ceil(self.blocks.bytes() as u64).min(self.blocks.count() as u64);
-        let small = Self::new(self.chunk_bytes, self.blocks.bytes() as u32, count as u32);
-        small.unwrap_or(self)
+    /// The sizes that fit a set: B = 64 KiB, 256 KiB above 4 drives, 1 MiB above 24; shards of 16 MiB, smaller where
+    /// more drives would need too much memory, or the largest has room for few of these; C = 4 MiB, or
+    /// 1 MiB where shards are small.
+    pub fn for_set(set: &SetSizes) -> Result<Self, RoomError> {
+        let along = if set.survive.members().is_some() { SUMS_IN_FLIGHT } else { 0 };
+        let in_flight = (STRIPES_IN_FLIGHT + along) * set.drives.max(1) as u64;
+        let most = (set.memory / in_flight).min(SHARD_BYTES);
+        let wanted = most.min(set.largest / LEAST_SHARDS);
+        let block_sizes = || {
+            let usual = BLOCK_BYTES.partition_point(|(drives, _)| *drives < set.drives);
+            BLOCK_BYTES[usual.min(1)..=usual].iter().rev().map(|(_, bytes)| *bytes)
+        };
+        let of = |chunk: u32, shard: u64| {
+            let sized = |block: u32| {
+                let count = shard.div_ceil(u64::from(block)).min(most / u64::from(block));
+                Self::new(chunk, block, count as u32).ok()
+            };
+            block_sizes().find_map(sized)
+        };
+        let chunks = set.chunk_bytes.as_ref().map_or(&CHUNK_SIZES[..], std::slice::from_ref);
+        let least = chunks.last().map_or(0, |chunk| least_shard_bytes(*chunk));
+        let fitting = chunks.iter().find_map(|chunk| of(*chunk, wanted));
+        // Where no chunk fits the shards that are wanted, the smallest that the shards may be fits.
+        let fitting = fitting.or_else(|| of(*chunks.last()?, wanted.max(least)));
+        fitting.ok_or(RoomError::Memory { least: in_flight * least })
     }
 
     /// Shards that may wait for each drive, so that it can pause without the others waiting: as many
@@ -87,6 +97,29 @@ impl Geometry {
         let stripe = (drives.max(1) * self.blocks.file_bytes()) as u64;
         let others = STRIPES_IN_FLIGHT - 1 + along;
         (memory / stripe).saturating_sub(others).clamp(1, MOST_QUEUED) as usize
+    }
+
+    /// B of the catalog's files, which are padded to whole blocks.
+    pub fn catalog_block_bytes(self) -> u32 {
+        CATALOG_BLOCK_BYTES.min(self.blocks.bytes() as u32)
+    }
+
+    /// The fewest blocks of a shard under this rule.
+    pub fn least_blocks(self, survive: Survive) -> usize {
+        let burst = (BURST_BYTES / self.blocks.bytes()).max(BURST_BLOCKS);
+        if survive.members().is_some() { burst } else { 1 }
+    }
+
+    /// The most list bytes that are added at once.
+    pub fn most_list_bytes(self) -> usize {
+        self.blocks.payload_bytes() / 4
+    }
+
+    /// The most plain bytes of a chunk: of small files, up to twice C.
+    pub fn most_chunk_bytes(self) -> usize {
+        let half = self.blocks.payload_bytes() / 2;
+        let room = half.saturating_sub(self.most_list_bytes().min(512 << 10));
+        room.clamp(self.chunk_bytes as usize, 2 * self.chunk_bytes as usize)
     }
 
     /// Bytes of the record of a stripe over so many drives.
@@ -105,6 +138,24 @@ impl Geometry {
         }
         Ok(Self { chunk_bytes, blocks })
     }
+}
+
+/// The smallest shard that a chunk fits twice, in blocks of 256 KiB.
+fn least_shard_bytes(chunk: u32) -> u64 {
+    u64::from(chunk) / 4 * 9
+}
+
+/// What the sizes of a set depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct SetSizes {
+    pub drives: usize,
+    pub survive: Survive,
+    /// bytes of memory that shards may use
+    pub memory: u64,
+    /// bytes that the largest drive has free
+    pub largest: u64,
+    /// C, if earlier sets of the shipment have it
+    pub chunk_bytes: Option<u32>,
 }
 
 /// What a dataset needs, as its scan says.
@@ -227,8 +278,8 @@ pub fn plan_rest(
         BesideShards { drives: drives.len(), members: survive.members(), list_bytes: lists };
     let rooms: Vec<ShardRoom> = drives.iter().map(|d| room(d, &others, geometry)).collect();
     let most = Placement::plan(&rooms, survive, None)?;
-    let shard_bytes = useful_bytes(&most, geometry);
-    let holds_bytes = most.data_shards() * shard_bytes;
+    let shard_bytes = useful_bytes(geometry);
+    let holds_bytes = holds_bytes(&most, geometry);
     let needed = need.payload_bytes(geometry);
     // One stripe more, since its last one may hold little.
     let shards = needed.div_ceil(shard_bytes.max(1)) + 1;
@@ -291,18 +342,38 @@ fn short_shard_bytes(
 ) -> Option<u64> {
     let bytes = geometry.blocks.bytes() as u64;
     let plain = Blocks::new(bytes as u32, 1).ok()?.payload_bytes() as u64;
-    let each = (needed + u64::from(geometry.chunk_bytes)).div_ceil(place.k as u64) + LIST_GAP_BYTES;
-    let least = if survive.members().is_some() { BURST_BLOCKS as u64 } else { 1 };
+    let last_chunk = needed.min(geometry.most_chunk_bytes() as u64);
+    let each = (needed + last_chunk).div_ceil(place.k as u64) + LIST_GAP_BYTES;
+    let least = geometry.least_blocks(survive) as u64;
     // The first block has the salt as well.
     let count = (each.div_ceil(plain) + 1).max(least);
     (count < geometry.blocks.count() as u64).then_some(count * bytes)
 }
 
-/// Payload bytes that a data shard is sure to hold: a stripe ends when the next chunk does not fit.
-fn useful_bytes(placement: &Placement, geometry: Geometry) -> u64 {
+/// Payload bytes that a data shard's room holds: what a stripe leaves when the next chunk does not fit,
+/// is given to further stripes, but for less than a block.
+fn useful_bytes(geometry: Geometry) -> u64 {
     let payload = (geometry.blocks.payload_bytes() - TRAILER_BYTES) as u64;
-    let width = (placement.data_shards() / placement.stripes().max(1)).max(1);
-    payload - (geometry.chunk_bytes as u64 + (64 << 10)).min(payload / 2) / width
+    payload - (geometry.blocks.bytes() as u64 + LIST_GAP_BYTES).min(payload / 2)
+}
+
+/// Payload bytes that a set is sure to hold: at the end, two stripes may have no room; or all have what
+/// is left beside the next chunk, and nothing is given to others.
+fn holds_bytes(placement: &Placement, geometry: Geometry) -> u64 {
+    let (shards, stripes) = (placement.data_shards(), placement.stripes().max(1));
+    let width = shards.div_ceil(stripes).max(1);
+    let payload = (geometry.blocks.payload_bytes() - TRAILER_BYTES) as u64;
+    let left = (geometry.most_chunk_bytes() as u64 + LIST_GAP_BYTES).min(payload / 2);
+    let given_on = shards.saturating_sub(2 * width) * useful_bytes(geometry);
+    given_on.max(shards * (payload - left / (shards / stripes).max(1)))
+}
+
+/// What a shard costs a drive besides its own bytes, in blocks: its part of records and checklists, and
+/// of the parity along the drive.
+pub fn blocks_beside(drives: usize, survive: Survive, geometry: Geometry) -> usize {
+    let others = BesideShards { drives, members: survive.members(), list_bytes: 0 };
+    let file = geometry.blocks.file_bytes() as u64;
+    others.shard_bytes(geometry, file).div_ceil(geometry.blocks.bytes() as u64) as usize
 }
 
 /// Bytes of the set's lists: of the whole dataset, or of the part that can fit.
@@ -323,25 +394,37 @@ struct BesideShards {
     list_bytes: u64,
 }
 
+impl BesideShards {
+    fn copies(&self) -> u64 {
+        if self.drives < crate::format::SECOND_COPY_DRIVES { 2 } else { 1 }
+    }
+
+    /// Bytes of a parity shard along a drive, where every drive holds the records of all, and how many
+    /// members it has; none without such parity.
+    fn along(&self, geometry: Geometry, file: u64) -> Option<(u64, u64)> {
+        let members = self.members? as u64;
+        let hashes = (geometry.blocks.count() * HASH_BYTES) as u64;
+        let record = hashes + ALONG_RECORD_BYTES + members * MEMBER_BYTES;
+        Some((file + CHECKLIST_BYTES + self.copies() * self.drives as u64 * record, members))
+    }
+
+    /// What a shard of `file` bytes costs besides.
+    fn shard_bytes(&self, geometry: Geometry, file: u64) -> u64 {
+        let hashes = (geometry.blocks.count() * HASH_BYTES) as u64;
+        let record = self.copies() * (self.drives as u64 * (hashes + SLOT_BYTES) + 160);
+        let along = self.along(geometry, file);
+        record + CHECKLIST_BYTES + along.map_or(0, |(bytes, members)| bytes.div_ceil(members))
+    }
+}
+
 /// How many shards a drive can hold besides everything else.
 fn room(drive: &DriveRoom, others: &BesideShards, geometry: Geometry) -> ShardRoom {
     let file = (geometry.blocks.file_bytes() as u64).next_multiple_of(drive.unit_bytes.max(1));
-    let drives = others.drives as u64;
-    let copies = if others.drives < crate::format::SECOND_COPY_DRIVES { 2 } else { 1 };
-    let hashes = (geometry.blocks.count() * HASH_BYTES) as u64;
-    let record = copies * (drives * (hashes + 34) + 160);
-    // Of each drive's parity along, every drive holds the records.
-    let along = |members: u64| {
-        file + CHECKLIST_BYTES
-            + copies * drives * (hashes + ALONG_RECORD_BYTES + members * MEMBER_BYTES)
-    };
-    let along = others.members.map(|members| (members as u64, along(members as u64)));
-    let lists = copies * others.list_bytes;
+    let lists = others.copies() * others.list_bytes;
     let kept = FIXED_BYTES.min(drive.free_bytes / 4) + lists + drive.free_bytes / 100;
-    let last_sum = along.map_or(0, |(_, bytes)| bytes);
-    let share = along.map_or(0, |(members, bytes)| bytes.div_ceil(members));
+    let last_sum = others.along(geometry, file).map_or(0, |(bytes, _)| bytes);
     let shards = drive.free_bytes.saturating_sub(kept + last_sum)
-        / (file + record + CHECKLIST_BYTES + share);
+        / (file + others.shard_bytes(geometry, file));
     ShardRoom { slot: drive.slot, case: drive.case, shards }
 }
 
@@ -351,6 +434,15 @@ mod tests {
 
     const GB: u64 = 1_000_000_000;
     const NO_BLOCKS: Survive = Survive::NONE;
+
+    fn sizes(
+        drives: usize,
+        survive: Survive,
+        memory: u64,
+        largest: u64,
+    ) -> Result<Geometry, RoomError> {
+        Geometry::for_set(&SetSizes { drives, survive, memory, largest, chunk_bytes: None })
+    }
 
     fn drives(free: &[u64]) -> Vec<DriveRoom> {
         let drive = |(i, free_bytes): (usize, &u64)| DriveRoom {
@@ -364,7 +456,7 @@ mod tests {
 
     #[test]
     fn four_drives_of_two_terabytes_hold_three_quarters() {
-        let geometry = Geometry::for_drives(4, NO_BLOCKS, 1 << 30).unwrap();
+        let geometry = sizes(4, NO_BLOCKS, 1 << 30, 2000 * GB).unwrap();
         assert_eq!(geometry.blocks.file_bytes(), 16 << 20);
         let survive = Survive { cases: 1, drives: 0, blocks: 0 };
         let need = Need { data_bytes: 5_700 * GB, entries: 1_000_000, entry_bytes: 105_000_000 };
@@ -377,12 +469,11 @@ mod tests {
     fn small_datasets_and_small_drives_are_counted_as_they_are() {
         let survive = Survive { cases: 1, drives: 0, blocks: 1 };
         let need = Need { data_bytes: 1_000_000, entries: 2, entry_bytes: 200 };
-        let geometry = Geometry::for_drives(3, survive, 1 << 30).unwrap();
+        let geometry = sizes(3, survive, 1 << 30, 2000 * GB).unwrap();
         let large = super::plan(&drives(&[2000 * GB; 3]), survive, geometry, &need).unwrap();
         assert!(large.drive_bytes.iter().all(|bytes| *bytes <= 4 << 20), "{large:?}");
         assert!(large.parity_bytes > 0 && large.parity_bytes < 10 << 20, "{large:?}");
-        assert_eq!(geometry.on_small_drives(2000 * GB), geometry);
-        let small = geometry.on_small_drives(33 << 20);
+        let small = sizes(3, survive, 1 << 30, 33 << 20).unwrap();
         let plan = super::plan(&drives(&[33 << 20; 3]), survive, small, &need).unwrap();
         assert!(plan.holds_bytes > 40 << 20, "{plan:?}");
     }
@@ -395,7 +486,7 @@ mod tests {
             super::plan(
                 &drives(&[free; 4]),
                 survive,
-                Geometry::for_drives(4, NO_BLOCKS, 1 << 30).unwrap(),
+                sizes(4, NO_BLOCKS, 1 << 30, free).unwrap(),
                 &need,
             )
         };
@@ -412,7 +503,7 @@ mod tests {
         let survive = Survive { cases: 1, drives: 0, blocks: 0 };
         let need = Need { data_bytes: GB, entries: 10, entry_bytes: 500 };
         let without_first = &drives(&[50 * GB; 4])[1..];
-        let geometry = Geometry::for_drives(4, NO_BLOCKS, 1 << 30).unwrap();
+        let geometry = sizes(4, NO_BLOCKS, 1 << 30, 2000 * GB).unwrap();
         let plan = super::plan_rest(without_first, survive, geometry, &need).unwrap();
         assert!(plan.drive_bytes[0] == 0 && plan.drive_bytes[3] > 0);
         let plan = super::plan_rest(&drives(&[0; 4]), survive, geometry, &need).unwrap();
@@ -439,10 +530,10 @@ mod tests {
                 (1..=255).flat_map(|count| [(count, (0, 5)), (count, (1, 7))])
             {
                 let survive = Survive { blocks, ..Survive::NONE };
-                let sizes = Geometry::for_drives(count as usize, survive, memory);
-                let least = in_flight * count * LEAST_SHARD_BYTES;
-                let Ok(g) = sizes else {
-                    assert_eq!(sizes, Err(RoomError::Memory { least }));
+                let sized = sizes(count as usize, survive, memory, 2000 * GB);
+                let least = in_flight * count * least_shard_bytes(LEAST_CHUNK_BYTES);
+                let Ok(g) = sized else {
+                    assert_eq!(sized, Err(RoomError::Memory { least }));
                     assert!(least > memory, "{count}");
                     continue;
                 };
@@ -454,8 +545,12 @@ mod tests {
                 assert!(g.chunk_bytes as usize * 2 <= g.blocks.payload_bytes(), "{count}");
             }
         }
-        let of = |drives| Geometry::for_drives(drives, NO_BLOCKS, 1392 << 20).unwrap().blocks;
-        assert_eq!((of(4).bytes(), of(4).count()), (256 << 10, 64));
-        assert_eq!((of(60).bytes(), of(60).count()), (1 << 20, 4));
+        let of = |drives| {
+            let g = sizes(drives, NO_BLOCKS, 1392 << 20, 2000 * GB).unwrap();
+            (g.chunk_bytes >> 20, g.blocks.bytes() >> 10, g.blocks.count())
+        };
+        assert_eq!(of(4), (4, 64, 256));
+        assert_eq!(of(5), (4, 256, 64));
+        assert_eq!(of(60), (1, 1024, 4));
     }
 }

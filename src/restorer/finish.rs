@@ -13,8 +13,9 @@ use super::selected::is_below;
 use super::walk::SetWalk;
 use crate::destination::{Destination, DestinationError, PlaceResult};
 use crate::format::ids::SetNumber;
-use crate::format::list::{self, Entry, Item, Kind, shown_path};
+use crate::format::list::{Entry, Item, Kind, shown_path};
 use crate::format::shown::error_chain;
+use crate::format::{list_reader, list_writer};
 use crate::monitor::{Monitor, Phase};
 use rayon::prelude::*;
 use std::cmp::Reverse;
@@ -90,7 +91,7 @@ fn save_links<'e>(
 ) -> Result<(), RestoreError> {
     let mut bytes = Vec::new();
     for link in links {
-        Item::Entry { entry: link.clone(), continued: false }.encode(&mut bytes);
+        list_writer::encode_alone(link, &mut bytes);
     }
     if bytes.is_empty() {
         return Ok(destination.remove_state(&links_name(set))?);
@@ -101,7 +102,7 @@ fn save_links<'e>(
 /// The hard links of a set that are not there, since their files were not.
 pub fn kept_links(destination: &Destination, set: SetNumber) -> Result<Vec<Entry>, RestoreError> {
     let bytes = destination.load_state(&links_name(set))?.unwrap_or_default();
-    let items = list::decode(&bytes).unwrap_or_default();
+    let items = list_reader::decode(&bytes).unwrap_or_default();
     Ok(items.into_iter().filter_map(Item::into_entry).collect())
 }
 

@@ -4,7 +4,8 @@
 use super::items::Items;
 use super::open_set::OpenSet;
 use crate::format::ids::{Slot, StripeId};
-use crate::format::list::{self, Item};
+use crate::format::list::Item;
+use crate::format::list_reader;
 use crate::format::record::StripeRecord;
 use crate::format::shard::{Blocks, TRAILER_BYTES, Trailer};
 use crate::keys::run::StripeShape;
@@ -116,7 +117,7 @@ fn read_list(
     let list = list_range(&plain(last)?, blocks).ok_or(false)?;
     let first = blocks.block_of(list.start);
     let origin = blocks.payload_range(first).start;
-    list::decode(&plain(first)?[list.start - origin..list.end - origin]).map_err(|_| false)
+    list_reader::decode(&plain(first)?[list.start - origin..list.end - origin]).map_err(|_| false)
 }
 
 /// The list in a shard's payload, if the blocks that hold it are open.
@@ -128,7 +129,7 @@ pub fn list_in(
     let last = blocks.count() - 1;
     let list = list_range(payload, blocks).filter(|_| is_open(last))?;
     let all_open = (blocks.block_of(list.start)..=last).all(is_open);
-    if all_open { list::decode(&payload[list]).ok() } else { None }
+    if all_open { list_reader::decode(&payload[list]).ok() } else { None }
 }
 
 /// Where in a payload that ends with these bytes the list lies, as its trailer says.

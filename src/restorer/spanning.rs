@@ -10,7 +10,8 @@
 
 use crate::destination::{Destination, DestinationError};
 use crate::format::ids::SetNumber;
-use crate::format::list::{self, End, Entry, Hash, Item, State};
+use crate::format::list::{End, Entry, Hash, State};
+use crate::format::{list_reader, list_writer};
 use crate::stages::hash::{Merge, Subtree};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -238,12 +239,12 @@ pub fn leave(
 
 fn encoded(entry: &Entry) -> Vec<u8> {
     let mut bytes = Vec::new();
-    Item::Entry { entry: entry.clone(), continued: false }.encode(&mut bytes);
+    list_writer::encode_alone(entry, &mut bytes);
     bytes
 }
 
 fn decoded(bytes: &[u8]) -> Option<Entry> {
-    list::decode(bytes).ok()?.pop()?.into_entry()
+    list_reader::decode(bytes).ok()?.pop()?.into_entry()
 }
 
 /// Does this set's part of a file stand already?

@@ -50,7 +50,7 @@ pub fn do_steps(
     targets: &[Option<Arc<WriteTarget>>],
 ) -> io::Result<Vec<StepOutcome>> {
     let SetWalk { output, options, monitor, .. } = walk;
-    let outcome = |number: usize, chunk: Result<&[u8], Absent>| {
+    let outcome = |number: usize, chunk: Chunk| {
         let (step, target) = (&batch.steps[number], targets[number].as_deref());
         (number, do_step(output, step, target, chunk, options.on_conflict()))
     };
@@ -65,7 +65,10 @@ pub fn do_steps(
                     return Ok(Vec::new());
                 }
                 let chunk = opened.chunk(place, output, decompressor, buffer)?;
-                let chunk = chunk.as_deref().map_err(|absent| *absent);
+                let bytes = chunk.as_deref().map_err(|absent| *absent);
+                let has_whole = |n: &usize| matches!(batch.steps[*n], RestoreStep::Whole(..));
+                let id = bytes.ok().filter(|_| steps.iter().any(has_whole));
+                let chunk = Chunk { bytes, id: id.map(|bytes| piece(bytes, 0, true)) };
                 Ok(steps.par_iter().map(|number| outcome(*number, chunk)).collect())
             },
         )
@@ -73,7 +76,7 @@ pub fn do_steps(
     let without: Vec<usize> =
         (0..batch.steps.len()).filter(|n| batch.steps[*n].extent().is_none()).collect();
     let of_others: Vec<_> =
-        without.into_par_iter().map(|number| outcome(number, Err(Absent::Lost))).collect();
+        without.into_par_iter().map(|number| outcome(number, Chunk::NONE)).collect();
     // One whose chunk cannot be: its place is outside of its stripe.
     let absent = || StepOutcome::Absent(Absent::Lost);
     let mut outcomes: Vec<StepOutcome> = batch.steps.iter().map(|_| absent()).collect();
@@ -83,12 +86,25 @@ pub fn do_steps(
     Ok(outcomes)
 }
 
+/// The chunk that a step's extent lies in.
+#[derive(Clone, Copy)]
+struct Chunk<'a> {
+    /// its plain bytes
+    bytes: Result<&'a [u8], Absent>,
+    /// their BLAKE3, if whole files lie in it
+    id: Option<Hash>,
+}
+
+impl Chunk<'_> {
+    const NONE: Self = Self { bytes: Err(Absent::Lost), id: None };
+}
+
 /// Does one step; `chunk` is the one that its extent lies in, if it has one.
 fn do_step(
     output: Output,
     step: &RestoreStep,
     target: Option<&WriteTarget>,
-    chunk: Result<&[u8], Absent>,
+    chunk: Chunk,
     conflict: OnConflict,
 ) -> StepOutcome {
     let placed = |result: PlaceResult| result.map_or_else(StepOutcome::Failed, StepOutcome::Placed);
@@ -110,7 +126,7 @@ fn do_step(
                 Err(absent) => StepOutcome::Absent(absent),
             }
         }
-        (RestoreStep::Extent(extent), Some(target)) => match within(chunk, extent) {
+        (RestoreStep::Extent(extent), Some(target)) => match within(chunk.bytes, extent) {
             Ok(bytes) if piece(bytes, extent.file_offset, false) == extent.id => {
                 let WriteTarget { entry, file } = target;
                 let written = write_around_holes(file, entry, extent.file_offset, bytes);
@@ -145,19 +161,18 @@ fn is_there(WriteTarget { entry, file }: &WriteTarget, extent: &Extent) -> bool 
         && piece(&bytes, offset, false) == extent.id
 }
 
-/// The verified bytes of a whole file.
+/// The bytes of a whole file, if its chunk is what it should be.
 fn whole_bytes<'a>(
     entry: &Entry,
     extent: Option<&Extent>,
-    chunk: Result<&'a [u8], Absent>,
+    chunk: Chunk<'a>,
 ) -> Result<&'a [u8], Absent> {
     let Some(extent) = extent else {
         return if entry.size == 0 { Ok(&[]) } else { Err(Absent::Lost) };
     };
-    let bytes = within(chunk, extent)?;
-    let good = extent.file_offset == 0
-        && bytes.len() as u64 == entry.size
-        && piece(bytes, 0, true) == extent.id;
+    let bytes = within(chunk.bytes, extent)?;
+    let good =
+        extent.file_offset == 0 && bytes.len() as u64 == entry.size && chunk.id == Some(extent.id);
     if good { Ok(bytes) } else { Err(Absent::Lost) }
 }
 

@@ -67,10 +67,10 @@ impl FoundSet {
         &self.drives[0].label
     }
 
-    /// The most plain bytes that a chunk may have: the largest C that a label names.
+    /// The most plain bytes that a chunk may have: twice the largest C that a label names.
     pub fn most_plain(&self) -> u32 {
         let named = self.all_drives().map(|found| found.label.chunk_bytes).max();
-        named.filter(|bytes| *bytes > 0).unwrap_or(MOST_CHUNK_BYTES)
+        2 * named.filter(|bytes| *bytes > 0).unwrap_or(MOST_CHUNK_BYTES)
     }
 
     /// How many drives the set has.

@@ -1,16 +1,28 @@
 //! A chunk's plain bytes to stored bytes and back: zstd, or as they are where zstd does not help.
+//!
+//! A chunk is compressed alone, so that one file can be read without its neighbours' chunks. Its window
+//! is as long as a chunk can be; at the levels that zstd finds long matches at by one look into a table
+//! of hashes (3 and 4), this table is larger than zstd's own, which makes up for the beginning of each
+//! chunk, where there is nothing to match.
 
+use crate::format::frame::is_frame;
 use crate::format::list::Method;
+use zstd::zstd_safe::CParameter;
 
 /// Bytes of each sample that the probe compresses.
 const SAMPLE_BYTES: usize = 8 << 10;
+/// A sample is taken of so many bytes, and two at least.
+const BYTES_PER_SAMPLE: usize = 512 << 10;
 /// Chunks up to this size are compressed without a probe.
 const UNPROBED_BYTES: usize = 64 << 10;
+/// The base-2 logarithm of the largest window that a reader takes.
+const WINDOW_LOG: u32 = 23;
 /// A chunk is stored plain unless zstd saves at least this part of it.
 const MIN_SAVING: usize = 32;
 
 /// Compresses chunks; one per thread, with reused contexts.
 pub struct Compressor {
+    level: u8,
     real: zstd::bulk::Compressor<'static>,
     probe: zstd::bulk::Compressor<'static>,
     sample: Vec<u8>,
@@ -19,11 +31,25 @@ pub struct Compressor {
 impl Compressor {
     /// zstd at `level` (1 to 19).
     pub fn new(level: i32) -> std::io::Result<Self> {
+        let mut real = zstd::bulk::Compressor::new(level)?;
+        real.set_parameter(CParameter::WindowLog(WINDOW_LOG))?;
+        if let Some(log) = hash_log(level) {
+            real.set_parameter(CParameter::HashLog(log))?;
+        }
         Ok(Self {
-            real: zstd::bulk::Compressor::new(level)?,
+            level: level as u8,
+            real,
             probe: zstd::bulk::Compressor::new(-1)?,
             sample: vec![0; zstd::zstd_safe::compress_bound(SAMPLE_BYTES)],
         })
+    }
+
+    /// From here on at this level.
+    pub fn set_level(&mut self, level: i32) -> std::io::Result<()> {
+        if i32::from(self.level) != level {
+            *self = Self::new(level)?;
+        }
+        Ok(())
     }
 
     /// Compresses `plain` into `stored` (its contents are replaced) and returns how it is stored; if
@@ -36,7 +62,7 @@ impl Compressor {
         stored.reserve(zstd::zstd_safe::compress_bound(plain.len()));
         let limit = plain.len() - plain.len() / MIN_SAVING;
         match self.real.compress_to_buffer(plain, stored) {
-            Ok(len) if len < limit => Method::Zstd,
+            Ok(len) if len < limit => Method::Zstd(self.level),
             _ => {
                 stored.clear();
                 Method::Plain
@@ -44,13 +70,20 @@ impl Compressor {
         }
     }
 
-    /// Whether any of three samples, spread over the chunk, shrinks.
+    /// One frame of these bytes, if it is shorter than they are.
+    pub fn frame(&mut self, plain: &[u8]) -> Option<Vec<u8>> {
+        let frame = self.real.compress(plain).ok()?;
+        (frame.len() < plain.len()).then_some(frame)
+    }
+
+    /// Whether any of some samples, spread over the chunk, shrinks.
     fn promising(&mut self, plain: &[u8]) -> bool {
         if plain.len() <= UNPROBED_BYTES {
             return plain.len() >= MIN_SAVING;
         }
         let last = plain.len() - SAMPLE_BYTES;
-        [0, last / 2, last].into_iter().any(|at| {
+        let gaps = plain.len().div_ceil(BYTES_PER_SAMPLE);
+        (0..=gaps).map(|number| last * number / gaps).any(|at| {
             let sample = &plain[at..at + SAMPLE_BYTES];
             let shrunk = self.probe.compress_to_buffer(sample, &mut self.sample[..]);
             shrunk.is_ok_and(|len| len < SAMPLE_BYTES - SAMPLE_BYTES / MIN_SAVING)
@@ -58,32 +91,13 @@ impl Compressor {
     }
 }
 
-/// The largest window of a frame, unless its content is larger.
-const WINDOW_BYTES: u64 = 8 << 20;
-/// The magic number that a zstd frame begins with.
-const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// The bit of a frame's first byte that makes its window as large as its content.
-const IS_SINGLE_SEGMENT: u8 = 0x20;
-
-/// Whether this is exactly one zstd frame that does not announce another size than `plain` bytes, and
-/// whose window is bounded. Nothing is decompressed to find out.
-pub fn is_frame(stored: &[u8], plain: usize) -> bool {
-    let content = || zstd::zstd_safe::get_frame_content_size(stored).ok();
-    let most = WINDOW_BYTES.max(plain as u64);
-    window_bytes(stored, plain as u64).is_some_and(|bytes| bytes <= most)
-        && content().is_some_and(|size| size.is_none_or(|size| size == plain as u64))
-        && zstd::zstd_safe::find_frame_compressed_size(stored) == Ok(stored.len())
-}
-
-/// The window that a frame asks for (RFC 8878, 3.1.1.1.2), which may be its `content`; none if this is
-/// not a zstd frame.
-fn window_bytes(frame: &[u8], content: u64) -> Option<u64> {
-    let [descriptor, window, ..] = *frame.strip_prefix(&MAGIC)? else { return None };
-    if descriptor & IS_SINGLE_SEGMENT != 0 {
-        return Some(content);
+/// The base-2 logarithm of the table of long matches, where it is not zstd's own.
+fn hash_log(level: i32) -> Option<u32> {
+    match level {
+        3 => Some(18),
+        4 => Some(19),
+        _ => None,
     }
-    let base = 1u64 << (10 + (window >> 3));
-    Some(base + base / 8 * u64::from(window & 7))
 }
 
 /// Stored bytes that do not decompress to what their record says.
@@ -118,7 +132,7 @@ impl Decompressor {
                 stored.len()
             }
             Method::Plain => return Err(corrupt),
-            Method::Zstd => {
+            Method::Zstd(_) => {
                 if !is_frame(stored, plain.len()) {
                     return Err(corrupt);
                 }
@@ -149,10 +163,10 @@ mod tests {
         blake3::Hasher::new().finalize_xof().fill(&mut noise);
         assert_eq!(round_trip(&noise), Method::Plain);
         assert_eq!(round_trip(&noise[..5000]), Method::Plain);
-        assert_eq!(round_trip(&vec![b'a'; 1 << 20]), Method::Zstd);
+        assert_eq!(round_trip(&vec![b'a'; 1 << 20]), Method::Zstd(3));
         // Noise with text at its end is found by the last sample.
         noise[900_000..].fill(b'x');
-        assert_eq!(round_trip(&noise), Method::Zstd);
+        assert_eq!(round_trip(&noise), Method::Zstd(3));
         assert_eq!(round_trip(b""), Method::Plain);
         assert_eq!(round_trip(b"a"), Method::Plain);
     }
@@ -161,10 +175,10 @@ mod tests {
     fn wrong_lengths_are_refused() {
         let mut stored = Vec::new();
         let plain = vec![7; 100_000];
-        assert_eq!(Compressor::new(1).unwrap().compress(&plain, &mut stored), Method::Zstd);
+        assert_eq!(Compressor::new(1).unwrap().compress(&plain, &mut stored), Method::Zstd(1));
         let mut d = Decompressor::new().unwrap();
         for len in [99_999, 100_001, 0] {
-            assert!(d.decompress(Method::Zstd, &stored, &mut vec![0; len]).is_err(), "{len}");
+            assert!(d.decompress(Method::Zstd(1), &stored, &mut vec![0; len]).is_err(), "{len}");
         }
         assert!(d.decompress(Method::Plain, &stored, &mut vec![0; 100_000]).is_err());
     }

@@ -3,16 +3,25 @@
 
 use crate::format::list::{Hash, Place};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 /// Entries in 64 MiB: a key and a value in the map with its spare room, and the key in the queue.
 pub const DEFAULT_ENTRIES: usize = (64 << 20) / 200;
 
-/// Where the bytes of an extent already are.
+/// A chunk of a stripe that is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacedChunk {
+    pub place: Place,
+    /// its [`NewChunk::id`](super::fill::NewChunk::id)
+    pub id: Hash,
+}
+
+/// Where the bytes of an extent already are.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
     /// in a stripe that is closed
     Placed {
-        place: Place,
+        chunk: Arc<PlacedChunk>,
         /// offset of the bytes in it
         chunk_offset: u32,
     },
@@ -40,7 +49,7 @@ impl Dedup {
 
     /// Where `len` bytes with this id are, if they are remembered.
     pub fn find(&self, id: &Hash, len: u32) -> Option<Known> {
-        self.known.get(id).filter(|(_, l)| *l == len).map(|(known, _)| *known)
+        self.known.get(id).filter(|(_, l)| *l == len).map(|(known, _)| known.clone())
     }
 
     /// Remembers where bytes are, or updates it.

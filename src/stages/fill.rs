@@ -12,11 +12,16 @@
 //! bundles come it runs for the largest number, to know when the stripe is full; at the end it is
 //! run again for the smallest number that holds them all.
 
-use super::dedup::Known;
+use super::dedup::{Known, PlacedChunk};
+use super::listing::{Counts, Listing};
 use super::seal::Payload;
 use crate::format::ids::StripeId;
 use crate::format::list::{
-    self, END_BYTES, EXTENT_BYTES, Entry, Extent, Hash, Item, Method, Place, entry_len,
+    self, DataShard, Entry, Extent, Hash, Item, Method, Place, entry_len, names_len,
+};
+use crate::format::list_reader::{MOST_ITEMS, MOST_RUN_BYTES};
+use crate::format::list_writer::{
+    CHUNK_ITEM_BYTES, END_BYTES, EXTENT_BYTES, ListWriter, RUN_HEAD_BYTES, SHARD_ITEM_BYTES,
 };
 use crate::format::shard::{Blocks, TRAILER_BYTES};
 use std::ops::Range;
@@ -32,6 +37,8 @@ pub struct NewChunk {
     pub method: Method,
     /// plain bytes
     pub plain: u32,
+    /// of a piece of a file its value; of a group's chunk the plain BLAKE3 of its plain bytes
+    pub id: Hash,
 }
 
 /// A list item whose place may not be known yet.
@@ -39,12 +46,14 @@ pub struct NewChunk {
 pub enum DraftItem {
     /// an entry begins
     Entry(Arc<Entry>),
-    /// bytes of the open file
+    /// a whole file that has bytes
+    Whole { entry: Arc<Entry>, source: Known },
+    /// a piece of the open file
     Extent {
         file_offset: u64,
         /// bytes
         len: u32,
-        /// their BLAKE3
+        /// the piece's value
         id: Hash,
         source: Known,
     },
@@ -53,13 +62,43 @@ pub enum DraftItem {
 }
 
 impl DraftItem {
+    /// The most bytes that it takes in a list.
     fn list_bytes(&self) -> usize {
         match self {
-            Self::Entry(entry) => entry_len(entry),
+            Self::Entry(entry) => 1 + entry_len(entry),
+            Self::Whole { entry, .. } => CHUNK_ITEM_BYTES + 1 + entry_len(entry),
             Self::Extent { .. } => EXTENT_BYTES,
             Self::End(_) => END_BYTES,
         }
     }
+
+    /// Bytes of paths and names.
+    fn names(&self) -> usize {
+        match self {
+            Self::Entry(entry) | Self::Whole { entry, .. } => names_len(entry),
+            Self::Extent { .. } | Self::End(_) => 0,
+        }
+    }
+
+    /// Items and extended attributes that it becomes, at most.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Entry(entry) | Self::Whole { entry, .. } => 2 + entry.xattrs.len(),
+            Self::Extent { .. } | Self::End(_) => 1,
+        }
+    }
+}
+
+/// What the lists say of a bundle.
+pub enum Listed {
+    /// entries that were listed where they were read; their bytes are the bundle's chunk
+    Group {
+        listing: Listing,
+        /// ids of the files that have bytes, and the offset of each in the chunk
+        files: Vec<(Hash, u32)>,
+    },
+    /// anything else
+    Items(Vec<DraftItem>),
 }
 
 /// Items that belong together, and the chunk they begin with.
@@ -67,7 +106,7 @@ pub struct Bundle {
     /// the file that is open when the bundle begins, if it does not begin with an entry
     pub open: Option<Arc<Entry>>,
     /// what its lists name
-    pub items: Vec<DraftItem>,
+    pub listed: Listed,
     /// the bytes, if they are new
     pub chunk: Option<NewChunk>,
 }
@@ -78,21 +117,37 @@ impl Bundle {
     }
 
     fn needs(&self) -> Needs {
-        Needs {
-            stored: self.stored(),
-            list: self.items.iter().map(DraftItem::list_bytes).sum(),
-            reopen: self.open.as_ref().map_or(0, |e| entry_len(e)),
-        }
+        let (list, plain, weight) = match &self.listed {
+            Listed::Group { listing, .. } => {
+                let plain = listing.plain.len();
+                let coded = listing.frame.as_ref().map_or(plain, |f| RUN_HEAD_BYTES + f.len());
+                (CHUNK_ITEM_BYTES + coded, plain.max(listing.names), 2 + listing.weight)
+            }
+            Listed::Items(items) => {
+                let bytes = items.iter().map(DraftItem::list_bytes).sum();
+                let names = items.iter().map(DraftItem::names).sum();
+                (bytes, names, items.iter().map(DraftItem::weight).sum())
+            }
+        };
+        let reopen = self.open.as_ref().map_or(0, |e| 1 + entry_len(e));
+        let reopen_weight = self.open.as_ref().map_or(0, |e| 1 + e.xattrs.len());
+        Needs { stored: self.stored(), list, plain, weight, reopen, reopen_weight }
     }
 }
 
-/// The bytes that a bundle takes of a payload.
+/// What a bundle takes of a payload, at most.
 #[derive(Clone, Copy)]
 struct Needs {
     stored: usize,
     list: usize,
+    /// plain bytes of its run, or of the paths and names in it if these are more
+    plain: usize,
+    /// items and extended attributes
+    weight: usize,
     /// further list bytes if it is the first in its shard's list
     reopen: usize,
+    /// and further items
+    reopen_weight: usize,
 }
 
 /// Where a bundle's chunk begins.
@@ -105,26 +160,28 @@ struct Spot {
 }
 
 /// The state of the layout between two bundles.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Fold {
     shards: usize,
     capacity: usize,
     shard: usize,
     chunk_bytes: usize,
     list_bytes: usize,
+    list_plain: usize,
+    list_weight: usize,
 }
 
 impl Fold {
     fn new(shards: usize, blocks: Blocks) -> Self {
         let capacity = blocks.payload_bytes().saturating_sub(TRAILER_BYTES);
-        Self { shards, capacity, shard: 0, chunk_bytes: 0, list_bytes: 0 }
+        Self { shards, capacity, ..Self::default() }
     }
 
     /// Begins the next shard, if there is one.
     fn next_shard(&mut self, chunk_bytes: usize) -> Option<()> {
         self.shard += 1;
         self.chunk_bytes = chunk_bytes;
-        self.list_bytes = 0;
+        (self.list_bytes, self.list_plain, self.list_weight) = (0, 0, 0);
         (self.shard < self.shards).then_some(())
     }
 
@@ -132,13 +189,20 @@ impl Fold {
     fn place(&mut self, needs: Needs) -> Option<Spot> {
         loop {
             let first_in_list = self.list_bytes == 0;
-            let list = self.list_bytes + needs.list + if first_in_list { needs.reopen } else { 0 };
+            let (list, plain, weight) = if first_in_list {
+                (SHARD_ITEM_BYTES + needs.reopen, needs.reopen, 1 + needs.reopen_weight)
+            } else {
+                (self.list_bytes, self.list_plain, self.list_weight)
+            };
+            let (list, plain) = (list + needs.list, plain + needs.plain);
+            let weight = weight + needs.weight;
             let least = self.chunk_bytes + list + usize::from(needs.stored > 0);
-            if least <= self.capacity {
+            let is_readable = plain <= MOST_RUN_BYTES as usize && weight <= MOST_ITEMS;
+            if least <= self.capacity && is_readable {
                 let offset = self.chunk_bytes;
                 let head = needs.stored.min(self.capacity - offset - list);
                 let spot = Spot { shard: self.shard, offset, head, first_in_list };
-                self.list_bytes = list;
+                (self.list_bytes, self.list_plain, self.list_weight) = (list, plain, weight);
                 self.chunk_bytes += head;
                 let mut rest = needs.stored - head;
                 while rest > 0 {
@@ -166,7 +230,7 @@ pub struct Draft {
 /// A bundle that the stripe has no room for.
 pub struct DoesNotFit {
     /// the bundle, given back
-    pub bundle: Bundle,
+    pub bundle: Box<Bundle>,
     /// not even an empty stripe would hold it
     pub never: bool,
 }
@@ -197,6 +261,7 @@ impl Draft {
     pub fn add(&mut self, bundle: Bundle) -> Result<(), DoesNotFit> {
         let mut fold = self.fold;
         if fold.place(bundle.needs()).is_none() {
+            let bundle = Box::new(bundle);
             return Err(DoesNotFit { bundle, never: self.is_empty() });
         }
         self.fold = fold;
@@ -233,19 +298,22 @@ impl Draft {
             blocks,
             shards: vec![FilledShard::default(); self.k],
             chunks: Vec::new(),
-            items: Vec::new(),
+            listed: Vec::with_capacity(self.bundles.len()),
             learned: Vec::new(),
         };
         for (number, (bundle, spot)) in self.bundles.iter().zip(&spots).enumerate() {
+            let shard = DataShard { stripe: self.id, index: spot.shard as u8 };
+            let (in_shard, listed) =
+                list_bundle(bundle, number, shard, &places, &mut filled.learned);
             let list = &mut filled.shards[spot.shard].list;
-            if let Some(entry) = bundle.open.as_ref().filter(|_| spot.first_in_list) {
-                Item::Entry { entry: (**entry).clone(), continued: true }.encode(list);
+            if spot.first_in_list {
+                let mut start = ListWriter::default();
+                start.shard(shard);
+                bundle.open.iter().for_each(|entry| start.entry(entry, true));
+                *list = start.into_bytes();
             }
-            for item in &bundle.items {
-                let item = resolve(item, number, &places, &mut filled.learned);
-                item.encode(list);
-                filled.items.push(item);
-            }
+            list.extend_from_slice(in_shard.as_ref().unwrap_or(&listed.items));
+            filled.listed.push(listed);
         }
         for (bundle, spot) in self.bundles.into_iter().zip(spots) {
             filled.take_chunk(bundle, spot);
@@ -253,19 +321,79 @@ impl Draft {
         filled
     }
 
-    fn places(&self, spots: &[Spot]) -> Vec<Option<Place>> {
+    fn places(&self, spots: &[Spot]) -> Vec<Option<Arc<PlacedChunk>>> {
         let place = |(bundle, spot): (&Bundle, &Spot)| {
-            bundle.chunk.as_ref().map(|chunk| Place {
-                stripe: self.id,
-                index: spot.shard as u8,
-                method: chunk.method,
-                offset: spot.offset as u32,
-                head: spot.head as u32,
-                stored: bundle.stored() as u32,
-                plain: chunk.plain,
+            bundle.chunk.as_ref().map(|chunk| {
+                let place = Place {
+                    stripe: self.id,
+                    index: spot.shard as u8,
+                    method: chunk.method,
+                    offset: spot.offset as u32,
+                    head: spot.head as u32,
+                    stored: bundle.stored() as u32,
+                    plain: chunk.plain,
+                };
+                Arc::new(PlacedChunk { place, id: chunk.id })
             })
         };
         self.bundles.iter().zip(spots).map(place).collect()
+    }
+}
+
+/// A bundle's items as the catalog takes them, with their final places.
+pub struct ListedBundle {
+    /// the shard whose list names them
+    pub shard: DataShard,
+    /// the file that is open when they begin, if they do not begin with an entry
+    pub open: Option<Arc<Entry>>,
+    /// sort key of the entry that they begin with
+    pub first: Option<Vec<u8>>,
+    /// the items, which build on nothing before them
+    pub items: Vec<u8>,
+    pub counts: Counts,
+}
+
+/// Lists a bundle for the catalog, and for its shard if that has it in another form; notes for the
+/// dedup table what is new.
+fn list_bundle(
+    bundle: &Bundle,
+    number: usize,
+    shard: DataShard,
+    places: &[Option<Arc<PlacedChunk>>],
+    learned: &mut Vec<(Hash, Known)>,
+) -> (Option<Vec<u8>>, ListedBundle) {
+    let mut list = ListWriter::of(shard);
+    let open = bundle.open.clone();
+    match &bundle.listed {
+        Listed::Group { listing, files } => {
+            if let Some(chunk) = &places[number] {
+                list.chunk(&chunk.place, &chunk.id, 0);
+                learned.extend(files.iter().map(|(id, chunk_offset)| {
+                    (*id, Known::Placed { chunk: chunk.clone(), chunk_offset: *chunk_offset })
+                }));
+            }
+            let head = list.into_bytes();
+            let in_shard = listing.frame.as_ref().map(|frame| {
+                let mut run = ListWriter::default();
+                run.written(&head);
+                run.run(frame, listing.plain.len());
+                run.into_bytes()
+            });
+            let items = [&head[..], &listing.plain].concat();
+            let (first, counts) = (Some(listing.first.clone()), listing.counts);
+            (in_shard, ListedBundle { shard, open, first, items, counts })
+        }
+        Listed::Items(drafts) => {
+            let items: Vec<Item> =
+                drafts.iter().flat_map(|item| resolve(item, number, places, learned)).collect();
+            list.items(&items);
+            let first = match items.first() {
+                Some(Item::Entry { entry, .. }) => Some(entry.sort_key()),
+                _ => None,
+            };
+            let (items, counts) = (list.into_bytes(), Counts::of(&items));
+            (None, ListedBundle { shard, open, first, items, counts })
+        }
     }
 }
 
@@ -273,27 +401,37 @@ impl Draft {
 fn resolve(
     item: &DraftItem,
     bundle: usize,
-    places: &[Option<Place>],
+    places: &[Option<Arc<PlacedChunk>>],
     learned: &mut Vec<(Hash, Known)>,
-) -> Item {
-    match item {
-        DraftItem::Entry(entry) => Item::Entry { entry: (**entry).clone(), continued: false },
-        DraftItem::End(end) => Item::End(*end),
-        DraftItem::Extent { file_offset, len, id, source } => {
-            let (place, chunk_offset) = match *source {
-                Known::Placed { place, chunk_offset } => (place, chunk_offset),
-                Known::Here { bundle: at, chunk_offset } => {
-                    let place = places[at].expect("only bundles with a chunk are named by extents");
-                    if at == bundle {
-                        learned.push((*id, Known::Placed { place, chunk_offset }));
-                    }
-                    (place, chunk_offset)
-                }
-            };
-            let (file_offset, len, id) = (*file_offset, *len, *id);
-            Item::Extent(Extent { file_offset, len, chunk_offset, id, place })
+) -> impl Iterator<Item = Item> + use<> {
+    let placed = |source: &Known| match source {
+        Known::Placed { chunk, chunk_offset } => (chunk.clone(), *chunk_offset),
+        Known::Here { bundle, chunk_offset } => {
+            let chunk = places[*bundle].clone();
+            (chunk.expect("only bundles with a chunk are named by extents"), *chunk_offset)
         }
-    }
+    };
+    let begin = |entry: &Entry| Item::Entry { entry: entry.clone(), continued: false };
+    let (first, second) = match item {
+        DraftItem::Entry(entry) => (begin(entry), None),
+        DraftItem::End(end) => (Item::End(*end), None),
+        DraftItem::Whole { entry, source } => {
+            let (chunk, chunk_offset) = placed(source);
+            let PlacedChunk { place, id } = *chunk;
+            let len = entry.size as u32;
+            let extent = Extent { file_offset: 0, len, chunk_offset, id, place };
+            (begin(entry), Some(Item::Extent(extent)))
+        }
+        DraftItem::Extent { file_offset, len, id, source } => {
+            let (chunk, chunk_offset) = placed(source);
+            let (file_offset, len, id, place) = (*file_offset, *len, *id, chunk.place);
+            if matches!(source, Known::Here { bundle: at, .. } if *at == bundle) {
+                learned.push((id, Known::Placed { chunk, chunk_offset }));
+            }
+            (Item::Extent(Extent { file_offset, len, chunk_offset, id, place }), None)
+        }
+    };
+    std::iter::once(first).chain(second)
 }
 
 /// One data shard of a filled stripe.
@@ -310,8 +448,8 @@ pub struct Filled {
     pub id: StripeId,
     /// B and n
     pub blocks: Blocks,
-    /// its items with their places, without continued entries
-    pub items: Vec<Item>,
+    /// what its lists name, in order
+    pub listed: Vec<ListedBundle>,
     /// where the new extents lie
     pub learned: Vec<(Hash, Known)>,
     shards: Vec<FilledShard>,

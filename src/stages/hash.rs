@@ -17,10 +17,31 @@ pub fn piece(bytes: &[u8], offset: u64, whole: bool) -> Hash {
     if whole || bytes.is_empty() {
         return *blake3::hash(bytes).as_bytes();
     }
-    let mut hasher = blake3::Hasher::new();
-    hasher.set_input_offset(offset);
+    let mut hasher = Piece::new(offset);
     hasher.update(bytes);
-    hasher.finalize_non_root()
+    hasher.value()
+}
+
+/// The value of a piece of a file that is not the whole file, from its bytes as they come.
+pub struct Piece(blake3::Hasher);
+
+impl Piece {
+    /// Of the piece at `offset`, as [`piece`] takes it.
+    pub fn new(offset: u64) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.set_input_offset(offset);
+        Self(hasher)
+    }
+
+    /// The next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The value of all of them, at least one.
+    pub fn value(&self) -> Hash {
+        self.0.finalize_non_root()
+    }
 }
 
 /// The hash of block `number` of a shard of `count` blocks: its chaining value in the shard, or

@@ -83,6 +83,7 @@ fn an_option_of_pack_is_obeyed_or_refused(#[case] words: &[&str], #[case] obeyed
 #[case(&["bench", "--bytes", "1GiB", "--drive", "x"], true)]
 #[case(&["bench", "--ports", "0"], false)]
 #[case(&["pack", "x", "--drive", "a=y", "--level", "0"], false)]
+#[case(&["pack", "x", "--drive", "a=y", "--level", "auto"], true)]
 fn an_option_that_needs_another_is_refused_without_it(#[case] words: &[&str], #[case] good: bool) {
     assert_eq!(error_of(&[&["holdall"], words].concat()).is_none(), good);
 }

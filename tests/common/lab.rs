@@ -18,6 +18,7 @@ use holdall::testing::opening::unlock as command;
 use holdall::testing::packer::{
     self, Checkpoint, PackError, Packed, ResumePoint, SetDrive, SetJob,
 };
+use holdall::testing::plan::effort::Effort;
 use holdall::testing::plan::room::{self, DriveRoom, Geometry, Need};
 use holdall::testing::proxy::{Call, CallKind, FileRead, Proxy};
 use holdall::testing::restorer::end::{self, EndOfRun};
@@ -44,6 +45,8 @@ pub struct Lab {
     pub before: Option<[u8; 32]>,
     /// with which it packs; the seed chooses
     pub suite: Suite,
+    /// how hard it compresses
+    pub effort: Effort,
     /// bytes on a drive after which it commits
     pub checkpoint: u64,
     /// the packing machine's own disk no longer takes its state
@@ -97,6 +100,7 @@ impl Lab {
             set: 1,
             before: None,
             suite,
+            effort: Effort::Level(3),
             checkpoint: 256 << 10,
             state_fails: Arc::default(),
             stage: None,
@@ -176,7 +180,7 @@ impl Lab {
             plan: &plan,
             drives: drives.collect(),
             suite: self.suite,
-            level: 3,
+            level: self.effort,
             checkpoint: Checkpoint { bytes: self.checkpoint, seconds: 0 },
             name: "lab".into(),
             contact: String::new(),

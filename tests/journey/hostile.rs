@@ -13,7 +13,9 @@ use holdall::testing::format::catalog::encode_frame_head;
 use holdall::testing::format::ids::{
     Slot, StripeId, StripeNumber, key_path, part_path, record_path, shard_path,
 };
-use holdall::testing::format::list::{self, End, Entry, Extent, Item, Kind, State};
+use holdall::testing::format::list::{DataShard, End, Entry, Extent, Item, Kind, Method, State};
+use holdall::testing::format::list_reader;
+use holdall::testing::format::list_writer;
 use holdall::testing::format::record::{
     self, Member, PartRecord, RecordFileHeader, ShardRecord, StripeKind, StripeRecord,
 };
@@ -77,6 +79,10 @@ impl Forge {
         Self { packed, key, header, record, chunks, items }
     }
 
+    fn encode(&self, items: &[Item]) -> Vec<u8> {
+        list_writer::encode(DataShard { stripe: self.record.id, index: 0 }, items)
+    }
+
     /// A drive of an unclosed set of one stripe with this list, in the shard and in a part.
     fn image(&self, items: &[Item], with_part: bool) -> Image {
         self.image_of(items, with_part.then_some(items))
@@ -90,7 +96,7 @@ impl Forge {
             let name = path.strip_prefix(&folder).unwrap_or_default();
             name == "/label.json" || name.starts_with("/key-")
         });
-        let list = list::encode(items);
+        let list = self.encode(items);
         let record = &self.record;
         let capacity = record.blocks.payload_bytes() - TRAILER_BYTES;
         let chunks = &self.chunks[..self.chunks.len().min(capacity - list.len())];
@@ -102,7 +108,7 @@ impl Forge {
             seal_stripe(&self.key, &shape, &salts, &[payload], &code, &mut buffer, vec![None]);
         image.insert(format!("{folder}/{}", shard_path(record.id, 0)), buffer);
         let record = StripeRecord { hashes, ..record.clone() };
-        let list = in_part.map_or(list, list::encode);
+        let list = in_part.map_or(list, |items| self.encode(items));
         let stored = zstd::bulk::compress(&list, 3).unwrap();
         let content =
             [&encode_frame_head(stored.len() as u32, list.len() as u32)[..], &stored].concat();
@@ -169,7 +175,7 @@ fn open_shard(key: &RunKey, record: &StripeRecord, shard: &[u8]) -> (Vec<u8>, Ve
     }
     let end = plain.len() - TRAILER_BYTES;
     let trailer = Trailer::decode(plain[end..].try_into().unwrap(), plain.len()).unwrap();
-    let items = list::decode(&plain[end - trailer.list_bytes as usize..end]).unwrap();
+    let items = list_reader::decode(&plain[end - trailer.list_bytes as usize..end]).unwrap();
     plain.truncate(trailer.chunk_bytes as usize);
     (plain, items)
 }
@@ -335,12 +341,11 @@ fn pieces_at_odd_places_are_missing_and_end_nothing() {
 
 /// S7: a claim of 4 GiB of plain bytes, and a second frame behind the first.
 #[test]
-fn a_chunk_is_one_frame_of_at_most_c_bytes() {
+fn a_chunk_is_one_frame_of_at_most_twice_c_bytes() {
     let forge = Forge::new();
     let zeros = zstd::bulk::compress(&[0; 1000], 3).unwrap();
-    let write = |frames: &[u8], plain: u32| {
+    let write = |frames: &[u8], plain: u32, id: [u8; 32]| {
         let entry = Entry { size: 1000, whole: true, ..Entry::new("a", Kind::File) };
-        let id = *blake3::hash(&[0; 1000]).as_bytes();
         let mut place = forge.items.iter().find_map(|item| match item {
             Item::Extent(extent) => Some(extent.place),
             _ => None,
@@ -348,19 +353,24 @@ fn a_chunk_is_one_frame_of_at_most_c_bytes() {
         let place = place.as_mut().unwrap();
         let stored = frames.len() as u32;
         (place.offset, place.head, place.stored, place.plain) = (0, stored, stored, plain);
-        (place.stripe, place.index, place.method) = (forge.record.id, 0, list::Method::Zstd);
+        (place.stripe, place.index, place.method) = (forge.record.id, 0, Method::Zstd(3));
         let extent = Extent { file_offset: 0, len: 1000, chunk_offset: 0, id, place: *place };
         let items = [Item::Entry { entry, continued: false }, Item::Extent(extent)];
         let forge = Forge { chunks: frames.to_vec(), ..Forge::new() };
         forge.open(&forge.image(&items, false), "frames")
     };
-    assert_eq!(write(&zeros, 1000), 1);
-    assert_eq!(write(&[&zeros[..], &zeros].concat(), 2000), 0, "two frames");
+    let id = |plain: usize| *blake3::hash(&vec![0; plain]).as_bytes();
+    assert_eq!(write(&zeros, 1000, id(1000)), 1);
+    assert_eq!(write(&zeros, 1000, id(999)), 0, "another id");
+    assert_eq!(write(&[&zeros[..], &zeros].concat(), 2000, id(2000)), 0, "two frames");
     let nothing = zstd::bulk::compress(&[], 3).unwrap();
-    assert_eq!(write(&[&zeros[..], &nothing].concat(), 1000), 0, "an empty frame behind it");
-    let large = zstd::bulk::compress(&vec![0; 2 * CHUNK], 3).unwrap();
-    assert_eq!(write(&large, 2 * CHUNK as u32), 0, "more than C");
-    assert_eq!(write(&zeros, u32::MAX), 0);
+    let behind = [&zeros[..], &nothing].concat();
+    assert_eq!(write(&behind, 1000, id(1000)), 0, "an empty frame behind it");
+    for (most, restored) in [(2 * CHUNK, 1), (2 * CHUNK + 1, 0)] {
+        let large = zstd::bulk::compress(&vec![0; most], 3).unwrap();
+        assert_eq!(write(&large, most as u32, id(most)), restored, "{most}");
+    }
+    assert_eq!(write(&zeros, u32::MAX, id(1000)), 0);
 }
 
 /// The stripe records of an image of [`Forge::image`], and its part.
@@ -371,7 +381,7 @@ fn a_frame_of_too_many_items_is_none() {
     let forge = Forge::new();
     let with = |folders: usize, attributes: usize| {
         let folder = |number: usize| {
-            let mut entry = Entry::new(format!("zz{number:05}"), Kind::Folder);
+            let mut entry = Entry::new(format!("zz{number:06}"), Kind::Folder);
             let name = |n: usize| (format!("user.{n:05}").into_bytes(), Vec::new());
             entry.xattrs = (0..attributes).map(name).collect();
             Item::Entry { entry, continued: false }
@@ -382,8 +392,8 @@ fn a_frame_of_too_many_items_is_none() {
     };
     let listed = with(0, 0);
     assert!(listed > 0);
-    assert_eq!(with(2, 32_768 - forge.items.len()), listed + 2);
-    assert_eq!([with(65_536, 0), with(2, 32_768), with(1, 32_769)], [listed; 3]);
+    assert_eq!(with(4, 32_768 - forge.items.len() - 2), listed + 4);
+    assert_eq!([with(131_072, 0), with(4, 32_768), with(1, 32_769)], [listed; 3]);
 }
 
 fn records_of(forge: &Forge, image: &Image) -> (Vec<StripeRecord>, Option<PartRecord>) {

@@ -14,6 +14,7 @@ use holdall::testing::memory::Memory;
 use holdall::testing::monitor::{Event, Monitor, Phase, Recording};
 use holdall::testing::packer::{Checkpoint, SetDrive};
 use holdall::testing::plan::cipher::CipherChoice;
+use holdall::testing::plan::effort::Effort;
 use holdall::testing::plan::room::Geometry;
 use holdall::testing::restorer::RestoreOptions;
 use std::collections::BTreeMap;
@@ -74,7 +75,7 @@ impl Packing {
                 recipients: Recipients::read(&[recipient], &[]).unwrap(),
                 survive,
                 cipher: CipherChoice::Given(Suite::ALL[0]),
-                level: 3,
+                level: Effort::Level(3),
                 exclude: Vec::new(),
                 one_file_system: false,
                 name: String::new(),

@@ -6,6 +6,20 @@ use crate::common::{assert_rsync_equal, has_programs, tree};
 use rstest::rstest;
 use std::fs;
 
+/// What the level follows is how fast the drives are, so it may be any.
+#[test]
+fn what_is_packed_as_hard_as_the_drives_allow_comes_back() {
+    if !has_programs(&["rsync"]) {
+        return;
+    }
+    let shipment = Shipment::new(&[1, 1]);
+    tree::rich(&shipment.source, "level auto");
+    shipment.run(shipment.pack_arguments("drives=1", &["--level", "auto"])).expect(0);
+    let to = shipment.new_destination();
+    shipment.restore(&shipment.paths(), &to, &[]).expect(0);
+    assert_rsync_equal(&shipment.source, &to);
+}
+
 #[rstest]
 #[case::one_drive(&[1], "none")]
 #[case::one_drive_along(&[1], "blocks=1%")]

@@ -25,6 +25,7 @@ use holdall::testing::memory::Memory;
 use holdall::testing::monitor::{Event, Monitor, Recording};
 use holdall::testing::packer::{Checkpoint, SetDrive};
 use holdall::testing::plan::cipher::CipherChoice;
+use holdall::testing::plan::effort::Effort;
 use holdall::testing::plan::room::Geometry;
 use holdall::testing::plan::survive::Survive;
 use holdall::testing::sets::{RecordIndex, open};
@@ -349,7 +350,7 @@ impl Journey {
                 recipients: Recipients::read(&[IDENTITY.to_public().to_string()], &[])?,
                 survive,
                 cipher: CipherChoice::Given(self.suite),
-                level: 1,
+                level: Effort::Level(1),
                 exclude: Vec::new(),
                 one_file_system: false,
                 name: String::new(),

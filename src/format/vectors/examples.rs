@@ -1,6 +1,7 @@
 //! The worked values of the specification, by name.
 
 use super::*;
+use crate::format::list::DataShard;
 
 /// Entries that between them have every field.
 pub(super) fn entries() -> [Entry; 4] {
@@ -34,14 +35,33 @@ fn block_example(set: &Set, number: usize) -> Example {
     Example::Hex([&set.hashes[number][..], &block[..48], &block[4080..]].concat())
 }
 
-fn list_example(items: &[Item]) -> Example {
-    let bytes = list::encode(items);
-    assert_eq!(list::decode(&bytes).unwrap(), items);
+fn entry_example(entry: Entry) -> Example {
+    let bytes = alone(&entry);
+    let item = Item::Entry { entry, continued: false };
+    assert_eq!(list_reader::decode(&bytes).unwrap(), [item]);
     Example::Hex(bytes)
 }
 
+/// What is written of one item of a list of data shard 0, behind what is written before.
+fn lone(write: impl FnOnce(&mut ListWriter)) -> Example {
+    let mut list = ListWriter::of(DataShard { stripe: STRIPE, index: 0 });
+    write(&mut list);
+    Example::Hex(list.into_bytes())
+}
+
+/// An entry that says what differs from the one before it.
+fn relative_example() -> Example {
+    let before = whole("a.txt", A_TXT, 0o600);
+    let entry = Entry { mtime: before.mtime - 1, ..whole("a.txt.old", B_TXT, 0o600) };
+    let mut list = ListWriter::default();
+    list.entry(&before, false);
+    list.entry(&entry, false);
+    let bytes = list.into_bytes();
+    Example::Hex(bytes[alone(&before).len()..].to_vec())
+}
+
 /// The list and the trailer at the end of a data shard's payload.
-fn list_and_trailer(set: &Set, shard: usize) -> (Vec<u8>, Vec<u8>) {
+pub(super) fn list_and_trailer(set: &Set, shard: usize) -> (Vec<u8>, Vec<u8>) {
     let payload_bytes = set.shape.blocks.payload_bytes();
     let mut payload = vec![0; payload_bytes];
     let salt = salts()[shard];
@@ -67,17 +87,15 @@ pub(super) fn examples(set: &Set) -> Vec<(&'static str, Example)> {
     assert_eq!(mac, *blake3::keyed_hash(&record_key, &body).as_bytes());
     let digest = set.record_file.last_chunk::<32>().unwrap();
     let [file, device, part, unknown] = entries();
-    let item = |entry: Entry| Item::Entry { entry, continued: false };
-    let extents: Vec<Item> =
-        set.filled.items.iter().filter(|i| matches!(i, Item::Extent(_))).cloned().collect();
-    let end = set.filled.items.iter().find(|i| matches!(i, Item::End(_))).unwrap();
-    let lone = |item: &Item| {
-        let mut bytes = Vec::new();
-        item.encode(&mut bytes);
-        Hex(bytes)
-    };
     let (list_0, trailer_0) = list_and_trailer(set, 0);
     let (list_1, trailer_1) = list_and_trailer(set, 1);
+    let items = list_reader::decode(&catalog_list(&set.filled)).unwrap();
+    let extents: Vec<Extent> = items
+        .iter()
+        .filter_map(|item| if let Item::Extent(extent) = item { Some(*extent) } else { None })
+        .collect();
+    let ends =
+        items.iter().find_map(|item| if let Item::End(end) = item { Some(*end) } else { None });
     let aes = Set::of(Suite::Aes256);
     let aes_key = key.shard_key(&salts()[0], &aes.shape, 0).0;
     let record_head = 48 + 3 * 34;
@@ -99,12 +117,14 @@ pub(super) fn examples(set: &Set) -> Vec<(&'static str, Example)> {
         ("root of data shard 0", Hex(root_of(&set.hashes[..3]).into())),
         ("block hashes of the parity shard", Hex(set.hashes[6..].concat())),
         ("column of 3 data blocks and 2 parity blocks, 4 bytes each", Hex(parity_column())),
-        ("entry of a file", list_example(&[item(file)])),
-        ("entry of a device", list_example(&[item(device)])),
-        ("entry of a folder that was listed in part", list_example(&[item(part)])),
-        ("entry of a folder that could not be looked at", list_example(&[item(unknown)])),
-        ("extent", lone(&extents[1])),
-        ("end", lone(end)),
+        ("entry of a file", entry_example(file)),
+        ("entry of a device", entry_example(device)),
+        ("entry of a folder that was listed in part", entry_example(part)),
+        ("entry of a folder that could not be looked at", entry_example(unknown)),
+        ("entry that says what differs", relative_example()),
+        ("extent", lone(|list| list.extent(&extents[3]))),
+        ("end", lone(|list| list.end(&ends.unwrap()))),
+        ("chunk", lone(|list| list.chunk(&extents[0].place, &extents[0].id, 0))),
         ("list of data shard 0", Hex(list_0)),
         ("trailer of data shard 0", Hex(trailer_0)),
         ("list of data shard 1", Hex(list_1)),

@@ -7,7 +7,7 @@ fn state() -> ShipmentState {
         recipients: vec!["age1x".into()],
         survive: None,
         suite: Suite::Aes256,
-        level: 3,
+        level: "3".into(),
         name: String::new(),
         contact: String::new(),
         checkpoint: (1, 0),
@@ -15,7 +15,7 @@ fn state() -> ShipmentState {
         geometry: None,
         folder_drives: false,
     };
-    ShipmentState::new(ShipmentId(7), asked, ScanTotals::default(), 10)
+    ShipmentState::new(ShipmentId(7), asked, ScanTotals::default(), 10, 4 << 20)
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn what_was_saved_is_loaded() {
     let loaded = folder.load_index(&mark).unwrap();
     assert_eq!((loaded.entries, loaded.frames), (4, vec![row(1)]));
     assert!(folder.load_index(&Mark { rows: 3, ..Mark::default() }).is_err());
-    state.version = 2;
+    state.version = VERSION + 1;
     folder.save(&state).unwrap();
     assert!(matches!(folder.load(), Err(LocalStateError::Damaged { .. })));
     std::fs::write(folder.path.join(STATE), b"{").unwrap();
