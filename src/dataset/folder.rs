@@ -19,6 +19,12 @@ use crate::format::list::Kind;
 /// Bytes of the buffer that names are listed through.
 const LISTING_BYTES: usize = 32 << 10;
 
+/// A listing that outgrows this gets all the room of a window at once. So large a piece the
+/// allocator takes from the system and gives back; grown step by step, every thread's heap kept some.
+const SMALL_BYTES: usize = 1 << 20;
+/// The allocator's largest threshold for that.
+const APART_BYTES: usize = (32 << 20) + 1;
+
 /// A name, and whether it was a folder when its folder was listed.
 pub type ListedName<'a> = (&'a [u8], bool);
 
@@ -72,7 +78,6 @@ impl Listing {
         };
         listing.sort();
         listing.cut(window);
-        listing.index.shrink_to_fit();
         (listing, result)
     }
 
@@ -95,6 +100,9 @@ impl Listing {
             return;
         }
         self.append(name);
+        if self.taken() > SMALL_BYTES && self.bytes.capacity() < APART_BYTES {
+            self.make_room();
+        }
         if self.taken() > 2 * window {
             self.sort();
             self.cut(window);
@@ -104,6 +112,12 @@ impl Listing {
     fn append(&mut self, (name, is_folder): ListedName) {
         self.index.push(Name { at: self.bytes.len(), len: name.len() as u32, is_folder });
         self.bytes.extend_from_slice(name);
+    }
+
+    /// Pages that nothing is written to take no memory.
+    fn make_room(&mut self) {
+        self.bytes.reserve_exact(APART_BYTES - self.bytes.len());
+        self.index.reserve_exact(APART_BYTES / size_of::<Name>() + 1 - self.index.len());
     }
 
     fn taken(&self) -> usize {
@@ -124,6 +138,9 @@ impl Listing {
             return;
         }
         let mut first = Self::default();
+        if window > SMALL_BYTES {
+            first.make_room();
+        }
         let mut names = (0..self.len()).map(|at| self.name(at)).peekable();
         while first.len() == 0 || first.taken() < window {
             let Some(name) = names.next() else { break };
