@@ -41,6 +41,7 @@ mod journey {
     mod roundtrip;
     mod selection;
     mod several_sets;
+    mod stored;
     mod told;
     mod unclosed;
     mod untrusted;
