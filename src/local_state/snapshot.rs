@@ -379,7 +379,7 @@ fn encode(scanned: &ScannedEntry, out: &mut Vec<u8>) {
     out.extend_from_slice(&ctime_nanos.to_le_bytes());
     out.push(scanned.sparse.into());
     list_writer::encode_alone(&scanned.entry, out);
-    let bytes = (out.len() - begin) as u32;
+    let bytes = (out.len() - begin - LEN_BYTES) as u32;
     out[begin..begin + LEN_BYTES].copy_from_slice(&bytes.to_le_bytes());
 }
 
