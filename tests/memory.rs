@@ -28,7 +28,7 @@ const MOST_MIB: u64 = 160 + 10 * 64;
 /// The least that `--memory` takes.
 const LEAST_MIB: u64 = 256;
 /// What each core takes besides.
-const CORE_MIB: u64 = 8;
+const CORE_MIB: u64 = 16;
 /// What a dataset three times as large may take more, in hundredths, beside stripes in flight.
 const GROWTH_PERCENT: u64 = 15;
 /// How many of the stripes in flight (64 MiB each) are there at once depends on how fast the drives are

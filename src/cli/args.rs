@@ -171,7 +171,7 @@ pub struct ExpectArg {
 /// The memory that a command may use.
 #[derive(Args)]
 pub struct MemoryArg {
-    /// Limit buffers to SIZE in all, plus 8 MiB per core; a set that was packed with a higher limit may
+    /// Limit buffers to SIZE in all, plus 16 MiB per core; a set that was packed with a higher limit may
     /// need memory for a few more of its shards
     #[arg(long, value_name = "SIZE", default_value = "1.5GiB", value_parser = memory)]
     pub memory: Memory,
@@ -274,7 +274,7 @@ pub struct VerifyArgs {
     /// Read everything but the shards, and of those only a random sample of blocks; takes minutes
     #[arg(long, conflicts_with = "identities")]
     pub quick: bool,
-    /// Limit buffers to SIZE in all, plus 8 MiB per core; a set that was packed with a higher limit may
+    /// Limit buffers to SIZE in all, plus 16 MiB per core; a set that was packed with a higher limit may
     /// need memory for a few more of its shards
     #[arg(long, value_name = "SIZE", default_value = "1.5GiB", value_parser = memory)]
     #[arg(conflicts_with = "quick")]

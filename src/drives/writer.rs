@@ -68,6 +68,8 @@ type Reply = Sender<(usize, WriteOutcome)>;
 struct WriterState {
     /// one a drive
     failures: Vec<OnceLock<Arc<DriveError>>>,
+    /// one a drive: it is at a job
+    at_work: Vec<AtomicBool>,
     abandoned: AtomicBool,
 }
 
@@ -93,6 +95,7 @@ impl<'scope> Writers<'scope> {
     ) -> Self {
         let state = Arc::new(WriterState {
             failures: drives.iter().map(|_| OnceLock::new()).collect(),
+            at_work: drives.iter().map(|_| AtomicBool::new(false)).collect(),
             abandoned: AtomicBool::new(false),
         });
         let names = drives.iter().map(|drive| drive.name().to_owned()).collect();
@@ -158,12 +161,15 @@ impl<'scope> Writers<'scope> {
         })
     }
 
-    /// How many jobs wait for the drive that has most, of those that have not failed; and how many may.
-    pub fn waiting(&self) -> (usize, usize) {
-        let works = |drive: &usize| self.state.failures[*drive].get().is_none();
-        let queues = (0..self.queues.len()).filter(works).map(|drive| &self.queues[drive]);
-        let most = queues.max_by_key(|queue| queue.len());
-        most.map_or((0, 0), |queue| (queue.len(), queue.capacity().unwrap_or(0)))
+    /// The jobs of the drive that has most, of those that have not failed: the one that it is at, and
+    /// those that wait for it.
+    pub fn pending(&self) -> usize {
+        let jobs = |(drive, queue): (usize, &Sender<WriteJob>)| {
+            let is_at_one = self.state.at_work[drive].load(Ordering::Relaxed);
+            let works = self.state.failures[drive].get().is_none();
+            works.then(|| queue.len() + usize::from(is_at_one))
+        };
+        self.queues.iter().enumerate().filter_map(jobs).max().unwrap_or(0)
     }
 
     /// The drives that have failed so far, and how first; one entry a drive.
@@ -299,7 +305,10 @@ impl Writer<'_> {
         if let Some(error) = self.state.failures[self.number].get() {
             return Err(Arc::clone(error));
         }
-        job(self).map_err(|error| fail(&self.state.failures[self.number], error))
+        self.state.at_work[self.number].store(true, Ordering::Relaxed);
+        let done = job(self);
+        self.state.at_work[self.number].store(false, Ordering::Relaxed);
+        done.map_err(|error| fail(&self.state.failures[self.number], error))
     }
 
     fn make_folder_of(&mut self, path: &str) -> Result<(), DriveError> {

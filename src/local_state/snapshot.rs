@@ -10,7 +10,7 @@
 //! The file, all integers little-endian:
 //!
 //! ```text
-//! 16  "holdall frozen 3"
+//! 16  "holdall frozen 4"
 //!     the pages, each:
 //!  4    n, the bytes of its records
 //!       the records, each:

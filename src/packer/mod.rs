@@ -54,6 +54,9 @@ use retry::Retry;
 use std::sync::Arc;
 use std::thread;
 
+/// Before so many stripes were begun, no drive can have got one.
+const FIRST_STRIPES: u32 = 2;
+
 /// Packs the entries after the cursor onto the drives and closes the set.
 pub fn pack(
     job: &SetJob,
@@ -155,9 +158,12 @@ fn fill(
         let is_all = cursor.entries == list.count() && cursor.open.is_none();
         return if is_all { Ok(()) } else { Err(PackError::Full) };
     }
-    let depth = 2 * rayon::current_num_threads() + 2;
+    // Each may hold a chunk, so there are few more than threads.
+    let threads = rayon::current_num_threads();
+    let depth = threads + threads / 4 + 3;
     // While a stripe is filled, the one before it gives its chunks back.
-    let stripe_chunks = job.drives.len() * geometry.blocks.payload_bytes() / chunk_bytes as usize;
+    let stripe_bytes = job.drives.len() * geometry.blocks.payload_bytes();
+    let stripe_chunks = stripe_bytes / geometry.most_chunk_bytes();
     let worker = Worker::new(source, chunk_bytes, job.level.first(), depth + stripe_chunks);
     let sizes = CutSizes {
         chunk: chunk_bytes.into(),
@@ -174,7 +180,7 @@ fn fill(
     {
         retry.pack(filler, &entry)?;
     }
-    let mut failures = job.resume.left_out.len();
+    let (mut failures, mut pending_before) = (job.resume.left_out.len(), 0);
     pipeline::ordered(
         depth,
         || {
@@ -199,9 +205,10 @@ fn fill(
                     retry.pack(filler, &entry)?;
                 }
             }
-            if filler.stripes() > stripes {
-                let (waiting, most) = writers.waiting();
-                worker.set_level(job.level.next(worker.level(), waiting, most));
+            if filler.stripes() > stripes.max(FIRST_STRIPES) {
+                let pending = writers.pending();
+                worker.set_level(job.level.next(worker.level(), pending, pending_before));
+                pending_before = pending;
             }
             Ok(())
         },

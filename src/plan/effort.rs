@@ -1,6 +1,6 @@
 //! How hard chunks are compressed: at one level, or as hard as the drives leave time for.
 //!
-//! - Enters: the level that was asked for; how many files wait for the slowest drive.
+//! - Enters: the level that was asked for; how many files the slowest drive has to write.
 //! - Leaves: the level of the next chunk.
 //! - Always holds: a level that was asked for never changes.
 
@@ -10,8 +10,9 @@ use std::str::FromStr;
 
 /// The highest level of zstd that needs no more memory than others.
 const HIGHEST: i32 = 19;
-/// The levels that packing takes where it follows the drives, each about half as fast as the one before.
-const STEPS: [i32; 7] = [1, 3, 5, 7, 10, 13, HIGHEST];
+/// The levels that packing takes where it follows the drives, each about half as fast as the one before;
+/// higher ones cost much and gain little.
+const STEPS: [i32; 5] = [1, 3, 5, 7, 10];
 /// The first of them.
 const FIRST: i32 = 3;
 
@@ -33,17 +34,18 @@ impl Effort {
         }
     }
 
-    /// The level after `level`, where `waiting` files wait for the slowest drive, of `most` that may:
-    /// higher while this drive is what packing waits for, lower while it is not.
-    pub fn next(self, level: i32, waiting: usize, most: usize) -> i32 {
+    /// The level after `level`, where the slowest drive has `files` to write and had so many a stripe
+    /// `before`: lower if they get fewer, or there are none; higher if some wait behind the one that it
+    /// is at.
+    pub fn next(self, level: i32, files: usize, before: usize) -> i32 {
         if self != Self::Auto {
             return level;
         }
         let step = STEPS.partition_point(|step| *step < level);
-        if waiting >= most {
-            STEPS[(step + 1).min(STEPS.len() - 1)]
-        } else if waiting == 0 {
+        if files == 0 || files < before {
             STEPS[step.saturating_sub(1)]
+        } else if files > 1 {
+            STEPS[(step + 1).min(STEPS.len() - 1)]
         } else {
             level
         }
@@ -76,17 +78,18 @@ mod tests {
     #[test]
     fn the_level_follows_the_slowest_drive() {
         let auto: Effort = "auto".parse().unwrap();
-        let mut levels = vec![auto.first()];
-        for waiting in [4, 4, 2, 0, 0, 0, 0, 4, 5, 4, 4, 4, 4, 4, 3] {
-            levels.push(auto.next(*levels.last().unwrap(), waiting, 4));
+        let (mut levels, mut before) = (vec![auto.first()], 0);
+        for files in [1, 2, 5, 6, 6, 6, 5, 6, 4, 1, 1, 0, 0, 0] {
+            levels.push(auto.next(*levels.last().unwrap(), files, before));
+            before = files;
         }
-        assert_eq!(levels, [3, 5, 7, 7, 5, 3, 1, 1, 3, 5, 7, 10, 13, 19, 19, 19]);
+        assert_eq!(levels, [3, 3, 5, 7, 10, 10, 10, 7, 10, 7, 5, 5, 3, 1, 1]);
     }
 
     #[test]
     fn a_level_that_was_asked_for_stays() {
         let seven: Effort = "7".parse().unwrap();
-        assert_eq!((seven.first(), seven.next(7, 4, 4), seven.next(7, 0, 4)), (7, 7, 7));
+        assert_eq!((seven.first(), seven.next(7, 4, 0), seven.next(7, 0, 4)), (7, 7, 7));
         for bad in ["0", "20", "-1", "high", ""] {
             assert!(bad.parse::<Effort>().is_err(), "{bad}");
         }

@@ -51,7 +51,7 @@ const SHARE_BYTES: u64 = 85;
 /// List bytes of a further chunk.
 const EXTENT_BYTES: u64 = 80;
 /// B of catalog files.
-const CATALOG_BLOCK_BYTES: u32 = 32 << 10;
+const CATALOG_BLOCK_BYTES: u32 = 8 << 10;
 /// A drive has room for at least so many shards, or they are made smaller.
 const LEAST_SHARDS: u64 = 16;
 /// What the lists of a shard may leave free where they meet.

@@ -108,9 +108,6 @@ impl Oracle {
             Item::Entry { .. } => {}
             Item::Extent(extent) => {
                 let file = self.files.last_mut().expect("an extent follows its file");
-                if extent.file_offset == 0 && u64::from(extent.len) == file.size {
-                    file.root = Some(extent.id);
-                }
                 file.extents.push(extent);
             }
             Item::End(end) => {

@@ -1,5 +1,6 @@
-//! What a dataset takes on the drives: no more than one stream of tar and zstd at the same level takes,
-//! whatever is in it; and of tiny files, a few bytes each.
+//! What a dataset takes on the drives: what one stream of tar and zstd at the same level takes, whatever
+//! is in it, but for the padding of blocks, their tags and their hashes; and of tiny files, a few bytes
+//! each.
 
 use crate::common::random::Random;
 use crate::common::shipment::Shipment;
@@ -9,6 +10,8 @@ use std::process::{Command, Stdio};
 
 /// What every drive carries whatever is packed: README.txt, format.md, reader.py, label, keys.
 const FIXED_BYTES: u64 = 200_000;
+/// What blocks cost: one part in so many.
+const BLOCKS_PART: u64 = 200;
 /// The level of both.
 const LEVEL: i32 = 3;
 
@@ -155,7 +158,7 @@ fn files(
 }
 
 #[track_caller]
-fn assert_no_more_than_tar(fill: impl FnOnce(&Shipment, &mut Random, &Words)) {
+fn assert_what_tar_takes(fill: impl FnOnce(&Shipment, &mut Random, &Words)) {
     if !has_programs(&["tar"]) {
         return;
     }
@@ -165,40 +168,41 @@ fn assert_no_more_than_tar(fill: impl FnOnce(&Shipment, &mut Random, &Words)) {
     fill(&shipment, &mut random, &words);
     let (own, tar) = (stored(&shipment), tar_and_zstd(&shipment));
     println!("{own} bytes, tar and zstd {tar}");
-    assert!(own <= tar + FIXED_BYTES, "{own} bytes, tar and zstd {tar}");
+    let most = tar + tar / BLOCKS_PART + FIXED_BYTES;
+    assert!(own <= most, "{own} bytes, tar and zstd {tar}");
 }
 
 #[test]
-fn source_text_takes_no_more_than_tar_and_zstd() {
-    assert_no_more_than_tar(|shipment, random, words| {
+fn source_text_takes_what_tar_and_zstd_take() {
+    assert_what_tar_takes(|shipment, random, words| {
         files(shipment, random, ("c", 8000, 100 << 20), |random, len| code(random, words, len));
     });
 }
 
 #[test]
-fn mail_takes_no_more_than_tar_and_zstd() {
-    assert_no_more_than_tar(|shipment, random, words| {
+fn mail_takes_what_tar_and_zstd_take() {
+    assert_what_tar_takes(|shipment, random, words| {
         files(shipment, random, ("eml", 4000, 50 << 20), |random, len| mail(random, words, len));
     });
 }
 
 #[test]
-fn tables_take_no_more_than_tar_and_zstd() {
-    assert_no_more_than_tar(|shipment, random, words| {
+fn tables_take_what_tar_and_zstd_take() {
+    assert_what_tar_takes(|shipment, random, words| {
         records(shipment, random, words, "stations.csv", 100 << 20);
     });
 }
 
 #[test]
-fn records_take_no_more_than_tar_and_zstd() {
-    assert_no_more_than_tar(|shipment, random, words| {
+fn records_take_what_tar_and_zstd_take() {
+    assert_what_tar_takes(|shipment, random, words| {
         records(shipment, random, words, "events.json", 100 << 20);
     });
 }
 
 #[test]
-fn a_mixed_tree_takes_no_more_than_tar_and_zstd() {
-    assert_no_more_than_tar(|shipment, random, words| {
+fn a_mixed_tree_takes_what_tar_and_zstd_take() {
+    assert_what_tar_takes(|shipment, random, words| {
         files(shipment, random, ("c", 8000, 40 << 20), |random, len| code(random, words, len));
         files(shipment, random, ("eml", 4000, 20 << 20), |random, len| mail(random, words, len));
         files(shipment, random, ("jpg", 400_000, 60 << 20), Random::bytes);
