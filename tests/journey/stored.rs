@@ -27,7 +27,7 @@ fn stored(shipment: &Shipment) -> u64 {
     files
         .iter()
         .map(|path| path.symlink_metadata().unwrap())
-        .filter(|m| m.is_file())
+        .filter(std::fs::Metadata::is_file)
         .map(|m| m.len())
         .sum()
 }
@@ -82,7 +82,7 @@ fn code(random: &mut Random, words: &Words, len: usize) -> Vec<u8> {
             2 => text += &format!("\t{a} = {b}({c}, {number});\n"),
             3 => {
                 text +=
-                    &format!("\t/* {a} {} {b} {} {c} */\n", words.pick(random), words.pick(random))
+                    &format!("\t/* {a} {} {b} {} {c} */\n", words.pick(random), words.pick(random));
             }
             4 => text += &format!("\tfor ({a} = 0; {a} < {b}; {a}++)\n\t\t{c}[{a}] = {number};\n"),
             _ => text += "}\n\n",

@@ -194,9 +194,16 @@ fn status_says_which_drives_belong_together() {
 fn a_damaged_metadata_file_that_was_told_shows_in_the_status() {
     let shipment = packed(&[1, 1, 1], "cases=1");
     let record = shipment.files(1, "records/").remove(0);
-    let mut bytes = fs::read(&record).unwrap();
-    bytes[100] ^= 1;
-    fs::write(&record, bytes).unwrap();
+    let sound = fs::read(&record).unwrap();
+    let spoil = |at: usize| {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 1;
+        fs::write(&record, bytes).unwrap();
+    };
+    // Of a copy that restore does not need, it reads the end; verify reads all of each.
+    spoil(100);
+    assert_eq!(shipment.verify(&shipment.paths()).expect(3).problems().len(), 1);
+    spoil(sound.len() - 10);
     let run = shipment.restore(&shipment.paths(), &shipment.new_destination(), &[]).expect(3);
     assert_eq!(run.event("restored")["complete"], true);
     assert_eq!(run.events_of("problem").len(), 1, "{}", run.shown());
