@@ -183,7 +183,8 @@ impl<'a> Worker<'a> {
         let mut promised: usize = rest.as_slice().iter().map(|e| e.entry.size as usize).sum();
         let chunk_bytes = self.chunk_bytes as usize;
         let mut buffer = if rest.as_slice().iter().any(is_file) {
-            self.pool.take(promised.max(chunk_bytes))
+            // Of two lengths, so that free buffers fit.
+            self.pool.take(if promised > chunk_bytes { 2 * chunk_bytes } else { chunk_bytes })
         } else {
             Pool::keeping(0).take(0)
         };
