@@ -30,7 +30,7 @@ pub type ListedName<'a> = (&'a [u8], bool);
 
 /// Names in order: one run of bytes and where each name lies in it.
 #[derive(Default)]
-pub struct Listing {
+pub struct FolderListing {
     bytes: Vec<u8>,
     index: Vec<Name>,
     /// the last name that is given, of a folder that has more
@@ -44,7 +44,7 @@ struct Name {
     is_folder: bool,
 }
 
-impl Listing {
+impl FolderListing {
     /// Lists a folder: of the names after `after` those that `keep` says, and of these the first
     /// that take `window` bytes. If listing fails, the names up to there are kept.
     pub fn read(
@@ -191,7 +191,7 @@ mod tests {
         loop {
             let after = all.last().cloned();
             let after = after.as_ref().map(|(name, is_folder)| (name.as_slice(), *is_folder));
-            let (listing, result) = Listing::read(folder, after, window, |_| true);
+            let (listing, result) = FolderListing::read(folder, after, window, |_| true);
             assert_eq!(result, Ok(()));
             assert!(listing.bytes.capacity() <= 4 * window + 8);
             counts.push(listing.len());
@@ -231,10 +231,10 @@ mod tests {
             fs::write(dir.path().join(name), "").unwrap();
         }
         let folder = fs::File::open(dir.path()).unwrap().into();
-        let (listing, _) = Listing::read(&folder, None, 1_000, |(name, _)| name != b"b");
+        let (listing, _) = FolderListing::read(&folder, None, 1_000, |(name, _)| name != b"b");
         assert_eq!([listing.name(0), listing.name(1)], [(b"a".as_slice(), false), (b"c", false)]);
         let file = fs::File::open(dir.path().join("a")).unwrap().into();
-        let (listing, result) = Listing::read(&file, None, 1_000, |_| true);
+        let (listing, result) = FolderListing::read(&file, None, 1_000, |_| true);
         assert_eq!((listing.len(), result), (0, Err(Errno::NOTDIR)));
     }
 }

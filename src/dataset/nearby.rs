@@ -20,14 +20,14 @@ use super::beneath::{open_beneath, open_quietly};
 
 /// A folder, open, and its path.
 #[derive(Debug)]
-struct Folder {
+struct NearbyFolder {
     path: Vec<u8>,
     handle: OwnedFd,
 }
 
 /// The folders that the threads opened their last files in.
 #[derive(Debug, Default)]
-pub struct Nearby(Mutex<Vec<Folder>>);
+pub struct Nearby(Mutex<Vec<NearbyFolder>>);
 
 impl Nearby {
     /// Opens a file by its path from SOURCE.
@@ -42,7 +42,7 @@ impl Nearby {
     }
 
     /// Takes a folder that is open; or opens it, and lets go of those of other paths.
-    fn folder(&self, source: &OwnedFd, path: &[u8]) -> Result<Folder, Errno> {
+    fn folder(&self, source: &OwnedFd, path: &[u8]) -> Result<NearbyFolder, Errno> {
         let others = {
             let mut open = self.0.lock();
             match open.iter().position(|folder| folder.path == path) {
@@ -52,7 +52,7 @@ impl Nearby {
         };
         drop(others);
         let handle = open_beneath(source, path, OFlags::PATH | OFlags::DIRECTORY)?;
-        Ok(Folder { path: path.into(), handle })
+        Ok(NearbyFolder { path: path.into(), handle })
     }
 }
 

@@ -40,8 +40,8 @@ use super::root::Root;
 use crate::format::entry::NAME_BYTES;
 use crate::format::list::{Entry, Kind, Lack, shown_path};
 use crate::monitor::{Monitor, Problem, ProblemKind};
-use ahead::{Ahead, Done, EndOnDrop, Outcome, Task, Turn, look_later};
-use bounds::{Bounds, FOLDER_FLAGS};
+use ahead::{Ahead, EndOnDrop, Outcome, Task, TaskOutcome, Turn, look_later};
+use bounds::{FOLDER_FLAGS, ScanBounds};
 use links::HardLinks;
 use look::{FolderNames, Found, Looker, with_cause};
 
@@ -128,7 +128,7 @@ fn scan_by(
         found.entry.lack(lack);
     }
     let device = found.inode.as_ref().map_or(0, |inode| inode.identity.device);
-    let bounds = Bounds { options, device, window: means.window };
+    let bounds = ScanBounds { options, device, window: means.window };
     let threads = if folder.is_some() { means.threads } else { 0 };
     let ahead = Ahead::new(bounds);
     let mut walk = Walk {
@@ -172,7 +172,7 @@ struct Folder {
 
 struct Walk<'a> {
     source: &'a Path,
-    bounds: Bounds<'a>,
+    bounds: ScanBounds<'a>,
     monitor: &'a dyn Monitor,
     sink: &'a mut dyn FnMut(ScannedEntry) -> Result<(), ScanError>,
     totals: ScanTotals,
@@ -345,7 +345,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn found(&mut self, done: Done) {
+    fn found(&mut self, done: TaskOutcome) {
         if let Some(folder) = self.folders.last_mut() {
             folder.next += done.found.len();
             folder.found = done.found.into_iter();

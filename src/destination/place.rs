@@ -3,8 +3,8 @@
 //! - Enters: entries, and part files that hold their bytes.
 //! - Leaves: the entry with its metadata under its final name, and what could not be set of it.
 //! - Always holds: (1) everything but folders and hard links is made and finished without a name,
-//!   or in the parts folder, and gets its final name in one step; (2) nothing is replaced unless the caller says so (an entry is
-//!   restored again after an interruption), and a folder never.
+//!   or in the parts folder, and gets its final name in one step; (2) nothing is replaced unless the
+//!   caller says so (an entry is restored again after an interruption), and a folder never.
 
 use std::fs::File;
 use std::io;

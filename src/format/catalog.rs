@@ -6,7 +6,7 @@
 
 use super::error::FormatError;
 use super::ids::RunId;
-use super::list_reader::MOST_RUN_BYTES;
+use super::list_reader::MOST_FRAME_BYTES;
 use super::wire::{Fields, Put};
 use std::ops::Range;
 
@@ -58,7 +58,7 @@ pub fn encode_frame_head(stored: u32, plain: u32) -> [u8; FRAME_HEAD_BYTES] {
 pub fn decode_frame_head(bytes: &[u8]) -> Result<(u32, u32), FormatError> {
     let mut fields = Fields::new("catalog frame", bytes);
     let (stored, plain) = (fields.u32()?, fields.u32()?);
-    if stored == 0 || plain == 0 || plain > MOST_RUN_BYTES {
+    if stored == 0 || plain == 0 || plain > MOST_FRAME_BYTES {
         return Err(fields.invalid("length", format!("{stored} for {plain}")));
     }
     Ok((stored, plain))

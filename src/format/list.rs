@@ -103,6 +103,14 @@ pub enum Item {
     End(End),
 }
 
+/// Where the bytes of the next whole file are.
+pub(super) struct Following {
+    pub place: Place,
+    pub id: Hash,
+    /// offset in the plain chunk
+    pub at: u32,
+}
+
 /// The codes of items.
 pub(super) mod tag {
     pub const ENTRY: u8 = 1;
@@ -110,7 +118,7 @@ pub(super) mod tag {
     pub const END: u8 = 3;
     pub const CHUNK: u8 = 4;
     pub const SHARD: u8 = 5;
-    pub const RUN: u8 = 6;
+    pub const COMPRESSED: u8 = 6;
 }
 
 impl Item {

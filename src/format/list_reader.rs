@@ -7,14 +7,14 @@ use super::frame;
 use super::ids::{RunId, StripeId, StripeNumber};
 use super::label::MOST_CHUNK_BYTES;
 use super::list::{
-    DataShard, End, Extent, HASH_BYTES, Hash, Item, Kind, Method, Place, State, tag,
+    DataShard, End, Extent, Following, HASH_BYTES, Item, Kind, Method, Place, State, tag,
 };
 use super::wire::Fields;
 
 /// The most items and extended attributes of a list: decoded, each takes a multiple of its bytes.
 pub const MOST_ITEMS: usize = 1 << 17;
 /// The most plain bytes of a run, or of a frame of the catalog: one entry may be large.
-pub const MOST_RUN_BYTES: u32 = 64 << 20;
+pub const MOST_FRAME_BYTES: u32 = 64 << 20;
 /// The most bytes of the paths and names of all entries of a list, which need not be written out.
 pub const MOST_NAME_BYTES: usize = 64 << 20;
 /// The highest level of zstd.
@@ -27,14 +27,6 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Item>, FormatError> {
     let mut reader = ListReader::default();
     reader.read(bytes, false)?;
     Ok(reader.items)
-}
-
-/// Where the bytes of the next whole file are.
-struct Following {
-    place: Place,
-    id: Hash,
-    /// offset in the plain chunk
-    at: u32,
 }
 
 #[derive(Default)]
@@ -76,7 +68,7 @@ impl ListReader {
                 }
                 tag::CHUNK => self.following = Some(self.chunk(&mut fields)?),
                 tag::SHARD => self.shard = Some(decode_shard(&mut fields)?),
-                tag::RUN if !in_run => self.run(&mut fields)?,
+                tag::COMPRESSED if !in_run => self.run(&mut fields)?,
                 tag => return Err(fields.invalid("tag", tag)),
             }
             self.weight += 1;
@@ -91,7 +83,7 @@ impl ListReader {
         let plain = fields.varint_u32()?;
         let stored = fields.counted()?;
         self.run_bytes = self.run_bytes.saturating_add(plain);
-        if plain == 0 || self.run_bytes > MOST_RUN_BYTES {
+        if plain == 0 || self.run_bytes > MOST_FRAME_BYTES {
             return Err(fields.invalid("run", plain));
         }
         self.read(&frame::decompress(WHAT, stored, plain as usize)?, true)

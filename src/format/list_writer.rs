@@ -7,7 +7,7 @@
 
 use super::entry::Entry;
 use super::entry_coding::encode_entry;
-use super::list::{DataShard, End, Extent, Hash, Item, Method, Place, tag};
+use super::list::{DataShard, End, Extent, Following, Hash, Item, Method, Place, tag};
 use super::wire::Put;
 
 /// Bytes of an item that names a shard.
@@ -21,15 +21,7 @@ pub const EXTENT_BYTES: usize = 1 + 10 + 2 * 5 + 32 + PLACE_BYTES;
 /// The most bytes of a coded end.
 pub const END_BYTES: usize = 2 + 10 + 32;
 /// The most bytes of a run besides its frame.
-pub const RUN_HEAD_BYTES: usize = 1 + 2 * 5;
-
-/// Where the bytes of the next whole file are, if nothing else is said.
-struct Following {
-    place: Place,
-    id: Hash,
-    /// offset in the plain chunk
-    at: u32,
-}
+pub const COMPRESSED_HEAD_BYTES: usize = 1 + 2 * 5;
 
 /// Writes a list, or a part of one.
 #[derive(Default)]
@@ -101,7 +93,7 @@ impl<'e> ListWriter<'e> {
 
     /// Items that a zstd `frame` holds, `plain` bytes of them.
     pub fn run(&mut self, frame: &[u8], plain: usize) {
-        self.bytes.put_u8(tag::RUN);
+        self.bytes.put_u8(tag::COMPRESSED);
         self.bytes.put_varint(plain as u64);
         self.bytes.put_counted(frame);
         self.begin_bundle();

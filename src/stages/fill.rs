@@ -19,9 +19,9 @@ use crate::format::ids::StripeId;
 use crate::format::list::{
     self, DataShard, Entry, Extent, Hash, Item, Method, Place, entry_len, names_len,
 };
-use crate::format::list_reader::{MOST_ITEMS, MOST_RUN_BYTES};
+use crate::format::list_reader::{MOST_FRAME_BYTES, MOST_ITEMS};
 use crate::format::list_writer::{
-    CHUNK_ITEM_BYTES, END_BYTES, EXTENT_BYTES, ListWriter, RUN_HEAD_BYTES, SHARD_ITEM_BYTES,
+    CHUNK_ITEM_BYTES, COMPRESSED_HEAD_BYTES, END_BYTES, EXTENT_BYTES, ListWriter, SHARD_ITEM_BYTES,
 };
 use crate::format::shard::{Blocks, TRAILER_BYTES};
 use std::ops::Range;
@@ -120,7 +120,8 @@ impl Bundle {
         let (list, plain, weight) = match &self.listed {
             Listed::Group { listing, .. } => {
                 let plain = listing.plain.len();
-                let coded = listing.frame.as_ref().map_or(plain, |f| RUN_HEAD_BYTES + f.len());
+                let coded =
+                    listing.frame.as_ref().map_or(plain, |f| COMPRESSED_HEAD_BYTES + f.len());
                 (CHUNK_ITEM_BYTES + coded, plain.max(listing.names), 2 + listing.weight)
             }
             Listed::Items(items) => {
@@ -197,7 +198,7 @@ impl Fold {
             let (list, plain) = (list + needs.list, plain + needs.plain);
             let weight = weight + needs.weight;
             let least = self.chunk_bytes + list + usize::from(needs.stored > 0);
-            let is_readable = plain <= MOST_RUN_BYTES as usize && weight <= MOST_ITEMS;
+            let is_readable = plain <= MOST_FRAME_BYTES as usize && weight <= MOST_ITEMS;
             if least <= self.capacity && is_readable {
                 let offset = self.chunk_bytes;
                 let head = needs.stored.min(self.capacity - offset - list);

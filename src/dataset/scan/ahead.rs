@@ -17,7 +17,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 
-use super::bounds::{Bounds, FOLDER_FLAGS};
+use super::bounds::{FOLDER_FLAGS, ScanBounds};
 use super::look::{FolderNames, Found, Looker, last_name};
 
 /// Names that were looked at and that the walk has not come to; beyond this nothing new is begun.
@@ -82,7 +82,7 @@ pub enum Task {
 }
 
 /// What was done.
-pub struct Done {
+pub struct TaskOutcome {
     /// the folder, if there is more to be done in it
     pub folder: Option<Arc<OwnedFd>>,
     pub names: Arc<FolderNames>,
@@ -91,12 +91,12 @@ pub struct Done {
 }
 
 /// What was done, or why it cannot be.
-pub type Outcome = Result<Done, Errno>;
+pub type Outcome = Result<TaskOutcome, Errno>;
 
 /// What the threads and the walk share.
 pub struct Ahead<'a> {
-    bounds: Bounds<'a>,
-    queue: Mutex<Queue>,
+    bounds: ScanBounds<'a>,
+    queue: Mutex<TaskQueue>,
     /// there is something to do
     work: Condvar,
     /// what the walk waits for is done
@@ -104,7 +104,7 @@ pub struct Ahead<'a> {
 }
 
 #[derive(Default)]
-struct Queue {
+struct TaskQueue {
     todo: BTreeMap<Turn, Task>,
     doing: HashSet<Turn>,
     done: HashMap<Turn, Outcome>,
@@ -118,7 +118,7 @@ struct Queue {
     ended: bool,
 }
 
-impl Queue {
+impl TaskQueue {
     /// What a thread does next, and whether the walk waits for it.
     fn begin(&mut self) -> Option<(Turn, Task, bool)> {
         let wanted = self.wanted.as_ref().and_then(|turn| self.todo.remove_entry(turn));
@@ -152,7 +152,7 @@ fn size(outcome: &Outcome) -> (usize, usize) {
 }
 
 impl<'a> Ahead<'a> {
-    pub fn new(bounds: Bounds<'a>) -> Self {
+    pub fn new(bounds: ScanBounds<'a>) -> Self {
         let (queue, work, done) = (Mutex::default(), Condvar::new(), Condvar::new());
         Self { bounds, queue, work, done }
     }
@@ -181,7 +181,7 @@ impl<'a> Ahead<'a> {
         }
     }
 
-    fn wake_walk(&self, queue: &Queue, turn: &Turn) {
+    fn wake_walk(&self, queue: &TaskQueue, turn: &Turn) {
         if queue.wanted.as_ref() == Some(turn) {
             self.done.notify_one();
         }
@@ -279,7 +279,7 @@ impl<'a> Ahead<'a> {
         if from < to {
             next.push(look_later(folder, &names, from));
         }
-        (Ok(Done { folder: None, names, found }), next)
+        (Ok(TaskOutcome { folder: None, names, found }), next)
     }
 }
 

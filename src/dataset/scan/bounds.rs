@@ -28,7 +28,7 @@ pub struct ScanOptions {
 
 /// Where the walk goes.
 #[derive(Clone, Copy)]
-pub struct Bounds<'a> {
+pub struct ScanBounds<'a> {
     pub options: &'a ScanOptions,
     /// SOURCE's device
     pub device: u64,
@@ -36,7 +36,7 @@ pub struct Bounds<'a> {
     pub window: usize,
 }
 
-impl Bounds<'_> {
+impl ScanBounds<'_> {
     /// Is it a folder that the walk enters?
     pub fn enters(&self, kind: Kind, inode: &Inode) -> bool {
         kind == Kind::Folder && !self.is_elsewhere(inode) && self.own_folder(inode).is_none()

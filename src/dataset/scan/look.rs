@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use super::bounds::ScanOptions;
 use crate::dataset::attributes::{Attributes, Had, InodePath};
 use crate::dataset::beneath::open_quietly;
-use crate::dataset::folder::{ListedName, Listing};
+use crate::dataset::folder::{FolderListing, ListedName};
 use crate::dataset::holes::{MAX_HOLES, hole_bytes, holes};
 use crate::dataset::inode::Inode;
 use crate::dataset::names::Names;
@@ -30,7 +30,7 @@ use crate::patterns::Filter;
 pub struct FolderNames {
     /// the folder's path
     pub path: Vec<u8>,
-    pub listing: Listing,
+    pub listing: FolderListing,
     /// what the system said when it failed to list them all
     pub result: Result<(), Errno>,
     /// names that no list can hold
@@ -89,14 +89,14 @@ impl Found {
 }
 
 /// Where a name is.
-struct Place<'a> {
+struct NameInFolder<'a> {
     /// the folder, or the thread's current one
     folder: BorrowedFd<'a>,
     is_current: bool,
     name: &'a [u8],
 }
 
-impl Place<'_> {
+impl NameInFolder<'_> {
     fn attributes(&self) -> InodePath<'_> {
         if self.is_current {
             InodePath::in_current(self.name)
@@ -142,7 +142,7 @@ impl Looker {
     ) -> FolderNames {
         let mut child = path.clone();
         let mut too_long = 0;
-        let (listing, result) = Listing::read(folder, after, window, |(name, is_folder)| {
+        let (listing, result) = FolderListing::read(folder, after, window, |(name, is_folder)| {
             child.truncate(path.len());
             append_name(&mut child, name);
             let keep = !self.filter.matches(&child, is_folder);
@@ -166,7 +166,7 @@ impl Looker {
         let mut found = Vec::with_capacity(to - from);
         let mut bytes = 0;
         for (name, is_folder) in (from..to).map(|number| names.listing.name(number)) {
-            let place = Place { folder: at, is_current, name };
+            let place = NameInFolder { folder: at, is_current, name };
             let one = self.look_at(&place, names.path_of(name), is_folder);
             bytes += one.bytes();
             found.push(one);
@@ -177,7 +177,7 @@ impl Looker {
         found
     }
 
-    fn look_at(&mut self, place: &Place, path: Vec<u8>, listed_as_folder: bool) -> Found {
+    fn look_at(&mut self, place: &NameInFolder, path: Vec<u8>, listed_as_folder: bool) -> Found {
         let inode = Inode::of_name(place.folder, place.name)
             .map_err(|errno| with_cause("cannot read its metadata", errno));
         let known = inode.and_then(|inode| {
