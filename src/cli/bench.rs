@@ -1,6 +1,6 @@
 //! `bench` on the command line.
 
-use super::args::BenchArgs;
+use super::args::aside::BenchArgs;
 use super::demo::temporary_folder;
 use super::exit::Status;
 use super::output::{emit, out};

@@ -1,6 +1,6 @@
 //! `pack --close` on the command line.
 
-use super::args::PackArgs;
+use super::args::pack::PackArgs;
 use super::exit::Status;
 use super::keys::identities;
 use super::output::{emit, out};

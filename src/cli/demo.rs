@@ -1,6 +1,6 @@
 //! `demo` on the command line.
 
-use super::args::DemoArgs;
+use super::args::aside::DemoArgs;
 use super::exit::Status;
 use super::output::{emit, out};
 use super::refusal::Refusal;

@@ -1,6 +1,6 @@
 //! `erase` on the command line.
 
-use super::args::EraseArgs;
+use super::args::remove::EraseArgs;
 use super::exit::Status;
 use super::output::{emit, out};
 use super::refusal::{Refusal, WAIT};

@@ -1,6 +1,6 @@
 //! `forget` on the command line, and how shipments in progress are told.
 
-use super::args::ForgetArgs;
+use super::args::remove::ForgetArgs;
 use super::exit::Status;
 use super::output::{emit, out};
 use super::refusal::{Refusal, WAIT};

@@ -1,6 +1,7 @@
 //! `help`: what a command's `--help` prints, and pages on topics that need more room.
 
-use super::args::{Cli, HelpArgs};
+use super::args::Cli;
+use super::args::aside::HelpArgs;
 use super::exit::Status;
 use super::output::out;
 use super::refusal::Refusal;

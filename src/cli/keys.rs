@@ -1,6 +1,6 @@
 //! Keys on the command line: reads those that are named, and makes new ones.
 
-use super::args::KeygenArgs;
+use super::args::aside::KeygenArgs;
 use super::exit::Status;
 use super::output::say;
 use super::output::{emit, out};

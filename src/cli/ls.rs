@@ -1,6 +1,6 @@
 //! `ls` on the command line.
 
-use super::args::LsArgs;
+use super::args::inspect::LsArgs;
 use super::exit::Status;
 use super::keys::identities;
 use super::output::{emit, out};

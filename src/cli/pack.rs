@@ -1,6 +1,6 @@
 //! `pack` on the command line.
 
-use super::args::PackArgs;
+use super::args::pack::PackArgs;
 use super::exit::Status;
 use super::forget::OfShipment;
 use super::output::{emit, out, print_error};

@@ -1,6 +1,6 @@
 //! `repair` on the command line.
 
-use super::args::RepairArgs;
+use super::args::repair::RepairArgs;
 use super::exit::Status;
 use super::next::command;
 use super::output::{emit, out};

@@ -1,6 +1,6 @@
 //! `restore` on the command line.
 
-use super::args::RestoreArgs;
+use super::args::restore::RestoreArgs;
 use super::exit::Status;
 use super::missing::MissingList;
 use super::output::{emit, out};

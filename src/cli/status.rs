@@ -1,6 +1,6 @@
 //! `status` on the command line: of drives, and of a restore in progress.
 
-use super::args::StatusArgs;
+use super::args::inspect::StatusArgs;
 use super::exit::Status;
 use super::forget;
 use super::output::{emit, out};

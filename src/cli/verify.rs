@@ -1,6 +1,6 @@
 //! `verify` on the command line.
 
-use super::args::VerifyArgs;
+use super::args::inspect::VerifyArgs;
 use super::exit::Status;
 use super::keys::identities;
 use super::next::{command, to_prove};

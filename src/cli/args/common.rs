@@ -1,0 +1,39 @@
+//! What several commands take.
+
+use crate::cli::sizes::parse_size;
+use crate::format::list::Hash;
+use crate::memory::Memory;
+use clap::Args;
+
+pub(super) fn at_least_one(text: &str) -> Result<u32, &'static str> {
+    text.parse().ok().filter(|count| *count > 0).ok_or("a number of 1 or more is needed")
+}
+
+/// A root as pack prints it.
+pub(super) fn root(text: &str) -> Result<Hash, &'static str> {
+    let root = blake3::Hash::from_hex(text.trim()).map(|root| *root.as_bytes());
+    root.map_err(|_| "a root is the 64 hexadecimal digits that pack printed (b3sum set.txt)")
+}
+
+/// The roots that sets must have.
+#[derive(Args)]
+pub struct ExpectArg {
+    /// Accept only the set whose root (as printed by pack; b3sum set.txt) is ROOT, and the sets before
+    /// it that it names (repeatable)
+    #[arg(long, value_name = "ROOT", value_parser = root)]
+    pub expect: Vec<Hash>,
+}
+
+/// The memory that a command may use.
+#[derive(Args)]
+pub struct MemoryArg {
+    /// Limit buffers to SIZE in all, plus 16 MiB per core; a set that was packed with a higher limit may
+    /// need memory for a few more of its shards
+    #[arg(long, value_name = "SIZE", default_value = "1.5GiB", value_parser = memory)]
+    pub memory: Memory,
+}
+
+pub(super) fn memory(text: &str) -> Result<Memory, String> {
+    let least = || format!("at least {} MiB", crate::memory::LEAST_BYTES >> 20);
+    Memory::new(parse_size(text)?).ok_or_else(least)
+}
