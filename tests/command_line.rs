@@ -417,6 +417,7 @@ mod keys {
 
 mod command_line {
     mod close;
+    mod custody;
     mod drives;
     mod erase;
     mod events;

@@ -4,6 +4,7 @@
 //! - Leaves: a report per drive, and the damage map of the set.
 //! - Always holds: a verdict counts only what was read.
 
+pub mod custody;
 pub mod damage;
 pub mod drive;
 pub mod report;

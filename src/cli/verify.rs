@@ -10,11 +10,14 @@ use super::show::{JudgedSet, never_closed, not_taken, verdict};
 use super::sizes::{shown_bytes, shown_count};
 use super::text::{slot_name, some, verb};
 use super::ui::Ui;
+use crate::check::custody::Remark;
 use crate::check::report::DriveReport;
 use crate::commands;
+use crate::commands::custody::LoggedNote;
 use crate::drives::{Level, Proof};
 use crate::entropy::{Entropy, System};
-use crate::format::ids::StripeId;
+use crate::format::custody::CustodyResult;
+use crate::format::ids::{Slot, StripeId};
 use crate::format::shown::shown_text;
 use crate::restorer::check::Decoded;
 use crate::verification::{DriveOutcome, SetOutcome};
@@ -24,6 +27,7 @@ use std::fmt::Write as _;
 
 pub fn verify(args: &VerifyArgs, ui: &Ui) -> Result<Status, Refusal> {
     let expect = &args.expect.expect[..];
+    let remark = Remark { by: args.by.clone(), text: args.note.clone() };
     let sets = match &args.identities[..] {
         [] if args.quick => {
             let mut seed = [0; 32];
@@ -37,11 +41,16 @@ pub fn verify(args: &VerifyArgs, ui: &Ui) -> Result<Status, Refusal> {
         }
     };
     let sets = sets.map_err(open_refusal)?;
+    let log = |set| commands::custody::log(set, args.quick, &remark, &System, ui.monitor());
+    let logged: Vec<_> = sets.iter().filter(|_| args.log).map(log).collect();
     ui.finish();
     ui.print_problems();
     let mut status = Status::Done;
-    for set in &sets {
+    for (number, set) in sets.iter().enumerate() {
         say(set, ui);
+        if let Some(notes) = logged.get(number) {
+            say_logged(notes, ui);
+        }
         status = status.merge(if set.has_lost() {
             Status::Failed
         } else if !set.is_whole() {
@@ -61,6 +70,49 @@ pub fn say(set: &SetOutcome, ui: &Ui) {
     emit("verified", &Verified::new(set));
     if let Some(decoded) = &set.decoded {
         emit("decoded", &DecodedSet::new(&set.name, decoded));
+    }
+}
+
+/// Says where a set's custody notes lie.
+fn say_logged(notes: &[LoggedNote], ui: &Ui) {
+    if ui.is_json() {
+        return notes.iter().for_each(|logged| emit("custody", &CustodyLogged::from(logged)));
+    }
+    let on_drives = notes.iter().filter(|logged| logged.file.is_some()).count() as u64;
+    let kept = if notes.iter().any(|logged| logged.kept) { " and on this machine" } else { "" };
+    if !notes.is_empty() {
+        out(&format!("Noted in custody/ on {}{kept}.\n", some(on_drives, "drive")));
+    }
+}
+
+/// A custody note that was made, for programs.
+#[derive(Serialize)]
+struct CustodyLogged<'a> {
+    set: String,
+    slot: Slot,
+    case: &'a str,
+    drive: &'a str,
+    file: Option<&'a str>,
+    kept: bool,
+    time: &'a str,
+    by: &'a str,
+    result: CustodyResult,
+}
+
+impl<'a> From<&'a LoggedNote> for CustodyLogged<'a> {
+    fn from(logged: &'a LoggedNote) -> Self {
+        let note = &logged.note;
+        Self {
+            set: note.set_name(),
+            slot: note.slot,
+            case: &note.case,
+            drive: &logged.drive,
+            file: logged.file.as_deref(),
+            kept: logged.kept,
+            time: &note.time,
+            by: &note.by,
+            result: note.result,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One command each: they wire the parts and hold no algorithm.
 
 pub mod bench;
+pub mod custody;
 pub mod decode;
 pub mod demo;
 pub mod erase;

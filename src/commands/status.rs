@@ -1,8 +1,10 @@
 //! `status`: which drives of which sets are here, what is missing, and can it be restored; reads
 //! labels and records only. A drive of which nothing can be read counts as one that is not here.
 
+use super::custody::history;
 use crate::check::damage::{Judge, Verdict, absent};
 use crate::check::drive::silent;
+use crate::format::custody::CustodyNote;
 use crate::format::ids::Slot;
 use crate::format::set::SetText;
 use crate::metadata_files::inspect::keyless;
@@ -60,6 +62,9 @@ pub struct SetStatus {
     pub verdict: Verdict,
     /// which drives have to be attached together
     pub together: Vec<Together>,
+    /// the newest custody note
+    #[serde(skip)]
+    pub last_note: Option<CustodyNote>,
     /// bytes of shards in the set
     pub bytes: u64,
 }
@@ -132,6 +137,7 @@ fn status_by(set: &FoundSet, monitor: &dyn Monitor) -> Result<SetStatus, OpenErr
         in_use,
         verdict: judge.end().without_keys(&record_index, keyless(set, &record_index, &keys)),
         together: groups.end(),
+        last_note: history(set).notes.pop(),
         bytes,
     })
 }

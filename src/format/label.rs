@@ -40,6 +40,8 @@ pub struct Label {
 
 /// What [`Label::what`] says.
 pub const WHAT: &str = "holdall drive";
+/// The program that writes here.
+pub const PROGRAM: &str = concat!("holdall ", env!("CARGO_PKG_VERSION"));
 /// The least that C can be.
 pub const LEAST_CHUNK_BYTES: u32 = 1 << 10;
 /// The most that C can be.

@@ -10,6 +10,7 @@
 #![doc = include_str!("format.md")]
 
 pub mod catalog;
+pub mod custody;
 pub mod entry;
 pub mod entry_coding;
 mod error;

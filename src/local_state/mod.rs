@@ -6,6 +6,7 @@
 //!   (2) a file under its final name is complete; (3) what is read is checked: a file cut short or
 //!   damaged is an error, never a shorter list.
 
+pub mod custody;
 mod error;
 mod folder;
 pub mod snapshot;

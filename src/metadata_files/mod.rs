@@ -14,6 +14,7 @@
 
 pub mod checklist;
 pub mod content;
+pub mod custody;
 pub mod drive_readme;
 pub mod expected;
 pub mod inspect;

@@ -1,14 +1,20 @@
 //! The read-back: every shard and metadata file of a closed set from the medium, drives in
 //! parallel.
 
+use crate::check::custody::{Remark, SetChecked};
 use crate::check::damage::{Damage, Verdict};
 use crate::check::drive::Depth;
 use crate::check::report::DriveReport;
 use crate::check::set::{DriveToCheck, SetCheck};
-use crate::drives::{Drive, Level, WriteMode};
+use crate::drives::{Drive, Level};
 use crate::entropy::Entropy;
+use crate::format::custody::{
+    CustodyDepth, CustodyEvent, CustodyNote, CustodyResult, read_back_name,
+};
 use crate::format::ids::RunId;
 use crate::format::label::Label;
+use crate::format::shown::{error_chain, hex};
+use crate::metadata_files::custody;
 use crate::metadata_files::expected::MetadataFiles;
 use crate::metadata_files::inspect::keyless;
 use crate::metadata_files::key_files::{key_files, report_different};
@@ -17,7 +23,6 @@ use crate::packer::{Packed, SetDrive, SetJob, close};
 use crate::shipment::FoundDrive;
 use crate::shipment::{FoundSet, RecordIndex};
 use crate::verification::{SetOutcome, verify_set};
-use serde_json::Value;
 
 /// Reads every shard back from the medium, and notes on each drive how that went.
 pub(super) fn read_back(
@@ -45,14 +50,16 @@ pub(super) fn read_back(
     let mut by_slot: Vec<Option<DriveReport>> = vec![None; job.drives.len()];
     let mut damage =
         Damage { lost: set.missing_slots().into_iter().collect(), ..Damage::default() };
-    let note = ReadBackNote { folder: &set.folder, run: job.run, time: job.entropy.now() };
+    let (root, remark) = (text.as_ref().map(|text| hex(&text.root())), Remark::default());
+    let checked = SetChecked { root, ..checked(set, &remark, job.entropy) };
     for (found, report) in set.drives.iter().zip(reports) {
         report.bad.iter().for_each(|bad| damage.add(bad));
         if report.vanished {
             damage.lost.insert(found.label.slot);
         }
         report_cached(found.drive.as_ref(), &report, monitor);
-        note.write(found.drive.as_ref(), &report, monitor);
+        let note = checked.note(found.label.slot, &found.label.case, &report);
+        write_note(found.drive.as_ref(), &set.folder, job.run, &note, monitor);
         by_slot[found.label.slot.0 as usize - 1] = Some(report);
     }
     let judged = damage.judge(record_index, monitor);
@@ -61,6 +68,20 @@ pub(super) fn read_back(
     let known = verdict.stripes + verdict.unknown;
     verdict.unknown += packed.stripes.saturating_sub(known);
     (by_slot, verdict)
+}
+
+/// That a set is read back now.
+fn checked<'a>(set: &FoundSet, remark: &'a Remark, entropy: &dyn Entropy) -> SetChecked<'a> {
+    SetChecked {
+        event: CustodyEvent::ReadBack,
+        time: entropy.now(),
+        remark,
+        shipment: set.shipment,
+        set: set.set,
+        root: None,
+        depth: CustodyDepth::All,
+        is_blank: false,
+    }
 }
 
 fn as_found(job: &SetJob, packed: &Packed) -> FoundSet {
@@ -80,60 +101,31 @@ fn as_found(job: &SetJob, packed: &Packed) -> FoundSet {
     close::found_set(job, &labels, &failed)
 }
 
-/// Whose note it is: the set's folder, its last run, the time.
-pub(super) struct ReadBackNote<'a> {
-    pub folder: &'a str,
-    pub run: RunId,
-    pub time: String,
-}
-
-impl ReadBackNote<'_> {
-    /// Beside the set, outside its checklist and root: how its read-back went. One that was there
-    /// is replaced.
-    pub(super) fn write(&self, drive: &dyn Drive, report: &DriveReport, monitor: &dyn Monitor) {
-        let note = serde_json::json!({
-            "what": "read-back",
-            "time": self.time,
-            "level": report.level.name(),
-            "shards": report.shards,
-            "bytes": report.bytes,
-            "bad_blocks": report.bad_blocks,
-            "missing_shards": report.missing_shards,
-            "bad_metadata_files": report.bad_metadata_files,
-            "stopped": report.stopped,
-            "whole": report.is_whole(),
-        });
-        let folder = format!("{}/custody", self.folder);
-        let path = format!("{folder}/{}{}.json", NOTE, self.run);
-        let made = drive.make_folder(&folder);
-        if let Err(e) = made
-            .and_then(|()| drive.write(&path, format!("{note}\n").as_bytes(), WriteMode::Replace))
-        {
-            let detail = crate::format::shown::error_chain(&e);
-            monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), detail));
-        }
+/// Notes on a drive, beside its set, how its read-back went; a note of an earlier one is replaced.
+fn write_note(
+    drive: &dyn Drive,
+    set_folder: &str,
+    run: RunId,
+    note: &CustodyNote,
+    monitor: &dyn Monitor,
+) {
+    if let Err(e) = custody::add(drive, set_folder, &read_back_name(run), note) {
+        monitor.problem(Problem::new(ProblemKind::Drive, drive.name(), error_chain(&e)));
     }
 }
 
-/// How the names of these notes begin.
-const NOTE: &str = "read-back-";
-
 /// Is this a closed set whose read-back was stopped before its end?
 pub(super) fn is_unproven(set: &FoundSet) -> bool {
-    let folder = format!("{}/custody", set.folder);
+    let was_stopped = |note: &CustodyNote| {
+        let stopped = [CustodyResult::Stopped, CustodyResult::NotRead];
+        note.event == CustodyEvent::ReadBack && stopped.contains(&note.result)
+    };
     let stopped = |found: &FoundDrive| {
-        let names = found.drive.list(&folder).unwrap_or_default();
-        names.iter().filter(|name| name.starts_with(NOTE)).any(|name| {
-            let note = found.drive.read(&format!("{folder}/{name}"), MAX_NOTE_BYTES).ok();
-            let note = note.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-            note.is_some_and(|note| note["stopped"] == true)
-        })
+        let notes = custody::notes(found.drive.as_ref(), &set.folder);
+        notes.is_ok_and(|found| found.notes.iter().any(was_stopped))
     };
     set.set_text(&Recording::default()).is_some() && set.drives.iter().any(stopped)
 }
-
-/// The longest note that is read.
-const MAX_NOTE_BYTES: u64 = 64 << 10;
 
 /// Reads a closed set back, every block and metadata file, and notes on each drive how that went.
 pub(super) fn prove(set: &FoundSet, entropy: &dyn Entropy, monitor: &dyn Monitor) -> SetOutcome {
@@ -142,10 +134,12 @@ pub(super) fn prove(set: &FoundSet, entropy: &dyn Entropy, monitor: &dyn Monitor
     let Some(run) = text.and_then(|text| text.runs.last().map(|run| run.run)) else {
         return outcome;
     };
-    let note = ReadBackNote { folder: &set.folder, run, time: entropy.now() };
+    let remark = Remark::default();
+    let checked = SetChecked { root: outcome.root.clone(), ..checked(set, &remark, entropy) };
     for (found, drive) in set.all_drives().zip(&outcome.drives) {
         report_cached(found.drive.as_ref(), &drive.report, monitor);
-        note.write(found.drive.as_ref(), &drive.report, monitor);
+        let note = checked.note(drive.slot, &drive.case, &drive.report);
+        write_note(found.drive.as_ref(), &set.folder, run, &note, monitor);
     }
     outcome
 }

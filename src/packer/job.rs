@@ -5,7 +5,7 @@ use crate::drives::Drive;
 use crate::entropy::Entropy;
 use crate::format::catalog::Index;
 use crate::format::ids::{RunId, SetNumber, ShipmentId, Slot, set_folder};
-use crate::format::label::{Label, WHAT};
+use crate::format::label::{Label, PROGRAM, WHAT};
 use crate::format::layout::HOLDALL;
 use crate::format::list::Hash;
 use crate::format::set::{PartLine, RunLine};
@@ -133,7 +133,7 @@ impl SetJob<'_> {
         Label {
             what: WHAT.into(),
             format: FORMAT_VERSION.into(),
-            program: concat!("holdall ", env!("CARGO_PKG_VERSION")).into(),
+            program: PROGRAM.into(),
             shipment: self.shipment,
             set: self.set,
             slot: Slot(number as u16 + 1),

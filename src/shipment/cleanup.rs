@@ -12,7 +12,7 @@ use super::found::{FoundDrive, FoundSet};
 use super::record_index::RecordIndex;
 use crate::drives::{Drive, DriveError, ReadMode, WriteMode};
 use crate::format::ids::{RunId, Slot, StripeId, StripeNumber, key_path, part_path, record_path};
-use crate::format::layout::COPY;
+use crate::format::layout::{COPY, CUSTODY};
 use crate::format::list::Hash;
 use crate::format::metadata_file::{MetadataKind, Written, most_bytes};
 use crate::format::set::SetText;
@@ -176,7 +176,7 @@ pub fn reopen(set: &FoundSet, monitor: &dyn Monitor) {
         (second(""), &is_given),
         (second("/records"), &is_given),
         (second("/catalog"), &is_given),
-        (format!("{}/custody", set.folder), &is_temporary),
+        (format!("{}/{CUSTODY}", set.folder), &is_temporary),
         (set.folder.clone(), &own),
     ];
     for found in set.all_drives() {

@@ -2,10 +2,11 @@
 
 use crate::check::damage::Verdict;
 use crate::check::report::DriveReport;
-use crate::drives::Level;
-use crate::format::ids::{RunId, Slot};
+use crate::drives::{Drive, Level};
+use crate::format::ids::{RunId, SetNumber, ShipmentId, Slot};
 use crate::restorer::check::Decoded;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// What was found on one drive.
 #[derive(Serialize)]
@@ -15,6 +16,9 @@ pub struct DriveOutcome {
     /// its path
     #[serde(rename = "drive")]
     pub name: String,
+    /// itself
+    #[serde(skip)]
+    pub drive: Arc<dyn Drive>,
     /// another drive of its slot is here: both are sources of the same shards
     pub double: bool,
     #[serde(flatten)]
@@ -45,6 +49,9 @@ impl DriveOutcome {
 pub struct SetOutcome {
     #[serde(rename = "set")]
     pub name: String,
+    /// its shipment and number
+    #[serde(skip)]
+    pub id: (ShipmentId, SetNumber),
     /// the rule it was packed under
     pub survive: String,
     /// drives of the set in all

@@ -147,6 +147,7 @@ fn verify_by(
             || text.iter().any(|text| !contested(text).is_empty()));
     SetOutcome {
         is_foreign: false,
+        id: (set.shipment, set.set),
         end_unknown: text.as_ref().is_some_and(|text| text.further_sets().is_none()),
         name: set.name(),
         survive: set.label().survive.clone(),
@@ -235,6 +236,7 @@ fn check_drives(
         case: found[i].label.case.clone(),
         slot: slot(i),
         name: found[i].drive.name().into(),
+        drive: found[i].drive.clone(),
         double: (0..found.len()).any(|other| other != i && slot(other) == slot(i)),
         report,
         expected_bytes: bytes(i),

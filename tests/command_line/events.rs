@@ -127,6 +127,7 @@ fn every_event_is_documented_with_all_its_fields() {
     };
     let key = shipment.key.to_str().unwrap();
     run(with(&["verify", "--json", "-i", key], &paths)).expect(0);
+    run(with(&["verify", "--json", "--log", "--quick"], &paths)).expect(0);
     let drive = format!("a={}", shipment.drives[0].1.display());
     run(with(&["pack", "--json", "--continue", "--drive", &drive], &[])).expect(0);
     run(with(&["status", "--json"], &paths[1..])).expect(3);

@@ -1,9 +1,15 @@
 //! What the commands take that look at drives: `verify`, `status`, `ls`.
 
 use super::common::{ExpectArg, memory};
+use crate::format::custody::{MAX_BY_BYTES, MAX_TEXT_BYTES};
 use crate::memory::Memory;
 use clap::Args;
 use std::path::PathBuf;
+
+/// What a custody note has room for.
+fn up_to<const BYTES: usize>(text: &str) -> Result<String, String> {
+    if text.len() > BYTES { Err(format!("at most {BYTES} bytes")) } else { Ok(text.into()) }
+}
 
 /// verify
 #[derive(Args)]
@@ -19,6 +25,29 @@ pub struct VerifyArgs {
     /// Read everything but the shards, and of those only a random sample of blocks; takes minutes
     #[arg(long, conflicts_with = "identities")]
     pub quick: bool,
+    /// Note the result in custody/ on each drive, and on this machine
+    #[arg(long)]
+    pub log: bool,
+    /// Who checks the drives, for the note
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "log",
+        default_value = "",
+        hide_default_value = true
+    )]
+    #[arg(value_parser = up_to::<MAX_BY_BYTES>)]
+    pub by: String,
+    /// What else is to be noted, such as a place or a broken seal
+    #[arg(
+        long,
+        value_name = "TEXT",
+        requires = "log",
+        default_value = "",
+        hide_default_value = true
+    )]
+    #[arg(value_parser = up_to::<MAX_TEXT_BYTES>)]
+    pub note: String,
     /// Limit buffers to SIZE in all, plus 16 MiB per core; a set that was packed with a higher limit may
     /// need memory for a few more of its shards
     #[arg(long, value_name = "SIZE", default_value = "1.5GiB", value_parser = memory)]

@@ -4,6 +4,7 @@ use super::verdict::{JudgedSet, never_closed, verdict};
 use crate::cli::sizes::shown_bytes;
 use crate::cli::text::slot_name;
 use crate::commands::status::{SetEnd, SetStatus};
+use crate::format::custody::{CustodyDepth, CustodyEvent, CustodyNote, CustodyResult};
 use crate::format::shown::shown_text;
 use crate::shipment::slots::{AttachedDrive, MissingSlot};
 use crate::stripes::together::Together;
@@ -96,8 +97,32 @@ pub fn status(set: &SetStatus) -> String {
     }
     t.push_str(&verdict(&set.verdict));
     t.push_str(&together(set));
+    if let Some(note) = &set.last_note {
+        let _ = writeln!(t, "Last check that was noted: {}.", noted(note));
+    }
     t.push_str("(From labels and records only: holdall verify reads every block.)\n");
     t
+}
+
+/// A custody note in a line.
+fn noted(note: &CustodyNote) -> String {
+    let slot = slot_name(note.slot);
+    let by = if note.by.is_empty() { String::new() } else { format!(" by {}", note.by) };
+    let result = match note.result {
+        CustodyResult::Whole => "whole",
+        CustodyResult::Damaged => "damaged",
+        CustodyResult::Stopped => "stopped before its end",
+        CustodyResult::NotRead => "not read",
+        CustodyResult::Gone => "it stopped answering",
+        CustodyResult::Unknown => "nothing to check it by",
+    };
+    let what = match (note.event, note.depth) {
+        (CustodyEvent::ReadBack, _) => "read back",
+        (_, CustodyDepth::Sample) => "a sample read",
+        (_, CustodyDepth::All | CustodyDepth::Decoded) => "verified",
+    };
+    let text = format!("slot {slot}, {}{by}: {what}: {result}", note.time);
+    shown_text(&text).into_owned()
 }
 
 /// The same for programs.
@@ -105,6 +130,7 @@ pub fn status(set: &SetStatus) -> String {
 pub struct StatusEvent<'a> {
     #[serde(flatten)]
     set: &'a SetStatus,
+    last_note: Option<&'a str>,
     closed: bool,
     last: Option<bool>,
     verdict: JudgedSet<'a>,
@@ -118,7 +144,8 @@ impl<'a> From<&'a SetStatus> for StatusEvent<'a> {
             SetEnd::Open | SetEnd::Unknown => None,
         };
         let verdict = JudgedSet::new(&set.verdict, true);
-        Self { set, closed: set.end != SetEnd::Open, last, verdict }
+        let last_note = set.last_note.as_ref().map(|note| note.time.as_str());
+        Self { set, last_note, closed: set.end != SetEnd::Open, last, verdict }
     }
 }
 
