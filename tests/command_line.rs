@@ -18,9 +18,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-const COMMANDS: [&str; 12] = [
-    "keygen", "pack", "verify", "repair", "restore", "ls", "status", "erase", "forget", "bench",
-    "demo", "help",
+const COMMANDS: &[&str] = &[
+    "keygen", "pack", "resume", "close", "verify", "repair", "restore", "ls", "status", "erase",
+    "forget", "bench", "demo", "help",
 ];
 
 /// The program, with its state and its temporary files in `folder`.

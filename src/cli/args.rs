@@ -11,7 +11,7 @@ pub mod restore;
 use aside::{BenchArgs, DemoArgs, HelpArgs, KeygenArgs};
 use clap::{Parser, Subcommand};
 use inspect::{LsArgs, StatusArgs, VerifyArgs};
-use pack::PackArgs;
+use pack::{CloseArgs, PackArgs, ResumeArgs};
 use remove::{EraseArgs, ForgetArgs};
 use repair::RepairArgs;
 use restore::RestoreArgs;
@@ -49,13 +49,18 @@ pub enum Command {
     /// Pack a dataset onto drives
     #[command(after_help = "Example:
   holdall pack photos --drive a=/media/usb1 --drive a=/media/usb2 \\
-      --drive b=/media/usb3 --drive b=/media/usb4 --survive cases=1 -r age1...
-  holdall pack --continue --drive a=/media/usb5 --drive b=/media/usb6
-  holdall pack --close /media/usb5 /media/usb6      ends it there, without a key")]
-    #[command(override_usage = "holdall pack SOURCE --drive CASE=PATH... -r RECIPIENT [OPTIONS]
-       holdall pack --continue [SHIPMENT] --drive CASE=PATH... [OPTIONS]
-       holdall pack --close [PATH]... [--yes] [-i IDENTITY]")]
+      --drive b=/media/usb3 --drive b=/media/usb4 --survive cases=1 -r age1...")]
+    #[command(override_usage = "holdall pack SOURCE --drive CASE=PATH... -r RECIPIENT [OPTIONS]")]
     Pack(PackArgs),
+    /// Resume a shipment in progress: pack the next set, or the rest of one after a crash
+    #[command(after_help = "Example:
+  holdall resume --drive a=/media/usb5 --drive b=/media/usb6")]
+    #[command(override_usage = "holdall resume [SHIPMENT] --drive CASE=PATH... [OPTIONS]")]
+    Resume(ResumeArgs),
+    /// Close a set early, with what is on its drives; needs no key
+    #[command(after_help = "Example:
+  holdall close /media/usb5 /media/usb6      without paths: all mounted drives")]
+    Close(CloseArgs),
     /// Check every block of every shard on drives; needs no key
     #[command(after_help = "Example:
   holdall verify /media/usb1 /media/usb2     without paths: all mounted drives

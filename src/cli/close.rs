@@ -1,6 +1,6 @@
-//! `pack --close` on the command line.
+//! `close` on the command line.
 
-use super::args::pack::PackArgs;
+use super::args::pack::CloseArgs;
 use super::exit::Status;
 use super::keys::identities;
 use super::output::{emit, out};
@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 
 /// Closes a set early. A person is asked; for a program, the drives that are named say which set is
 /// meant.
-pub fn close(args: &PackArgs, yes: bool, ui: &Ui) -> Result<Status, Refusal> {
+pub fn close(args: &CloseArgs, ui: &Ui) -> Result<Status, Refusal> {
     let paths = &args.paths;
     let identities = match &args.identities[..] {
         [] => None,
@@ -26,14 +26,14 @@ pub fn close(args: &PackArgs, yes: bool, ui: &Ui) -> Result<Status, Refusal> {
     };
     let set = set_to_close(paths, ui.monitor()).map_err(refusal)?;
     let unasked = !paths.is_empty() && (ui.is_json() || !rounds::can_ask());
-    if !yes && !unasked {
+    if !args.yes && !unasked {
         let drives: Vec<&str> = set.all_drives().map(|found| found.drive.name()).collect();
         let what = format!("to be closed: set {} on {}", set.name(), drives.join(", "));
-        let hint = "name its drives: holdall pack --close PATH...; or add --yes";
+        let hint = "name its drives: holdall close PATH...; or add --yes";
         rounds::confirm(&what, "Close it?", hint, ui)?;
     }
     let closing =
-        crate::commands::pack::close(&set, yes, identities.as_ref(), &System, ui.monitor());
+        crate::commands::pack::close(&set, args.yes, identities.as_ref(), &System, ui.monitor());
     match closing.map_err(refusal)? {
         Closing::Pack(prepared) => Ok(one_set(*prepared, ui)?.0),
         Closing::Done(closed) => {

@@ -1,6 +1,6 @@
-//! `pack` on the command line.
+//! `pack` and `resume` on the command line.
 
-use super::args::pack::PackArgs;
+use super::args::pack::{PackArgs, ResumeArgs, SetArgs};
 use super::exit::Status;
 use super::forget::OfShipment;
 use super::output::{emit, out, print_error};
@@ -22,32 +22,36 @@ use crate::plan::survive::Survive;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+/// Begins a shipment: packs its first set, and those that follow as drives are attached.
 pub fn pack(args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
     let yes = args.yes;
-    if args.close {
-        return super::close::close(&args, yes, ui);
+    let drives = args.set.drives.clone();
+    let prepared = command::prepare(&drives, pack_options(args)?, None, &System, ui.monitor())
+        .map_err(|e| refusal_on(e, &drives))?;
+    if prepared.plan.missing_bytes > 0 && !yes {
+        return ask_for_more(prepared, &drives, ui);
     }
-    let prepared = if let Some(shipment) = args.resume.clone() {
-        let shipment = shipment_id(shipment)?;
-        let options = going_on(&args)?;
-        let drives = args.drives;
-        let rest = command::resume(shipment, &drives, options, &System, ui.monitor());
-        match rest.map_err(|e| refusal_on(e, &drives))? {
-            Remaining::Pack(prepared) => *prepared,
-            Remaining::Prove(unproven) => return Ok(prove(*unproven, ui)),
-            Remaining::Nothing => return Ok(nothing_left(shipment, ui)),
-        }
-    } else {
-        let drives = args.drives.clone();
-        let prepared = command::prepare(&drives, pack_options(args)?, None, &System, ui.monitor())
-            .map_err(|e| refusal_on(e, &drives))?;
-        if prepared.plan.missing_bytes > 0 && !yes {
-            return ask_for_more(prepared, &drives, ui);
-        }
-        unless_empty(prepared, yes, ui)?
-    };
+    let prepared = unless_empty(prepared, yes, ui)?;
     show_plan(&prepared, ui);
     sets(prepared, ui)
+}
+
+/// Packs the next set of a shipment in progress, or the rest of one after a crash.
+pub fn resume(args: ResumeArgs, ui: &Ui) -> Result<Status, Refusal> {
+    let wrong =
+        |text| Refusal::usage(text, "write holdall resume SHIPMENT as holdall status lists it");
+    let shipment = args.shipment.as_deref().map(str::parse).transpose().map_err(wrong)?;
+    let options = resume_options(&args.set, args.anew)?;
+    let drives = args.set.drives;
+    let rest = command::resume(shipment, &drives, options, &System, ui.monitor());
+    match rest.map_err(|e| refusal_on(e, &drives))? {
+        Remaining::Pack(prepared) => {
+            show_plan(&prepared, ui);
+            sets(*prepared, ui)
+        }
+        Remaining::Prove(unproven) => Ok(prove(*unproven, ui)),
+        Remaining::Nothing => Ok(nothing_left(shipment, ui)),
+    }
 }
 
 /// Packs a set whose plan was shown, and those that follow as drives are attached.
@@ -200,28 +204,21 @@ fn refusal_on(error: PackJobError, drives: &[CasePath]) -> Refusal {
     refusal
 }
 
-/// With what to go on.
-fn going_on(args: &PackArgs) -> Result<ResumeOptions, Refusal> {
-    let none = args.recipients.is_empty() && args.recipient_files.is_empty();
+/// What the arguments mean.
+fn resume_options(set: &SetArgs, anew: bool) -> Result<ResumeOptions, Refusal> {
+    let none = set.recipients.is_empty() && set.recipient_files.is_empty();
     let recipients =
-        if none { None } else { Some(keys::recipients(&args.recipients, &args.recipient_files)?) };
-    let survive = survive(args.survive.as_deref())?;
+        if none { None } else { Some(keys::recipients(&set.recipients, &set.recipient_files)?) };
     Ok(ResumeOptions {
         recipients,
-        survive,
+        survive: survive(set.survive.as_deref())?,
         close: false,
-        anew: args.anew,
-        memory: args.memory.memory,
-        folder_drives: args.folder_drives,
-        checkpoint: args.checkpoint.as_deref().map(checkpoint).transpose()?,
-        no_read_back: args.no_read_back,
+        anew,
+        memory: set.memory.memory,
+        folder_drives: set.folder_drives,
+        checkpoint: set.checkpoint.as_deref().map(checkpoint).transpose()?,
+        no_read_back: set.no_read_back,
     })
-}
-
-/// The shipment that was named, if one was.
-fn shipment_id(text: Option<String>) -> Result<Option<ShipmentId>, Refusal> {
-    let wrong = |text| Refusal::usage(text, "write --continue SHIPMENT as pack has printed it");
-    text.map(|id| id.parse()).transpose().map_err(wrong)
 }
 
 /// The one dataset that is packed.
@@ -237,9 +234,10 @@ fn source(mut paths: Vec<PathBuf>) -> Result<PathBuf, Refusal> {
 
 /// What the arguments mean.
 fn pack_options(args: PackArgs) -> Result<PackOptions, Refusal> {
-    let recipients = keys::recipients(&args.recipients, &args.recipient_files)?;
-    let survive = survive(args.survive.as_deref())?;
-    let checkpoint = args.checkpoint.as_deref().map(checkpoint).transpose()?.unwrap_or_default();
+    let recipients = keys::recipients(&args.set.recipients, &args.set.recipient_files)?;
+    let survive = survive(args.set.survive.as_deref())?;
+    let checkpoint =
+        args.set.checkpoint.as_deref().map(checkpoint).transpose()?.unwrap_or_default();
     let geometry = args.geometry.as_deref().map(geometry).transpose()?;
     for (option, text) in [("--name", &args.name), ("--contact", &args.contact)] {
         if text.chars().any(char::is_control) {
@@ -258,10 +256,10 @@ fn pack_options(args: PackArgs) -> Result<PackOptions, Refusal> {
         name: args.name,
         contact: args.contact,
         checkpoint,
-        read_back: !args.no_read_back,
+        read_back: !args.set.no_read_back,
         geometry,
-        memory: args.memory.memory,
-        folder_drives: args.folder_drives,
+        memory: args.set.memory.memory,
+        folder_drives: args.set.folder_drives,
     })
 }
 

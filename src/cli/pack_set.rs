@@ -124,7 +124,7 @@ pub fn refusal(error: PackJobError) -> Refusal {
             ("to begin, name the dataset: holdall pack SOURCE --drive CASE=PATH ...", Status::Usage)
         }
         PackJobError::Which { .. } => (
-            "write --continue SHIPMENT, one of them; holdall forget SHIPMENT drops one",
+            "write holdall resume SHIPMENT, one of them; holdall forget SHIPMENT drops one",
             Status::Usage,
         ),
         e if e.is_busy() => (WAIT, Status::Failed),

@@ -129,7 +129,7 @@ fn repaired(set: &SetRepair) -> String {
                 "The set was not closed, so no root decides. If its other drives are not here, attach \
                  them; its key decides, and closes it:\n",
             );
-            let _ = writeln!(t, "holdall pack --close DRIVE... -i IDENTITY");
+            let _ = writeln!(t, "holdall close DRIVE... -i IDENTITY");
         } else {
             let _ = writeln!(t, "The drives vouch for: {sides}");
             t.push_str(
@@ -173,7 +173,7 @@ fn repaired(set: &SetRepair) -> String {
     }
     if !set.alone.is_empty() {
         let names = set.alone.join(", ");
-        let close = command("pack --close", r.drives.iter().map(|d| d.name.as_str()));
+        let close = command("close", r.drives.iter().map(|d| d.name.as_str()));
         let _ = writeln!(
             t,
             "What {names} alone says was packed was not spread: only the key tells whether the packer made \

@@ -43,6 +43,8 @@ fn run_command(command: Command, ui: &Ui) -> Result<Status, Refusal> {
     match command {
         Command::Keygen(args) => super::keys::keygen(&args, ui),
         Command::Pack(args) => pack::pack(args, ui),
+        Command::Resume(args) => pack::resume(args, ui),
+        Command::Close(args) => super::close::close(&args, ui),
         Command::Verify(args) => super::verify::verify(&args, ui),
         Command::Repair(args) => super::repair::repair(&args, ui),
         Command::Restore(args) => restore::restore(&args, ui),

@@ -340,7 +340,7 @@ fn remedy(set: &SetOutcome) -> Option<Remedy> {
     let may_come = !verdict.would_help.is_empty();
     if set.needs_key && set.missing.is_empty() && !set.is_stopped() {
         let names = set.drives.iter().map(|d| d.name.as_str());
-        return Some(Remedy::Decide(command("pack --close", names) + " -i IDENTITY"));
+        return Some(Remedy::Decide(command("close", names) + " -i IDENTITY"));
     }
     if verdict.gaps && may_come && !set.is_stopped() {
         return Some(Remedy::Attach);

@@ -179,7 +179,7 @@ fn forget_set(shipment: ShipmentId, name: &str, drives: usize) -> Result<String,
         (true, _) => {
             state.unclosed = None;
             folder.save(&state)?;
-            format!("holdall pack --continue {shipment} packs the set again")
+            format!("holdall resume {shipment} packs the set again")
         }
         (false, _) => format!(
             "shipment {shipment} is still in progress on this machine; to drop it: holdall forget \

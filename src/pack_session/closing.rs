@@ -1,4 +1,4 @@
-//! `pack --close`: an unclosed set is finished early.
+//! `close`: an unclosed set is finished early.
 //!
 //! - Enters: the drives of a set; no recipient, and no key, but where drives disagree.
 //! - Leaves: a closed set that was read back. Where this machine still keeps the set's state, it is
@@ -242,7 +242,7 @@ fn alone(set: &FoundSet, record_index: &RecordIndex) -> CloseError {
     let close = |found: Vec<&FoundDrive>| {
         let quote = |found: &FoundDrive| typed(found.drive.name());
         let names = found.into_iter().map(quote).collect::<Vec<_>>().join(" ");
-        format!("holdall pack --close {names} --yes").into()
+        format!("holdall close {names} --yes").into()
     };
     let paths: BTreeSet<&str> = record_index.alone.iter().map(|(_, path)| path.as_str()).collect();
     CloseError::Alone {

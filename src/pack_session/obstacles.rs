@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// The state says what cannot be.
 pub(super) fn wrong_state(shipment: ShipmentId, set: SetNumber) -> PackJobError {
     let why = "this machine's state of it is damaged".into();
-    let hint = format!("holdall forget {shipment}, then holdall pack --close DRIVES ends the set");
+    let hint = format!("holdall forget {shipment}, then holdall close DRIVES ends the set");
     PackJobError::Resume { set: set_folder(shipment, set), why, hint }
 }
 
@@ -48,7 +48,7 @@ pub(super) fn is_done(
 /// A set that is not closed, and of which this machine knows nothing.
 fn unknown_here(set: &FoundSet) -> PackJobError {
     let erase = set.erase_command();
-    let close = format!("holdall pack --close {}", set.quoted_drives().join(" "));
+    let close = format!("holdall close {}", set.quoted_drives().join(" "));
     let hint = if RecordIndex::open(set, None, &Recording::default()).stripes().is_empty() {
         format!(
             "nothing of it was committed; to pack it again: {erase}, then pack the dataset again"
@@ -118,10 +118,10 @@ pub(super) fn refuse_strays(
     };
     let hint = match (others.is_empty(), resume.close) {
         (true, _) => format!("{}{}", attach.replace(", and", ";"), disagreement(set, closed_sets)),
-        (false, true) => format!("{attach}leave {names} out: holdall pack --close {words}"),
+        (false, true) => format!("{attach}leave {names} out: holdall close {words}"),
         (false, false) => {
             let folders = if resume.folder_drives { " --folder-drives" } else { "" };
-            let resume = format!("holdall pack --continue {} {words}{folders}", set.shipment);
+            let resume = format!("holdall resume {} {words}{folders}", set.shipment);
             format!("{attach}leave {names} out: {resume}")
         }
     };
@@ -159,7 +159,7 @@ pub(super) fn refuse_lost<'a>(
         _ => "attach the set's other drives too; if they are lost, ",
     };
     let hint = format!(
-        "{attach}to pack the set again: {}; or to keep what is left of it: holdall pack --close {}",
+        "{attach}to pack the set again: {}; or to keep what is left of it: holdall close {}",
         pack_again(set, closed_sets),
         set.quoted_drives().join(" ")
     );
@@ -171,7 +171,7 @@ pub(super) fn refuse_lost<'a>(
 pub(super) fn disagreement(set: &FoundSet, closed_sets: u32) -> String {
     format!(
         "to pack the set again: {}; or to keep what its records name: holdall forget {}, then \
-         holdall pack --close {}",
+         holdall close {}",
         pack_again(set, closed_sets),
         set.shipment,
         set.quoted_drives().join(" ")
@@ -185,7 +185,7 @@ fn pack_again(set: &FoundSet, closed_sets: u32) -> String {
         // Of a shipment without any other set, nothing is left to resume.
         0 => format!("{erase}, then pack the dataset again"),
         _ => {
-            let resume = format!("holdall pack --continue {} --anew", set.shipment);
+            let resume = format!("holdall resume {} --anew", set.shipment);
             format!("{erase}, then {resume} with drives for the set")
         }
     }
@@ -222,7 +222,7 @@ pub(super) fn check_rule(
     };
     let why = format!("without the drives that are not here{nothing}, {error}");
     let hint = format!(
-        "attach the set's own drives; if they are lost, end the set as it is: holdall pack --close {} \
+        "attach the set's own drives; if they are lost, end the set as it is: holdall close {} \
          --yes",
         set.quoted_drives().join(" ")
     );

@@ -1,4 +1,4 @@
-//! `pack --continue`: the next set of a shipment in progress, or the rest of a set whose packing
+//! `resume`: the next set of a shipment in progress, or the rest of a set whose packing
 //! was broken off.
 //!
 //! - Enters: the state that this machine kept, the drives.

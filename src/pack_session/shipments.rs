@@ -71,7 +71,7 @@ impl InProgress {
 /// What to do with a shipment whose state is damaged.
 pub fn without_state(shipment: impl fmt::Display) -> String {
     format!(
-        "a set of it that is not closed is kept as far as it is packed by holdall pack --close \
+        "a set of it that is not closed is kept as far as it is packed by holdall close \
          DRIVES; then holdall forget {shipment}, and pack again"
     )
 }
@@ -107,7 +107,7 @@ fn peek(shipment: ShipmentId) -> Option<InProgress> {
 
 /// What to type to resume a shipment.
 fn next(shipment: ShipmentId, state: Option<&ShipmentState>) -> String {
-    let mut text = format!("holdall pack --continue {shipment}");
+    let mut text = format!("holdall resume {shipment}");
     match state.and_then(|state| state.unclosed.as_ref()) {
         Some(set) => set.cases.iter().for_each(|case| {
             let _ = write!(text, " --drive {case}=PATH");

@@ -357,7 +357,7 @@ fn a_named_drive_that_cannot_be_opened_stops_nothing() {
         vec!["verify".as_ref(), "-i".as_ref(), key],
         vec!["repair".as_ref()],
         vec!["ls".as_ref(), "-i".as_ref(), key],
-        vec!["pack".as_ref(), "--yes".as_ref(), "--close".as_ref()],
+        vec!["close".as_ref(), "--yes".as_ref()],
         restore,
         erase,
     ] {

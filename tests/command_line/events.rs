@@ -129,7 +129,7 @@ fn every_event_is_documented_with_all_its_fields() {
     run(with(&["verify", "--json", "-i", key], &paths)).expect(0);
     run(with(&["verify", "--json", "--log", "--quick"], &paths)).expect(0);
     let drive = format!("a={}", shipment.drives[0].1.display());
-    run(with(&["pack", "--json", "--continue", "--drive", &drive], &[])).expect(0);
+    run(with(&["resume", "--json", "--drive", &drive], &[])).expect(0);
     run(with(&["status", "--json"], &paths[1..])).expect(3);
     run(with(&["ls", "--json", "-i", key], &paths)).expect(0);
     let to = shipment.new_destination();
@@ -146,7 +146,7 @@ fn every_event_is_documented_with_all_its_fields() {
     run(shipment.restore_arguments(&shipment.paths()[1..], &to, &[])).expect(4);
     run(with(&["status", "--json", "--to", to.to_str().unwrap()], &paths[1..])).expect(4);
     run(with(&["repair", "--json"], &paths)).expect(0);
-    run(with(&["pack", "--json", "--close"], &paths)).expect(0);
+    run(with(&["close", "--json"], &paths)).expect(0);
     let other = shipment.path().join("other.key");
     run(with(&["keygen", "--json", "-o", other.to_str().unwrap()], &[])).expect(0);
     let drive = shipment.path().join("drive");

@@ -221,7 +221,7 @@ fn what_several_sets_name_is_told_once() {
     let options = [tree::GEOMETRY, "--json", "--yes", "--folder-drives"];
     let words = first.iter().chain(&options).map(OsString::from).chain(drives(0));
     shipment.run(words).expect(4);
-    let next = ["pack", "--continue", "--json", "--folder-drives"].iter().map(OsString::from);
+    let next = ["resume", "--json", "--folder-drives"].iter().map(OsString::from);
     shipment.run(next.chain(drives(1))).expect(0);
 
     let to = shipment.new_destination();

@@ -1,5 +1,5 @@
-//! An option either does something or is refused (Review shape B): every option of `pack` beside
-//! `--continue` and `--close`, and the others that mean something only beside another.
+//! An option either does something or is refused (Review shape B): those that mean something only
+//! beside another.
 
 use super::events::documented;
 use crate::common::shipment::Shipment;
@@ -12,62 +12,10 @@ use holdall::testing::measure::predict::Limit;
 use holdall::testing::monitor::{Phase, ProblemKind};
 use rstest::rstest;
 
-/// Beside `--continue` these are obeyed; all others were decided when the shipment was begun.
-const WITH_CONTINUE: [&str; 13] = [
-    "--drive",
-    "--anew",
-    "--folder-drives",
-    "--recipient",
-    "--recipients-file",
-    "--survive",
-    "--checkpoint",
-    "--no-read-back",
-    "--memory",
-    "--yes",
-    "--json",
-    "--quiet",
-    "--continue",
-];
-const WITH_CLOSE: [&str; 5] = ["--identity", "--yes", "--json", "--quiet", "--close"];
-
 fn error_of(words: &[&str]) -> Option<ErrorKind> {
     Cli::command().try_get_matches_from(words).err().map(|e| e.kind())
 }
 
-/// Review shape B: beside `--continue` and `--close`.
-#[rstest]
-#[case::resumed(&["holdall", "pack", "--continue", "--drive", "a=x"], &WITH_CONTINUE)]
-#[case::closed(&["holdall", "pack", "--close"], &WITH_CLOSE)]
-fn an_option_of_pack_is_obeyed_or_refused(#[case] words: &[&str], #[case] obeyed: &[&str]) {
-    let mut cli = Cli::command();
-    cli.build();
-    let pack = cli.find_subcommand("pack").unwrap();
-    let mut tried = 0;
-    for option in pack.get_arguments().filter_map(|arg| arg.get_long().map(|long| (arg, long))) {
-        let (arg, long) = (option.0, format!("--{}", option.1));
-        if ["--help", "--version"].contains(&&*long) || words.contains(&&*long) {
-            continue;
-        }
-        let value = match &*long {
-            "--memory" | "--checkpoint" => "1GiB",
-            "--cipher" => "auto",
-            "--drive" => "a=x",
-            _ => "1",
-        };
-        let mut words = words.to_vec();
-        words.push(&long);
-        if arg.get_action().takes_values() {
-            words.push(value);
-        }
-        let refused = error_of(&words) == Some(ErrorKind::ArgumentConflict);
-        assert_eq!(refused, !obeyed.contains(&&*long), "{words:?}");
-        tried += 1;
-    }
-    assert!(tried >= 15, "{tried} options");
-    assert_eq!(error_of(&[words, &["source"]].concat()).is_some(), words.contains(&"--continue"));
-}
-
-/// Review shape B: of the other commands.
 #[rstest]
 #[case(&["verify", "--memory", "1GiB"], true)]
 #[case(&["verify", "--memory", "1GiB", "-i", "key"], true)]
@@ -75,8 +23,8 @@ fn an_option_of_pack_is_obeyed_or_refused(#[case] words: &[&str], #[case] obeyed
 #[case(&["verify", "--quick", "--memory", "1GiB"], false)]
 #[case(&["verify", "--quick"], true)]
 #[case(&["pack", "x", "--drive", "a=y", "--anew"], false)]
-#[case(&["pack", "--continue", "--drive", "a=y", "--anew"], true)]
-#[case(&["pack", "--close", "--anew"], false)]
+#[case(&["resume", "--drive", "a=y", "--anew"], true)]
+#[case(&["close", "--anew"], false)]
 #[case(&["repair", "--slot", "1"], false)]
 #[case(&["repair", "--folder-drives"], false)]
 #[case(&["bench", "--bytes", "1GiB"], false)]

@@ -120,8 +120,7 @@ fn texts_of_labels_are_escaped_wherever_they_go() {
         let words = words.iter().map(std::ffi::OsString::from);
         shipment.run(words.chain(shipment.paths().into_iter().map(Into::into)))
     };
-    let runs =
-        [run(&["verify"]), run(&["status"]), run(&["repair"]), run(&["pack", "--close", "--yes"])];
+    let runs = [run(&["verify"]), run(&["status"]), run(&["repair"]), run(&["close", "--yes"])];
     for shown in runs.map(|run| run.shown()) {
         assert!(!shown.contains(is_unsafe) && !shown.contains("\nSet out"), "{shown:?}");
     }

@@ -26,7 +26,7 @@ fn in_progress() -> Option<(Shipment, Vec<Memory>, Vec<String>)> {
         // Packing anew resumes nothing, and says so.
         for id in &ids {
             says(&run, &[&format!("shipment {id} of {}", shipment.source.display())]);
-            says(&run, &[&format!("to resume that one instead: holdall pack --continue {id}")]);
+            says(&run, &[&format!("to resume that one instead: holdall resume {id}")]);
         }
         ids.push(run.event("packed")["shipment"].as_str().unwrap().to_owned());
     }
@@ -50,11 +50,11 @@ fn shipments_in_progress_are_listed_and_one_can_be_forgotten() {
     let Some((shipment, _memory, ids)) = in_progress() else { return };
     let source = shipment.source.display().to_string();
     let of_source = format!("\"my photos\" of {source}, begun 20");
-    let next = |id: &str| format!("next: holdall pack --continue {id} --drive CASE=PATH");
+    let next = |id: &str| format!("next: holdall resume {id} --drive CASE=PATH");
     let listed = shipment.run(["status"]);
     says(&listed, &[&of_source, ", 1 set closed", &ids[0], &ids[1], &next(&ids[0])]);
     let drive = format!("a={}", shipment.paths()[0].display());
-    let which = shipment.run(["pack", "--continue", "--drive", &drive]).expect(2);
+    let which = shipment.run(["resume", "--drive", &drive]).expect(2);
     says(&which, &["2 shipments are in progress", &of_source, &ids[0], &ids[1], "holdall forget"]);
     let unasked = shipment.run(["forget", &ids[0]]).expect(2);
     says(&unasked, &["no further set of it can be packed", "nobody to ask", "hint: add --yes"]);
@@ -172,7 +172,7 @@ fn a_set_that_takes_the_room_is_named_with_the_command_that_removes_it() {
     again();
     // So is the next set of another shipment.
     let drive = format!("a={path}");
-    let next = ["pack", "--continue", &ids[0], "--folder-drives", "--drive", &drive];
+    let next = ["resume", &ids[0], "--folder-drives", "--drive", &drive];
     let run = shipment.run(next).expect(2);
     says(&run, &["are missing", &erase]);
     assert!(!run.stderr.contains("add drives or cases"), "{}", run.shown());

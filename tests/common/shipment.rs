@@ -107,7 +107,7 @@ impl Shipment {
     /// Goes on with packing on all drives, JSON output.
     pub fn resume(&self) -> Run {
         let mut arguments: Vec<OsString> =
-            ["pack", "--json", "--folder-drives", "--continue"].map(OsString::from).into();
+            ["resume", "--json", "--folder-drives"].map(OsString::from).into();
         for (case, path) in &self.drives {
             arguments.extend(["--drive".into(), format!("{case}={}", path.display()).into()]);
         }

@@ -117,7 +117,7 @@ fn a_set_on_mounted_drives_is_closed_without_naming_them() {
         Terminal::shell(&shipment.state(), &inner(&format!("{program} {pack}"))).end();
     assert_eq!(status, 0, "{text}");
     let line = inner(&format!(
-        "rm -r {0}/holdall/*/set.txt {0}/holdall/*/copy && {program} pack --close",
+        "rm -r {0}/holdall/*/set.txt {0}/holdall/*/copy && {program} close",
         point.display()
     ));
     let mut terminal = Terminal::shell(&shipment.state(), &line);
@@ -127,7 +127,7 @@ fn a_set_on_mounted_drives_is_closed_without_naming_them() {
     let (status, text) = terminal.end();
     assert!(status == 0 && text.contains("is closed with"), "{text}");
     // Nobody to ask: it is not closed.
-    let line = inner(&format!("{program} pack --close < /dev/null; echo \"status $?\""));
+    let line = inner(&format!("{program} close < /dev/null; echo \"status $?\""));
     let (_, text) = Terminal::shell(&shipment.state(), &line).end();
     assert!(text.contains("there is nobody to ask") && text.contains("status 2"), "{text}");
 }

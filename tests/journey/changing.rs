@@ -47,7 +47,7 @@ fn a_file_that_changed_between_sets_is_begun_again_if_it_fits() {
     let file = fs::OpenOptions::new().write(true).open(shipment.source.join("b")).unwrap();
     file.write_all_at(b"changed", 0).unwrap();
 
-    let next = ["pack", "--json", "--continue", "--drive", &drives[1]];
+    let next = ["resume", "--json", "--drive", &drives[1]];
     let away = shipment.path().join("away");
     fs::rename(&shipment.source, &away).unwrap();
     fs::create_dir(&shipment.source).unwrap();
@@ -83,7 +83,7 @@ fn a_source_that_vanishes_stops_the_pack_and_is_gone_on_with() {
     let stopped = shipment.run(arguments).expect(1);
     assert_eq!(stopped.problems(), [], "nothing is left out: {}", stopped.shown());
     assert!(stopped.shown().contains("the source can no longer be read"), "{}", stopped.shown());
-    assert!(stopped.shown().contains("holdall pack --continue "), "{}", stopped.shown());
+    assert!(stopped.shown().contains("holdall resume "), "{}", stopped.shown());
     assert!(stopped.shown().contains(" --folder-drives"), "it works as printed");
 
     *medium.faults() = Faults::default();

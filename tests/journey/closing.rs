@@ -59,13 +59,13 @@ fn stateless(cases: &[usize]) -> Shipment {
 }
 
 fn close(shipment: &Shipment, paths: &[PathBuf], more: &[&str]) -> Run {
-    let words = ["pack", "--json", "--close"].map(OsString::from).into_iter();
+    let words = ["close", "--json"].map(OsString::from).into_iter();
     let more = more.iter().map(OsString::from);
     shipment.run(words.chain(paths.iter().map(Into::into)).chain(more))
 }
 
 pub(super) fn resume(shipment: &Shipment, drives: &[(String, PathBuf)]) -> Run {
-    let mut words: Vec<OsString> = ["pack", "--json", "--continue"].map(Into::into).into();
+    let mut words: Vec<OsString> = ["resume", "--json"].map(Into::into).into();
     words.push("--folder-drives".into());
     for (case, path) in drives {
         words.extend(["--drive".into(), format!("{case}={}", path.display()).into()]);
@@ -176,7 +176,7 @@ fn a_set_whose_packing_machine_is_lost_is_closed_without_a_key() {
     }
 
     // In words.
-    let words = ["pack", "--close"].map(OsString::from).into_iter();
+    let words = ["close"].map(OsString::from).into_iter();
     let text = shipment.run(words.chain(paths.iter().map(Into::into))).expect(0).stdout;
     assert!(text.contains("cannot tell whether more of the dataset was to follow"), "{text}");
     assert!(text.contains("they are safe to unplug"), "{text}");
@@ -228,7 +228,7 @@ fn a_set_that_pack_closed_has_no_litter() {
     let shipment = Shipment::new(&[1, 1]);
     tree::write(&shipment.source.join("file"), &Random::new("no litter").bytes(1_000_000));
     shipment.pack("cases=1,blocks=10%").expect(0);
-    let words = ["pack", "--yes", "--close"].map(OsString::from).into_iter();
+    let words = ["close", "--yes"].map(OsString::from).into_iter();
     let again = shipment.run(words.chain(shipment.paths().iter().map(Into::into))).expect(0);
     assert!(
         again.stdout.contains("was closed before: there was nothing to do."),
@@ -252,7 +252,7 @@ fn going_on_without_the_machines_state_says_what_is_left() {
     let run = resume(&shipment, &shipment.drives).expect(1);
     assert!(run.events_of("nothing-left").is_empty(), "{}", run.shown());
     let hint = run.event("error")["hint"].as_str().unwrap().to_owned();
-    shipment.run(printed(&hint, "holdall pack --close")).expect(0);
+    shipment.run(printed(&hint, "holdall close")).expect(0);
     resume(&shipment, &shipment.drives).expect(0).event("nothing-left");
 }
 
@@ -433,7 +433,7 @@ fn a_stopped_read_back_says_what_proves_the_set() {
         let paths: Vec<_> = shipment.paths().iter().map(|p| p.display().to_string()).collect();
         let verify = format!("holdall verify {}", paths.join(" "));
         assert!(text.contains(&format!("To prove it: {verify}\n")), "{text}");
-        assert!(text.contains("or: holdall pack --continue "), "{text}");
+        assert!(text.contains("or: holdall resume "), "{text}");
         let words = verify.split(' ').skip(1);
         shipment.run(words).expect(0);
         return;
@@ -463,8 +463,7 @@ fn nobody_touches_a_set_that_is_being_packed() {
         let words = words.iter().map(OsString::from).chain(paths.iter().map(Into::into));
         crate::common::run(&elsewhere, words).expect(status)
     };
-    let commands: [&[&str]; 3] =
-        [&["pack", "--close"], &["repair"], &["erase", "--yes", "--set", &set]];
+    let commands: [&[&str]; 3] = [&["close"], &["repair"], &["erase", "--yes", "--set", &set]];
     let before = tree::walk(shipment.path());
     for words in commands {
         let run = try_all(words, 1);
@@ -534,7 +533,7 @@ fn drives_that_lost_their_last_records_leave_a_way_on() {
     let mut forget = printed(&hint, "holdall forget");
     forget.push("--yes");
     shipment.run(forget).expect(0);
-    shipment.run(printed(&hint, "holdall pack --close")).expect(0);
+    shipment.run(printed(&hint, "holdall close")).expect(0);
     shipment.verify(&shipment.paths()).expect(0);
     // Or pack it again: what is erased everywhere is forgotten.
     for name in ["state", "drives"] {
@@ -560,7 +559,7 @@ fn status_does_not_say_that_nothing_is_lost_where_something_is() {
     assert!(!run.stdout.contains("Nothing is lost"), "{}", run.shown());
 }
 
-/// Review R, small ones: `--continue` where another drive stands in a drive's place.
+/// Review R, small ones: `resume` where another drive stands in a drive's place.
 #[test]
 fn a_replaced_drive_is_named_and_not_used() {
     let shipment = killed(&[1, 1]);
@@ -570,9 +569,9 @@ fn a_replaced_drive_is_named_and_not_used() {
     let told = format!("{} carries nothing of it", paths[1].display());
     assert!(run.stderr.contains(&told), "{}", run.shown());
     let hint = run.event("error")["hint"].as_str().unwrap().to_owned();
-    let close = format!("holdall pack --close {} --yes", paths[0].display());
+    let close = format!("holdall close {} --yes", paths[0].display());
     assert!(hint.ends_with(&close), "{hint}");
     // Typed as it stands.
-    let closed = shipment.run(printed(&hint, "holdall pack --close"));
+    let closed = shipment.run(printed(&hint, "holdall close"));
     assert!([0, 3].contains(&closed.status), "{}", closed.shown());
 }

@@ -53,7 +53,7 @@ fn a_set_whose_state_is_damaged_is_closed_and_forgotten(#[case] name: &str, #[ca
             fs::write(&file, bytes).unwrap();
         }
     }
-    let way = format!("holdall pack --close DRIVES; then holdall forget {id}, and pack again");
+    let way = format!("holdall close DRIVES; then holdall forget {id}, and pack again");
     let paths = shipment.paths().into_iter().map(OsString::from);
     let status = shipment.run(["status".into(), "--json".into()].into_iter().chain(paths.clone()));
     let told = status.event("in-progress");
@@ -66,7 +66,7 @@ fn a_set_whose_state_is_damaged_is_closed_and_forgotten(#[case] name: &str, #[ca
     }
     let run = shipment.resume().expect(1);
     assert!(run.event("error")["hint"].as_str().unwrap().ends_with(&way), "{}", run.shown());
-    shipment.run(["pack".into(), "--close".into()].into_iter().chain(paths)).expect(0);
+    shipment.run(["close".into()].into_iter().chain(paths)).expect(0);
     shipment.verify(&shipment.paths()).expect(0);
     shipment.run(["forget", id, "--yes"]).expect(0);
     shipment.pack("cases=1").expect(0);

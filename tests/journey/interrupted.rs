@@ -141,7 +141,7 @@ fn the_rule_of_a_set_that_is_begun_cannot_be_changed() {
     let shipment = shipment();
     pack_and_kill(&shipment, "cases=1");
     let mut words: Vec<String> =
-        ["pack", "--continue", "--folder-drives", "--survive"].map(String::from).into();
+        ["resume", "--folder-drives", "--survive"].map(String::from).into();
     words.push("none".into());
     for (case, path) in &shipment.drives {
         words.extend(["--drive".into(), format!("{case}={}", path.display())]);
@@ -174,7 +174,7 @@ fn a_set_that_is_lost_in_part_is_not_resumed(#[case] beginning: &str, #[case] wh
     assert!(refused.shown().contains("holdall erase "), "{}", refused.shown());
     assert_eq!(files(), before);
     // What is left can still be kept: closed, and said to be lost in part.
-    let close = ["pack", "--yes", "--close"].map(OsString::from).into_iter();
+    let close = ["close", "--yes"].map(OsString::from).into_iter();
     let closed = shipment.run(close.chain(shipment.paths().into_iter().map(Into::into))).expect(1);
     assert!(closed.shown().contains("cannot be restored"), "{}", closed.shown());
 }

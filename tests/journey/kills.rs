@@ -177,7 +177,7 @@ fn has_file(folder: &Path, name: &str) -> bool {
 
 /// What to type to go on with a shipment.
 fn resume(shipment: &Shipment) -> Vec<OsString> {
-    let mut words: Vec<OsString> = ["pack", "--json", "--continue"].map(OsString::from).into();
+    let mut words: Vec<OsString> = ["resume", "--json"].map(OsString::from).into();
     words.push("--folder-drives".into());
     for (case, path) in &shipment.drives {
         words.extend(["--drive".into(), format!("{case}={}", path.display()).into()]);

@@ -45,7 +45,7 @@ impl TwoSets {
         let first =
             [&["pack", source, "--json", "--yes", "-r", &two.shipment.recipient], &rule[..]];
         two.pack(&first.concat(), 0, 4);
-        two.pack(&["pack", "--json", "--continue"], 1, 0);
+        two.pack(&["resume", "--json"], 1, 0);
         Some(two)
     }
 

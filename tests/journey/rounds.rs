@@ -100,7 +100,7 @@ impl Rounds {
     }
 
     fn next(&self, round: usize) -> Vec<OsString> {
-        self.with_drives(&["pack", "--json", "--continue"], round)
+        self.with_drives(&["resume", "--json"], round)
     }
 
     fn run(&self, arguments: Vec<OsString>) -> Run {
@@ -385,14 +385,14 @@ fn what_cannot_be_gone_on_with_is_said() {
     assert!(run.stderr.contains("attach its drives"), "{}", run.shown());
     // Review F6: the drives of a set that was begun are lost, and it is packed anew on others.
     assert!(run.stderr.contains("add --anew"), "{}", run.shown());
-    let anew = ["pack", "--json", "--continue", "--anew"];
+    let anew = ["resume", "--json", "--anew"];
     let run = rounds.run(rounds.with_drives(&anew, 1)).expect(1);
     assert!(run.stderr.contains("its remains are on"), "{}", run.shown());
     for drive in rounds.paths(1) {
         fs::remove_dir_all(drive.join("holdall")).unwrap();
     }
     rounds.run(rounds.with_drives(&anew, 1)).expect(4);
-    let wrong = rounds.with_drives(&["pack", "--continue", "0123456789abcdef"], 1);
+    let wrong = rounds.with_drives(&["resume", "0123456789abcdef"], 1);
     let run = rounds.run(wrong).expect(2);
     assert!(run.stderr.contains("is in progress on this machine"), "{}", run.shown());
     rounds.pack_from(2);
@@ -402,7 +402,7 @@ fn what_cannot_be_gone_on_with_is_said() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         name.split_once('-').map(|(id, _)| id.to_owned())
     });
-    let again = |round| rounds.with_drives(&["pack", "--continue", set.as_ref().unwrap()], round);
+    let again = |round| rounds.with_drives(&["resume", set.as_ref().unwrap()], round);
     let run = rounds.run(again(2)).expect(0);
     assert!(run.stdout.contains("is complete"), "{}", run.shown());
     let json = again(2).into_iter().chain(["--json".into()]).collect();

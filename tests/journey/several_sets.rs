@@ -179,7 +179,7 @@ fn a_hole_between_two_sets_belongs_to_one(
     let first = ["pack", source, "--json", "--yes", "-r", &shipment.recipient, "--survive", "none"];
     let rest = ["--geometry", tree::GEOMETRY, "--drive", &drives[0]];
     shipment.run(first.iter().chain(&rest)).expect(4);
-    shipment.run(["pack", "--json", "--continue", "--drive", &drives[1]]).expect(0);
+    shipment.run(["resume", "--json", "--drive", &drives[1]]).expect(0);
     let to = shipment.new_destination();
     for (drive, status) in order.into_iter().zip([4, 0]) {
         shipment.restore(&[shipment.drives[drive].1.clone()], &to, &[]).expect(status);

@@ -30,7 +30,7 @@ fn printed(text: &str, before: &str) -> Vec<OsString> {
 fn going_on_without_a_drive_says_what_completes_it() {
     let shipment = killed(&[1, 1, 1]);
     let paths = shipment.paths();
-    let mut words: Vec<OsString> = ["pack", "--folder-drives", "--continue"].map(Into::into).into();
+    let mut words: Vec<OsString> = ["resume", "--folder-drives"].map(Into::into).into();
     for (case, path) in [&shipment.drives[0], &shipment.drives[2]] {
         words.extend(["--drive".into(), format!("{case}={}", path.display()).into()]);
     }
@@ -123,8 +123,7 @@ fn what_no_repair_mends_is_not_sent_to_repair() {
 fn what_a_set_packed_anew_has_left_is_to_be_erased() {
     let shipment = killed(&[1, 1]);
     let old = shipment.paths();
-    let mut words: Vec<OsString> =
-        ["pack", "--folder-drives", "--continue", "--anew"].map(Into::into).into();
+    let mut words: Vec<OsString> = ["resume", "--folder-drives", "--anew"].map(Into::into).into();
     let mut new = Vec::new();
     for (case, _) in &shipment.drives {
         let path = shipment.new_destination();

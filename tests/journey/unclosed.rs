@@ -137,8 +137,8 @@ fn what_one_drive_alone_says_is_spread_to_no_other() {
     // Without the key it is not closed over that; with it, by what the run made.
     let refused = close_images(&packed, &bench, false).err().unwrap();
     let CloseError::Alone { without, alone, .. } = &refused else { panic!("{refused}") };
-    assert_eq!(&**without, "holdall pack --close 'drive 1' 'drive 2' --yes");
-    assert_eq!(&**alone, "holdall pack --close 'drive 0' --yes");
+    assert_eq!(&**without, "holdall close 'drive 1' 'drive 2' --yes");
+    assert_eq!(&**alone, "holdall close 'drive 0' --yes");
     assert!(bench.images() == images, "something was written");
     let others = Bench::new(&images[1..]);
     close_images(&packed, &others, false).unwrap();
@@ -304,7 +304,7 @@ fn going_on_names_the_drive_that_differs(
     forge(&shipment, 1, how);
     let (paths, before) = (shipment.paths(), Snapshot::of(&shipment.path().join("drives")));
     let run = if closes {
-        with_paths(&shipment, &["pack", "--json", "--close"]).expect(1)
+        with_paths(&shipment, &["close", "--json"]).expect(1)
     } else {
         shipment.resume().expect(1)
     };
@@ -337,7 +337,7 @@ fn altered_labels_are_not_closed_over_by_who_packed() {
         fs::write(&path, serde_json::to_vec_pretty(&label).unwrap()).unwrap();
     }
     let honest = fs::read(shipment.set_folder(2).join("label.json")).unwrap();
-    with_paths(&shipment, &["pack", "--json", "--close"]).expect(3);
+    with_paths(&shipment, &["close", "--json"]).expect(3);
     assert_eq!(fs::read(shipment.set_folder(2).join("label.json")).unwrap(), honest);
     let paths = shipment.paths();
     with_paths(&shipment, &["repair"]).expect(0);
@@ -362,7 +362,7 @@ fn the_step_that_verify_prints_works(#[values(Forged::Next, Forged::Other)] how:
     }
     let key = shipment.key.clone().into_os_string();
     let typed = |word: OsString| if word == "IDENTITY" { key.clone() } else { word };
-    let words = printed(&verified.stdout, "holdall pack --close");
+    let words = printed(&verified.stdout, "holdall close");
     shipment.run(words.into_iter().map(typed)).expect(0);
     let verified = shipment.verify(&shipment.paths());
     assert!(verified.event("verified")["whole"] == true, "{}", verified.shown());

@@ -253,16 +253,16 @@ fn what_a_killed_scan_left_is_removed_unless_a_process_uses_it() {
     // Nothing of the shipment that was begun is packed, so something is left to do.
     // That stays so until a shipment is begun.
     for _ in 0..2 {
-        let run = shipment.run(["pack", "--json", "--continue", "--drive", &drive]).expect(2);
+        let run = shipment.run(["resume", "--json", "--drive", &drive]).expect(2);
         assert!(run.stderr.contains("cut short before its list of entries"), "{}", run.shown());
         assert!(!used.exists());
     }
     shipment.run(shipment.pack_arguments("none", &["--json"])).expect(0);
-    let run = shipment.run(["pack", "--json", "--continue", "--drive", &drive]).expect(0);
+    let run = shipment.run(["resume", "--json", "--drive", &drive]).expect(0);
     assert_eq!(run.event("nothing-left")["shipment"], Value::Null);
     let empty = format!("a={}", shipment.new_destination().display());
     std::fs::create_dir(&empty[2..]).unwrap();
-    let run = shipment.run(["pack", "--json", "--continue", "--drive", &empty]).expect(2);
+    let run = shipment.run(["resume", "--json", "--drive", &empty]).expect(2);
     assert!(run.stderr.contains("these drives carry no set"), "{}", run.shown());
 }
 

@@ -8,70 +8,17 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::path::PathBuf;
 
-/// What says nothing when a set is closed as it is.
-const NOT_WITH_CLOSE: [&str; 17] = [
-    "resume",
-    "anew",
-    "drives",
-    "folder_drives",
-    "recipients",
-    "recipient_files",
-    "survive",
-    "cipher",
-    "level",
-    "exclude",
-    "one_file_system",
-    "name",
-    "contact",
-    "checkpoint",
-    "no_read_back",
-    "memory",
-    "geometry",
-];
-
-/// What was decided when the shipment was begun.
-const NOT_WITH_CONTINUE: [&str; 9] = [
-    "source",
-    "identities",
-    "cipher",
-    "level",
-    "exclude",
-    "one_file_system",
-    "name",
-    "contact",
-    "geometry",
-];
-
 /// The cipher that a word names.
 #[allow(clippy::needless_pass_by_value, reason = "clap gives the word away")]
 fn cipher(word: String) -> Result<CipherChoice, &'static str> {
     CipherChoice::of(&word).ok_or("there is no such cipher")
 }
 
-/// pack
+/// How a set is packed, of a new shipment and of one in progress.
 #[derive(Args)]
-#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
-pub struct PackArgs {
-    /// The folder (or file) to pack; with --close, the drives at PATH...
-    #[arg(id = "source", value_name = "SOURCE", required_unless_present_any = ["resume", "close"])]
-    pub paths: Vec<PathBuf>,
-    /// Resume a shipment in progress: pack the next set, or the rest after a crash
-    #[arg(long = "continue", value_name = "SHIPMENT", id = "resume")]
-    #[arg(conflicts_with_all = NOT_WITH_CONTINUE)]
-    #[allow(clippy::option_option, reason = "clap's way to say that the value may be left out")]
-    pub resume: Option<Option<String>>,
-    /// Pack the unfinished set again, on drives that carry nothing of it, because its drives are lost
-    #[arg(long, requires = "resume", conflicts_with = "source")]
-    pub anew: bool,
-    /// Close a set early, with what is on the drives at PATH... or all mounted drives; needs no key
-    #[arg(long, conflicts_with_all = NOT_WITH_CLOSE)]
-    pub close: bool,
-    /// With --close, if drives disagree on what was packed: your identity (repeatable); what was
-    /// packed to it counts
-    #[arg(short, long = "identity", value_name = "FILE", requires = "close")]
-    pub identities: Vec<PathBuf>,
+pub struct SetArgs {
     /// A drive: the name of its case, and the path where it is mounted (repeatable)
-    #[arg(long = "drive", value_name = "CASE=PATH", required_unless_present = "close")]
+    #[arg(long = "drive", value_name = "CASE=PATH", required = true)]
     pub drives: Vec<CasePath>,
     /// Accept folders on this machine's own disks as drives; otherwise a PATH on the disk of SOURCE,
     /// the system or holdall's state is taken for a mount point without its drive
@@ -87,6 +34,26 @@ pub struct PackArgs {
     /// drive), several separated by commas, or none
     #[arg(long, value_name = "RULE")]
     pub survive: Option<String>,
+    /// Commit after SIZE on each drive [default: 256 MiB, but no sooner than after 30 seconds]
+    #[arg(long, value_name = "SIZE")]
+    pub checkpoint: Option<String>,
+    /// Do not read everything back at the end
+    #[arg(long)]
+    pub no_read_back: bool,
+    /// what it may use
+    #[command(flatten)]
+    pub memory: MemoryArg,
+}
+
+/// pack
+#[derive(Args)]
+pub struct PackArgs {
+    /// The folder (or file) to pack
+    #[arg(value_name = "SOURCE", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// the set
+    #[command(flatten)]
+    pub set: SetArgs,
     /// The cipher of the whole shipment; auto is aes256 if this machine's CPU has instructions for
     /// it, else chacha20
     #[arg(long, value_name = "CIPHER", default_value = "chacha20")]
@@ -108,20 +75,37 @@ pub struct PackArgs {
     /// Whom to ask about a drive, in the clear on every drive
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub contact: String,
-    /// Commit after SIZE on each drive [default: 256 MiB, but no sooner than after 30 seconds]
-    #[arg(long, value_name = "SIZE")]
-    pub checkpoint: Option<String>,
-    /// Do not read everything back at the end
-    #[arg(long)]
-    pub no_read_back: bool,
-    /// Ask nothing: pack what fits now, and the rest on further sets; close without the drives that
-    /// are not here
+    /// Ask nothing: pack what fits now, and the rest on further sets
     #[arg(long)]
     pub yes: bool,
-    /// what it may use
-    #[command(flatten)]
-    pub memory: MemoryArg,
     /// Sizes of chunk, block, and blocks per shard, for tests
     #[arg(long, hide = true, value_name = "C,B,N")]
     pub geometry: Option<String>,
+}
+
+/// resume
+#[derive(Args)]
+pub struct ResumeArgs {
+    /// The shipment's id, as pack printed it and holdall status lists it; it may be left out if one is
+    /// in progress on this machine
+    pub shipment: Option<String>,
+    /// Pack the unfinished set again, on drives that carry nothing of it, because its drives are lost
+    #[arg(long)]
+    pub anew: bool,
+    /// the set
+    #[command(flatten)]
+    pub set: SetArgs,
+}
+
+/// close
+#[derive(Args)]
+pub struct CloseArgs {
+    /// Drives: mount points, or folders below them; without any, all mounted drives
+    pub paths: Vec<PathBuf>,
+    /// If drives disagree on what was packed: your identity (repeatable); what was packed to it counts
+    #[arg(short, long = "identity", value_name = "FILE")]
+    pub identities: Vec<PathBuf>,
+    /// Ask nothing, and close without the drives that are not here
+    #[arg(long)]
+    pub yes: bool,
 }

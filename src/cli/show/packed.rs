@@ -127,7 +127,7 @@ impl Plan {
 
     /// What to type to resume: with the same drives, or with others.
     pub fn resume_command(&self, same: bool) -> String {
-        let mut text = format!("holdall pack --continue {}", self.shipment);
+        let mut text = format!("holdall resume {}", self.shipment);
         let absent = |number: &usize| same && self.absent.contains(number);
         for (_, planned) in self.drives.iter().enumerate().filter(|(n, _)| !absent(n)) {
             let DriveOfPlan { case, drive, .. } = planned;
@@ -219,7 +219,7 @@ fn lost_text(outcome: &PackOutcome) -> String {
     };
     format!(
         "{what}. The drives did not keep what was written: pack again, onto others.\n\
-         (holdall pack --continue {} closes and reads these back once more.)\n",
+         (holdall resume {} closes and reads these back once more.)\n",
         outcome.shipment
     )
 }
