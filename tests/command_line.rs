@@ -19,8 +19,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 const COMMANDS: &[&str] = &[
-    "keygen", "pack", "resume", "close", "verify", "repair", "restore", "ls", "status", "erase",
-    "forget", "bench", "demo", "help",
+    "keygen", "drives", "pack", "resume", "close", "verify", "repair", "restore", "ls", "status",
+    "erase", "forget", "bench", "demo", "help",
 ];
 
 /// The program, with its state and its temporary files in `folder`.

@@ -10,7 +10,7 @@ pub mod restore;
 
 use aside::{BenchArgs, DemoArgs, HelpArgs, KeygenArgs};
 use clap::{Parser, Subcommand};
-use inspect::{LsArgs, StatusArgs, VerifyArgs};
+use inspect::{DrivesArgs, LsArgs, StatusArgs, VerifyArgs};
 use pack::{CloseArgs, PackArgs, ResumeArgs};
 use remove::{EraseArgs, ForgetArgs};
 use repair::RepairArgs;
@@ -46,6 +46,11 @@ pub enum Command {
     #[command(after_help = "Example:
   holdall keygen -o me.key          prints the recipient; keep me.key at home")]
     Keygen(KeygenArgs),
+    /// List the drives that are attached: size, connection, health, what lies on them
+    #[command(after_help = "Example:
+  holdall drives                             all mounted drives but the system's own
+  holdall drives /mnt/nas                    a network mount is listed if it is named")]
+    Drives(DrivesArgs),
     /// Pack a dataset onto drives
     #[command(after_help = "Example:
   holdall pack photos --drive a=/media/usb1 --drive a=/media/usb2 \\

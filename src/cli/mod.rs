@@ -12,6 +12,7 @@ pub mod args;
 mod bench;
 mod close;
 mod demo;
+mod drives;
 mod erase;
 pub mod exit;
 mod forget;

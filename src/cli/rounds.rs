@@ -356,7 +356,13 @@ mod tests {
 
     fn mount(point: &str, number: u64) -> MountedDrive {
         let numbers = (number, format!("8:{number}").into());
-        MountedDrive { point: point.into(), numbers, identity: (None, Some(number)) }
+        MountedDrive {
+            point: point.into(),
+            numbers,
+            identity: (None, Some(number)),
+            file_system: "ext4".into(),
+            source: Vec::new(),
+        }
     }
 
     fn points(drives: &[MountedDrive]) -> Vec<&str> {

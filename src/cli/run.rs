@@ -49,6 +49,7 @@ fn run_command(command: Command, ui: &Ui) -> Result<Status, Refusal> {
         Command::Repair(args) => super::repair::repair(&args, ui),
         Command::Restore(args) => restore::restore(&args, ui),
         Command::Ls(args) => ls::ls(args, ui),
+        Command::Drives(args) => super::drives::drives(&args, ui),
         Command::Status(args) => super::status::status(&args, ui),
         Command::Erase(args) => super::erase::erase(&args, ui),
         Command::Forget(args) => super::forget::forget(&args, ui),

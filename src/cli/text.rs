@@ -66,6 +66,24 @@ pub fn fitted(text: &str, width: usize) -> String {
     shown
 }
 
+/// `text` in lines of at most `width` columns, each behind `indent` and with its end; a word that is
+/// longer stays whole.
+pub fn wrapped(text: &str, indent: &str, width: usize) -> String {
+    let (mut lines, mut line) = (String::new(), indent.to_owned());
+    for word in text.split(' ') {
+        let is_first = line.len() == indent.len();
+        if !is_first && columns(&line) + 1 + columns(word) > width {
+            lines += line.trim_end();
+            lines.push('\n');
+            line.truncate(indent.len());
+        } else if !is_first {
+            line.push(' ');
+        }
+        line += word;
+    }
+    lines + line.trim_end() + "\n"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +109,13 @@ mod tests {
                 assert_eq!(columns(&fitted(name, width)), width, "{name} {width}");
             }
         }
+    }
+
+    #[test]
+    fn long_lines_go_on_in_the_next() {
+        assert_eq!(wrapped("one two three", "  ", 9), "  one two\n  three\n");
+        assert_eq!(wrapped("a verylongword b", "", 4), "a\nverylongword\nb\n");
+        assert_eq!(wrapped("", "  ", 9), "\n");
     }
 
     /// Review A24: nothing is `1 cases`, `1 blocks` or `2 entrys`.

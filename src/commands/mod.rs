@@ -4,6 +4,7 @@ pub mod bench;
 pub mod custody;
 pub mod decode;
 pub mod demo;
+pub mod drives;
 pub mod erase;
 pub mod keygen;
 pub mod ls;

@@ -63,6 +63,10 @@ pub struct MountedDrive {
     /// number that the kernel gives to no other mount (from Linux 6.8 on), and id of the file system:
     /// what tells two drives at one place apart; none of what a dying drive does not answer
     pub identity: (Option<u64>, Option<u64>),
+    /// as the kernel calls it: `ext4`, `fuseblk`
+    pub file_system: String,
+    /// what was mounted: a device's path, if it has one
+    pub source: Vec<u8>,
 }
 
 /// The mount points of the file systems that can be drives, sorted; empty if the list cannot be
@@ -75,13 +79,38 @@ pub fn mounted() -> Vec<PathBuf> {
 
 /// The same with what tells them apart, and with those that cannot be read at the moment.
 pub fn mounted_drives() -> Vec<MountedDrive> {
-    let list = fs::read("/proc/self/mountinfo").unwrap_or_default();
-    let mut drives = can_be_drives(parse(&list));
+    drives_of(&fs::read("/proc/self/mountinfo").unwrap_or_default())
+}
+
+/// Those in a list of the kernel's.
+pub(super) fn drives_of(list: &[u8]) -> Vec<MountedDrive> {
+    let mut drives = can_be_drives(parse(list));
     drives.iter_mut().for_each(|drive| drive.identity = identity(&drive.point));
     drives
 }
 
+/// Every mount in a list of the kernel's, whatever it is; what tells them apart was not asked.
+pub(super) fn all_mounts(list: &[u8]) -> Vec<MountedDrive> {
+    parse(list).into_iter().map(MountedDrive::of).collect()
+}
+
+/// The mount on which a path lies, if it is there.
+pub fn mount_at(path: &Path) -> Option<MountedDrive> {
+    let flags = kernel::StatxFlags::MNT_ID;
+    let found = kernel::statx(kernel::CWD, path, kernel::AtFlags::empty(), flags).ok()?;
+    let list = fs::read("/proc/self/mountinfo").ok()?;
+    let mount = parse(&list).into_iter().find(|mount| mount.id == found.stx_mnt_id)?;
+    let drive = MountedDrive::of(mount);
+    Some(MountedDrive { identity: identity(&drive.point), ..drive })
+}
+
 impl MountedDrive {
+    /// Not asked yet what tells it apart.
+    fn of(mount: Mount) -> Self {
+        let Mount { id, device, point, file_system, source, .. } = mount;
+        Self { point, numbers: (id, device), identity: (None, None), file_system, source }
+    }
+
     /// Is it the same drive at the same place, as far as both could be asked?
     pub fn is_same(&self, other: &Self) -> bool {
         let agree = |a: Option<u64>, b: Option<u64>| a.is_none() || b.is_none() || a == b;
@@ -172,9 +201,8 @@ fn can_be_drives(mounts: Vec<Mount>) -> Vec<MountedDrive> {
         let name = mount.file_system.as_str();
         let can_be = !NO_DRIVES.contains(&name) && !NO_FUSE_DRIVES.contains(&name);
         // The same folder of the same device at a second place is not a second drive.
-        if can_be && seen.insert((mount.device.clone(), mount.root)) {
-            let numbers = (mount.id, mount.device);
-            drives.push(MountedDrive { point, numbers, identity: (None, None) });
+        if can_be && seen.insert((mount.device.clone(), mount.root.clone())) {
+            drives.push(MountedDrive { point, ..MountedDrive::of(mount) });
         }
     }
     drives

@@ -1,7 +1,10 @@
-//! One thread per drive, for what all drives do at the same time; and one that reads the next while
-//! the last is worked on.
+//! One thread per drive, for what all drives do at the same time, waited for or not; and one that
+//! reads the next while the last is worked on.
 
-use crossbeam_channel::bounded;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{bounded, unbounded};
 
 /// Runs `job` for 0..count, each on a thread of its own, and gives back the results in order.
 pub fn on_each<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
@@ -18,6 +21,28 @@ pub fn on_each<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T>
     })
 }
 
+/// The same for so many, as far as they are done within a time: who is late is none, and nobody waits
+/// for that thread.
+pub fn each_within<T: Send + 'static>(
+    limit: Duration,
+    count: usize,
+    job: impl Fn(usize) -> T + Send + Sync + 'static,
+) -> Vec<Option<T>> {
+    let deadline = Instant::now() + limit;
+    let (sender, done) = unbounded();
+    let job = Arc::new(job);
+    for number in 0..count {
+        let (sender, job) = (sender.clone(), Arc::clone(&job));
+        std::thread::spawn(move || sender.send((number, job(number))));
+    }
+    drop(sender);
+    let mut results: Vec<Option<T>> = (0..count).map(|_| None).collect();
+    while let Ok((number, result)) = done.recv_deadline(deadline) {
+        results[number] = Some(result);
+    }
+    results
+}
+
 /// Gives `each` what was read of the items, in order, while the next is read, until it returns false.
 pub fn while_next<'i, I: Sync, T: Send>(
     items: &'i [I],
@@ -30,4 +55,22 @@ pub fn while_next<'i, I: Sync, T: Send>(
         scope.spawn(move || items.iter().all(|item| sender.send(read(item)).is_ok()));
         ready.into_iter().all(each);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_late_is_not_waited_for() {
+        let (release, held) = bounded::<()>(0);
+        let results = each_within(Duration::from_millis(300), 3, move |number| {
+            if number == 1 {
+                let _ = held.recv();
+            }
+            number
+        });
+        assert_eq!(results, [Some(0), None, Some(2)]);
+        drop(release);
+    }
 }

@@ -9,6 +9,7 @@
 pub mod custody;
 mod error;
 mod folder;
+pub mod known_drives;
 pub mod snapshot;
 pub mod state;
 

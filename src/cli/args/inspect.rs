@@ -1,4 +1,4 @@
-//! What the commands take that look at drives: `verify`, `status`, `ls`.
+//! What the commands take that look at drives: `drives`, `verify`, `status`, `ls`.
 
 use super::common::{ExpectArg, memory};
 use crate::format::custody::{MAX_BY_BYTES, MAX_TEXT_BYTES};
@@ -53,6 +53,13 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "SIZE", default_value = "1.5GiB", value_parser = memory)]
     #[arg(conflicts_with = "quick")]
     pub memory: Memory,
+}
+
+/// drives
+#[derive(Args)]
+pub struct DrivesArgs {
+    /// Drives: mount points, or folders below them; without any, all mounted drives
+    pub paths: Vec<PathBuf>,
 }
 
 /// status
