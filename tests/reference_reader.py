@@ -8,31 +8,37 @@ falls back on where the program is not to be had, and what the program is tested
 - All entries of the dataset are held in memory at once.
 - It only reads drives. It repairs nothing, resumes nothing, and restores into a new or empty folder only.
 - A file that lacks bytes is left with zeros in their place, and is named. Only root gives owners, by number.
+- It runs on Linux, macOS and Windows. What a system or file system cannot hold (links, attributes, modes, some names)
+  is named or counted at the end; a hard link that cannot be made becomes a file of its own.
 - It leans on Python's integers: parity and BLAKE3's inner values are computed on long integers, many bytes at
   once. That is slow beside the program, so whole files are hashed by the blake3 package wherever one hash does
   for many, and blocks by themselves only where that hash is wrong, or if --all-blocks asks for it.
 
 Whoever can write to a drive can change this file as well: compare it before it is given an identity.
 
-It needs Python 3.9 and `pip install blake3 zstandard cryptography pyrage`.
+It needs Python 3.9 or later and `pip install blake3 zstandard cryptography pyrage`; on Windows, write `py -m pip` for
+`pip` and `py` for `python3`.
 
     reader.py verify  DRIVE...                       checks everything that can be checked without a key
     reader.py ls      DRIVE... -i IDENTITY           prints the paths
     reader.py restore DRIVE... -i IDENTITY --to DIR  restores what can be had
     reader.py vectors FILE                           checks itself against the worked values of the format
 
-A DRIVE is a folder in which the folder `holdall` lies. The exit code is 0 if all is well, 3 if something is
-damaged or missing but everything can be restored, or was; and 1 if not.
+A DRIVE is a folder in which the folder `holdall` lies: /media/usb1, /Volumes/usb1, E:. The exit code is 0 if all is
+well; 3 if something is damaged or missing but everything can be restored, or if every file was restored but the
+destination cannot hold all of the rest; and 1 if not.
 """
 
 import argparse
 import bisect
 import contextlib
+import copy
 import errno
 import io
 import itertools
 import json
 import os
+import posixpath
 import re
 import shutil
 import signal
@@ -45,7 +51,10 @@ from collections import OrderedDict
 from functools import lru_cache
 from os.path import join, lexists
 
-LACKING = []  # packages that are to be installed
+if sys.version_info < (3, 9):
+    sys.exit("failed: reader.py needs Python 3.9 or later; this is %d.%d" % sys.version_info[:2])
+PACKAGES = "blake3 zstandard cryptography pyrage"
+LACKING = []  # those that are to be installed
 SUITES = {}
 try:
     import pyrage
@@ -78,11 +87,21 @@ READ = flags("O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
 CREATE = flags("O_RDWR", "O_CREAT", "O_EXCL", "O_NOFOLLOW", "O_CLOEXEC", "O_BINARY")
 # Can names be made below open folders? Windows has none: there it is done by paths, link by link looked at.
 HANDLES = all(hasattr(os, name) for name in ("O_NOFOLLOW", "O_DIRECTORY")) and os.open in os.supports_dir_fd
+WINDOWS = os.sep == "\\"
+DEVICES = re.compile(rb"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)([0-9]|\xc2[\xb2\xb3\xb9]))", re.IGNORECASE)
 SLICE = 1 << 20  # bytes that one long integer holds, about; more does not make it faster
 
 
 class Bad(Exception):
     """Something is to be rejected, or cannot be had. Its text says why."""
+
+
+class Unholdable(Bad):
+    """This system cannot hold something, of the kind `kind`."""
+
+    def __init__(self, kind, text):
+        super().__init__(text)
+        self.kind = kind
 
 
 class Report:
@@ -146,10 +165,17 @@ def ranges(numbers):
     return ", ".join(words) + (", ..." if len(spans) > 12 else "")
 
 
+def open_on_drive(path):
+    """Opens a file of a drive. Where open() cannot refuse links, they are looked for before."""
+    if not hasattr(os, "O_NOFOLLOW") and stat.S_ISLNK(os.lstat(path).st_mode):
+        raise OSError(errno.ELOOP, "it is a link")
+    return os.open(path, READ)
+
+
 def read_file(path, limit=1 << 32):
     """The bytes of a file on a drive: no link, no pipe, not above `limit`."""
     try:
-        with open(os.open(path, READ), "rb") as file:
+        with open(open_on_drive(path), "rb") as file:
             info = os.fstat(file.fileno())
             if not stat.S_ISREG(info.st_mode):
                 raise Bad("it is no regular file")
@@ -438,7 +464,11 @@ def read_identities(paths):
         if text.startswith(b"-----BEGIN"):
             found.append(pyrage.ssh.Identity.from_buffer(text))
             continue
-        for line in text.decode().splitlines():
+        try:  # PowerShell's > writes UTF-16
+            text = text.decode("utf-16" if text[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        except UnicodeDecodeError:
+            raise Bad(f"{path}: it holds no identity in text")
+        for line in text.splitlines():
             if line.strip() and not line.startswith("#"):
                 found.append(pyrage.x25519.Identity.from_str(line.strip()))
     return found
@@ -1370,7 +1400,7 @@ class Stripe:
 
     def read_blocks(self, path):
         """The first n * B bytes of a shard's file, with zeros for what cannot be read, and the file's length."""
-        handle, B = os.open(path, READ), self.record.B
+        handle, B = open_on_drive(path), self.record.B
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise Bad("it is no regular file")
@@ -1541,6 +1571,8 @@ def find_sets(drives, report, all_blocks=False, only=None):
     """The sets on the drives, in order; of one shipment, if `only` names one."""
     sets, cache = {}, Cache(CACHE)
     for drive in drives:
+        if WINDOWS:  # E: alone is a folder on E that was entered before; "E:\" in quotes comes with the second of them
+            drive = re.sub(r"^([A-Za-z]:)$", r"\1\\", drive.rstrip('"'))
         home = join(drive, "holdall")
         try:
             names = sorted(os.listdir(home))
@@ -1733,20 +1765,20 @@ def restore(drives, identities, to, shipment=None, from_lists=False, all_blocks=
     report = report or Report()
     os.umask(0)
     output = Output(to, report, all_blocks)
-    dataset = read_dataset(drives, identities, report, shipment, from_lists, all_blocks)
-    kinds = {FOLDER: output.folder, FILE: output.file, SYMLINK: output.symlink, HARDLINK: None}
-    later = []
+    dataset = output.dataset = read_dataset(drives, identities, report, shipment, from_lists, all_blocks)
+    links = (SYMLINK, HARDLINK)
     for entry in dataset.values():
-        if entry.kind == HARDLINK:
-            later.append(entry)
-        else:
-            output.attempt(kinds.get(entry.kind, output.special), entry)
-    for entry in later:
-        output.attempt(output.hard_link, entry)
+        if entry.kind not in links:
+            output.attempt(output.make, entry)
+    for kind in links:
+        for entry in dataset.values():
+            if entry.kind == kind:
+                output.attempt(output.make, entry)
     for entry in sorted((entry for entry in dataset.values() if entry.kind == FOLDER), key=sort_key, reverse=True):
         output.attempt(output.finish_folder, entry)
     print(f"restored {len(output.made)} of {len(dataset)} entries, {output.bytes} bytes; "
           f"{len(output.failed)} are incomplete or could not be restored")
+    output.tell_unheld()
     return report.exit_code()
 
 
@@ -1755,29 +1787,106 @@ def below(parent):
     return {} if parent is None else {"dir_fd": parent}
 
 
+def why_unholdable(name):
+    """Why this system cannot hold a name; None if it can, as far as a look at the name tells."""
+    if not WINDOWS:
+        return None
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return "it is not UTF-8"
+    found = [chr(byte) for byte in name if byte < 32 or byte in b'<>:"\\|?*']
+    if found:
+        return f"{show(found[0])} is not allowed in it"
+    if name[-1:] in b". ":
+        return "it ends in a dot or a space"
+    if DEVICES.fullmatch(name.partition(b".")[0].rstrip()):
+        return "it is the name of a device"
+    return None
+
+
+def refuses(why):
+    """Does an error say that the system or file system has no such thing, rather than that it failed?"""
+    numbers = [getattr(errno, name, None) for name in ("ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EPERM", "EINVAL", "EACCES")]
+    windows = getattr(why, "winerror", None) in (1, 50, 1314)  # no such function, not supported, no right to it
+    return not isinstance(why, OSError) or windows or why.errno in numbers
+
+
+def cause(why):
+    return getattr(why, "strerror", None) or "this system has no such thing"
+
+
 class Output:
-    """The folder that is restored into. Each name is made below an open folder, and no link is followed."""
+    """The folder that is restored into. Each name is made below an open folder, and no link is followed: only folders
+    that were made here, by the same spelling, are entered."""
 
     def __init__(self, to, report, all_blocks):
-        os.makedirs(to, 0o700, exist_ok=True)
+        mode = 0o700 if HANDLES else 0o777  # on Windows, 0o700 shuts all others out for good
+        to = os.path.abspath(to)
+        if WINDOWS and not to.startswith("\\\\?\\"):  # without it, paths may have 259 characters
+            to = "\\\\?\\UNC" + to[1:] if to.startswith("\\\\") else "\\\\?\\" + to
+        os.makedirs(to, mode, exist_ok=True)
         if os.listdir(to):
             raise Bad(f"{to} is not empty")
-        self.report, self.all_blocks = report, all_blocks
+        self.report, self.all_blocks, self.dataset, self.mode = report, all_blocks, {}, mode
         self.root = hasattr(os, "geteuid") and os.geteuid() == 0
-        self.made, self.failed, self.bytes = {}, set(), 0
-        self.to = os.fsencode(os.path.abspath(to))
+        self.made, self.failed, self.bytes, self.folders = {}, set(), 0, {b""}
+        self.unheld = {}  # what this system does not hold: {kind: paths}
+        self.to = os.fsencode(to)
         # The folders that were opened last, each below the one before, the output itself first.
         self.trail = [(b"", os.open(to, flags("O_RDONLY", "O_DIRECTORY", "O_CLOEXEC")))] if HANDLES else []
 
     def attempt(self, action, entry):
         try:
             action(entry)
-        except (Bad, OSError, ValueError, OverflowError) as why:
+        except Unholdable as why:
+            self.hold_not(why.kind, entry.path)
+            if entry.kind in (FILE, FOLDER, HARDLINK):
+                self.fail(entry, why)
+            else:
+                self.report.bad(f"{show(entry.path)}: {why}")
+        except (Bad, OSError, ValueError, OverflowError, NotImplementedError) as why:
             self.fail(entry, why)
 
     def fail(self, entry, why):
         self.failed.add(entry.path)
         self.report.lost(f"{show(entry.path) or '.'}: {why}")
+
+    def hold_not(self, kind, path):
+        paths = self.unheld.setdefault(kind, [])
+        if paths[-1:] != [path]:
+            paths.append(path)
+
+    def tell_unheld(self):
+        """What the destination does not hold, each kind with its count and the first paths."""
+        for kind, paths in self.unheld.items():
+            first = [show(path or b".") for path in paths[:3]] + (["..."] if len(paths) > 3 else [])
+            self.report.bad(f"not held by the destination: {len(paths)} {kind} ({', '.join(first)})")
+
+    @contextlib.contextmanager
+    def new_name(self, entry):
+        """Gives place() of a path. That the name cannot be made because of what it is, or since the system takes
+        another for the same, is told as that."""
+        try:
+            yield self.place(entry.path)
+        except FileExistsError:
+            raise Unholdable("names", "this system takes another name there for the same one")
+        except UnicodeError:
+            raise Unholdable("names", "this system cannot hold the name: it is not UTF-8")
+        except OSError as why:
+            if why.errno not in (errno.EILSEQ, errno.ENAMETOOLONG):
+                raise
+            raise Unholdable("names", f"this system cannot hold the name: {why.strerror}")
+
+    def enter(self, path, name, parent):
+        """Makes a folder, unless it was made here."""
+        if path in self.folders:
+            return
+        why = why_unholdable(path.rpartition(b"/")[2])
+        if why:
+            raise Unholdable("names", f"this system cannot hold the name {show(path)}: {why}")
+        os.mkdir(name, self.mode, **below(parent))
+        self.folders.add(path)
 
     def walk(self, path):
         """A folder below the output, made if its entry was lost: open, or its path where there are no handles. No
@@ -1791,27 +1900,20 @@ class Output:
             here, at = self.trail[-1][1], path.find(b"/", at + 1)
             at = len(path) if at < 0 else at
             name = path[:at].rpartition(b"/")[2]
-            try:
-                inner = os.open(name, READ | os.O_DIRECTORY, dir_fd=here)
-            except FileNotFoundError:
-                os.mkdir(name, 0o700, dir_fd=here)
-                inner = os.open(name, READ | os.O_DIRECTORY, dir_fd=here)
+            self.enter(path[:at], name, here)
+            inner = os.open(name, READ | os.O_DIRECTORY, dir_fd=here)
             self.trail.append((path[:at], inner))
             if len(self.trail) > 200:  # a process may have few files open
                 os.close(self.trail.pop(1)[1])
         return self.trail[-1][1]
 
     def walk_by_path(self, path):
-        here = self.to
-        for name in path.split(b"/") if path else []:
-            if os.sep != "/" and any(byte in b'\\:' for byte in name):
-                raise Bad("this system cannot hold that name")
+        here, names = self.to, path.split(b"/") if path else []
+        for count, name in enumerate(names, 1):
             here = join(here, name)
-            try:
-                if not stat.S_ISDIR(os.lstat(here).st_mode):
-                    raise Bad(f"{show(here)} is no folder")
-            except FileNotFoundError:
-                os.mkdir(here, 0o700)
+            self.enter(b"/".join(names[:count]), here, None)
+            if not stat.S_ISDIR(os.lstat(here).st_mode):
+                raise Bad(f"{show(here)} is no folder")
         return here
 
     def place(self, path):
@@ -1819,103 +1921,141 @@ class Output:
         check_path(path, False)
         folder, _, name = path.rpartition(b"/")
         parent = self.walk(folder)
-        if HANDLES:
-            return parent, name
-        if os.sep != "/" and any(byte in b'\\:' for byte in name):
-            raise Bad("this system cannot hold that name")
-        return None, join(parent, name)
+        why = why_unholdable(name)
+        if why:
+            raise Unholdable("names", f"this system cannot hold the name: {why}")
+        return (parent, name) if HANDLES else (None, join(parent, name))
+
+    def keep(self, kind, entry, action):
+        """Does something about an entry's metadata. That it is not to be had here is counted."""
+        try:
+            action()
+        except (OSError, ValueError, OverflowError, NotImplementedError, AttributeError):
+            self.hold_not(kind, entry.path)
 
     def metadata(self, entry, parent, name, handle=None):
-        """Owner, attributes, ACLs, mode and times; of an open file or folder, else of a name that was just made."""
+        """Owner, attributes, ACLs, mode and times; of an open file or folder, else of a name that was just made. Mode
+        and time are read back: some file systems take and do not keep them."""
         link = entry.kind == SYMLINK
-        if not HANDLES:
-            if not link:
-                os.chmod(name, entry.mode)
-            if not link or os.utime in os.supports_follow_symlinks:
-                os.utime(name, ns=(entry.time, entry.time), **({"follow_symlinks": False} if link else {}))
-            for key, _ in entry.xattrs:
-                self.fail(entry, f"the attribute {show(key)}: not supported here")
-            return
-        where = {} if handle is not None else {"dir_fd": parent, "follow_symlinks": False}
-        what = name if handle is None else handle
-        if self.root:
-            os.chown(what, entry.uid, entry.gid, **where)
+        if handle is not None:
+            what, where = handle, {}
+        else:
+            what, where = name, {**below(parent), **({"follow_symlinks": False} if HANDLES or link else {})}
+        if self.root and hasattr(os, "chown"):
+            self.keep("owners", entry, lambda: os.chown(what, entry.uid, entry.gid, **where))
         acls = (b"system.posix_acl_access", b"system.posix_acl_default")
         for key, value in sorted(entry.xattrs, key=lambda pair: pair[0] in acls):
-            try:
-                if not hasattr(os, "setxattr"):
-                    raise OSError(errno.ENOTSUP, "not supported here")
-                if handle is not None:
-                    os.setxattr(handle, key, value)
-                else:
-                    os.setxattr(b"/proc/self/fd/%d/%s" % (parent, name), key, value, follow_symlinks=False)
-            except (OSError, ValueError) as why:
-                self.fail(entry, f"the attribute {show(key)}: {why}")
+            if handle is not None:
+                self.keep("attributes and ACLs", entry, lambda: os.setxattr(handle, key, value))
+            else:
+                self.keep("attributes and ACLs", entry, lambda: os.setxattr(
+                    b"/proc/self/fd/%d/%s" % (parent, name), key, value, follow_symlinks=False))
         if not link:
-            os.chmod(what, entry.mode, **({} if handle is not None else {"dir_fd": parent}))
-        os.utime(what, ns=(entry.time, entry.time), **where)
+            self.keep("modes", entry, lambda: os.chmod(what, entry.mode, **(below(parent) if handle is None else {})))
+        self.keep("times", entry, lambda: os.utime(what, ns=(entry.time, entry.time), **where))
+        held = os.lstat(name) if not HANDLES else os.stat(what, **where)
+        for kind, same in (("modes", link or stat.S_IMODE(held.st_mode) == entry.mode),
+                           ("times", abs(held.st_mtime_ns - entry.time) < 2 * 10**9)):  # FAT counts two seconds
+            if not same and entry.path not in self.unheld.get(kind, ())[-1:]:
+                self.hold_not(kind, entry.path)
+
+    def make(self, entry):
+        kinds = {FOLDER: self.folder, FILE: self.file, SYMLINK: self.symlink, HARDLINK: self.hard_link}
+        kinds.get(entry.kind, self.special)(entry)
 
     def folder(self, entry):
-        if entry.path:
-            parent, name = self.place(entry.path)
-            try:
-                os.mkdir(name, 0o700, **below(parent))
-            except FileExistsError:
-                self.walk(entry.path)  # it must be a folder
+        if entry.path and entry.path not in self.folders:
+            with self.new_name(entry) as (parent, name):
+                self.enter(entry.path, name, parent)
         self.made[entry.path] = entry
 
     def finish_folder(self, entry):
         if entry.path in self.made:
             folder = self.walk(entry.path)
-            self.metadata(entry, None, folder, folder)
+            self.metadata(entry, None, folder, folder if HANDLES else None)
 
     def symlink(self, entry):
-        parent, name = self.place(entry.path)
-        os.symlink(entry.target, name, **below(parent))
+        target, more = entry.target, {}
+        if WINDOWS:
+            whys = [why_unholdable(part) for part in target.split(b"/") if part not in (b"", b".", b"..")]
+            if target.startswith(b"//") or any(whys):
+                raise Unholdable("symbolic links", "this system cannot hold its target: " + show(target))
+            inside = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), target))
+            of = self.dataset.get(b"" if inside == b"." else inside)
+            target, more = target.replace(b"/", b"\\"), {"target_is_directory": of is not None and of.kind == FOLDER}
+        with self.new_name(entry) as (parent, name):
+            try:
+                os.symlink(target, name, **more, **below(parent))
+            except (OSError, NotImplementedError, AttributeError) as why:
+                if not refuses(why):
+                    raise
+                hint = "; turn on Developer Mode, or run it as administrator" if WINDOWS else ""
+                raise Unholdable("symbolic links", f"a symbolic link cannot be made here: {cause(why)}{hint}")
         self.made[entry.path] = entry
         self.metadata(entry, parent, name)
 
     def special(self, entry):
         if entry.kind in (CHARACTER, BLOCK) and entry.device is None:
             raise Bad("the number of the device is not known")
-        parent, name = self.place(entry.path)
         kind = {FIFO: stat.S_IFIFO, SOCKET: stat.S_IFSOCK, CHARACTER: stat.S_IFCHR, BLOCK: stat.S_IFBLK}[entry.kind]
-        if not hasattr(os, "mknod"):
-            raise Bad("this system has no such files")
-        os.mknod(name, kind | 0o600, os.makedev(*(entry.device or (0, 0))), **below(parent))
+        with self.new_name(entry) as (parent, name):
+            try:
+                number = os.makedev(*(entry.device or (0, 0)))
+                if parent is None or os.mknod in os.supports_dir_fd:
+                    os.mknod(name, kind | 0o600, number, **below(parent))
+                else:  # macOS: its folder was made here, and is held open
+                    os.mknod(join(self.to, entry.path), kind | 0o600, number)
+            except (OSError, NotImplementedError, AttributeError) as why:
+                if not refuses(why):
+                    raise
+                raise Unholdable("pipes, sockets and devices", f"it cannot be made here: {cause(why)}")
         self.made[entry.path] = entry
         self.metadata(entry, parent, name)
 
     def hard_link(self, entry):
-        if entry.target not in self.made or self.made[entry.target].kind == FOLDER:
+        first = self.made.get(entry.target)
+        if first is None or first.kind == FOLDER:
             raise Bad("the file that it is a name of was not restored: " + show(entry.target))
-        parent, name = self.place(entry.path)
-        if HANDLES:
-            parent = os.dup(parent)
+        with self.new_name(entry) as (parent, name):
             try:
-                source, source_name = self.place(entry.target)
-                os.link(source_name, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
-            finally:
-                os.close(parent)
-        else:
-            os.link(self.place(entry.target)[1], name)
+                self.link(entry.target, parent, name)
+            except (OSError, NotImplementedError, AttributeError) as why:
+                if not refuses(why) and why.errno != errno.EMLINK:
+                    raise
+                self.hold_not("hard links, which became entries of their own", entry.path)
+                twin = copy.copy(first)
+                twin.path = entry.path
+                return self.make(twin)
         self.made[entry.path] = entry
         if entry.target in self.failed:
             raise Bad(f"it is a name of {show(entry.target)}")
 
-    def file(self, entry):
-        parent, name = self.place(entry.path)
-        handle = os.open(name, CREATE, 0o600, **below(parent))
-        self.made[entry.path] = entry
+    def link(self, target, parent, name):
+        if not HANDLES:
+            return os.link(self.place(target)[1], name)
+        parent = os.dup(parent)
         try:
+            source, source_name = self.place(target)
+            os.link(source_name, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+        finally:
+            os.close(parent)
+
+    def file(self, entry):
+        with self.new_name(entry) as (parent, name):
+            handle = os.open(name, CREATE, 0o600, **below(parent))
+        try:
+            self.made[entry.path] = entry
             os.ftruncate(handle, entry.final_size())
             for why in self.content(entry, handle):
                 self.fail(entry, why)
             if entry.flags & 4 or (entry.end and entry.end[0] == CHANGED):
                 self.report.bad("changed while it was packed, and not of one moment: " + show(entry.path))
-            self.metadata(entry, parent, name, handle)
+            if HANDLES:
+                self.metadata(entry, parent, name, handle)
         finally:
             os.close(handle)
+        if not HANDLES:  # Windows notes the time of the last write when a file is closed
+            self.metadata(entry, parent, name)
 
     def content(self, entry, handle):
         """Writes the bytes of a file, and gives what is wrong with them.
@@ -2064,8 +2204,8 @@ def vectors(path):
         check("record file MAC", blake3(file.body, key=record_key(key, owner)).digest())
         check("record file digest", file.data[-32:])
         for name in ("label.json", "set.txt"):
-            with open(join(one.folders[0].path, name)) as text:
-                check(name, text.read())
+            with open(join(one.folders[0].path, name), "rb") as text:
+                check(name, text.read().decode())
         check("set root", one.text.root)
         (_, _, size, _), (_, _, index_size, _) = one.text.parts
         check("catalog frame, first 32 bytes", one.catalog_file(run, 0, size, 1, B)[:32])
@@ -2138,8 +2278,13 @@ def is_taken(case, shipment, number, run):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="reader.py", description="Reads drives that holdall packed.",
-                                     epilog="Exit code: 0 all is well, 3 damaged but restorable, 1 not.")
+    install = f"{'py' if WINDOWS else 'python3'} -m pip install"
+    lacking = f" Python lacks {', '.join(LACKING)}: run {install} {' '.join(LACKING)}" if LACKING else ""
+    parser = argparse.ArgumentParser(
+        prog="reader.py", description="Reads drives that holdall packed.",
+        epilog=f"Needs Python 3.9 or later and these packages: {PACKAGES}.{lacking or ' All are there.'} "
+               "Exit code: 0 all is well, 3 damaged but restorable, or restored but for what the destination cannot "
+               "hold, 1 not.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (("verify", "check what can be checked without a key"), ("ls", "print the paths"),
                        ("restore", "restore what can be had")):
@@ -2156,7 +2301,9 @@ def main():
     commands.add_parser("vectors", help="check this reader against fixtures/vectors/v1.json").add_argument("file")
     options = parser.parse_args()
     if LACKING:
-        print(f"failed: Python lacks {', '.join(LACKING)}; run: pip install {' '.join(LACKING)}", file=sys.stderr)
+        print(f"failed: Python lacks {', '.join(LACKING)}; run: {install} {' '.join(LACKING)}\n"
+              "If Python is managed by the system: python3 -m venv ve, then ve/bin/python in place of python3",
+              file=sys.stderr)
         return 1
     sys.stdout.reconfigure(errors="backslashreplace")
     sys.stderr.reconfigure(errors="backslashreplace")
@@ -2173,6 +2320,9 @@ def main():
         return vectors(options.file)
     except (Bad, OSError, pyrage.IdentityError) as why:
         print(f"failed: {why}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
         return 1
 
 

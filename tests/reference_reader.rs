@@ -293,11 +293,22 @@ impl Packed {
         chunk: u64,
         geometry: Option<&str>,
     ) -> Packed {
+        Packed::of(|top| make_tree(top, chunk), cipher, cases, survive, geometry)
+    }
+
+    /// Packs what `make` puts into a folder.
+    fn of(
+        make: impl Fn(&Path),
+        cipher: &str,
+        cases: &[&str],
+        survive: &str,
+        geometry: Option<&str>,
+    ) -> Packed {
         let holdall = || Command::new(env!("CARGO_BIN_EXE_holdall"));
         let scratch = TempDir::new().expect("a scratch folder can be made");
         let (source, identity) = (scratch.path().join("source"), scratch.path().join("identity"));
         fs::create_dir(&source).expect("a folder can be made");
-        make_tree(&source, chunk);
+        make(&source);
         let keygen =
             holdall().args(["keygen", "-o"]).arg(&identity).output().expect("holdall runs");
         assert!(keygen.status.success(), "{}", text(&keygen));
@@ -577,46 +588,152 @@ fn default_geometry() {
     set.check(&[drive], &["--from-lists"], 3);
 }
 
-/// Takes from Python what Windows does not have, then runs the reader.
-const BARE_SYSTEM: &str = r#"
-import os, runpy, shutil, signal, sys, tempfile
-for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_DIRECTORY", "pread", "pwrite", "geteuid", "chown", "mknod",
-             "setxattr"):
-    delattr(os, name)
-os.supports_dir_fd.clear()
-os.supports_follow_symlinks.clear()
-del signal.SIGPIPE
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"#;
+/// Names that Windows cannot hold.
+const WINDOWS_REFUSES: [&str; 9] = [
+    "many/a:b",
+    "CON",
+    "deep/nul.tar.gz",
+    "ends in a dot.",
+    "ends in a space ",
+    "what?",
+    "back\\slash",
+    "com1/inside",
+    "new\nline",
+];
+/// Names that Windows and macOS take for another one of them, which comes before; the last only macOS.
+const TAKEN_FOR_ANOTHER: [&str; 3] = ["case/Inside too", "many/upper", "\u{e9}"];
+const HELD: [&str; 6] = ["CASE/inside", "many/UPPER", "e\u{301}", "console", "com10", "zero\u{80}"];
 
-/// Review A15: it runs where there are no such flags and no handles of folders.
-#[test]
-fn a_system_without_handles_of_folders() {
-    let Some(python) = python() else { return };
-    let set = Packed::small("aes256");
-    let script = manifest().join("tests/reference_reader.py");
-    let bare = |arguments: Vec<OsString>| {
-        let mut command = Command::new(python);
-        command.args(["-B", "-c", BARE_SYSTEM]).arg(&script).args(arguments).output().unwrap()
-    };
-    let verified = bare(set.arguments("verify", &[]));
-    assert!(verified.status.success(), "{}", text(&verified));
-    let to = set.scratch.path().join("bare");
-    let mut arguments = set.arguments("restore", &[2]);
-    arguments.extend([OsString::from("--to"), to.clone().into()]);
-    let restored = bare(arguments);
-    // Attributes and devices cannot be made there, and are named.
-    assert!(matches!(restored.status.code(), Some(1 | 3)), "{}", text(&restored));
-    let mut files = 0;
-    for path in walk(&set.source).into_keys() {
-        let (before, after) = (set.source.join(&path), to.join(&path));
-        if fs::symlink_metadata(&before).unwrap().is_file() {
-            assert!(fs::read(&before).unwrap() == fs::read(after).unwrap(), "{}", path.display());
-            files += 1;
-        }
+fn make_odd_names(top: &Path) {
+    let names = WINDOWS_REFUSES.iter().chain(&TAKEN_FOR_ANOTHER).chain(&HELD);
+    for name in names.map(|name| top.join(name)) {
+        fs::create_dir_all(name.parent().unwrap()).unwrap();
+        fs::write(&name, name.as_os_str().as_bytes()).unwrap();
     }
-    assert!(files > 10, "{files}");
+    fs::write(top.join(OsStr::from_bytes(b"not \xff UTF-8")), "unnameable").unwrap();
+    // More than 259 characters, each name short enough.
+    let long = top.join(["a folder of which the name is long enough"; 9].join("/"));
+    fs::create_dir_all(&long).unwrap();
+    fs::write(long.join("lines"), "a\nb\r\nc\n").unwrap();
+    fs::set_permissions(long.join("lines"), Permissions::from_mode(0o444)).unwrap();
+    set_time(&long.join("lines"), -86_400, 123_456_700);
+    set_time(&long, 1_500_000_000, 0);
+    fs::write(top.join("large"), noise(5 * SMALL.0 + 7, 3)).unwrap();
+    fs::hard_link(top.join("large"), top.join("zz hard link")).unwrap();
+    for (name, target) in
+        [("to a file", "../large"), ("to a folder", "."), ("deaf", "//host/share"), ("up", "..")]
+    {
+        symlink(target, top.join("many").join(name)).unwrap();
+    }
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        top.join("pipe"),
+        rustix::fs::FileType::Fifo,
+        0o644.into(),
+        0,
+    )
+    .unwrap();
+    rustix::fs::setxattr(top.join("large"), "user.note", b"x", rustix::fs::XattrFlags::empty())
+        .unwrap();
+}
+
+/// Runs the reader as on another system: see `reference_reader/other_system.py`.
+fn elsewhere(system: &str, set: &Packed, arguments: &[OsString], expected: i32) -> String {
+    let tests = manifest().join("tests");
+    let mut command = Command::new(python().unwrap());
+    command.arg("-B").arg(tests.join("reference_reader/other_system.py")).arg(system);
+    command.arg(tests.join("reference_reader.py")).args(arguments);
+    command.env("PYTHONIOENCODING", "cp1252").env("DRIVE_C", set.scratch.path());
+    command.env("DIRECTORY_LINKS", set.scratch.path().join("directory links"));
+    for (letter, drive) in ["D", "E", "F", "G"].iter().zip(&set.drives) {
+        command.env(format!("DRIVE_{letter}"), drive);
+    }
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(expected), "{}", text(&output));
+    text(&output)
+}
+
+/// Compares the files of the dataset with what was restored: all but these, and what is not UTF-8.
+fn files_but(set: &Packed, to: &Path, refused: &[&str]) {
+    let (old, new) = (walk(&set.source), walk(to));
+    for (path, node) in old.iter().filter(|(_, node)| node.kind == "file") {
+        let is_refused = path.to_str().is_none_or(|name| refused.contains(&name));
+        let here = new.get(path);
+        assert_eq!(here.is_none(), is_refused, "{}", path.display());
+        // Windows keeps times in steps of 100 ns.
+        let told = |node: &Node| (node.content, node.size, node.time.0, node.time.1 / 100);
+        assert_eq!(here.map_or_else(|| told(node), told), told(node), "{}", path.display());
+    }
+    assert!(new.keys().all(|path| old.contains_key(path)), "something else was made");
+}
+
+/// Review A15: it runs on Windows, where there are no such flags and no handles of folders, and what
+/// Windows does not hold is named and counted.
+#[test]
+fn on_windows() {
+    if python().is_none() {
+        return;
+    }
+    let set = Packed::of(make_odd_names, "aes256", &FOUR_CASES, "cases=1", Some(SMALL.1));
+    let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+    elsewhere("windows", &set, &words(r"verify D: E:\ f: G:\"), 0);
+    let restore = words(r"restore D: F: G: -i C:\identity --to C:\restored\new");
+    let said = elsewhere("windows", &set, &restore, 1);
+    let to = set.scratch.path().join("restored/new");
+    let refused: Vec<_> = WINDOWS_REFUSES.iter().chain(&TAKEN_FOR_ANOTHER[..2]).copied().collect();
+    files_but(&set, &to, &refused);
+    let lines = to.join(["a folder of which the name is long enough"; 9].join("/")).join("lines");
+    assert!(fs::metadata(lines).unwrap().permissions().readonly());
+    for (word, count) in [("names", 14), ("symbolic links", 4), ("attributes and ACLs", 1)] {
+        let line = format!("not held by the destination: {count} {word} (");
+        assert!(said.contains(&line), "{line}: {said}");
+    }
+    assert!(said.contains("LOST: many/a:b: this system cannot hold the name: : is not allowed"));
+}
+
+/// A stick with exFAT under Windows, and the right to make symbolic links: what is a file is restored.
+#[test]
+fn on_windows_without_hard_links() {
+    if python().is_none() {
+        return;
+    }
+    let set = Packed::of(make_odd_names, "chacha20", &FOUR_CASES, "cases=1", Some(SMALL.1));
+    let words = r"restore D: E: F: G: -i C:\identity --to C:\restored".split(' ');
+    let said = elsewhere("exfat", &set, &words.map(OsString::from).collect::<Vec<_>>(), 1);
+    let to = set.scratch.path().join("restored");
+    assert_eq!(fs::read(to.join("large")).unwrap(), fs::read(to.join("zz hard link")).unwrap());
+    assert!(
+        said.contains("1 hard links, which became entries of their own (zz hard link)"),
+        "{said}"
+    );
+    let links = fs::read_to_string(set.scratch.path().join("directory links")).unwrap();
+    let mut links: Vec<&str> = links.lines().collect();
+    links.sort_unstable();
+    assert_eq!(links, ["to a file False", "to a folder True", "up True"]);
+    assert!(said.contains("many/deaf: this system cannot hold its target"), "{said}");
+}
+
+/// macOS holds UTF-8 names only, takes some for the same, and has no attributes that Python reaches.
+#[test]
+fn on_macos() {
+    if python().is_none() {
+        return;
+    }
+    let set = Packed::of(make_odd_names, "aes256", &FOUR_CASES, "cases=1", Some(SMALL.1));
+    elsewhere("macos", &set, &set.arguments("verify", &[]), 0);
+    let to = set.scratch.path().join("restored");
+    let mut restore = set.arguments("restore", &[2]);
+    restore.extend([OsString::from("--to"), to.clone().into()]);
+    let said = elsewhere("macos", &set, &restore, 1);
+    files_but(&set, &to, &TAKEN_FOR_ANOTHER);
+    for (word, count) in [("names", 5), ("attributes and ACLs", 1)] {
+        let line = format!("not held by the destination: {count} {word} (");
+        assert!(said.contains(&line), "{line}: {said}");
+    }
+    let node = |top: &Path, name: &str| walk(top).remove(Path::new(name)).unwrap();
+    for name in ["large", "zz hard link", "pipe", "many", "many/up"] {
+        assert_eq!(node(&set.source, name), node(&to, name));
+    }
 }
 
 /// Review A14: help needs no packages, and what is lacking is said with how to get it.
@@ -633,6 +750,8 @@ fn without_its_packages_it_says_which() {
     assert!(run("--help").status.success());
     let lacking = run("verify");
     assert_eq!(lacking.status.code(), Some(1), "{}", text(&lacking));
-    let line = "run: pip install pyrage zstandard blake3 cryptography";
+    let line = "python3 -m pip install pyrage zstandard blake3 cryptography";
     assert!(text(&lacking).contains(line), "{}", text(&lacking));
+    let help = text(&run("--help")).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains(line) && help.contains("Python 3.9 or later"), "{help}");
 }

@@ -238,6 +238,45 @@ fn named_in(drive: &dyn Drive, path: &str) -> Result<BTreeSet<String>, DriveErro
     Ok(text.lines().filter_map(name).collect())
 }
 
+/// What README.txt says of checking and restoring; ASCII, for whatever shows it.
+const HOW_TO: &str = "\
+If you found this drive, please ask the contact above.
+
+CHECK IT. This needs no key:
+    holdall verify DRIVE
+or, with b3sum alone:
+    cd holdall/<folder of the set>
+    b3sum --check checklist.b3
+
+RESTORE IT. This needs the recipient's key and, of each set, enough of its
+drives: as many as its rule allows may be missing.
+    holdall restore DRIVE ... -i KEY --to FOLDER
+
+holdall runs on Linux and is built from its source, which has no public
+address yet: ask the contact for it.
+
+RESTORE IT WITHOUT HOLDALL, on Linux, macOS or Windows. reader.py beside this
+file needs Python 3.9 or later and four packages.
+
+  Linux and macOS, in a terminal (macOS has drives under /Volumes):
+    python3 -m venv reader
+    reader/bin/pip install blake3 zstandard cryptography pyrage
+    reader/bin/python reader.py restore /media/usb1 /media/usb2 -i KEY --to FOLDER
+
+  Windows, in PowerShell or a command prompt:
+    py -m pip install blake3 zstandard cryptography pyrage
+    py reader.py restore E: F: -i KEY --to FOLDER
+
+If the drives carry several shipments, add --shipment and the first 16 digits
+of a set's name. What a system cannot hold (names with : on Windows, say) is
+named at the end. format.md specifies every byte on this drive.
+
+Whoever had this drive may have changed reader.py, format.md and this text.
+Unless you trust them all, take them from holdall's source
+(tests/reference_reader.py, src/format/format.md) before you give a key to
+anything.
+";
+
 /// What a person reads who finds the drive; with it, the sets of which a label could be read.
 fn readme(drive: &dyn Drive, sets: &BTreeSet<String>) -> (String, BTreeSet<String>) {
     let mut known = BTreeSet::new();
@@ -266,18 +305,7 @@ fn readme(drive: &dyn Drive, sets: &BTreeSet<String>) -> (String, BTreeSet<Strin
         let _ = writeln!(t, "  Packed:  {}", or(&label.created, "(unknown)"));
         let _ = writeln!(t, "  Contact: {}\n", or(&label.contact, "(nobody was named)"));
     }
-    t.push_str(
-        "If you found this drive, please ask the contact above.\n\
-         To check it, no key is needed: holdall verify, or with b3sum alone:\n\
-         \x20   cd holdall/<folder of the set> && b3sum --check checklist.b3\n\
-         To restore it you need the other drives and the recipient's key:\n\
-         \x20   holdall restore DRIVE ... -i KEY --to FOLDER\n\
-         Without holdall: format.md beside this file specifies every byte, and reader.py\n\
-         restores with Python 3.9 or later and four packages:\n\
-         \x20   pip install blake3 zstandard cryptography pyrage\n\
-         Whoever had this drive may have changed reader.py, format.md and this text. Unless\n\
-         you trust them all, take them from holdall's source (tests/reference_reader.py,\n\
-         src/format/format.md) before you give a key to anything.\n",
-    );
-    (t, known)
+    t.push_str(HOW_TO);
+    // Windows' Notepad shows lines only since 2018 if they end as elsewhere.
+    (t.replace('\n', "\r\n"), known)
 }

@@ -158,6 +158,9 @@ fn the_readme_names_every_set_on_its_drive() {
     for words in ["first", "Bob <bob@", "second", "Eve", &first, &second, "pip install blake3"] {
         assert!(readme().contains(words), "{words}: {}", readme());
     }
+    // Any Notepad shows it, and so does any terminal.
+    let text = readme();
+    assert!(text.is_ascii() && text.split("\r\n").all(|line| !line.contains(['\r', '\n'])));
     let erase = |set: &str| {
         let drive = shipment.paths()[0].display().to_string();
         shipment.run(["erase", &drive, "--set", set, "--yes"]).expect(0);
