@@ -24,7 +24,7 @@ const STAT: &str = "find \"$0\" -xdev -print0 | xargs -0 -n 1000 -P $(nproc) sta
 /// Scans, and writes the snapshot to this path; how many entries.
 fn scanned(source: &Path, snapshot: Option<&Path>) -> u64 {
     let filter = Filter::new(&[]).unwrap();
-    let options = ScanOptions { filter, one_file_system: true, own_folder: None };
+    let options = ScanOptions { one_file_system: true, ..ScanOptions::new(filter) };
     let mut writer = snapshot.map(|path| SnapshotWriter::create(path).unwrap());
     let totals = scan(source, &options, &Recording::default(), &mut |entry| {
         writer.iter_mut().for_each(|writer| writer.push(&entry).unwrap());

@@ -50,7 +50,7 @@ pub mod commands {
     }
 }
 pub mod dataset {
-    pub use crate::dataset::{Filter, ScanError, ScanOptions, Source, scan};
+    pub use crate::dataset::{Contents, Filter, ScanError, ScanOptions, Source, scan};
 }
 pub mod destination {
     pub use crate::destination::{Destination, DestinationError, OnConflict};

@@ -19,8 +19,24 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 const COMMANDS: &[&str] = &[
-    "keygen", "drives", "pack", "resume", "close", "verify", "repair", "restore", "ls", "status",
-    "erase", "forget", "bench", "demo", "help",
+    "keygen",
+    "drives",
+    "pack",
+    "resume",
+    "close",
+    "verify",
+    "repair",
+    "restore",
+    "ls",
+    "status",
+    "erase",
+    "forget",
+    "bench",
+    "demo",
+    "help",
+    "completions",
+    "man",
+    "version",
 ];
 
 /// The program, with its state and its temporary files in `folder`.
@@ -210,12 +226,13 @@ mod usage {
         let meant = format!(
             "write CASE=PATH, the case that the drive travels in and its path, such as a={path}\n"
         );
-        for drive in [path.clone(), format!("={path}")] {
-            assert_refused(&mut pack(&shipment, &[drive], &recipient), 2, &[&meant]);
+        let several = [format!("b={}", shipment.paths()[1].display()), path.clone()];
+        for drives in [&several[..], &[format!("={path}")]] {
+            assert_refused(&mut pack(&shipment, drives, &recipient), 2, &[&meant]);
         }
         let example = ["and its path, such as a=/media/usb1\n"];
         assert_refused(&mut pack(&shipment, &["a=".into()], &recipient), 2, &example);
-        for case in ["a b", "ü", "x/y", &"c".repeat(33)] {
+        for case in ["a b", "ü", &"c".repeat(33)] {
             let drive = [format!("{case}={path}")];
             let words = ["is not a name for a case", "1 to 32 letters"];
             assert_refused(&mut pack(&shipment, &drive, &recipient), 2, &words);
@@ -321,8 +338,31 @@ mod usage {
         let mut restore = holdall(shipment.path());
         restore.arg("restore").args(shipment.paths()).arg("-i").arg(&shipment.key);
         restore.arg("--to").arg(shipment.new_destination());
-        assert_refused(&mut restore, 1, &["carry 2 shipments", "hint:"]);
+        // Issue 14, point 7: the command that is printed works, and means the later one.
+        let refused = restore.output().unwrap();
+        let stderr = String::from_utf8(refused.stderr).unwrap();
+        assert!(refused.status.code() == Some(1) && stderr.contains("carry 2 shipments: "));
+        let typed =
+            stderr.lines().find_map(|l| l.strip_prefix("hint: ")?.split_once(": ")).unwrap();
+        let words = shlex::split(typed.1).unwrap();
+        assert_eq!(words[..3], ["holdall", "restore", "--shipment"], "{stderr}");
+        holdall(shipment.path()).args(&words[1..]).assert().code(0);
         holdall(shipment.path()).arg("verify").args(shipment.paths()).assert().code(0);
+        let sets = |which: &[&str]| {
+            let mut status = holdall(shipment.path());
+            let told = status.arg("status").args(shipment.paths()).args(which).assert().code(0);
+            let told = String::from_utf8(told.get_output().stdout.clone()).unwrap();
+            told.lines()
+                .filter(|line| line.starts_with("Set "))
+                .map(Into::into)
+                .collect::<Vec<String>>()
+        };
+        let (all, latest, named) =
+            (sets(&[]), sets(&["--latest"]), sets(&["--shipment", &words[3]]));
+        assert!(all.len() == 2 && latest.len() == 1 && latest == named, "{all:?} {latest:?}");
+        let mut none = holdall(shipment.path());
+        none.arg("verify").args(shipment.paths()).args(["--shipment", "0123456789abcdef"]);
+        assert_refused(&mut none, 1, &["carries the shipment that was named", &words[3]]);
     }
 }
 
@@ -421,6 +461,7 @@ mod command_line {
     mod drives;
     mod erase;
     mod events;
+    mod installed;
     mod keys;
     mod not_taken;
     mod options;

@@ -8,13 +8,15 @@ pub mod remove;
 pub mod repair;
 pub mod restore;
 
-use aside::{BenchArgs, DemoArgs, HelpArgs, KeygenArgs};
+use aside::{BenchArgs, CompletionsArgs, DemoArgs, HelpArgs, KeygenArgs, ManArgs};
 use clap::{Parser, Subcommand};
+use common::ShipmentArg;
 use inspect::{DrivesArgs, LsArgs, StatusArgs, VerifyArgs};
 use pack::{CloseArgs, PackArgs, ResumeArgs};
 use remove::{EraseArgs, ForgetArgs};
 use repair::RepairArgs;
 use restore::RestoreArgs;
+use std::path::PathBuf;
 
 /// Packs a dataset onto many removable drives, carried in several cases, and puts it back together
 /// at the other end.
@@ -115,4 +117,33 @@ pub enum Command {
   holdall help                               lists the commands and the topics
   holdall help survive                       which rule to choose")]
     Help(HelpArgs),
+    /// Print the completions of a shell, to be kept where it looks for them
+    #[command(after_help = "Example:
+  holdall completions bash > ~/.local/share/bash-completion/completions/holdall
+  holdall completions zsh > ~/.zfunc/_holdall     with ~/.zfunc in fpath
+  holdall completions fish > ~/.config/fish/completions/holdall.fish")]
+    Completions(CompletionsArgs),
+    /// Write the manual pages of all commands
+    #[command(after_help = "Example:
+  holdall man ~/.local/share/man/man1        then: man holdall-pack")]
+    Man(ManArgs),
+    /// Print the version
+    #[command(after_help = "Example:
+  holdall version                            as holdall --version does")]
+    Version,
+}
+
+impl Command {
+    /// Which of several shipments it is to take, and the drives that it was given.
+    pub fn shipment(&mut self) -> Option<(&ShipmentArg, &mut Vec<PathBuf>)> {
+        match self {
+            Self::Close(CloseArgs { which, paths, .. })
+            | Self::Verify(VerifyArgs { which, paths, .. })
+            | Self::Repair(RepairArgs { which, paths, .. })
+            | Self::Restore(RestoreArgs { which, paths, .. })
+            | Self::Ls(LsArgs { which, paths, .. })
+            | Self::Status(StatusArgs { which, paths, .. }) => Some((which, paths)),
+            _ => None,
+        }
+    }
 }

@@ -25,7 +25,8 @@ pub fn close(args: &CloseArgs, ui: &Ui) -> Result<Status, Refusal> {
         files => Some(identities(files, ui)?),
     };
     let set = set_to_close(paths, ui.monitor()).map_err(refusal)?;
-    let unasked = !paths.is_empty() && (ui.is_json() || !rounds::can_ask());
+    let named = !paths.is_empty() && !args.which.latest;
+    let unasked = named && (ui.is_json() || !rounds::can_ask());
     if !args.yes && !unasked {
         let drives: Vec<&str> = set.all_drives().map(|found| found.drive.name()).collect();
         let what = format!("to be closed: set {} on {}", set.name(), drives.join(", "));

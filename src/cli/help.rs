@@ -3,10 +3,12 @@
 use super::args::Cli;
 use super::args::aside::HelpArgs;
 use super::exit::Status;
-use super::output::out;
+use super::output::{emit, out};
 use super::refusal::Refusal;
 use super::topics::TOPICS;
+use super::ui::Ui;
 use clap::{CommandFactory, Parser};
+use serde::Serialize;
 
 /// Prints the help of a command, the page of a topic, or both where they have one name.
 pub fn help(args: &HelpArgs) -> Result<Status, Refusal> {
@@ -28,6 +30,20 @@ pub fn help(args: &HelpArgs) -> Result<Status, Refusal> {
     }
     out(&texts.join("\n"));
     Ok(Status::Done)
+}
+
+/// Says which holdall this is.
+pub fn version(ui: &Ui) -> Status {
+    #[derive(Serialize)]
+    struct VersionEvent {
+        version: &'static str,
+    }
+    if ui.is_json() {
+        emit("version", &VersionEvent { version: env!("CARGO_PKG_VERSION") });
+    } else {
+        out(&text_of(&["holdall", "--version"]));
+    }
+    Status::Done
 }
 
 /// What clap prints for these words.

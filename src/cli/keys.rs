@@ -14,24 +14,22 @@ use crate::keys::{KeyError, KeyPlace};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Reads recipients: words, and files with one a line.
-pub fn recipients(words: &[String], files: &[PathBuf]) -> Result<Recipients, Refusal> {
+/// Reads recipients: words, and files with one a line. Says so if one is the public half of an
+/// identity.
+pub fn recipients(words: &[String], files: &[PathBuf], ui: &Ui) -> Result<Recipients, Refusal> {
     // One of them may be standard input.
-    stop::waiting(|| Recipients::read(words, files)).map_err(|error| {
-        if let KeyError::WrongKind { place: KeyPlace::Typed { number, .. }, kind: KeyKind::Unknown } =
-            &error
-            && let Some(hint) = words.get(number - 1).and_then(|word| file_hint(word.trim()))
-        {
-            return Refusal::failed(error).hint(hint).status(Status::Usage);
-        }
+    let read = stop::waiting(|| Recipients::read(words, files)).map_err(|error| {
         let hint = match &error {
             KeyError::NoRecipient => "add -r RECIPIENT; holdall keygen makes one",
             KeyError::WrongKind { place: KeyPlace::Typed { .. }, kind: KeyKind::Unknown } => {
-                "a recipient begins with age1: holdall keygen prints it; -R names a file of recipients"
+                "a recipient begins with age1: holdall keygen prints it; or name a file of recipients"
             }
             KeyError::WrongKind { kind: KeyKind::Identity { .. }, .. } => {
                 "pack to its recipient: -r, or a file of recipients with -R; packing needs no \
                  secret key"
+            }
+            KeyError::WrongKind { kind: KeyKind::WithPassphrase | KeyKind::Encrypted, .. } => {
+                "pack to the recipient of what is in it: age -d FILE | age-keygen -y prints it"
             }
             KeyError::WrongKind { kind, .. } => {
                 kind.remedy().unwrap_or("a recipient begins with age1: holdall keygen prints it")
@@ -39,25 +37,14 @@ pub fn recipients(words: &[String], files: &[PathBuf]) -> Result<Recipients, Ref
             _ => "-R names a file with one recipient per line, or - for standard input",
         };
         Refusal::failed(error).hint(hint).status(Status::Usage)
-    })
-}
-
-/// What to type in place of `-r FILE`, if there is such a file; nothing of what is in it is said
-/// but the public half of a key.
-fn file_hint(word: &str) -> Option<String> {
-    let path = Path::new(word);
-    if !path.is_file() {
-        return None;
+    })?;
+    for (place, recipient) in read.of_identities() {
+        ui.monitor().note(&format!(
+            "{place} is an identity (a secret key): its recipient {recipient} is packed to, and the \
+             secret is not used"
+        ));
     }
-    let quoted = shlex::try_quote(word).ok()?;
-    Some(match Recipients::read(&[], &[path.into()]) {
-        Err(KeyError::WrongKind { kind: KeyKind::Identity { recipient }, .. }) => {
-            format!("{quoted} is a file with an identity; pack to its recipient: -r {recipient}")
-        }
-        _ => {
-            format!("{quoted} is a file: -R names a file with one recipient per line: -R {quoted}")
-        }
-    })
+    Ok(read)
 }
 
 /// Reads identity files; says so of one that others can read.

@@ -10,6 +10,7 @@
 
 pub mod args;
 mod bench;
+mod chosen;
 mod close;
 mod demo;
 mod drives;
@@ -18,7 +19,9 @@ pub mod exit;
 mod forget;
 pub mod help;
 mod keys;
+mod lists;
 mod ls;
+mod manual;
 mod missing;
 mod next;
 pub mod output;

@@ -2,6 +2,7 @@
 
 use crate::drives::Proof;
 use crate::format::shown::typed;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 
 /// `holdall VERB DRIVE…`, quoted for a shell.
@@ -9,6 +10,25 @@ pub fn command<'a>(verb: &str, drives: impl IntoIterator<Item = &'a str>) -> Str
     let mut text = format!("holdall {verb}");
     for drive in drives {
         let _ = write!(text, " {}", typed(drive));
+    }
+    text
+}
+
+/// What was typed, with this behind the command.
+pub fn again_with(options: &str) -> String {
+    with_options(std::env::args_os().skip(1), options)
+}
+
+fn with_options(words: impl Iterator<Item = OsString>, options: &str) -> String {
+    let (mut text, mut is_added) = (String::from("holdall"), false);
+    for word in words {
+        let word = word.to_string_lossy();
+        // A word with a zero byte cannot have been typed.
+        let _ = write!(text, " {}", shlex::try_quote(&word).unwrap_or_default());
+        if !is_added && !word.starts_with('-') {
+            let _ = write!(text, " {options}");
+            is_added = true;
+        }
     }
     text
 }
@@ -45,6 +65,15 @@ pub fn to_prove(drives: &[(&str, Proof)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_typed_is_printed_to_be_typed() {
+        let typed = |words: &[&str]| with_options(words.iter().map(OsString::from), "--latest");
+        let again = "holdall --json restore --latest '/media/my usb' -i me.key --to x";
+        let words = ["--json", "restore", "/media/my usb", "-i", "me.key", "--to", "x"];
+        assert_eq!(typed(&words), again);
+        assert_eq!(typed(&["ls", "--", "-x"]), "holdall ls --latest -- -x");
+    }
 
     /// Review A20, shape A: an rclone mount can never be proven here.
     #[test]

@@ -60,6 +60,11 @@ pub fn out(text: &str) {
     deliver(&shown_lines(text), Status::Done);
 }
 
+/// Writes a script of our own as it is, as [`out`] does.
+pub fn script(text: &str) {
+    deliver(text, Status::Done);
+}
+
 /// Lines that are safe to be shown.
 fn shown_lines(text: &str) -> Cow<'_, str> {
     if text.split('\n').any(|line| line.contains(is_unsafe)) {

@@ -8,7 +8,7 @@ use super::pack_set::{one_set, refusal};
 use super::refusal::Refusal;
 use super::sizes::{parse_size, shown_bytes};
 use super::ui::Ui;
-use super::{keys, rounds, show};
+use super::{keys, lists, rounds, show};
 use crate::commands::pack::{
     self as command, PackJobError, PackOptions, Prepared, Remaining, ResumeOptions, UnprovenSet,
 };
@@ -26,7 +26,7 @@ use std::path::PathBuf;
 pub fn pack(args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
     let yes = args.yes;
     let drives = args.set.drives.clone();
-    let prepared = command::prepare(&drives, pack_options(args)?, None, &System, ui.monitor())
+    let prepared = command::prepare(&drives, pack_options(args, ui)?, None, &System, ui.monitor())
         .map_err(|e| refusal_on(e, &drives))?;
     if prepared.plan.missing_bytes > 0 && !yes {
         return ask_for_more(prepared, &drives, ui);
@@ -41,7 +41,7 @@ pub fn resume(args: ResumeArgs, ui: &Ui) -> Result<Status, Refusal> {
     let wrong =
         |text| Refusal::usage(text, "write holdall resume SHIPMENT as holdall status lists it");
     let shipment = args.shipment.as_deref().map(str::parse).transpose().map_err(wrong)?;
-    let options = resume_options(&args.set, args.anew)?;
+    let options = resume_options(&args.set, args.anew, ui)?;
     let drives = args.set.drives;
     let rest = command::resume(shipment, &drives, options, &System, ui.monitor());
     match rest.map_err(|e| refusal_on(e, &drives))? {
@@ -171,8 +171,8 @@ fn unless_empty<'a>(prepared: Prepared<'a>, yes: bool, ui: &Ui) -> Result<Prepar
     if totals.entries > totals.folders {
         return Ok(prepared);
     }
-    let text = "there is nothing but folders in the dataset: is its disk mounted, and does --exclude \
-                leave anything?";
+    let text = "there is nothing but folders in the dataset: is its disk mounted, and do --exclude \
+                and --files-from leave anything?";
     ui.monitor().note(text);
     ui.finish();
     if yes || ui.is_json() || !rounds::can_ask() || rounds::agrees("Pack it all the same?") {
@@ -205,10 +205,13 @@ fn refusal_on(error: PackJobError, drives: &[CasePath]) -> Refusal {
 }
 
 /// What the arguments mean.
-fn resume_options(set: &SetArgs, anew: bool) -> Result<ResumeOptions, Refusal> {
+fn resume_options(set: &SetArgs, anew: bool, ui: &Ui) -> Result<ResumeOptions, Refusal> {
     let none = set.recipients.is_empty() && set.recipient_files.is_empty();
-    let recipients =
-        if none { None } else { Some(keys::recipients(&set.recipients, &set.recipient_files)?) };
+    let recipients = if none {
+        None
+    } else {
+        Some(keys::recipients(&set.recipients, &set.recipient_files, ui)?)
+    };
     Ok(ResumeOptions {
         recipients,
         survive: survive(set.survive.as_deref())?,
@@ -233,8 +236,8 @@ fn source(mut paths: Vec<PathBuf>) -> Result<PathBuf, Refusal> {
 }
 
 /// What the arguments mean.
-fn pack_options(args: PackArgs) -> Result<PackOptions, Refusal> {
-    let recipients = keys::recipients(&args.set.recipients, &args.set.recipient_files)?;
+fn pack_options(args: PackArgs, ui: &Ui) -> Result<PackOptions, Refusal> {
+    let recipients = keys::recipients(&args.set.recipients, &args.set.recipient_files, ui)?;
     let survive = survive(args.set.survive.as_deref())?;
     let checkpoint =
         args.set.checkpoint.as_deref().map(checkpoint).transpose()?.unwrap_or_default();
@@ -245,14 +248,14 @@ fn pack_options(args: PackArgs) -> Result<PackOptions, Refusal> {
             return Err(Refusal::usage(text, "it is printed on every drive: write it in one line"));
         }
     }
+    let source = source(args.paths)?;
     Ok(PackOptions {
-        source: source(args.paths)?,
         recipients,
         survive,
         cipher: args.cipher,
         level: args.level,
-        exclude: args.exclude,
-        one_file_system: args.one_file_system,
+        contents: lists::contents(args.contents, &source, &args.set.recipient_files)?,
+        source,
         name: args.name,
         contact: args.contact,
         checkpoint,

@@ -75,6 +75,10 @@ pub fn refusal(error: PackJobError) -> Refusal {
         let hint = "add drives or larger ones, or ask for less with --survive";
         return Refusal::usage(text, hint);
     }
+    if let PackJobError::Unnamed(unnamed) = &error {
+        let hint = unnamed.example();
+        return Refusal::failed(error).hint(hint).status(Status::Usage);
+    }
     if let PackJobError::Resume { hint, .. } = &error {
         let hint = hint.clone();
         return Refusal::failed(error).hint(hint);

@@ -1,6 +1,7 @@
 //! A command that could not be done.
 
 use super::exit::Status;
+use super::next::again_with;
 use crate::drives::DriveError;
 use crate::opening::open::OpenError;
 use std::io::ErrorKind;
@@ -62,10 +63,14 @@ pub fn open_refusal(error: OpenError) -> Refusal {
         OpenError::Newer { .. } | OpenError::Suite { .. } => {
             "a newer holdall is needed for these drives"
         }
-        OpenError::SeveralShipments { .. } => {
-            "name the drives of one shipment (holdall status says which is which), or its folder \
-             on one of them: DRIVE/holdall/SHIPMENT-001"
-        }
+        OpenError::SeveralShipments { shipments } => &match shipments.last() {
+            Some(latest) => format!(
+                "name one of them with --shipment; the latest, for example: {}",
+                again_with(&format!("--shipment {}", latest.shipment))
+            ),
+            None => "name one of them with --shipment".into(),
+        },
+        OpenError::NotCarried { .. } => "attach its drives, or name one of these with --shipment",
         OpenError::Conflict { .. } => "say which root pack printed: --expect ROOT",
         OpenError::Keys { .. } => {
             "one of them is not the packer's: attach the set's other drives, or leave out the drives of \

@@ -1,6 +1,7 @@
 //! From what was typed to what it means: runs one command and says how it ended.
 
 use super::args::{Cli, Command};
+use super::chosen::choose_shipment;
 use super::exit::Status;
 use super::output::{emit_error, out, print_error, say};
 use super::refusal::Refusal;
@@ -39,7 +40,10 @@ pub fn run() -> Status {
     }
 }
 
-fn run_command(command: Command, ui: &Ui) -> Result<Status, Refusal> {
+fn run_command(mut command: Command, ui: &Ui) -> Result<Status, Refusal> {
+    if let Some((which, paths)) = command.shipment() {
+        choose_shipment(which, paths, ui)?;
+    }
     match command {
         Command::Keygen(args) => super::keys::keygen(&args, ui),
         Command::Pack(args) => pack::pack(args, ui),
@@ -56,6 +60,9 @@ fn run_command(command: Command, ui: &Ui) -> Result<Status, Refusal> {
         Command::Bench(args) => super::bench::bench(&args, ui),
         Command::Demo(args) => super::demo::demo(args, ui),
         Command::Help(args) => super::help::help(&args),
+        Command::Completions(args) => Ok(super::manual::completions(&args)),
+        Command::Version => Ok(super::help::version(ui)),
+        Command::Man(args) => super::manual::man(&args, ui),
     }
 }
 

@@ -4,7 +4,9 @@
 use super::pack::{self, PackJobError, PackOptions};
 use super::restore::{self, RestoreJob, RestoreJobError, RestoreOutcome};
 use super::verify;
-use crate::dataset::{self, Filter, FilterError, ScanError, ScanOptions, Source, SourceError};
+use crate::dataset::{
+    self, Contents, Filter, FilterError, ScanError, ScanOptions, Source, SourceError,
+};
 use crate::entropy::System;
 use crate::format::list::{Entry, Kind};
 use crate::keys::KeyError;
@@ -177,8 +179,7 @@ fn pack_it(
         survive: Some(Survive { cases: 1, drives: 1, blocks: 0 }),
         cipher: CipherChoice::default(),
         level: Effort::Level(3),
-        exclude: Vec::new(),
-        one_file_system: false,
+        contents: Contents::default(),
         name: "demo".into(),
         contact: String::new(),
         checkpoint: Checkpoint::default(),
@@ -282,8 +283,7 @@ fn hurt_drive(drive: &Path) -> io::Result<usize> {
 /// Compares two trees, entry by entry and byte by byte; says how many entries there are.
 pub fn compare(left: &Path, right: &Path, monitor: &dyn Monitor) -> Result<u64, DemoError> {
     let entries = |root: &Path| -> Result<Vec<Entry>, DemoError> {
-        let options =
-            ScanOptions { filter: Filter::new(&[])?, one_file_system: false, own_folder: None };
+        let options = ScanOptions::new(Filter::new(&[])?);
         let mut out = Vec::new();
         dataset::scan(root, &options, monitor, &mut |scanned| {
             out.push(scanned.entry);

@@ -24,6 +24,7 @@ pub fn prepare<'a>(
     entropy: &'a dyn Entropy,
     monitor: &dyn Monitor,
 ) -> Result<Prepared<'a>, PackJobError> {
+    let drives = &CasePath::named(drives, &[])?;
     check_apart(&options.source, drives)?;
     check_mounted(&options.source, drives, options.folder_drives)?;
     let opened = open_drives(drives, &[], None, monitor)?;

@@ -16,6 +16,8 @@ pub mod work;
 mod anchor;
 mod attributes;
 mod beneath;
+mod caches;
+mod contents;
 mod folder;
 mod holes;
 mod inode;
@@ -27,6 +29,7 @@ mod sizes;
 pub(crate) mod testing;
 
 pub use crate::patterns::{Filter, FilterError};
+pub use contents::Contents;
 pub use inode::{Identity, ScannedEntry};
 pub use scan::{ScanError, ScanOptions, ScanTotals, scan};
 pub use source::{Source, SourceError};

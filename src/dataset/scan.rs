@@ -52,6 +52,7 @@ mod ahead;
 mod bounds;
 mod error;
 mod links;
+mod listed;
 mod look;
 mod notes;
 
@@ -144,6 +145,7 @@ fn scan_by(
         reads_attributes: looker.reads_attributes(),
         left_out: 0,
         other_file_systems: 0,
+        caches: 0,
     };
     thread::scope(|scope| {
         let _end = EndOnDrop(&ahead);
@@ -153,6 +155,7 @@ fn scan_by(
     })?;
     walk.report_attributes();
     walk.report_left_out();
+    walk.report_unseen()?;
     monitor.advance(walk.totals.entries % ADVANCE_ENTRIES);
     Ok(walk.totals)
 }
@@ -187,6 +190,8 @@ struct Walk<'a> {
     left_out: u64,
     /// folders of other file systems that were not entered
     other_file_systems: u64,
+    /// folders whose tag says that they are caches
+    caches: u64,
 }
 
 impl Walk<'_> {
@@ -236,7 +241,7 @@ impl Walk<'_> {
         }
         if is_folder {
             let why = "another file system is mounted there, or a subvolume";
-            self.left_out(&entry.path, why);
+            Self::note_first(&mut self.other_file_systems, &entry.path, why, self.monitor);
         }
         self.emit(entry, &inode, hole_bytes, sparse)
     }
@@ -272,6 +277,10 @@ impl Walk<'_> {
             let detail = format!("names in it with more than {NAME_BYTES} bytes: {too_long}");
             self.problem(&entry.path, format!("{detail}; they cannot be packed"))?;
             entry.lack(Lack::SomeNames);
+        }
+        if done.names.is_cache {
+            let why = "CACHEDIR.TAG in it says that it is a cache";
+            Self::note_first(&mut self.caches, &entry.path, why, self.monitor);
         }
         self.emit(entry, inode, 0, false)?;
         self.folders.push(Folder {

@@ -16,41 +16,67 @@ use zeroize::Zeroizing;
 const MAX_RECIPIENTS: usize = 600;
 
 /// Public keys to which a shipment is packed.
-pub struct Recipients(Vec<age::x25519::Recipient>);
+#[derive(Default)]
+pub struct Recipients {
+    keys: Vec<age::x25519::Recipient>,
+    /// those that are the public half of an identity: where it stands, and the recipient
+    of_identities: Vec<(KeyPlace, String)>,
+}
 
 impl Recipients {
-    /// From words (`age1…`) and files with one such word per line (`#` begins a comment).
+    /// From words and files. A word is `age1…`, or the name of a file; a file has one `age1…` per
+    /// line (`#` begins a comment), or an identity, whose recipient is taken.
     pub fn read(words: &[String], files: &[PathBuf]) -> Result<Self, KeyError> {
-        let mut all = Vec::new();
+        let mut all = Self::default();
         for (at, word) in words.iter().enumerate() {
-            all.push(parse(word.trim(), KeyPlace::Typed { option: "-r", number: at + 1 })?);
-        }
-        for path in files {
-            let (file, before) = (KeyFileText::read(path)?, all.len());
-            for (place, line) in file.lines() {
-                all.push(parse(line, place)?);
-            }
-            if all.len() == before {
-                return Err(KeyError::Empty { path: shown(path) });
+            let word = word.trim();
+            match parse(word, KeyPlace::Typed { option: "-r", number: at + 1 }) {
+                Ok(key) => all.keys.push(key),
+                Err(KeyError::WrongKind { kind: KeyKind::Unknown, .. }) if is_file(word) => {
+                    all.add_file(word.as_ref())?;
+                }
+                Err(error) => return Err(error),
             }
         }
-        match all.len() {
+        files.iter().try_for_each(|path| all.add_file(path))?;
+        match all.keys.len() {
             0 => Err(KeyError::NoRecipient),
             count if count > MAX_RECIPIENTS => {
                 Err(KeyError::TooMany { count, most: MAX_RECIPIENTS })
             }
-            _ => Ok(Self(all)),
+            _ => Ok(all),
         }
+    }
+
+    fn add_file(&mut self, path: &Path) -> Result<(), KeyError> {
+        let (file, before) = (KeyFileText::read(path)?, self.keys.len());
+        for (place, line) in file.lines() {
+            if let KeyKind::Identity { recipient } = KeyKind::of(line) {
+                self.keys.push(parse(&recipient, place.clone())?);
+                self.of_identities.push((place, recipient));
+            } else {
+                self.keys.push(parse(line, place)?);
+            }
+        }
+        if self.keys.len() == before {
+            return Err(KeyError::Empty { path: shown(path) });
+        }
+        Ok(())
     }
 
     /// The recipients as text, one word each.
     pub fn words(&self) -> Vec<String> {
-        self.0.iter().map(ToString::to_string).collect()
+        self.keys.iter().map(ToString::to_string).collect()
+    }
+
+    /// Those that are the public half of an identity: where it stands, and the recipient.
+    pub fn of_identities(&self) -> &[(KeyPlace, String)] {
+        &self.of_identities
     }
 
     /// Wraps a run key: the bytes of `key-<run>.age`.
     pub fn wrap(&self, key: &RunKey) -> Result<Vec<u8>, KeyError> {
-        let recipients = self.0.iter().map(|r| r as &dyn age::Recipient);
+        let recipients = self.keys.iter().map(|r| r as &dyn age::Recipient);
         let encryptor = age::Encryptor::with_recipients(recipients)
             .map_err(|e| KeyError::Wrap(std::io::Error::other(e)))?;
         let mut out = Vec::new();
@@ -59,6 +85,11 @@ impl Recipients {
         writer.finish().map_err(KeyError::Wrap)?;
         Ok(out)
     }
+}
+
+/// Is there a file of this name, or a pipe?
+fn is_file(word: &str) -> bool {
+    std::fs::metadata(word).is_ok_and(|found| !found.is_dir())
 }
 
 /// A key of the kind that is wanted, or what the text is instead.

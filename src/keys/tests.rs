@@ -126,19 +126,31 @@ fn a_key_is_told_by_kind_and_place(#[case] bytes: &[u8], #[case] told: &str) {
     }
 }
 
-/// Review A1: an identity in the place of a recipient is told with its recipient.
+/// Issue 14, point 8: of an identity in a file its recipient is taken, whichever option names it.
+#[test]
+fn of_an_identity_in_a_file_its_recipient_is_taken() {
+    let (secret, recipient) = pair();
+    let (_folder, path) = file(format!("# created\n{secret}\n{RECIPIENT}\n").as_bytes());
+    let name = path.display().to_string();
+    for (words, files) in [(vec![], vec![path]), (vec![name], vec![])] {
+        let read = Recipients::read(&words, &files).unwrap();
+        assert_eq!(read.words(), [&*recipient, RECIPIENT]);
+        let [(place, used)] = read.of_identities() else { panic!("one of them") };
+        assert!(place.to_string().ends_with("keys, line 2") && *used == recipient, "{place}");
+    }
+}
+
+/// Review A1: an identity that was typed is told with its recipient.
 #[test]
 fn a_key_in_the_wrong_place_is_told_with_the_half_that_is_public() {
     let (secret, recipient) = pair();
-    let (_folder, path) = file(format!("# created\n{secret}\n").as_bytes());
     let named = PathBuf::from(&secret);
     let errors = [
-        Recipients::read(&[], std::slice::from_ref(&path)).err().unwrap(),
         Recipients::read(&[RECIPIENT.into(), secret.clone()], &[]).err().unwrap(),
         Recipients::read(&[], std::slice::from_ref(&named)).err().unwrap(),
         Identities::read(&[named]).err().unwrap(),
     ];
-    let places = ["keys, line 2", "-r number 2", "in place of", "in place of"];
+    let places = ["-r number 2", "in place of", "in place of"];
     for (error, place) in errors.iter().zip(places) {
         let text = chain(error);
         let told = text.contains(place) && text.contains(&recipient);

@@ -126,8 +126,7 @@ impl Thinning {
 
 /// Scans, and takes so many bytes at most.
 pub fn part(source: &Path, bytes: u64, monitor: &dyn Monitor) -> Result<SourcePart, WholeError> {
-    let options =
-        ScanOptions { filter: Filter::new(&[])?, one_file_system: false, own_folder: None };
+    let options = ScanOptions::new(Filter::new(&[])?);
     let mut thinning = Thinning::default();
     let (mut number, began) = (0, Instant::now());
     let is_late = || began.elapsed() >= MOST_SCAN;

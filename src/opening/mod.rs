@@ -5,6 +5,8 @@
 //!   foreign to their shipment.
 //! - Always holds: nothing is written.
 
+pub mod carried;
+pub mod choose;
 pub mod foreign;
 pub mod open;
 pub mod own_disks;

@@ -1,6 +1,7 @@
 //! What every reading command begins with: the drives that were named (or all that are mounted),
 //! the sets on them, and the keys.
 
+use super::carried::{CarriedShipment, carried, listed};
 use crate::drives::{Drive, DriveError, LocalDrive, UnusableDrive, detect};
 use crate::format::ids::{RunId, ShipmentId};
 use crate::format::layout::HOLDALL;
@@ -41,8 +42,14 @@ pub enum OpenError {
     #[error("set {set} is sealed with {suite}")]
     Suite { set: String, suite: Suite },
     /// The drives are of several shipments.
-    #[error("the drives carry {count} shipments: {names}")]
-    SeveralShipments { count: usize, names: String },
+    #[error("the drives carry {} shipments: {}", shipments.len(), listed(shipments))]
+    SeveralShipments { shipments: Vec<CarriedShipment> },
+    /// They are of others than the one that was named.
+    #[error(
+        "no drive that is here carries the shipment that was named, but these: {}",
+        listed(carried)
+    )]
+    NotCarried { carried: Vec<CarriedShipment> },
     /// No key could be had.
     #[error("set {set} cannot be opened")]
     Key {
@@ -105,13 +112,17 @@ pub fn drive_root(path: &Path) -> PathBuf {
     }
 }
 
+/// Where file systems are mounted that carry a set.
+pub fn carrying() -> Vec<PathBuf> {
+    detect::mounted().into_iter().filter(|p| p.join(HOLDALL).is_dir()).collect()
+}
+
 /// Opens the drives that were named; with none named, all mounted file systems that carry a set.
 /// One that is dead or not there is a problem, and the others are opened; it is an error if none
 /// is.
 pub fn drives(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<Arc<dyn Drive>>, OpenError> {
     if paths.is_empty() {
-        let carrying = detect::mounted().into_iter().filter(|p| p.join(HOLDALL).is_dir());
-        let opened = carrying.filter_map(|p| LocalDrive::open(&p).ok());
+        let opened = carrying().into_iter().filter_map(|p| LocalDrive::open(&p).ok());
         return Ok(opened.map(|d| Arc::new(d) as Arc<dyn Drive>).collect());
     }
     let mut roots: Vec<PathBuf> = paths.iter().map(|p| drive_root(p)).collect();
@@ -171,8 +182,12 @@ pub fn sets(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FoundSet>, O
         }
     }
     let named = named_shipments(paths);
-    if !named.is_empty() {
+    if !named.is_empty() && !found.is_empty() {
+        let carried = carried(&found);
         found.retain(|set| named.contains(&set.shipment));
+        if found.is_empty() {
+            return Err(OpenError::NotCarried { carried });
+        }
     }
     if found.is_empty() {
         if let Some((place, found)) = find::newer_label(&drives) {
@@ -204,11 +219,9 @@ pub fn found(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FoundSet>, 
 /// The sets on these drives, which must be of one shipment.
 pub fn one_shipment(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<FoundSet>, OpenError> {
     let found = sets(paths, monitor)?;
-    let mut ids: Vec<_> = found.iter().map(|s| s.shipment).collect();
-    ids.dedup();
-    if ids.len() > 1 {
-        let names: Vec<_> = ids.iter().map(ToString::to_string).collect();
-        return Err(OpenError::SeveralShipments { count: ids.len(), names: names.join(", ") });
+    let shipments = carried(&found);
+    if shipments.len() > 1 {
+        return Err(OpenError::SeveralShipments { shipments });
     }
     Ok(found)
 }

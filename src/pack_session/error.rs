@@ -7,6 +7,7 @@ use crate::keys::KeyError;
 use crate::local_state::LocalStateError;
 use crate::opening::own_disks::NoDrive;
 use crate::packer::PackError;
+use crate::plan::case_path::UnnamedCase;
 use crate::plan::room::RoomError;
 use crate::plan::survive::Survive;
 use crate::shipment::lock::InUse;
@@ -74,6 +75,9 @@ pub enum PackJobError {
     /// No drive is mounted where one was named.
     #[error(transparent)]
     NoDrive(#[from] NoDrive),
+    /// The case of a drive was not named.
+    #[error(transparent)]
+    Unnamed(#[from] UnnamedCase),
     /// A case's name cannot be used.
     #[error("{case:?} is not a name for a case: 1 to 32 letters, digits, '.', '_' or '-'")]
     Case { case: String },

@@ -7,7 +7,7 @@
 use super::drives;
 use super::error::PackJobError;
 use super::prepared::Prepared;
-use crate::dataset::{self, Filter, ScanError, ScanOptions, Source};
+use crate::dataset::{self, Contents, ScanError, ScanOptions, Source};
 use crate::entropy::Entropy;
 use crate::format::entry_coding::entry_len;
 use crate::format::ids::SetNumber;
@@ -32,10 +32,8 @@ pub struct PackOptions {
     pub survive: Option<Survive>,
     pub cipher: CipherChoice,
     pub level: Effort,
-    /// patterns to leave out
-    pub exclude: Vec<String>,
-    /// do not enter other file systems
-    pub one_file_system: bool,
+    /// what of it
+    pub contents: Contents,
     /// the dataset's name
     pub name: String,
     /// whom to ask about a drive
@@ -75,15 +73,13 @@ fn scan_and_plan<'a>(
     entropy: &'a dyn Entropy,
     monitor: &dyn Monitor,
 ) -> Result<Prepared<'a>, PackJobError> {
-    let filter = Filter::new(&options.exclude)?;
+    let scan_options = ScanOptions {
+        own_folder: folder.of_all().map(|id| (id, "where holdall keeps its lists")),
+        ..options.contents.scan_options()?
+    };
     monitor.phase(Phase::Scan, 0);
     let mut writer = SnapshotWriter::create(&folder.list_path())?;
     let mut entry_bytes = 0;
-    let scan_options = ScanOptions {
-        filter: filter.clone(),
-        one_file_system: options.one_file_system,
-        own_folder: folder.of_all().map(|id| (id, "where holdall keeps its lists")),
-    };
     let totals = dataset::scan(&options.source, &scan_options, monitor, &mut |scanned| {
         entry_bytes += entry_len(&scanned.entry) as u64;
         if monitor.should_stop() {
@@ -92,9 +88,7 @@ fn scan_and_plan<'a>(
         writer.push(&scanned).map_err(ScanError::sink)
     });
     let totals = if monitor.should_stop() { Err(PackJobError::Stopped) } else { Ok(totals?) }?;
-    for pattern in filter.without_effect() {
-        monitor.note(&format!("--exclude {pattern} leaves nothing out"));
-    }
+    options.contents.note_without_effect(&scan_options.filter, monitor);
     let list = writer.finish()?;
     let need = Need { data_bytes: totals.data_bytes, entries: totals.entries, entry_bytes };
     let wanted = drives::PlanRequest {

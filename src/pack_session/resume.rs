@@ -118,6 +118,7 @@ pub fn resume<'a>(
         return Ok(Remaining::Nothing);
     }
     let Some((folder, state)) = folder?.zip(state) else { return Ok(Remaining::Nothing) };
+    let drives = &CasePath::named(drives, &state.known_cases())?;
     drives::check_apart(Path::new(&state.asked.source), drives)?;
     drives::check_mounted(Path::new(&state.asked.source), drives, options.folder_drives)?;
     let unclosed = state.unclosed.as_ref();

@@ -141,6 +141,11 @@ impl Filter {
         })
     }
 
+    /// Fails if this is no pattern.
+    pub fn check(pattern: &str) -> Result<(), FilterError> {
+        regex(pattern, &Parts::of(pattern)?.body).map(drop)
+    }
+
     /// Whether a pattern matches `path`, or a folder that it lies in.
     pub fn covers(&self, path: &[u8], is_folder: bool) -> bool {
         let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');

@@ -150,6 +150,8 @@ fn every_event_is_documented_with_all_its_fields() {
     run(with(&["close", "--json"], &paths)).expect(0);
     let other = shipment.path().join("other.key");
     run(with(&["keygen", "--json", "-o", other.to_str().unwrap()], &[])).expect(0);
+    run(with(&["man", "--json", shipment.path().join("man1").to_str().unwrap()], &[])).expect(0);
+    run(with(&["version", "--json"], &[])).expect(0);
     let drive = shipment.path().join("drive");
     fs::create_dir(&drive).unwrap();
     let words = ["bench", "--json", "--bytes", "32MiB", "--drive", drive.to_str().unwrap()];

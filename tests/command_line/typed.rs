@@ -79,3 +79,60 @@ fn a_restore_tells_each_pattern_without_effect(
     assert!(notes[0].contains("--include nope") && notes[1].contains("--exclude '[xyz].tmp'"));
     Snapshot::of(&shipment.source).kept(keep).assert_equal(&Snapshot::of(&to).kept(|_| true));
 }
+
+/// Packs with these options, and lists what was packed.
+fn packed(shipment: &Shipment, options: &[&str], status: i32) -> (Run, Vec<String>) {
+    let run = shipment.run(shipment.pack_arguments("none", options)).expect(status);
+    (run, run_ls(shipment))
+}
+
+/// The paths of what was packed.
+fn run_ls(shipment: &Shipment) -> Vec<String> {
+    let listed = run(shipment, &["ls", "--json"]).expect(0);
+    let entries = listed.events_of("entry");
+    entries.iter().map(|entry| entry["path"].as_str().unwrap().into()).collect()
+}
+
+/// Issue 14, point 8: patterns in a file, as in a .gitignore.
+#[test]
+fn patterns_come_from_a_file() {
+    let shipment = dated();
+    let list = shipment.path().join("ignored");
+    std::fs::write(&list, "# not these\n/2025/\n\ncaf?.txt\r\n*.tmp\n").unwrap();
+    let list = list.to_str().unwrap();
+    let (run, paths) = packed(&shipment, &["--exclude-from", list], 0);
+    assert_eq!(paths, [".", "2026", "2026/april", "2026/march", "2026/march/a", "2026/march/b"]);
+    assert!(run.stderr.contains("1 of 3 patterns of --exclude-from leave nothing out"));
+    for (text, told) in [("a\n!b\n", "line 2: patterns that take back"), ("x\n../y", "line 2: ")] {
+        std::fs::write(list, text).unwrap();
+        let words = shipment.pack_arguments("none", &["--exclude-from", list]);
+        let refused = shipment.run(words).expect(2);
+        assert!(refused.stderr.contains(&format!("ignored: {told}")), "{}", refused.stderr);
+    }
+}
+
+/// Issue 14, point 8: paths in a file; what is not there is told, and the rest is packed.
+#[test]
+fn paths_come_from_a_file() {
+    let shipment = dated();
+    let list = shipment.path().join("list");
+    std::fs::write(&list, "2026/march/\n./2026/march/a\ncaf\u{e9}.txt\ngone\n../2025\n").unwrap();
+    let list = list.to_str().unwrap();
+    let (run, paths) = packed(&shipment, &["--files-from", list], 3);
+    assert_eq!(paths, [".", "2026", "2026/march", "2026/march/a", "2026/march/b", "caf\u{e9}.txt"]);
+    let told = ["gone: --files-from names it: it does not exist", "../2025: --files-from names it"];
+    assert!(told.iter().all(|told| run.stderr.contains(told)), "{}", run.stderr);
+    // Standard input, with zero bytes; and a list of the other kind is not misread.
+    let shipment = dated();
+    let mut words = shipment.pack_arguments("none", &["--files-from", "-", "-0"]);
+    let mut pack = crate::holdall(shipment.path());
+    pack.args(&words).write_stdin(b"2025\x002026/april\x00".as_slice()).assert().code(0);
+    let listed = run_ls(&shipment);
+    assert_eq!(listed, [".", "2025", "2025/x", "2026", "2026/april"]);
+    words.pop();
+    let mut pack = crate::holdall(shipment.path());
+    pack.args(&words).write_stdin(b"2025\x002026".as_slice());
+    crate::assert_refused(&mut pack, 2, &["standard input: the list holds zero bytes", "add -0"]);
+    let twice = shipment.pack_arguments("none", &["--files-from", "-", "--exclude-from", "-"]);
+    assert!(shipment.run(twice).expect(2).stderr.contains("more than one option reads"));
+}

@@ -140,11 +140,7 @@ impl Lab {
         let entropy = Fixed::new(self.seed);
         let host = tempfile::tempdir().unwrap();
         let mut writer = SnapshotWriter::create(&host.path().join("list")).unwrap();
-        let options = ScanOptions {
-            filter: Filter::new(&[]).unwrap(),
-            one_file_system: false,
-            own_folder: None,
-        };
+        let options = ScanOptions::new(Filter::new(&[]).unwrap());
         let mut entry_bytes = 0;
         let totals = dataset::scan(source, &options, monitor, &mut |scanned| {
             entry_bytes += entry_len(&scanned.entry) as u64;

@@ -4,6 +4,7 @@ use crate::common::lab::Lab;
 use crate::common::random::Random;
 use crate::common::tree;
 use holdall::testing::commands::pack::{self, PackOptions, PackOutcome, Prepared, ResumeOptions};
+use holdall::testing::dataset::Contents;
 use holdall::testing::entropy::Fixed;
 use holdall::testing::faulty::FaultyDrive;
 use holdall::testing::format::Suite;
@@ -76,8 +77,7 @@ impl Packing {
                 survive,
                 cipher: CipherChoice::Given(Suite::ALL[0]),
                 level: Effort::Level(3),
-                exclude: Vec::new(),
-                one_file_system: false,
+                contents: Contents::default(),
                 name: String::new(),
                 contact: String::new(),
                 checkpoint: self.checkpoint,

@@ -13,6 +13,7 @@ use holdall::testing::commands::pack::{
     self, PackJobError, PackOptions, PackOutcome, ResumeOptions,
 };
 use holdall::testing::commands::restore::{self, RestoreJob, RestoreOutcome};
+use holdall::testing::dataset::Contents;
 use holdall::testing::drives::{Drive, WriteMode};
 use holdall::testing::entropy::Fixed;
 use holdall::testing::faulty::Death;
@@ -351,8 +352,7 @@ impl Journey {
                 survive,
                 cipher: CipherChoice::Given(self.suite),
                 level: Effort::Level(1),
-                exclude: Vec::new(),
-                one_file_system: false,
+                contents: Contents::default(),
                 name: String::new(),
                 contact: String::new(),
                 checkpoint: Checkpoint {

@@ -1,7 +1,8 @@
-//! What the commands take that need no shipment: `keygen`, `bench`, `demo`, `help`.
+//! What the commands take that need no shipment: `keygen`, `bench`, `demo`, `help`,
+//! `completions`, `man`.
 
 use super::common::at_least_one;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// keygen
@@ -52,4 +53,26 @@ pub struct DemoArgs {
 pub struct HelpArgs {
     /// A command or a topic
     pub topic: Option<String>,
+}
+
+/// completions
+#[derive(Args)]
+pub struct CompletionsArgs {
+    /// The shell that the completions are for
+    pub shell: Shell,
+}
+
+/// A shell that completions are made for.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Fish,
+    Zsh,
+}
+
+/// man
+#[derive(Args)]
+pub struct ManArgs {
+    /// The folder to write to, which is made if it is not there; pages in it are written anew
+    pub dir: PathBuf,
 }

@@ -1,6 +1,7 @@
 //! What several commands take.
 
 use crate::cli::sizes::parse_size;
+use crate::format::ids::ShipmentId;
 use crate::format::list::Hash;
 use crate::memory::Memory;
 use clap::Args;
@@ -22,6 +23,22 @@ pub struct ExpectArg {
     /// it that it names (repeatable)
     #[arg(long, value_name = "ROOT", value_parser = root)]
     pub expect: Vec<Hash>,
+}
+
+/// A shipment's id, or the name of one of its sets.
+fn shipment(text: &str) -> Result<ShipmentId, String> {
+    text.split('-').next().unwrap_or_default().parse()
+}
+
+/// Which of several shipments on the same drives.
+#[derive(Args)]
+pub struct ShipmentArg {
+    /// Of several shipments on the drives, the one with this ID, as holdall status prints it
+    #[arg(long, value_name = "ID", value_parser = shipment)]
+    pub shipment: Option<ShipmentId>,
+    /// Of several shipments on the drives, the one that was begun last, as their labels say
+    #[arg(long, conflicts_with = "shipment")]
+    pub latest: bool,
 }
 
 /// The memory that a command may use.

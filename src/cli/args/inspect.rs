@@ -1,6 +1,6 @@
 //! What the commands take that look at drives: `drives`, `verify`, `status`, `ls`.
 
-use super::common::{ExpectArg, memory};
+use super::common::{ExpectArg, ShipmentArg, memory};
 use crate::format::custody::{MAX_BY_BYTES, MAX_TEXT_BYTES};
 use crate::memory::Memory;
 use clap::Args;
@@ -16,6 +16,9 @@ fn up_to<const BYTES: usize>(text: &str) -> Result<String, String> {
 pub struct VerifyArgs {
     /// Drives: mount points, or folders below them; without any, all mounted drives
     pub paths: Vec<PathBuf>,
+    /// which of several
+    #[command(flatten)]
+    pub which: ShipmentArg,
     /// Your identity (repeatable): opens and decodes everything, and writes nothing
     #[arg(short, long = "identity", value_name = "FILE")]
     pub identities: Vec<PathBuf>,
@@ -67,6 +70,9 @@ pub struct DrivesArgs {
 pub struct StatusArgs {
     /// Drives: mount points, or folders below them; without any, all mounted drives
     pub paths: Vec<PathBuf>,
+    /// which of several
+    #[command(flatten)]
+    pub which: ShipmentArg,
     /// Show the restore in progress in DIR: what is complete, and what waits for which drives
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
@@ -77,6 +83,9 @@ pub struct StatusArgs {
 pub struct LsArgs {
     /// Drives: mount points, or folders below them; without any, all mounted drives
     pub paths: Vec<PathBuf>,
+    /// which of several
+    #[command(flatten)]
+    pub which: ShipmentArg,
     /// Your identity, as keygen wrote it (repeatable)
     #[arg(short, long = "identity", value_name = "FILE", required = true)]
     pub identities: Vec<PathBuf>,

@@ -1,6 +1,6 @@
 //! What `pack` takes.
 
-use super::common::MemoryArg;
+use super::common::{MemoryArg, ShipmentArg};
 use crate::plan::case_path::CasePath;
 use crate::plan::cipher::CipherChoice;
 use crate::plan::effort::Effort;
@@ -17,17 +17,20 @@ fn cipher(word: String) -> Result<CipherChoice, &'static str> {
 /// How a set is packed, of a new shipment and of one in progress.
 #[derive(Args)]
 pub struct SetArgs {
-    /// A drive: the name of its case, and the path where it is mounted (repeatable)
+    /// A drive: the name of its case, and the path where it is mounted (repeatable); a drive that
+    /// is alone needs no CASE=
     #[arg(long = "drive", value_name = "CASE=PATH", required = true)]
+    #[arg(value_parser = CasePath::or_path)]
     pub drives: Vec<CasePath>,
     /// Accept folders on this machine's own disks as drives; otherwise a PATH on the disk of SOURCE,
     /// the system or holdall's state is taken for a mount point without its drive
     #[arg(long)]
     pub folder_drives: bool,
-    /// Encrypt to this recipient (repeatable)
+    /// Encrypt to this recipient (repeatable): age1..., or a file of recipients
     #[arg(short, long = "recipient", value_name = "RECIPIENT")]
     pub recipients: Vec<String>,
-    /// Encrypt to the recipients in FILE, one per line (repeatable)
+    /// Encrypt to the recipients in FILE, one per line (repeatable); of an identity in it the
+    /// recipient is taken
     #[arg(short = 'R', long = "recipients-file", value_name = "FILE")]
     pub recipient_files: Vec<PathBuf>,
     /// What may be lost without losing data: cases=N, drives=N, blocks=P% (bad sectors on every
@@ -43,6 +46,31 @@ pub struct SetArgs {
     /// what it may use
     #[command(flatten)]
     pub memory: MemoryArg,
+}
+
+/// What of SOURCE is packed.
+#[derive(Args)]
+pub struct ContentsArgs {
+    /// Leave out what matches GLOB (repeatable); a pattern without / matches at any depth
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Leave out what matches a line of FILE (repeatable), written as a .gitignore is; - is standard
+    /// input
+    #[arg(long, value_name = "FILE")]
+    pub exclude_from: Vec<PathBuf>,
+    /// Of folders that CACHEDIR.TAG marks as caches, pack only the tag
+    #[arg(long)]
+    pub exclude_caches: bool,
+    /// Pack only the paths in FILE, one per line, with the folders that lead there and all that lies in
+    /// one that is named; they start from SOURCE; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub files_from: Option<PathBuf>,
+    /// A zero byte ends each path of --files-from, as find -print0 writes them
+    #[arg(short = '0', long, requires = "files_from")]
+    pub from0: bool,
+    /// Do not enter other file systems
+    #[arg(long)]
+    pub one_file_system: bool,
 }
 
 /// pack
@@ -63,17 +91,14 @@ pub struct PackArgs {
     /// bytes depend on how fast they are
     #[arg(long, default_value = "3")]
     pub level: Effort,
-    /// Leave out what matches GLOB (repeatable); a pattern without / matches at any depth
-    #[arg(long, value_name = "GLOB")]
-    pub exclude: Vec<String>,
-    /// Do not enter other file systems
-    #[arg(long)]
-    pub one_file_system: bool,
+    /// what of SOURCE
+    #[command(flatten)]
+    pub contents: ContentsArgs,
     /// The dataset's name, in the clear on every drive
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub name: String,
     /// Whom to ask about a drive, in the clear on every drive
-    #[arg(long, default_value = "", value_name = "TEXT")]
+    #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
     pub contact: String,
     /// Ask nothing: pack what fits now, and the rest on further sets
     #[arg(long)]
@@ -102,6 +127,9 @@ pub struct ResumeArgs {
 pub struct CloseArgs {
     /// Drives: mount points, or folders below them; without any, all mounted drives
     pub paths: Vec<PathBuf>,
+    /// which of several
+    #[command(flatten)]
+    pub which: ShipmentArg,
     /// If drives disagree on what was packed: your identity (repeatable); what was packed to it counts
     #[arg(short, long = "identity", value_name = "FILE")]
     pub identities: Vec<PathBuf>,

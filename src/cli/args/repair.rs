@@ -1,6 +1,6 @@
 //! What `repair` takes.
 
-use super::common::{MemoryArg, root};
+use super::common::{MemoryArg, ShipmentArg, root};
 use crate::format::list::Hash;
 use crate::plan::case_path::CasePath;
 use clap::Args;
@@ -11,6 +11,9 @@ use std::path::PathBuf;
 pub struct RepairArgs {
     /// Drives: mount points, or folders below them; without any, all mounted drives
     pub paths: Vec<PathBuf>,
+    /// which of several
+    #[command(flatten)]
+    pub which: ShipmentArg,
     /// Reconstruct a lost drive on this new one: the case it goes into, and its path (repeatable)
     #[arg(long, value_name = "CASE=PATH")]
     pub onto: Vec<CasePath>,

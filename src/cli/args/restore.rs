@@ -1,6 +1,6 @@
 //! What `restore` takes.
 
-use super::common::{ExpectArg, MemoryArg};
+use super::common::{ExpectArg, MemoryArg, ShipmentArg};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -9,6 +9,9 @@ use std::path::PathBuf;
 pub struct RestoreArgs {
     /// Drives: mount points, or folders below them; without any, all mounted drives
     pub paths: Vec<PathBuf>,
+    /// which of several
+    #[command(flatten)]
+    pub which: ShipmentArg,
     /// Your identity, as keygen wrote it (repeatable)
     #[arg(short, long = "identity", value_name = "FILE", required = true)]
     pub identities: Vec<PathBuf>,

@@ -8,7 +8,8 @@ use rustix::fs::OFlags;
 
 use crate::dataset::inode::Inode;
 use crate::format::list::Kind;
-use crate::patterns::Filter;
+use crate::patterns::{Filter, ListedPaths};
+use std::sync::Arc;
 
 /// How a folder is opened.
 pub const FOLDER_FLAGS: OFlags =
@@ -19,11 +20,23 @@ pub const FOLDER_FLAGS: OFlags =
 pub struct ScanOptions {
     /// paths that are left out
     pub filter: Filter,
+    /// of all paths only these; none: all
+    pub files: Option<Arc<ListedPaths>>,
+    /// of folders that are tagged as caches only the tag
+    pub exclude_caches: bool,
     /// folders on another device than SOURCE are entries, but are not entered
     pub one_file_system: bool,
     /// device and inode of a folder that is left out with all that lies in it, and what it is: what
     /// this program keeps itself
     pub own_folder: Option<((u64, u64), &'static str)>,
+}
+
+impl ScanOptions {
+    /// Leaves out what the filter matches, and nothing else.
+    pub fn new(filter: Filter) -> Self {
+        let (files, own_folder) = (None, None);
+        Self { filter, files, exclude_caches: false, one_file_system: false, own_folder }
+    }
 }
 
 /// Where the walk goes.

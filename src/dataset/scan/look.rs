@@ -9,6 +9,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -17,6 +18,7 @@ use rustix::io::Errno;
 use super::bounds::ScanOptions;
 use crate::dataset::attributes::{Attributes, Had, InodePath};
 use crate::dataset::beneath::open_quietly;
+use crate::dataset::caches::{CACHE_TAG, is_cache};
 use crate::dataset::folder::{FolderListing, ListedName};
 use crate::dataset::holes::{MAX_HOLES, hole_bytes, holes};
 use crate::dataset::inode::Inode;
@@ -24,7 +26,7 @@ use crate::dataset::names::Names;
 use crate::dataset::source::open_single;
 use crate::format::entry::NAME_BYTES;
 use crate::format::list::{Entry, Kind, Lack};
-use crate::patterns::Filter;
+use crate::patterns::{Filter, ListedPaths};
 
 /// The names of a folder, in order.
 pub struct FolderNames {
@@ -35,6 +37,8 @@ pub struct FolderNames {
     pub result: Result<(), Errno>,
     /// names that no list can hold
     pub too_long: u64,
+    /// it is tagged as a cache, of which only the tag is given
+    pub is_cache: bool,
 }
 
 impl FolderNames {
@@ -109,6 +113,8 @@ impl NameInFolder<'_> {
 /// What a thread looks with.
 pub struct Looker {
     filter: Filter,
+    files: Option<Arc<ListedPaths>>,
+    exclude_caches: bool,
     attributes: Attributes,
     names: Names,
     has_own_current: bool,
@@ -126,6 +132,8 @@ impl Looker {
     pub fn new(options: &ScanOptions) -> Self {
         Self {
             filter: options.filter.clone(),
+            files: options.files.clone(),
+            exclude_caches: options.exclude_caches,
             attributes: Attributes::new(),
             names: Names::default(),
             has_own_current: false,
@@ -142,15 +150,20 @@ impl Looker {
     ) -> FolderNames {
         let mut child = path.clone();
         let mut too_long = 0;
+        let is_cache = self.exclude_caches && is_cache(folder);
+        let files = self.files.as_ref().map(|files| (files, files.has_all_of(&path)));
         let (listing, result) = FolderListing::read(folder, after, window, |(name, is_folder)| {
             child.truncate(path.len());
             append_name(&mut child, name);
-            let keep = !self.filter.matches(&child, is_folder);
+            let is_wanted = files
+                .is_none_or(|(files, all)| files.leads_to(&child, is_folder) || all)
+                && (!is_cache || name == CACHE_TAG);
+            let keep = is_wanted && !self.filter.matches(&child, is_folder);
             let is_too_long = keep && name.len() > NAME_BYTES;
             too_long += u64::from(is_too_long);
             keep && !is_too_long
         });
-        FolderNames { path, listing, result, too_long }
+        FolderNames { path, listing, result, too_long, is_cache }
     }
 
     /// Looks at the names from `from` to `to`, or to where what was found takes `most` bytes.
@@ -283,7 +296,7 @@ mod tests {
         }
         std::os::unix::fs::symlink("b", dir.path().join("c")).unwrap();
         let filter = Filter::new(&[]).unwrap();
-        let options = ScanOptions { filter, one_file_system: false, own_folder: None };
+        let options = ScanOptions::new(filter);
         let folder: OwnedFd = std::fs::File::open(dir.path()).unwrap().into();
         let here = std::env::current_dir().unwrap();
         let look = |mut looker: Looker| {

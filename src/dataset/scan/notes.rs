@@ -6,28 +6,26 @@
 
 use super::Walk;
 use crate::format::list::shown_path;
-use crate::monitor::{Problem, ProblemKind};
+use crate::monitor::{Monitor, Problem, ProblemKind};
 
 /// Folders that are left out, of which each is named.
 pub(super) const NAMED_FOLDERS: u64 = 5;
 
 impl Walk<'_> {
-    /// Says of the first folders that are not entered which they are.
-    pub(super) fn left_out(&mut self, path: &[u8], why: &str) {
-        self.other_file_systems += 1;
-        if self.other_file_systems <= NAMED_FOLDERS {
+    /// Counts a folder of which what lies in it is left out, and says of the first which they are.
+    pub(super) fn note_first(count: &mut u64, path: &[u8], why: &str, monitor: &dyn Monitor) {
+        *count += 1;
+        if *count <= NAMED_FOLDERS {
             let path = shown_path(path);
-            self.monitor.note(&format!("what lies in {path} is left out: {why}"));
+            monitor.note(&format!("what lies in {path} is left out: {why}"));
         }
     }
 
     pub(super) fn report_left_out(&self) {
-        let more = self.other_file_systems.saturating_sub(NAMED_FOLDERS);
-        if more > 0 {
-            self.monitor.note(&format!(
-                "other file systems that are left out: {more} more, {} in all",
-                self.other_file_systems
-            ));
+        let counts = [("other file systems", self.other_file_systems), ("caches", self.caches)];
+        for (what, count) in counts.into_iter().filter(|(_, count)| *count > NAMED_FOLDERS) {
+            let more = count - NAMED_FOLDERS;
+            self.monitor.note(&format!("{what} that are left out: {more} more, {count} in all"));
         }
         let forgotten = self.hard_links.forgotten;
         if forgotten > 0 {

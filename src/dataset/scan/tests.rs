@@ -4,7 +4,8 @@ use super::*;
 use crate::dataset::holes::UNIT_BYTES;
 use crate::dataset::testing::{DEEP_NAME, DeepTree};
 use crate::monitor::Recording;
-use crate::patterns::Filter;
+use crate::patterns::listed::EndOfPath;
+use crate::patterns::{Filter, ListedPaths};
 use proptest::prelude::*;
 use rustix::fs::{CWD, Mode};
 use std::ffi::OsStr;
@@ -46,11 +47,7 @@ fn scan_by_means(
     mut seen: impl FnMut(&Entry),
 ) -> Result<Found, ScanError> {
     let exclude: Vec<String> = exclude.iter().map(ToString::to_string).collect();
-    let options = ScanOptions {
-        filter: Filter::new(&exclude).unwrap(),
-        one_file_system: false,
-        own_folder: None,
-    };
+    let options = ScanOptions::new(Filter::new(&exclude).unwrap());
     let monitor = Recording::default();
     let mut entries = Vec::new();
     let totals = scan_by(means, source, &options, &monitor, &mut |scanned| {
@@ -429,7 +426,7 @@ fn folders_without_permission_keep_their_entry() {
 fn one_file_system() {
     // Of what is mounted on every machine: /dev is one file system and has others below.
     let filter = Filter::new(&[]).unwrap();
-    let options = ScanOptions { filter, one_file_system: true, own_folder: None };
+    let options = ScanOptions { one_file_system: true, ..ScanOptions::new(filter) };
     let (mut entries, recording): (Vec<ScannedEntry>, _) = (Vec::new(), Recording::default());
     scan(Path::new("/dev"), &options, &recording, &mut |scanned| {
         entries.push(scanned);
@@ -463,9 +460,8 @@ fn its_own_folder_is_left_out() {
     make(&dir, &["a", "state/holdall/list.part", "state/other"]);
     let own = fs::metadata(dir.path().join("state/holdall")).unwrap();
     let options = ScanOptions {
-        filter: Filter::new(&[]).unwrap(),
-        one_file_system: false,
         own_folder: Some(((own.dev(), own.ino()), "its own")),
+        ..ScanOptions::new(Filter::new(&[]).unwrap())
     };
     let (mut paths, recording) = (Vec::new(), Recording::default());
     scan(dir.path(), &options, &recording, &mut |scanned| {
@@ -505,8 +501,7 @@ fn the_source_itself() {
 fn a_sink_that_fails_ends_the_scan() {
     let dir = tempdir().unwrap();
     make(&dir, &["a", "b"]);
-    let options =
-        ScanOptions { filter: Filter::new(&[]).unwrap(), one_file_system: false, own_folder: None };
+    let options = ScanOptions::new(Filter::new(&[]).unwrap());
     let mut seen = 0;
     let result = scan(dir.path(), &options, &Recording::default(), &mut |_| {
         seen += 1;
@@ -514,4 +509,69 @@ fn a_sink_that_fails_ends_the_scan() {
     });
     assert!(matches!(result, Err(ScanError::Sink { .. })));
     assert_eq!(seen, 2);
+}
+
+/// What is scanned of a folder with these options: paths, problems, notes.
+fn scan_chosen(source: &Path, options: &ScanOptions) -> (Vec<String>, Vec<Problem>, Vec<String>) {
+    let (mut paths, recording) = (Vec::new(), Recording::default());
+    scan(source, options, &recording, &mut |scanned| {
+        paths.push(scanned.entry.shown());
+        Ok(())
+    })
+    .unwrap();
+    (paths, recording.problems(), recording.notes())
+}
+
+/// Issue 14, point 8: what is named, with the folders that lead to it and all that lies in it.
+#[test]
+fn a_list_of_files_says_what_is_scanned() {
+    let dir = tempdir().unwrap();
+    for path in ["a/b/c", "a/b/d", "a/x", "whole/1/2", "whole/3", "z", "other/y"] {
+        fs::create_dir_all(dir.path().join(path).parent().unwrap()).unwrap();
+        fs::write(dir.path().join(path), path).unwrap();
+    }
+    symlink("whole", dir.path().join("link")).unwrap();
+    let list = "a/b/c\nwhole\nwhole/3\nz\nlink\ngone\na/x/in-a-file\nlink/3\n../up\nother/y\n";
+    let read = |list: &str| {
+        let source = dir.path().as_os_str().as_bytes();
+        ListedPaths::read(list.as_bytes(), EndOfPath::Line, source).unwrap()
+    };
+    let options = |list: &str, exclude: &str| ScanOptions {
+        files: Some(Arc::new(read(list))),
+        ..ScanOptions::new(Filter::new(&[exclude.into()]).unwrap())
+    };
+    let (paths, problems, notes) = scan_chosen(dir.path(), &options(list, "/other"));
+    let expected =
+        [".", "a", "a/b", "a/b/c", "link", "whole", "whole/1", "whole/1/2", "whole/3", "z"];
+    assert_eq!(paths, expected);
+    let told: Vec<&str> = problems.iter().map(|problem| problem.subject.as_str()).collect();
+    assert_eq!(told, ["../up", "a/x/in-a-file", "gone", "link/3"]);
+    let whys = ["is not taken", "does not exist", "does not exist", "a symlink leads there"];
+    for (problem, why) in problems.iter().zip(whys) {
+        assert!(problem.detail.contains(why), "{problem:?}");
+    }
+    assert!(notes.len() == 1 && notes[0].ends_with("1, such as other/y"), "{notes:?}");
+    let (all, problems, _) = scan_chosen(dir.path(), &options(".", "/other"));
+    assert_eq!((all.len(), problems.len()), (13, 0), "{all:?}");
+}
+
+/// Issue 14, point 8: of a cache the folder and its tag, and only of a real one.
+#[test]
+fn of_a_cache_only_the_tag_is_scanned() {
+    let dir = tempdir().unwrap();
+    let tag = b"Signature: 8a477f597d28d172789f06886806bc55\n# made by a test";
+    for (folder, tag) in [("cache", &tag[..]), ("false", b"Signature: no"), ("short", &tag[..42])] {
+        fs::create_dir_all(dir.path().join(folder).join("sub")).unwrap();
+        fs::write(dir.path().join(folder).join("sub/file"), folder).unwrap();
+        fs::write(dir.path().join(folder).join("CACHEDIR.TAG"), tag).unwrap();
+    }
+    symlink("../cache/CACHEDIR.TAG", dir.path().join("short/sub/CACHEDIR.TAG")).unwrap();
+    let filter = Filter::new(&[]).unwrap();
+    let options = ScanOptions { exclude_caches: true, ..ScanOptions::new(filter.clone()) };
+    let (paths, problems, notes) = scan_chosen(dir.path(), &options);
+    let of_cache: Vec<_> = paths.iter().filter(|path| path.starts_with("cache")).collect();
+    assert_eq!(of_cache, ["cache", "cache/CACHEDIR.TAG"]);
+    assert_eq!((paths.len(), problems.len()), (12, 0), "{paths:?}");
+    assert!(notes.len() == 1 && notes[0].contains("what lies in cache is left out"), "{notes:?}");
+    assert_eq!(scan_chosen(dir.path(), &ScanOptions::new(filter)).0.len(), 14);
 }

@@ -8,7 +8,7 @@ const C: u32 = 1_024;
 
 fn scanned(folder: &Path) -> Vec<ScannedEntry> {
     let filter = Filter::new(&[]).unwrap();
-    let options = ScanOptions { filter, one_file_system: false, own_folder: None };
+    let options = ScanOptions::new(filter);
     let mut entries = Vec::new();
     scan(folder, &options, &Recording::default(), &mut |entry| {
         entries.push(entry);

@@ -372,11 +372,8 @@ fn from_scan_to_restore() {
         let source = scratch.path().join("source");
         let made = Command::new("sh").arg("-c").arg(SCENE).arg("sh").arg(&source).output().unwrap();
         assert!(made.status.success(), "{made:?}");
-        let options = crate::dataset::ScanOptions {
-            filter: crate::dataset::Filter::new(&[]).unwrap(),
-            one_file_system: false,
-            own_folder: None,
-        };
+        let filter = crate::dataset::Filter::new(&[]).unwrap();
+        let options = crate::dataset::ScanOptions::new(filter);
         let monitor = crate::monitor::Recording::default();
         let mut entries = Vec::new();
         crate::dataset::scan(&source, &options, &monitor, &mut |scanned| {

@@ -138,11 +138,7 @@ fn a_single_file_has_its_attributes() {
 fn what_others_than_root_cannot_have_is_reported() {
     if let Some(scene) = scene() {
         let monitor = Recording::default();
-        let options = ScanOptions {
-            filter: Filter::new(&[]).unwrap(),
-            one_file_system: false,
-            own_folder: None,
-        };
+        let options = ScanOptions::new(Filter::new(&[]).unwrap());
         let mut entries = Vec::new();
         scan(&scene, &options, &monitor, &mut |scanned| {
             entries.push(scanned.entry);

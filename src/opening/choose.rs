@@ -1,0 +1,47 @@
+//! Of several shipments on the same drives, the one that is meant.
+//!
+//! - Enters: drives that were named, or none; which shipment is wanted.
+//! - Leaves: paths that lead into its folder on each drive, which is how every reading command takes
+//!   one shipment of several.
+//! - Always holds: which is the latest the labels say, and they can be forged: who must be sure gives
+//!   the id, and the root.
+
+use super::carried::carried;
+use super::open::{OpenError, carrying, drive_root, drives};
+use crate::format::ids::{SetNumber, ShipmentId, set_folder};
+use crate::format::layout::HOLDALL;
+use crate::monitor::{Monitor, Recording};
+use crate::shipment::find;
+use std::path::PathBuf;
+
+/// Which of several shipments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    Shipment(ShipmentId),
+    /// the one that was begun last
+    Latest,
+}
+
+/// The paths of these drives that lead to the shipment that is wanted.
+pub fn choose(
+    paths: &[PathBuf],
+    wanted: Wanted,
+    monitor: &dyn Monitor,
+) -> Result<Vec<PathBuf>, OpenError> {
+    let paths = if paths.is_empty() { carrying() } else { paths.to_vec() };
+    let shipment = match wanted {
+        Wanted::Shipment(shipment) => shipment,
+        Wanted::Latest => {
+            let found = find::find(&drives(&paths, &Recording::default())?, &Recording::default());
+            if monitor.should_stop() {
+                return Err(OpenError::Stopped);
+            }
+            match carried(&found).pop() {
+                Some(latest) => latest.shipment,
+                None => return Ok(paths), // that there is none is said where they are opened
+            }
+        }
+    };
+    let folder = set_folder(shipment, SetNumber(1));
+    Ok(paths.iter().map(|path| drive_root(path).join(HOLDALL).join(&folder)).collect())
+}
