@@ -47,7 +47,7 @@ pub fn demo(args: DemoArgs, ui: &Ui) -> Result<Status, Refusal> {
     for set in outcome.verified.iter().filter(|_| !ui.is_quiet()) {
         out(&format!("\nWhat verify said:\n{}", super::verify::verified(set)));
     }
-    let restored = show::restored(&outcome.restored, "restored".as_ref());
+    let restored = show::restored(&outcome.restored, "restored".as_ref(), "");
     if !ui.is_quiet() {
         out(&format!("\nWhat restore said:\n{restored}"));
     }

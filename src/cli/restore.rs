@@ -1,19 +1,22 @@
 //! `restore` on the command line.
 
-use super::args::restore::RestoreArgs;
+use super::args::restore::{OwnerArg, RestoreArgs};
 use super::exit::Status;
 use super::missing::MissingList;
+use super::next::command;
 use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
 use super::ui::Ui;
 use super::{keys, show};
-use crate::commands::restore::{self as command, RestoreJob, RestoreJobError, RestoreOutcome};
-use crate::destination::DestinationError;
+use crate::commands::restore::{self as restoring, RestoreJob, RestoreJobError, RestoreOutcome};
+use crate::destination::{DestinationError, Owners};
+use crate::format::shown::typed;
 use crate::monitor::{ProblemKind, Unreported};
 use crate::patterns::Selection;
 use crate::restorer::RestoreError;
 use crate::restorer::stage::StageError;
-use std::path::Path;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 pub fn restore(args: &RestoreArgs, ui: &Ui) -> Result<Status, Refusal> {
     let identities = keys::identities(&args.identities, ui)?;
@@ -26,12 +29,13 @@ pub fn restore(args: &RestoreArgs, ui: &Ui) -> Result<Status, Refusal> {
         give_up: args.give_up,
         salvage: args.salvage,
         no_special: args.no_special,
+        owners: args.owner.map(owners),
         stage: args.stage.clone(),
         memory: args.memory.memory,
         expect: args.expect.expect.clone(),
     };
     let outcome = match &args.missing {
-        None => command::restore(&args.paths, &job, ui.monitor()).map_err(refusal)?,
+        None => restoring::restore(&args.paths, &job, ui.monitor()).map_err(refusal)?,
         Some(path) => listing(args, path, &job, ui)?,
     };
     ui.finish();
@@ -39,7 +43,7 @@ pub fn restore(args: &RestoreArgs, ui: &Ui) -> Result<Status, Refusal> {
     if ui.is_json() {
         emit("restored", &show::RestoredEvent::from(&outcome));
     } else {
-        out(&show::restored(&outcome, &args.to));
+        out(&show::restored(&outcome, &args.to, &verify_against(args)));
     }
     // A drive whose metadata files are damaged, for one, takes nothing from what was restored. What
     // waits or is lost is counted in the outcome: a file that waited for the next set may be whole
@@ -48,6 +52,26 @@ pub fn restore(args: &RestoreArgs, ui: &Ui) -> Result<Status, Refusal> {
     let is_other = |kind| !counted.contains(&kind);
     let others = ui.problems().kinds().any(|(kind, _)| is_other(kind));
     Ok(status(&outcome).merge(if others { Status::Problems } else { Status::Done }))
+}
+
+/// The command that compares every byte of what was restored with the drives.
+fn verify_against(args: &RestoreArgs) -> String {
+    let shown = |path: &PathBuf| path.display().to_string();
+    let paths: Vec<String> = args.paths.iter().map(shown).collect();
+    let mut text = command("verify", paths.iter().map(String::as_str));
+    for identity in &args.identities {
+        let _ = write!(text, " -i {}", typed(&shown(identity)));
+    }
+    let _ = write!(text, " --against {}", typed(&shown(&args.to)));
+    text
+}
+
+fn owners(how: OwnerArg) -> Owners {
+    match how {
+        OwnerArg::Numbers => Owners::Numbers,
+        OwnerArg::Names => Owners::Names,
+        OwnerArg::None => Owners::Nobody,
+    }
 }
 
 /// Restores, and lists in a file what is not there.
@@ -59,7 +83,7 @@ fn listing(
 ) -> Result<RestoreOutcome, Refusal> {
     let failed = |e| Refusal::failed(e).hint("--missing names a file that can be written");
     let list = MissingList::create(path, ui.monitor()).map_err(failed)?;
-    match command::restore(&args.paths, job, &list) {
+    match restoring::restore(&args.paths, job, &list) {
         Ok(outcome) => {
             list.finish().map_err(failed)?;
             Ok(outcome)
@@ -89,7 +113,7 @@ fn is_broken_off(error: &RestoreJobError) -> bool {
 fn list_absent(args: &RestoreArgs, path: &Path, job: &RestoreJob, ui: &Ui) {
     let untold = Unreported(ui.monitor());
     let listed = MissingList::create(path, &untold).is_ok_and(|list| {
-        command::report_absent(&args.paths, job, &list).is_some() && list.finish().is_ok()
+        restoring::report_absent(&args.paths, job, &list).is_some() && list.finish().is_ok()
     });
     let what = if listed {
         "lists what is not there yet of the sets that are here"
@@ -146,7 +170,9 @@ fn refusal(error: RestoreJobError) -> Refusal {
         } => {
             let same = match found {
                 Some(found) => format!("with {found}"),
-                None => "without --include, --exclude and --no-special".into(),
+                None => {
+                    "without --include, --exclude, --no-special, --owner and --map-names".into()
+                }
             };
             let hint = format!("to resume that one, run it {same}; or restore into another folder");
             return Refusal::failed(error).hint(hint);

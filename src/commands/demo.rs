@@ -155,6 +155,7 @@ pub fn demo(
         expect: Vec::new(),
         selection: None,
         no_special: false,
+        owners: None,
     };
     let restored = restore::restore(&left, &job, monitor)?;
     going()?;

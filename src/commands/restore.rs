@@ -17,12 +17,12 @@ pub use job::RestoreJob;
 pub use outcome::{MissingDrive, RestoreOutcome};
 
 use checks::{
-    has_work_name, note_idle_patterns, note_room, note_unkept, refuse_others, report_unkept,
-    walk_again,
+    has_work_name, note_idle_patterns, note_owners, note_room, note_unkept, refuse_others,
+    report_unkept, walk_again,
 };
 use selected_set::{SelectedSet, others_matter};
 
-use crate::destination::{Destination, DestinationError, DirState, RestoreOf};
+use crate::destination::{Destination, DestinationError, DirState, Owners, RestoreOf};
 use crate::format::set::SlotLine;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::opening::open;
@@ -94,7 +94,8 @@ fn restore_unlocked(
     let shipment = sets[0].shipment.to_string();
     let claim = job.claim();
     let has_work_name = has_work_name(job, &chosen);
-    let of = RestoreOf { shipment: &shipment, selection: claim.as_deref(), has_work_name };
+    let owners = job.owners.unwrap_or_default();
+    let of = RestoreOf { shipment: &shipment, selection: claim.as_deref(), has_work_name, owners };
     let opened = Destination::open_for(&job.to, of);
     let (destination, how) = match opened {
         Err(e @ DestinationError::NotEmpty { .. }) => {
@@ -111,8 +112,9 @@ fn restore_unlocked(
     }
     LastRun::forget(&destination).map_err(destination_error)?;
     note_room(job, &destination, &chosen, monitor);
+    note_owners(job, &destination, monitor);
     let mut outcome = RestoreOutcome {
-        owners_left: !destination.sets_owners(),
+        owners_left: !destination.is_root() && owners != Owners::Nobody,
         resumed: how == DirState::Resumed,
         given_up: job.give_up,
         selection: job.selection.as_ref().map(|selection| selection.text().into()),

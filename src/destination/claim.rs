@@ -20,6 +20,7 @@ use super::at::{holds_only, is_not_a_folder, make_folder_at, not_opened, open_fo
 use super::error::DestinationError;
 use super::layout::{CLAIM, WORK, work_path};
 use super::litter::is_litter;
+use super::owners::Owners;
 use super::work_files::{is_unfinished, read_file, replace_file};
 
 const WHAT: &str = "holdall restore";
@@ -42,6 +43,8 @@ pub struct RestoreOf<'a> {
     pub selection: Option<&'a str>,
     /// it has an entry named [`WORK`] at its top
     pub has_work_name: bool,
+    /// who is to own it
+    pub owners: Owners,
 }
 
 /// What restore.json says.

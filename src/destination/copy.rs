@@ -1,9 +1,11 @@
-//! Further names of files where links cannot be made: FAT, exFAT, many network file systems, and
-//! any other once a file has as many names as it may have.
+//! Links where they cannot be made: FAT, exFAT, many network file systems, and any other once a file
+//! has as many names as it may have.
 //!
-//! - Enters: a hard link whose file is there.
-//! - Leaves: one more name of the file, or a file of its own with the same bytes.
-//! - Always holds: zeros in a row are left as a hole.
+//! - Enters: a hard link whose file is there; a symlink.
+//! - Leaves: one more name of the file, or a file of its own with the same bytes; of a symlink a file
+//!   that holds its text, as git writes it.
+//! - Always holds: zeros in a row are left as a hole; no symlink is followed, so that what is
+//!   written holds nothing but what was packed.
 
 use std::fs::File;
 use std::io;
@@ -14,11 +16,14 @@ use rustix::fs::{FileType, OFlags};
 use super::at::{as_path, open_at, split};
 use super::dir::Destination;
 use super::error::DestinationError;
+use super::metadata::MetadataProblem;
 use super::part::PartFile;
-use super::place::OnConflict;
-use super::tally::CountedAs;
+use super::place::{OnConflict, PlaceResult};
+use super::tally::{CountedAs, SYMLINK};
 use crate::format::list::{Entry, Kind};
 
+/// The mode of a file that stands for a symlink.
+const LINK_FILE_MODE: u32 = 0o644;
 /// Bytes that are copied at once.
 const STEP_BYTES: usize = 1 << 20;
 
@@ -46,6 +51,25 @@ impl Destination {
             self.note_copy(&entry.path, source);
         }
         Ok(())
+    }
+
+    /// Writes the text of a symlink, which cannot be made for this reason, to a file of its name.
+    pub(super) fn write_link(
+        &self,
+        entry: &Entry,
+        conflict: OnConflict,
+        reason: io::Error,
+    ) -> PlaceResult {
+        let own =
+            Entry { kind: Kind::File, mode: LINK_FILE_MODE, xattrs: Vec::new(), ..entry.clone() };
+        let part = self.begin_file(&own)?;
+        part.write_at(0, &entry.target)?;
+        let mut problems = self.finish_uncounted(part, &own, conflict)?;
+        // The link had no mode that could be lost.
+        problems.retain(|problem| problem.what != "mode");
+        let (path, what) = (entry.path.clone(), SYMLINK.into());
+        problems.insert(0, MetadataProblem { path, what, source: reason });
+        Ok(self.noted(problems, CountedAs::Placed))
     }
 
     fn open_regular(&self, path: &[u8]) -> Result<Option<File>, DestinationError> {

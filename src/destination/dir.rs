@@ -22,6 +22,7 @@ use super::error::DestinationError;
 use super::folders::Folders;
 use super::layout::{CLAIM, PARTS, SHARED, WORK, work_path};
 use super::metadata::{self, Rights, mtime};
+use super::owners::Owners;
 use super::tally::UnkeptTally;
 use super::work_files::read_file;
 use crate::format::list::checked_path;
@@ -70,7 +71,8 @@ impl Destination {
     /// Opens `dir` for a restore of `shipment`. A missing or empty folder is claimed for it; one
     /// that is claimed for it already is resumed; any other is refused.
     pub fn open(dir: &Path, shipment: &str) -> Result<(Self, DirState), DestinationError> {
-        Self::open_for(dir, RestoreOf { shipment, selection: None, has_work_name: false })
+        let (selection, owners) = (None, Owners::Numbers);
+        Self::open_for(dir, RestoreOf { shipment, selection, has_work_name: false, owners })
     }
 
     /// The same for a part of a shipment: only a restore of the same part resumes.
@@ -95,7 +97,7 @@ impl Destination {
         let ignores_case = work.symlink_metadata(CLAIM.to_ascii_uppercase()).is_ok();
         metadata::end_inheritance(&parts);
         metadata::end_inheritance(&shared);
-        let rights = Rights::of_process();
+        let rights = Rights::of_process(of.owners);
         let destination = Self {
             dir: absolute,
             folders: Folders::new(root, work_id, rights.is_root).ignoring_case(ignores_case),
@@ -114,8 +116,8 @@ impl Destination {
         Ok((destination, opened))
     }
 
-    /// Whether owners are set: only root may, and for anybody else it is not tried.
-    pub fn sets_owners(&self) -> bool {
+    /// Whether this is root: only root may set owners, and for anybody else it is not tried.
+    pub fn is_root(&self) -> bool {
         self.rights.is_root
     }
 

@@ -71,15 +71,15 @@ pub enum DestinationError {
         found: String,
         wanted: String,
     },
-    /// DIR holds the unfinished restore of something else of the same shipment.
+    /// DIR holds the unfinished restore of something else of the same shipment, or in another way.
     #[error(
-        "{} holds the unfinished restore of {}",
+        "{} holds an unfinished restore that was begun with {}",
         shown_path(.path),
-        .found.as_deref().unwrap_or("everything"),
+        .found.as_deref().unwrap_or("no options of that kind"),
     )]
     OtherSelection {
         path: Vec<u8>,
-        /// the options that say what of the shipment; none: everything
+        /// the options that say what of the shipment, and how; none: everything as it was packed
         found: Option<String>,
     },
     /// The file that says which restore was begun cannot be understood.

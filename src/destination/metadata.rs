@@ -27,6 +27,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
 use rustix::io::Errno;
 
+use super::owners::{OwnerNames, Owners, WantedOwner};
 use crate::format::list::{Entry, Kind, shown_path};
 
 const PERMISSIONS: u32 = 0o777;
@@ -75,6 +76,8 @@ pub(super) struct Rights {
     pub(super) is_root: bool,
     /// who has what it makes
     owner: (u32, u32),
+    /// who is to have it
+    names: OwnerNames,
     /// bits of modes that what it makes was seen not to get
     masked: AtomicU32,
     /// extended attributes that only root may set
@@ -82,14 +85,20 @@ pub(super) struct Rights {
 }
 
 impl Rights {
-    pub(super) fn of_process() -> Self {
+    pub(super) fn of_process(owners: Owners) -> Self {
         let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
         Self {
             is_root: user.is_root(),
             owner: (user.as_raw(), group.as_raw()),
+            names: OwnerNames::new(owners),
             masked: AtomicU32::new(0),
             left_out: AtomicU64::new(0),
         }
+    }
+
+    /// Are owners set?
+    pub(super) fn sets_owners(&self) -> bool {
+        self.is_root && self.names.sets_any()
     }
 
     /// The mode with which a file is made that nobody else can open: its own, if that stands in the
@@ -146,34 +155,61 @@ impl<'a> MetadataProblems<'a> {
 
     fn note(&mut self, what: impl Into<Cow<'static, str>>, result: Result<(), Errno>) {
         if let Err(errno) = result {
-            let path = self.entry.path.clone();
             let source = match errno {
                 NOT_KEPT => io::Error::other("the destination takes it and does not keep it"),
                 errno => errno.into(),
             };
-            self.list.push(MetadataProblem { path, what: what.into(), source });
+            self.add(what, source);
         }
     }
 
+    fn add(&mut self, what: impl Into<Cow<'static, str>>, source: io::Error) {
+        let path = self.entry.path.clone();
+        self.list.push(MetadataProblem { path, what: what.into(), source });
+    }
+
+    /// Notes which names of its owner this machine does not know.
+    fn note_guesses(&mut self, wanted: WantedOwner) {
+        wanted.guesses().for_each(|(what, source)| self.add(what, source));
+    }
+
     /// Notes what was taken and not kept: file systems without owners, modes or exact times agree
-    /// to all of them.
-    fn compare(&mut self, found: &Stat, mode: u32, is_root: bool) {
-        let kept = |is_kept: bool| if is_kept { Ok(()) } else { Err(NOT_KEPT) };
-        let entry = self.entry;
-        let has_times = found.st_mtime == entry.mtime
-            && found.st_mtime_nsec.cast_signed() == i64::from(entry.mtime_nanos);
+    /// to all of them. The owner is compared if there is one that was set.
+    fn compare(&mut self, found: &Stat, mode: u32, owner: Option<WantedOwner>) {
         let plain = 0o1777;
+        let is_owner = |owner: WantedOwner| (found.st_uid, found.st_gid) == (owner.uid, owner.gid);
         let compared = [
-            ("owner", !is_root || (found.st_uid, found.st_gid) == (entry.uid, entry.gid)),
+            ("owner", owner.is_none_or(is_owner)),
             ("mode", found.st_mode & plain == mode & plain),
-            ("times", has_times),
         ];
         for (what, is_kept) in compared {
             // What was refused was noted then.
-            if !self.list.iter().any(|problem| problem.what == what) {
-                self.note(what, kept(is_kept));
+            if !is_kept && !self.has(what) {
+                self.note(what, Err(NOT_KEPT));
             }
         }
+        if !self.has("times") {
+            self.compare_times(found);
+        }
+    }
+
+    fn compare_times(&mut self, found: &Stat) {
+        const SECOND: i128 = 1_000_000_000;
+        let nanos = |seconds: i64, nanos: i128| i128::from(seconds) * SECOND + nanos;
+        let kept = nanos(found.st_mtime, found.st_mtime_nsec.into());
+        let off = (kept - nanos(self.entry.mtime, self.entry.mtime_nanos.into())).abs();
+        if off == 0 {
+            return;
+        }
+        if off > 2 * SECOND {
+            return self.note("times", Err(NOT_KEPT));
+        }
+        let step = if off < SECOND { "a second" } else { "two seconds" };
+        self.add("times", io::Error::other(format!("the destination keeps them within {step}")));
+    }
+
+    fn has(&self, what: &str) -> bool {
+        self.list.iter().any(|problem| problem.what == what)
     }
 
     /// Sets the entry's extended attributes, ACLs last.
@@ -246,16 +282,19 @@ fn is_lost_acl(value: &[u8], error: Option<Errno>) -> bool {
 pub(super) fn set_on_handle(fd: impl AsFd, entry: &Entry, rights: &Rights) -> Vec<MetadataProblem> {
     let fd = fd.as_fd();
     let mut problems = MetadataProblems::new(entry);
-    if rights.is_root {
-        let set = owner(entry).and_then(|(user, group)| rustix::fs::fchown(fd, user, group));
+    let wanted = rights.names.wanted(entry);
+    if rights.sets_owners() {
+        let set = owner(wanted).and_then(|(user, group)| rustix::fs::fchown(fd, user, group));
         problems.note("owner", set);
+        problems.note_guesses(wanted);
     }
     if entry.kind == Kind::Folder {
         prepare_folder(fd, entry, rights);
     }
     problems.set_attributes(&On::Handle(fd), rights);
     let asked = entry.mode & 0o7777;
-    let mode = if entry.kind == Kind::Folder { asked } else { asked & !misplaced_bits(fd, entry) };
+    let mode =
+        if entry.kind == Kind::Folder { asked } else { asked & !misplaced_bits(fd, asked, wanted) };
     let set = rustix::fs::fchmod(fd, Mode::from_raw_mode(mode));
     problems.note("mode", set);
     if mode != asked || (set.is_ok() && lost_bits(fd, mode)) {
@@ -263,7 +302,7 @@ pub(super) fn set_on_handle(fd: impl AsFd, entry: &Entry, rights: &Rights) -> Ve
     }
     problems.note("times", rustix::fs::futimens(fd, &times(entry)));
     if let Ok(found) = rustix::fs::fstat(fd) {
-        problems.compare(&found, mode, rights.is_root);
+        problems.compare(&found, mode, rights.sets_owners().then_some(wanted));
     }
     problems.list
 }
@@ -277,13 +316,15 @@ pub(super) fn set_on_new_file(
 ) -> Vec<MetadataProblem> {
     let fd = fd.as_fd();
     if rights.may_begin_with_mode(entry) {
-        if rights.is_root && rights.owner != (entry.uid, entry.gid) {
-            let _ = owner(entry).and_then(|(user, group)| rustix::fs::fchown(fd, user, group));
+        let wanted = rights.sets_owners().then(|| rights.names.wanted(entry));
+        if let Some(wanted) = wanted.filter(|wanted| rights.owner != (wanted.uid, wanted.gid)) {
+            let _ = owner(wanted).and_then(|(user, group)| rustix::fs::fchown(fd, user, group));
         }
         let _ = rustix::fs::futimens(fd, &times(entry));
         if let Ok(found) = rustix::fs::fstat(fd) {
             let mut problems = MetadataProblems::new(entry);
-            problems.compare(&found, entry.mode, rights.is_root);
+            wanted.iter().for_each(|wanted| problems.note_guesses(*wanted));
+            problems.compare(&found, entry.mode, wanted);
             if problems.list.is_empty() {
                 return problems.list;
             }
@@ -336,11 +377,13 @@ pub(super) fn set_on_part(
     rights: &Rights,
 ) -> Vec<MetadataProblem> {
     let mut problems = MetadataProblems::new(entry);
-    if rights.is_root {
-        let set = owner(entry).and_then(|(user, group)| {
+    let wanted = rights.sets_owners().then(|| rights.names.wanted(entry));
+    if let Some(wanted) = wanted {
+        let set = owner(wanted).and_then(|(user, group)| {
             rustix::fs::chownat(parts, name, user, group, AtFlags::SYMLINK_NOFOLLOW)
         });
         problems.note("owner", set);
+        problems.note_guesses(wanted);
     }
     let path = format!("/proc/self/fd/{}/{name}", parts.as_raw_fd());
     problems.set_attributes(&On::Path(path), rights);
@@ -353,28 +396,30 @@ pub(super) fn set_on_part(
     if let Ok(found) = rustix::fs::statat(parts, name, AtFlags::SYMLINK_NOFOLLOW) {
         let is_symlink = entry.kind == Kind::Symlink;
         let mode = if is_symlink { found.st_mode } else { entry.mode } & 0o7777;
-        problems.compare(&found, mode, rights.is_root);
+        problems.compare(&found, mode, wanted);
     }
     problems.list
 }
 
 /// Owner and group for chown, which takes the highest number for "leave it".
-fn owner(entry: &Entry) -> Result<(Option<Uid>, Option<Gid>), Errno> {
-    if entry.uid == u32::MAX || entry.gid == u32::MAX {
+fn owner(wanted: WantedOwner) -> Result<(Option<Uid>, Option<Gid>), Errno> {
+    if wanted.uid == u32::MAX || wanted.gid == u32::MAX {
         return Err(Errno::INVAL);
     }
-    Ok((Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid))))
+    Ok((Some(Uid::from_raw(wanted.uid)), Some(Gid::from_raw(wanted.gid))))
 }
 
-/// The set-id bits of a file that would lend the rights of somebody they were not meant for.
-fn misplaced_bits(fd: impl AsFd, entry: &Entry) -> u32 {
-    let asked = entry.mode & (SET_USER_ID | SET_GROUP_ID);
+/// The set-id bits of a file's mode that would lend the rights of somebody they were not meant for.
+fn misplaced_bits(fd: impl AsFd, mode: u32, wanted: WantedOwner) -> u32 {
+    let asked = mode & (SET_USER_ID | SET_GROUP_ID);
     if asked == 0 {
         return 0;
     }
     let Ok(stat) = rustix::fs::fstat(fd) else { return asked };
-    let user = if stat.st_uid == entry.uid { 0 } else { SET_USER_ID };
-    let group = if stat.st_gid == entry.gid { 0 } else { SET_GROUP_ID };
+    let is_user = stat.st_uid == wanted.uid && !wanted.guessed_user;
+    let is_group = stat.st_gid == wanted.gid && !wanted.guessed_group;
+    let user = if is_user { 0 } else { SET_USER_ID };
+    let group = if is_group { 0 } else { SET_GROUP_ID };
     asked & (user | group)
 }
 

@@ -92,6 +92,16 @@ impl Destination {
         conflict: OnConflict,
         of: CountedAs,
     ) -> PlaceResult {
+        self.finish_uncounted(part, entry, conflict).map(|problems| self.noted(problems, of))
+    }
+
+    /// The same; what could not be set is the caller's to count.
+    pub(super) fn finish_uncounted(
+        &self,
+        part: PartFile,
+        entry: &Entry,
+        conflict: OnConflict,
+    ) -> PlaceResult {
         let path = self.path_of(entry, &[Kind::File])?;
         let PartFile { file, part } = part;
         let problems = match part {
@@ -104,7 +114,7 @@ impl Destination {
             // It will not be taken another time either, and its bytes are in the way of others.
             part.set_staying(false);
         }
-        placed.map(|()| self.noted(problems, of))
+        placed.map(|()| problems)
     }
 
     /// Gives a part file that will never be whole the name `NAME.incomplete`, or the next that is
@@ -132,13 +142,19 @@ impl Destination {
         }
     }
 
-    /// Makes a symlink. Where it points is nobody's concern here: it is never followed.
+    /// Makes a symlink; where that cannot be, a small file that holds its text. Where it points is
+    /// nobody's concern here: it is never followed.
     pub fn make_symlink(&self, entry: &Entry, conflict: OnConflict) -> PlaceResult {
         let path = self.path_of(entry, &[Kind::Symlink])?;
-        let ((), part) = self.make_part(MAKE_SYMLINK, |parts, name| {
+        let made = self.make_part(MAKE_SYMLINK, |parts, name| {
             Ok(rustix::fs::symlinkat(entry.target.as_slice(), parts, name)?)
-        })?;
-        self.finish_part(part, path, entry, conflict)
+        });
+        match made {
+            Ok(((), part)) => self.finish_part(part, path, entry, conflict),
+            Err(error) if error.ends_all() => Err(error),
+            Err(DestinationError::Io { source, .. }) => self.write_link(entry, conflict, source),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes a pipe, a device or a socket. Devices need permission; without it that is an error.

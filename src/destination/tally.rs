@@ -8,10 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::format::ids::SetNumber;
 use crate::format::list::shown_path;
 
+/// The kind of symlinks that are files.
+pub(super) const SYMLINK: &str = "symlink";
+
 /// One kind of thing that was not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unkept {
-    /// `owner`, `mode`, `times`, `extended attributes`, `hard link` …
+    /// `owner`, `mode`, `times`, `extended attributes`, `hard link`, `symlink` …
     pub what: String,
     /// what the system said
     pub reason: String,
@@ -101,6 +104,7 @@ impl std::fmt::Display for Unkept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.what.as_str(), self.count) {
             ("hard link", _) => write!(f, "a separate file instead of a hard link")?,
+            (SYMLINK, _) => write!(f, "a small file with the target's path instead of a symlink")?,
             (what, 1) => write!(f, "{what} not kept")?,
             (what, _) => write!(f, "{what} not kept, first of {}", self.first)?,
         }

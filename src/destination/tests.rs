@@ -142,7 +142,7 @@ fn every_kind_round_trips_with_its_metadata() {
         assert!(destination.finish_folder(folder).unwrap().is_empty());
     }
     assert_eq!(parts_left(&dir), 0);
-    assert_eq!(destination.sets_owners(), is_root());
+    assert_eq!(destination.is_root(), is_root());
     destination.complete().unwrap();
 
     assert_eq!(fs::read(at(&dir, "folder/file")).unwrap(), b"somedata");

@@ -6,15 +6,16 @@
 //! - Always holds: nothing is changed, but for the working folder of a restore whose completion was
 //!   cut short; no symlink is followed.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use cap_std::fs::{Dir, Metadata, MetadataExt};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::at::{as_path, split};
+use super::at::{as_path, open_at, split};
 use super::claim::open_there;
 use super::error::DestinationError;
 use super::folders::Folders;
@@ -46,12 +47,28 @@ impl Tree {
             Kind::Folder => found.is_dir(),
             Kind::File => found.is_file() && size.is_none_or(|size| found.len() == size),
             Kind::HardLink => found.is_file(),
+            Kind::Symlink if found.is_file() => self.is_written_link(entry),
             Kind::Symlink => {
                 let target = folder.read_link_contents(as_path(split(&entry.path).1));
                 target.is_ok_and(|target| target.as_os_str().as_bytes() == entry.target)
             }
             _ => !found.is_dir() && !found.is_file() && !found.is_symlink(),
         }
+    }
+
+    /// Is there a file that stands for a symlink that could not be made?
+    pub fn is_written_link(&self, entry: &Entry) -> bool {
+        let Some((folder, found)) = self.find(entry) else { return false };
+        if entry.kind != Kind::Symlink
+            || !found.is_file()
+            || found.len() != entry.target.len() as u64
+        {
+            return false;
+        }
+        let file = open_at(&folder, split(&entry.path).1, OFlags::RDONLY | OFlags::NONBLOCK, 0);
+        let mut text = vec![0; entry.target.len()];
+        let read = file.and_then(|mut file| file.read_exact(&mut text));
+        read.is_ok() && text == entry.target
     }
 
     /// Has the entry, which is there, its time?

@@ -30,7 +30,7 @@ impl<'a> Account<'a> {
     ) -> Result<(), RestoreError> {
         let SetWalk { open, output, monitor, .. } = self.walk;
         self.restored.entries += 1;
-        self.restored.made.add(Specials::of_made(entry, output.sets_owners(), problems));
+        self.restored.made.add(Specials::of_made(entry, output.is_root(), problems));
         if entry.kind == Kind::File {
             self.restored.files += 1;
             let bytes = &mut self.restored.file_bytes;

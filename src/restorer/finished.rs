@@ -4,9 +4,10 @@
 //!   in.
 //! - Leaves: how many entries are there as these say, by name, kind and size, how many of them at
 //!   another time; those that are not there at all, as after `--give-up`, and those that were
-//!   packed badly, each reported. Nothing if something else lies in the place of one: then it is
-//!   another tree.
-//! - Always holds: no file is read, and nothing is promised of bytes.
+//!   packed badly, each reported. The first difference if something else lies in the place of one:
+//!   then it is another tree, or was changed.
+//! - Always holds: no file is read, but for those that stand for symlinks, and nothing is promised of
+//!   bytes.
 //!
 //! A finished restore leaves nothing of its own in DIR, so there is no mark to go by: the tree
 //! itself shows that it is done, whichever drives of the set ask, on whichever machine.
@@ -42,8 +43,10 @@ pub struct InPlace {
     pub files: u64,
     /// entries that are not there
     pub absent: u64,
-    /// symlinks, pipes, devices and sockets that are not there
+    /// pipes, devices and sockets that are not there
     pub unsupported: u64,
+    /// symlinks that are files, since the destination makes none
+    pub written_links: u64,
     /// files that could not be read, or changed, when the dataset was packed
     pub packed_badly: u64,
     /// entries that the packer could not look at, or not list, or of which it left out attributes
@@ -65,6 +68,7 @@ impl InPlace {
         self.files += other.files;
         self.absent += other.absent;
         self.unsupported += other.unsupported;
+        self.written_links += other.written_links;
         self.packed_badly += other.packed_badly;
         self.not_taken += other.not_taken;
         self.untimed += other.untimed;
@@ -79,6 +83,13 @@ impl InPlace {
         let timed = self.untimed == 0 || self.untimed == self.files;
         timed && (self.absent + self.unsupported == 0 || self.files > 0)
     }
+}
+
+/// Something else lies in the place of this entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Differs {
+    /// as it is shown
+    pub path: String,
 }
 
 /// How far the sets looked at so far reach; they come in order.
@@ -99,25 +110,25 @@ impl Reached {
     }
 }
 
-/// What is there of a set; none if something else is there. What a restore left that was cut short
+/// What is there of a set, or what differs. What a restore left that was cut short
 /// at its very end is removed.
 pub fn look(
     open: &OpenSet,
     tree: &Tree,
     asked: WantedEntries,
     reached: &mut Reached,
-) -> Option<InPlace> {
+) -> Result<InPlace, Differs> {
     let (silent, before) = (Recording::default(), reached.clone());
     if let Some(items) = CatalogItems::selected(open, asked.selection, &silent) {
         let (items, found) = walk(items, tree, asked, reached, &mut |_| ())?;
         if !items.is_damaged() {
-            return Some(found);
+            return Ok(found);
         }
     }
     *reached = before;
     let (items, found) = walk(ListItems::new(open, &silent), tree, asked, reached, &mut |_| ())?;
     let (unlisted, lists_wait) = items.unlisted();
-    Some(InPlace { from_lists: true, unlisted, lists_wait, ..found })
+    Ok(InPlace { from_lists: true, unlisted, lists_wait, ..found })
 }
 
 /// Reports what of a set is not as it should be.
@@ -131,9 +142,9 @@ pub fn report(
 ) {
     let silent = Recording::default();
     if found.from_lists {
-        walk(ListItems::new(open, &silent), tree, asked, reached, report);
+        let _ = walk(ListItems::new(open, &silent), tree, asked, reached, report);
     } else if let Some(items) = CatalogItems::selected(open, asked.selection, &silent) {
-        walk(items, tree, asked, reached, report);
+        let _ = walk(items, tree, asked, reached, report);
     }
 }
 
@@ -144,7 +155,7 @@ fn walk<I: Items>(
     asked: WantedEntries,
     reached: &mut Reached,
     report: &mut dyn FnMut(EntryFate),
-) -> Option<(I, InPlace)> {
+) -> Result<(I, InPlace), Differs> {
     let items = Selected::new(items, asked.selection);
     let mut items = Harmless::new(items, asked.no_special);
     let (earlier, found) = (reached.key.clone(), InPlace::default());
@@ -190,7 +201,7 @@ fn walk<I: Items>(
     if found.is_restored() {
         dir.iter().for_each(|dir| tree.cleanup(dir));
     }
-    Some((items.items.items, found))
+    Ok((items.items.items, found))
 }
 
 /// Compares entries with the tree.
@@ -209,11 +220,13 @@ struct Looking<'a> {
 }
 
 impl Looking<'_> {
-    /// An entry; none if something else is there.
-    fn entry(&mut self, entry: &Entry, size: Option<u64>, changed: bool) -> Option<()> {
+    /// An entry; an error if something else is there.
+    fn entry(&mut self, entry: &Entry, size: Option<u64>, changed: bool) -> Result<(), Differs> {
         let is_new = self.is_new(entry);
         if self.tree.has(entry, size) {
             self.found.there += u64::from(is_new);
+            let is_written = is_new && self.tree.is_written_link(entry);
+            self.found.written_links += u64::from(is_written);
             if is_new && entry.kind == Kind::File {
                 self.found.files += 1;
                 self.found.untimed += u64::from(!self.tree.has_time(entry));
@@ -222,9 +235,11 @@ impl Looking<'_> {
                 self.found.packed_badly += 1;
                 self.line(Fate::Changed, entry, MIXTURE);
             }
-            return Some(());
+            return Ok(());
         }
-        if is_new && matches!(entry.kind, Kind::File | Kind::Folder | Kind::HardLink) {
+        let is_special =
+            !matches!(entry.kind, Kind::File | Kind::Folder | Kind::HardLink | Kind::Symlink);
+        if is_new && !is_special {
             self.found.absent += 1;
             self.line(Fate::Lost, entry, "it is not there, and no restore is in progress");
         } else if is_new {
@@ -232,11 +247,12 @@ impl Looking<'_> {
             let detail = "it is not there; the destination may know no such kind of entry";
             self.line(Fate::Unsupported, entry, detail);
         }
-        self.tree.is_missing(entry).then_some(())
+        let differs = || Differs { path: entry.shown() };
+        if self.tree.is_missing(entry) { Ok(()) } else { Err(differs()) }
     }
 
     /// What comes before another entry, or the end: a file without an end runs on into another set.
-    fn leave(&mut self, next: Option<&Entry>) -> Option<()> {
+    fn leave(&mut self, next: Option<&Entry>) -> Result<(), Differs> {
         if let Some(next) = next {
             let is_file = next.kind != Kind::Folder;
             let voids = [self.void.take(), self.before.take_if(|_| is_file)];
@@ -245,7 +261,7 @@ impl Looking<'_> {
                 self.line(Fate::Unreadable, &void, UNREAD);
             }
         }
-        self.file.take().map_or(Some(()), |file| self.entry(&file, None, false))
+        self.file.take().map_or(Ok(()), |file| self.entry(&file, None, false))
     }
 
     /// Was it in none of the sets before?

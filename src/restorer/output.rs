@@ -62,9 +62,9 @@ impl<'a> Output<'a> {
         self.file(|folder| folder.share_file(name))
     }
 
-    /// Are owners set, and what else only root may?
-    pub fn sets_owners(self) -> bool {
-        matches!(self, Self::Folder(folder) if folder.sets_owners())
+    /// Is that set which only root may set?
+    pub fn is_root(self) -> bool {
+        matches!(self, Self::Folder(folder) if folder.is_root())
     }
 
     /// Does this error end the restore, or only one entry?
@@ -91,7 +91,11 @@ impl<'a> Output<'a> {
             Kind::Symlink => FoundKind::Symlink,
             _ => FoundKind::Special,
         };
-        self.to(|folder| folder.exists(&entry.path)).is_ok_and(|found| found == Some(kind))
+        let is_it = |found| {
+            // Where symlinks cannot be made, a file stands for one.
+            found == Some(kind) || entry.kind == Kind::Symlink && found == Some(FoundKind::File)
+        };
+        self.to(|folder| folder.exists(&entry.path)).is_ok_and(is_it)
     }
 
     /// Gives a complete file its name.

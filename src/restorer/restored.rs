@@ -29,9 +29,9 @@ pub struct Restored {
     pub lost: u64,
     /// files that wait for drives that are not here
     pub waiting: u64,
-    /// files, folders and hard links that the destination does not take
+    /// files, folders and links that the destination does not take
     pub refused: u64,
-    /// symlinks, pipes, devices and sockets that it does not take
+    /// pipes, devices and sockets that it does not take
     pub unsupported: u64,
     /// folders and hard links that were there already
     #[serde(skip)]
@@ -125,7 +125,7 @@ impl Restored {
 
     /// Counts an entry that the destination does not take: no drive is at fault.
     pub(super) fn refuse(&mut self, entry: &Entry) -> Fate {
-        if matches!(entry.kind, Kind::File | Kind::Folder | Kind::HardLink) {
+        if matches!(entry.kind, Kind::File | Kind::Folder | Kind::HardLink | Kind::Symlink) {
             self.refused += 1;
             return Fate::Refused;
         }

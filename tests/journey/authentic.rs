@@ -172,6 +172,7 @@ pub(super) fn restore_into(
 ) -> Result<RestoreOutcome, RestoreJobError> {
     let job = RestoreJob {
         no_special: false,
+        owners: None,
         identities: packed.lab.identities(),
         to: to.into(),
         give_up: false,

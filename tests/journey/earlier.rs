@@ -37,6 +37,7 @@ fn run(
 ) -> RestoreOutcome {
     let job = RestoreJob {
         no_special: false,
+        owners: None,
         expect: Vec::new(),
         identities: lab.identities(),
         to: to.to_owned(),

@@ -148,6 +148,7 @@ impl Forge {
             to: folder.path().join("to"),
             give_up: false,
             no_special: false,
+            owners: None,
             salvage: what.len().is_multiple_of(2),
             stage: None,
             memory: Memory::default(),

@@ -157,7 +157,11 @@ fn a_restore_goes_on_with_the_same_selection_only() {
     assert_eq!(status.event("restoring")["selection"], text);
     let before = Snapshot::of(&to);
     let paths = shipment.paths();
-    let hint = ["holds the unfinished restore of", "to resume that one, run it with", text];
+    let hint = [
+        "holds an unfinished restore that was begun with",
+        "to resume that one, run it with",
+        text,
+    ];
     refused(shipment.restore(&paths, &to, &[]), &hint);
     refused(shipment.restore(&paths, &to, &["--include", "large/*"]), &hint);
     before.assert_equal(&Snapshot::of(&to));
@@ -355,6 +359,7 @@ fn one_file_is_read_from_a_few_blocks() {
         let to = folder.path().join(format!("to {number}"));
         let job = RestoreJob {
             no_special: false,
+            owners: None,
             expect: Vec::new(),
             identities: lab.identities(),
             to: to.clone(),

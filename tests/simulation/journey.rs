@@ -531,6 +531,7 @@ impl Journey {
         let identities = Self::identities();
         let job = RestoreJob {
             no_special: false,
+            owners: None,
             expect: Vec::new(),
             identities,
             to: to.into(),

@@ -208,6 +208,7 @@ impl Journey {
             found.into_iter().filter(|s| Some(s.shipment) == self.shipment).collect();
         let job = RestoreJob {
             no_special: false,
+            owners: None,
             expect: Vec::new(),
             identities: Identities::of(IDENTITY.clone()),
             to: truth.to.clone(),

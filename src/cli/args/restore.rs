@@ -1,8 +1,19 @@
 //! What `restore` takes.
 
 use super::common::{ExpectArg, MemoryArg, ShipmentArg};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+
+/// How owners are set.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum OwnerArg {
+    /// by number
+    Numbers,
+    /// by name
+    Names,
+    /// not at all
+    None,
+}
 
 /// restore
 #[derive(Args)]
@@ -36,6 +47,10 @@ pub struct RestoreArgs {
     /// attributes (security.*, trusted.*): for data from somebody whom you do not trust
     #[arg(long)]
     pub no_special: bool,
+    /// Set owners by the packed numbers (the default, if root), by names that this machine knows, or
+    /// none: numbers, names or none
+    #[arg(long, value_name = "HOW", hide_possible_values = true)]
+    pub owner: Option<OwnerArg>,
     /// With too few ports to reconstruct lost drives: keep in DIR, from each drive in turn, the shards
     /// that reconstruction needs (first attach every drive once without this)
     #[arg(long, value_name = "DIR")]

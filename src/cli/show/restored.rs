@@ -195,15 +195,15 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
 }
 
 /// A restore that was finished before.
-fn in_place(outcome: &RestoreOutcome, to: &Path) -> String {
+fn in_place(outcome: &RestoreOutcome, to: &Path, against: &str) -> String {
     let r = &outcome.restored;
     let unsure = r.unlisted > 0 || outcome.gaps;
     let (to, there) = (to.display().to_string(), some(r.already, "entry"));
     let to = shown_text(&to);
     let by = if outcome.untimed {
-        "names and sizes (their times were not kept)"
+        "names, types and sizes (their times were not kept)"
     } else {
-        "names, sizes and times"
+        "names, types, sizes and times"
     };
     let all =
         if unsure { "Everything that can be named" } else { "Everything that the sets here hold" };
@@ -219,6 +219,12 @@ fn in_place(outcome: &RestoreOutcome, to: &Path) -> String {
             verb(lost, "is", "are"),
         ),
     };
+    let _ = writeln!(t, "No file was read: to compare every byte, run {against}");
+    if r.metadata_problems > 0 {
+        let links = some(r.metadata_problems, "symlink");
+        let is = verb(r.metadata_problems, "is a small file", "are small files");
+        let _ = writeln!(t, "{links} {is} with the target's path: the destination made none.");
+    }
     if r.packed_badly > 0 {
         let files = some(r.packed_badly, "file");
         let _ = writeln!(t, "{files} could not be read, or changed, while the dataset was packed.");
@@ -228,7 +234,7 @@ fn in_place(outcome: &RestoreOutcome, to: &Path) -> String {
         let entries = some(r.unsupported, "entry");
         let _ = writeln!(
             t,
-            "Of symlinks, pipes, devices and sockets {entries} {} not there; {LISTED}.",
+            "Of pipes, devices and sockets {entries} {} not there; {LISTED}.",
             verb(r.unsupported, "is", "are"),
         );
     }
@@ -282,11 +288,12 @@ fn reconstructed(reconstructed: Reconstructed) -> String {
     t
 }
 
-pub fn restored(outcome: &RestoreOutcome, to: &Path) -> String {
+/// `against` is the command that compares every byte of the tree with the drives.
+pub fn restored(outcome: &RestoreOutcome, to: &Path, against: &str) -> String {
     let r = &outcome.restored;
     let mut t = String::new();
     if outcome.in_place {
-        return in_place(outcome, to);
+        return in_place(outcome, to, against);
     }
     let _ = writeln!(
         t,
@@ -398,7 +405,7 @@ mod tests {
             let restored =
                 Restored { waiting: count, already: count, lost: count, ..Restored::default() };
             let outcome = RestoreOutcome { restored, in_place, ..Default::default() };
-            super::restored(&outcome, Path::new("to"))
+            super::restored(&outcome, Path::new("to"), "")
         };
         assert!(text(1, false).contains("1 file waits for drives"), "{}", text(1, false));
         assert!(text(1, false).contains("1 entry was in place already"), "{}", text(1, false));
@@ -415,7 +422,7 @@ mod tests {
         let restored = Restored { already: 2, known: 1, ..Restored::default() };
         let outcome =
             RestoreOutcome { restored, awaited: vec![3], awaited_more: true, ..Default::default() };
-        let text = super::restored(&outcome, Path::new("to"));
+        let text = super::restored(&outcome, Path::new("to"), "");
         assert!(text.contains("3 entries were in place already"), "{text}");
         assert!(text.contains("set 3 and perhaps more wait: attach their drives"), "{text}");
     }
@@ -426,7 +433,7 @@ mod tests {
         let text = |all, damaged| {
             let reconstructed = Reconstructed { all, damaged };
             let restored = Restored { reconstructed, ..Restored::default() };
-            super::restored(&RestoreOutcome { restored, ..Default::default() }, Path::new("to"))
+            super::restored(&RestoreOutcome { restored, ..Default::default() }, Path::new("to"), "")
         };
         let absent = "2 blocks of drives that are not here were reconstructed from parity.";
         assert!(text(2, 0).contains(absent) && !text(2, 0).contains("damaged"), "{}", text(2, 0));
@@ -442,7 +449,7 @@ mod tests {
     fn what_was_given_up_can_be_had_in_another_folder() {
         let restored = Restored { lost: 2, ..Restored::default() };
         let outcome = RestoreOutcome { restored, in_place: true, ..Default::default() };
-        let text = super::restored(&outcome, Path::new("to"));
+        let text = super::restored(&outcome, Path::new("to"), "");
         assert!(text.contains("with another, new folder after --to"), "{text}");
     }
 
@@ -451,7 +458,7 @@ mod tests {
     fn of_a_set_that_committed_nothing_no_file_is_called_complete() {
         let text = |entries| {
             let restored = Restored { end_unknown: true, entries, ..Restored::default() };
-            super::restored(&RestoreOutcome { restored, ..Default::default() }, Path::new("to"))
+            super::restored(&RestoreOutcome { restored, ..Default::default() }, Path::new("to"), "")
         };
         assert!(text(0).contains("Nothing was committed to these drives"), "{}", text(0));
         let told = "Every file that these drives name is complete and verified";

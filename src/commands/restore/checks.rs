@@ -4,7 +4,7 @@ use super::error::RestoreJobError;
 use super::job::RestoreJob;
 use super::outcome::RestoreOutcome;
 use super::selected_set::SelectedSet;
-use crate::destination::{self, Destination, DestinationError};
+use crate::destination::{self, Destination, DestinationError, Owners};
 use crate::format::catalog::KeySpan;
 use crate::format::ids::SetNumber;
 use crate::monitor::{Monitor, Problem, ProblemKind, shown_bytes};
@@ -53,6 +53,15 @@ pub(super) fn note_idle_patterns(job: &RestoreJob, chosen: &[SelectedSet], monit
         for option in selection.without_effect() {
             monitor.note(&format!("{option} matches nothing in the sets that are here"));
         }
+    }
+}
+
+/// Owners that were asked for and cannot be set are a problem.
+pub(super) fn note_owners(job: &RestoreJob, destination: &Destination, monitor: &dyn Monitor) {
+    let asked = job.owners.is_some_and(|owners| owners != Owners::Nobody);
+    if asked && !destination.is_root() {
+        let detail = "not set, as --owner asks: only root may";
+        monitor.problem(Problem::new(ProblemKind::Metadata, "owners", detail));
     }
 }
 

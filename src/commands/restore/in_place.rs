@@ -10,9 +10,9 @@ use super::job::RestoreJob;
 use super::outcome::RestoreOutcome;
 use super::selected_set::{SelectedSet, others_matter};
 use crate::destination::Tree;
-use crate::monitor::{Monitor, Problem, Unreported};
+use crate::monitor::{Monitor, Problem, ProblemKind, Unreported};
 use crate::opening::{open, unlock};
-use crate::restorer::finished::{self, InPlace, Reached, WantedEntries};
+use crate::restorer::finished::{self, Differs, InPlace, Reached, WantedEntries};
 use crate::restorer::{self, EntryFate, OpenSet};
 use std::path::PathBuf;
 
@@ -27,9 +27,24 @@ pub(super) fn in_place(
     let asked = WantedEntries { selection: job.selection.as_ref(), no_special: job.no_special };
     let (mut found, mut reached) = (InPlace::default(), Reached::default());
     let look = |one: &SelectedSet| finished::look(&one.open(), &tree, asked, &mut reached);
-    let each: Vec<InPlace> = chosen.iter().map(look).collect::<Option<_>>()?;
+    let each = match chosen.iter().map(look).collect::<Result<Vec<InPlace>, Differs>>() {
+        Ok(each) => each,
+        Err(Differs { path }) => {
+            note_no_restore(
+                job,
+                &format!("{path} in it has another type, size or target"),
+                monitor,
+            );
+            return None;
+        }
+    };
     each.iter().for_each(|one| found.add(*one));
     if !found.is_restored() {
+        if found.files > 0 {
+            let (untimed, files) = (found.untimed, found.files);
+            let why = format!("{untimed} of its {files} files have another time than was packed");
+            note_no_restore(job, &why, monitor);
+        }
         return None;
     }
     let mut outcome = RestoreOutcome { in_place: true, ..Default::default() };
@@ -50,6 +65,15 @@ pub(super) fn in_place(
     outcome.untimed = found.untimed > 0;
     outcome.restored.from_lists = found.from_lists;
     outcome.restored.unsupported = found.unsupported;
+    outcome.restored.metadata_problems = found.written_links;
+    if found.written_links > 0 {
+        let detail = "a small file with the target's path instead of a symlink";
+        let subject = match found.written_links {
+            1 => "1 entry".into(),
+            count => format!("{count} entries"),
+        };
+        monitor.problem(Problem::new(ProblemKind::Metadata, subject, detail));
+    }
     outcome.restored.unlisted = found.unlisted;
     (outcome.restored.already, outcome.restored.lost) = (found.there, found.absent);
     outcome.restored.packed_badly = found.packed_badly;
@@ -58,6 +82,12 @@ pub(super) fn in_place(
     outcome.given_up = found.absent > 0;
     outcome.selection = job.selection.as_ref().map(|selection| selection.text().into());
     Some(outcome)
+}
+
+/// Says why DIR is no finished restore of this dataset.
+fn note_no_restore(job: &RestoreJob, why: &str, monitor: &dyn Monitor) {
+    let to = job.to.display();
+    monitor.note(&format!("{to} is not a finished restore of this dataset: {why}"));
 }
 
 /// Reports what is not there after a restore that stopped on the way, going by the sets that are
@@ -79,7 +109,7 @@ pub fn report_absent(paths: &[PathBuf], job: &RestoreJob, monitor: &dyn Monitor)
     for (set, keys) in sets.iter().zip(&keys) {
         let record_index = unlock::record_index(set, keys, &silent);
         let open = OpenSet { set, record_index: &record_index, keys };
-        let found = finished::look(&open, &tree, asked, &mut looked)?;
+        let found = finished::look(&open, &tree, asked, &mut looked).ok()?;
         if found.unlisted > 0 || monitor.should_stop() {
             return None;
         }

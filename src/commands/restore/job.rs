@@ -1,7 +1,7 @@
 //! How to restore, and where to.
 
 use super::error::RestoreJobError;
-use crate::destination::DestinationError;
+use crate::destination::{DestinationError, Owners};
 use crate::format::list::Hash;
 use crate::keys::recipients::Identities;
 use crate::memory::Memory;
@@ -25,13 +25,20 @@ pub struct RestoreJob {
     pub selection: Option<Selection>,
     /// without devices, set-id bits, capabilities and other attributes of the system
     pub no_special: bool,
+    /// who is to own what is restored; none: as numbers say, if this is root
+    pub owners: Option<Owners>,
 }
 
 impl RestoreJob {
     /// The options that a run has to repeat to resume this one; none for everything.
     pub fn claim(&self) -> Option<String> {
         let selection = self.selection.as_ref().map(Selection::text);
-        let words = [selection, self.no_special.then_some("--no-special")];
+        let owners = match self.owners {
+            Some(Owners::Names) => Some("--owner names"),
+            Some(Owners::Nobody) => Some("--owner none"),
+            Some(Owners::Numbers) | None => None,
+        };
+        let words = [selection, self.no_special.then_some("--no-special"), owners];
         let words: Vec<&str> = words.into_iter().flatten().collect();
         (!words.is_empty()).then(|| words.join(" "))
     }
