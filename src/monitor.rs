@@ -258,6 +258,21 @@ impl Monitor for Recording {
     }
 }
 
+/// A count with separated thousands: `1,204,331`.
+pub fn shown_count(count: u64) -> String {
+    indicatif::HumanCount(count).to_string()
+}
+
+/// Counts with the right ending: `1 drive`, `2 drives`, `3 entries`.
+pub fn some(count: u64, noun: &str) -> String {
+    let shown = shown_count(count);
+    match noun.strip_suffix('y') {
+        _ if count == 1 => format!("{shown} {noun}"),
+        Some(stem) => format!("{shown} {stem}ies"),
+        None => format!("{shown} {noun}s"),
+    }
+}
+
 const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
 
 /// `bytes` in decimal units: `812 B`, `16.8 MB`, `1.5 GB`.

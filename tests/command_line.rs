@@ -29,6 +29,7 @@ const COMMANDS: &[&str] = &[
     "restore",
     "ls",
     "status",
+    "report",
     "erase",
     "forget",
     "bench",
@@ -467,6 +468,7 @@ mod command_line {
     mod options;
     mod output;
     mod readme;
+    mod report;
     mod room;
     pub(super) mod signals;
     mod state;

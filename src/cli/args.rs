@@ -6,6 +6,7 @@ pub mod inspect;
 pub mod pack;
 pub mod remove;
 pub mod repair;
+pub mod report;
 pub mod restore;
 
 use aside::{BenchArgs, CompletionsArgs, DemoArgs, HelpArgs, KeygenArgs, ManArgs};
@@ -15,6 +16,7 @@ use inspect::{DrivesArgs, LsArgs, StatusArgs, VerifyArgs};
 use pack::{CloseArgs, PackArgs, ResumeArgs};
 use remove::{EraseArgs, ForgetArgs};
 use repair::RepairArgs;
+use report::ReportArgs;
 use restore::RestoreArgs;
 use std::path::PathBuf;
 
@@ -92,6 +94,11 @@ pub enum Command {
   holdall status                             all mounted drives, and shipments in progress here
   holdall status --to photos-again           a restore in progress: what it waits for")]
     Status(StatusArgs),
+    /// Make a page to print: drive labels, packing lists, what may be lost; needs no key
+    #[command(after_help = "Example:
+  holdall report /media/usb1 /media/usb2 -o survey.html
+  holdall report -o labels.html --labels     all mounted drives; their labels alone")]
+    Report(ReportArgs),
     /// Remove a set from drives, by its name, and nothing else
     #[command(after_help = "Example:
   holdall status /media/usb1                 says which sets lie there
@@ -142,7 +149,8 @@ impl Command {
             | Self::Repair(RepairArgs { which, paths, .. })
             | Self::Restore(RestoreArgs { which, paths, .. })
             | Self::Ls(LsArgs { which, paths, .. })
-            | Self::Status(StatusArgs { which, paths, .. }) => Some((which, paths)),
+            | Self::Status(StatusArgs { which, paths, .. })
+            | Self::Report(ReportArgs { which, paths, .. }) => Some((which, paths)),
             _ => None,
         }
     }

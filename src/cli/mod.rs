@@ -30,6 +30,7 @@ mod pack_set;
 pub mod progress;
 pub mod refusal;
 mod repair;
+mod report;
 mod restore;
 mod rounds;
 pub mod run;

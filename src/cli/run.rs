@@ -55,6 +55,7 @@ fn run_command(mut command: Command, ui: &Ui) -> Result<Status, Refusal> {
         Command::Ls(args) => ls::ls(args, ui),
         Command::Drives(args) => super::drives::drives(&args, ui),
         Command::Status(args) => super::status::status(&args, ui),
+        Command::Report(args) => super::report::report(&args, ui),
         Command::Erase(args) => super::erase::erase(&args, ui),
         Command::Forget(args) => super::forget::forget(&args, ui),
         Command::Bench(args) => super::bench::bench(&args, ui),

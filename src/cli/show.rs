@@ -5,7 +5,7 @@ mod restored;
 mod status;
 mod verdict;
 
-pub use packed::{PackedEvent, Plan, packed, plan};
+pub use packed::{PackedEvent, Plan, guarantee, packed, plan};
 pub use restored::{RestoredEvent, drive_name, next_step, not_taken, restored};
 pub use status::{StatusEvent, status};
 pub use verdict::{JudgedSet, never_closed, verdict};

@@ -9,12 +9,7 @@
 use bytesize::ByteSize;
 use std::time::Duration;
 
-pub use crate::monitor::shown_bytes;
-
-/// A count with separated thousands: `1,204,331`.
-pub fn shown_count(count: u64) -> String {
-    indicatif::HumanCount(count).to_string()
-}
+pub use crate::monitor::{shown_bytes, shown_count};
 
 /// The bytes that `text` says, in either habit and any letter case; a bare number is bytes.
 pub fn parse_size(text: &str) -> Result<u64, String> {

@@ -1,18 +1,8 @@
 //! Text in columns, and counts in words.
 
-use super::sizes::shown_count;
 use crate::format::ids::Slot;
+pub use crate::monitor::some;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
-/// Counts with the right ending: `1 drive`, `2 drives`, `3 entries`.
-pub fn some(count: u64, noun: &str) -> String {
-    let shown = shown_count(count);
-    match noun.strip_suffix('y') {
-        _ if count == 1 => format!("{shown} {noun}"),
-        Some(stem) => format!("{shown} {stem}ies"),
-        None => format!("{shown} {noun}s"),
-    }
-}
 
 /// The form of a verb for one, or for several.
 pub fn verb(count: u64, one: &'static str, several: &'static str) -> &'static str {

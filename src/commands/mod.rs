@@ -10,6 +10,7 @@ pub mod keygen;
 pub mod ls;
 pub mod pack;
 pub mod repair;
+pub mod report;
 pub mod restore;
 pub mod restore_status;
 pub mod status;

@@ -67,6 +67,12 @@ pub struct SetStatus {
     pub last_note: Option<CustodyNote>,
     /// bytes of shards in the set
     pub bytes: u64,
+    /// and of each of its drives
+    #[serde(skip)]
+    pub slot_bytes: BTreeMap<Slot, u64>,
+    /// its set.txt, if it was closed
+    #[serde(skip)]
+    pub text: Option<SetText>,
 }
 
 /// The status of all sets on these drives.
@@ -102,9 +108,11 @@ fn status_by(set: &FoundSet, monitor: &dyn Monitor) -> Result<SetStatus, OpenErr
     absent.lost.remove(&Slot(0));
     let in_use = if text.is_none() { set.in_use_by() } else { None };
     let (mut judge, mut groups) = (Judge::new(&absent, &record_index), Groups::new(&absent.lost));
-    let mut bytes = 0;
+    let mut slot_bytes: BTreeMap<Slot, u64> = BTreeMap::new();
     record_index.walk(monitor, |record| {
-        bytes += (record.shards.len() * record.blocks.file_bytes()) as u64;
+        for shard in &record.shards {
+            *slot_bytes.entry(shard.slot).or_default() += record.blocks.file_bytes() as u64;
+        }
         judge.add(record);
         groups.add(record);
         !monitor.should_stop()
@@ -138,6 +146,8 @@ fn status_by(set: &FoundSet, monitor: &dyn Monitor) -> Result<SetStatus, OpenErr
         verdict: judge.end().without_keys(&record_index, keyless(set, &record_index, &keys)),
         together: groups.end(),
         last_note: history(set).notes.pop(),
-        bytes,
+        bytes: slot_bytes.values().sum(),
+        slot_bytes,
+        text,
     })
 }

@@ -133,6 +133,8 @@ fn every_event_is_documented_with_all_its_fields() {
     run(with(&["drives", "--json"], &paths)).expect(0);
     run(with(&["status", "--json"], &paths[1..])).expect(3);
     run(with(&["ls", "--json", "-i", key], &paths)).expect(0);
+    let page = shipment.path().join("page.html");
+    run(with(&["report", "--json", "-o", page.to_str().unwrap()], &paths)).expect(0);
     let to = shipment.new_destination();
     run(shipment.restore_arguments(&shipment.paths()[1..], &to, &[])).expect(3);
     // Something else lies there.

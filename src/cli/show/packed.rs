@@ -25,7 +25,7 @@ fn named(count: u64) -> String {
 }
 
 /// The guarantee of a set of so many drives as a sentence.
-fn guarantee(survive: Survive, drive_count: usize) -> String {
+pub fn guarantee(survive: Survive, drive_count: usize) -> String {
     let (cases, drives) = (u64::from(survive.cases), u64::from(survive.drives));
     let lost = match (cases, drives) {
         (0, 0) if survive.blocks > 0 && drive_count == 1 => {
