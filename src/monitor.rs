@@ -9,6 +9,7 @@
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::fmt;
+use std::time::Duration;
 
 /// What a job is doing now, in the user's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -145,6 +146,24 @@ impl fmt::Display for Problem {
     }
 }
 
+/// What the time of a job goes into. One thread feeds the drives: it prepares what they get, waits for
+/// them, or waits for data, which other threads read and prepare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// the feeding thread waited for drives
+    AwaitingDrives,
+    /// it waited for data
+    AwaitingData,
+    /// it prepared what the drives get
+    Feeding,
+    /// other threads read the source
+    Reading,
+    /// they worked on what they had read
+    Computing,
+    /// the drive of this number was at work
+    Drive(usize),
+}
+
 /// What a job reports.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
@@ -168,6 +187,8 @@ pub enum Event<'a> {
     },
     /// a drive did so many bytes more
     DriveAdvance { drive: usize, bytes: u64 },
+    /// so much time went into something, as those saw it who were at it or waited for it
+    Spent { on: Spent, time: Duration },
     /// something went wrong with one thing, and the job goes on
     Problem(&'a Problem),
     /// something to know that changes no status
@@ -203,6 +224,10 @@ pub trait Monitor: Send + Sync {
 
     fn drive_advance(&self, drive: usize, bytes: u64) {
         self.event(Event::DriveAdvance { drive, bytes });
+    }
+
+    fn spent(&self, on: Spent, time: Duration) {
+        self.event(Event::Spent { on, time });
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "it is made for this call")]

@@ -71,7 +71,7 @@ const MAY_IMPORT: [(&str, &str); 30] = [
 const FILES: [&str; 7] =
     ["dataset", "destination", "local_state", "drives", "keys", "commands/demo", "cli"];
 /// What starts threads, or work beside its own.
-const THREADS: [&str; 8] = [
+const THREADS: [&str; 10] = [
     "pipeline",
     "dataset/scan",
     "drives",
@@ -80,6 +80,8 @@ const THREADS: [&str; 8] = [
     "stripes/readahead",
     "shards/shard",
     "cli/stop",
+    "cli/hook",
+    "cli/awake",
 ];
 /// Lines of a file, without its tests.
 const FILE_LINES: usize = 500;

@@ -457,6 +457,7 @@ mod keys {
 }
 
 mod command_line {
+    mod calls;
     mod close;
     mod custody;
     mod drives;

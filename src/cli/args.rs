@@ -41,6 +41,12 @@ pub struct Cli {
     /// Errors and the final summary only
     #[arg(long, short, global = true, display_order = 100)]
     pub quiet: bool,
+    /// Append what is said to FILE, and the progress now and then
+    #[arg(long, value_name = "FILE", global = true, display_order = 100)]
+    pub log_file: Option<PathBuf>,
+    /// Run CMD when drives must be changed, and at the end
+    #[arg(long, value_name = "CMD", global = true, display_order = 100)]
+    pub on_event: Option<String>,
 }
 
 /// The commands.

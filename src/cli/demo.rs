@@ -14,7 +14,6 @@ use serde::Serialize;
 pub fn demo(args: DemoArgs, ui: &Ui) -> Result<Status, Refusal> {
     let temporary = if args.dir.is_none() { Some(temporary_folder("demo")?) } else { None };
     let dir = temporary.as_ref().map_or(args.dir.unwrap_or_default(), |t| t.path().into());
-    let began = std::time::Instant::now();
     let tell = |told: Told| {
         ui.finish();
         match told {
@@ -53,15 +52,13 @@ pub fn demo(args: DemoArgs, ui: &Ui) -> Result<Status, Refusal> {
     }
     let healed = restore::status(&outcome.restored) == Status::Problems;
     out(&format!(
-        "\nThe restored tree equals the original: {} entries, bytes and metadata.{}\n\
-         The whole journey took {:.1} s.\n",
+        "\nThe restored tree equals the original: {} entries, bytes and metadata.{}\n",
         outcome.compared,
         if healed {
             "\n(As a command, restore ends with status 3: everything is there, some of it reconstructed.)"
         } else {
             ""
         },
-        began.elapsed().as_secs_f64(),
     ));
     if named {
         out(&format!("Everything lies in {}.\n", dir.display()));

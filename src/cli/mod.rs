@@ -9,6 +9,7 @@
 //!   terminal never panics; (6) a secret key is never printed, wherever it was typed.
 
 pub mod args;
+mod awake;
 mod bench;
 mod chosen;
 mod close;
@@ -18,6 +19,7 @@ mod erase;
 pub mod exit;
 mod forget;
 pub mod help;
+mod hook;
 mod keys;
 mod lists;
 mod ls;

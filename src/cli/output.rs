@@ -11,14 +11,43 @@
 
 use super::exit::Status;
 use crate::format::shown::{is_unsafe, shown_text};
+use parking_lot::Mutex;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, Write};
+use std::sync::OnceLock;
+
+/// The file of `--log-file`, once it is open.
+static LOG: OnceLock<Mutex<File>> = OnceLock::new();
+
+/// From here on, whatever is said is said to this file, too.
+pub fn log_to(file: File) {
+    LOG.get_or_init(|| Mutex::new(file));
+}
+
+/// Writes lines to the log, if there is one, each with the time.
+pub fn log(text: &str) {
+    let Some(log) = LOG.get() else { return };
+    let now = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let lines = redacted(text.trim_end()).lines().fold(String::new(), |mut lines, line| {
+        let _ = writeln!(lines, "{now}  {line}");
+        lines
+    });
+    // A log that cannot be written to is no reason to stop what it tells of.
+    let _ = log.lock().write_all(lines.as_bytes());
+}
+
+/// Writes `text` and a line end to standard error and to the log.
+pub fn say(text: &str) {
+    show(text);
+    log(text);
+}
 
 /// Writes `text` and a line end to standard error; if nobody can read it, nothing happens.
-pub fn say(text: &str) {
+pub fn show(text: &str) {
     // One write, so that lines of several threads do not mix; there is nowhere to report a failure.
     let _ = std::io::stderr().write_all(format!("{}\n", redacted(text)).as_bytes());
 }
@@ -57,7 +86,9 @@ pub fn shown_json(line: &str) -> Cow<'_, str> {
 /// ends of lines. Ends the program quietly with 0 if the reader is gone, and with 1 and an error if it
 /// cannot be written.
 pub fn out(text: &str) {
-    deliver(&shown_lines(text), Status::Done);
+    let text = shown_lines(text);
+    log(&text);
+    deliver(&text, Status::Done);
 }
 
 /// Writes a script of our own as it is, as [`out`] does.

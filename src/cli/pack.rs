@@ -3,6 +3,7 @@
 use super::args::pack::{PackArgs, ResumeArgs, SetArgs};
 use super::exit::Status;
 use super::forget::OfShipment;
+use super::hook::Call;
 use super::output::{emit, out, print_error};
 use super::pack_set::{one_set, refusal};
 use super::refusal::Refusal;
@@ -59,20 +60,24 @@ fn sets(prepared: Prepared, ui: &Ui) -> Result<Status, Refusal> {
     let mut prepared = prepared;
     let mut status = Status::Done;
     let mut left_out = rounds::LeftOut::default();
+    ui.about(prepared.shipment());
     loop {
         let (memory, folder_drives) = (prepared.memory, prepared.folder_drives());
         let (shipment, drives, cases) =
             (prepared.shipment(), prepared.drive_names(), prepared.cases());
         let (packed, outcome) = one_set(prepared, ui)?;
+        ui.say_time();
         status = status.merge(packed);
         if outcome.left_entries == 0 || outcome.packed.stopped || outcome.is_lost() {
             return Ok(status);
         }
+        ui.call(Call::DrivesFull, None);
         let round = rounds::Round { shipment, drives, cases };
         let rest = loop {
             let Some(drives) = rounds::next_drives(&round, &mut left_out, ui) else {
                 return Ok(status.merge(Status::Waiting));
             };
+            ui.new_lap();
             let options = ResumeOptions { memory, folder_drives, ..ResumeOptions::default() };
             match command::resume(Some(shipment), &drives, options, &System, ui.monitor()) {
                 Ok(rest) => break rest,

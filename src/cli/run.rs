@@ -3,12 +3,16 @@
 use super::args::{Cli, Command};
 use super::chosen::choose_shipment;
 use super::exit::Status;
-use super::output::{emit_error, out, print_error, say};
+use super::hook::Call;
+use super::output::{emit_error, log, log_to, out, print_error, redacted, say};
 use super::refusal::Refusal;
-use super::ui::Ui;
+use super::ui::{Ui, UiOptions};
 use super::{ls, pack, restore};
 use crate::drives::watch::watching;
+use crate::format::shown::error_chain;
 use clap::Parser;
+use std::fs::File;
+use std::path::Path;
 use std::time::Duration;
 
 /// Parses the command line, runs the command, and says how it ended.
@@ -18,7 +22,14 @@ pub fn run() -> Status {
         Ok(cli) => cli,
         Err(e) => return parse_failure(&e),
     };
-    let ui = Ui::new(cli.json, cli.quiet);
+    if let Some(path) = &cli.log_file
+        && let Err(refusal) = open_log(path)
+    {
+        print_error(refusal.error.as_ref(), refusal.hint.as_deref());
+        return refusal.status;
+    }
+    let (json, quiet, on_event) = (cli.json, cli.quiet, cli.on_event);
+    let ui = Ui::new(UiOptions { json, quiet, has_log: cli.log_file.is_some(), on_event });
     super::stop::listen();
     let waiting = |drive: &str, took: Duration| {
         let seconds = took.as_secs();
@@ -26,18 +37,40 @@ pub fn run() -> Status {
     };
     let result = watching(&waiting, || run_command(cli.command, &ui));
     ui.finish();
-    match result {
-        Ok(status) => status,
+    let status = match &result {
+        Ok(status) => {
+            ui.say_time();
+            *status
+        }
         Err(refusal) => {
             ui.print_problems();
             if ui.is_json() {
-                let text = crate::format::shown::error_chain(refusal.error.as_ref());
+                let text = error_chain(refusal.error.as_ref());
                 emit_error(&text, refusal.hint.as_deref());
             }
             print_error(refusal.error.as_ref(), refusal.hint.as_deref());
             refusal.status
         }
-    }
+    };
+    let call = if super::stop::asked() { Call::Stopped } else { Call::Ended(status) };
+    let error =
+        result.err().map(|refusal| redacted(&error_chain(refusal.error.as_ref())).into_owned());
+    ui.call(call, error.as_deref());
+    ui.end_calls();
+    status
+}
+
+/// Opens the file of `--log-file`, or makes it; what is there stays.
+fn open_log(path: &Path) -> Result<(), Refusal> {
+    let opened = File::options().create(true).append(true).open(path);
+    let file = opened.map_err(|e| {
+        let text = format!("cannot write to the log {}: {e}", path.display());
+        Refusal::usage(text, "--log-file names a file that can be written, in a folder that exists")
+    })?;
+    log_to(file);
+    let words: Vec<_> = std::env::args().collect();
+    log(&format!("$ {}", shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default()));
+    Ok(())
 }
 
 fn run_command(mut command: Command, ui: &Ui) -> Result<Status, Refusal> {

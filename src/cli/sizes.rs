@@ -34,6 +34,12 @@ pub fn shown_duration(duration: Duration) -> String {
     }
 }
 
+/// The same for what was measured: below ten seconds with a decimal, `2.4 s`.
+pub fn shown_time(took: Duration) -> String {
+    let seconds = took.as_secs_f64();
+    if seconds < 9.95 { format!("{seconds:.1} s") } else { shown_duration(took) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

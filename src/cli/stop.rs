@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 static ASKED: AtomicI32 = AtomicI32::new(0);
 /// A person is being asked, and nothing is under way.
 static ASKING: AtomicBool = AtomicBool::new(false);
+/// Milliseconds that persons were given to answer.
+static WAITED: AtomicU64 = AtomicU64::new(0);
 static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// A shell gives a program that a signal ended this and the signal's number.
@@ -65,9 +67,16 @@ pub fn waiting<T>(read: impl FnOnce() -> T) -> T {
         0 => {}
         signal => end(signal),
     }
+    let asked = Instant::now();
     let typed = read();
+    WAITED.fetch_add(asked.elapsed().as_millis() as u64, SeqCst);
     ASKING.store(false, SeqCst);
     typed
+}
+
+/// How long persons were waited for so far.
+pub fn waited() -> Duration {
+    Duration::from_millis(WAITED.load(SeqCst))
 }
 
 fn end(signal: i32) -> ! {

@@ -2,7 +2,8 @@
 
 use crate::format::ids::Slot;
 pub use crate::monitor::some;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
 /// The form of a verb for one, or for several.
 pub fn verb(count: u64, one: &'static str, several: &'static str) -> &'static str {
@@ -19,34 +20,32 @@ pub fn columns(text: &str) -> usize {
     text.width()
 }
 
-fn char_columns(c: char) -> usize {
-    c.width().unwrap_or(0)
-}
-
 /// `name` in at most `width` columns: the middle goes first, since both a case in front and the
-/// last part of a path behind tell drives apart.
+/// last part of a path behind tell drives apart. What is read as one letter is not cut.
 pub fn shortened(name: &str, width: usize) -> String {
     const GAP: &str = "..";
     if columns(name) <= width {
         return name.to_owned();
     }
+    let letters: Vec<&str> = name.graphemes(true).collect();
     let room = width.saturating_sub(GAP.len());
     if room < 2 {
-        return taken(name.chars(), width).collect();
+        return letters[..fitting(letters.iter(), width)].concat();
     }
-    let tail: Vec<char> = taken(name.chars().rev(), room - room / 3).collect();
-    let tail_columns: usize = tail.iter().copied().map(char_columns).sum();
-    let head: String = taken(name.chars(), room - tail_columns).collect();
-    format!("{head}{GAP}{}", tail.iter().rev().collect::<String>())
+    let tail = letters.len() - fitting(letters.iter().rev(), room - room / 3);
+    let tail = letters[tail..].concat();
+    let head = letters[..fitting(letters.iter(), room - columns(&tail))].concat();
+    format!("{head}{GAP}{tail}")
 }
 
-/// As many of `chars` as fit in `width` columns.
-fn taken(chars: impl Iterator<Item = char>, width: usize) -> impl Iterator<Item = char> {
+/// How many of `letters` fit in `width` columns.
+fn fitting<'a>(letters: impl Iterator<Item = &'a &'a str>, width: usize) -> usize {
     let mut used = 0;
-    chars.take_while(move |&c| {
-        used += char_columns(c);
+    let fits = letters.take_while(|letter| {
+        used += columns(letter);
         used <= width
-    })
+    });
+    fits.count()
 }
 
 /// `text` shortened or padded on the right to exactly `width` columns.
@@ -84,6 +83,8 @@ mod tests {
     #[case("north /media/anna/usb-3f2a", 26, "north /media/anna/usb-3f2a")]
     #[case("north /media/anna/usb-3f2a", 18, "north..na/usb-3f2a")]
     #[case("日本日本日本日本", 9, "日..日本")]
+    #[case("e\u{301}te\u{301} e\u{301}te\u{301}", 6, "e\u{301}..e\u{301}te\u{301}")]
+    #[case("👩‍🚀👩‍🚀👩‍🚀👩‍🚀👩‍🚀", 9, "👩‍🚀..👩‍🚀👩‍🚀")]
     #[case("north", 3, "nor")]
     #[case("north", 0, "")]
     fn names_lose_their_middle(#[case] name: &str, #[case] width: usize, #[case] short: &str) {
@@ -92,7 +93,8 @@ mod tests {
 
     #[test]
     fn a_shortened_name_never_exceeds_its_width() {
-        for name in ["a", "north /media/usb", "日本語のドライブ", "e\u{301}te\u{301} /mnt/x"]
+        for name in
+            ["a", "north /media/usb", "日本語のドライブ", "👩‍🚀👨‍👩‍👧🇨🇭 x", "e\u{301}te\u{301} /mnt/x"]
         {
             for width in 0..30 {
                 assert!(columns(&shortened(name, width)) <= width, "{name} {width}");

@@ -1,22 +1,28 @@
 //! The monitor of a command: counts and problems, and how they are shown, chosen once.
 //!
 //! - Enters: what a job reports, from any thread.
-//! - Leaves: standard error, or with `--json` lines on standard output; the problems, by kind.
+//! - Leaves: standard error, or with `--json` lines on standard output; the plain lines of it in the
+//!   file of `--log-file`; the problems, by kind; how long it took; a call for a person.
 //! - Always holds: counting waits for no terminal and no lock.
 
-use super::output::say;
+use super::awake::Awake;
+use super::hook::{Call, Hook};
+use super::output::{emit, log, out, say, show};
 use super::progress::bars::Bars;
 use super::progress::json_lines::JsonLines;
 use super::progress::model::Progress;
 use super::progress::plain::Plain;
 use super::progress::problems::Problems;
 use super::progress::renderer::{Renderer, Silence};
+use super::progress::took::Phases;
 use super::stop;
+use crate::format::ids::ShipmentId;
 use crate::format::shown::shown_text;
 use crate::monitor::{Event, Monitor};
 use parking_lot::{Mutex, MutexGuard};
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// How a job is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,27 +59,77 @@ pub struct Ui {
     mode: Mode,
     progress: Progress,
     renderer: Box<dyn Renderer>,
+    /// writes to the file of `--log-file`
+    log: Option<Plain>,
     problems: Mutex<Problems>,
     /// that the job comes to its end was said
     stopping: AtomicBool,
+    hook: Hook,
+    /// while phases run
+    awake: Mutex<Option<Awake>>,
+    lap: Mutex<Lap>,
+}
+
+/// The work since the last summary.
+struct Lap {
+    began: Instant,
+    /// what persons had been given to answer until then
+    asked: Duration,
+    phases: Phases,
+}
+
+impl Lap {
+    fn begin() -> Self {
+        Self { began: Instant::now(), asked: stop::waited(), phases: Phases::default() }
+    }
+}
+
+/// What the command line says of how a command talks.
+#[derive(Default)]
+pub struct UiOptions {
+    pub json: bool,
+    pub quiet: bool,
+    /// the file of `--log-file` was opened
+    pub has_log: bool,
+    pub on_event: Option<String>,
 }
 
 impl Ui {
     /// As the global options say; shows nothing until the first phase.
-    pub fn new(json: bool, quiet: bool) -> Self {
-        let mode = Mode::of(json, quiet);
+    pub fn new(options: UiOptions) -> Self {
+        let mode = Mode::of(options.json, options.quiet);
         let renderer: Box<dyn Renderer> = match mode {
             Mode::Bars => Box::new(Bars::new()),
-            Mode::Plain => Box::new(Plain::default()),
+            Mode::Plain => Box::new(Plain::new(show)),
             Mode::Quiet => Box::new(Silence),
             Mode::Json => Box::new(JsonLines::new()),
         };
-        Self::with(mode, renderer)
+        let mut ui = Self::with(mode, renderer);
+        ui.log = options.has_log.then(|| Plain::new(log));
+        ui.hook = Hook::new(options.on_event, !options.json && !options.quiet);
+        ui
     }
 
     fn with(mode: Mode, renderer: Box<dyn Renderer>) -> Self {
-        let (progress, problems) = (Progress::default(), Mutex::default());
-        Self { mode, progress, renderer, problems, stopping: AtomicBool::new(false) }
+        Self {
+            mode,
+            progress: Progress::default(),
+            renderer,
+            log: None,
+            problems: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            hook: Hook::new(None, false),
+            awake: Mutex::default(),
+            lap: Mutex::new(Lap::begin()),
+        }
+    }
+
+    /// What shows the job, and then what writes it down.
+    fn render(&self, what: impl Fn(&dyn Renderer)) {
+        what(self.renderer.as_ref());
+        if let Some(log) = &self.log {
+            what(log);
+        }
     }
 
     /// For the library.
@@ -93,9 +149,53 @@ impl Ui {
 
     /// Ends the phase that runs; call it before anything else is printed.
     pub fn finish(&self) {
+        self.end_phase();
+        let awake = self.awake.lock().take();
+        drop(awake);
+    }
+
+    fn end_phase(&self) {
         if let Some(ended) = self.progress.end() {
-            self.renderer.end(&ended);
+            self.lap.lock().phases.add(&ended);
+            self.render(|renderer| renderer.end(&ended));
         }
+    }
+
+    /// Ends a summary: how long the work took since the one before, and how fast it was. Nothing if
+    /// no bytes were worked on.
+    pub fn say_time(&self) {
+        self.finish();
+        let lap = self.lap_ends();
+        let worked = lap.began.elapsed().saturating_sub(stop::waited().saturating_sub(lap.asked));
+        match lap.phases.summary(worked) {
+            Some(took) if self.is_json() => emit("took", &took),
+            Some(took) => out(&format!("{}\n", took.line())),
+            None => {}
+        }
+    }
+
+    /// The next summary is of what is done from now on: drives were awaited.
+    pub fn new_lap(&self) {
+        self.lap_ends();
+    }
+
+    fn lap_ends(&self) -> Lap {
+        std::mem::replace(&mut *self.lap.lock(), Lap::begin())
+    }
+
+    /// The shipment that the command is about.
+    pub fn about(&self, shipment: ShipmentId) {
+        self.hook.about(shipment);
+    }
+
+    /// Calls a person, with a message of its own if there is one.
+    pub fn call(&self, call: Call, message: Option<&str>) {
+        self.hook.call(call, message);
+    }
+
+    /// Waits for what was called to end; says what went wrong with it.
+    pub fn end_calls(&self) {
+        self.hook.finish().iter().for_each(|wrong| self.monitor().note(wrong));
     }
 
     pub fn problems(&self) -> Problems {
@@ -130,28 +230,31 @@ impl Monitor for Ui {
                 self.progress.count(|phase| phase.drive_advance(drive, bytes));
             }
             Event::Retotal(total) => self.progress.count(|phase| phase.retotal(total)),
+            Event::Spent { on, time } => self.progress.count(|phase| phase.spent(on, time)),
             Event::Phase { phase, total } => {
-                self.finish();
-                self.renderer.begin(&self.progress.begin(phase, total));
+                self.end_phase();
+                self.awake.lock().get_or_insert_with(Awake::begin);
+                let begun = self.progress.begin(phase, total);
+                self.render(|renderer| renderer.begin(&begun));
             }
             Event::Drive { drive, name, total } => {
                 let name = if self.is_json() { name.into() } else { shown_text(name) };
                 if let Some((phase, drive)) = self.progress.join(drive, &name, total) {
-                    self.renderer.drive(&phase, &drive);
+                    self.render(|renderer| renderer.drive(&phase, &drive));
                 }
             }
             Event::Problem(problem) => {
                 let count = self.lock().add(problem.clone());
-                self.renderer.problem(problem, count);
+                self.render(|renderer| renderer.problem(problem, count));
             }
-            Event::Note(text) => self.renderer.note(text),
+            Event::Note(text) => self.render(|renderer| renderer.note(text)),
         }
     }
 
     fn should_stop(&self) -> bool {
         let asked = stop::asked();
         if asked && !self.stopping.swap(true, Ordering::Relaxed) {
-            self.renderer.stopping();
+            self.render(|renderer| renderer.stopping());
         }
         asked
     }
@@ -163,7 +266,6 @@ mod tests {
     use crate::cli::progress::model::{DriveProgress, PhaseProgress};
     use crate::monitor::{Phase, Problem, ProblemKind};
     use std::sync::Arc;
-    use std::time::Instant;
 
     /// Keeps what would stay on the screen.
     struct Kept(Arc<Mutex<Vec<String>>>);

@@ -20,7 +20,8 @@ use crate::stages::listing::{Listing, voided};
 use parking_lot::Mutex;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Bytes of a large file that are read at once, and hashed while they are in the cache.
 const HOT_BYTES: usize = 1 << 20;
@@ -108,6 +109,10 @@ pub struct Worker<'a> {
     pool: Pool,
     compressors: Mutex<Vec<Compressor>>,
     zeros: Vec<u8>,
+    /// nanoseconds that threads were at work, since they were last asked for
+    worked: AtomicU64,
+    /// of these, reading
+    read: AtomicU64,
 }
 
 /// A chunk's plain bytes, where they were read.
@@ -138,7 +143,21 @@ impl<'a> Worker<'a> {
             pool: Pool::keeping(free_buffers),
             compressors: Mutex::new(Vec::new()),
             zeros: vec![0; chunk_bytes as usize],
+            worked: AtomicU64::new(0),
+            read: AtomicU64::new(0),
         }
+    }
+
+    /// How long threads have read and how long they have computed since this was last asked.
+    pub fn times(&self) -> (Duration, Duration) {
+        let read = Duration::from_nanos(self.read.swap(0, Ordering::Relaxed));
+        let worked = Duration::from_nanos(self.worked.swap(0, Ordering::Relaxed));
+        (read, worked.saturating_sub(read))
+    }
+
+    /// Reads, and notes how long it took.
+    fn reading<T>(&self, read: impl FnOnce() -> T) -> T {
+        timed(&self.read, read)
     }
 
     /// The level at which the next chunks are compressed.
@@ -154,11 +173,11 @@ impl<'a> Worker<'a> {
     /// Reads, hashes and compresses one piece of work. `as_it_is` takes files that change
     /// meanwhile, too.
     pub fn work(&self, work: Work, as_it_is: bool) -> Vec<Done> {
-        match work {
+        timed(&self.worked, || match work {
             Work::Group(entries) => self.group(entries, as_it_is),
             Work::Piece { file, number } => vec![self.piece(&file, number)],
             Work::Unreadable(scanned, e) => vec![Done::Unreadable(Arc::new(scanned.entry), e)],
-        }
+        })
     }
 
     /// One group; or several, between which files are to be packed again.
@@ -309,7 +328,7 @@ impl<'a> Worker<'a> {
     ) -> Result<Option<(Entry, Hash)>, SourceError> {
         let bytes = room.get_mut(..scanned.entry.size as usize).filter(|bytes| !bytes.is_empty());
         if let Some(bytes) = bytes
-            && self.source.read_unchanged(scanned, bytes)
+            && self.reading(|| self.source.read_unchanged(scanned, bytes))
         {
             let entry = Entry { whole: true, changed: false, ..scanned.entry.clone() };
             return Ok(Some((entry, piece(bytes, 0, true))));
@@ -325,7 +344,7 @@ impl<'a> Worker<'a> {
         }
         let fits = entry.size.min(room.len() as u64) as usize;
         let bytes = &mut room[..fits];
-        let read = file.read_at(0, bytes)?;
+        let read = self.reading(|| file.read_at(0, bytes))?;
         if sparse {
             entry.holes = file.holes(entry.size)?;
         }
@@ -389,7 +408,7 @@ impl<'a> Worker<'a> {
         let mut value = Piece::new(offset);
         for from in (0..len).step_by(HOT_BYTES) {
             let bytes = &mut buffer[from..len.min(from + HOT_BYTES)];
-            match file.file.read_at(offset + from as u64, bytes) {
+            match self.reading(|| file.file.read_at(offset + from as u64, bytes)) {
                 // What a file that shrank no longer has reads as zeros; the change is noticed.
                 Ok(read) => bytes[read..].fill(0),
                 Err(e) => return PieceOutcome::Unreadable(e),
@@ -425,6 +444,14 @@ impl<'a> Worker<'a> {
         self.compressors.lock().extend(compressor);
         done
     }
+}
+
+/// Does something, and adds the nanoseconds that it took.
+fn timed<T>(spent: &AtomicU64, work: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let done = work();
+    spent.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+    done
 }
 
 /// Stored bytes that take no more memory than they need.

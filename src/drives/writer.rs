@@ -13,6 +13,7 @@ use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{Scope, ScopedJoinHandle};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, Sender, bounded};
 
@@ -61,6 +62,9 @@ enum WriteJob {
     Sync { reply: Reply },
 }
 
+/// Is given a drive's number, bytes that it has written, and how long that took.
+type Progress<'env> = &'env (dyn Fn(usize, u64, Duration) + Sync);
+
 /// Takes the drive's number and its outcome.
 type Reply = Sender<(usize, WriteOutcome)>;
 
@@ -85,13 +89,14 @@ pub struct Writers<'scope> {
 }
 
 impl<'scope> Writers<'scope> {
-    /// Starts a thread for each drive, with a queue of `depth` jobs; `progress` is given the
-    /// drive's number and the bytes after each [`Writers::write`] that succeeded.
+    /// Starts a thread for each drive, with a queue of `depth` jobs; `progress` is given the drive's
+    /// number after each job, the bytes if it was a [`Writers::write`] that succeeded, and how long it
+    /// took.
     pub fn start<'env>(
         scope: &'scope Scope<'scope, 'env>,
         drives: &'env [Arc<dyn Drive>],
         depth: usize,
-        progress: &'env (dyn Fn(usize, u64) + Sync),
+        progress: Progress<'env>,
     ) -> Self {
         let state = Arc::new(WriterState {
             failures: drives.iter().map(|_| OnceLock::new()).collect(),
@@ -261,7 +266,7 @@ fn run(mut writer: Writer, jobs: &Receiver<WriteJob>) {
 struct Writer<'env> {
     number: usize,
     drive: &'env dyn Drive,
-    progress: &'env (dyn Fn(usize, u64) + Sync),
+    progress: Progress<'env>,
     state: Arc<WriterState>,
     /// the folders that are known to be there
     made: HashSet<String>,
@@ -276,38 +281,41 @@ impl Writer<'_> {
             match job {
                 WriteJob::Write { path, bytes } => {
                     let len = bytes.as_ref().len() as u64;
-                    let outcome = self.attempt(|writer| {
+                    // The buffer goes back before anything else is done.
+                    let _ = self.attempt(len, move |writer| {
                         writer.make_folder_of(&path)?;
                         writer.drive.write(&path, bytes.as_ref(), WriteMode::New)
                     });
-                    drop(bytes); // the buffer goes back before anything else is done
-                    if outcome.is_ok() {
-                        (self.progress)(self.number, len);
-                    }
                 }
                 WriteJob::Commit { path, bytes, reply } => {
-                    let outcome = self.attempt(|writer| {
+                    let outcome = self.attempt(0, |writer| {
                         writer.make_folder_of(&path)?;
                         writer.drive.write(&path, &bytes, WriteMode::Commit)
                     });
                     reply.send((self.number, outcome)).ok();
                 }
                 WriteJob::Sync { reply } => {
-                    let outcome = self.attempt(|writer| writer.drive.sync());
+                    let outcome = self.attempt(0, |writer| writer.drive.sync());
                     reply.send((self.number, outcome)).ok();
                 }
             }
         }
     }
 
-    /// Does a job, unless the drive has failed; notes its error.
-    fn attempt(&mut self, job: impl FnOnce(&mut Self) -> Result<(), DriveError>) -> WriteOutcome {
+    /// Does a job of so many bytes, unless the drive has failed; notes its error.
+    fn attempt(
+        &mut self,
+        bytes: u64,
+        job: impl FnOnce(&mut Self) -> Result<(), DriveError>,
+    ) -> WriteOutcome {
         if let Some(error) = self.state.failures[self.number].get() {
             return Err(Arc::clone(error));
         }
         self.state.at_work[self.number].store(true, Ordering::Relaxed);
+        let began = Instant::now();
         let done = job(self);
         self.state.at_work[self.number].store(false, Ordering::Relaxed);
+        (self.progress)(self.number, if done.is_ok() { bytes } else { 0 }, began.elapsed());
         done.map_err(|error| fail(&self.state.failures[self.number], error))
     }
 

@@ -26,13 +26,14 @@ use crate::keys::run::StripeShape;
 use crate::local_state::state::SetTotals;
 use crate::metadata_files::checklist::checklist_line;
 use crate::metadata_files::key_files::key_line_path;
-use crate::monitor::{Monitor, Problem, ProblemKind};
+use crate::monitor::{Monitor, Problem, ProblemKind, Spent};
 use crate::plan::place::StripePlace;
 use crate::stages::hash::block_hashes;
 use crate::stages::parity::Code;
 use crate::stages::seal::{Payload, seal_content, seal_stripe};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Stripe buffers that are kept for reuse, besides those that may wait.
 const FREE_BUFFERS: usize = 2;
@@ -66,6 +67,8 @@ pub struct Committer<'a> {
     record_files: u32,
     pub(super) tally: SetTotals,
     progress: &'a PackProgress<'a>,
+    /// how long drives were waited for
+    awaited: Duration,
     /// what the drives had when this run began
     begun_bytes: Vec<u64>,
     /// of stripes along, too
@@ -122,6 +125,7 @@ impl<'a> Committer<'a> {
             begun_bytes: tally.drive_bytes.clone(),
             tally,
             progress,
+            awaited: Duration::ZERO,
             records: 0,
             files: prior.files,
             parts: prior.parts,
@@ -144,7 +148,7 @@ impl<'a> Committer<'a> {
     /// Writes a file of the set to every drive.
     pub(super) fn commit_file(&mut self, path: &str, bytes: Arc<[u8]>) -> Result<(), PackError> {
         let path = format!("{}/{path}", self.job.folder());
-        let outcomes = self.writers.commit(&path, bytes);
+        let outcomes = self.awaiting(|writers| writers.commit(&path, bytes));
         self.note_failures(&outcomes)
     }
 
@@ -173,6 +177,14 @@ impl<'a> Committer<'a> {
 
     /// Seals a stripe, hands its shards to the drives and keeps its record.
     pub fn stripe(&mut self, stripe: FilledStripe) -> Result<(), PackError> {
+        let (began, awaited) = (Instant::now(), self.awaited);
+        self.seal_and_keep(stripe)?;
+        let spent = (began.elapsed() + awaited).saturating_sub(self.awaited);
+        self.monitor.spent(Spent::Feeding, spent);
+        Ok(())
+    }
+
+    fn seal_and_keep(&mut self, stripe: FilledStripe) -> Result<(), PackError> {
         let FilledStripe { filled, place, reason, cursor, outcome } = stripe;
         let (place, reason) = reassigned(self.job, self.writers, place, reason);
         let blocks = filled.blocks;
@@ -235,15 +247,19 @@ impl<'a> Committer<'a> {
         Ok(random)
     }
 
-    /// Reports what all of it will come to, as far as that can be said.
-    fn estimate(&self) {
+    /// What this run has given each drive; none if it has failed.
+    fn given(&self) -> Vec<Option<u64>> {
         let given = |i: usize| {
             let this_run = self.tally.drive_bytes[i] - self.begun_bytes[i];
             (!self.failed[i]).then(|| this_run + self.along.waiting_bytes(i))
         };
-        let given: Vec<_> = (0..self.failed.len()).map(given).collect();
+        (0..self.failed.len()).map(given).collect()
+    }
+
+    /// Reports what all of it will come to, as far as that can be said.
+    fn estimate(&self) {
         let packed = self.cursor.bytes.saturating_sub(self.job.resume.cursor.bytes);
-        self.progress.estimate(&given, packed);
+        self.progress.estimate(&self.given(), packed);
     }
 
     fn write_shards(&mut self, shape: &StripeShape, place: &StripePlace, buffer: Pooled) {
@@ -256,7 +272,22 @@ impl<'a> Committer<'a> {
         };
         let files: Vec<_> = place.slots.iter().enumerate().map(file).collect();
         files.iter().for_each(|file| self.tally.drive_bytes[file.drive] += bytes as u64);
-        self.writers.write_each(files);
+        self.awaiting(|writers| writers.write_each(files));
+    }
+
+    /// Has the drives do something, which waits for them.
+    fn awaiting<T>(&mut self, ask: impl FnOnce(&Writers<'a>) -> T) -> T {
+        let began = Instant::now();
+        let done = ask(self.writers);
+        let took = began.elapsed();
+        self.awaited += took;
+        self.monitor.spent(Spent::AwaitingDrives, took);
+        done
+    }
+
+    /// No stripe follows: what the drives were given is all that they get.
+    pub fn end_of_data(&self) {
+        self.progress.end_of_data(&self.given());
     }
 
     /// Writes a parity shard along a drive and keeps its record.
@@ -272,7 +303,7 @@ impl<'a> Committer<'a> {
         let path = format!("{}/{}", self.job.folder(), shard_path(id, 0));
         let shard = Shared::new(bytes, 0..blocks.file_bytes());
         self.tally.drive_bytes[drive] += blocks.file_bytes() as u64;
-        self.writers.write(drive, path, shard);
+        self.awaiting(|writers| writers.write(drive, path, shard));
     }
 
     /// Notes the shards of a stripe that were added to the sums, and writes those that are full.
@@ -366,7 +397,7 @@ impl<'a> Committer<'a> {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let outcomes = self.writers.sync();
+        let outcomes = self.awaiting(Writers::sync);
         self.note_failures(&outcomes)?;
         let part = match self.catalog.end_part()? {
             Some((number, content)) => {

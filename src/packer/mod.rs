@@ -42,7 +42,7 @@ use crate::format::list::Hash;
 use crate::format::record::Reason;
 use crate::local_state::ScanSnapshot;
 use crate::local_state::state::SetTotals;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Spent};
 use crate::pipeline;
 use crate::stages::dedup::{DEFAULT_ENTRIES, Dedup};
 use commit::Committer;
@@ -53,6 +53,7 @@ use progress::PackProgress;
 use retry::Retry;
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 /// Before so many stripes were begun, no drive can have got one.
 const FIRST_STRIPES: u32 = 2;
@@ -66,7 +67,7 @@ pub fn pack(
 ) -> Result<Packed, PackError> {
     let drives: Vec<Arc<dyn Drive>> = job.drives.iter().map(|d| d.drive.clone()).collect();
     let progress = PackProgress::new(job, monitor);
-    let written = |drive: usize, bytes: u64| progress.written(drive, bytes);
+    let written = |drive, bytes, took| progress.written(drive, bytes, took);
     thread::scope(|scope| {
         let writers = Writers::start(scope, &drives, job.queue_depth, &written);
         job.resume.left_out.iter().for_each(|drive| writers.leave_out(*drive));
@@ -110,9 +111,13 @@ fn run_pipeline<'a>(
         // No stripe waits between filling and sealing: memory is counted in stripes.
         let (sender, receiver) = bounded::<FilledStripe>(0);
         let sealing = scope.spawn(move || -> Result<Committer<'a>, PackError> {
-            for stripe in receiver {
+            let mut awaiting = Instant::now();
+            while let Ok(stripe) = receiver.recv() {
+                monitor.spent(Spent::AwaitingData, awaiting.elapsed());
                 committer.stripe(stripe)?;
+                awaiting = Instant::now();
             }
+            committer.end_of_data();
             committer.commit()?;
             Ok(committer)
         });
@@ -199,6 +204,9 @@ fn fill(
                 let reason = if full { Reason::DriveFull } else { Reason::DriveLost };
                 filler.leave_out(&|slot| failed[slot as usize - 1].is_some(), reason);
             }
+            let (read, computed) = worker.times();
+            monitor.spent(Spent::Reading, read);
+            monitor.spent(Spent::Computing, computed);
             let stripes = filler.stripes();
             for done in done {
                 if let Some(entry) = filler.take(done, false)? {

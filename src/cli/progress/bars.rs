@@ -3,27 +3,28 @@
 //! - Enters: the counts of a phase and its drives.
 //! - Leaves: lines at the bottom of the screen, and above them whole lines that stay.
 //! - Always holds: (1) the lines fit the terminal, also after its size changed: with more drives
-//!   than rows, one line speaks for all of them; (2) drives stand in the order of their numbers;
-//!   (3) a terminal that went away does not stop the job.
+//!   than rows, one line speaks for all of them; (2) what was drawn is taken off the screen again, also
+//!   where a terminal that became narrower has broken its lines; (3) a frame is one write, so nothing
+//!   flickers; (4) a terminal that went away does not stop the job.
+//!
+//! indicatif's own bars do not: they count the lines that they drew, and not the rows that a terminal
+//! makes of them; and they end lines by spaces, which a terminal that gets wider moves into each other.
 
-use super::lines::{crowd_line, drive_line, phase_line};
+use super::bottleneck::Bottleneck;
+use super::clock::Clock;
+use super::lines::{Columns, crowd_line, drive_line, phase_line};
 use super::model::{DriveProgress, PhaseProgress};
 use super::renderer::Renderer;
-use crate::cli::output::say;
-use indicatif::{
-    MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike,
-};
+use crate::cli::output::show;
+use crate::cli::text::columns;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a line looks at its counter.
+/// How often the lines are drawn.
 const TICK: Duration = Duration::from_millis(200);
-/// How often the screen is drawn at most, a second.
-const DRAWS: u8 = 10;
 /// Rows kept free of drives: the total, and room for what stands above.
 const OTHER_ROWS: usize = 4;
 /// Columns kept free: the terminal echoes Ctrl-C as `^C` where the cursor stands, and a line that
@@ -31,103 +32,116 @@ const OTHER_ROWS: usize = 4;
 const ECHO: usize = 3;
 
 /// Progress of a command whose standard error is a terminal.
+#[derive(Default)]
 pub struct Bars {
-    multi: MultiProgress,
-    shown: Mutex<Shown>,
+    screen: Arc<Mutex<Screen>>,
+    clock: Mutex<Option<Clock>>,
 }
 
-/// The lines of the phase that runs.
+/// What stands at the bottom of the terminal.
 #[derive(Default)]
-struct Shown {
-    phase: Option<ProgressBar>,
-    /// by number; none once they are too many for a line each
-    drives: BTreeMap<usize, ProgressBar>,
-    /// the line for all drives then
-    crowd: Option<ProgressBar>,
+struct Screen {
+    phase: Option<Arc<PhaseProgress>>,
+    /// columns of each line that was drawn last; the cursor stands behind the last
+    drawn: Vec<usize>,
 }
 
 impl Bars {
     pub fn new() -> Self {
-        let target = ProgressDrawTarget::term_like_with_hz(Box::new(Screen::default()), DRAWS);
-        Self { multi: MultiProgress::with_draw_target(target), shown: Mutex::default() }
+        Self::default()
     }
 
-    /// Takes the line off the screen; the next draw closes the gap.
-    fn hide(&self, bar: &ProgressBar) {
-        // Waits for the tick that runs, which would draw it again.
-        bar.disable_steady_tick();
-        self.multi.remove(bar);
-    }
-
-    /// Adds a line that is made anew for each draw, at the width of that moment; the first is 0.
-    fn add(
-        &self,
-        at: usize,
-        line: impl Fn(usize) -> String + Clone + Send + Sync + 'static,
-    ) -> ProgressBar {
-        let bar = self.multi.insert(at, ProgressBar::no_length());
-        let draw = move |_: &ProgressState, text: &mut dyn fmt::Write| {
-            let (_, width) = window();
-            let _ = text.write_str(&line(width.saturating_sub(ECHO)));
-        };
-        let style = ProgressStyle::with_template("{line}").expect("a template of one key parses");
-        bar.set_style(style.with_key("line", draw));
-        bar.enable_steady_tick(TICK);
-        bar
-    }
-}
-
-impl Default for Bars {
-    fn default() -> Self {
-        Self::new()
+    /// The clock is never replaced while the screen is locked: its last tick may wait for that.
+    fn set_clock(&self, clock: Option<Clock>) {
+        let before = std::mem::replace(&mut *self.clock.lock(), clock);
+        drop(before);
     }
 }
 
 impl Renderer for Bars {
     fn begin(&self, phase: &Arc<PhaseProgress>) {
-        let phase = Arc::clone(phase);
-        let bar = self.add(0, move |width| phase_line(&phase.reading(), phase.phase, width));
-        self.shown.lock().phase = Some(bar);
-    }
-
-    /// Gives it a line if there are rows for all drives, otherwise one line to all.
-    fn drive(&self, phase: &Arc<PhaseProgress>, drive: &Arc<DriveProgress>) {
-        let mut shown = self.shown.lock();
-        if let Some(replaced) = shown.drives.remove(&drive.number) {
-            self.hide(&replaced);
-        }
-        if shown.phase.is_none() || shown.crowd.is_some() {
-            return;
-        }
-        let (rows, _) = window();
-        if shown.drives.len() < rows.saturating_sub(OTHER_ROWS) {
-            let above = shown.drives.range(..drive.number).count();
-            let of_line = Arc::clone(drive);
-            let line = move |width| drive_line(&of_line.reading(), &of_line.name, width);
-            shown.drives.insert(drive.number, self.add(1 + above, line));
-            return;
-        }
-        std::mem::take(&mut shown.drives).values().for_each(|bar| self.hide(bar));
-        let phase = Arc::clone(phase);
-        shown.crowd = Some(self.add(1, move |width| {
-            let drives = phase.drives();
-            let readings = drives.iter().map(|drive| (drive.name.as_str(), drive.reading()));
-            crowd_line(&readings.collect::<Vec<_>>(), width)
-        }));
+        self.screen.lock().phase = Some(Arc::clone(phase));
+        let screen = Arc::clone(&self.screen);
+        self.set_clock(Some(Clock::start(TICK, move || {
+            let mut screen = screen.lock();
+            put(&screen.frame(window()));
+        })));
     }
 
     fn end(&self, _: &PhaseProgress) {
-        let Shown { phase, drives, crowd } = std::mem::take(&mut *self.shown.lock());
-        for bar in crowd.iter().chain(drives.values()).chain(&phase) {
-            self.hide(bar);
-        }
-        // Fails only if the terminal is gone.
-        let _ = self.multi.clear();
+        self.set_clock(None);
+        let mut screen = self.screen.lock();
+        screen.phase = None;
+        put(&screen.frame(window()));
     }
 
     fn say(&self, line: &str) {
-        self.multi.suspend(|| say(line));
+        let mut screen = self.screen.lock();
+        put(&screen.erase(window().1));
+        show(line);
+        put(&screen.frame(window()));
     }
+}
+
+impl Screen {
+    /// Draws the lines as they are now over those that were drawn last.
+    fn frame(&mut self, (rows, width): (usize, usize)) -> String {
+        let lines = self.lines(rows, width.saturating_sub(ECHO));
+        let mut text = self.to_top(width);
+        self.drawn = lines.iter().map(|line| columns(line)).collect();
+        for (number, line) in lines.iter().enumerate() {
+            let between = if number > 0 { "\r\n" } else { "" };
+            let _ = write!(text, "{between}{line}\x1b[K");
+        }
+        // What stood below goes, too.
+        if !text.is_empty() {
+            text.push_str("\x1b[J");
+        }
+        text
+    }
+
+    /// Takes the lines off the screen.
+    fn erase(&mut self, width: usize) -> String {
+        let text = self.to_top(width);
+        self.drawn.clear();
+        if text.is_empty() { text } else { text + "\x1b[J" }
+    }
+
+    /// Moves the cursor to the beginning of what was drawn. A terminal that is narrower now has broken
+    /// each line into as many rows as it needs.
+    fn to_top(&self, width: usize) -> String {
+        let rows_of = |columns: &usize| columns.div_ceil(width.max(1)).max(1);
+        let rows: usize = self.drawn.iter().map(rows_of).sum();
+        match rows {
+            0 => String::new(),
+            1 => "\r".into(),
+            rows => format!("\r\x1b[{}A", rows - 1),
+        }
+    }
+
+    /// The phase, and each drive if there are rows for all of them, otherwise one line for all.
+    fn lines(&self, rows: usize, width: usize) -> Vec<String> {
+        let Some(phase) = &self.phase else { return Vec::new() };
+        let drives = phase.drives();
+        let columns = Columns::new(width, phase.name_columns());
+        let bottleneck = phase.bottleneck();
+        let limit = bottleneck.as_ref().map(Bottleneck::word);
+        let mut lines = vec![phase_line(&phase.reading(), phase.phase, limit, &columns)];
+        if drives.len() <= rows.saturating_sub(OTHER_ROWS) {
+            let line =
+                |drive: &Arc<DriveProgress>| drive_line(&drive.reading(), &drive.name, &columns);
+            lines.extend(drives.iter().map(line));
+        } else {
+            let readings = drives.iter().map(|drive| (drive.name.as_str(), drive.reading()));
+            lines.push(crowd_line(&readings.collect::<Vec<_>>(), width));
+        }
+        lines
+    }
+}
+
+/// Writes to the terminal. Fails only if it is gone, and then nobody is there to look.
+fn put(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// The rows and columns of the terminal; 24 and 80 if it does not say.
@@ -138,150 +152,46 @@ fn window() -> (usize, usize) {
     }
 }
 
-/// Standard error as indicatif wants it, but for two things. indicatif's own fails when the
-/// terminal goes away, and then panics; with this one the job goes on, as nobody is there to look.
-/// And indicatif gets to the next line by filling each one up with spaces, so that a terminal takes
-/// all of them for one long line and, when it gets wider, moves them into each other and over the
-/// text above; here lines end where their text does.
-#[derive(Debug, Default)]
-struct Screen {
-    frame: Mutex<Frame>,
-}
-
-/// What is written with the next flush: a frame is one write, so nothing flickers.
-#[derive(Debug, Default)]
-struct Frame {
-    text: String,
-    /// the last line is complete, the next text begins a new one
-    line_ended: bool,
-}
-
-impl Frame {
-    /// A line's text, or the spaces (perhaps none) with which indicatif ends it; none of our lines
-    /// is blank.
-    fn add(&mut self, text: &str) {
-        if text.bytes().all(|byte| byte == b' ') {
-            self.line_ended = true;
-            return;
-        }
-        if std::mem::take(&mut self.line_ended) {
-            self.text.push_str("\r\n");
-        }
-        self.text.push_str(text);
-    }
-
-    /// A sequence that moves the cursor.
-    fn control(&mut self, sequence: &str) {
-        self.line_ended = false;
-        self.text.push_str(sequence);
-    }
-}
-
-impl Screen {
-    fn control(&self, sequence: &str) {
-        self.frame.lock().control(sequence);
-    }
-
-    /// Moves the cursor; a count of 0 would mean 1 to the terminal.
-    fn moved(&self, count: usize, direction: char) {
-        if count > 0 {
-            self.control(&format!("\x1b[{count}{direction}"));
-        }
-    }
-}
-
-impl TermLike for Screen {
-    fn width(&self) -> u16 {
-        window().1 as u16
-    }
-
-    fn height(&self) -> u16 {
-        window().0 as u16
-    }
-
-    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        self.moved(n, 'A');
-        Ok(())
-    }
-
-    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        self.moved(n, 'B');
-        Ok(())
-    }
-
-    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-        self.moved(n, 'C');
-        Ok(())
-    }
-
-    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-        self.moved(n, 'D');
-        Ok(())
-    }
-
-    fn write_line(&self, text: &str) -> io::Result<()> {
-        self.write_str(text)?;
-        self.control("\r\n");
-        Ok(())
-    }
-
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        self.frame.lock().add(text);
-        Ok(())
-    }
-
-    fn clear_line(&self) -> io::Result<()> {
-        self.control("\r\x1b[2K");
-        Ok(())
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        let text = std::mem::take(&mut self.frame.lock().text);
-        let _ = io::stderr().write_all(text.as_bytes());
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::progress::model::Progress;
     use crate::monitor::Phase;
 
+    fn screen(drives: usize) -> Screen {
+        let progress = Progress::default();
+        let phase = progress.begin(Phase::Pack, 100);
+        (0..drives).for_each(|drive| {
+            progress.join(drive, &format!("north d{drive}"), 10);
+        });
+        Screen { phase: Some(phase), drawn: Vec::new() }
+    }
+
+    /// Review A24: cut lines of old progress stayed in the scrollback.
     #[test]
-    fn a_frame_has_lines_and_no_filling() {
-        let mut frame = Frame::default();
-        for text in ["pack", "    ", "  north", " ", "  south", ""] {
-            frame.add(text);
-        }
-        assert_eq!(frame.text, "pack\r\n  north\r\n  south");
-        frame.control("\x1b[2A");
-        frame.add("pack");
-        assert_eq!(frame.text, "pack\r\n  north\r\n  south\x1b[2Apack");
+    fn a_frame_begins_where_the_one_before_did_also_on_a_narrower_terminal() {
+        let mut screen = screen(2);
+        let first = screen.frame((24, 80));
+        assert!(first.starts_with("pack"), "{first:?}");
+        assert_eq!(first.matches("\r\n").count(), 2, "{first:?}");
+        assert!(screen.frame((24, 80)).starts_with("\r\x1b[2Apack"));
+        // Lines of up to 77 columns now take up to three rows each.
+        let rows: usize = screen.drawn.iter().map(|columns| columns.div_ceil(30)).sum();
+        assert!(rows > 4, "{:?}", screen.drawn);
+        let narrow = screen.frame((24, 30));
+        assert!(narrow.starts_with(&format!("\r\x1b[{}Apack", rows - 1)), "{narrow:?}");
+        assert!(narrow.ends_with("\x1b[J"), "{narrow:?}");
+        assert!(screen.drawn.iter().all(|columns| *columns <= 27));
+        screen.phase = None;
+        assert_eq!(screen.frame((24, 30)), "\r\x1b[2A\x1b[J");
+        assert_eq!(screen.frame((24, 30)), "");
     }
 
     #[test]
     fn drives_have_a_line_each_until_they_are_too_many() {
-        let hidden = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        let bars = Bars { multi: hidden, shown: Mutex::default() };
-        let progress = Progress::default();
-        let join = |drive, name| {
-            let (phase, drive) = progress.join(drive, name, 0).unwrap();
-            bars.drive(&phase, &drive);
-        };
-        let lines = || bars.shown.lock().drives.keys().copied().collect::<Vec<_>>();
-        for _ in 0..2 {
-            let phase = progress.begin(Phase::Pack, 100);
-            bars.begin(&phase);
-            join(2, "c");
-            join(0, "a");
-            join(2, "another");
-            assert_eq!(lines(), [0, 2]);
-            (3..100).for_each(|drive| join(drive, "one of many"));
-            assert!(lines().is_empty() && bars.shown.lock().crowd.is_some());
-            bars.end(&phase);
-            bars.end(&phase);
-            assert!(bars.shown.lock().phase.is_none());
-        }
+        assert_eq!(screen(16).lines(24, 77).len(), 17);
+        let crowd = screen(16).lines(12, 77);
+        assert_eq!(crowd.len(), 2);
+        assert!(crowd[1].starts_with("  16 drives"), "{crowd:?}");
     }
 }

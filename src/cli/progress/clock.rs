@@ -6,18 +6,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How often it ticks.
-const TICK: Duration = Duration::from_millis(500);
-
 /// Ticks until it is dropped; no tick is under way then.
-pub(super) struct Clock(ProgressBar);
+pub(in crate::cli) struct Clock(ProgressBar);
 
 impl Clock {
     /// Calls `tick` again and again, from a thread of its own.
-    pub(super) fn start(tick: impl Fn() + Send + Sync + 'static) -> Self {
+    pub(in crate::cli) fn start(every: Duration, tick: impl Fn() + Send + Sync + 'static) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         bar.set_style(ProgressStyle::default_bar().with_key("clock", Tick(Arc::new(tick))));
-        bar.enable_steady_tick(TICK);
+        bar.enable_steady_tick(every);
         Self(bar)
     }
 }

@@ -5,6 +5,7 @@
 //! - Always holds: progress comes at most once a second, and once more when its phase ends; one that
 //!   stands still is not repeated.
 
+use super::bottleneck::Bottleneck;
 use super::clock::Clock;
 use super::model::{DriveProgress, PhaseProgress};
 use super::renderer::Renderer;
@@ -15,6 +16,8 @@ use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How often it is looked whether a line is due.
+const TICK: Duration = Duration::from_millis(500);
 /// Between two progress lines.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -30,11 +33,35 @@ type Sink = dyn Fn(&str) + Send + Sync;
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 enum JsonLine<'a> {
-    Phase { phase: Phase, total: u64 },
-    Drive { phase: Phase, drive: usize, name: &'a str, total: u64 },
-    Progress { phase: Phase, done: u64, total: u64, seconds: f64, drives: Vec<DriveBytes<'a>> },
-    Problem { kind: ProblemKind, subject: &'a str, detail: &'a str },
-    Note { text: &'a str },
+    Phase {
+        phase: Phase,
+        total: u64,
+    },
+    Drive {
+        phase: Phase,
+        drive: usize,
+        name: &'a str,
+        total: u64,
+    },
+    Progress {
+        phase: Phase,
+        done: u64,
+        total: u64,
+        seconds: f64,
+        /// what it waits for most
+        bottleneck: Option<&'a str>,
+        /// the drive that is slower than the others
+        slowest: Option<usize>,
+        drives: Vec<DriveBytes<'a>>,
+    },
+    Problem {
+        kind: ProblemKind,
+        subject: &'a str,
+        detail: &'a str,
+    },
+    Note {
+        text: &'a str,
+    },
 }
 
 #[derive(Serialize)]
@@ -91,7 +118,7 @@ impl Renderer for JsonLines {
         let (phase, sink) = (Arc::clone(phase), Arc::clone(&self.sink));
         let log = Arc::new(Log { phase, sink, last: Mutex::default() });
         let of_clock = Arc::clone(&log);
-        self.replace(Some((Clock::start(move || of_clock.tick()), log)));
+        self.replace(Some((Clock::start(TICK, move || of_clock.tick()), log)));
     }
 
     fn drive(&self, phase: &Arc<PhaseProgress>, drive: &Arc<DriveProgress>) {
@@ -149,11 +176,20 @@ impl Log {
             return;
         }
         *last = Last { at: self.phase.elapsed(), counts };
+        let (bottleneck, slowest) = match &self.phase.bottleneck() {
+            Some(Bottleneck::Drive(number, _)) => (Some("drives"), Some(*number)),
+            Some(Bottleneck::Source) => (Some("source"), None),
+            Some(Bottleneck::Cpu) => (Some("cpu"), None),
+            Some(Bottleneck::Drives) => (Some("drives"), None),
+            None => (None, None),
+        };
         let line = JsonLine::Progress {
             phase: self.phase.phase,
             done: whole.done,
             total: whole.total,
             seconds: last.at.as_millis() as f64 / 1000.0,
+            bottleneck,
+            slowest,
             drives,
         };
         write_line(&*self.sink, &line);

@@ -5,20 +5,17 @@
 //!   fast, how long still.
 //! - Always holds: (1) to count is an atomic addition behind an atomic pointer: who counts waits for
 //!   nobody, however often a line is drawn; (2) counts outside a phase, and of drives that did not
-//!   join, are nobody's; (3) a share is rounded down: 100 % means all.
+//!   join, are nobody's.
 
-use crate::monitor::Phase;
+use super::bottleneck::{Bottleneck, TimeSpent, Times};
+use super::counter::{Counter, Reading, Unit};
+use crate::cli::text::columns;
+use crate::monitor::{Phase, Spent};
 use arc_swap::{ArcSwap, ArcSwapOption};
-use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-/// What was done longer ago than this counts for a tenth of the rate.
-const RATE_SECONDS: f64 = 15.0;
-/// A longer time left is not told: it comes from a rate that says nothing yet.
-const LONGEST_SECONDS: f64 = 100.0 * 86_400.0;
 
 /// The phase that runs, if one does.
 #[derive(Default)]
@@ -64,6 +61,9 @@ pub struct PhaseProgress {
     pub phase: Phase,
     began: Instant,
     counter: Counter,
+    times: Times,
+    /// of the longest name of a drive
+    name_columns: AtomicUsize,
     drives: ArcSwap<BTreeMap<usize, Arc<DriveProgress>>>,
 }
 
@@ -72,38 +72,58 @@ pub struct DriveProgress {
     pub number: usize,
     pub name: String,
     counter: Counter,
+    at_work: TimeSpent,
 }
 
 impl PhaseProgress {
     fn new(phase: Phase, total: u64) -> Self {
-        let (began, drives) = (Instant::now(), ArcSwap::default());
-        Self { phase, began, counter: Counter::new(Unit::of(phase), total), drives }
+        Self {
+            phase,
+            began: Instant::now(),
+            counter: Counter::new(Unit::of(phase), total),
+            times: Times::new(),
+            name_columns: AtomicUsize::new(0),
+            drives: ArcSwap::default(),
+        }
     }
 
     /// So much more is done.
     pub fn advance(&self, amount: u64) {
-        self.counter.done.fetch_add(amount, Ordering::Relaxed);
+        self.counter.add(amount);
+    }
+
+    /// So much time went into something.
+    pub fn spent(&self, on: Spent, time: Duration) {
+        match on {
+            Spent::Drive(drive) => {
+                if let Some(drive) = self.drives.load().get(&drive) {
+                    drive.at_work.add(time);
+                }
+            }
+            on => self.times.add(on, time),
+        }
     }
 
     /// Corrects the total.
     pub fn retotal(&self, total: u64) {
-        self.counter.total.store(total, Ordering::Relaxed);
+        self.counter.retotal(total);
     }
 
     /// A drive did so many bytes more.
     pub fn drive_advance(&self, drive: usize, bytes: u64) {
         if let Some(drive) = self.drives.load().get(&drive) {
-            drive.counter.done.fetch_add(bytes, Ordering::Relaxed);
+            drive.counter.add(bytes);
         }
     }
 
     fn join(&self, drive: usize, name: &str, total: u64) -> Option<Arc<DriveProgress>> {
         if let Some(known) = self.drives.load().get(&drive).filter(|known| known.name == name) {
-            known.counter.total.store(total, Ordering::Relaxed);
+            known.counter.retotal(total);
             return None;
         }
-        let counter = Counter::new(Unit::Bytes, total);
-        let joined = Arc::new(DriveProgress { number: drive, name: name.into(), counter });
+        let (counter, at_work) = (Counter::new(Unit::Bytes, total), TimeSpent::new());
+        let joined = Arc::new(DriveProgress { number: drive, name: name.into(), counter, at_work });
+        self.name_columns.fetch_max(columns(name), Ordering::Relaxed);
         self.drives.rcu(|drives| {
             let mut drives = BTreeMap::clone(drives);
             drives.insert(drive, Arc::clone(&joined));
@@ -114,7 +134,25 @@ impl PhaseProgress {
 
     /// How far it is.
     pub fn reading(&self) -> Reading {
-        self.counter.reading()
+        self.reading_at(Instant::now())
+    }
+
+    pub fn reading_at(&self, now: Instant) -> Reading {
+        self.counter.reading_at(now)
+    }
+
+    /// What it waits for most, if that was measured.
+    pub fn bottleneck(&self) -> Option<Bottleneck> {
+        let (now, drives) = (Instant::now(), self.drives.load());
+        let part = |d: &Arc<DriveProgress>| d.at_work.part(now);
+        let drives: Vec<_> =
+            drives.values().map(|d| (d.number, d.name.as_str(), part(d))).collect();
+        self.times.bottleneck(&drives, now)
+    }
+
+    /// The columns that the longest name of a drive takes.
+    pub fn name_columns(&self) -> usize {
+        self.name_columns.load(Ordering::Relaxed)
     }
 
     pub fn elapsed(&self) -> Duration {
@@ -130,163 +168,29 @@ impl PhaseProgress {
 impl DriveProgress {
     /// How far it is.
     pub fn reading(&self) -> Reading {
-        self.counter.reading()
-    }
-}
-
-/// What a phase counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    Bytes,
-    /// entries of the dataset
-    Entries,
-}
-
-impl Unit {
-    fn of(phase: Phase) -> Self {
-        match phase {
-            Phase::Scan | Phase::Finish => Self::Entries,
-            Phase::Pack
-            | Phase::ReadBack
-            | Phase::Verify
-            | Phase::Repair
-            | Phase::Decode
-            | Phase::Restore
-            | Phase::Stage
-            | Phase::Bench => Self::Bytes,
-        }
-    }
-}
-
-/// What is done, out of what, and how fast it has been growing.
-struct Counter {
-    unit: Unit,
-    done: AtomicU64,
-    total: AtomicU64,
-    /// only those who look lock it
-    rate: Mutex<Rate>,
-}
-
-impl Counter {
-    fn new(unit: Unit, total: u64) -> Self {
-        let rate = Mutex::new(Rate::new(Instant::now()));
-        Self { unit, done: AtomicU64::new(0), total: AtomicU64::new(total), rate }
-    }
-
-    fn reading(&self) -> Reading {
-        let mut rate = self.rate.lock();
-        let done = self.done.load(Ordering::Relaxed);
-        let rate = rate.after(done, Instant::now());
-        Reading { unit: self.unit, done, total: self.total.load(Ordering::Relaxed), rate }
-    }
-}
-
-/// A counter at one moment.
-#[derive(Clone, Copy, Debug)]
-pub struct Reading {
-    pub unit: Unit,
-    pub done: u64,
-    /// 0 if unknown
-    pub total: u64,
-    /// per second; not a number at the first look
-    pub rate: f64,
-}
-
-impl Reading {
-    /// In per cent; none if the total is unknown.
-    pub fn share(&self) -> Option<u64> {
-        let share = (u128::from(self.done) * 100).checked_div(u128::from(self.total))?;
-        Some(share.min(100) as u64)
-    }
-
-    /// The time that is left, if it is known.
-    pub fn left(&self) -> Option<Duration> {
-        let left = self.total.checked_sub(self.done).filter(|&left| left > 0)?;
-        let seconds = left as f64 / self.rate;
-        (seconds <= LONGEST_SECONDS).then(|| Duration::from_secs_f64(seconds))
-    }
-}
-
-/// The rate of a counter: an average in which what is past fades, taken twice so that a burst does
-/// not jump into the time left.
-struct Rate {
-    began: Instant,
-    seen: Instant,
-    done: u64,
-    average: f64,
-    smoothed: f64,
-}
-
-impl Rate {
-    fn new(now: Instant) -> Self {
-        Self { began: now, seen: now, done: 0, average: 0.0, smoothed: 0.0 }
-    }
-
-    /// The rate per second, now that so much is done.
-    fn after(&mut self, done: u64, now: Instant) -> f64 {
-        let faded = |since: Instant| 0.1f64.powf((now - since).as_secs_f64() / RATE_SECONDS);
-        let (kept, seconds) = (faded(self.seen), (now - self.seen).as_secs_f64());
-        // An average over less than its span is too small by what is missing of the span.
-        let known = 1.0 - faded(self.began);
-        if seconds > 0.0 {
-            let rate = done.saturating_sub(self.done) as f64 / seconds;
-            self.average = self.average * kept + rate * (1.0 - kept);
-            self.smoothed = self.smoothed * kept + self.average / known * (1.0 - kept);
-            (self.seen, self.done) = (now, done);
-        }
-        self.smoothed / known
+        self.counter.reading_at(Instant::now())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rstest::rstest;
 
-    fn bytes(done: u64, total: u64, rate: f64) -> Reading {
-        Reading { unit: Unit::Bytes, done, total, rate }
-    }
-
-    #[rstest]
-    #[case(bytes(0, 0, 1.0), None)]
-    #[case(bytes(5, 0, 1.0), None)]
-    #[case(bytes(5, 5, 1.0), None)]
-    #[case(bytes(6, 5, 1.0), None)]
-    #[case(bytes(0, 10, f64::NAN), None)]
-    #[case(bytes(0, 10, 0.0), None)]
-    #[case(bytes(0, u64::MAX, 1.0), None)]
-    #[case(bytes(4, 10, 2.0), Some(3))]
-    fn the_time_left_is_told_when_it_is_known(#[case] reading: Reading, #[case] left: Option<u64>) {
-        assert_eq!(reading.left(), left.map(Duration::from_secs));
-    }
-
+    /// Review A7: as where data that compressed well is followed by data that does not.
     #[test]
-    fn a_hundred_per_cent_means_all() {
-        assert_eq!(bytes(999, 1000, 1.0).share(), Some(99));
-        assert_eq!(bytes(1000, 1000, 1.0).share(), Some(100));
-        assert_eq!(bytes(1001, 1000, 1.0).share(), Some(100));
-        assert_eq!(bytes(1001, 0, 1.0).share(), None);
-    }
-
-    #[test]
-    fn a_steady_rate_is_told_from_the_first_look_and_a_new_one_within_a_minute() {
-        let began = Instant::now();
-        let mut rate = Rate::new(began);
-        assert!(rate.after(0, began).is_nan());
-        let mut done = 0;
-        let mut after = |tick: u64, step: u64| {
-            done += step;
-            rate.after(done, began + Duration::from_millis(200 * tick))
-        };
-        for tick in 1..=100 {
-            let rate = after(tick, 20);
-            assert!((99.0..101.0).contains(&rate), "{rate} at {tick}");
-        }
-        assert!((50.0..99.9).contains(&after(101, 0)), "one pause is no standstill");
-        for tick in 102..401 {
-            after(tick, 200);
-        }
-        assert!((990.0..1010.0).contains(&after(401, 200)));
+    fn a_share_does_not_go_back_and_is_no_hundred_before_the_end() {
+        let phase = Progress::default().begin(Phase::Pack, 100);
+        let share = || phase.reading().share();
+        phase.advance(60);
+        assert_eq!(share(), Some(60));
+        phase.retotal(200);
+        assert_eq!(share(), Some(60));
+        phase.advance(100);
+        assert_eq!((share(), phase.reading().total), (Some(80), 200));
+        phase.advance(50);
+        assert_eq!((share(), phase.reading().total), (Some(100), 210));
+        phase.retotal(300);
+        assert_eq!(share(), Some(99));
     }
 
     #[test]

@@ -5,29 +5,37 @@
 //!   every minute, after two hours every ten; one at its end.
 //! - Always holds: phases under a second leave nothing, but for the end of big ones.
 
+use super::bottleneck::Bottleneck;
 use super::clock::Clock;
+use super::counter::Unit;
 use super::lines;
-use super::model::{PhaseProgress, Unit};
+use super::model::PhaseProgress;
 use super::renderer::Renderer;
-use crate::cli::output::say;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A phase shorter than this is not worth a line.
 const WORTH_A_LINE: Duration = Duration::from_secs(1);
+/// How often it is looked whether a line is due.
+const TICK: Duration = Duration::from_millis(500);
 /// Between the lines of a phase that runs.
 const INTERVAL: Duration = Duration::from_secs(10);
 /// A phase that did this many bytes is worth its end line, however fast it was.
 const BIG_BYTES: u64 = 1_000_000_000;
 
-/// Progress of a command whose standard error is no terminal.
-#[derive(Default)]
+/// Progress of a command whose standard error is no terminal; or in a file.
 pub struct Plain {
+    sink: fn(&str),
     clock: Mutex<Option<Clock>>,
 }
 
 impl Plain {
+    /// Gives its lines to `sink`.
+    pub fn new(sink: fn(&str)) -> Self {
+        Self { sink, clock: Mutex::default() }
+    }
+
     fn set(&self, clock: Option<Clock>) {
         *self.clock.lock() = clock;
     }
@@ -36,16 +44,21 @@ impl Plain {
 impl Renderer for Plain {
     fn begin(&self, phase: &Arc<PhaseProgress>) {
         let (phase, schedule) = (Arc::clone(phase), Mutex::new(Schedule::default()));
+        let sink = self.sink;
         let tick = move || {
-            let reading = phase.reading(); // at each tick, for its rate
+            // At each tick, for their rates.
+            let (reading, bottleneck) = (phase.reading(), phase.bottleneck());
             let due = schedule.lock().due(phase.elapsed());
             match due {
-                Some(DueLine::Begin) => say(&lines::begin_line(&reading, phase.phase)),
-                Some(DueLine::Running) => say(&lines::running_line(&reading, phase.phase)),
+                Some(DueLine::Begin) => sink(&lines::begin_line(&reading, phase.phase)),
+                Some(DueLine::Running) => {
+                    let limit = bottleneck.as_ref().map(Bottleneck::word);
+                    sink(&lines::running_line(&reading, phase.phase, limit));
+                }
                 None => {}
             }
         };
-        self.set(Some(Clock::start(tick)));
+        self.set(Some(Clock::start(TICK, tick)));
     }
 
     fn end(&self, phase: &PhaseProgress) {
@@ -53,12 +66,12 @@ impl Renderer for Plain {
         let (took, reading) = (phase.elapsed(), phase.reading());
         let is_big = reading.unit == Unit::Bytes && reading.done >= BIG_BYTES;
         if took >= WORTH_A_LINE || is_big {
-            say(&lines::end_line(&reading, phase.phase, took));
+            (self.sink)(&lines::end_line(&reading, phase.phase, took));
         }
     }
 
     fn say(&self, line: &str) {
-        say(line);
+        (self.sink)(line);
     }
 }
 

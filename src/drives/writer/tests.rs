@@ -60,7 +60,7 @@ fn bytes(len: usize) -> Shared {
     Shared::new(Arc::new(vec![7; len]), 0..len)
 }
 
-fn silent(_: usize, _: u64) {}
+fn silent(_: usize, _: u64, _: Duration) {}
 
 #[test]
 fn a_drive_does_its_jobs_in_order() {
@@ -68,7 +68,7 @@ fn a_drive_does_its_jobs_in_order() {
     let drive = Noting::new(&inside, 0);
     let drives = [Arc::clone(&drive) as Arc<dyn Drive>];
     let done = Mutex::new(Vec::new());
-    let progress = |drive, bytes| done.lock().unwrap().push((drive, bytes));
+    let progress = |drive, bytes, _| done.lock().unwrap().push((drive, bytes));
     let pool = Pool::new();
     thread::scope(|scope| {
         let writers = Writers::start(scope, &drives, 2, &progress);
@@ -91,7 +91,8 @@ fn a_drive_does_its_jobs_in_order() {
     let expected = "make s, write s/0, write s/1, write s/2, make r, commit r/1, commit r/2, \
                     write s/3, sync, write top";
     assert_eq!(drive.calls.lock().unwrap().join(", "), expected);
-    assert_eq!(*done.lock().unwrap(), [(0, 100), (0, 200), (0, 0), (0, 4), (0, 1)]);
+    done.lock().unwrap().retain(|(_, bytes)| *bytes > 0);
+    assert_eq!(*done.lock().unwrap(), [(0, 100), (0, 200), (0, 4), (0, 1)]);
     assert_eq!(inside.read("s/1", 300).unwrap(), [2; 200]);
     assert_eq!(inside.read("r/2", 300).unwrap(), [4; 6]);
 }

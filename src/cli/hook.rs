@@ -1,0 +1,123 @@
+//! What calls a person who does something else meanwhile: the bell of a terminal, and the command of
+//! `--on-event`.
+//!
+//! - Enters: what happened, in a word and in words.
+//! - Leaves: a bell; a command of the shell's with what happened in its environment.
+//! - Always holds: (1) the work never waits for the command; at the end it is given some seconds;
+//!   (2) a command that fails, or does not end, is a note and changes no status; (3) what it prints
+//!   goes to standard error, so that results stay what they are.
+
+use super::exit::Status;
+use crate::format::ids::ShipmentId;
+use parking_lot::Mutex;
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The command is given so long once everything else is done.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A command that took so long rings at its end.
+const LONG: Duration = Duration::from_secs(30);
+
+/// What a person is called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// the drives of a set are full, and others are needed
+    DrivesFull,
+    /// a person or a signal stopped the command
+    Stopped,
+    /// the command has ended so
+    Ended(Status),
+}
+
+impl Call {
+    /// As in `HOLDALL_EVENT`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::DrivesFull => "drives-full",
+            Self::Stopped => "stopped",
+            Self::Ended(Status::Done) => "done",
+            Self::Ended(Status::Problems) => "problems",
+            Self::Ended(Status::Waiting) => "waiting",
+            Self::Ended(Status::Failed | Status::Usage) => "failed",
+        }
+    }
+
+    fn default_message(self) -> &'static str {
+        match self {
+            Self::DrivesFull => "the drives are full: attach the next ones",
+            Self::Stopped => "it was stopped",
+            Self::Ended(Status::Done) => "everything is done",
+            Self::Ended(Status::Problems) => "everything is done, with problems",
+            Self::Ended(Status::Waiting) => "files wait for drives",
+            Self::Ended(Status::Failed | Status::Usage) => "it failed",
+        }
+    }
+}
+
+/// Calls a person.
+pub struct Hook {
+    command: Option<String>,
+    /// may a terminal ring?
+    bell: bool,
+    began: Instant,
+    shipment: Mutex<Option<ShipmentId>>,
+    running: Mutex<Vec<io::Result<Child>>>,
+}
+
+impl Hook {
+    /// With the command of `--on-event`, if there is one.
+    pub fn new(command: Option<String>, bell: bool) -> Self {
+        let (shipment, running) = (Mutex::default(), Mutex::default());
+        Self { command, bell, began: Instant::now(), shipment, running }
+    }
+
+    /// The shipment that this is about.
+    pub fn about(&self, shipment: ShipmentId) {
+        *self.shipment.lock() = Some(shipment);
+    }
+
+    /// Calls, with a message of its own if there is one.
+    pub fn call(&self, call: Call, message: Option<&str>) {
+        let is_worth_it = call == Call::DrivesFull || self.began.elapsed() >= LONG;
+        if self.bell && is_worth_it && io::stderr().is_terminal() {
+            let _ = io::stderr().write_all(b"\x07");
+        }
+        let Some(text) = &self.command else { return };
+        let mut command = Command::new("sh");
+        command.args(["-c", text]).env("HOLDALL_EVENT", call.name());
+        command.env("HOLDALL_MESSAGE", message.unwrap_or(call.default_message()));
+        let shipment = self.shipment.lock().map(|id| id.to_string()).unwrap_or_default();
+        command.env("HOLDALL_SHIPMENT", shipment);
+        command.stdin(Stdio::null()).stdout(io::stderr()).process_group(0);
+        self.running.lock().push(command.spawn());
+    }
+
+    /// Waits a little for the commands that run; what went wrong with them, for notes.
+    pub fn finish(&self) -> Vec<String> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut wrong = Vec::new();
+        for started in std::mem::take(&mut *self.running.lock()) {
+            match started.map(|mut child| ended_by(&mut child, deadline)) {
+                Ok(Some(status)) if status.success() => {}
+                Ok(Some(status)) => wrong.push(format!("failed: {status}")),
+                Ok(None) => wrong.push("has not ended, and was left running".into()),
+                Err(e) => wrong.push(format!("could not be started: {e}")),
+            }
+        }
+        wrong.iter_mut().for_each(|what| what.insert_str(0, "the command of --on-event "));
+        wrong
+    }
+}
+
+fn ended_by(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status),
+            Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
+            _ => return None,
+        }
+    }
+}
