@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 const COMMANDS: &[&str] = &[
     "keygen",
     "drives",
+    "plan",
     "pack",
     "resume",
     "close",
@@ -468,6 +469,7 @@ mod command_line {
     mod not_taken;
     mod options;
     mod output;
+    mod plan;
     mod readme;
     mod report;
     mod room;

@@ -4,6 +4,7 @@ pub mod aside;
 pub mod common;
 pub mod inspect;
 pub mod pack;
+pub mod plan;
 pub mod remove;
 pub mod repair;
 pub mod report;
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand};
 use common::ShipmentArg;
 use inspect::{DrivesArgs, LsArgs, StatusArgs, VerifyArgs};
 use pack::{CloseArgs, PackArgs, ResumeArgs};
+use plan::PlanArgs;
 use remove::{EraseArgs, ForgetArgs};
 use repair::RepairArgs;
 use report::ReportArgs;
@@ -61,6 +63,17 @@ pub enum Command {
   holdall drives                             all mounted drives but the system's own
   holdall drives /mnt/nas                    a network mount is listed if it is named")]
     Drives(DrivesArgs),
+    /// Say before packing, or buying drives: does it fit, what may be lost, how long does it take
+    #[command(after_help = "Example:
+  holdall plan photos --drive a=/media/usb1 --drive b=/media/usb2
+  holdall plan photos --drive-size 2TB --cases 3      how many drives are needed
+  holdall plan --size 80TB --files 20M --drive-size 2TB --cases 4 --drives-per-case 15
+  holdall plan photos --inventory drives.csv --ports 8 --survive cases=1,drives=1")]
+    #[command(override_usage = "holdall plan SOURCE --drive CASE=PATH... [OPTIONS]
+       holdall plan SOURCE --drive-size SIZE --cases N [--drives-per-case N] [OPTIONS]
+       holdall plan SOURCE --inventory FILE [OPTIONS]
+       holdall plan --size SIZE [--files N] ...")]
+    Plan(PlanArgs),
     /// Pack a dataset onto drives
     #[command(after_help = "Example:
   holdall pack photos --drive a=/media/usb1 --drive a=/media/usb2 \\

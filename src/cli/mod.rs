@@ -29,6 +29,7 @@ mod next;
 pub mod output;
 mod pack;
 mod pack_set;
+mod plan;
 pub mod progress;
 pub mod refusal;
 mod repair;

@@ -230,7 +230,7 @@ fn resume_options(set: &SetArgs, anew: bool, ui: &Ui) -> Result<ResumeOptions, R
 }
 
 /// The one dataset that is packed.
-fn source(mut paths: Vec<PathBuf>) -> Result<PathBuf, Refusal> {
+pub(super) fn source(mut paths: Vec<PathBuf>) -> Result<PathBuf, Refusal> {
     if let Some(more) = paths.get(1) {
         let text = format!("unexpected argument {}: one SOURCE is packed", more.display());
         let hint = "name the folder that holds all of it, and leave out with --exclude; a drive is \

@@ -79,6 +79,8 @@ fn run_command(mut command: Command, ui: &Ui) -> Result<Status, Refusal> {
     }
     match command {
         Command::Keygen(args) => super::keys::keygen(&args, ui),
+        Command::Plan(args) => super::plan::plan(args, ui),
+        Command::Pack(args) if args.dry_run => super::plan::dry_run(args, ui),
         Command::Pack(args) => pack::pack(args, ui),
         Command::Resume(args) => pack::resume(args, ui),
         Command::Close(args) => super::close::close(&args, ui),

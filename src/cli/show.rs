@@ -1,6 +1,7 @@
 //! Results in words and in JSON.
 
 mod packed;
+pub mod planned;
 mod restored;
 mod status;
 mod verdict;

@@ -1,8 +1,11 @@
 //! `bench`: how fast this machine and these drives are, and how long a shipment will take.
 
 use crate::drives::{DriveError, LocalDrive, UnusableDrive};
+use crate::entropy::{Entropy, System};
 use crate::format::Suite;
-use crate::measure::devices::{self, DriveRate, DriveSpeed};
+use crate::format::shown::error_chain;
+use crate::measure::devices::{self, ASSUMED_DRIVE, DriveRate, DriveSpeed};
+use crate::measure::figures::Figures;
 use crate::measure::predict::{self, LevelRate, Prediction, Shipment};
 use crate::measure::whole::{self, PackSetup, PackedSet, SourcePart, WholeError};
 use crate::monitor::{Monitor, Phase};
@@ -21,8 +24,6 @@ const PART_BYTES: u64 = 512 << 20;
 const HIGH_LEVEL_BYTES: u64 = 64 << 20;
 /// How long each measurement is repeated, at least once: small samples say little at one look.
 const LEAST_TIME: Duration = Duration::from_secs(1);
-/// What a drive is taken to do if none was given to be measured: a USB hard disk.
-const ASSUMED_DRIVE: DriveSpeed = DriveSpeed { write: 120e6, read: 120e6 };
 
 pub struct BenchJob {
     /// what is to be packed
@@ -129,7 +130,21 @@ pub fn bench(job: &BenchJob, monitor: &dyn Monitor) -> Result<Bench, BenchError>
     let rule = stripe_rule(&job.wanted)?;
     let measured = measure(job, rule, monitor);
     // What a stopped measurement gives is worth nothing, be it a rate or an error.
-    if monitor.should_stop() { Err(BenchError::Stopped) } else { measured }
+    let bench = if monitor.should_stop() { Err(BenchError::Stopped) } else { measured }?;
+    keep(&bench, monitor);
+    Ok(bench)
+}
+
+/// Keeps the figures for `plan`. That they cannot be kept is no failure of what was measured.
+fn keep(bench: &Bench, monitor: &dyn Monitor) {
+    let usual = bench.packing.iter().find(|level| level.level == USUAL_LEVEL);
+    let Some(packing) = usual.copied() else { return };
+    let (verify, decode) = (bench.verify, bench.decode);
+    let drive = bench.together.is_some().then_some(bench.drive);
+    let figures = Figures { time: System.now(), packing, verify, decode, drive, drive_time: None };
+    if let Err(e) = figures.keep() {
+        monitor.note(&format!("the figures are not kept for plan: {}", error_chain(&e)));
+    }
 }
 
 fn measure(job: &BenchJob, rule: StripeRule, monitor: &dyn Monitor) -> Result<Bench, BenchError> {

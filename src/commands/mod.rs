@@ -9,6 +9,7 @@ pub mod erase;
 pub mod keygen;
 pub mod ls;
 pub mod pack;
+pub mod plan;
 pub mod repair;
 pub mod report;
 pub mod restore;

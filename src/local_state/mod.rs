@@ -9,10 +9,12 @@
 pub mod custody;
 mod error;
 mod folder;
+mod kept;
 pub mod known_drives;
 pub mod snapshot;
 pub mod state;
 
 pub use error::LocalStateError;
 pub use folder::state_path;
+pub use kept::{keep, kept};
 pub use snapshot::{ScanSnapshot, SnapshotWriter};

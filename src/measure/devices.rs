@@ -4,7 +4,7 @@
 use super::sample::SampleData;
 use crate::drives::{Drive, DriveError, Level, LocalDrive, ReadMode, WriteMode, on_each};
 use crate::monitor::Monitor;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -30,13 +30,16 @@ pub struct DriveRate {
 }
 
 /// What a drive does, or several together, in bytes per second.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DriveSpeed {
     #[serde(rename = "write_bytes_per_second")]
     pub write: f64,
     #[serde(rename = "read_bytes_per_second")]
     pub read: f64,
 }
+
+/// What a drive is taken to do where none was measured: a USB hard disk.
+pub const ASSUMED_DRIVE: DriveSpeed = DriveSpeed { write: 120e6, read: 120e6 };
 
 /// Measures drives, each alone and then all at once, with so many bytes on each.
 pub fn measure(

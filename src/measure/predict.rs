@@ -5,7 +5,8 @@
 //! a round. What changes hands between rounds is not counted.
 
 use super::devices::DriveSpeed;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::iter::Sum;
 
 /// What is to be packed, onto what.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,7 +26,7 @@ pub struct Shipment {
 }
 
 /// Packing at one level of compression, memory to memory, on all cores.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LevelRate {
     /// of zstd
     pub level: i32,
@@ -87,12 +88,78 @@ pub fn predict(shipment: &Shipment, packing: &LevelRate, drive: &DriveSpeed) -> 
     let along = shipment.along.map_or(1.0, |members| 1.0 + 1.0 / members as f64);
     let shards = stored * f64::from(shipment.k + shipment.m) / f64::from(shipment.k) * along;
     let at_once = f64::from(shipment.ports.min(shipment.drives));
-    let cores = shipment.bytes / packing.speed;
-    let drives = shards / (at_once * drive.write);
-    let (limit, pack) =
-        if drives > cores { (Limit::Drives, drives) } else { (Limit::Cores, cores) };
-    let read_back = shards / (at_once * drive.read);
-    Prediction { level: packing.level, pack, read_back, limit }
+    let round = RoundLoad { plain: shipment.bytes, fullest: shards / at_once, data: 0.0 };
+    let (limit, pack) = round.pack(packing, drive);
+    Prediction { level: packing.level, pack, read_back: round.read(drive), limit }
+}
+
+/// What the drives of a round take and give; those that are attached together work in parallel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RoundLoad {
+    /// plain bytes
+    pub plain: f64,
+    /// bytes on the drive that has most
+    pub fullest: f64,
+    /// of these, bytes that a restore with nothing lost reads
+    pub data: f64,
+}
+
+/// What a machine and its drives do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Speeds {
+    pub packing: LevelRate,
+    /// uncompressed bytes per second that are decoded
+    pub decode: f64,
+    /// bytes of shards per second that are checked
+    pub verify: f64,
+    /// each
+    pub drive: DriveSpeed,
+}
+
+/// Seconds that a shipment takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Times {
+    #[serde(rename = "pack_seconds")]
+    pub pack: f64,
+    #[serde(rename = "read_back_seconds")]
+    pub read_back: f64,
+    #[serde(rename = "verify_seconds")]
+    pub verify: f64,
+    #[serde(rename = "restore_seconds")]
+    pub restore: f64,
+}
+
+impl RoundLoad {
+    fn pack(&self, packing: &LevelRate, drive: &DriveSpeed) -> (Limit, f64) {
+        let (cores, drives) = (self.plain / packing.speed, self.fullest / drive.write);
+        if drives > cores { (Limit::Drives, drives) } else { (Limit::Cores, cores) }
+    }
+
+    fn read(&self, drive: &DriveSpeed) -> f64 {
+        self.fullest / drive.read
+    }
+
+    /// The times of this round, of so many drives.
+    pub fn times(&self, drives: usize, speeds: &Speeds) -> Times {
+        let checked = (self.fullest * drives as f64 / speeds.verify).max(self.read(&speeds.drive));
+        Times {
+            pack: self.pack(&speeds.packing, &speeds.drive).1,
+            read_back: checked,
+            verify: checked,
+            restore: (self.plain / speeds.decode).max(self.data / speeds.drive.read),
+        }
+    }
+}
+
+impl Sum for Times {
+    fn sum<I: Iterator<Item = Self>>(times: I) -> Self {
+        times.fold(Self::default(), |a, b| Self {
+            pack: a.pack + b.pack,
+            read_back: a.read_back + b.read_back,
+            verify: a.verify + b.verify,
+            restore: a.restore + b.restore,
+        })
+    }
 }
 
 /// The level with the least time; of those within a hundredth of it, the lowest, which spares the

@@ -127,12 +127,11 @@ pub fn plan(
     let mut drive_rooms = Vec::new();
     for (i, (drive, room)) in drives.iter().zip(&rooms).enumerate() {
         let Some(room) = room else { continue };
-        let sharing = rooms.iter().flatten().filter(|r| r.device == room.device).count() as u64;
         let case = cases.iter().position(|c| *c == drive.case).unwrap_or(0);
         drive_rooms.push(DriveRoom {
             slot: i as u16 + 1,
             case,
-            free_bytes: (room.free_bytes / sharing)
+            free_bytes: free_bytes(room, rooms.iter().flatten())
                 .saturating_sub(request.earlier_bytes.unwrap_or(0)),
             unit_bytes: room.unit_bytes,
         });
@@ -158,9 +157,14 @@ pub fn plan(
         .map_err(of_plan)?;
     plan.drive_bytes.resize(drives.len(), 0);
     note_shared_devices(drives, &rooms, monitor);
-    let mut free_bytes = vec![0; drives.len()];
-    drive_rooms.iter().for_each(|d| free_bytes[d.slot as usize - 1] = d.free_bytes);
-    Ok((plan, free_bytes))
+    let mut free = vec![0; drives.len()];
+    drive_rooms.iter().for_each(|d| free[d.slot as usize - 1] = d.free_bytes);
+    Ok((plan, free))
+}
+
+/// What a drive has free; drives on one device have equal parts of that.
+pub fn free_bytes<'a>(room: &Room, all: impl Iterator<Item = &'a Room>) -> u64 {
+    room.free_bytes / all.filter(|other| other.device == room.device).count().max(1) as u64
 }
 
 /// Is it that the drives are full? As many with room would keep the rule.

@@ -7,10 +7,16 @@
 //! - [`place`]: on which drives each stripe lies, so that this is kept.
 //! - [`room`]: bytes to shards: how large blocks and shards are, what a drive must keep free, and
 //!   whether a dataset fits.
+//! - [`rounds`]: which drives are attached together, and how to deal them to the cases.
+//! - [`sets`]: all sets of a shipment: what each holds, and what is missing or cannot be used.
+//! - [`odds`]: how likely a loss is that the rule does not cover.
 
 pub mod case_path;
 pub mod cipher;
 pub mod effort;
+pub mod odds;
 pub mod place;
 pub mod room;
+pub mod rounds;
+pub mod sets;
 pub mod survive;

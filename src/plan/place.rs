@@ -241,6 +241,21 @@ impl Placement {
         Some(StripePlace { slots, k, m })
     }
 
+    /// The kinds of stripe: for each the cases, and how many shards lie in each. The cases that take one
+    /// more drive are nested, so there is at most one kind more than there are cases.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<Vec<(usize, usize)>> {
+        let mut from: Vec<u64> = self.cases.iter().map(|case| case.wide_stripes).collect();
+        from.push(0);
+        from.sort_unstable();
+        from.dedup();
+        from.retain(|phase| *phase < self.stripes);
+        let shards =
+            |case: &PlannedCase, phase| case.width + usize::from(phase < case.wide_stripes);
+        let kind = |phase| self.cases.iter().map(|case| (case.name, shards(case, phase))).collect();
+        from.into_iter().map(kind).collect()
+    }
+
     /// The rule it keeps.
     #[must_use]
     pub fn survive(&self) -> Survive {

@@ -244,6 +244,29 @@ pub struct SetPlan {
     pub drive_bytes: Vec<u64>,
     /// of these, bytes of parity, across the drives and along each
     pub parity_bytes: u64,
+    /// of these, along
+    pub along_bytes: u64,
+    /// bytes of shards that have room and that no placement under the rule can use
+    pub unusable_bytes: u64,
+    /// what lies on each drive besides
+    pub beside: Beside,
+}
+
+/// What lies on each drive of a set besides its shards, at most, with second copies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// bytes of the records of the whole set, and of checklists
+    pub records: u64,
+    /// bytes of the catalog of the whole set
+    pub catalog: u64,
+    /// bytes of label, keys, README, specification and reader
+    pub fixed: u64,
+}
+
+impl Beside {
+    pub fn bytes(&self) -> u64 {
+        self.records + self.catalog + self.fixed
+    }
 }
 
 /// Plans a set, for the whole dataset or as much as fits.
@@ -287,12 +310,22 @@ pub fn plan_rest(
     let placement = Placement::plan(&rooms, survive, Some(shards.min(most.data_shards())))?;
     // Slots may be left out.
     let slots = drives.iter().map(|d| d.slot as usize).max().unwrap_or(0);
-    let mut drive_bytes = vec![0; slots];
-    let Shape { shares, data_shards, file_bytes } = Shape::of(&placement, geometry, needed);
-    for (slot, shards) in shares {
+    let (mut drive_bytes, mut along) = (vec![0; slots], 0);
+    let shape = Shape::of(&placement, geometry, needed);
+    for (slot, shards) in &shape.shares {
         let sums = survive.members().map_or(0, |members| shards.div_ceil(members as u64));
-        drive_bytes[slot as usize - 1] = (shards + sums) * file_bytes;
+        drive_bytes[*slot as usize - 1] = (shards + sums) * shape.file_bytes;
+        along += sums;
     }
+    let stripes = placement.stripes();
+    let beside = Beside {
+        records: others.records_bytes(geometry, &shape, stripes, along),
+        catalog: others.copies() * part_of(need.list_bytes(geometry), holds_bytes, needed),
+        fixed: FIXED_BYTES,
+    };
+    let (data_shards, file_bytes) = (shape.data_shards, shape.file_bytes);
+    let in_room: u64 = rooms.iter().map(|room| room.shards).sum();
+    let in_use: u64 = most.shares().iter().map(|(_, shards)| shards).sum();
     let shard_bytes = data_shards * file_bytes;
     let parity_bytes = drive_bytes.iter().sum::<u64>().saturating_sub(shard_bytes);
     let data_bytes = need.data_bytes;
@@ -305,7 +338,16 @@ pub fn plan_rest(
         missing_bytes,
         drive_bytes,
         parity_bytes,
+        along_bytes: along * file_bytes,
+        unusable_bytes: (in_room - in_use) * geometry.blocks.file_bytes() as u64,
+        beside,
     })
+}
+
+/// The part of `bytes` that `of` is of `all`, at most all of it.
+fn part_of(bytes: u64, of: u64, all: u64) -> u64 {
+    let part = u128::from(bytes) * u128::from(of.min(all)) / u128::from(all.max(1));
+    part as u64 // at most what it is a part of
 }
 
 /// The shards of a plan, at most.
@@ -406,6 +448,20 @@ impl BesideShards {
         let hashes = (geometry.blocks.count() * HASH_BYTES) as u64;
         let record = hashes + ALONG_RECORD_BYTES + members * MEMBER_BYTES;
         Some((file + CHECKLIST_BYTES + self.copies() * self.drives as u64 * record, members))
+    }
+
+    /// The records of all stripes, across and along, and the checklist of a drive that has a shard of
+    /// each.
+    fn records_bytes(&self, geometry: Geometry, shape: &Shape, stripes: u64, along: u64) -> u64 {
+        let blocks = shape.file_bytes / geometry.blocks.bytes() as u64;
+        let hashes = blocks * HASH_BYTES as u64;
+        let members = self.members.unwrap_or(0) as u64 * MEMBER_BYTES;
+        let shards: u64 = shape.shares.iter().map(|(_, shards)| shards).sum();
+        let across = stripes * RECORD_BYTES + shards * (SLOT_BYTES + hashes);
+        let records = across + along * (hashes + ALONG_RECORD_BYTES + members);
+        let most = shape.shares.iter().map(|(_, shards)| *shards).max().unwrap_or(0);
+        let sums = along.div_ceil(shape.shares.len().max(1) as u64);
+        self.copies() * records + (most + sums) * CHECKLIST_BYTES
     }
 
     /// What a shard of `file` bytes costs besides.

@@ -100,6 +100,9 @@ pub struct PackArgs {
     /// Whom to ask about a drive, in the clear on every drive
     #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
     pub contact: String,
+    /// Say what would be packed where, as plan does, and write nothing anywhere
+    #[arg(long)]
+    pub dry_run: bool,
     /// Ask nothing: pack what fits now, and the rest on further sets
     #[arg(long)]
     pub yes: bool,

@@ -1,0 +1,213 @@
+//! `plan`: what a shipment will be, before anything is bought, attached or written.
+//!
+//! - Enters: a dataset or its size; drives that are attached, listed or imagined; ports, rule, rates.
+//! - Leaves: sets and rounds, what each drive gets, what is missing, odds, times, other rules.
+//! - Always holds: nothing is written, on drives or elsewhere.
+
+mod drives;
+mod error;
+mod rules;
+
+pub use drives::{DriveChoice, ListedDrive, PlanDrive};
+pub use error::PlanError;
+pub use rules::RuleRow;
+
+use crate::dataset::{self, Contents, ScanError, ScanOptions};
+use crate::format::entry_coding::entry_len;
+use crate::local_state::state_path;
+use crate::measure::figures::{Figures, speeds};
+use crate::measure::predict::{RoundLoad, Speeds, Times};
+use crate::memory::Memory;
+use crate::monitor::{Monitor, Phase};
+use crate::pack_session::PackJobError;
+use crate::plan::odds::LossRates;
+use crate::plan::room::Need;
+use crate::plan::sets::{PlannedSet, ShipmentDrive, ShipmentPlan, ShipmentRequest};
+use crate::plan::survive::Survive;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+/// What is to be planned.
+pub struct PlanJob {
+    pub dataset: Dataset,
+    pub drives: DriveChoice,
+    /// drives that are attached at a time; none: all that are attached now, or up to [`MOST_PORTS`]
+    pub ports: Option<usize>,
+    /// the rule; none: the default
+    pub survive: Option<Survive>,
+    pub rates: LossRates,
+    /// what packing may take
+    pub memory: Memory,
+}
+
+/// What is to be packed.
+pub enum Dataset {
+    /// what lies there
+    Source { source: PathBuf, contents: Contents },
+    /// so much
+    Imagined { bytes: u64, files: Option<u64> },
+}
+
+/// Ports that a machine is taken to have if nothing is said.
+pub const MOST_PORTS: usize = 16;
+/// Bytes of a file, where only the size of a dataset is known.
+const FILE_BYTES: u64 = 1_000_000;
+/// Bytes of an entry in lists, and files to a folder, where nothing was scanned.
+const ENTRY_BYTES: u64 = 120;
+const FILES_PER_FOLDER: u64 = 20;
+
+/// A plan, and all that people want to know of it.
+pub struct Planned {
+    /// entries, files, bytes without holes
+    pub entries: u64,
+    pub files: u64,
+    pub data_bytes: u64,
+    /// was the number of files assumed
+    pub files_are_assumed: bool,
+    pub drives: Vec<PlanDrive>,
+    /// names of the cases, by their numbers
+    pub cases: Vec<String>,
+    pub ports: usize,
+    pub plan: ShipmentPlan,
+    pub rates: LossRates,
+    pub odds: f64,
+    pub times: Times,
+    /// with what the times were reckoned, and where from
+    pub speeds: Speeds,
+    pub cores: usize,
+    pub figures: Option<Figures>,
+    /// the same for other rules
+    pub rules: Vec<RuleRow>,
+    /// bytes that the drives would hold, dealt to the cases by size, if that is worth the trouble
+    pub dealt_bytes: Option<u64>,
+    /// if it does not fit: drives more, and of which size, that would do
+    pub drives_missing: Option<u64>,
+    pub drive_bytes: u64,
+    pub size_missing: Option<u64>,
+}
+
+/// Plans a shipment.
+pub fn plan(job: &PlanJob, monitor: &dyn Monitor) -> Result<Planned, PlanError> {
+    let source = match &job.dataset {
+        Dataset::Source { source, .. } => Some(source.as_path()),
+        Dataset::Imagined { .. } => None,
+    };
+    let mut found = drives::find(&job.drives, source, monitor)?;
+    let (need, files) = need(&job.dataset, monitor)?;
+    let request = |drives: &[PlanDrive], cases: &[String]| {
+        let room = |drive: &PlanDrive| ShipmentDrive {
+            case: cases.iter().position(|case| *case == drive.case).unwrap_or(0),
+            free_bytes: drive.free_bytes,
+            unit_bytes: drive.unit_bytes,
+        };
+        ShipmentRequest {
+            drives: drives.iter().map(room).collect(),
+            ports: ports(job, drives.len()),
+            survive: job.survive,
+            memory: job.memory.for_shards(),
+            need,
+        }
+    };
+    if let DriveChoice::Imagined { per_case: None, .. } = job.drives {
+        let per_case = |count: u32| {
+            let drives = drives::imagined(&job.drives, count);
+            request(&drives, &drives::cases(&drives))
+        };
+        let count = least_per_case(per_case).ok_or(PlanError::NoNumber)?;
+        found = drives::imagined(&job.drives, count);
+    }
+    let cases = drives::cases(&found);
+    let request = request(&found, &cases);
+    let plan = request.plan().map_err(PlanError::Round)?;
+    let figures = Figures::last();
+    let cores = rayon::current_num_threads();
+    let speeds = speeds(figures.as_ref(), cores);
+    let pinned = ShipmentRequest { survive: Some(plan.survive), ..request.clone() };
+    let usual = request.drives.iter().copied().max_by_key(|drive| drive.free_bytes);
+    let more = (plan.missing_bytes > 0).then_some(usual).flatten();
+    Ok(Planned {
+        entries: need.entries,
+        files: files.unwrap_or(need.entries),
+        files_are_assumed: matches!(job.dataset, Dataset::Imagined { files: None, .. }),
+        data_bytes: need.data_bytes,
+        ports: request.ports,
+        odds: plan.odds(job.rates),
+        times: plan.sets.iter().map(|set| load(set).times(set.drives.len(), &speeds)).sum(),
+        rules: rules::others(&request, &plan, cases.len(), job.rates),
+        dealt_bytes: dealt_bytes(&pinned, &plan),
+        drives_missing: more.and_then(|drive| pinned.drives_missing(drive)),
+        drive_bytes: found.iter().map(|drive| drive.bytes).max().unwrap_or(0),
+        size_missing: more.and_then(|_| pinned.size_missing()),
+        rates: job.rates,
+        plan,
+        speeds,
+        cores,
+        figures,
+        drives: found,
+        cases,
+    })
+}
+
+/// Drives that are attached at a time.
+fn ports(job: &PlanJob, drives: usize) -> usize {
+    let all = if matches!(job.drives, DriveChoice::Attached { .. }) { drives } else { MOST_PORTS };
+    job.ports.unwrap_or(all).min(drives).max(1)
+}
+
+/// The least number of drives in each case with which all of it fits; none if none does.
+fn least_per_case(request: impl Fn(u32) -> ShipmentRequest) -> Option<u32> {
+    const MOST: u32 = 20_000;
+    let fits = |count: u32| request(count).plan().is_ok_and(|plan| plan.missing_bytes == 0);
+    let mut high = std::iter::successors(Some(1), |count| Some(count * 2))
+        .take_while(|count| *count <= MOST)
+        .find(|count| fits(*count))?;
+    let mut low = high / 2;
+    while low + 1 < high {
+        let middle = low + (high - low) / 2;
+        if fits(middle) { high = middle } else { low = middle }
+    }
+    Some(high)
+}
+
+/// What the dataset needs, and its files.
+fn need(dataset: &Dataset, monitor: &dyn Monitor) -> Result<(Need, Option<u64>), PlanError> {
+    let (source, contents) = match dataset {
+        Dataset::Source { source, contents } => (source, contents),
+        Dataset::Imagined { bytes, files } => {
+            let files = files.unwrap_or_else(|| bytes.div_ceil(FILE_BYTES));
+            let entries = files.saturating_add(files / FILES_PER_FOLDER + 1);
+            let entry_bytes = entries.saturating_mul(ENTRY_BYTES);
+            let need = Need { data_bytes: *bytes, entries, entry_bytes };
+            return Ok((need, Some(files)));
+        }
+    };
+    let own_folder = state_path().ok().and_then(|path| path.metadata().ok());
+    let own_folder = own_folder.map(|f| ((f.dev(), f.ino()), "where holdall keeps its lists"));
+    let options = ScanOptions { own_folder, ..contents.scan_options()? };
+    let mut entry_bytes = 0;
+    monitor.phase(Phase::Scan, 0);
+    let totals = dataset::scan(source, &options, monitor, &mut |scanned| {
+        entry_bytes += entry_len(&scanned.entry) as u64;
+        if monitor.should_stop() { Err(ScanError::sink(PackJobError::Stopped)) } else { Ok(()) }
+    });
+    let totals = if monitor.should_stop() { Err(PackJobError::Stopped)? } else { totals? };
+    contents.note_without_effect(&options.filter, monitor);
+    let need = Need { data_bytes: totals.data_bytes, entries: totals.entries, entry_bytes };
+    Ok((need, Some(totals.files)))
+}
+
+/// What a round of a set moves.
+fn load(set: &PlannedSet) -> RoundLoad {
+    let fullest = set.drive_bytes.iter().copied().max().unwrap_or(0) as f64;
+    let data = set.shard_bytes.saturating_sub(set.across_bytes + set.along_bytes) as f64;
+    let all = set.drive_bytes.iter().sum::<u64>().max(1) as f64;
+    RoundLoad { plain: set.data_bytes as f64, fullest, data: fullest * data / all }
+}
+
+/// What the drives would hold if they were dealt to the cases by size; none if that is not a hundredth
+/// more.
+fn dealt_bytes(request: &ShipmentRequest, plan: &ShipmentPlan) -> Option<u64> {
+    let dealt = request.dealt_by_size();
+    let holds = dealt.plan().ok()?.holds_bytes;
+    (holds > plan.holds_bytes + plan.holds_bytes / 100).then_some(holds)
+}
