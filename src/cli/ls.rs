@@ -5,6 +5,7 @@ use super::exit::Status;
 use super::keys::identities;
 use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
+use super::sizes::shown_bytes;
 use super::text::some;
 use super::ui::Ui;
 use crate::commands::ls::{LsOptions, ls as command};
@@ -26,13 +27,17 @@ pub fn ls(args: LsArgs, ui: &Ui) -> Result<Status, Refusal> {
         identities: identities(&args.identities, ui)?,
         folder: folder.map(|typed| typed.body),
     };
-    let mut text = String::new();
+    let (mut text, human) = (String::new(), args.human);
+    let (mut files, mut bytes) = (0, 0_u64);
     let mut print = |entry: &Entry, unread: bool| {
         if ui.is_json() {
             emit("entry", &EntryEvent::new(entry, unread));
             return;
         }
-        text.push_str(&line(entry, unread));
+        if entry.kind == Kind::File {
+            (files, bytes) = (files + 1, bytes.saturating_add(entry.size));
+        }
+        text.push_str(&line(entry, unread, human));
         if text.len() > 1 << 16 {
             out(&text);
             text.clear();
@@ -41,6 +46,10 @@ pub fn ls(args: LsArgs, ui: &Ui) -> Result<Status, Refusal> {
     let outcome = command(&options, ui.monitor(), &mut print);
     out(&text);
     let outcome = outcome.map_err(open_refusal)?;
+    if human && outcome.entries > 0 {
+        let (entries, files) = (some(outcome.entries, "entry"), some(files, "file"));
+        out(&format!("In all {entries}: {files}, {}\n", shown_bytes(bytes)));
+    }
     if outcome.not_taken > 0 {
         ui.monitor().note(&format!(
             "{}, marked with [ ], could not be packed in full: what is missing is in no set",
@@ -68,7 +77,7 @@ fn no_such_folder(folder: &[u8], complete: bool) -> Refusal {
 }
 
 /// As `ls -l` shows it: mode, owner, group, size, time, path.
-fn line(entry: &Entry, unread: bool) -> String {
+fn line(entry: &Entry, unread: bool, human: bool) -> String {
     let target = match entry.kind {
         Kind::Symlink => format!(" -> {}", shown_text(&shown_path(&entry.target))),
         Kind::HardLink => format!(" = {}", shown_text(&shown_path(&entry.target))),
@@ -87,7 +96,7 @@ fn line(entry: &Entry, unread: bool) -> String {
         mode_text(entry),
         entry.uid,
         entry.gid,
-        entry.size,
+        if human { shown_bytes(entry.size) } else { entry.size.to_string() },
         time_text(entry),
     )
 }

@@ -1,5 +1,6 @@
 //! The pages of `holdall help TOPIC`: Markdown beside the code that they describe, where rustdoc
-//! shows it.
+//! shows it. That of `holdall help first` follows.
+#![doc = include_str!("first.md")]
 
 use std::fmt::Write as _;
 
@@ -15,7 +16,8 @@ pub struct Topic {
 
 /// All of them. One that is called as a command is printed after the help of that.
 #[rustfmt::skip]
-pub const TOPICS: [Topic; 7] = [
+pub const TOPICS: [Topic; 8] = [
+    Topic { name: "first", about: "A first shipment, from the key to the restored files", page: include_str!("first.md") },
     Topic { name: "survive", about: "Choosing what may be lost, and what that costs", page: include_str!("../plan/survive.md") },
     Topic { name: "drives", about: "File systems, few ports, more data than drives", page: include_str!("../drives/drives.md") },
     Topic { name: "restore", about: "Few ports, lost drives, parts of a dataset, without holdall", page: include_str!("../restorer/restore.md") },

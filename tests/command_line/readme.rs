@@ -32,7 +32,8 @@ fn blocks(text: &'static str, kind: &str) -> Vec<Vec<&'static str>> {
 /// Fails unless the program takes these words.
 #[track_caller]
 fn assert_taken(line: &str) {
-    let words = shlex::split(line.split(" #").next().unwrap()).unwrap();
+    let line = line.split(" #").next().unwrap();
+    let words = shlex::split(line.split(" > ").next().unwrap()).unwrap();
     if let Err(error) = Cli::try_parse_from(words)
         && error.use_stderr()
     {
@@ -158,4 +159,42 @@ fn the_page_on_errors_quotes_what_the_program_says() {
     for message in quoted {
         assert!(said.contains(message), "nothing says {message:?}");
     }
+}
+
+/// Issue 14, point 10: the first shipment, walked as the page says, on folders in place of drives.
+#[test]
+fn the_first_shipment_is_walked() {
+    let folder = tempfile::tempdir().unwrap();
+    let media = folder.path().join("media");
+    for (path, text) in [("photos/2026/a.jpg", "a"), ("photos/b.jpg", "b"), ("media/usb1/x", "x")] {
+        crate::tree::write(&folder.path().join(path), text.as_bytes());
+    }
+    fs::create_dir(media.join("usb2")).unwrap();
+    let page = TOPICS.iter().find(|topic| topic.name == "first").unwrap().page;
+    let script = blocks(page, "sh").concat().join("\n").replace("/media/", "media/");
+    // The id is another each time; a terminal would be asked; other programs are not on trial.
+    let script =
+        script.replace("0123456789abcdef-001", "\"$(ls media/usb1/holdall | grep -o '.*-001')\"");
+    let prelude = "set -eu\nlsblk() { :; }\nholdall() {\n\
+        case $1 in pack) command holdall \"$@\" --folder-drives;;\n\
+        erase) command holdall \"$@\" --yes;; *) command holdall \"$@\";; esac\n}\n";
+    let program = Path::new(env!("CARGO_BIN_EXE_holdall")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let mut bash = std::process::Command::new("bash");
+    bash.args(["--norc", "-c", &format!("{prelude}{script}")]).current_dir(folder.path());
+    bash.env("PATH", path).env("XDG_STATE_HOME", folder.path().join("state"));
+    let run = bash.env("TMPDIR", folder.path()).output().unwrap();
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&[run.stdout, run.stderr].concat())
+    );
+    let source = crate::Snapshot::of(&folder.path().join("photos"));
+    for restored in ["photos-again", "photos-from-one"] {
+        source.assert_equal(&crate::Snapshot::of(&folder.path().join(restored)));
+    }
+    // The second shipment alone is on the first drive, and none on the other.
+    let sets =
+        |drive: &str| fs::read_dir(media.join(drive).join("holdall")).map_or(0, Iterator::count);
+    assert_eq!((sets("usb1") > 0, sets("usb2")), (true, 0));
 }

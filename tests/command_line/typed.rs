@@ -43,6 +43,19 @@ fn ls_takes_a_folder_as_it_is_typed_and_says_if_there_is_none() {
     }
 }
 
+/// Review E7: sizes as people read them, and the totals.
+#[test]
+fn ls_shows_sizes_and_totals() {
+    let shipment = dated();
+    tree::write(&shipment.source.join("2026/large"), &[7; 1_500]);
+    shipment.pack("none").expect(0);
+    let listed = run(&shipment, &["ls", "-H", "--in", "2026"]).expect(0).stdout;
+    assert!(listed.lines().any(|l| l.contains(" 1.5 kB ") && l.ends_with("/large")), "{listed}");
+    assert!(listed.ends_with("In all 6 entries: 4 files, 1.53 kB\n"), "{listed}");
+    let exact = run(&shipment, &["ls", "--in", "2026"]).expect(0).stdout;
+    assert!(exact.contains(" 1500 ") && exact.lines().count() == 6, "{exact}");
+}
+
 /// Review R7: `?` stands for a letter, also one of several bytes.
 #[test]
 fn a_question_mark_leaves_out_a_letter_and_what_leaves_nothing_out_is_told() {

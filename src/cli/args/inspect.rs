@@ -89,6 +89,9 @@ pub struct LsArgs {
     /// Your identity, as keygen wrote it (repeatable)
     #[arg(short, long = "identity", value_name = "FILE", required = true)]
     pub identities: Vec<PathBuf>,
+    /// Show sizes as 1.5 GB, and the totals in a last line
+    #[arg(short = 'H', long, conflicts_with = "json")]
+    pub human: bool,
     /// Only what lies in FOLDER
     #[arg(long = "in", value_name = "FOLDER")]
     pub folder: Option<std::ffi::OsString>,
