@@ -13,7 +13,7 @@ use crate::entropy::System;
 use crate::format::ids::ShipmentId;
 use crate::format::shown::shown_text;
 use crate::plan::survive::Survive;
-use crate::report::facts::ShipmentPage;
+use crate::report::facts::{SetPage, ShipmentPage};
 use crate::report::{FIRST_LINES, Paper, labels_only, whole};
 use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
@@ -117,6 +117,13 @@ fn tell(page: &ShipmentPage, args: &ReportArgs, ui: &Ui) {
         "{what} of shipment {} in {shown}: {of_drives} in {of_cases}{not_seen}.\n",
         page.shipment
     ));
+    let unknown: u64 = page.sets.iter().map(SetPage::unknown_drives).sum();
+    if unknown > 0 {
+        out(&format!(
+            "Without a label: {}, whose case no drive here tells.\n",
+            some(unknown, "drive")
+        ));
+    }
     if page.dataset.is_some() {
         out("It names folders of the dataset: only those who may read them should see it.\n");
     }

@@ -10,7 +10,6 @@ use super::text::{date, shown};
 use crate::format::custody::{CustodyDepth, CustodyEvent, CustodyNote, CustodyResult};
 use crate::format::ids::{SetNumber, Slot};
 use crate::format::shown::hex;
-use crate::monitor::some;
 use maud::{Markup, html};
 use std::collections::BTreeSet;
 
@@ -153,10 +152,8 @@ pub fn table(page: &ShipmentPage) -> Markup {
                 p.muted { "As noted on the drives seen and on this machine. Nobody vouches for notes: they "
                     "are not signed." }
             }
-            @if rejected > 0 {
-                p { (some(rejected, "file")) " in custody/ could not be read as notes." }
-            }
-            @if left_out > 0 { p { (some(left_out, "older note")) " were not read." } }
+            @if rejected > 0 { p { "Files in custody/ that could not be read as notes: " (rejected) "." } }
+            @if left_out > 0 { p { "Older notes that were not read: " (left_out) "." } }
         }
     }
 }

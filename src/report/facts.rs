@@ -124,15 +124,16 @@ impl ShipmentPage {
         self.sets.last().is_some_and(|set| set.number.0 > 1) || self.further() == Some(true)
     }
 
-    /// All drives of which at least the case is known, with their sets.
+    /// All drives of which at least the case is known, with their sets; none of a set that is foreign.
     pub fn drives(&self) -> impl Iterator<Item = (&SetPage, &DrivePage)> {
-        self.sets.iter().flat_map(|set| set.drives.iter().map(move |drive| (set, drive)))
+        let sets = self.sets.iter().filter(|set| !set.is_foreign);
+        sets.flat_map(|set| set.drives.iter().map(move |drive| (set, drive)))
     }
 
     /// The cases by name, each with its drives by set and slot.
     pub fn cases(&self) -> BTreeMap<&str, Vec<(&SetPage, &DrivePage)>> {
         let mut cases = BTreeMap::new();
-        for (set, drive) in self.drives().filter(|(set, _)| !set.is_foreign) {
+        for (set, drive) in self.drives() {
             cases.entry(drive.case.as_str()).or_insert_with(Vec::new).push((set, drive));
         }
         cases
@@ -140,7 +141,7 @@ impl ShipmentPage {
 }
 
 impl SetPage {
-    /// Drives of which not even the case is known.
+    /// How many drives there are of which not even the case is known.
     pub fn unknown_drives(&self) -> u64 {
         u64::from(self.drive_count).saturating_sub(self.drives.len() as u64)
     }

@@ -2,7 +2,7 @@
 //! program.
 //!
 //! The code says `holdall SHIPMENT-SET slot N case NAME root ROOT`: the set as its folder is called,
-//! and the 64 digits of its root, or `none` if it is not closed.
+//! and the 64 digits of its root, or `none` if it is not closed (format.md, section 15).
 
 use super::facts::{DrivePage, SetPage, ShipmentPage};
 use super::text::shown;
@@ -50,10 +50,8 @@ fn label(page: &ShipmentPage, set: &SetPage, drive: &DrivePage) -> Markup {
                     @if let Some(root) = &root { "root " (root[..8]) " " (root[8..16]) "…" }
                     @else { "not closed: no root yet" }
                 }
-                p.fine.who {
-                    @for name in page.names.iter().take(1) { (shown(&cut(name))) }
-                    @if !page.names.is_empty() && !page.contacts.is_empty() { " · " }
-                    @for contact in page.contacts.iter().take(1) { (shown(&cut(contact))) }
+                @for text in [&page.contacts, &page.names].into_iter().filter_map(|texts| texts.first()) {
+                    p.fine.who { (shown(&cut(text))) }
                 }
             }
             (code(&told(set, drive, root.as_deref())))

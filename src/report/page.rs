@@ -96,7 +96,7 @@ fn head(page: &ShipmentPage) -> Markup {
             dl.facts {
                 dt { "Shipment" } dd { code { (page.shipment) } }
                 dt { "Cases" } dd { (page.cases().len()) }
-                dt { "Drives" } dd { (all) ", of which " (seen) " were seen when this page was made" }
+                dt { "Drives" } dd { (seen) " of " (all) " seen when this page was made" }
                 dt { "Sets" } dd { (sets_in_words(page)) }
                 @if !page.contacts.is_empty() {
                     dt { "Contact" } dd {
@@ -194,7 +194,7 @@ fn set_facts(set: &SetPage) -> Markup {
                         }
                     }
                 }
-                dt { "With the drives seen" } dd.lines { (set.verdict.trim_end()) }
+                dt { "If the drives seen are sound" } dd.lines { (set.verdict.trim_end()) }
             }
         }
     }

@@ -51,7 +51,7 @@ fn sets_and_drives_that_were_not_seen_are_told_as_such() {
     let html = whole(&page(vec![set(1, Some(closed(Some(true)))), set(3, None)]), None);
     for words in [
         "2 sets seen; not seen: set 2; whether further sets follow is not known",
-        "6, of which 2 were seen",
+        "2 of 6 seen when this page was made",
         "set 3, drive 2 of 3: not seen when this page was made",
         "of 1 drive not even the case is known",
         "not closed, as far as the drives seen tell",
