@@ -78,12 +78,12 @@ pub enum Command {
     #[command(after_help = "Example:
   holdall pack photos --drive a=/media/usb1 --drive a=/media/usb2 \\
       --drive b=/media/usb3 --drive b=/media/usb4 --survive cases=1 -r age1...")]
-    #[command(override_usage = "holdall pack SOURCE --drive CASE=PATH... -r RECIPIENT [OPTIONS]")]
+    #[command(override_usage = "holdall pack SOURCE [--drive CASE=PATH]... -r RECIPIENT [OPTIONS]")]
     Pack(PackArgs),
     /// Resume a shipment in progress: pack the next set, or the rest of one after a crash
     #[command(after_help = "Example:
   holdall resume --drive a=/media/usb5 --drive b=/media/usb6")]
-    #[command(override_usage = "holdall resume [SHIPMENT] --drive CASE=PATH... [OPTIONS]")]
+    #[command(override_usage = "holdall resume [SHIPMENT] [--drive CASE=PATH]... [OPTIONS]")]
     Resume(ResumeArgs),
     /// Close a set early, with what is on its drives; needs no key
     #[command(after_help = "Example:

@@ -92,39 +92,50 @@ fn blocks(drives: &[&Attached]) -> String {
     for line in lines.by_ref().take(2) {
         let _ = writeln!(t, "{line}");
     }
-    let several = said_of_several(drives);
+    let said = said(drives);
     for (line, drive) in lines.zip(drives) {
         let _ = writeln!(t, "{line}");
-        for detail in details(drive, &several) {
+        for detail in details(drive, &said) {
             t += &wrapped(&shown_text(&detail), "  ", WIDTH);
         }
     }
     t
 }
 
-/// What is to be known of several drives in the same words, each with these drives.
-fn said_of_several<'d>(drives: &[&'d Attached]) -> BTreeMap<&'d str, Vec<String>> {
+/// What is to be known, in the same words, of which drives.
+fn said<'d>(drives: &[&'d Attached]) -> BTreeMap<&'d str, Vec<String>> {
     let mut said: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for drive in drives {
         for warning in &drive.warnings {
             said.entry(&warning.text).or_default().push(shown_path(&drive.path));
         }
     }
-    said.retain(|_, drives| drives.len() > 1);
     said
 }
 
-/// The same once, below all drives.
+/// What is said of several, once, below all drives.
 fn of_several(drives: &[&Attached]) -> String {
-    let line = |(text, names): (&str, Vec<String>)| {
-        let of = if names.len() == drives.len() { "all".into() } else { names.join(", ") };
-        wrapped(&format!("note: {of}: {}", shown_text(text)), "", WIDTH)
-    };
-    said_of_several(drives).into_iter().map(line).collect()
+    let mut said = said(drives);
+    said.retain(|_, drives| drives.len() > 1);
+    lines_of(said, drives.len())
 }
 
-/// What is told below a drive's line, without what is told of several.
-fn details(drive: &Attached, several: &BTreeMap<&str, Vec<String>>) -> Vec<String> {
+/// All that is to be known of drives, each text once, below a table that has no room for it.
+pub(super) fn notes(drives: &[Attached]) -> String {
+    lines_of(said(&drives.iter().collect::<Vec<_>>()), drives.len())
+}
+
+fn lines_of(said: BTreeMap<&str, Vec<String>>, drives: usize) -> String {
+    let line = |(text, names): (&str, Vec<String>)| {
+        let is_all = drives > 1 && names.len() == drives;
+        let of = if is_all { "all".into() } else { names.join(", ") };
+        wrapped(&format!("note: {of}: {}", shown_text(text)), "", WIDTH)
+    };
+    said.into_iter().map(line).collect()
+}
+
+/// What is told below a drive's line, without what is said of several.
+fn details(drive: &Attached, said: &BTreeMap<&str, Vec<String>>) -> Vec<String> {
     let mut first: Vec<String> =
         [&drive.hardware.model, &drive.hardware.serial].into_iter().flatten().cloned().collect();
     if let Some(facts) = drive.facts() {
@@ -143,7 +154,7 @@ fn details(drive: &Attached, several: &BTreeMap<&str, Vec<String>>) -> Vec<Strin
     if more > 0 {
         lines.push(format!("and {}", some(more, "earlier set")));
     }
-    let own = drive.warnings.iter().filter(|w| !several.contains_key(w.text.as_str()));
+    let own = drive.warnings.iter().filter(|w| said[w.text.as_str()].len() == 1);
     lines.extend(own.map(|warning| format!("note: {}", warning.text)));
     lines
 }

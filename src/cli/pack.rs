@@ -4,16 +4,18 @@ use super::args::pack::{PackArgs, ResumeArgs, SetArgs};
 use super::exit::Status;
 use super::forget::OfShipment;
 use super::hook::Call;
-use super::output::{emit, out, print_error};
+use super::output::{emit, out};
 use super::pack_set::{one_set, refusal};
 use super::refusal::Refusal;
+use super::rounds::{LeftOut, Round};
 use super::sizes::{parse_size, shown_bytes};
 use super::ui::Ui;
 use super::{keys, lists, rounds, show};
+use crate::commands::drives::{remember, warnings_of};
 use crate::commands::pack::{
     self as command, PackJobError, PackOptions, Prepared, Remaining, ResumeOptions, UnprovenSet,
 };
-use crate::entropy::System;
+use crate::entropy::{Entropy, System};
 use crate::format::ids::ShipmentId;
 use crate::opening::open::found;
 use crate::packer::Checkpoint;
@@ -21,34 +23,84 @@ use crate::plan::case_path::CasePath;
 use crate::plan::room::{Geometry, RoomError};
 use crate::plan::survive::Survive;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Begins a shipment: packs its first set, and those that follow as drives are attached.
 pub fn pack(args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
-    let yes = args.yes;
-    let drives = args.set.drives.clone();
-    let prepared = command::prepare(&drives, pack_options(args, ui)?, None, &System, ui.monitor())
-        .map_err(|e| refusal_on(e, &drives))?;
+    let (yes, named) = (args.yes, args.set.drives.clone());
+    let options = pack_options(args, ui)?;
+    let source = options.source.clone();
+    let mut left_out = LeftOut::default();
+    let prepare = |drives: &[CasePath]| {
+        let prepared = command::prepare(drives, options.clone(), None, &System, ui.monitor());
+        prepared.map_err(|e| refusal_on(e, drives))
+    };
+    let (prepared, drives) = if named.is_empty() && source.exists() {
+        offered(&Round::first(&source), &mut left_out, yes, ui, prepare)?
+    } else {
+        note_warnings(&named, Some(&source), ui);
+        (prepare(&named)?, named)
+    };
     if prepared.plan.missing_bytes > 0 && !yes {
-        return ask_for_more(prepared, &drives, ui);
+        return ask_for_more(prepared, &drives, left_out, ui);
     }
     let prepared = unless_empty(prepared, yes, ui)?;
     show_plan(&prepared, ui);
-    sets(prepared, ui)
+    sets(prepared, left_out, ui)
+}
+
+/// The drives that are attached are offered, as none was named; refused if there is nobody to ask.
+fn offered<T>(
+    round: &Round,
+    left_out: &mut LeftOut,
+    yes: bool,
+    ui: &Ui,
+    plan: impl FnMut(&[CasePath]) -> Result<T, Refusal>,
+) -> Result<(T, Vec<CasePath>), Refusal> {
+    if yes || ui.is_json() || !rounds::can_ask() {
+        let hint = "name each with --drive CASE=PATH (holdall drives lists what is attached); at a \
+                    terminal, without --yes, they are offered";
+        return Err(Refusal::usage("no drive is named, and there is nobody to ask", hint));
+    }
+    rounds::with_drives(round, left_out, ui, plan)?.ok_or_else(|| {
+        if ui.monitor().should_stop() {
+            Refusal::failed(PackJobError::Stopped)
+        } else {
+            Refusal::declined()
+        }
+    })
+}
+
+/// Says what should be known of the drives that were named.
+fn note_warnings(drives: &[CasePath], source: Option<&Path>, ui: &Ui) {
+    warnings_of(drives, source).iter().for_each(|text| ui.monitor().note(text));
 }
 
 /// Packs the next set of a shipment in progress, or the rest of one after a crash.
-pub fn resume(args: ResumeArgs, ui: &Ui) -> Result<Status, Refusal> {
+pub fn resume(args: &ResumeArgs, ui: &Ui) -> Result<Status, Refusal> {
     let wrong =
         |text| Refusal::usage(text, "write holdall resume SHIPMENT as holdall status lists it");
     let shipment = args.shipment.as_deref().map(str::parse).transpose().map_err(wrong)?;
+    let named = args.set.drives.clone();
+    let mut left_out = LeftOut::default();
     let options = resume_options(&args.set, args.anew, ui)?;
-    let drives = args.set.drives;
-    let rest = command::resume(shipment, &drives, options, &System, ui.monitor());
-    match rest.map_err(|e| refusal_on(e, &drives))? {
+    let plan = |drives: &[CasePath]| {
+        let rest = command::resume(shipment, drives, options.clone(), &System, ui.monitor());
+        rest.map_err(|e| refusal_on(e, drives))
+    };
+    let known = if named.is_empty() { command::resumable(shipment) } else { None };
+    let rest = if let Some(known) = known {
+        let mut round = Round::from(known);
+        round.resumed = round.resumed.filter(|_| !args.anew);
+        offered(&round, &mut left_out, false, ui, plan)?.0
+    } else {
+        note_warnings(&named, None, ui);
+        plan(&named)?
+    };
+    match rest {
         Remaining::Pack(prepared) => {
             show_plan(&prepared, ui);
-            sets(*prepared, ui)
+            sets(*prepared, left_out, ui)
         }
         Remaining::Prove(unproven) => Ok(prove(*unproven, ui)),
         Remaining::Nothing => Ok(nothing_left(shipment, ui)),
@@ -56,15 +108,16 @@ pub fn resume(args: ResumeArgs, ui: &Ui) -> Result<Status, Refusal> {
 }
 
 /// Packs a set whose plan was shown, and those that follow as drives are attached.
-fn sets(prepared: Prepared, ui: &Ui) -> Result<Status, Refusal> {
-    let mut prepared = prepared;
+fn sets(prepared: Prepared, left_out: LeftOut, ui: &Ui) -> Result<Status, Refusal> {
+    let (mut prepared, mut left_out) = (prepared, left_out);
     let mut status = Status::Done;
-    let mut left_out = rounds::LeftOut::default();
     ui.about(prepared.shipment());
     loop {
         let (memory, folder_drives) = (prepared.memory, prepared.folder_drives());
-        let (shipment, drives, cases) =
-            (prepared.shipment(), prepared.drive_names(), prepared.cases());
+        let (shipment, cases) = (prepared.shipment(), prepared.cases());
+        let source = prepared.source_path();
+        let drives = prepared.drive_names();
+        remember(&drives, &System.now());
         let (packed, outcome) = one_set(prepared, ui)?;
         ui.say_time();
         status = status.merge(packed);
@@ -72,18 +125,15 @@ fn sets(prepared: Prepared, ui: &Ui) -> Result<Status, Refusal> {
             return Ok(status);
         }
         ui.call(Call::DrivesFull, None);
-        let round = rounds::Round { shipment, drives, cases };
-        let rest = loop {
-            let Some(drives) = rounds::next_drives(&round, &mut left_out, ui) else {
-                return Ok(status.merge(Status::Waiting));
-            };
-            ui.new_lap();
+        let (last_cases, packed) = drives.into_iter().unzip();
+        let shipment = Some(shipment);
+        let round = Round { shipment, source, packed, last_cases, cases, resumed: None };
+        let resume = |drives: &[CasePath]| {
             let options = ResumeOptions { memory, folder_drives, ..ResumeOptions::default() };
-            match command::resume(Some(shipment), &drives, options, &System, ui.monitor()) {
-                Ok(rest) => break rest,
-                Err(e) => answered_wrong(e, ui)?,
-            }
-            left_out.offer_again(&drives);
+            command::resume(shipment, drives, options, &System, ui.monitor()).map_err(refusal)
+        };
+        let Some((rest, _)) = rounds::with_drives(&round, &mut left_out, ui, resume)? else {
+            return Ok(status.merge(Status::Waiting));
         };
         prepared = match rest {
             Remaining::Pack(prepared) => *prepared,
@@ -92,18 +142,6 @@ fn sets(prepared: Prepared, ui: &Ui) -> Result<Status, Refusal> {
         };
         show_plan(&prepared, ui);
     }
-}
-
-/// Says what is wrong with the drives that a person chose; fails if it is something else that is
-/// wrong.
-fn answered_wrong(error: PackJobError, ui: &Ui) -> Result<(), Refusal> {
-    let refusal = refusal(error);
-    if refusal.status != Status::Usage {
-        return Err(refusal);
-    }
-    ui.finish();
-    print_error(refusal.error.as_ref(), refusal.hint.as_deref());
-    Ok(())
 }
 
 /// Reads a closed set back whose read-back was stopped.
@@ -140,13 +178,18 @@ fn nothing_left(shipment: Option<ShipmentId>, ui: &Ui) -> Status {
 }
 
 /// The drives cannot hold the dataset: goes on with a part of it if a person agrees.
-fn ask_for_more(prepared: Prepared, drives: &[CasePath], ui: &Ui) -> Result<Status, Refusal> {
+fn ask_for_more(
+    prepared: Prepared,
+    drives: &[CasePath],
+    left_out: LeftOut,
+    ui: &Ui,
+) -> Result<Status, Refusal> {
     ui.finish();
     let (missing, holds) = (prepared.plan.missing_bytes, prepared.plan.holds_bytes);
     if !ui.is_json() && rounds::can_ask() {
         show_plan(&prepared, ui);
         if rounds::agrees("Pack what fits, and the rest on further sets?") {
-            return sets(prepared, ui);
+            return sets(prepared, left_out, ui);
         }
         prepared.discard().map_err(refusal)?;
         return Err(Refusal::declined());

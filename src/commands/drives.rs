@@ -56,7 +56,6 @@ pub fn listing(paths: &[PathBuf]) -> Listing {
 }
 
 /// The same of drives that are to be offered, or that were named for packing; `source` is the dataset.
-#[allow(dead_code, reason = "pack offers them next")]
 pub fn of_mounts(mounts: &[MountedDrive], source: Option<&Path>) -> Vec<Attached> {
     let mounts = mounts.iter().map(|mount| (mount.point.clone(), mount.clone())).collect();
     let mut drives = look_at(&System::here(), mounts, source);
@@ -65,7 +64,6 @@ pub fn of_mounts(mounts: &[MountedDrive], source: Option<&Path>) -> Vec<Attached
 }
 
 /// What should be known of the drives that were named for packing, each with the path of its drive.
-#[allow(dead_code, reason = "pack offers them next")]
 pub fn warnings_of(drives: &[CasePath], source: Option<&Path>) -> Vec<String> {
     let mounts = drives
         .iter()
@@ -81,7 +79,6 @@ pub fn warnings_of(drives: &[CasePath], source: Option<&Path>) -> Vec<String> {
 }
 
 /// The mounts that lie on no disk of this machine's own.
-#[allow(dead_code, reason = "pack offers them next")]
 pub fn not_own(mounts: Vec<MountedDrive>, source: Option<&Path>) -> Vec<MountedDrive> {
     let system = System::here();
     let own = OwnDisks::of(source);
@@ -91,14 +88,15 @@ pub fn not_own(mounts: Vec<MountedDrive>, source: Option<&Path>) -> Vec<MountedD
         .collect()
 }
 
-/// Remembers in which case each drive travels, for the next time. That it cannot be written is no
-/// matter.
-#[allow(dead_code, reason = "pack offers them next")]
-pub fn remember(drives: &[CasePath], now: &str) {
-    let system = System::here();
-    let known = drives.iter().filter_map(|drive| {
-        let mount = detect::mount_at(&drive.path)?;
-        Some((system.hardware(&mount).key(&mount)?, drive.case.clone()))
+/// Remembers in which case each drive travels, by case and path, for the next time. That it cannot be
+/// written is no matter.
+pub fn remember(drives: &[(String, String)], now: &str) {
+    let (system, own) = (System::here(), OwnDisks::of(None));
+    let known = drives.iter().filter_map(|(case, path)| {
+        let mount = detect::mount_at(path.as_ref())?;
+        let is_own = own.of_drive(&system, &mount, path.as_ref()).is_some();
+        let key = system.hardware(&mount).key(&mount).filter(|_| !is_own)?;
+        Some((key, case.clone()))
     });
     KnownDrives::remember(known.collect(), now).ok();
 }
@@ -119,7 +117,9 @@ fn look_at(
     let mut disks: BTreeSet<String> = BTreeSet::new();
     for (path, mount) in mounts {
         let hardware = system.hardware(&mount);
+        let is_partition = own.check(&path).is_ok();
         let own = own.of_drive(system, &mount, &path);
+        let is_partition = is_partition && own.is_some();
         let known_case = hardware.key(&mount).and_then(|key| known.case_of(&key));
         if own.is_none() {
             disks.extend(hardware.disks.iter().cloned());
@@ -130,6 +130,7 @@ fn look_at(
             mount,
             hardware,
             own,
+            is_partition,
             facts,
             health,
             busy,

@@ -10,6 +10,7 @@ use crate::plan::case_path::CasePath;
 use std::path::{Path, absolute};
 
 pub use crate::pack_session::drives::similar_case;
+pub use crate::pack_session::shipments::{Resumable, resumable};
 pub use crate::pack_session::{
     CloseError, ClosedSet, Closing, PackJobError, PackOptions, PackOutcome, Prepared, Remaining,
     ResumeOptions, UnprovenSet, close, prepare_on, resume, resume_on, set_to_close,

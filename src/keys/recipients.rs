@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 const MAX_RECIPIENTS: usize = 600;
 
 /// Public keys to which a shipment is packed.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Recipients {
     keys: Vec<age::x25519::Recipient>,
     /// those that are the public half of an identity: where it stands, and the recipient

@@ -17,7 +17,6 @@ use super::folder::{state_folder, state_path};
 
 const FILE: &str = "drives.json";
 /// Drives that are remembered; those that were not seen for longest are forgotten first.
-#[allow(dead_code, reason = "pack offers them next")]
 const MOST_DRIVES: usize = 4096;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +44,6 @@ impl KnownDrives {
     }
 
     /// Adds these, each with its case.
-    #[allow(dead_code, reason = "pack offers them next")]
     pub fn remember(drives: Vec<(String, String)>, now: &str) -> Result<(), LocalStateError> {
         if drives.is_empty() {
             return Ok(());
@@ -56,7 +54,6 @@ impl KnownDrives {
         known.write(&folder)
     }
 
-    #[allow(dead_code, reason = "pack offers them next")]
     fn add(&mut self, drives: Vec<(String, String)>, now: &str) {
         for (key, case) in drives {
             self.drives.insert(key, KnownDrive { case, used: now.into() });
@@ -73,7 +70,6 @@ impl KnownDrives {
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
-    #[allow(dead_code, reason = "pack offers them next")]
     fn write(&self, folder: &Path) -> Result<(), LocalStateError> {
         let path = folder.join(FILE);
         // Of each process its own.

@@ -25,6 +25,7 @@ use crate::shipment::lock::SetLocks;
 use std::path::PathBuf;
 
 /// What to pack and how.
+#[derive(Clone)]
 pub struct PackOptions {
     pub source: PathBuf,
     pub recipients: Recipients,

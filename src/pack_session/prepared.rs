@@ -23,7 +23,7 @@ use crate::packer::{self, Checkpoint, CommitPoint, ResumePoint, SetDrive, SetJob
 use crate::plan::room::SetPlan;
 use crate::shipment::lock::{InUse, SetLocks};
 use parking_lot::Mutex;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// A plan that is ready to be carried out.
@@ -77,6 +77,11 @@ impl Prepared<'_> {
     /// Case and name of each drive, by slot from 1.
     pub fn drive_names(&self) -> Vec<(String, String)> {
         self.drives.iter().map(|d| (d.case.clone(), d.drive.name().to_string())).collect()
+    }
+
+    /// The dataset's path.
+    pub fn source_path(&self) -> PathBuf {
+        PathBuf::from(&self.state.asked.source)
     }
 
     /// The cases of all sets of the shipment, this one too.

@@ -43,7 +43,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// How to resume.
-#[derive(Default)]
+#[derive(Clone, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 pub struct ResumeOptions {
     /// public keys; none: those that were given at first

@@ -68,6 +68,39 @@ impl InProgress {
     }
 }
 
+/// A shipment that can be resumed, for whoever asks for its drives.
+pub struct Resumable {
+    pub shipment: ShipmentId,
+    /// the dataset's path
+    pub source: PathBuf,
+    /// the cases of the drives of its last set, by slot
+    pub last_cases: Vec<String>,
+    /// the cases of all its sets
+    pub cases: Vec<String>,
+    /// the set that is not closed: its own drives are wanted
+    pub unclosed: Option<SetNumber>,
+}
+
+/// The shipment that is named, or the only one in progress; none if it is not to be had, or if there
+/// are several.
+pub fn resumable(shipment: Option<ShipmentId>) -> Option<Resumable> {
+    let all = StateFolder::all().ok()?;
+    let shipment = match (shipment, &all[..]) {
+        (Some(shipment), _) => shipment,
+        (None, [only]) => *only,
+        _ => return None,
+    };
+    let (state, _) = StateFolder::peek(shipment).ok()?;
+    let unclosed = state.unclosed.as_ref();
+    Some(Resumable {
+        shipment,
+        source: PathBuf::from(&state.asked.source),
+        last_cases: unclosed.map_or(&state.cases, |set| &set.cases).clone(),
+        cases: state.known_cases(),
+        unclosed: unclosed.map(|set| set.number),
+    })
+}
+
 /// What to do with a shipment whose state is damaged.
 pub fn without_state(shipment: impl fmt::Display) -> String {
     format!(

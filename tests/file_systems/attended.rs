@@ -5,7 +5,7 @@ use crate::common::random::Random;
 use crate::common::shipment::Shipment;
 use crate::common::terminal::Terminal;
 use crate::common::{has_programs, is_root, skip, tree};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -62,6 +62,22 @@ fn images(folder: &Path, names: &[&str]) -> Option<Vec<PathBuf>> {
     Some(images)
 }
 
+/// Are these drives, and no others, the last that were offered, in this order?
+fn are_offered(asked: &str, points: &[&PathBuf]) -> bool {
+    let table = asked.rsplit("rives:").next().unwrap();
+    let rows = table.lines().filter(|line| line.contains(" MB  "));
+    let rows: Vec<Vec<&str>> = rows.map(|line| line.split_whitespace().collect()).collect();
+    let is_row = |(number, (row, point)): (usize, (&Vec<&str>, &&PathBuf))| {
+        row[0] == (number + 1).to_string() && Path::new(row[1]).file_name() == point.file_name()
+    };
+    rows.len() == points.len() && rows.iter().zip(points).enumerate().all(is_row)
+}
+
+#[track_caller]
+fn assert_offered(asked: &str, points: &[&PathBuf]) {
+    assert!(are_offered(asked, points), "{asked}");
+}
+
 /// Packs a first set, its first drive in case North, up to where the next drives are waited for.
 fn first_set(shipment: &Shipment, survive: &str) -> (Terminal, Namespace) {
     let mut random = Random::new("attended");
@@ -74,9 +90,21 @@ fn first_set(shipment: &Shipment, survive: &str) -> (Terminal, Namespace) {
     pack[at] = format!("North={}", shipment.drives[0].1.display()).into();
     let at = pack.iter().position(|word| word == tree::GEOMETRY).unwrap();
     pack[at] = "262144,65536,16".into();
+    let (mut terminal, namespace) = alone(shipment, &pack, "");
+    terminal.until("they are noticed");
+    (terminal, namespace())
+}
+
+/// Runs the program where nothing of other tests is mounted, after lines of the shell's; the namespace
+/// is there once the program has said something.
+fn alone<'s>(
+    shipment: &'s Shipment,
+    words: &[OsString],
+    first: &str,
+) -> (Terminal, impl Fn() -> Namespace + use<'s>) {
     let pid = shipment.path().join("pid");
     let program = [env!("CARGO_BIN_EXE_holdall")].into_iter();
-    let words = program.chain(pack.iter().map(|word| word.to_str().unwrap()));
+    let words = program.chain(words.iter().map(|word| word.to_str().unwrap()));
     let others = format!(
         "awk -v t={} -v own={} 'index($2, t) == 1 && index($2, own) != 1 {{ print $2 }}' \
          /proc/self/mounts | tac | xargs -r umount -l",
@@ -84,12 +112,76 @@ fn first_set(shipment: &Shipment, survive: &str) -> (Terminal, Namespace) {
         shipment.path().display(),
     );
     let words = shlex::try_join(words).unwrap();
-    let inner = format!("{others}; echo $$ > {}; exec {words}", pid.display());
+    let inner = format!("{others}; {first} echo $$ > {}; exec {words}", pid.display());
     let line = format!("exec unshare -m sh -c {}", shlex::try_quote(&inner).unwrap());
-    let mut terminal = Terminal::shell(&shipment.state(), &line);
+    let namespace = move || Namespace(fs::read_to_string(&pid).unwrap().trim().to_owned());
+    (Terminal::shell(&shipment.state(), &line), namespace)
+}
+
+/// Issue 14, review A4: without --drive what is attached is offered, never this machine's own disks;
+/// one is left out; the next set's drive comes at the same mount point, which is the usual case, and
+/// its case is proposed. The cases are remembered, and a shipment is resumed on offered drives too.
+#[test]
+fn drives_are_offered_and_change_places_at_one_mount_point() {
+    let shipment = Shipment::new(&[1]);
+    let Some(images) = images(shipment.path(), &["x", "y", "z"]) else { return };
+    let [x, y, z] = &images[..] else { unreachable!() };
+    let mut random = Random::new("offered");
+    for number in 0..25 {
+        let path = shipment.source.join(format!("{number:02}"));
+        tree::write(&path, &random.bytes(1 << 20));
+    }
+    let [one, two] = ["T7", "backup"].map(|name| shipment.path().join(name));
+    [&one, &two].into_iter().for_each(|point| fs::create_dir(point).unwrap());
+    let mut pack = shipment.pack_arguments("none", &["--no-read-back"]);
+    let at = pack.iter().position(|word| word == "--drive").unwrap();
+    pack.drain(at..at + 2);
+    pack.retain(|word| word != "--folder-drives");
+    let at = pack.iter().position(|word| word == tree::GEOMETRY).unwrap();
+    pack[at] = "262144,65536,16".into();
+    let mount = |image: &Path, point: &Path| {
+        format!("mount -t ext4 -o loop {} {} &&", image.display(), point.display())
+    };
+    let first = format!("{} {}", mount(x, &one), mount(z, &two));
+
+    // Nobody to ask: the option is named.
+    let refused = shipment.run(pack.clone()).expect(2);
+    assert!(refused.stderr.contains("--drive CASE=PATH"), "{}", refused.shown());
+
+    let (mut terminal, namespace) = alone(&shipment, &pack, &first);
+    let asked = terminal.until(QUESTION);
+    assert_offered(&asked, &[&one, &two]);
+    assert!(asked.contains("(yes: a a)"), "{asked}");
+    terminal.types("north -");
+    terminal.until("the rest on further sets? [y/N]");
+    terminal.types("y");
     terminal.until("they are noticed");
-    let pid = fs::read_to_string(&pid).unwrap().trim().to_owned();
-    (terminal, Namespace(pid))
+    let namespace = namespace();
+    // What was left out is offered again, and is not proposed.
+    assert_offered(&terminal.until(QUESTION), &[&two]);
+    namespace.unmount(&one);
+    namespace.mount(y, &one);
+    let mut asked = terminal.until(QUESTION);
+    while !are_offered(&asked, &[&one, &two]) {
+        asked = terminal.until(QUESTION);
+    }
+    assert!(asked.contains("(yes: north -)"), "{asked}");
+    terminal.types("stop");
+    let (status, text) = terminal.end();
+    assert_eq!(status, 4, "{text}");
+    let known = fs::read_to_string(shipment.state().join("holdall/drives.json")).unwrap();
+    assert_eq!(known.matches("north").count(), 1, "{known}");
+
+    // Resumed: the drive of the first set is not offered again.
+    let first = format!("{} {}", mount(y, &one), mount(x, &two));
+    let resume = ["resume", "--no-read-back"].map(OsString::from);
+    let (mut terminal, _) = alone(&shipment, &resume, &first);
+    let asked = terminal.until(QUESTION);
+    assert_offered(&asked, &[&one]);
+    assert!(asked.contains("(yes: north)"), "{asked}");
+    terminal.types("yes");
+    let (status, text) = terminal.end();
+    assert!(status == 0 && text.contains("Packed "), "{text}");
 }
 
 /// Review A2: without paths, the set on the mounted drives is meant; it is named, and a person is
@@ -143,39 +235,28 @@ fn drives_that_change_places_at_a_question_are_noticed() {
     let Some(_first) = Memory::new(&shipment.drives[0].1, 8) else { return };
     let [one, two] = ["T7", "T8"].map(|name| shipment.path().join(name));
     [&one, &two].into_iter().for_each(|point| fs::create_dir(point).unwrap());
-    let shown = |points: &[&PathBuf]| {
-        let lines =
-            points.iter().enumerate().map(|(n, p)| format!("  {}  {}  ", n + 1, p.display()));
-        lines.collect::<Vec<_>>()
-    };
     let (mut terminal, namespace) = first_set(&shipment, "none");
 
     namespace.mount(x, &one);
-    terminal.until(&shown(&[&one])[0]);
-    terminal.until(QUESTION);
+    assert_offered(&terminal.until(QUESTION), &[&one]);
     // Another in its place while it is asked: that one is asked about, and left out.
     namespace.unmount(&one);
     namespace.mount(y, &one);
     terminal.until("The drives have changed");
-    while !terminal.until(QUESTION).contains(&shown(&[&one])[0]) {}
+    while !are_offered(&terminal.until(QUESTION), &[&one]) {}
     terminal.types("-");
     // The first one again, where the one that was left out had been.
     namespace.unmount(&one);
     namespace.mount(x, &one);
     terminal.until(QUESTION);
     namespace.mount(z, &two);
-    let both = shown(&[&one, &two]);
-    let mut asked = String::new();
-    while !both.iter().all(|line| asked.contains(line)) {
-        asked = terminal.until(QUESTION);
-    }
+    while !are_offered(&terminal.until(QUESTION), &[&one, &two]) {}
     terminal.types("South -");
     terminal.until("The case so far: North. Is South another one? [y/N] ");
     terminal.types("y");
     // The next round: what was left out is asked about again, and every set's cases are known.
     terminal.until("they are noticed");
-    let asked = terminal.until(QUESTION);
-    assert!(asked.contains(&shown(&[&two])[0]), "{asked}");
+    assert_offered(&terminal.until(QUESTION), &[&two]);
     terminal.types("north");
     terminal.until("has a case North. Is north another one? [y/N] ");
     terminal.types("n");
@@ -203,14 +284,9 @@ fn an_answer_that_breaks_the_rule_is_asked_for_again() {
     terminal.until("Is South another one? [y/N] ");
     terminal.types("y");
     terminal.until("there is no plan that keeps the rule cases=1");
-    let asked = terminal.until(QUESTION);
-    assert!(asked.contains(&format!("1  {}", one.display())), "{asked}");
+    assert_offered(&terminal.until(QUESTION), &[&one]);
     namespace.mount(&images[1], &two);
-    let both = [&one, &two].map(|point| point.to_str().unwrap());
-    let mut asked = String::new();
-    while !both.iter().all(|point| asked.contains(point)) {
-        asked = terminal.until(QUESTION);
-    }
+    while !are_offered(&terminal.until(QUESTION), &[&one, &two]) {}
     terminal.types("South East");
     for _ in 0..2 {
         terminal.until("another one? [y/N] ");

@@ -18,9 +18,8 @@ fn cipher(word: String) -> Result<CipherChoice, &'static str> {
 #[derive(Args)]
 pub struct SetArgs {
     /// A drive: the name of its case, and the path where it is mounted (repeatable); a drive that
-    /// is alone needs no CASE=
-    #[arg(long = "drive", value_name = "CASE=PATH", required = true)]
-    #[arg(value_parser = CasePath::or_path)]
+    /// is alone needs no CASE=; without any, the drives that are attached are offered at a terminal
+    #[arg(long = "drive", value_name = "CASE=PATH", value_parser = CasePath::or_path)]
     pub drives: Vec<CasePath>,
     /// Accept folders on this machine's own disks as drives; otherwise a PATH on the disk of SOURCE,
     /// the system or holdall's state is taken for a mount point without its drive

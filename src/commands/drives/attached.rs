@@ -41,6 +41,8 @@ pub struct Attached {
     pub hardware: Hardware,
     /// the disk of this machine that it is, or a part of
     pub own: Option<Own>,
+    /// it is another file system on that disk
+    pub is_partition: bool,
     /// none if it does not answer; else what it tells, or why it cannot be opened
     pub facts: Option<Result<Facts, String>>,
     /// what its disk says of itself; none if nobody could ask it
@@ -70,7 +72,6 @@ impl Attached {
     }
 
     /// Is it one that people carry, as far as one can tell? What is built in is not proposed.
-    #[allow(dead_code, reason = "pack offers them next")]
     pub fn is_carried(&self) -> bool {
         self.hardware.is_removable
             || self.hardware.connection == Connection::Loop
@@ -78,7 +79,6 @@ impl Attached {
     }
 
     /// May it be packed onto?
-    #[allow(dead_code, reason = "pack offers them next")]
     pub fn is_usable(&self) -> bool {
         self.own.is_none() && self.facts().is_some_and(|facts| facts.is_writable)
     }

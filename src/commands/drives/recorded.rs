@@ -48,6 +48,7 @@ fn attached(system: &System, mount: crate::drives::detect::MountedDrive, number:
         in_use: is("/media/ann/T5 1").then(|| "holdall pack (process 4711)".into()),
     };
     Attached {
+        is_partition: is("/boot/efi"),
         own: (disk == "nvme0n1").then_some(Own::Root),
         facts: (!is("/media/ann/vault")).then_some(Ok(facts)),
         health: match disk.as_str() {

@@ -60,10 +60,17 @@ fn of_system(drive: &Attached) -> Vec<Warning> {
             }
         }
     }
-    if let Some(own) = drive.own {
-        let text = format!("it is on {own}: what is packed there does not travel");
+    match drive.own {
+        Some(own) if drive.is_partition => {
+            let text = format!("it is a partition of {own}: it travels only if that disk does");
+            found.push(warning("own-disk", text));
+        }
         // Refused, unless such folders are meant.
-        found.push(told("own-disk", text));
+        Some(own) => {
+            let text = format!("it is on {own}: what is packed there does not travel");
+            found.push(told("own-disk", text));
+        }
+        None => {}
     }
     if drive.busy >= BUSY {
         let rate = shown_bytes(drive.busy);

@@ -19,7 +19,7 @@ use std::path::Path;
 #[case("/media/ann/vault", "no-answer", "it does not answer")]
 #[case("/mnt/image", "read-only", "nothing can be written to it")]
 #[case("/", "own-disk", "it is on the system's disk (/): what is packed there does not travel")]
-#[case("/boot/efi", "own-disk", "the system's disk")]
+#[case("/boot/efi", "own-disk", "it is a partition of the system's disk (/): ")]
 fn is_said(#[case] point: &str, #[case] kind: &str, #[case] words: &str) {
     let drives = recorded::drives();
     let drive = drives.iter().find(|drive| drive.path == Path::new(point)).unwrap();
