@@ -24,7 +24,9 @@ pub fn recipients(words: &[String], files: &[PathBuf], ui: &Ui) -> Result<Recipi
             KeyError::WrongKind { place: KeyPlace::Typed { .. }, kind: KeyKind::Unknown } => {
                 "a recipient begins with age1: holdall keygen prints it; or name a file of recipients"
             }
-            KeyError::WrongKind { kind: KeyKind::Identity { .. }, .. } => {
+            KeyError::WrongKind {
+                kind: KeyKind::Identity { .. } | KeyKind::BrokenIdentity, ..
+            } => {
                 "pack to its recipient: -r, or a file of recipients with -R; packing needs no \
                  secret key"
             }

@@ -21,7 +21,8 @@ impl fmt::Display for CarriedShipment {
         if !self.name.is_empty() {
             write!(f, " {:?}", self.name)?;
         }
-        let date = self.begun.split('T').next().unwrap_or_default();
+        // To the minute.
+        let date: String = self.begun.replacen('T', " ", 1).chars().take(16).collect();
         if date.is_empty() { Ok(()) } else { write!(f, " of {date}") }
     }
 }

@@ -176,7 +176,7 @@ fn the_first_shipment_is_walked() {
     let script =
         script.replace("0123456789abcdef-001", "\"$(ls media/usb1/holdall | grep -o '.*-001')\"");
     let prelude = "set -eu\nlsblk() { :; }\nholdall() {\n\
-        case $1 in pack) command holdall \"$@\" --folder-drives;;\n\
+        case $1 in pack|plan) command holdall \"$@\" --folder-drives;;\n\
         erase) command holdall \"$@\" --yes;; *) command holdall \"$@\";; esac\n}\n";
     let program = Path::new(env!("CARGO_BIN_EXE_holdall")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
