@@ -28,7 +28,7 @@ fn packing_list(drives: &[(&SetPage, &DrivePage)]) -> Markup {
         div.wide { table.list {
             thead { tr {
                 th { "Here" } th { "Set" } th { "Drive" } th.number { "Shards" }
-                th { "When this page was made" } th { "Last check noted" }
+                th { "As seen" } th { "Last check noted" }
             } }
             tbody { @for (set, drive) in drives { tr {
                 td { span.box {} }

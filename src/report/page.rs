@@ -159,8 +159,9 @@ fn sets(page: &ShipmentPage) -> Markup {
         section {
             h2 { "Sets" }
             @for set in &page.sets { (set_facts(set)) }
-            p.muted { "From labels and records only: no block was read for this page. holdall verify "
-                "reads every block." }
+            p.muted { "From labels, records and set.txt: no block was read for this page, " code { "holdall verify" }
+                " reads every one. That they come from the packer, only a root proves that was sent another "
+                "way." }
         }
     }
 }
