@@ -1,14 +1,16 @@
 //! The damage map of a set: what is missing or bad, and whether the rest is enough.
 
 use super::report::{BadShard, DriveReport};
+use super::spare::{Cases, Losses, Spare};
 use crate::format::ids::{RunId, Slot, StripeId};
 use crate::format::record::{StripeKind, StripeRecord};
+use crate::format::set::{SetText, UNKNOWN_CASE};
 use crate::monitor::Monitor;
 use crate::shards::bad_blocks::ShardDamage;
 use crate::shipment::FoundSet;
 use crate::shipment::RecordIndex;
 use crate::shipment::record_reader::Records;
-use crate::stripes::peel::{Node, steps};
+use crate::stripes::peel::{Node, is_given_along, steps};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,9 +22,28 @@ pub struct Damage {
     pub lost: BTreeSet<Slot>,
     /// bad shards on drives that are here, by stripe and index
     pub shards: BTreeMap<(StripeId, u8), ShardDamage>,
+    /// slots of whose metadata files some are damaged
+    pub bad_metadata: BTreeSet<Slot>,
+    /// which drives lie in which case
+    pub cases: Cases,
 }
 
 impl Damage {
+    /// Of a set whose drives were not read: only what is not here.
+    pub fn absent(set: &FoundSet, text: Option<&SetText>) -> Self {
+        let mut known: BTreeMap<Slot, String> = BTreeMap::new();
+        for found in set.drives.iter().filter(|found| found.label.case != UNKNOWN_CASE) {
+            known.insert(found.label.slot, found.label.case.clone());
+        }
+        for line in text.iter().flat_map(|text| &text.slots) {
+            known.extend(line.known_case().map(|case| (line.slot, case)));
+        }
+        let slots = known.into_iter().map(|(slot, case)| (slot, Some(case)));
+        let here = set.drives.iter().map(|found| found.label.slot);
+        let lost = set.missing_slots().into_iter().collect();
+        Self { lost, cases: Cases::new(slots, here), ..Self::default() }
+    }
+
     /// Notes a bad shard.
     pub fn add(&mut self, bad: &BadShard) {
         self.shards.insert((bad.stripe, bad.index), bad.damage.clone());
@@ -31,7 +52,11 @@ impl Damage {
     /// Notes what was found on the drives of one slot, which are sources of the same shards: what
     /// is bad on all of them is bad. A drive that vanished is no source.
     pub fn add_slot<'a>(&mut self, slot: Slot, reports: impl IntoIterator<Item = &'a DriveReport>) {
-        let mut sources = reports.into_iter().filter(|report| !report.vanished);
+        let sources: Vec<_> = reports.into_iter().filter(|report| !report.vanished).collect();
+        if sources.iter().all(|report| report.bad_metadata_files > 0) {
+            self.bad_metadata.insert(slot);
+        }
+        let mut sources = sources.into_iter();
         let Some(first) = sources.next() else {
             self.lost.insert(slot);
             return;
@@ -80,6 +105,18 @@ impl Damage {
                 Some(ShardDamage::Missing | ShardDamage::Unread) => true,
                 Some(ShardDamage::Blocks(blocks)) => blocks.binary_search(&(column as u32)).is_ok(),
             }
+    }
+
+    /// Does the drive of a bad block give it by parity along itself?
+    fn is_given_along(
+        &self,
+        record_index: &RecordIndex,
+        records: &Records,
+        node: Node,
+        column: usize,
+    ) -> bool {
+        let is_good = &mut |r: &Arc<StripeRecord>, node: Node| !self.is_bad(r, node.index, column);
+        is_given_along(record_index, records, column, node, is_good)
     }
 
     /// Do both codes in turn give what the stripe alone cannot?
@@ -142,8 +179,14 @@ pub struct Judge<'a> {
     expected: std::slice::Iter<'a, StripeId>,
     /// those that did not come
     unread: Vec<StripeId>,
+    spare: Spare,
+    /// bad blocks of which it is still asked whether their own drive gives them
+    tries: usize,
     verdict: Verdict,
 }
+
+/// Bad blocks of which that is asked: each costs some records.
+const MOST_TRIES: usize = 1024;
 
 impl<'a> Judge<'a> {
     /// Of no record yet.
@@ -154,7 +197,8 @@ impl<'a> Judge<'a> {
             ..Verdict::default()
         };
         let (records, expected) = (Records::of(record_index), record_index.stripes().iter());
-        Self { damage, record_index, records, expected, unread: Vec::new(), verdict }
+        let (unread, spare, tries) = (Vec::new(), Spare::default(), MOST_TRIES);
+        Self { damage, record_index, records, expected, unread, spare, tries, verdict }
     }
 
     /// Takes the next record.
@@ -176,18 +220,67 @@ impl<'a> Judge<'a> {
         } else if worst > 0 {
             verdict.degraded += 1;
         }
+        self.note_spare(record);
+        let verdict = &mut self.verdict;
         verdict.least_spare =
             Some((record.m as usize).saturating_sub(worst)).min_some(verdict.least_spare);
     }
 
+    /// Notes what a stripe leaves to be lost.
+    fn note_spare(&mut self, record: &StripeRecord) {
+        let (damage, cases, k) = (self.damage, &self.damage.cases, record.k as usize);
+        let mut here: Vec<(u8, Slot)> = Vec::with_capacity(record.shards.len());
+        let mut columns: BTreeMap<u32, BTreeSet<u8>> = BTreeMap::new();
+        for (index, shard) in (0..).zip(&record.shards) {
+            match damage.shards.get(&(record.id, index)) {
+                _ if damage.lost.contains(&shard.slot) => continue,
+                Some(ShardDamage::Missing | ShardDamage::Unread) => continue,
+                Some(ShardDamage::Blocks(blocks)) => blocks.iter().for_each(|column| {
+                    columns.entry(*column).or_default().insert(index);
+                }),
+                None => {}
+            }
+            here.push((index, shard.slot));
+        }
+        self.spare.note(cases, here.iter().map(|(_, slot)| *slot), k);
+        for (column, mut bad) in columns {
+            let good = |bad: &BTreeSet<u8>| {
+                let good = here.iter().filter(|(index, _)| !bad.contains(index));
+                good.map(|(_, slot)| *slot).collect::<Vec<_>>()
+            };
+            if !self.spare.lessens(cases, good(&bad), k) {
+                continue;
+            }
+            bad.retain(|index| {
+                self.tries = self.tries.saturating_sub(1);
+                let node = Node { stripe: record.id, index: *index };
+                self.tries == 0
+                    || !damage.is_given_along(
+                        self.record_index,
+                        &self.records,
+                        node,
+                        column as usize,
+                    )
+            });
+            self.spare.note(cases, good(&bad), k);
+        }
+    }
+
     /// The verdict, once all records that can be read again were.
     pub fn end(self) -> Verdict {
-        let Self { damage, record_index, mut verdict, mut unread, expected, .. } = self;
+        let Self { damage, record_index, mut verdict, mut unread, mut spare, expected, .. } = self;
         // The record index was read once, so these stripes are there; what they hold cannot be
         // found.
         unread.extend(expected);
         verdict.stripes += unread.len() as u64;
         verdict.beyond.extend(unread);
+        verdict.cases = damage.cases.without(&damage.lost);
+        if verdict.stripes > 0 {
+            // One drive with all metadata files is enough.
+            let sound = verdict.cases.here().filter(|slot| !damage.bad_metadata.contains(slot));
+            spare.note(&verdict.cases, sound, 1);
+        }
+        verdict.losses = spare.losses();
         verdict.may_be_more = record_index.may_miss_records(&damage.lost);
         // Every drive has all records.
         if verdict.gaps || verdict.unknown > 0 || verdict.is_blank() {
@@ -225,6 +318,12 @@ pub struct Verdict {
     /// how many more shards any stripe can lose and still be restored
     #[serde(skip)]
     pub least_spare: Option<usize>,
+    /// what may still be lost: each of these
+    #[serde(skip)]
+    pub losses: Vec<Losses>,
+    /// which drives are here, and the cases of all
+    #[serde(skip)]
+    pub cases: Cases,
     /// records are missing
     #[serde(skip)]
     pub gaps: bool,
@@ -267,9 +366,4 @@ impl Verdict {
         let lost = self.beyond.len() as u64 + self.sealed + self.unknown;
         (lost, self.stripes + self.unknown)
     }
-}
-
-/// The map for a set whose drives were not read: only what is not here.
-pub fn absent(set: &FoundSet) -> Damage {
-    Damage { lost: set.missing_slots().into_iter().collect(), shards: BTreeMap::new() }
 }

@@ -9,3 +9,4 @@ pub mod damage;
 pub mod drive;
 pub mod report;
 pub mod set;
+pub mod spare;

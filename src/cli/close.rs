@@ -135,6 +135,10 @@ fn refusal(error: CloseError) -> Refusal {
         CloseError::Several { .. } => {
             ("name the drives of one set (holdall status says which is which)", Status::Usage)
         }
+        CloseError::Unready { ref hint, .. } => {
+            let hint = hint.clone();
+            return Refusal::failed(error).hint(hint);
+        }
         CloseError::Absent { .. } => (
             "attach it; or, if it is lost, add --yes: what was committed on it alone is then left \
              out for good",
@@ -155,8 +159,8 @@ fn refusal(error: CloseError) -> Refusal {
         ),
         CloseError::Nothing { .. } => ("holdall erase removes it", Status::Failed),
         CloseError::Conflict { .. } => (
-            "holdall repair --expect ROOT decides which is right, if the set was closed; if it was not, \
-             add -i IDENTITY; see holdall verify",
+            "if the set was closed, holdall repair PATH... --expect ROOT decides which is right; if not, \
+             add -i IDENTITY",
             Status::Failed,
         ),
     };

@@ -6,7 +6,7 @@ use super::next::command;
 use super::output::{emit, out};
 use super::refusal::{NO_DRIVE, Refusal, WAIT, drive_hint, open_refusal};
 use super::sizes::shown_bytes;
-use super::text::{slot_name, some};
+use super::text::{level_words, slot_name, some};
 use super::ui::Ui;
 use crate::commands::repair::{self as command, RepairError, RepairOptions, SetRepair};
 use crate::format::ids::Slot;
@@ -102,16 +102,16 @@ fn done(d: &DriveRepair) -> String {
         }
     };
     add(d.blocks, "block", "rewritten");
-    add(d.shards, "shard", "written");
-    add(d.files, "other file", "written");
-    add(d.left_shards, "shard", "still bad");
-    add(d.left_files, "other file", "still bad");
+    add(d.shards, "file", "written");
+    add(d.files, "small file", "written");
+    add(d.left_shards, "file", "still bad");
+    add(d.left_files, "small file", "still bad");
     if d.failed {
         words.push("it failed".into());
     }
     match &words[..] {
         [] => "nothing written".into(),
-        _ => format!("{}; read back {}", words.join(", "), d.level.name()),
+        _ => format!("{}; read back {}", words.join(", "), level_words(d.level)),
     }
 }
 
@@ -126,20 +126,22 @@ fn repaired(set: &SetRepair) -> String {
         };
         if sides.is_empty() {
             t.push_str(
-                "The set was not closed, so no root decides. If its other drives are not here, attach \
-                 them; its key decides, and closes it:\n",
+                "The set was not closed, so no root decides. Attach all of its drives; its key decides, and \
+                 closes it:\n",
             );
             let _ = writeln!(t, "holdall close DRIVE... -i IDENTITY");
         } else {
             let _ = writeln!(t, "The drives vouch for: {sides}");
             t.push_str(
-                "Attach the set's other drives, or say which root pack printed: --expect ROOT\n",
+                "Attach the set's other drives, or run the same command with the root that pack printed: \
+                 --expect ROOT\n",
             );
         }
         return t;
     }
     let here = u64::from(set.drive_count) - set.missing.len() as u64;
-    let _ = writeln!(t, "Set {}: {} of {} here.", set.name, some(here, "drive"), set.drive_count);
+    let _ =
+        writeln!(t, "Set {}: {} of {} attached.", set.name, some(here, "drive"), set.drive_count);
     for d in &set.repaired.drives {
         let new = if d.new && d.is_whole() && !set.repaired.stopped {
             " (reconstructed)"
@@ -153,31 +155,42 @@ fn repaired(set: &SetRepair) -> String {
     }
     if !set.missing.is_empty() {
         let slots: Vec<_> = set.missing.iter().map(ToString::to_string).collect();
-        let _ = writeln!(t, "  not here: slot {}", slots.join(", "));
+        let _ = writeln!(t, "  not attached: slot {}", slots.join(", "));
     }
     let r = &set.repaired;
     if !r.waiting.is_empty() {
-        let waiting = some(r.waiting.len() as u64, "stripe");
-        let verb = if r.waiting.len() == 1 { "waits" } else { "wait" };
-        let _ = writeln!(t, "{waiting} {verb} for drives that are not here.");
+        let all = r.drives.iter().filter(|d| !d.new).map(|d| d.name.as_str());
+        let again = command("repair", all);
+        let _ = writeln!(
+            t,
+            "The drives that are attached are not enough to repair all of it. Attach more of the set, and \
+             run: {again} PATH..."
+        );
     }
     if !r.beyond.is_empty() {
-        let beyond = some(r.beyond.len() as u64, "stripe");
-        let _ = writeln!(t, "{beyond} cannot be reconstructed, whatever drives are attached.");
+        let all = r.drives.iter().filter(|d| !d.new).map(|d| d.name.as_str());
+        let restore = command("restore", all);
+        let _ = writeln!(
+            t,
+            "Some of it cannot be reconstructed from any drive. To restore what is left: {restore} \
+             -i IDENTITY --to FOLDER --give-up"
+        );
     }
     if set.gaps {
-        t.push_str("Records are missing on all these drives: some stripes are not known.\n");
+        t.push_str("Records are missing on all these drives: some data cannot be found.\n");
     }
     if !r.keyless.is_empty() {
-        t.push_str("No drive here has the wrapped key any more: nobody can open what it sealed.\n");
+        t.push_str(
+            "A wrapped key is on none of these drives: nobody can open what was sealed with it.\n",
+        );
     }
     if !set.alone.is_empty() {
         let names = set.alone.join(", ");
         let close = command("close", r.drives.iter().map(|d| d.name.as_str()));
         let _ = writeln!(
             t,
-            "What {names} alone says was packed was not spread: only the key tells whether the packer made \
-             it:\n{close} -i IDENTITY"
+            "Only {names} says that some of it was packed, so that was not copied to the others. The key \
+             shows whether the packer made it:\n{close} -i IDENTITY"
         );
     }
     r.drives.iter().for_each(|drive| t.push_str(&why_not(set, drive)));
@@ -210,7 +223,7 @@ fn why_not(set: &SetRepair, drive: &DriveRepair) -> String {
              put another in its place:\n{others} --onto {onto}\n"
         )
     } else if drive.left_shards > 0 && !r.waiting.is_empty() {
-        format!("{name} (slot {slot}) waits for the drives that are not here.\n")
+        format!("{name} (slot {slot}) needs more drives of the set.\n")
     } else if drive.left_shards > 0 && !r.beyond.is_empty() {
         format!("{name} (slot {slot}): what is left of the set is not enough for it.\n")
     } else if drive.left_shards > 0 {
@@ -220,9 +233,9 @@ fn why_not(set: &SetRepair, drive: &DriveRepair) -> String {
         )
     } else {
         format!(
-            "{name} (slot {slot}): {} could not be repaired; no sound copy is here, or the drive does \
-             not keep it.\n",
-            some(drive.left_files, "other file")
+            "{name} (slot {slot}): {} could not be repaired: no attached drive has a sound copy, or this \
+             one does not keep it.\n",
+            some(drive.left_files, "small file")
         )
     }
 }
@@ -311,8 +324,11 @@ mod tests {
         let stripe = StripeId { run: RunId(1), number: StripeNumber(1) };
         waits.repaired.waiting.insert(stripe);
         let text = repaired(&waits);
-        assert!(text.contains("(slot 2) waits for the drives that are not here"), "{text}");
-        assert!(text.contains("1 stripe waits for drives") && !text.contains("--onto"), "{text}");
+        assert!(text.contains("(slot 2) needs more drives of the set"), "{text}");
+        assert!(
+            text.contains("run: holdall repair '/media/my drive 1'") && !text.contains("--onto"),
+            "{text}"
+        );
         assert!(waits.is_whole() == waits.is_beyond(), "neither");
         waits.repaired.waiting.clear();
         waits.repaired.beyond.insert(stripe);

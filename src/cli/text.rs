@@ -1,5 +1,6 @@
 //! Text in columns, and counts in words.
 
+use crate::drives::Level;
 use crate::format::ids::Slot;
 pub use crate::monitor::some;
 use unicode_segmentation::UnicodeSegmentation;
@@ -13,6 +14,15 @@ pub fn verb(count: u64, one: &'static str, several: &'static str) -> &'static st
 /// A slot's number, if it is known.
 pub fn slot_name(slot: Slot) -> String {
     if slot.0 == 0 { "?".into() } else { slot.to_string() }
+}
+
+/// How bytes were read, for people.
+pub fn level_words(level: Level) -> &'static str {
+    match level {
+        Level::Direct | Level::Dropped => "past the caches",
+        Level::Cached => "from the cache: proves nothing",
+        Level::None => "not read back",
+    }
 }
 
 /// The columns `text` takes on a terminal.

@@ -8,7 +8,7 @@ use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
 use super::show::{JudgedSet, never_closed, not_taken, verdict};
 use super::sizes::{shown_bytes, shown_count};
-use super::text::{slot_name, some, verb};
+use super::text::{level_words, slot_name, some, verb};
 use super::ui::Ui;
 use crate::check::custody::Remark;
 use crate::check::report::DriveReport;
@@ -127,37 +127,42 @@ fn drive_state(d: &DriveOutcome) -> String {
         words.push("not read to its end".into());
     }
     if r.missing_shards > 0 {
-        words.push(format!("{} missing", some(r.missing_shards, "shard")));
+        words.push(format!("{} missing", some(r.missing_shards, "file")));
     }
     if r.bad_blocks > r.unreadable_blocks {
         words.push(format!("{} damaged", some(r.bad_blocks - r.unreadable_blocks, "block")));
     }
     if r.unreadable_blocks > 0 {
-        words.push(format!("{} cannot be read", some(r.unreadable_blocks, "block")));
+        words.push(format!("{} unreadable", some(r.unreadable_blocks, "block")));
     }
     if r.unread_blocks > 0 {
         words.push(format!("{} not tried", some(r.unread_blocks, "block")));
     }
     if r.long_shards > 0 {
-        words.push(format!("{} too long", some(r.long_shards, "shard")));
+        words.push(format!("{} too long", some(r.long_shards, "file")));
     }
     if r.bad_metadata_files > 0 {
-        words.push(format!("{} damaged", some(r.bad_metadata_files, "other file")));
+        words.push(format!("{} damaged or missing", some(r.bad_metadata_files, "small file")));
     }
-    if words.is_empty() { "whole".into() } else { words.join(", ") }
+    match &words[..] {
+        [] if r.sampled_blocks.is_some() => "no damage in the sample".into(),
+        [] if r.level < Level::Dropped => "no damage seen".into(),
+        [] => "whole".into(),
+        words => words.join(", "),
+    }
 }
 
 /// What a sample is worth.
 const SAMPLED: &str = "\
-Only a random sample of blocks was read: damage of 1 % or more of the blocks of a drive would
-have been missed with a probability of 1 in 1,000. holdall verify reads every block.
+Only a random sample was read: damage to 1 % or more of a drive goes unnoticed once in 1,000 times.
+holdall verify without --quick reads everything.
 ";
 
 /// How much of a drive was read.
 fn amount(r: &DriveReport) -> String {
     match r.sampled_blocks {
-        None => format!("{} in {}", shown_bytes(r.bytes), some(r.shards, "shard")),
-        Some(blocks) => format!("{} of {}", some(blocks, "block"), some(r.shards, "shard")),
+        None => shown_bytes(r.bytes),
+        Some(blocks) => format!("a sample of {}", some(blocks, "block")),
     }
 }
 
@@ -167,7 +172,7 @@ pub fn verified(set: &SetOutcome) -> String {
     let here = u64::from(set.drive_count) - set.missing.len() as u64;
     let _ = writeln!(
         t,
-        "Set {} ({}): {} of {} here.",
+        "Set {} ({}): {} of {} attached.",
         set.name,
         shown_text(&set.survive),
         some(here, "drive"),
@@ -177,13 +182,13 @@ pub fn verified(set: &SetOutcome) -> String {
         let r = &d.report;
         let _ = writeln!(
             t,
-            "  slot {:>3}  case {}  {}{}: {}, read {}: {}",
+            "  slot {:>3}  case {}  {}{}: {} read {}: {}",
             slot_name(d.slot),
             d.case,
             shown_text(&d.name),
             if d.double { " (one of several copies)" } else { "" },
             amount(r),
-            r.level.name(),
+            level_words(r.level),
             if set.verdict.is_blank() && d.is_whole() {
                 "no record to check it by".into()
             } else {
@@ -193,15 +198,14 @@ pub fn verified(set: &SetOutcome) -> String {
     }
     if !set.missing.is_empty() {
         let slots: Vec<_> = set.missing.iter().map(ToString::to_string).collect();
-        let _ = writeln!(t, "  not here: slot {}", slots.join(", "));
+        let _ = writeln!(t, "  not attached: slot {}", slots.join(", "));
     }
     match (&set.root, &set.in_use) {
         (Some(root), _) => {
             let _ = writeln!(t, "Root (b3sum set.txt): {root}");
             if set.end_unknown {
                 t.push_str(
-                    "The set was closed from its drives alone, so nothing shows whether more was packed: \
-                     it cannot be told from a shortened one.\n",
+                    "The set was closed from its drives alone: nothing shows whether more was packed.\n",
                 );
             }
         }
@@ -225,7 +229,7 @@ pub fn verified(set: &SetOutcome) -> String {
 /// The verdict, of what was read and no more.
 fn found(set: &SetOutcome) -> String {
     if set.is_foreign {
-        return "Another set of its shipment says that this is none: it is left aside.\n".into();
+        return "Another set says that it is the last of this shipment, so this set is left aside.\n".into();
     }
     if set.is_stopped() {
         let sum = |bytes: &dyn Fn(&DriveOutcome) -> u64| {
@@ -238,29 +242,30 @@ fn found(set: &SetOutcome) -> String {
         let sound = if set.is_sound_so_far() {
             ", and these were sound"
         } else {
-            "; what is damaged in them is listed above"
+            "; the damage in them is listed above"
         };
         return format!(
             "Stopped: {read} of {all} were read{sound}. Nothing is known about the rest.\n"
         );
     }
     if set.needs_key && set.verdict.gaps {
-        return "Records contradict each other, and the set is not closed: only its key tells what can be \
+        return "Records contradict each other, and the set is not closed: only its key shows what can be \
                 restored.\n"
             .into();
     }
     let mut t = verdict(&set.verdict);
     if set.drives.iter().any(|d| d.report.sampled_blocks.is_some()) {
-        t = t.replace("Everything ", "By the sample, everything ");
+        t = t.replacen("Everything ", "As far as the sample shows, everything ", 1);
         t.push_str(SAMPLED);
     }
     let unread: u64 = set.drives.iter().map(|d| d.report.unread_blocks).sum();
     if unread > 0 {
         let _ = writeln!(
             t,
-            "{} between others that cannot be read {} not tried, and counted as lost.",
+            "{} among unreadable ones {} not tried, and {} as lost.",
             some(unread, "block"),
             verb(unread, "was", "were"),
+            verb(unread, "counts", "count"),
         );
     }
     t
@@ -273,32 +278,39 @@ pub fn next_step(set: &SetOutcome) -> String {
         let names = set.leftovers.join(", ");
         let _ = writeln!(
             t,
-            "What lies on {names} was begun for the set and is no part of it. To remove it: {command}"
+            "{names}: what lies there was begun for this set and is not part of it. To remove it: {command}"
         );
     }
     let _ = match remedy(set) {
         None => Ok(()),
         Some(Remedy::Root(command)) => writeln!(
             t,
-            "Records are missing or contradict each other, or copies of set.txt do, so repair has to be \
-             told the root that pack printed: {command}"
+            "Records are missing, or copies contradict each other: give repair the root that pack \
+             printed: {command}"
         ),
         Some(Remedy::Decide(command)) => writeln!(
             t,
-            "The set is not closed, and its drives disagree on what was packed. Its key decides, and closes \
-             it, so that repair can do the rest: {command}"
+            "The set is not closed, and its drives disagree on what was packed. Its key decides and closes \
+             it; then run repair: {command}"
         ),
         Some(Remedy::Repair(command)) => writeln!(t, "To repair it: {command}"),
-        Some(Remedy::Attach) => writeln!(t, "To repair it, attach those too and verify again."),
+        Some(Remedy::Attach) => writeln!(
+            t,
+            "To repair it, attach {} and run: {}",
+            if set.verdict.would_help.len() == 1 { "that drive too" } else { "those drives too" },
+            again(set),
+        ),
         Some(Remedy::Key) => writeln!(
             t,
-            "No repair makes a wrapped key again: drives of the set that are not here may have it. Attach \
-             those too, and verify again."
+            "No repair can make a wrapped key again, but the set's other drives may have it. Attach them too \
+             and run: {}",
+            again(set),
         ),
         Some(Remedy::Never) => writeln!(
             t,
-            "No repair brings that back: holdall restore --give-up restores what is left, unless \
-             the dataset can be packed again."
+            "No repair can bring that back. Pack the dataset again; if that is impossible, restore what is \
+             left: {} -i IDENTITY --to FOLDER --give-up",
+            command("restore", set.drives.iter().map(|d| d.name.as_str())),
         ),
     };
     let unproven = set.drives.iter().filter(|d| {
@@ -308,12 +320,17 @@ pub fn next_step(set: &SetOutcome) -> String {
     let unproven: Vec<(&str, Proof)> =
         unproven.map(|d| (d.name.as_str(), d.report.proof)).collect();
     if unproven.iter().any(|(_, proof)| *proof != Proof::Read) {
-        t.push_str("What was read through a cache is not proven to be on the drive.\n");
+        t.push_str("What was read from a cache may not be on the drive.\n");
     }
     if !unproven.is_empty() {
         t.push_str(&to_prove(&unproven));
     }
     t
+}
+
+/// The verify that looks at more drives than those that are attached.
+fn again(set: &SetOutcome) -> String {
+    command("verify", set.drives.iter().map(|d| d.name.as_str())) + " PATH..."
 }
 
 /// What helps against what is damaged on the drives that are here.
@@ -407,7 +424,7 @@ fn decoded_text(d: &Decoded) -> String {
     }
     if r.waiting > 0 {
         let waiting = files_or_lists(r.waiting);
-        let _ = writeln!(t, "{waiting} could not be checked without the drives not here.");
+        let _ = writeln!(t, "{waiting} could not be checked: more drives are needed.");
     }
     if r.packed_badly > 0 {
         let files = some(r.packed_badly, "file");

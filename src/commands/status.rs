@@ -2,7 +2,7 @@
 //! labels and records only. A drive of which nothing can be read counts as one that is not here.
 
 use super::custody::history;
-use crate::check::damage::{Judge, Verdict, absent};
+use crate::check::damage::{Damage, Judge, Verdict};
 use crate::check::drive::silent;
 use crate::format::custody::CustodyNote;
 use crate::format::ids::Slot;
@@ -102,7 +102,7 @@ fn status_by(set: &FoundSet, monitor: &dyn Monitor) -> Result<SetStatus, OpenErr
     let text = set.set_text(monitor);
     let silent = silent(set, monitor);
     let here = || set.all_drives().filter(|d| silent.iter().all(|s| !ptr::eq(*s, *d)));
-    let mut absent = absent(set);
+    let mut absent = Damage::absent(set, text.as_ref());
     let no_longer = silent.iter().map(|d| d.label.slot);
     absent.lost.extend(no_longer.filter(|slot| here().all(|d| d.label.slot != *slot)));
     absent.lost.remove(&Slot(0));

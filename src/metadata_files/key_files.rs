@@ -54,7 +54,14 @@ impl KeyFile {
         for copy @ (drive, hash) in copies {
             let line = lines.get(drive).filter(|line| there.contains(*line));
             let twice = copies.iter().filter(|other| *other == copy).count() > 1;
-            if line.is_some_and(|line| line != hash) && !twice {
+            // Where its line rotted, too, its second copy stands for the line, if another drive's line
+            // names that.
+            let second = || {
+                let mut own = copies.iter().filter(|(other, _)| other == drive);
+                own.any(|(_, own)| own != hash && lines.values().any(|line| line == own))
+            };
+            let is_denied = line.is_some_and(|line| line != hash);
+            if !twice && (is_denied || !lines.contains_key(drive) && second()) {
                 file.convicted.insert(*hash);
             } else {
                 file.versions.entry(*hash).or_default().insert(names[*drive].clone());
@@ -181,6 +188,7 @@ mod tests {
     #[case::all_alike(&[(0, OURS), (0, OURS), (1, OURS), (1, OURS)], &[(0, OURS), (1, OURS)], Some(OURS), 1)]
     #[case::rot_on_one(&[(0, OTHER), (0, OURS), (1, OURS)], &[(0, OURS), (1, OURS)], Some(OURS), 1)]
     #[case::rot_before_it_is_closed(&[(0, OTHER), (1, OURS)], &[(0, OURS), (1, OURS)], Some(OURS), 1)]
+    #[case::rot_of_file_and_line(&[(0, OTHER), (0, OURS), (1, OURS)], &[(1, OURS)], Some(OURS), 1)]
     #[case::a_line_rots(&[(0, OURS), (0, OURS)], &[(0, GONE)], Some(OURS), 1)]
     #[case::anothers_with_its_line(&[(0, OTHER), (1, OURS)], &[(0, OTHER), (1, OURS)], None, 2)]
     #[case::four_against_three(&[(0, OTHER), (0, OTHER), (1, OURS), (1, OURS)], &[(0, OTHER), (1, OURS)], None, 2)]

@@ -57,6 +57,14 @@ pub enum CloseError {
         format!("{count} drives are")
     })]
     Absent { set: String, count: usize, slots: String },
+    /// With this machine's state.
+    #[error("cannot close set {set}: {why}")]
+    Unready {
+        set: String,
+        why: String,
+        /// what to do about it
+        hint: String,
+    },
     #[error("set {set}: nothing of it was committed, so there is nothing to close")]
     Nothing { set: String },
     /// Nothing but the key tells whether the packer made them.
@@ -200,7 +208,12 @@ fn with_state<'a>(
     };
     let drives = set.drives.iter().map(set_drive).collect();
     let options = ResumeOptions { close: true, ..ResumeOptions::default() };
-    match resume_on(drives, folder, options, entropy, monitor)? {
+    let prepared = resume_on(drives, folder, options, entropy, monitor);
+    let unready = |e| match e {
+        PackJobError::Resume { set, why, hint } => CloseError::Unready { set, why, hint },
+        e => e.into(),
+    };
+    match prepared.map_err(unready)? {
         Some(prepared) => Ok(Some(prepared)),
         None => Err(CloseError::Nothing { set: set.name() }),
     }

@@ -48,14 +48,16 @@ pub(super) fn read_back(
     let check = SetCheck { set, record_index, metadata_files: Some(files), monitor };
     let reports = check.run(&to_check).into_iter().map(|checked| checked.report);
     let mut by_slot: Vec<Option<DriveReport>> = vec![None; job.drives.len()];
-    let mut damage =
-        Damage { lost: set.missing_slots().into_iter().collect(), ..Damage::default() };
+    let mut damage = Damage::absent(set, text.as_ref());
     let (root, remark) = (text.as_ref().map(|text| hex(&text.root())), Remark::default());
     let checked = SetChecked { root, ..checked(set, &remark, job.entropy) };
     for (found, report) in set.drives.iter().zip(reports) {
         report.bad.iter().for_each(|bad| damage.add(bad));
         if report.vanished {
             damage.lost.insert(found.label.slot);
+        }
+        if report.bad_metadata_files > 0 {
+            damage.bad_metadata.insert(found.label.slot);
         }
         report_cached(found.drive.as_ref(), &report, monitor);
         let note = checked.note(found.label.slot, &found.label.case, &report);

@@ -321,14 +321,15 @@ impl StripeRepair<'_> {
         let waits = why == Missing::Waiting || self.targets.iter().any(RepairTarget::is_out);
         let subject = format!("set {}: stripe {}", self.set.name(), record.id);
         let needed = match record.kind {
+            StripeKind::Across if record.k == 1 => "1 sound shard is needed".into(),
             StripeKind::Across => format!("{} sound shards are needed", record.k),
             StripeKind::Along => "it needs all shards that it is the parity of".into(),
         };
         let (kind, detail) = if waits && would_help.is_empty() {
-            (ProblemKind::Waiting, format!("{needed}; the drives that are not here may help"))
+            (ProblemKind::Waiting, format!("{needed}; the set's other drives may help"))
         } else if waits {
             let slots = would_help.join(", ");
-            (ProblemKind::Waiting, format!("{needed}; slot {slots} would help"))
+            (ProblemKind::Waiting, format!("{needed}; attach slot {slots}"))
         } else {
             (ProblemKind::Lost, format!("{needed}, and no drive has more: skipped"))
         };

@@ -46,8 +46,8 @@ impl ShardReader<'_> {
                 );
                 let blocks = if bad.len() > 1 { "blocks" } else { "block" };
                 let detail = format!(
-                    "shard {}-{index:02x}: {blocks} {} cannot be read or reconstructed, and files \
-                     need it; holdall verify names all damage",
+                    "shard {}-{index:02x}: {blocks} {} cannot be read or reconstructed; \
+                     holdall verify names all damage",
                     record.id,
                     if bad.len() > MOST_NAMED { "of many numbers".into() } else { bad.join(", ") },
                 );

@@ -83,6 +83,19 @@ pub fn steps(
     steps
 }
 
+/// Does parity along its own drive give a bad block, with nothing of other drives?
+pub fn is_given_along(
+    record_index: &RecordIndex,
+    records: &Records,
+    column: usize,
+    node: Node,
+    is_good: IsGood,
+) -> bool {
+    let record = along(record_index, records, node).and_then(|id| records.find(id));
+    let sum = record.and_then(|record| sum(records, record, column, &[node], is_good));
+    sum.is_some_and(|sum| sum.bad.len() <= sum.spare())
+}
+
 /// All stripes that hang together with these blocks by bad ones.
 fn reach(
     record_index: &RecordIndex,

@@ -123,7 +123,7 @@ fn verify_by(
     let in_use = if text.is_none() { set.in_use_by() } else { None };
     let drives = check_drives(set, record_index, text.as_ref(), part, monitor);
     let missing = set.missing_slots();
-    let mut damage = Damage { lost: missing.iter().copied().collect(), ..Damage::default() };
+    let mut damage = Damage::absent(set, text.as_ref());
     let slots: BTreeSet<Slot> = drives.iter().map(|d| d.slot).collect();
     for slot in slots {
         let of_slot = drives.iter().filter(|d| d.slot == slot);

@@ -323,7 +323,7 @@ fn without_the_device_nothing_is_proven(#[values(Exfat, Ntfs)] file_system: File
     let advice =
         format!("To prove it: unplug {}, attach again, then run", shipment.drives[0].1.display());
     assert!(
-        text.stdout.contains("is not proven") && text.stdout.contains(&advice),
+        text.stdout.contains("from the cache: proves nothing") && text.stdout.contains(&advice),
         "{}",
         text.shown()
     );

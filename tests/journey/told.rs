@@ -74,11 +74,11 @@ fn a_drive_without_its_records_asks_for_the_others() {
     harm(&records[0]);
     let alone = &paths[1..2];
     let status = run(&shipment, &["status"], alone).expect(1);
-    assert!(status.stdout.contains("Drives that would help: slot 1, 3."), "{}", status.shown());
+    assert!(status.stdout.contains("These drives would help: slot 1 (case "), "{}", status.shown());
     assert!(!status.stdout.contains("are lost"), "{}", status.shown());
     let verified = run(&shipment, &["verify"], alone).expect(1);
     assert!(!verified.stdout.contains("holdall repair"), "{}", verified.shown());
-    assert!(verified.stdout.contains("attach those too"), "{}", verified.shown());
+    assert!(verified.stdout.contains("To repair it, attach th"), "{}", verified.shown());
     let verified =
         run(&shipment, &["verify", "--json", "-i", shipment.key.to_str().unwrap()], alone);
     for sound in ["checklist", "catalog:"] {
@@ -110,9 +110,13 @@ fn what_no_repair_mends_is_not_sent_to_repair() {
     (0..3).for_each(|drive| harm(&shards(drive)[0]));
     let told = run(&shipment, &["verify"], &paths).expect(1);
     assert!(!told.stdout.contains("holdall repair"), "{}", told.shown());
-    assert!(told.stdout.contains("No repair brings that back"), "{}", told.shown());
+    assert!(told.stdout.contains("No repair can bring that back"), "{}", told.shown());
     let told = run(&shipment, &["verify"], &paths[..2]).expect(1);
-    assert!(told.stdout.contains("would help: slot 3.\nTo repair it, attach"), "{}", told.shown());
+    assert!(
+        told.stdout.contains("To repair it, attach that drive too and run: holdall verify "),
+        "{}",
+        told.shown()
+    );
     harm(&shards(0)[1]);
     let told = run(&shipment, &["verify"], &paths).expect(1);
     assert!(told.stdout.contains("To repair it: holdall repair"), "{}", told.shown());
@@ -181,9 +185,9 @@ fn a_drive_without_a_record_says_nothing_of_its_set() {
     for verb in ["verify", "status"] {
         let told = run(&shipment, &[verb], alone).expect(1);
         let text = &told.stdout;
-        assert!(text.contains("No record lies on the drives that are here"), "{text}");
-        assert!(text.contains("Drives that would help: slot 2, 3."), "{text}");
-        assert!(text.contains("As far as the drives here show, it was never closed"), "{text}");
+        assert!(text.contains("No records of the set can be read from these drives"), "{text}");
+        assert!(text.contains("These drives would help: slot 2"), "{text}");
+        assert!(text.contains("As far as these drives show, it was never closed"), "{text}");
         for untrue in ["Nothing was committed", "Everything", ": whole"] {
             assert!(!text.contains(untrue), "{untrue}: {text}");
         }

@@ -181,8 +181,8 @@ fn status_says_which_drives_belong_together() {
     let less = shipment.run(with(&["status", "--json"], &paths[1..])).expect(3).event("status");
     assert_eq!(less["together"][0]["slots"], json!([2, 3, 4]));
     let text = shipment.run(with(&["status"], &paths[1..])).expect(3).stdout;
-    let words = "If what is not here is lost, attach together to reconstruct it at least 3 of slot 2, 3, \
-                 4; or use restore --stage.";
+    let words =
+        "If the missing drives never come, attach at the same time at least 3 of slot 2, 3, 4;";
     assert!(text.contains(words), "{text}");
     let text = shipment.run(with(&["status"], &paths)).expect(0).stdout;
     assert!(text.contains("one drive at a time is enough"), "{text}");

@@ -1,12 +1,13 @@
 //! The plan of a set, and what was packed.
 
+use super::verdict::{share, verdict};
 use crate::check::damage::Verdict;
 use crate::check::report::DriveReport;
 use crate::cli::next::{command, to_prove};
 use crate::cli::progress::problems::KEPT;
-use crate::cli::sizes::{shown_bytes, shown_count};
+use crate::cli::sizes::shown_bytes;
 use crate::cli::table::{DriveRow, bytes_table};
-use crate::cli::text::some;
+use crate::cli::text::{level_words, some};
 use crate::commands::pack::{PackOutcome, Prepared};
 use crate::drives::Level;
 use crate::format::Suite;
@@ -30,22 +31,23 @@ pub fn guarantee(survive: Survive, drive_count: usize) -> String {
     let lost = match (cases, drives) {
         (0, 0) if survive.blocks > 0 && drive_count == 1 => {
             return format!(
-                "Bad sectors are repaired from {} % of parity along the drive; the drive itself must \
-                 not be lost.",
+                "Bad sectors can be repaired ({} % of parity on the drive). If the drive is lost, \
+                 everything is.",
                 survive.blocks,
             );
         }
-        (0, 0) if survive.blocks > 0 => "No drive may be lost.".into(),
-        (0, 0) => "Nothing may be lost: there is no parity.".into(),
-        (c, 0) => format!("Any {} may be lost.", some(c, "case")),
-        (0, d) => format!("Any {} may be lost.", some(d, "drive")),
-        (c, d) => format!("Any {} and any {} may be lost.", some(c, "case"), some(d, "more drive")),
+        (0, 0) if survive.blocks > 0 => "You cannot lose any drive.".into(),
+        (0, 0) => "You cannot lose anything: there is no parity.".into(),
+        (c, 0) => format!("You can lose any {}.", some(c, "case")),
+        (0, d) => format!("You can lose any {}.", some(d, "drive")),
+        (c, d) => {
+            format!("You can lose any {} and any {}.", some(c, "case"), some(d, "more drive"))
+        }
     };
     match survive.blocks {
         0 => lost,
         percent => format!(
-            "{lost} Bad sectors on the drives that are left are repaired from {percent} % of parity \
-             along each drive."
+            "{lost} Bad sectors on the other drives can be repaired ({percent} % of parity on each)."
         ),
     }
 }
@@ -210,11 +212,10 @@ fn lost_text(outcome: &PackOutcome) -> String {
     let (lost, stripes) = verdict.lost_of();
     let files = some(outcome.packed.files, "file");
     let what = match lost {
-        all if all == stripes => format!("{files} cannot be restored: no stripe reads back"),
+        all if all == stripes => format!("{files} cannot be restored: nothing reads back"),
         _ => format!(
-            "Some of {files} cannot be restored: {} of {} do not read back",
-            shown_count(lost),
-            some(stripes, "stripe")
+            "Some of {files} cannot be restored: {} of the data does not read back",
+            share(lost, stripes)
         ),
     };
     format!(
@@ -226,6 +227,20 @@ fn lost_text(outcome: &PackOutcome) -> String {
 
 /// The plan, before anything is written.
 pub fn plan(plan: &Plan) -> String {
+    if let [only] = &plan.drives[..]
+        && plan.missing_bytes == 0
+    {
+        return format!(
+            "{}, {}, go onto {} (case {}): at most {} of {}. {}\n",
+            some(plan.left_entries, "entry"),
+            shown_bytes(plan.left_bytes),
+            only.drive,
+            only.case,
+            shown_bytes(only.bytes + only.before),
+            shown_bytes(only.free_bytes + only.before),
+            guarantee(plan.survive, 1),
+        );
+    }
     let mut cases: Vec<&str> = plan.drives.iter().map(|planned| planned.case.as_str()).collect();
     cases.sort_unstable();
     cases.dedup();
@@ -283,90 +298,37 @@ fn cost(plan: &Plan) -> String {
 pub fn packed(plan: &Plan, outcome: &PackOutcome, quiet: bool) -> String {
     let p = &outcome.packed;
     let mut t = String::new();
-    if !quiet {
+    if !quiet && plan.drives.len() > 1 {
         let _ = write!(t, "\n{}\n", plan.table(&p.drive_bytes));
     }
     if p.stopped {
         let _ = writeln!(
             t,
-            "Stopped as asked, with {} of {} committed; set {} is not closed.\n\
-             To resume: {}",
-            some(p.stripes, "stripe"),
+            "Stopped as asked: {} committed so far; set {} is not closed.\nTo resume: {}",
             some(p.entries, "entry"),
             outcome.set,
             plan.resume_command(true),
         );
         return t;
     }
-    let _ = writeln!(
-        t,
-        "Packed {}: {} in {}, stored as {} in {}.",
-        some(outcome.new_entries, "entry"),
-        shown_bytes(outcome.part_bytes.unwrap_or(p.file_bytes)),
-        match outcome.part_bytes {
-            Some(_) => some(p.files, "file") + ", or parts of them",
-            None => some(p.files, "file"),
-        },
-        shown_bytes(p.stored_bytes),
-        some(p.stripes, "stripe"),
-    );
-    if p.left_out > 0 {
-        let left_out = some(p.left_out, "file");
-        let named = named(p.left_out);
-        let _ = writeln!(t, "Packed without their bytes, unreadable: {left_out}, {named}.");
-    }
-    if p.duplicate_bytes > 0 {
-        let _ = writeln!(
-            t,
-            "{} were there already, and are stored once.",
-            shown_bytes(p.duplicate_bytes)
-        );
-    }
-    if p.forgotten > 0 {
-        let forgotten = shown_count(p.forgotten);
-        let _ = writeln!(t, "The table of duplicates was full: {forgotten} pieces were forgotten.");
-    }
-    if outcome.reports.is_empty() {
-        t.push_str(
-            "Nothing was read back (--no-read-back): run holdall verify before you trust it.\n",
-        );
-    } else {
-        let levels = outcome.reports.iter().flatten().map(|r| r.level);
-        let level = levels.min().unwrap_or(Level::None);
-        let proven = outcome.is_proven();
-        let _ = writeln!(
-            t,
-            "Read back from the medium ({}): {}.",
-            level.name(),
-            if proven {
-                "every block is as it was written"
-            } else if outcome.read_back_stopped() {
-                "stopped before its end, so not proven"
-            } else {
-                "not proven, see above"
-            },
-        );
-        t.push_str(&plan.next_step(outcome));
-        if outcome.read_back_stopped() {
-            let _ = writeln!(t, "or: {}", plan.resume_command(true));
-        }
-    }
-    let degraded = outcome.verdict.as_ref().is_some_and(|v| v.degraded > 0 || !v.restorable());
-    let _ = writeln!(
-        t,
-        "{}{}",
-        guarantee(plan.survive, plan.drives.len()),
-        if degraded { " This does not hold for all stripes: see the problems above." } else { "" },
-    );
+    t.push_str(&counts(outcome));
+    t.push_str(&read_back(plan, outcome));
+    let degraded = outcome.verdict.as_ref().filter(|v| v.degraded > 0 || !v.restorable());
+    t.push_str(&match degraded {
+        Some(v) => verdict(v),
+        None => guarantee(plan.survive, plan.drives.len()) + "\n",
+    });
     let _ = writeln!(t, "The set's root (b3sum set.txt): {}", hex(&p.root));
-    if !outcome.is_lost() {
+    if !outcome.is_lost() && plan.drives.len() == 1 {
+        t.push_str("The drive is synced: unmount it, and it is safe to unplug.\n");
+    } else if !outcome.is_lost() {
         t.push_str("The drives are synced: unmount them, and they are safe to unplug.\n");
     }
     t.push_str(&failed_drives(plan, outcome).unwrap_or_default());
     if outcome.left_entries > 0 {
         let _ = writeln!(
             t,
-            "\nSet {} is {}. Waiting for further sets: {}, {}. Take its drives out, attach others, \
+            "\nSet {} is {}. {}, {}, are left for further sets. Take its drives out, attach others, \
              then:\n{}",
             outcome.set,
             if outcome.early { "closed early" } else { "full" },
@@ -374,6 +336,65 @@ pub fn packed(plan: &Plan, outcome: &PackOutcome, quiet: bool) -> String {
             shown_bytes(outcome.left_bytes),
             plan.resume_command(false),
         );
+    } else if let [only] = &plan.drives[..]
+        && !outcome.is_lost()
+    {
+        let restore = command("restore", [only.drive.as_str()]);
+        let _ = writeln!(t, "To restore: {restore} -i IDENTITY --to FOLDER");
+    }
+    t
+}
+
+/// How much was packed.
+fn counts(outcome: &PackOutcome) -> String {
+    let p = &outcome.packed;
+    let mut t = String::new();
+    let _ = writeln!(
+        t,
+        "Packed {}: {} in {}, stored as {}.",
+        some(outcome.new_entries, "entry"),
+        shown_bytes(outcome.part_bytes.unwrap_or(p.file_bytes)),
+        match outcome.part_bytes {
+            Some(_) => some(p.files, "file") + ", or parts of them",
+            None => some(p.files, "file"),
+        },
+        shown_bytes(p.stored_bytes),
+    );
+    if p.left_out > 0 {
+        let left_out = some(p.left_out, "file");
+        let named = named(p.left_out);
+        let _ = writeln!(t, "Packed without content, because unreadable: {left_out}, {named}.");
+    }
+    if p.duplicate_bytes > 0 {
+        let _ = writeln!(t, "{} of duplicates are stored once.", shown_bytes(p.duplicate_bytes));
+    }
+    if p.forgotten > 0 {
+        let forgotten = some(p.forgotten, "piece");
+        let _ = writeln!(t, "The table of duplicates was full and forgot {forgotten}.");
+    }
+    t
+}
+
+/// How it was read back, and what to do where that proves nothing.
+fn read_back(plan: &Plan, outcome: &PackOutcome) -> String {
+    if outcome.reports.is_empty() {
+        let verify = command("verify", plan.drives.iter().map(|d| d.drive.as_str()));
+        return format!("Nothing was read back (--no-read-back). To check it: {verify}\n");
+    }
+    let levels = outcome.reports.iter().flatten().map(|r| r.level);
+    let level = levels.min().unwrap_or(Level::None);
+    let mut t = if outcome.is_proven() {
+        format!("Read back {}: every block is as it was written.\n", level_words(level))
+    } else if outcome.read_back_stopped() {
+        "The read-back was stopped before its end, so it is not proven.\n".into()
+    } else if level == Level::Cached {
+        format!("Read back {}.\n", level_words(level))
+    } else {
+        "Read back, and not everything is as it was written: see above.\n".into()
+    };
+    t.push_str(&plan.next_step(outcome));
+    if outcome.read_back_stopped() {
+        let _ = writeln!(t, "or: {}", plan.resume_command(true));
     }
     t
 }

@@ -1,6 +1,7 @@
 //! What `status` says of a set.
 
 use super::verdict::{JudgedSet, never_closed, verdict};
+use crate::cli::next::command;
 use crate::cli::sizes::shown_bytes;
 use crate::cli::text::slot_name;
 use crate::commands::status::{SetEnd, SetStatus};
@@ -22,10 +23,12 @@ fn together(set: &SetStatus) -> String {
         return t;
     }
     if set.missing.is_empty() {
-        t.push_str("Nothing is lost: to restore, one drive at a time is enough.\n");
+        if set.drives.len() > 1 {
+            t.push_str("To restore, one drive at a time is enough.\n");
+        }
         return t;
     }
-    t.push_str("If what is not here is lost, attach together to reconstruct it");
+    t.push_str("If the missing drives never come, attach at the same time");
     let groups: Vec<&Together> = set
         .together
         .iter()
@@ -34,7 +37,7 @@ fn together(set: &SetStatus) -> String {
         .map(|(_, group)| group)
         .collect();
     if groups.len() > LISTED_GROUPS {
-        t.push_str(" all the drives that there are.\n");
+        t.push_str(" all the others.\n");
         return t;
     }
     for (i, group) in groups.iter().enumerate() {
@@ -42,7 +45,7 @@ fn together(set: &SetStatus) -> String {
         let and = if i == 0 { "" } else { ", and" };
         let _ = write!(t, "{and} at least {} of slot {}", group.at_once, slots.join(", "));
     }
-    t.push_str("; or use restore --stage.\n");
+    t.push_str("; with fewer ports, see holdall help restore.\n");
     t
 }
 
@@ -79,7 +82,7 @@ pub fn status(set: &SetStatus) -> String {
     }
     for MissingSlot { slot, case } in &set.missing {
         let case = case.as_deref().unwrap_or("?");
-        let _ = writeln!(t, "  slot {:>3}  case {case}  not here", slot.to_string());
+        let _ = writeln!(t, "  slot {:>3}  case {case}  not attached", slot.to_string());
     }
     let never_closed = never_closed("It", !set.missing.is_empty());
     t.push_str(match set.end {
@@ -87,8 +90,7 @@ pub fn status(set: &SetStatus) -> String {
         SetEnd::Last => "It is closed, and the last set of its shipment.\n",
         SetEnd::Further => "It is closed; the shipment has further sets.\n",
         SetEnd::Unknown => {
-            "It was closed from its drives alone: it cannot tell whether more of the dataset was to \
-             follow.\n"
+            "It was closed from its drives alone: nothing shows whether more was packed.\n"
         }
         SetEnd::Open => &never_closed,
     });
@@ -100,7 +102,8 @@ pub fn status(set: &SetStatus) -> String {
     if let Some(note) = &set.last_note {
         let _ = writeln!(t, "Last check that was noted: {}.", noted(note));
     }
-    t.push_str("(From labels and records only: holdall verify reads every block.)\n");
+    let verify = command("verify", set.drives.iter().map(|d| d.drive.as_str()));
+    let _ = writeln!(t, "Only labels and records were read. To check every block: {verify}");
     t
 }
 

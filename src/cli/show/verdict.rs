@@ -1,74 +1,95 @@
 //! What can be restored of a set.
 
 use crate::check::damage::Verdict;
-use crate::cli::sizes::shown_count;
+use crate::check::spare::Losses;
 use crate::cli::text::some;
+use crate::format::ids::Slot;
+use crate::format::shown::shown_text;
 use serde::Serialize;
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 
 /// The verdict in a sentence or two.
 pub fn verdict(v: &Verdict) -> String {
-    let mut t = String::new();
     if v.restorable() && v.stripes == 0 {
         return "Nothing was committed to it: there is nothing to restore.\n".into();
     }
     if v.restorable() {
-        let spare = match v.least_spare {
-            None | Some(0) if v.degraded == 0 => "no more shards may be lost".into(),
-            None | Some(0) => "the stripes hit worst can lose nothing more".into(),
-            Some(spare) => {
-                format!("{} more of any stripe may be lost", some(spare as u64, "shard"))
-            }
-        };
-        let everything =
-            if v.may_be_more { "Everything that the drives here name" } else { "Everything" };
-        let _ = match v.degraded {
-            0 => writeln!(t, "{everything} can be restored; {spare}."),
-            n => writeln!(
-                t,
-                "{everything} can be restored: {} of {} {} parity for it; {spare}.",
-                some(n, "stripe"),
-                shown_count(v.stripes),
-                if n == 1 { "needs" } else { "need" },
-            ),
-        };
-        return t;
+        let everything = if v.may_be_more { "Everything these drives name" } else { "Everything" };
+        let how = if v.degraded > 0 { ", with the help of parity" } else { "" };
+        return format!("{everything} can be restored{how}. {}\n", may_be_lost(v));
     }
     if v.is_blank() {
-        t.push_str(
-            "No record lies on the drives that are here: from these alone nothing of the set can be known or \
-             restored.\n",
-        );
-        return t + &would_help(v);
+        let text = "No records of the set can be read from these drives: they alone do not show what is in \
+                    it, and restore nothing.\n";
+        return text.to_owned() + &would_help(v);
     }
+    let mut t = String::new();
     if v.gaps || v.unknown > 0 {
-        t.push_str("Records are missing or contradict each other: some stripes cannot be found.\n");
+        t.push_str("Records are missing or contradict each other: some data cannot be found.\n");
     }
     if !v.keyless.is_empty() {
-        t.push_str("No drive here has the wrapped key any more: nobody can open what it sealed.\n");
+        t.push_str(
+            "A wrapped key is on none of these drives: nobody can open what was sealed with it.\n",
+        );
     }
-    let (lost, stripes) = v.lost_of();
-    let is_lost = match lost {
-        _ if !v.would_help.is_empty() => "cannot be reconstructed from them",
-        1 => "is lost",
-        _ => "are lost",
-    };
-    let of_stripes = match lost {
-        0 => String::new(), // what is wrong was said
-        lost => format!(": {} of {} {is_lost}", some(lost, "stripe"), shown_count(stripes)),
-    };
-    let _ =
-        writeln!(t, "Not everything can be restored from the drives that are here{of_stripes}.");
+    t.push_str("Not everything can be restored from these drives");
+    t.push_str(&match v.lost_of() {
+        (0, _) => ".\n".into(), // what is wrong was said
+        (lost, all) => format!(": {} of the data cannot be.\n", share(lost, all)),
+    });
     t + &would_help(v)
 }
 
-/// The drives that are not here and would help.
+/// A part of the stripes in words; they are nearly all of one size.
+pub fn share(lost: u64, all: u64) -> String {
+    match lost.saturating_mul(100) / all.max(1) {
+        _ if lost >= all => "all".into(),
+        0 => "less than 1 %".into(),
+        percent => format!("about {percent} %"),
+    }
+}
+
+/// What may still be lost of a set that can be restored.
+pub fn may_be_lost(v: &Verdict) -> String {
+    let (drives, single) = (v.cases.drives(), v.cases.are_single());
+    let said: Vec<String> = v.losses.iter().map(|losses| any(*losses, single)).collect();
+    match &said[..] {
+        [] if drives == 1 => "If this drive is lost, everything is.".into(),
+        [] => "If one more drive is lost, data may be lost with it.".into(),
+        [last] => format!("You can still lose any {last}."),
+        [first @ .., last] => {
+            format!("You can still lose any {}, or any {last}.", first.join(", or any "))
+        }
+    }
+}
+
+/// `1 case and 1 drive`; where each drive is alone in its case, cases are drives.
+fn any(losses: Losses, single: bool) -> String {
+    let Losses { cases, drives } = losses;
+    let (cases, drives) = if single { (0, cases + drives) } else { (cases, drives) };
+    match (cases as u64, drives as u64) {
+        (0, drives) => some(drives, "drive"),
+        (cases, 0) => some(cases, "case"),
+        (cases, drives) => format!("{} and {}", some(cases, "case"), some(drives, "drive")),
+    }
+}
+
+/// The drives that are not attached and would help.
 fn would_help(v: &Verdict) -> String {
-    let slots: Vec<_> = v.would_help.iter().map(ToString::to_string).collect();
-    if slots.is_empty() {
+    if v.would_help.is_empty() {
         return String::new();
     }
-    format!("Drives that would help: slot {}.\n", slots.join(", "))
+    let which = if v.would_help.len() == 1 { "This drive" } else { "These drives" };
+    format!("{which} would help: {}.\n", slots_of(v, &v.would_help))
+}
+
+/// `slot 3 (north), 4 (south)`.
+fn slots_of(v: &Verdict, slots: &BTreeSet<Slot>) -> String {
+    let named = |slot: &Slot| match v.cases.name(*slot) {
+        Some(case) => format!("{slot} (case {})", shown_text(case)),
+        None => slot.to_string(),
+    };
+    format!("slot {}", slots.iter().map(named).collect::<Vec<_>>().join(", "))
 }
 
 /// The same for programs. Only of a set that was looked at to the end is anything sound.
@@ -77,6 +98,7 @@ pub struct JudgedSet<'a> {
     restorable: Option<bool>,
     stripes: u64,
     spare_shards: Option<usize>,
+    may_be_lost: &'a [Losses],
     #[serde(flatten)]
     verdict: &'a Verdict,
 }
@@ -88,13 +110,61 @@ impl<'a> JudgedSet<'a> {
             restorable: (to_the_end || !restorable).then_some(restorable),
             stripes: verdict.stripes + verdict.unknown,
             spare_shards: verdict.least_spare.filter(|_| to_the_end),
+            may_be_lost: if to_the_end && restorable { &verdict.losses } else { &[] },
             verdict,
         }
     }
 }
 
-/// Of a set without set.txt; those of its drives that are not here may have it.
+/// Of a set without set.txt; drives that are not attached may have it.
 pub fn never_closed(set: &str, some_absent: bool) -> String {
-    let it = if some_absent { "As far as the drives here show, it" } else { set };
-    format!("{it} was never closed: it cannot be told from a shortened one.\n")
+    let it = if some_absent { "As far as these drives show, it" } else { set };
+    format!("{it} was never closed: nothing shows whether more was packed.\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::spare::Cases;
+    use rstest::rstest;
+
+    #[allow(clippy::field_reassign_with_default, reason = "a field is private")]
+    fn of(cases: &[&str], losses: &[(usize, usize)]) -> Verdict {
+        let slot = |i: usize| Slot(i as u16 + 1);
+        let slots = cases.iter().enumerate().map(|(i, case)| (slot(i), Some((*case).to_owned())));
+        let mut v = Verdict::default();
+        v.stripes = 1;
+        v.cases = Cases::new(slots, (0..cases.len()).map(slot));
+        v.losses = losses.iter().map(|&(cases, drives)| Losses { cases, drives }).collect();
+        v
+    }
+
+    /// Review A20: drives and cases, and nothing odd of a single one.
+    #[rstest]
+    #[case(&["a", "a", "b", "b"], &[(1, 1)], "You can still lose any 1 case and 1 drive.")]
+    #[case(&["a", "a", "b", "b"], &[(1, 0), (0, 2)], "You can still lose any 1 case, or any 2 drives.")]
+    #[case(&["a", "a", "b", "b"], &[(0, 1)], "You can still lose any 1 drive.")]
+    #[case(&["a", "b", "c"], &[(2, 0)], "You can still lose any 2 drives.")]
+    #[case(&["a", "a"], &[], "If one more drive is lost, data may be lost with it.")]
+    #[case(&["a"], &[], "If this drive is lost, everything is.")]
+    fn what_may_be_lost_is_said_in_drives_and_cases(
+        #[case] cases: &[&str],
+        #[case] losses: &[(usize, usize)],
+        #[case] said: &str,
+    ) {
+        assert_eq!(verdict(&of(cases, losses)), format!("Everything can be restored. {said}\n"));
+    }
+
+    #[test]
+    fn drives_that_would_help_are_named_with_their_case() {
+        let mut v = of(&["a", "b"], &[]);
+        v.beyond.push(crate::format::ids::StripeId {
+            run: crate::format::ids::RunId(1),
+            number: crate::format::ids::StripeNumber(1),
+        });
+        (v.stripes, v.would_help) = (3, [Slot(2), Slot(3)].into());
+        let said = "Not everything can be restored from these drives: about 33 % of the data cannot be.\n\
+                    These drives would help: slot 2 (case b), 3.\n";
+        assert_eq!(verdict(&v), said);
+    }
 }
