@@ -9,4 +9,4 @@ mod verdict;
 pub use packed::{PackedEvent, Plan, guarantee, packed, plan};
 pub use restored::{RestoredEvent, drive_name, next_step, not_taken, restored};
 pub use status::{StatusEvent, status};
-pub use verdict::{JudgedSet, never_closed, verdict};
+pub use verdict::{JudgedSet, losses, never_closed, verdict};

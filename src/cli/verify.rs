@@ -6,12 +6,13 @@ use super::keys::identities;
 use super::next::{command, to_prove};
 use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
-use super::show::{JudgedSet, never_closed, not_taken, verdict};
+use super::show::{JudgedSet, losses, never_closed, not_taken, verdict};
 use super::sizes::{shown_bytes, shown_count};
 use super::text::{level_words, slot_name, some, verb};
 use super::ui::Ui;
 use crate::check::custody::Remark;
 use crate::check::report::DriveReport;
+use crate::check::spare::Losses;
 use crate::commands;
 use crate::commands::custody::LoggedNote;
 use crate::drives::{Level, Proof};
@@ -454,6 +455,7 @@ struct Verified<'a> {
     proven: bool,
     repair: Option<String>,
     erase: Option<String>,
+    may_be_lost: &'a [Losses],
     verdict: JudgedSet<'a>,
 }
 
@@ -466,6 +468,7 @@ impl<'a> Verified<'a> {
             proven: set.is_proven(),
             repair: repair_command(set),
             erase: erase_command(set),
+            may_be_lost: losses(&set.verdict, !set.is_stopped()),
             verdict: JudgedSet::new(&set.verdict, !set.is_stopped()),
         }
     }

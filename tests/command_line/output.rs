@@ -202,7 +202,7 @@ fn the_plan_counts_parity_along_the_drives() {
     words.retain(|word| word != "--json");
     let run = shipment.run(words).expect(0);
     assert!(run.stdout.contains("of data, "), "{}", run.stdout);
-    assert!(run.stdout.contains("10 % of parity along the drive;"), "{}", run.stdout);
+    assert!(run.stdout.contains("10 % of parity on the drive"), "{}", run.stdout);
 }
 
 #[test]

@@ -231,13 +231,12 @@ pub fn plan(plan: &Plan) -> String {
         && plan.missing_bytes == 0
     {
         return format!(
-            "{}, {}, go onto {} (case {}): at most {} of {}. {}\n",
+            "{} go onto {} (case {}). At most, of {}: {}. {}\n",
             some(plan.left_entries, "entry"),
-            shown_bytes(plan.left_bytes),
             only.drive,
             only.case,
-            shown_bytes(only.bytes + only.before),
             shown_bytes(only.free_bytes + only.before),
+            cost(plan),
             guarantee(plan.survive, 1),
         );
     }
@@ -312,10 +311,16 @@ pub fn packed(plan: &Plan, outcome: &PackOutcome, quiet: bool) -> String {
         return t;
     }
     t.push_str(&counts(outcome));
+    if plan.drives.len() == 1 && outcome.is_proven() && p.duplicate_bytes + p.left_out == 0 {
+        t.truncate(t.trim_end().len());
+        t.push(' ');
+    }
     t.push_str(&read_back(plan, outcome));
     let degraded = outcome.verdict.as_ref().filter(|v| v.degraded > 0 || !v.restorable());
     t.push_str(&match degraded {
         Some(v) => verdict(v),
+        // Of a single drive, the plan said it.
+        None if plan.drives.len() == 1 && !quiet => String::new(),
         None => guarantee(plan.survive, plan.drives.len()) + "\n",
     });
     let _ = writeln!(t, "The set's root (b3sum set.txt): {}", hex(&p.root));
@@ -363,7 +368,7 @@ fn counts(outcome: &PackOutcome) -> String {
     if p.left_out > 0 {
         let left_out = some(p.left_out, "file");
         let named = named(p.left_out);
-        let _ = writeln!(t, "Packed without content, because unreadable: {left_out}, {named}.");
+        let _ = writeln!(t, "Packed without their bytes, unreadable: {left_out}, {named}.");
     }
     if p.duplicate_bytes > 0 {
         let _ = writeln!(t, "{} of duplicates are stored once.", shown_bytes(p.duplicate_bytes));

@@ -1,6 +1,7 @@
 //! What `status` says of a set.
 
-use super::verdict::{JudgedSet, never_closed, verdict};
+use super::verdict::{JudgedSet, losses, never_closed, verdict};
+use crate::check::spare::Losses;
 use crate::cli::next::command;
 use crate::cli::sizes::shown_bytes;
 use crate::cli::text::slot_name;
@@ -134,6 +135,7 @@ pub struct StatusEvent<'a> {
     #[serde(flatten)]
     set: &'a SetStatus,
     last_note: Option<&'a str>,
+    may_be_lost: &'a [Losses],
     closed: bool,
     last: Option<bool>,
     verdict: JudgedSet<'a>,
@@ -148,7 +150,8 @@ impl<'a> From<&'a SetStatus> for StatusEvent<'a> {
         };
         let verdict = JudgedSet::new(&set.verdict, true);
         let last_note = set.last_note.as_ref().map(|note| note.time.as_str());
-        Self { set, last_note, closed: set.end != SetEnd::Open, last, verdict }
+        let may_be_lost = losses(&set.verdict, true);
+        Self { set, last_note, may_be_lost, closed: set.end != SetEnd::Open, last, verdict }
     }
 }
 

@@ -92,13 +92,17 @@ fn slots_of(v: &Verdict, slots: &BTreeSet<Slot>) -> String {
     format!("slot {}", slots.iter().map(named).collect::<Vec<_>>().join(", "))
 }
 
+/// What may still be lost, for programs; nothing is known before the end.
+pub fn losses(v: &Verdict, to_the_end: bool) -> &[Losses] {
+    if to_the_end && v.restorable() { &v.losses } else { &[] }
+}
+
 /// The same for programs. Only of a set that was looked at to the end is anything sound.
 #[derive(Serialize)]
 pub struct JudgedSet<'a> {
     restorable: Option<bool>,
     stripes: u64,
     spare_shards: Option<usize>,
-    may_be_lost: &'a [Losses],
     #[serde(flatten)]
     verdict: &'a Verdict,
 }
@@ -110,7 +114,6 @@ impl<'a> JudgedSet<'a> {
             restorable: (to_the_end || !restorable).then_some(restorable),
             stripes: verdict.stripes + verdict.unknown,
             spare_shards: verdict.least_spare.filter(|_| to_the_end),
-            may_be_lost: if to_the_end && restorable { &verdict.losses } else { &[] },
             verdict,
         }
     }
