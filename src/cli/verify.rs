@@ -1,5 +1,7 @@
 //! `verify` on the command line.
 
+mod logged;
+
 use super::args::inspect::VerifyArgs;
 use super::exit::Status;
 use super::keys::identities;
@@ -14,11 +16,9 @@ use crate::check::custody::Remark;
 use crate::check::report::DriveReport;
 use crate::check::spare::Losses;
 use crate::commands;
-use crate::commands::custody::LoggedNote;
 use crate::drives::{Level, Proof};
 use crate::entropy::{Entropy, System};
-use crate::format::custody::CustodyResult;
-use crate::format::ids::{Slot, StripeId};
+use crate::format::ids::StripeId;
 use crate::format::shown::shown_text;
 use crate::restorer::check::Decoded;
 use crate::verification::{DriveOutcome, SetOutcome};
@@ -50,7 +50,7 @@ pub fn verify(args: &VerifyArgs, ui: &Ui) -> Result<Status, Refusal> {
     for (number, set) in sets.iter().enumerate() {
         say(set, ui);
         if let Some(notes) = logged.get(number) {
-            say_logged(notes, ui);
+            logged::say(notes, ui);
         }
         status = status.merge(if set.has_lost() {
             Status::Failed
@@ -71,49 +71,6 @@ pub fn say(set: &SetOutcome, ui: &Ui) {
     emit("verified", &Verified::new(set));
     if let Some(decoded) = &set.decoded {
         emit("decoded", &DecodedSet::new(&set.name, decoded));
-    }
-}
-
-/// Says where a set's custody notes lie.
-fn say_logged(notes: &[LoggedNote], ui: &Ui) {
-    if ui.is_json() {
-        return notes.iter().for_each(|logged| emit("custody", &CustodyLogged::from(logged)));
-    }
-    let on_drives = notes.iter().filter(|logged| logged.file.is_some()).count() as u64;
-    let kept = if notes.iter().any(|logged| logged.kept) { " and on this machine" } else { "" };
-    if !notes.is_empty() {
-        out(&format!("Noted in custody/ on {}{kept}.\n", some(on_drives, "drive")));
-    }
-}
-
-/// A custody note that was made, for programs.
-#[derive(Serialize)]
-struct CustodyLogged<'a> {
-    set: String,
-    slot: Slot,
-    case: &'a str,
-    drive: &'a str,
-    file: Option<&'a str>,
-    kept: bool,
-    time: &'a str,
-    by: &'a str,
-    result: CustodyResult,
-}
-
-impl<'a> From<&'a LoggedNote> for CustodyLogged<'a> {
-    fn from(logged: &'a LoggedNote) -> Self {
-        let note = &logged.note;
-        Self {
-            set: note.set_name(),
-            slot: note.slot,
-            case: &note.case,
-            drive: &logged.drive,
-            file: logged.file.as_deref(),
-            kept: logged.kept,
-            time: &note.time,
-            by: &note.by,
-            result: note.result,
-        }
     }
 }
 
