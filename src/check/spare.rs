@@ -204,7 +204,7 @@ mod tests {
                 of.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
             let of: Vec<usize> =
                 of.iter().map(|c| names.iter().position(|n| n == c).unwrap()).collect();
-            let columns: Vec<(Vec<usize>, usize)> = (0..1 + draw(3))
+            let columns: Vec<(Vec<usize>, usize)> = (0..=draw(3))
                 .map(|_| {
                     let good: Vec<usize> = (0..drives).filter(|_| draw(6) > 0).collect();
                     let k = 1 + draw(good.len().max(1));

@@ -7,6 +7,7 @@ use crate::format::ids::Slot;
 use crate::format::shown::shown_text;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 /// The verdict in a sentence or two.
 pub fn verdict(v: &Verdict) -> String {
@@ -32,11 +33,11 @@ pub fn verdict(v: &Verdict) -> String {
             "A wrapped key is on none of these drives: nobody can open what was sealed with it.\n",
         );
     }
-    t.push_str("Not everything can be restored from these drives");
-    t.push_str(&match v.lost_of() {
-        (0, _) => ".\n".into(), // what is wrong was said
-        (lost, all) => format!(": {} of the data cannot be.\n", share(lost, all)),
-    });
+    let how_much = match v.lost_of() {
+        (0, _) => String::new(), // what is wrong was said
+        (lost, all) => format!(": {} of the data cannot be", share(lost, all)),
+    };
+    let _ = writeln!(t, "Not everything can be restored from these drives{how_much}.");
     t + &would_help(v)
 }
 
