@@ -30,6 +30,7 @@ pub fn restore(args: &RestoreArgs, ui: &Ui) -> Result<Status, Refusal> {
         salvage: args.salvage,
         no_special: args.no_special,
         owners: args.owner.map(owners),
+        map_names: args.map_names,
         stage: args.stage.clone(),
         memory: args.memory.memory,
         expect: args.expect.expect.clone(),

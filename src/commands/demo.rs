@@ -156,6 +156,7 @@ pub fn demo(
         selection: None,
         no_special: false,
         owners: None,
+        map_names: false,
     };
     let restored = restore::restore(&left, &job, monitor)?;
     going()?;

@@ -93,9 +93,11 @@ fn restore_unlocked(
     let destination_error = |source| job.destination_error(source);
     let shipment = sets[0].shipment.to_string();
     let claim = job.claim();
-    let has_work_name = has_work_name(job, &chosen);
+    let map_names = job.map_names;
+    let has_work_name = !map_names && has_work_name(job, &chosen);
     let owners = job.owners.unwrap_or_default();
-    let of = RestoreOf { shipment: &shipment, selection: claim.as_deref(), has_work_name, owners };
+    let selection = claim.as_deref();
+    let of = RestoreOf { shipment: &shipment, selection, has_work_name, owners, map_names };
     let opened = Destination::open_for(&job.to, of);
     let (destination, how) = match opened {
         Err(e @ DestinationError::NotEmpty { .. }) => {
@@ -322,6 +324,7 @@ fn complete(
     end::report(&end, &mut outcome.restored, monitor)
         .map_err(|source| RestoreJobError::Restore { path: job.to.clone(), source })?;
     note_unkept(destination, outcome).map_err(destination_error)?;
+    outcome.mapped_names = destination.mapped_names().map_err(destination_error)?;
     let metadata = destination.state_names(METADATA).map_err(destination_error)?;
     let r = &mut outcome.restored;
     LastRun { waiting: r.waiting }.save(destination);
@@ -334,6 +337,7 @@ fn complete(
     let all = outcome.is_complete() && outcome.restored.refused == 0 && !outcome.stays_open;
     if !stopped && (all || job.give_up) {
         destination.complete().map_err(destination_error)?;
+        outcome.has_ended = true;
         chosen.iter().for_each(|one| stage::clear(one.set, monitor));
         if all
             && let Some(selection) = &job.selection

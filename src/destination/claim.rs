@@ -45,6 +45,8 @@ pub struct RestoreOf<'a> {
     pub has_work_name: bool,
     /// who is to own it
     pub owners: Owners,
+    /// names that not every file system holds are mapped
+    pub map_names: bool,
 }
 
 /// What restore.json says.

@@ -73,8 +73,9 @@ impl Destination {
     }
 
     fn open_regular(&self, path: &[u8]) -> Result<Option<File>, DestinationError> {
-        let (folder, name) = split(path);
-        let Some(folder) = self.folders.find(folder)? else { return Ok(None) };
+        let (at, name) = split(path);
+        let Some(folder) = self.folders.find(at)? else { return Ok(None) };
+        let name = &*self.folders.name_in(&folder, at, name);
         // A device may start when it is opened.
         let found = self.folders.within(&folder, || folder.symlink_metadata(as_path(name)));
         if !found.is_ok_and(|found| found.is_file()) {

@@ -22,6 +22,7 @@ use super::error::DestinationError;
 use super::folders::Folders;
 use super::layout::{CLAIM, PARTS, SHARED, WORK, work_path};
 use super::metadata::{self, Rights, mtime};
+use super::name_map::NameMap;
 use super::owners::Owners;
 use super::tally::UnkeptTally;
 use super::work_files::read_file;
@@ -59,8 +60,6 @@ pub struct Destination {
     /// a part may do without a name
     pub(super) has_nameless: bool,
     pub(super) saving: Mutex<()>,
-    /// where case does not count, one entry at a time gets its name: two may have one
-    pub(super) placing: Mutex<()>,
     pub(super) rights: Rights,
     pub(super) unkept: UnkeptTally,
     /// the file system takes `README` and `readme` for one name
@@ -72,7 +71,8 @@ impl Destination {
     /// that is claimed for it already is resumed; any other is refused.
     pub fn open(dir: &Path, shipment: &str) -> Result<(Self, DirState), DestinationError> {
         let (selection, owners) = (None, Owners::Numbers);
-        Self::open_for(dir, RestoreOf { shipment, selection, has_work_name: false, owners })
+        let of = RestoreOf { shipment, selection, owners, has_work_name: false, map_names: false };
+        Self::open_for(dir, of)
     }
 
     /// The same for a part of a shipment: only a restore of the same part resumes.
@@ -97,10 +97,15 @@ impl Destination {
         let ignores_case = work.symlink_metadata(CLAIM.to_ascii_uppercase()).is_ok();
         metadata::end_inheritance(&parts);
         metadata::end_inheritance(&shared);
+        let list = work.try_clone().map_err(failed)?;
+        let map = of.map_names.then(|| NameMap::new(&root, Some(list))).transpose();
+        let folders = Folders::new(root, work_id, rustix::process::geteuid().is_root())
+            .ignoring_case(ignores_case)
+            .mapping(map.map_err(failed)?);
         let rights = Rights::of_process(of.owners);
         let destination = Self {
             dir: absolute,
-            folders: Folders::new(root, work_id, rights.is_root).ignoring_case(ignores_case),
+            folders,
             work_name,
             work,
             has_nameless: takes_nameless(&parts),
@@ -108,7 +113,6 @@ impl Destination {
             shared: Arc::new(shared),
             next_part: AtomicU64::new(0),
             saving: Mutex::new(()),
-            placing: Mutex::new(()),
             rights,
             unkept: UnkeptTally::default(),
             ignores_case,
@@ -152,7 +156,8 @@ impl Destination {
         }
         let (parent, name) = split(path);
         let Some(folder) = self.folders.find(parent)? else { return Ok(None) };
-        let look = || folder.symlink_metadata(as_path(name));
+        let here = self.folders.name_in(&folder, parent, name);
+        let look = || folder.symlink_metadata(as_path(&here));
         let found = match self.folders.within(&folder, look) {
             Ok(found) => found.file_type(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -164,7 +169,11 @@ impl Destination {
             _ if found.is_symlink() => FoundKind::Symlink,
             _ => FoundKind::Special,
         };
-        Ok(Some((kind, self.folders.is_called(&folder, parent, name))))
+        let is_called_so = self.folders.is_called(&folder, parent, &here);
+        if is_called_so {
+            self.folders.note_name(parent, name, &here)?;
+        }
+        Ok(Some((kind, is_called_so)))
     }
 
     /// Puts everything so far on disk; an earlier write that failed unseen is an error here.
@@ -192,13 +201,14 @@ impl Destination {
         rustix::fs::fstatvfs(self.folders.root()).map_or(1, |room| room.f_frsize.max(1))
     }
 
-    /// Ends the restore: syncs, and removes `DIR/.holdall`. DIR keeps the mode and times that
+    /// Ends the restore: syncs, lists the names that were mapped, and removes `DIR/.holdall`. DIR keeps the mode and times that
     /// [`Self::finish_folder`] gave it.
     pub fn complete(&self) -> Result<(), DestinationError> {
         self.sync()?;
         let failed = |error| DestinationError::io("remove", WORK.as_bytes())(error);
         let root = self.folders.root();
         let before = rustix::fs::fstat(root).map_err(|errno| failed(errno.into()))?;
+        self.list_names()?;
         let mut removed = self.remove_work();
         for _ in 0..HIDDEN_TRIES {
             match &removed {
@@ -239,6 +249,11 @@ impl Destination {
     }
 
     pub(super) fn checked<'a>(&self, path: &'a [u8]) -> Result<&'a [u8], DestinationError> {
+        if self.folders.map.is_some() {
+            // What is the restore's own is mapped.
+            return checked_path(path)
+                .map_err(|source| DestinationError::Path { path: path.to_vec(), source });
+        }
         checked(path, &self.work_name, self.ignores_case)
     }
 

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use crate::format::FormatError;
 use crate::format::list::shown_path;
+use crate::format::shown::error_chain;
 
 /// What is done with a part file before anything is written to it: it fails for all or for none.
 pub(super) const MAKE_PART: &str = "make";
@@ -13,6 +14,15 @@ pub(super) const OPEN_PART: &str = "open";
 pub(super) const LINK: &str = "link";
 pub(super) const MAKE_SYMLINK: &str = "make symlink";
 pub(super) const MAKE_SPECIAL: &str = "make special file";
+
+/// How the reason begins if the destination takes everything of an entry but its name.
+pub const BAD_NAME: &str = "the destination cannot hold this name";
+/// What is done with names.
+const NAMING: [&str; 4] = [RENAME, MAKE_FOLDER, OPEN_FOLDER, LOOK_AT];
+pub(super) const RENAME: &str = "rename to";
+pub(super) const MAKE_FOLDER: &str = "make folder";
+const OPEN_FOLDER: &str = "open folder";
+const LOOK_AT: &str = "look at";
 
 /// Why something was not done in the destination. Paths are relative to DIR, as entries name
 /// them, except where DIR itself is meant.
@@ -143,9 +153,23 @@ impl DestinationError {
         matches!(self, Self::Io { action, .. } if *action == LINK) && !self.ends_all()
     }
 
+    /// Is it the name that cannot be? Then another could.
+    fn is_of_name(&self) -> bool {
+        const OF_NAMES: [Errno; 3] = [Errno::ILSEQ, Errno::INVAL, Errno::NAMETOOLONG];
+        match self {
+            Self::Exists { .. } | Self::Reserved { .. } => true,
+            Self::Io { action, source, .. } => {
+                NAMING.contains(action)
+                    && OF_NAMES.iter().any(|e| source.raw_os_error() == Some(e.raw_os_error()))
+            }
+            _ => false,
+        }
+    }
+
     /// Why an entry, which is named beside it, could not be made.
     pub fn reason(&self) -> String {
         match self {
+            _ if self.is_of_name() => format!("{BAD_NAME}: {}", error_chain(self)),
             Self::Io { action, source, .. } => {
                 format!("the destination refuses it: {action}: {source}")
             }

@@ -6,9 +6,13 @@
 //!   `O_NOFOLLOW`, so a path may be of any length; (2) at most [`HELD_FOLDERS`] handles are kept,
 //!   however deep or wide the tree is, and a step holds two more; (3) the working folder is never
 //!   reached, under whatever spelling the file system takes for its name; (4) a folder is reached
-//!   under its name to the letter: where case does not count, one that differs in it is another's.
+//!   under its name to the letter: where case does not count, one that differs in it is another's;
+//!   (5) an entry has the same name in every run and for every process: its own, or with
+//!   `--map-names` [`mapped`], or, if another has that but for the case of letters,
+//!   [`mapped_apart`]; which of the two it is, DIR itself shows.
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -18,9 +22,13 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use super::at::{
-    FileId, MODE_FOR_NOW, file_id, make_folder_at, not_opened, open_at, open_folder_at, split,
+    FileId, MODE_FOR_NOW, as_path, file_id, make_folder_at, not_opened, open_at, open_folder_at,
+    split,
 };
 use super::error::DestinationError;
+use super::layout::work_path;
+use super::mapping::{mapped, mapped_apart};
+use super::name_map::{NameMap, encoded};
 use super::spelling::{Spellings, has_another};
 
 /// Handles kept open: enough for many threads in many folders, far below the 1,024 files that a
@@ -34,8 +42,12 @@ pub(super) struct Folders {
     /// root may enter and write in any folder
     is_root: bool,
     /// the file system takes `README` and `readme` for one name; none: that is not known
-    ignores_case: Option<bool>,
+    pub(super) ignores_case: Option<bool>,
     spellings: Spellings,
+    /// with `--map-names`
+    pub(super) map: Option<NameMap>,
+    /// where case does not count, one entry at a time gets its name: two may have one
+    naming: Mutex<()>,
     held: Mutex<OpenFolders>,
 }
 
@@ -48,6 +60,8 @@ impl Folders {
             is_root,
             ignores_case: None,
             spellings: Spellings::default(),
+            map: None,
+            naming: Mutex::default(),
             held: Mutex::default(),
         }
     }
@@ -56,6 +70,17 @@ impl Folders {
     #[must_use]
     pub(super) fn ignoring_case(self, ignores_case: bool) -> Self {
         Self { ignores_case: Some(ignores_case), ..self }
+    }
+
+    /// The same, with names that are mapped.
+    #[must_use]
+    pub(super) fn mapping(self, map: Option<NameMap>) -> Self {
+        Self { map, ..self }
+    }
+
+    /// Held while an entry gets its name, where two may have one.
+    pub(super) fn alone(&self) -> Option<MutexGuard<'_, ()>> {
+        (self.ignores_case == Some(true)).then(|| self.naming.lock())
     }
 
     /// Is what was found as `name` in the folder of this path called so, letter by letter?
@@ -153,15 +178,30 @@ impl Folders {
         path: &[u8],
         make: bool,
     ) -> Result<Dir, DestinationError> {
-        let mut opened = self.open_child(parent, name);
-        if make && matches!(&opened, Err(error) if error.kind() == io::ErrorKind::NotFound) {
-            self.within(parent, || make_folder_at(parent, name))
-                .map_err(DestinationError::io("make folder", path))?;
-            opened = self.open_child(parent, name);
-        } else if opened.is_ok() && !self.is_called(parent, split(path).0, name) {
+        let at = split(path).0;
+        let mut here = self.name_in(parent, at, name);
+        let mut opened = self.open_child(parent, &here);
+        let is_missing = |opened: &io::Result<Dir>| matches!(opened, Err(error) if error.kind() == io::ErrorKind::NotFound);
+        let mut is_new = false;
+        if make && is_missing(&opened) {
+            let alone = self.alone();
+            if alone.is_some() {
+                // Another may have taken the name meanwhile.
+                here = self.name_in(parent, at, name);
+                opened = self.open_child(parent, &here);
+            }
+            is_new = is_missing(&opened);
+            if is_new {
+                self.within(parent, || make_folder_at(parent, &here))
+                    .map_err(DestinationError::io("make folder", path))?;
+                opened = self.open_child(parent, &here);
+            }
+        }
+        if !is_new && opened.is_ok() && !self.is_called(parent, at, &here) {
             return Err(DestinationError::Exists { path: path.to_vec() });
         }
         let folder = opened.map_err(not_opened(path))?;
+        self.note_name(at, name, &here)?;
         // The working folder may have a short name too, or one that only looks different.
         let at_top = !path.contains(&b'/');
         if at_top && file_id(&folder).map_err(DestinationError::io("look at", path))? == self.work {
@@ -179,8 +219,63 @@ impl Folders {
         }
     }
 
-    fn held(&self) -> parking_lot::MutexGuard<'_, OpenFolders> {
+    fn held(&self) -> MutexGuard<'_, OpenFolders> {
         self.held.lock()
+    }
+}
+
+impl Folders {
+    /// What an entry of this name is called in this folder, which has this path.
+    pub(super) fn name_in<'n>(&self, folder: &Dir, path: &[u8], name: &'n [u8]) -> Cow<'n, [u8]> {
+        let Some(map) = &self.map else { return Cow::Borrowed(name) };
+        let usual = mapped(name, map.most);
+        if self.ignores_case == Some(false) {
+            return usual;
+        }
+        let is_there =
+            |name: &[u8]| self.within(folder, || folder.symlink_metadata(as_path(name))).is_ok();
+        let is_taken = is_there(&usual);
+        if is_taken && self.is_called(folder, path, &usual) {
+            return usual;
+        }
+        let apart = mapped_apart(name, map.most);
+        let is_apart = is_taken || is_there(&apart) && self.is_called(folder, path, &apart);
+        if is_apart { Cow::Owned(apart) } else { usual }
+    }
+
+    /// Notes what an entry, which is there, is called, unless that is its own name.
+    pub(super) fn note_name(
+        &self,
+        path: &[u8],
+        name: &[u8],
+        here: &[u8],
+    ) -> Result<(), DestinationError> {
+        let list = self.map.as_ref().and_then(|map| map.list.as_ref());
+        let Some(list) = list.filter(|_| name != here) else { return Ok(()) };
+        let folder = self.path_here(path)?;
+        let slash: &[u8] = if folder.is_empty() { b"" } else { b"/" };
+        let line = [&folder, slash, here, b"\t", encoded(name).as_bytes()].concat();
+        list.add(&line).map_err(DestinationError::io("save", &work_path(&list.state)))
+    }
+
+    /// The path in DIR of an entry, name by name: it may be of any depth.
+    pub(super) fn path_here(&self, path: &[u8]) -> Result<Vec<u8>, DestinationError> {
+        let (mut here, mut at) = (Vec::new(), 0);
+        while at < path.len() {
+            let end = path[at..].iter().position(|b| *b == b'/').map_or(path.len(), |len| at + len);
+            let parent = &path[..at.saturating_sub(1)];
+            if at > 0 {
+                here.push(b'/');
+            }
+            match self.find(parent)? {
+                Some(folder) => {
+                    here.extend_from_slice(&self.name_in(&folder, parent, &path[at..end]));
+                }
+                None => here.extend_from_slice(&path[at..end]),
+            }
+            at = end + 1;
+        }
+        Ok(here)
     }
 }
 

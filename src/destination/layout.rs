@@ -2,6 +2,8 @@
 
 /// The working folder, in DIR, unless the dataset has that name at its top.
 pub const WORK: &str = ".holdall";
+/// In DIR, the list of names that were mapped.
+pub const NAMES: &str = "holdall-names.txt";
 /// Names the shipment that is restored to DIR.
 pub(super) const CLAIM: &str = "restore.json";
 /// The folder of files that are not whole.

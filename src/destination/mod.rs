@@ -15,6 +15,9 @@
 //! A folder that is moved away during the restore keeps its handle: what is put into it goes
 //! where it is now, and [`Destination::finish_folder`], which opens it by name, then fails.
 //!
+//! With `--map-names` an entry whose name cannot be has another in DIR ([`mapping`], [`name_list`]); paths
+//! that enter are those of the dataset all the same.
+//!
 //! In `DIR/.holdall`: `restore.json` (whose restore this is), `parts/` (files that are not whole, and
 //! have to have a name) and the caller's state files.
 
@@ -27,7 +30,10 @@ mod folders;
 mod layout;
 mod lines;
 mod litter;
+mod mapping;
 mod metadata;
+mod name_list;
+mod name_map;
 mod owners;
 mod part;
 mod peek;
@@ -41,8 +47,8 @@ mod work_files;
 
 pub use claim::{DirState, RestoreOf};
 pub use dir::{Destination, FoundKind};
-pub use error::DestinationError;
-pub use layout::WORK;
+pub use error::{BAD_NAME, DestinationError};
+pub use layout::{NAMES, WORK};
 pub use lines::StateLines;
 pub use metadata::{AttributeKind, MetadataProblem, attribute_kind};
 pub use owners::Owners;

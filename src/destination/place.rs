@@ -118,7 +118,7 @@ impl Destination {
     }
 
     /// Gives a part file that will never be whole the name `NAME.incomplete`, or the next that is
-    /// free (`NAME.incomplete-2`), and returns the path. Set-id bits and capabilities are left out.
+    /// free (`NAME.incomplete-2`), and returns its path in DIR. Set-id bits and capabilities are left out.
     pub fn finish_incomplete(
         &self,
         part: PartFile,
@@ -135,7 +135,7 @@ impl Destination {
         loop {
             let path = incomplete_path(path, number);
             match self.place(&mut part, &path, OnConflict::Fail) {
-                Ok(()) => return Ok(path),
+                Ok(()) => return self.folders.path_here(&path),
                 Err(DestinationError::Exists { .. }) => number += 1,
                 Err(error) => return Err(error),
             }
@@ -199,26 +199,29 @@ impl Destination {
         let target = self.checked(&entry.target)?;
         let no_target =
             || DestinationError::NoTarget { path: path.to_vec(), target: target.to_vec() };
-        let (target_folder, target_name) = split(target);
-        let target_folder = self.folders.find(target_folder)?.ok_or_else(no_target)?;
+        let (target_at, target_name) = split(target);
+        let target_folder = self.folders.find(target_at)?.ok_or_else(no_target)?;
+        let target_name = &*self.folders.name_in(&target_folder, target_at, target_name);
         let target_id = self
             .folders
             .within(&target_folder, || id_at(&target_folder, target_name))
             .map_err(DestinationError::io("look at", target))?
             .ok_or_else(no_target)?;
-        let (folder, name) = split(path);
-        let folder = self.folders.open_or_make(folder)?;
+        let (at, own) = split(path);
+        let folder = self.folders.open_or_make(at)?;
+        let name = &*self.folders.name_in(&folder, at, own);
         let link = || target_folder.hard_link(as_path(target_name), &folder, as_path(name));
         let mut linked = self.folders.within(&folder, link);
         if conflict == OnConflict::Replace && is_taken(&linked) {
             let there = id_at(&folder, name).map_err(DestinationError::io("look at", path))?;
             if there == Some(target_id) {
-                return Ok(());
+                return self.folders.note_name(at, own, name);
             }
             self.remove_leftover(&folder, name, path)?;
             linked = self.folders.within(&folder, link);
         }
-        linked.map_err(placing(LINK, path))
+        linked.map_err(placing(LINK, path))?;
+        self.folders.note_name(at, own, name)
     }
 
     /// Makes a hard link in a folder that is finished, which stays as it is.
@@ -271,21 +274,21 @@ impl Destination {
         path: &[u8],
         conflict: OnConflict,
     ) -> Result<(), DestinationError> {
-        let (folder, name) = split(path);
-        let folder = self.folders.open_or_make(folder)?;
-        let lock = || self.placing.lock();
-        let _placing = self.ignores_case.then(lock);
-        let give_name = || part.give_name(&folder, name);
+        let (at, name) = split(path);
+        let folder = self.folders.open_or_make(at)?;
+        let _alone = self.folders.alone();
+        let here = self.folders.name_in(&folder, at, name);
+        let give_name = || part.give_name(&folder, &here);
         let mut given = self.folders.within(&folder, give_name);
         let top = path.split(|byte| *byte == b'/').next().unwrap_or_default();
         let replaces = conflict == OnConflict::Replace || is_name_of_litter(top);
         if replaces && is_taken(&given) {
-            self.remove_leftover(&folder, name, path)?;
+            self.remove_leftover(&folder, &here, path)?;
             given = self.folders.within(&folder, give_name);
         }
         given.map_err(placing("rename to", path))?;
         part.set_staying(true);
-        Ok(())
+        self.folders.note_name(at, name, &here)
     }
 
     /// Removes what an interrupted run left under a final name; never a folder.

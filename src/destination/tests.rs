@@ -2,6 +2,7 @@
 //! attack.rs, extended attributes and rights are in metadata.rs.
 
 mod attack;
+mod mapped;
 mod metadata;
 
 use std::fs;
@@ -37,6 +38,13 @@ fn fresh_in(scratch: TempDir) -> (TempDir, PathBuf, Destination) {
     let (destination, opened) = Destination::open(&dir, SHIPMENT).unwrap();
     assert_eq!(opened, DirState::Fresh);
     (scratch, dir, destination)
+}
+
+/// DIR with names that are mapped.
+fn open_mapping(dir: &Path) -> Destination {
+    let (owners, shipment) = (Owners::Numbers, SHIPMENT);
+    let of = RestoreOf { shipment, selection: None, has_work_name: false, owners, map_names: true };
+    Destination::open_for(dir, of).unwrap().0
 }
 
 /// An entry of this process's own user, with a time of its own.

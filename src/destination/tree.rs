@@ -6,6 +6,7 @@
 //! - Always holds: nothing is changed, but for the working folder of a restore whose completion was
 //!   cut short; no symlink is followed.
 
+use std::borrow::Cow;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -21,6 +22,7 @@ use super::error::DestinationError;
 use super::folders::Folders;
 use super::layout::WORK;
 use super::metadata::{put_back, times};
+use super::name_map::{self, NameMap};
 use crate::format::list::{Entry, Kind, checked_path};
 
 /// Some file systems keep times in steps of that.
@@ -34,7 +36,20 @@ pub struct Tree {
 impl Tree {
     /// Opens DIR, which must be there.
     pub fn open(dir: &Path) -> Result<Self, DestinationError> {
-        Ok(Self { folders: Folders::new(open_there(dir)?, (0, 0), false) })
+        let root = open_there(dir)?;
+        let maps = name_map::is_mapped(&root);
+        Self::of(root, maps)
+    }
+
+    /// The same; names were mapped in it, also if the list of them is not there.
+    pub fn open_mapped(dir: &Path) -> Result<Self, DestinationError> {
+        Self::of(open_there(dir)?, true)
+    }
+
+    fn of(root: Dir, maps: bool) -> Result<Self, DestinationError> {
+        let map = maps.then(|| NameMap::new(&root, None)).transpose();
+        let map = map.map_err(DestinationError::io("look at", b""))?;
+        Ok(Self { folders: Folders::new(root, (0, 0), false).mapping(map) })
     }
 
     /// Is the entry there as it says, but for its time? `size` is that of a file, if it is known.
@@ -42,14 +57,14 @@ impl Tree {
         if entry.path.is_empty() {
             return true;
         }
-        let Some((folder, found)) = self.find(entry) else { return false };
+        let Some((folder, here, found)) = self.find(entry) else { return false };
         match entry.kind {
             Kind::Folder => found.is_dir(),
             Kind::File => found.is_file() && size.is_none_or(|size| found.len() == size),
             Kind::HardLink => found.is_file(),
             Kind::Symlink if found.is_file() => self.is_written_link(entry),
             Kind::Symlink => {
-                let target = folder.read_link_contents(as_path(split(&entry.path).1));
+                let target = folder.read_link_contents(as_path(&here));
                 target.is_ok_and(|target| target.as_os_str().as_bytes() == entry.target)
             }
             _ => !found.is_dir() && !found.is_file() && !found.is_symlink(),
@@ -58,14 +73,14 @@ impl Tree {
 
     /// Is there a file that stands for a symlink that could not be made?
     pub fn is_written_link(&self, entry: &Entry) -> bool {
-        let Some((folder, found)) = self.find(entry) else { return false };
+        let Some((folder, here, found)) = self.find(entry) else { return false };
         if entry.kind != Kind::Symlink
             || !found.is_file()
             || found.len() != entry.target.len() as u64
         {
             return false;
         }
-        let file = open_at(&folder, split(&entry.path).1, OFlags::RDONLY | OFlags::NONBLOCK, 0);
+        let file = open_at(&folder, &here, OFlags::RDONLY | OFlags::NONBLOCK, 0);
         let mut text = vec![0; entry.target.len()];
         let read = file.and_then(|mut file| file.read_exact(&mut text));
         read.is_ok() && text == entry.target
@@ -74,16 +89,18 @@ impl Tree {
     /// Has the entry, which is there, its time?
     pub fn has_time(&self, entry: &Entry) -> bool {
         let is_close = |found: Metadata| (found.mtime() - entry.mtime).abs() <= TIME_STEP_SECONDS;
-        self.find(entry).is_some_and(|(_, found)| is_close(found))
+        self.find(entry).is_some_and(|(_, _, found)| is_close(found))
     }
 
-    /// What lies where the entry belongs and is called so to the letter, and its folder.
-    fn find(&self, entry: &Entry) -> Option<(Arc<Dir>, Metadata)> {
+    /// What lies where the entry belongs and is called so to the letter: its folder, and its name in
+    /// it.
+    fn find<'e>(&self, entry: &'e Entry) -> Option<(Arc<Dir>, Cow<'e, [u8]>, Metadata)> {
         checked_path(&entry.path).ok()?;
         let (parent, name) = split(&entry.path);
         let folder = self.folders.find(parent).ok()??;
-        let found = folder.symlink_metadata(as_path(name)).ok()?;
-        self.folders.is_called(&folder, parent, name).then_some((folder, found))
+        let here = self.folders.name_in(&folder, parent, name);
+        let found = folder.symlink_metadata(as_path(&here)).ok()?;
+        self.folders.is_called(&folder, parent, &here).then_some((folder, here, found))
     }
 
     /// Is there nothing where the entry belongs?
@@ -98,8 +115,9 @@ impl Tree {
             Err(DestinationError::Io { source, .. }) => return is_no_name(&source),
             Err(_) => return false,
         };
-        match folder.symlink_metadata(as_path(name)) {
-            Ok(_) => !self.folders.is_called(&folder, parent, name),
+        let here = self.folders.name_in(&folder, parent, name);
+        match folder.symlink_metadata(as_path(&here)) {
+            Ok(_) => !self.folders.is_called(&folder, parent, &here),
             Err(error) => error.kind() == ErrorKind::NotFound || is_no_name(&error),
         }
     }

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Write};
 
 use cap_std::fs::Dir;
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 
 use super::at::open_at;
 use super::error::DestinationError;
@@ -33,9 +33,19 @@ impl UnfinishedFile {
 
     /// Syncs it, gives it its name in place of the file that has it, and syncs the folder.
     pub(super) fn end(&mut self, folder: &Dir, name: &str) -> io::Result<()> {
+        self.end_in(folder, folder, name)
+    }
+
+    /// The same in another folder than that in which it was begun.
+    pub(super) fn end_in(&mut self, folder: &Dir, to: &Dir, name: &str) -> io::Result<()> {
         self.file.sync_all()?;
-        folder.rename(&self.name, folder, name)?;
-        Ok(rustix::fs::fsync(folder)?)
+        folder.rename(&self.name, to, name)?;
+        Ok(rustix::fs::fsync(to)?)
+    }
+
+    /// Lets others read it, where there are modes.
+    pub(super) fn open_to_all(&self) {
+        let _ = rustix::fs::fchmod(&self.file, Mode::from_raw_mode(0o644));
     }
 }
 

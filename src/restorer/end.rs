@@ -16,7 +16,7 @@ use super::packing_faults::{Bounds, UNREAD};
 use super::restored::Restored;
 use super::spanning::{self, Unfinished};
 use super::{ledger, refusals};
-use crate::destination::{Destination, DestinationError};
+use crate::destination::{BAD_NAME, Destination, DestinationError};
 use crate::format::ids::SetNumber;
 use crate::format::list::{Entry, shown_path};
 use crate::monitor::{Monitor, Problem};
@@ -44,6 +44,7 @@ pub fn report(
     monitor: &dyn Monitor,
 ) -> Result<(), RestoreError> {
     (restored.lost, restored.waiting, restored.refused) = (0, 0, 0);
+    restored.refused_names = 0;
     (restored.packed_badly, restored.unsupported, restored.not_taken) = (0, 0, 0);
     let mut reporter = Reporter {
         restored,
@@ -191,6 +192,8 @@ impl Reporter<'_> {
             Fate::Lost => &mut r.lost,
             Fate::NotTaken | Fate::NoAttributes => &mut r.not_taken,
         } += 1;
+        let is_of_name = fate == Fate::Refused && line.detail.starts_with(BAD_NAME);
+        self.restored.refused_names += u64::from(is_of_name);
         self.monitor.problem(Problem::new(fate.kind(), &line.path, &line.detail));
     }
 

@@ -31,6 +31,8 @@ pub struct Restored {
     pub waiting: u64,
     /// files, folders and links that the destination does not take
     pub refused: u64,
+    /// of these, those whose names alone it does not take
+    pub refused_names: u64,
     /// pipes, devices and sockets that it does not take
     pub unsupported: u64,
     /// folders and hard links that were there already

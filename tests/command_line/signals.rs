@@ -269,6 +269,7 @@ fn a_restore_that_is_stopped_awaits_nothing_that_is_here() {
         let job = RestoreJob {
             no_special: false,
             owners: None,
+            map_names: false,
             expect: Vec::new(),
             identities: Identities::read(std::slice::from_ref(&shipment.key)).unwrap(),
             to: shipment.new_destination(),

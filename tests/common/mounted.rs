@@ -57,7 +57,8 @@ impl FileSystem {
             Self::Xfs => vec!["mount", "-t", "xfs"],
             Self::Btrfs => vec!["mount", "-t", "btrfs"],
             Self::Exfat => vec!["mount.exfat-fuse"],
-            Self::Ntfs => vec!["ntfs-3g"],
+            // as desktops mount it
+            Self::Ntfs => vec!["ntfs-3g", "-o", "windows_names"],
         }
     }
 }

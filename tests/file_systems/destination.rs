@@ -106,6 +106,7 @@ fn a_name_that_the_destination_refuses_is_one_files_matter() {
         "{}",
         run.shown()
     );
+    assert_eq!(restored["refused_names"], 4, "{}", run.shown());
     assert_eq!(restored["awaited_sets"], serde_json::json!([]), "no drive would help");
     let mut refused: Vec<String> = problems(&run, "refused").into_iter().map(|p| p.0).collect();
     refused.sort();
@@ -130,6 +131,100 @@ fn a_name_that_the_destination_refuses_is_one_files_matter() {
     again(&["--give-up"]);
     status(0);
     assert!(!to.join(".holdall").exists());
+}
+
+/// The way back that restore.md gives: each name of the list, those in a folder before the folder.
+fn give_names_back(dir: &Path) {
+    let list = dir.join("holdall-names.txt");
+    let text = fs::read_to_string(&list).unwrap();
+    let mut lines: Vec<(&str, &str)> =
+        text.lines().filter_map(|line| line.split_once('\t')).collect();
+    lines.sort_unstable();
+    for (path, own) in lines.into_iter().rev() {
+        let mut bytes = Vec::new();
+        let mut parts = own.split('%');
+        bytes.extend(parts.next().unwrap().as_bytes());
+        for part in parts {
+            bytes.push(u8::from_str_radix(&part[..2], 16).unwrap());
+            bytes.extend(&part.as_bytes()[2..]);
+        }
+        let path = dir.join(path);
+        fs::rename(&path, path.with_file_name(OsStr::from_bytes(&bytes))).unwrap();
+    }
+    fs::remove_file(list).unwrap();
+}
+
+/// Names that cannot be are mapped, in every run and from every drive to the same, and the list gives
+/// each back.
+#[rstest]
+fn names_are_mapped_on_request_and_given_back(
+    #[values(FileSystem::Exfat, FileSystem::Ntfs)] file_system: FileSystem,
+) {
+    let shipment = Shipment::new(&[1, 1]);
+    let long = "?".repeat(250);
+    let mut files: Vec<PathBuf> = [
+        "bad:folder/inner",
+        "con/aux.txt",
+        "dot.",
+        "etc. ",
+        "Folder/same",
+        "folder/same",
+        "README",
+        "readme",
+        "Readme",
+        "a%3Ab",
+        "holdall-names.txt",
+        ".holdall/x",
+        "folder/what?",
+        &long,
+    ]
+    .map(PathBuf::from)
+    .into();
+    files.push(OsStr::from_bytes(b"caf\xe9").into());
+    let mut random = Random::new("mapped");
+    for (number, file) in files.iter().enumerate() {
+        tree::write(&shipment.source.join(file), &random.bytes(1000 + number * 90_000));
+    }
+    tree::write(&shipment.source.join("large?"), &random.bytes(30 * tree::CHUNK));
+    fs::hard_link(shipment.source.join("dot."), shipment.source.join("z|link")).unwrap();
+    shipment.pack("none").expect(0);
+    let point = shipment.path().join("mounted");
+    fs::create_dir(&point).unwrap();
+    let Some(_mounted) = Mounted::over(&point, file_system, 96) else { return };
+    let (to, paths) = (point.join("out"), shipment.paths());
+    shipment.restore(&paths[..1], &to, &["--map-names"]).expect(4);
+    let run = shipment.restore(&paths, &to, &[]).expect(1);
+    assert!(run.stderr.contains("was begun with --map-names"), "{}", run.shown());
+    let run = shipment.restore(&paths, &to, &["--map-names"]);
+    let restored = run.event("restored");
+    assert_eq!(restored["complete"], true, "{}", run.shown());
+    for field in ["refused", "lost"] {
+        assert_eq!(restored[field], 0, "{field}: {}", run.shown());
+    }
+    let list = fs::read_to_string(to.join("holdall-names.txt")).unwrap();
+    let listed = list.lines().filter(|line| line.contains('\t')).count();
+    assert_eq!(restored["mapped_names"], listed, "{list}");
+    assert!(listed >= 13, "{list}");
+    assert!(!to.join(".holdall").exists());
+    // Asked for again, with the option or by the list alone, it is there.
+    for more in [&["--map-names"][..], &[]] {
+        let again = shipment.restore(&paths, &to, more).event("restored");
+        assert_eq!((&again["in_place"], &again["lost"]), (&true.into(), &0.into()), "{again}");
+    }
+    // On a file system that holds every name, the list gives each back.
+    let copy = shipment.path().join("copy");
+    let copied = std::process::Command::new("cp").arg("-r").args([&to, &copy]).status().unwrap();
+    assert!(copied.success());
+    give_names_back(&copy);
+    let below = |root: &Path| {
+        let files = tree::walk(root).into_iter().filter(|path| path.is_file());
+        let named = files
+            .map(|path| (path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap()));
+        named.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let (expected, found) = (below(&shipment.source), below(&copy));
+    assert!(expected.keys().eq(found.keys()), "{:?} {:?}", expected.keys(), found.keys());
+    assert!(expected == found);
 }
 
 /// Review R15, F7: what the destination refused stays refused while drives are here that do not

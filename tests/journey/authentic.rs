@@ -173,6 +173,7 @@ pub(super) fn restore_into(
     let job = RestoreJob {
         no_special: false,
         owners: None,
+        map_names: false,
         identities: packed.lab.identities(),
         to: to.into(),
         give_up: false,

@@ -38,6 +38,7 @@ fn run(
     let job = RestoreJob {
         no_special: false,
         owners: None,
+        map_names: false,
         expect: Vec::new(),
         identities: lab.identities(),
         to: to.to_owned(),

@@ -149,6 +149,7 @@ impl Forge {
             give_up: false,
             no_special: false,
             owners: None,
+            map_names: false,
             salvage: what.len().is_multiple_of(2),
             stage: None,
             memory: Memory::default(),

@@ -360,6 +360,7 @@ fn one_file_is_read_from_a_few_blocks() {
         let job = RestoreJob {
             no_special: false,
             owners: None,
+            map_names: false,
             expect: Vec::new(),
             identities: lab.identities(),
             to: to.clone(),

@@ -532,6 +532,7 @@ impl Journey {
         let job = RestoreJob {
             no_special: false,
             owners: None,
+            map_names: false,
             expect: Vec::new(),
             identities,
             to: to.into(),

@@ -209,6 +209,7 @@ impl Journey {
         let job = RestoreJob {
             no_special: false,
             owners: None,
+            map_names: false,
             expect: Vec::new(),
             identities: Identities::of(IDENTITY.clone()),
             to: truth.to.clone(),

@@ -16,6 +16,7 @@ pub enum OwnerArg {
 }
 
 /// restore
+#[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 #[derive(Args)]
 pub struct RestoreArgs {
     /// Drives: mount points, or folders below them; without any, all mounted drives
@@ -51,6 +52,10 @@ pub struct RestoreArgs {
     /// none: numbers, names or none
     #[arg(long, value_name = "HOW", hide_possible_values = true)]
     pub owner: Option<OwnerArg>,
+    /// Give names that Windows, macOS, exFAT, NTFS or FAT cannot hold others that can be undone: a byte
+    /// becomes %XX (see holdall help restore)
+    #[arg(long)]
+    pub map_names: bool,
     /// With too few ports to reconstruct lost drives: keep in DIR, from each drive in turn, the shards
     /// that reconstruction needs (first attach every drive once without this)
     #[arg(long, value_name = "DIR")]

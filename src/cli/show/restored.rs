@@ -4,6 +4,7 @@ use crate::cli::progress::problems::KEPT;
 use crate::cli::sizes::shown_bytes;
 use crate::cli::text::{some, verb};
 use crate::commands::restore::RestoreOutcome;
+use crate::destination::NAMES;
 use crate::format::shown::{shown_text, typed};
 use crate::opening::unlock::SetRoot;
 use crate::restore_journal::choice::DriveChoice;
@@ -166,6 +167,14 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
             "The destination does not take {entries}; {LISTED}. Restore what is missing to another file \
              system, with --include."
         );
+        if r.refused_names > 0 {
+            let names = some(r.refused_names, "name");
+            let _ = writeln!(
+                t,
+                "Of these, {names} cannot be held here: with --map-names, into another folder, they are \
+                 restored under names that can (holdall help restore)."
+            );
+        }
     }
     if r.refused > 0 && !outcome.given_up {
         t.push_str(
@@ -325,6 +334,9 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path, against: &str) -> String {
         let left = specials(&r.left, ["set-id entry", "system attribute"]);
         let _ = writeln!(t, "Left out, as --no-special asks: {left}.");
     }
+    if outcome.mapped_names > 0 {
+        t.push_str(&mapped(outcome, to));
+    }
     t.push_str(&missing(outcome, to));
     t.push_str(&not_taken(r));
     for SetRoot { set, root } in &outcome.roots {
@@ -350,6 +362,18 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path, against: &str) -> String {
         );
     }
     t
+}
+
+/// What was mapped, and where it is listed: in DIR once the restore has ended.
+fn mapped(outcome: &RestoreOutcome, to: &Path) -> String {
+    let names = some(outcome.mapped_names, "name");
+    let was = were(outcome.mapped_names);
+    let has_ended = outcome.has_ended;
+    if !has_ended {
+        return format!("{names} {was} mapped so far; the end of the restore lists them in DIR.\n");
+    }
+    let list = to.join(NAMES).display().to_string();
+    format!("{names} {was} mapped: {} gives each its own.\n", shown_text(&list))
 }
 
 /// How many there are of what is special, kind by kind; `names` are those of set-ids and

@@ -23,7 +23,7 @@ pub(super) fn in_place(
     chosen: &[SelectedSet],
     monitor: &dyn Monitor,
 ) -> Option<RestoreOutcome> {
-    let tree = Tree::open(&job.to).ok()?;
+    let tree = opened(job)?;
     let asked = WantedEntries { selection: job.selection.as_ref(), no_special: job.no_special };
     let (mut found, mut reached) = (InPlace::default(), Reached::default());
     let look = |one: &SelectedSet| finished::look(&one.open(), &tree, asked, &mut reached);
@@ -84,6 +84,12 @@ pub(super) fn in_place(
     Some(outcome)
 }
 
+/// DIR, in which names may have been mapped.
+fn opened(job: &RestoreJob) -> Option<Tree> {
+    let open = if job.map_names { Tree::open_mapped } else { Tree::open };
+    open(&job.to).ok()
+}
+
 /// Says why DIR is no finished restore of this dataset.
 fn note_no_restore(job: &RestoreJob, why: &str, monitor: &dyn Monitor) {
     let to = job.to.display();
@@ -100,7 +106,7 @@ pub fn report_absent(paths: &[PathBuf], job: &RestoreJob, monitor: &dyn Monitor)
     if sets.len() < all {
         return None;
     }
-    let tree = Tree::open(&job.to).ok()?;
+    let tree = opened(job)?;
     let asked = WantedEntries { selection: job.selection.as_ref(), no_special: job.no_special };
     let (mut reached, mut looked) = (Reached::default(), Reached::default());
     let mut tell = |line: EntryFate| {

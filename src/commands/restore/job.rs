@@ -8,6 +8,7 @@ use crate::memory::Memory;
 use crate::patterns::Selection;
 use std::path::PathBuf;
 
+#[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 pub struct RestoreJob {
     pub identities: Identities,
     pub to: PathBuf,
@@ -27,6 +28,8 @@ pub struct RestoreJob {
     pub no_special: bool,
     /// who is to own what is restored; none: as numbers say, if this is root
     pub owners: Option<Owners>,
+    /// names that not every file system holds are mapped
+    pub map_names: bool,
 }
 
 impl RestoreJob {
@@ -38,7 +41,8 @@ impl RestoreJob {
             Some(Owners::Nobody) => Some("--owner none"),
             Some(Owners::Numbers) | None => None,
         };
-        let words = [selection, self.no_special.then_some("--no-special"), owners];
+        let map_names = self.map_names.then_some("--map-names");
+        let words = [selection, self.no_special.then_some("--no-special"), owners, map_names];
         let words: Vec<&str> = words.into_iter().flatten().collect();
         (!words.is_empty()).then(|| words.join(" "))
     }

@@ -42,6 +42,11 @@ pub struct RestoreOutcome {
     pub in_place: bool,
     /// with it: the files have other times than they were packed with
     pub untimed: bool,
+    /// entries that have other names than their own, as `--map-names` asks
+    pub mapped_names: u64,
+    /// it came to its end: DIR/.holdall is removed
+    #[serde(skip)]
+    pub has_ended: bool,
     /// owners were not set, since we are not root
     #[serde(skip)]
     pub owners_left: bool,

@@ -17,7 +17,19 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::of(fresh_in_memory())
+    }
+
+    /// The same with names that are mapped.
+    fn mapping() -> Self {
         let (scratch, dir, destination) = fresh_in_memory();
+        drop(destination);
+        fs::remove_dir_all(&dir).unwrap();
+        let destination = open_mapping(&dir);
+        Self::of((scratch, dir, destination))
+    }
+
+    fn of((scratch, dir, destination): (TempDir, PathBuf, Destination)) -> Self {
         let outside = scratch.path().join("outside");
         fs::create_dir_all(outside.join("folder")).unwrap();
         fs::write(outside.join("file"), "secret").unwrap();
@@ -58,6 +70,24 @@ fn snapshot(folder: &Path) -> Snapshot {
     }
     found
 }
+
+/// Names that lead out, or into the restore's own, as they are or as something that was mapped.
+const NAMES_TRIED: [&str; 14] = [
+    "a",
+    "b",
+    "file",
+    "..",
+    "",
+    ".holdall",
+    "outside",
+    "%2E%2E",
+    "..%2Foutside",
+    "a:",
+    "a%3A",
+    "%~",
+    "holdall-names.txt",
+    "nul.",
+];
 
 /// What is tried with a path.
 #[derive(Clone, Copy, Debug)]
@@ -360,22 +390,24 @@ proptest! {
             (
                 prop::sample::select(TRIES.to_vec()),
                 prop::collection::vec(
-                    prop::sample::select(vec!["a", "b", "file", "..", "", ".holdall", "outside"]),
+                    prop::sample::select(NAMES_TRIED.to_vec()),
                     1..4,
                 ),
                 prop::sample::select(vec![OnConflict::Fail, OnConflict::Replace]),
             ),
             1..40,
-        )
+        ),
+        maps in any::<bool>(),
     ) {
-        let scene = Scene::new();
+        let scene = if maps { Scene::mapping() } else { Scene::new() };
         for (what, names, conflict) in tries {
             let path = names.join("/");
             let _ = attempt(&scene.destination, what, path.as_bytes(), conflict);
         }
         scene.assert_untouched();
         prop_assert_eq!(parts_left(&scene.dir), 0);
-        prop_assert_eq!(fs::read_dir(scene.dir.join(".holdall")).unwrap().count(), 3);
+        let own = fs::read_dir(scene.dir.join(".holdall")).unwrap().count();
+        prop_assert!(own == 3 || own == 4 && maps, "the names that were mapped");
         scene.destination.complete().unwrap();
     }
 }

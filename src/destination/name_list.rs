@@ -1,0 +1,59 @@
+//! The list of the names that were mapped: `DIR/holdall-names.txt`.
+//!
+//! - Enters: the lines that this process and others have written, in this run and earlier ones.
+//! - Leaves: all of them in DIR, once the restore has ended.
+//! - Always holds: whatever has another name than its own was in a line before a checkpoint counted
+//!   it, so that the list names it.
+
+use std::io::{self, Write as _};
+
+use super::dir::Destination;
+use super::error::DestinationError;
+use super::layout::NAMES;
+use super::name_map::{ABOUT, HEAD, KnownLines, LINES};
+use super::work_files::UnfinishedFile;
+
+impl Destination {
+    /// Gives each line of the list so far.
+    fn each_mapped(&self, each: &mut dyn FnMut(&[u8])) -> Result<(), DestinationError> {
+        let mut known = KnownLines::default();
+        for name in self.state_names(LINES)? {
+            self.each_line(&name, &mut |line| {
+                // One without its end was cut short, and came again when the restore was resumed.
+                let line = line.strip_suffix(b"\t").filter(|line| known.add(line));
+                line.map(&mut *each).unwrap_or_default();
+            })?;
+        }
+        Ok(())
+    }
+
+    /// How many entries have other names than their own so far.
+    pub fn mapped_names(&self) -> Result<u64, DestinationError> {
+        let mut count = 0;
+        self.each_mapped(&mut |_| count += 1)?;
+        Ok(count)
+    }
+
+    /// Puts the list into DIR, if there is anything to be listed.
+    pub(super) fn list_names(&self) -> Result<(), DestinationError> {
+        if self.state_names(LINES)?.is_empty() {
+            return Ok(());
+        }
+        let failed = |error: io::Error| DestinationError::io("save", NAMES.as_bytes())(error);
+        let mut list =
+            io::BufWriter::new(UnfinishedFile::begin(&self.work, NAMES).map_err(failed)?);
+        let mut written = list.write_all([HEAD, ABOUT].concat().as_bytes());
+        self.each_mapped(&mut |line| {
+            if written.is_ok() {
+                written = list.write_all(&[line, b"\n"].concat());
+            }
+        })?;
+        let end = || -> io::Result<()> {
+            written?;
+            let mut list = list.into_inner().map_err(io::IntoInnerError::into_error)?;
+            list.open_to_all();
+            list.end_in(&self.work, self.folders.root(), NAMES)
+        };
+        end().map_err(failed)
+    }
+}
