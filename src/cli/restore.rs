@@ -63,6 +63,11 @@ fn verify_against(args: &RestoreArgs) -> String {
     for identity in &args.identities {
         let _ = write!(text, " -i {}", typed(&shown(identity)));
     }
+    if let Some(id) = args.which.shipment {
+        let _ = write!(text, " --shipment {id}");
+    } else if args.which.latest {
+        text.push_str(" --latest");
+    }
     let _ = write!(text, " --against {}", typed(&shown(&args.to)));
     text
 }

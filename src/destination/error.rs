@@ -4,6 +4,7 @@ use std::io;
 
 use rustix::io::Errno;
 
+use super::mapping::is_changed;
 use crate::format::FormatError;
 use crate::format::list::shown_path;
 use crate::format::shown::error_chain;
@@ -155,15 +156,15 @@ impl DestinationError {
 
     /// Is it the name that cannot be? Then another could.
     fn is_of_name(&self) -> bool {
-        const OF_NAMES: [Errno; 3] = [Errno::ILSEQ, Errno::INVAL, Errno::NAMETOOLONG];
-        match self {
-            Self::Exists { .. } | Self::Reserved { .. } => true,
-            Self::Io { action, source, .. } => {
-                NAMING.contains(action)
-                    && OF_NAMES.iter().any(|e| source.raw_os_error() == Some(e.raw_os_error()))
-            }
-            _ => false,
-        }
+        // exFAT by FUSE finds nothing under a name that cannot be.
+        const OF_NAMES: [Errno; 3] = [Errno::ILSEQ, Errno::INVAL, Errno::NOENT];
+        let Self::Io { action, path, source } = self else {
+            return matches!(self, Self::Exists { .. } | Self::Reserved { .. });
+        };
+        let is = |errno: &Errno| source.raw_os_error() == Some(errno.raw_os_error());
+        let is_mapped = |path: &[u8]| path.split(|byte| *byte == b'/').any(is_changed);
+        NAMING.contains(action)
+            && (is(&Errno::NAMETOOLONG) || OF_NAMES.iter().any(is) && is_mapped(path))
     }
 
     /// Why an entry, which is named beside it, could not be made.

@@ -52,6 +52,11 @@ pub(super) fn mapped(name: &[u8], most: usize) -> Cow<'_, [u8]> {
     Cow::Owned(fit(escaped, name, most))
 }
 
+/// Does a name become another?
+pub(super) fn is_changed(name: &[u8]) -> bool {
+    *mapped(name, MOST) != *name
+}
+
 /// What a name becomes beside one that differs from it by the case of letters only.
 pub(super) fn mapped_apart(name: &[u8], most: usize) -> Vec<u8> {
     let has_case = |c: char| !c.to_lowercase().eq([c]) || !c.to_uppercase().eq([c]);

@@ -99,6 +99,17 @@ impl PartFile {
 }
 
 impl Destination {
+    /// Do holes take no room here? Tried with a file that is nothing else.
+    pub fn keeps_holes(&self) -> bool {
+        const BYTES: u64 = 1 << 20;
+        let blocks = || -> Option<u64> {
+            let part = self.begin_named_file().ok()?;
+            part.set_len(BYTES).ok()?;
+            rustix::fs::fstat(&part.file).ok()?.st_blocks.try_into().ok()
+        };
+        blocks().is_none_or(|blocks| blocks * 512 < BYTES)
+    }
+
     /// A new part file for an entry.
     pub fn begin_file(&self, entry: &Entry) -> Result<PartFile, DestinationError> {
         if self.has_nameless {

@@ -46,6 +46,11 @@ impl Tree {
         Self::of(open_there(dir)?, true)
     }
 
+    /// Were names mapped in it?
+    pub fn is_mapped(&self) -> bool {
+        self.folders.map.is_some()
+    }
+
     fn of(root: Dir, maps: bool) -> Result<Self, DestinationError> {
         let map = maps.then(|| NameMap::new(&root, None)).transpose();
         let map = map.map_err(DestinationError::io("look at", b""))?;

@@ -1,7 +1,8 @@
 //! How much a restore will write, computed beforehand.
 //!
 //! - Enters: the catalog of a set; the destination, where some of it may be in place.
-//! - Leaves: bytes of data (holes take none), each file rounded up to the destination's unit.
+//! - Leaves: bytes of data, each file rounded up to the destination's unit; holes take none, unless
+//!   the destination keeps none.
 //! - Always holds: nothing is written, and nothing of the shards is read.
 
 use super::catalog_items::CatalogItems;
@@ -65,7 +66,7 @@ pub fn bytes_to_write(
     let quiet = Recording::default();
     let items = CatalogItems::selected(open, selection, &quiet)?;
     let mut items = Selected::new(items, selection);
-    let unit = destination.unit_bytes();
+    let (unit, keeps_holes) = (destination.unit_bytes(), destination.keeps_holes());
     let (mut all, mut file): (u64, Option<(Entry, u64)>) = (0, None);
     let round = |file: &mut Option<(Entry, u64)>| {
         file.take().map_or(0, |(_, bytes)| bytes.next_multiple_of(unit))
@@ -77,10 +78,15 @@ pub fn bytes_to_write(
                     all += round(&mut file);
                     let to_write = entry.kind == Kind::File
                         && !matches!(destination.exists(&entry.path), Ok(Some(_)));
-                    file = to_write.then_some((entry, 0));
+                    let is_filled = !keeps_holes && !entry.holes.is_empty();
+                    let bytes = if is_filled { entry.size } else { 0 };
+                    file = to_write.then_some((entry, bytes));
                 }
                 Item::Extent(extent) => {
-                    if let Some((entry, bytes)) = &mut file {
+                    // Of one that is filled, all bytes count already.
+                    let known =
+                        |(entry, _): &&mut (Entry, u64)| keeps_holes || entry.holes.is_empty();
+                    if let Some((entry, bytes)) = file.as_mut().filter(known) {
                         *bytes += data_bytes(entry, &extent);
                     }
                 }

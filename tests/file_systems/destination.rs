@@ -133,25 +133,14 @@ fn a_name_that_the_destination_refuses_is_one_files_matter() {
     assert!(!to.join(".holdall").exists());
 }
 
-/// The way back that restore.md gives: each name of the list, those in a folder before the folder.
+/// The way back as restore.md gives it.
 fn give_names_back(dir: &Path) {
-    let list = dir.join("holdall-names.txt");
-    let text = fs::read_to_string(&list).unwrap();
-    let mut lines: Vec<(&str, &str)> =
-        text.lines().filter_map(|line| line.split_once('\t')).collect();
-    lines.sort_unstable();
-    for (path, own) in lines.into_iter().rev() {
-        let mut bytes = Vec::new();
-        let mut parts = own.split('%');
-        bytes.extend(parts.next().unwrap().as_bytes());
-        for part in parts {
-            bytes.push(u8::from_str_radix(&part[..2], 16).unwrap());
-            bytes.extend(&part.as_bytes()[2..]);
-        }
-        let path = dir.join(path);
-        fs::rename(&path, path.with_file_name(OsStr::from_bytes(&bytes))).unwrap();
-    }
-    fs::remove_file(list).unwrap();
+    let page = include_str!("../../src/restorer/restore.md");
+    let (_, script) = page.split_once("```python\n").unwrap();
+    let (script, _) = script.split_once("```\n").unwrap();
+    let run = std::process::Command::new("python3").args(["-c", script]).current_dir(dir).output();
+    let run = run.unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 }
 
 /// Names that cannot be are mapped, in every run and from every drive to the same, and the list gives
@@ -212,7 +201,8 @@ fn names_are_mapped_on_request_and_given_back(
         assert_eq!((&again["in_place"], &again["lost"]), (&true.into(), &0.into()), "{again}");
     }
     // On a file system that holds every name, the list gives each back.
-    let copy = shipment.path().join("copy");
+    let copy = shipment.path().join("home/copy");
+    fs::create_dir(copy.parent().unwrap()).unwrap();
     let copied = std::process::Command::new("cp").arg("-r").args([&to, &copy]).status().unwrap();
     assert!(copied.success());
     give_names_back(&copy);

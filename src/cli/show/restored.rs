@@ -228,7 +228,12 @@ fn in_place(outcome: &RestoreOutcome, to: &Path, against: &str) -> String {
             verb(lost, "is", "are"),
         ),
     };
-    let _ = writeln!(t, "No file was read: to compare every byte, run {against}");
+    if outcome.is_mapped {
+        // It goes by the dataset's own names.
+        let _ = writeln!(t, "No file was read. Names are mapped: see {NAMES} there, if any was.");
+    } else {
+        let _ = writeln!(t, "No file was read: to compare every byte, run {against}");
+    }
     if r.metadata_problems > 0 {
         let links = some(r.metadata_problems, "symlink");
         let is = verb(r.metadata_problems, "is a small file", "are small files");

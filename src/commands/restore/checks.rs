@@ -78,8 +78,10 @@ pub(super) fn note_room(
     };
     let left =
         || chosen.iter().filter(|one| !done.get(&one.set.set.0).is_some_and(|seen| seen.complete));
-    let unit = destination.unit_bytes();
+    let (unit, keeps_holes) = (destination.unit_bytes(), destination.keeps_holes());
     let most_of = |one: &SelectedSet| match &one.survey {
+        // It counts no holes.
+        Some(_) if !keeps_holes => None,
         Some(survey) => {
             let units = survey.counts.entries.saturating_mul(unit);
             Some(survey.counts.data_bytes.saturating_add(units))

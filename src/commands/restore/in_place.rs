@@ -47,7 +47,8 @@ pub(super) fn in_place(
         }
         return None;
     }
-    let mut outcome = RestoreOutcome { in_place: true, ..Default::default() };
+    let is_mapped = tree.is_mapped();
+    let mut outcome = RestoreOutcome { in_place: true, is_mapped, ..Default::default() };
     let mut reached = Reached::default();
     let mut tell = |line: EntryFate| {
         monitor.problem(Problem::new(line.fate.kind(), line.path, line.detail));

@@ -44,6 +44,9 @@ pub struct RestoreOutcome {
     pub untimed: bool,
     /// entries that have other names than their own, as `--map-names` asks
     pub mapped_names: u64,
+    /// with `in_place`: names may have been mapped
+    #[serde(skip)]
+    pub is_mapped: bool,
     /// it came to its end: DIR/.holdall is removed
     #[serde(skip)]
     pub has_ended: bool,
