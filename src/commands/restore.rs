@@ -17,8 +17,8 @@ pub use job::RestoreJob;
 pub use outcome::{MissingDrive, RestoreOutcome};
 
 use checks::{
-    has_work_name, note_idle_patterns, note_owners, note_room, note_unkept, refuse_others,
-    report_unkept, walk_again,
+    has_work_name, note_idle_patterns, note_owners, note_room, note_unkept, note_unmounted,
+    refuse_others, report_unkept, walk_again,
 };
 use selected_set::{SelectedSet, others_matter};
 
@@ -26,7 +26,6 @@ use crate::destination::{Destination, DestinationError, DirState, Owners, Restor
 use crate::format::set::SlotLine;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::opening::open;
-use crate::opening::own_disks::is_unmounted;
 use crate::opening::unlock::{self, Keys};
 use crate::patterns::Selection;
 use crate::restore_journal::last_run::LastRun;
@@ -106,11 +105,8 @@ fn restore_unlocked(
         opened => opened.map_err(destination_error)?,
     };
     refuse_others(job, &destination, &chosen)?;
-    if how != DirState::Resumed && is_unmounted(&job.to) {
-        monitor.note(&format!(
-            "{} is on the system's disk (/): no drive is mounted there",
-            job.to.display()
-        ));
+    if how != DirState::Resumed {
+        note_unmounted(job, monitor);
     }
     LastRun::forget(&destination).map_err(destination_error)?;
     note_room(job, &destination, &chosen, monitor);

@@ -8,6 +8,7 @@ use crate::destination::{self, Destination, DestinationError, Owners};
 use crate::format::catalog::KeySpan;
 use crate::format::ids::SetNumber;
 use crate::monitor::{Monitor, Problem, ProblemKind, shown_bytes};
+use crate::opening::own_disks::is_unmounted;
 use crate::restore_journal::identity::SetIdentity;
 use crate::restore_journal::set_journal::{self, SetJournal};
 use crate::restorer::room;
@@ -53,6 +54,14 @@ pub(super) fn note_idle_patterns(job: &RestoreJob, chosen: &[SelectedSet], monit
         for option in selection.without_effect() {
             monitor.note(&format!("{option} matches nothing in the sets that are here"));
         }
+    }
+}
+
+/// Says so if a mount point is meant at which nothing is mounted.
+pub(super) fn note_unmounted(job: &RestoreJob, monitor: &dyn Monitor) {
+    if is_unmounted(&job.to) {
+        let to = job.to.display();
+        monitor.note(&format!("{to} is on the system's disk (/): no drive is mounted there"));
     }
 }
 
