@@ -64,14 +64,17 @@ pub struct Hook {
     bell: bool,
     began: Instant,
     shipment: Mutex<Option<ShipmentId>>,
+    /// the end is told as this
+    at_end: Mutex<Option<Call>>,
     running: Mutex<Vec<io::Result<Child>>>,
 }
 
 impl Hook {
     /// With the command of `--on-event`, if there is one.
     pub fn new(command: Option<String>, bell: bool) -> Self {
-        let (shipment, running) = (Mutex::default(), Mutex::default());
-        Self { command, bell, began: Instant::now(), shipment, running }
+        let began = Instant::now();
+        let (shipment, at_end, running) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { command, bell, began, shipment, at_end, running }
     }
 
     /// The shipment that this is about.
@@ -79,8 +82,17 @@ impl Hook {
         *self.shipment.lock() = Some(shipment);
     }
 
+    /// The command ends because of this, unless it ends otherwise than waiting for drives.
+    pub fn at_end(&self, call: Call) {
+        *self.at_end.lock() = Some(call);
+    }
+
     /// Calls, with a message of its own if there is one.
     pub fn call(&self, call: Call, message: Option<&str>) {
+        let call = match (call, *self.at_end.lock()) {
+            (Call::Ended(Status::Waiting), Some(instead)) => instead,
+            _ => call,
+        };
         let is_worth_it = call == Call::DrivesFull || self.began.elapsed() >= LONG;
         if self.bell && is_worth_it && io::stderr().is_terminal() {
             let _ = io::stderr().write_all(b"\x07");

@@ -3,7 +3,6 @@
 use super::args::pack::{PackArgs, ResumeArgs, SetArgs};
 use super::exit::Status;
 use super::forget::OfShipment;
-use super::hook::Call;
 use super::output::{emit, out};
 use super::pack_set::{one_set, refusal};
 use super::refusal::Refusal;
@@ -124,11 +123,12 @@ fn sets(prepared: Prepared, left_out: LeftOut, ui: &Ui) -> Result<Status, Refusa
         if outcome.left_entries == 0 || outcome.packed.stopped || outcome.is_lost() {
             return Ok(status);
         }
-        ui.call(Call::DrivesFull, None);
+        ui.call_for_drives(!ui.is_json() && rounds::can_ask());
         let (last_cases, packed) = drives.into_iter().unzip();
         let shipment = Some(shipment);
         let round = Round { shipment, source, packed, last_cases, cases, resumed: None };
         let resume = |drives: &[CasePath]| {
+            ui.new_lap(); // drives were awaited
             let options = ResumeOptions { memory, folder_drives, ..ResumeOptions::default() };
             command::resume(shipment, drives, options, &System, ui.monitor()).map_err(refusal)
         };

@@ -193,6 +193,15 @@ impl Ui {
         self.hook.call(call, message);
     }
 
+    /// The drives of a set are full: calls a person who is asked for others, or at the end.
+    pub fn call_for_drives(&self, somebody_is_asked: bool) {
+        if somebody_is_asked {
+            self.call(Call::DrivesFull, None);
+        } else {
+            self.hook.at_end(Call::DrivesFull);
+        }
+    }
+
     /// Waits for what was called to end; says what went wrong with it.
     pub fn end_calls(&self) {
         self.hook.finish().iter().for_each(|wrong| self.monitor().note(wrong));
