@@ -48,7 +48,8 @@ impl Contents {
         }
         if !of_files.is_empty() {
             let (count, all) = (of_files.len(), self.exclude_from.len());
-            monitor.note(&format!("{count} of {all} patterns of --exclude-from leave nothing out"));
+            let text = "patterns of --exclude-from that leave nothing out";
+            monitor.note(&format!("{text}: {count} of {all}"));
         }
     }
 }
