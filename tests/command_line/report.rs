@@ -157,7 +157,7 @@ fn a_report_is_one_document_whatever_is_in_it() {
         "a\\nb\\u{1b}[31m",
         "\\xff\\xfe",
         "\\u{202e}gpj\u{5d0}",
-        "Any 1 case may be lost.",
+        "You can lose any 1 case.",
         "5 files, 6 folders",
     ] {
         assert!(body.contains(shown), "{shown:?} is not in\n{body}");
