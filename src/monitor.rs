@@ -27,6 +27,8 @@ pub enum Phase {
     Repair,
     /// opening and decoding everything, to nowhere
     Decode,
+    /// holding a tree against the dataset
+    Compare,
     /// putting files back
     Restore,
     /// keeping shards for a later run with other drives
@@ -39,13 +41,14 @@ pub enum Phase {
 
 impl Phase {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Scan,
         Self::Pack,
         Self::ReadBack,
         Self::Verify,
         Self::Repair,
         Self::Decode,
+        Self::Compare,
         Self::Restore,
         Self::Stage,
         Self::Bench,
@@ -61,6 +64,7 @@ impl Phase {
             Self::Verify => "verify",
             Self::Repair => "repair",
             Self::Decode => "decode",
+            Self::Compare => "compare",
             Self::Restore => "restore",
             Self::Stage => "stage",
             Self::Bench => "bench",
@@ -91,11 +95,17 @@ pub enum ProblemKind {
     Waiting,
     /// an entry that the destination of a restore does not take
     Refused,
+    /// an entry of the dataset that a tree lacks
+    Missing,
+    /// an entry of a tree that is not in the dataset
+    Extra,
+    /// an entry of a tree that is not as in the dataset
+    Differs,
 }
 
 impl ProblemKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::SourceUnreadable,
         Self::SourceChanged,
         Self::Metadata,
@@ -105,6 +115,9 @@ impl ProblemKind {
         Self::Lost,
         Self::Waiting,
         Self::Refused,
+        Self::Missing,
+        Self::Extra,
+        Self::Differs,
     ];
 
     /// The kind in words, for a heading.
@@ -119,6 +132,9 @@ impl ProblemKind {
             Self::Lost => "cannot be restored",
             Self::Waiting => "waits for a drive",
             Self::Refused => "not taken by the destination",
+            Self::Missing => "missing",
+            Self::Extra => "not in the dataset",
+            Self::Differs => "differs from the dataset",
         }
     }
 }

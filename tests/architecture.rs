@@ -45,7 +45,7 @@ const MAY_IMPORT: [(&str, &str); 30] = [
     ("opening", "drives format keys local_state metadata_files monitor restorer shipment"),
     (
         "verification",
-        "check drives format memory metadata_files monitor opening repairer restorer shards shipment",
+        "check dataset drives format memory metadata_files monitor opening patterns pipeline repairer restorer shards shipment stages",
     ),
     (
         "pack_session",

@@ -6,6 +6,7 @@ mod common;
 
 mod journey {
     mod again;
+    mod against;
     mod along;
     mod authentic;
     mod bad_blocks;

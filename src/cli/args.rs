@@ -92,7 +92,8 @@ pub enum Command {
     /// Check every block of every shard on drives; needs no key
     #[command(after_help = "Example:
   holdall verify /media/usb1 /media/usb2     without paths: all mounted drives
-  holdall verify -i me.key                   also opens and decodes every file")]
+  holdall verify -i me.key                   also opens and decodes every file
+  holdall verify -i me.key --against photos  is photos what was packed, byte for byte?")]
     Verify(VerifyArgs),
     /// Repair drives in place, and reconstruct lost ones on new drives; needs no key
     #[command(after_help = "Example:

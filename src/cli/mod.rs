@@ -8,6 +8,7 @@
 //!   outside (names, paths, causes) passes `shown_text` before a terminal sees it; (5) a closed pipe or
 //!   terminal never panics; (6) a secret key is never printed, wherever it was typed.
 
+mod against;
 pub mod args;
 mod awake;
 mod bench;

@@ -2,6 +2,7 @@
 
 mod logged;
 
+use super::against::against;
 use super::args::inspect::VerifyArgs;
 use super::exit::Status;
 use super::keys::identities;
@@ -27,6 +28,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 pub fn verify(args: &VerifyArgs, ui: &Ui) -> Result<Status, Refusal> {
+    if let Some(dir) = &args.against {
+        return against(args, dir, ui);
+    }
     let expect = &args.expect.expect[..];
     let remark = Remark { by: args.by.clone(), text: args.note.clone() };
     let sets = match &args.identities[..] {

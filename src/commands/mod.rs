@@ -1,5 +1,6 @@
 //! One command each: they wire the parts and hold no algorithm.
 
+pub mod against;
 pub mod bench;
 pub mod custody;
 pub mod decode;

@@ -19,7 +19,8 @@
 //! which only a further name is selected; [`special`] counts devices and other privileged entries,
 //! or leaves them out. [`pieces`] and [`stage`] keep what one run with few drives leaves to the
 //! next. Beside it: [`check`] sends the same pass to an [`output`] that forgets everything,
-//! [`room`] says beforehand how much will be written, and [`finished`] looks at a tree that was
+//! [`room`] says beforehand how much will be written, [`one_chunk`](mod@one_chunk) decodes one for
+//! whoever compares, and [`finished`] looks at a tree that was
 //! restored before.
 //!
 //! The page of `holdall help restore` follows.
@@ -44,6 +45,7 @@ mod ledger;
 mod list_items;
 mod needed;
 mod not_taken;
+mod one_chunk;
 mod open_set;
 mod options;
 mod output;
@@ -69,6 +71,7 @@ pub use fate::EntryFate;
 pub use items::Items;
 pub use list_items::ListItems;
 pub use needed::NeededDrives;
+pub use one_chunk::one_chunk;
 pub use open_set::{OpenSet, note_end};
 pub use options::RestoreOptions;
 pub use output::{METADATA, Output};

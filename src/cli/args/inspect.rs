@@ -28,6 +28,19 @@ pub struct VerifyArgs {
     /// Read everything but the shards, and of those only a random sample of blocks; takes minutes
     #[arg(long, conflicts_with = "identities")]
     pub quick: bool,
+    /// Compare the tree in DIR (restored, or the source itself) with the shipment, byte for byte, by
+    /// hash: needs one drive of each set, and your identity
+    #[arg(long, value_name = "DIR", requires = "identities", conflicts_with_all = ["quick", "log"])]
+    pub against: Option<PathBuf>,
+    /// With --against: compare modes, times, owners and attributes, too
+    #[arg(long, requires = "against")]
+    pub metadata: bool,
+    /// With --against: compare only what matches GLOB (repeatable), as restore takes it
+    #[arg(long, value_name = "GLOB", requires = "against")]
+    pub include: Vec<String>,
+    /// With --against: leave out what matches GLOB (repeatable)
+    #[arg(long, value_name = "GLOB", requires = "against")]
+    pub exclude: Vec<String>,
     /// Note the result in custody/ on each drive, and on this machine
     #[arg(long)]
     pub log: bool,

@@ -33,6 +33,7 @@ impl Unit {
             | Phase::Verify
             | Phase::Repair
             | Phase::Decode
+            | Phase::Compare
             | Phase::Restore
             | Phase::Stage
             | Phase::Bench => Self::Bytes,

@@ -94,6 +94,7 @@ impl PhaseRate {
             Phase::Verify => "checked",
             Phase::Repair => "repaired",
             Phase::Decode => "decoded",
+            Phase::Compare => "compared",
             Phase::Restore => "restored",
             Phase::Stage => "kept for later",
             // Its result is rates.
