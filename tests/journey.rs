@@ -31,6 +31,7 @@ mod journey {
     mod matrix;
     mod metadata_files;
     mod numbers;
+    mod planned;
     mod quick;
     mod reads;
     mod rejected;

@@ -68,7 +68,8 @@ pub enum Command {
   holdall plan photos --drive a=/media/usb1 --drive b=/media/usb2
   holdall plan photos --drive-size 2TB --cases 3      how many drives are needed
   holdall plan --size 80TB --files 20M --drive-size 2TB --cases 4 --drives-per-case 15
-  holdall plan photos --inventory drives.csv --ports 8 --survive cases=1,drives=1")]
+  holdall plan photos --inventory drives.csv --ports 8 --survive cases=1,drives=1
+  holdall plan photos --drive a=/media/usb1 --drive b=/media/usb2 --estimate")]
     #[command(override_usage = "holdall plan SOURCE --drive CASE=PATH... [OPTIONS]
        holdall plan SOURCE --drive-size SIZE --cases N [--drives-per-case N] [OPTIONS]
        holdall plan SOURCE --inventory FILE [OPTIONS]

@@ -31,6 +31,7 @@ pub mod output;
 mod pack;
 mod pack_set;
 mod plan;
+mod plan_file;
 pub mod progress;
 pub mod refusal;
 mod repair;

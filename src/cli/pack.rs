@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 use super::rounds::{LeftOut, Round};
 use super::sizes::{parse_size, shown_bytes};
 use super::ui::Ui;
-use super::{keys, lists, rounds, show};
+use super::{keys, lists, plan_file, rounds, show};
 use crate::commands::drives::{remember, warnings_of};
 use crate::commands::pack::{
     self as command, PackJobError, PackOptions, Prepared, Remaining, ResumeOptions, UnprovenSet,
@@ -25,7 +25,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Begins a shipment: packs its first set, and those that follow as drives are attached.
-pub fn pack(args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
+pub fn pack(mut args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
+    plan_file::apply(&mut args.set, 1)?;
     let (yes, named) = (args.yes, args.set.drives.clone());
     let options = pack_options(args, ui)?;
     let source = options.source.clone();
@@ -76,10 +77,13 @@ fn note_warnings(drives: &[CasePath], source: Option<&Path>, ui: &Ui) {
 }
 
 /// Packs the next set of a shipment in progress, or the rest of one after a crash.
-pub fn resume(args: &ResumeArgs, ui: &Ui) -> Result<Status, Refusal> {
+pub fn resume(mut args: ResumeArgs, ui: &Ui) -> Result<Status, Refusal> {
     let wrong =
         |text| Refusal::usage(text, "write holdall resume SHIPMENT as holdall status lists it");
     let shipment = args.shipment.as_deref().map(str::parse).transpose().map_err(wrong)?;
+    if args.set.plan.is_some() {
+        plan_file::apply(&mut args.set, plan_file::next_round(shipment))?;
+    }
     let named = args.set.drives.clone();
     let mut left_out = LeftOut::default();
     let options = resume_options(&args.set, args.anew, ui)?;

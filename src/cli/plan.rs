@@ -9,8 +9,9 @@ use super::lists::contents;
 use super::output::{emit, out};
 use super::pack::{source, survive};
 use super::pack_set::refusal as pack_refusal;
+use super::plan_file;
 use super::refusal::Refusal;
-use super::show::planned;
+use super::show::{ShipmentPlanEvent, planned};
 use super::sizes::parse_size;
 use super::ui::Ui;
 use crate::commands::plan::{Dataset, DriveChoice, PlanError, PlanJob, Planned, plan as command};
@@ -18,14 +19,21 @@ use crate::pack_session::PackJobError;
 use crate::plan::odds::LossRates;
 
 pub fn plan(args: PlanArgs, ui: &Ui) -> Result<Status, Refusal> {
+    let (source, save) = (args.source.clone(), args.save.clone());
     let job = job(args)?;
     let planned = command(&job, ui.monitor()).map_err(refusal)?;
-    Ok(show(&planned, ui))
+    let Some(path) = &save else { return Ok(show(&planned, "", ui)) };
+    plan_file::save(&planned, path)?;
+    Ok(show(&planned, &plan_file::next_step(source.as_deref(), path), ui))
 }
 
 /// Plans what `pack` would do with these arguments.
-pub fn dry_run(args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
+pub fn dry_run(mut args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
+    plan_file::apply(&mut args.set, 1)?;
     let (source, set) = (source(args.paths)?, args.set);
+    if set.drives.is_empty() {
+        return Err(Refusal::usage("there are no drives to plan for", "add --drive CASE=PATH"));
+    }
     let contents = contents(args.contents, &source, &[])?;
     let job = PlanJob {
         survive: survive(set.survive.as_deref())?,
@@ -33,20 +41,21 @@ pub fn dry_run(args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
         drives: DriveChoice::Attached { drives: set.drives, folder_drives: set.folder_drives },
         ports: None,
         rates: LossRates { drive: 0.005, case: 0.005 },
+        estimate: false,
         memory: set.memory.memory,
     };
     let planned = command(&job, ui.monitor()).map_err(refusal)?;
-    Ok(show(&planned, ui))
+    Ok(show(&planned, "", ui))
 }
 
 /// Says what was planned. That it does not fit is what was asked, and no failure.
-fn show(planned: &Planned, ui: &Ui) -> Status {
+fn show(planned: &Planned, next: &str, ui: &Ui) -> Status {
     ui.finish();
     ui.print_problems();
     if ui.is_json() {
-        emit("shipment-plan", &planned::ShipmentPlanEvent::of(planned));
+        emit("shipment-plan", &ShipmentPlanEvent::of(planned));
     } else {
-        out(&planned::shown(planned));
+        out(&format!("{}{next}", planned::shown(planned)));
     }
     if ui.problems().is_empty() { Status::Done } else { Status::Problems }
 }
@@ -92,7 +101,8 @@ fn job(args: PlanArgs) -> Result<PlanJob, Refusal> {
     };
     let rates = LossRates { drive: args.drive_loss, case: args.case_loss };
     let ports = args.ports.map(|ports| ports as usize);
-    Ok(PlanJob { dataset, drives, ports, survive, rates, memory: args.memory.memory })
+    let (memory, estimate) = (args.memory.memory, args.estimate);
+    Ok(PlanJob { dataset, drives, ports, survive, rates, memory, estimate })
 }
 
 /// A plan takes some kilobytes for each drive.

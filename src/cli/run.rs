@@ -82,7 +82,7 @@ fn run_command(mut command: Command, ui: &Ui) -> Result<Status, Refusal> {
         Command::Plan(args) => super::plan::plan(args, ui),
         Command::Pack(args) if args.dry_run => super::plan::dry_run(args, ui),
         Command::Pack(args) => pack::pack(args, ui),
-        Command::Resume(args) => pack::resume(&args, ui),
+        Command::Resume(args) => pack::resume(args, ui),
         Command::Close(args) => super::close::close(&args, ui),
         Command::Verify(args) => super::verify::verify(&args, ui),
         Command::Repair(args) => super::repair::repair(&args, ui),

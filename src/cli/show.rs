@@ -2,11 +2,13 @@
 
 mod packed;
 pub mod planned;
+mod planned_event;
 mod restored;
 mod status;
 mod verdict;
 
 pub use packed::{PackedEvent, Plan, guarantee, packed, plan};
+pub use planned_event::ShipmentPlanEvent;
 pub use restored::{RestoredEvent, drive_name, next_step, not_taken, restored};
 pub use status::{StatusEvent, status};
 pub use verdict::{JudgedSet, losses, never_closed, verdict};

@@ -6,15 +6,18 @@
 
 mod drives;
 mod error;
+mod file;
 mod rules;
 
 pub use drives::{DriveChoice, ListedDrive, PlanDrive};
 pub use error::PlanError;
+pub use file::{Candidate, PlanFile, PlanFileError};
 pub use rules::RuleRow;
 
-use crate::dataset::{self, Contents, ScanError, ScanOptions};
+use crate::dataset::{self, Contents, ScanError, ScanOptions, Source};
 use crate::format::entry_coding::entry_len;
 use crate::local_state::state_path;
+use crate::measure::estimate::{Estimate, Sampler};
 use crate::measure::figures::{Figures, speeds};
 use crate::measure::predict::{RoundLoad, Speeds, Times};
 use crate::memory::Memory;
@@ -38,6 +41,8 @@ pub struct PlanJob {
     pub rates: LossRates,
     /// what packing may take
     pub memory: Memory,
+    /// read a sample of the source
+    pub estimate: bool,
 }
 
 /// What is to be packed.
@@ -76,6 +81,8 @@ pub struct Planned {
     pub speeds: Speeds,
     pub cores: usize,
     pub figures: Option<Figures>,
+    /// if the dataset was sampled
+    pub estimate: Option<Likely>,
     /// the same for other rules
     pub rules: Vec<RuleRow>,
     /// bytes that the drives would hold, dealt to the cases by size, if that is worth the trouble
@@ -86,6 +93,35 @@ pub struct Planned {
     pub size_missing: Option<u64>,
 }
 
+/// What a sample of the dataset says.
+pub struct Likely {
+    pub estimate: Estimate,
+    /// bytes that are stored, if the sample is off by its error
+    pub stored_bytes: u64,
+    /// do these fit
+    pub fits: bool,
+    /// drives that these need
+    pub drives: usize,
+}
+
+impl Likely {
+    fn of(estimate: Estimate, request: &ShipmentRequest) -> Option<Self> {
+        let part = (estimate.ratio + estimate.error).min(1.0) * (1.0 - estimate.duplicates);
+        let stored_bytes = (request.need.data_bytes as f64 * part) as u64;
+        let need = Need { data_bytes: stored_bytes, ..request.need };
+        let plan = ShipmentRequest { need, ..request.clone() }.plan().ok()?;
+        let (fits, drives) = (plan.missing_bytes == 0, plan.drives());
+        Some(Self { estimate, stored_bytes, fits, drives })
+    }
+}
+
+/// What a dataset needs.
+struct Needed {
+    need: Need,
+    files: Option<u64>,
+    estimate: Option<Estimate>,
+}
+
 /// Plans a shipment.
 pub fn plan(job: &PlanJob, monitor: &dyn Monitor) -> Result<Planned, PlanError> {
     let source = match &job.dataset {
@@ -93,7 +129,7 @@ pub fn plan(job: &PlanJob, monitor: &dyn Monitor) -> Result<Planned, PlanError> 
         Dataset::Imagined { .. } => None,
     };
     let mut found = drives::find(&job.drives, source, monitor)?;
-    let (need, files) = need(&job.dataset, monitor)?;
+    let Needed { need, files, estimate } = need(job, monitor)?;
     let request = |drives: &[PlanDrive], cases: &[String]| {
         let room = |drive: &PlanDrive| ShipmentDrive {
             case: cases.iter().position(|case| *case == drive.case).unwrap_or(0),
@@ -132,6 +168,7 @@ pub fn plan(job: &PlanJob, monitor: &dyn Monitor) -> Result<Planned, PlanError> 
         data_bytes: need.data_bytes,
         ports: request.ports,
         odds: plan.odds(job.rates),
+        estimate: estimate.and_then(|estimate| Likely::of(estimate, &pinned)),
         times: plan.sets.iter().map(|set| load(set).times(set.drives.len(), &speeds)).sum(),
         rules: rules::others(&request, &plan, cases.len(), job.rates),
         dealt_bytes: dealt_bytes(&pinned, &plan),
@@ -169,31 +206,46 @@ fn least_per_case(request: impl Fn(u32) -> ShipmentRequest) -> Option<u32> {
     Some(high)
 }
 
-/// What the dataset needs, and its files.
-fn need(dataset: &Dataset, monitor: &dyn Monitor) -> Result<(Need, Option<u64>), PlanError> {
-    let (source, contents) = match dataset {
+/// What the dataset needs.
+fn need(job: &PlanJob, monitor: &dyn Monitor) -> Result<Needed, PlanError> {
+    let (source, contents) = match &job.dataset {
         Dataset::Source { source, contents } => (source, contents),
         Dataset::Imagined { bytes, files } => {
             let files = files.unwrap_or_else(|| bytes.div_ceil(FILE_BYTES));
             let entries = files.saturating_add(files / FILES_PER_FOLDER + 1);
             let entry_bytes = entries.saturating_mul(ENTRY_BYTES);
             let need = Need { data_bytes: *bytes, entries, entry_bytes };
-            return Ok((need, Some(files)));
+            return Ok(Needed { need, files: Some(files), estimate: None });
         }
     };
     let own_folder = state_path().ok().and_then(|path| path.metadata().ok());
     let own_folder = own_folder.map(|f| ((f.dev(), f.ino()), "where holdall keeps its lists"));
     let options = ScanOptions { own_folder, ..contents.scan_options()? };
     let mut entry_bytes = 0;
+    let mut sampler = job.estimate.then(Sampler::default);
     monitor.phase(Phase::Scan, 0);
     let totals = dataset::scan(source, &options, monitor, &mut |scanned| {
         entry_bytes += entry_len(&scanned.entry) as u64;
+        if let Some(sampler) = &mut sampler {
+            sampler.add(&scanned);
+        }
         if monitor.should_stop() { Err(ScanError::sink(PackJobError::Stopped)) } else { Ok(()) }
     });
     let totals = if monitor.should_stop() { Err(PackJobError::Stopped)? } else { totals? };
     contents.note_without_effect(&options.filter, monitor);
+    let estimate = match sampler {
+        None => None,
+        Some(sampler) => {
+            monitor.phase(Phase::Bench, sampler.bytes());
+            let opened = Source::open(source).map_err(PackJobError::from)?;
+            Some(sampler.estimate(&opened, monitor))
+        }
+    };
+    if monitor.should_stop() {
+        Err(PackJobError::Stopped)?;
+    }
     let need = Need { data_bytes: totals.data_bytes, entries: totals.entries, entry_bytes };
-    Ok((need, Some(totals.files)))
+    Ok(Needed { need, files: Some(totals.files), estimate })
 }
 
 /// What a round of a set moves.

@@ -11,6 +11,7 @@
 #![doc = include_str!("performance.md")]
 
 pub mod devices;
+pub mod estimate;
 pub mod figures;
 pub mod null;
 pub mod predict;

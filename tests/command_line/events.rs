@@ -161,8 +161,8 @@ fn every_event_is_documented_with_all_its_fields() {
         &run(with(&words, &[shipment.source.clone().into()])).expect(0),
     );
     assert_eq!(fs::read_dir(&drive).unwrap().count(), 0, "nothing stays");
-    let plan = ["plan", "--json", "--size", "9GB", "--drive-size", "1TB", "--cases", "2"];
-    run(with(&plan, &[])).expect(0);
+    let plan = ["plan", "--json", "--estimate", "--drive-size", "1TB", "--cases", "2"];
+    run(with(&plan, &[shipment.source.clone().into()])).expect(0);
     let demo = shipment.path().join("demo");
     run(with(&["demo", "--json", demo.to_str().unwrap()], &[])).expect(0);
     let set = shipment.set_folder(0).file_name().unwrap().to_str().unwrap().to_owned();

@@ -72,6 +72,35 @@ fn the_usual_plan_is_one_screen() {
     ] {
         assert!(text.contains(said), "{said}\n{text}");
     }
+    let page = include_str!("../../src/plan/survive.md");
+    let table = text.split("\n\n").last().unwrap();
+    assert!(page.contains(&format!("```text\n{table}```")), "the page quotes it\n{table}");
+}
+
+#[test]
+fn a_plan_is_saved_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("my plan.json");
+    let save = ["--save", file.to_str().unwrap()];
+    let text = run(folder.path(), MANY.iter().chain(&save)).expect(0).stdout;
+    let next = format!("holdall pack SOURCE --plan '{}' -r RECIPIENT\n", file.display());
+    assert!(text.ends_with(&next), "{text}");
+    let saved: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(
+        (&saved["holdall_plan"], &saved["survive"]),
+        (&1.into(), &"cases=1,drives=1".into())
+    );
+    assert_eq!(saved["rounds"].as_array().unwrap().len(), 4);
+    let again = holdall(folder.path()).args(MANY).args(save).output().unwrap();
+    assert_eq!(again.status.code(), Some(1), "it is not overwritten");
+    // It says which drives are needed, and what is no plan is told.
+    let source = folder.path().to_str().unwrap();
+    let pack = ["pack", source, "-r", "age1", "--plan"];
+    let words = ["round 1 needs 4 of case a, 4 of case b", "hint: add --drive CASE=PATH"];
+    assert_refused(holdall(folder.path()).args(pack).arg(&file), 2, &words);
+    fs::write(&file, "[]").unwrap();
+    let words = ["my plan.json: it is no plan that holdall plan --save has written", "hint: "];
+    assert_refused(holdall(folder.path()).args(pack).arg(&file), 2, &words);
 }
 
 #[test]

@@ -21,6 +21,10 @@ pub struct SetArgs {
     /// is alone needs no CASE=; without any, the drives that are attached are offered at a terminal
     #[arg(long = "drive", value_name = "CASE=PATH", value_parser = CasePath::or_path)]
     pub drives: Vec<CasePath>,
+    /// Take the rule, and without --drive the drives of this round, from a plan that plan --save wrote;
+    /// drives that are named must be those of this round
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
     /// Accept folders on this machine's own disks as drives; otherwise a PATH on the disk of SOURCE,
     /// the system or holdall's state is taken for a mount point without its drive
     #[arg(long)]

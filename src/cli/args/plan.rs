@@ -74,6 +74,12 @@ pub struct PlanArgs {
     /// The chance that any one case is lost
     #[arg(long, value_name = "P%", default_value = "0.5%", value_parser = percent)]
     pub case_loss: f64,
+    /// Read a sample of SOURCE: how well it compresses, and how much of it is there twice
+    #[arg(long, requires = "source")]
+    pub estimate: bool,
+    /// Write the plan to FILE, which must not exist, for pack --plan and resume --plan
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
     /// what pack may use
     #[command(flatten)]
     pub memory: MemoryArg,

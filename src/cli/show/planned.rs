@@ -1,14 +1,13 @@
-//! The plan of a whole shipment, on one screen, and as an event.
+//! The plan of a whole shipment on one screen.
 
 use super::packed::guarantee;
+use super::planned_event::Costs;
 use crate::cli::sizes::{shown_bytes, shown_count, shown_duration};
 use crate::cli::table::{Column, Table};
 use crate::cli::text::{some, verb};
-use crate::commands::plan::{Planned, RuleRow};
+use crate::commands::plan::{Likely, Planned, RuleRow};
 use crate::format::shown::shown_text;
 use crate::measure::predict::Times;
-use crate::plan::survive::Survive;
-use serde::Serialize;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ const MOST_CASES: usize = 5;
 /// One screen.
 pub fn shown(p: &Planned) -> String {
     let mut t = verdict(p);
+    estimate(&mut t, p);
     sets(&mut t, p);
     odds(&mut t, p);
     cases(&mut t, p);
@@ -62,6 +62,35 @@ fn verdict(p: &Planned) -> String {
         wrapped(&mut t, &format!("They hold {holds}, {missing} may have no room; {ways}"));
     }
     t
+}
+
+/// What a sample says of the dataset.
+fn estimate(t: &mut String, p: &Planned) {
+    let Some(Likely { estimate, stored_bytes, fits, drives }) = &p.estimate else { return };
+    let percent = |part: f64| format!("{:.1} %", part * 100.0);
+    let twice = match estimate.duplicates_most {
+        most if most > 0.0 => format!(
+            "{} of its bytes are in files that seem to be there already, {} at most",
+            percent(estimate.duplicates),
+            percent(most)
+        ),
+        _ => "no file is there twice".into(),
+    };
+    let fit = match (fits, p.plan.missing_bytes) {
+        (true, 0) => format!("these need {}", some(*drives as u64, "drive")),
+        (true, _) => format!("these fit {}", some(*drives as u64, "drive")),
+        (false, _) => "these do not fit either".into(),
+    };
+    let text = format!(
+        "By a sample of {} ({}) it is stored as {}, give or take {} of its size; {twice}. So {} or less \
+         is likely to be stored, and {fit}. Below, nothing compresses.",
+        some(estimate.samples, "chunk"),
+        shown_bytes(estimate.sampled_bytes),
+        percent(estimate.ratio),
+        percent(estimate.error),
+        shown_bytes(*stored_bytes),
+    );
+    wrapped(t, &text);
 }
 
 /// The size of a drive that leaves so much for files, rounded up to what is sold.
@@ -205,40 +234,6 @@ fn cases(t: &mut String, p: &Planned) {
     t.push('\n');
 }
 
-/// Bytes of a shipment by what they are for.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-struct Costs {
-    #[serde(rename = "parity_bytes")]
-    parity: u64,
-    #[serde(rename = "along_bytes")]
-    along: u64,
-    #[serde(rename = "record_bytes")]
-    record: u64,
-    #[serde(rename = "catalog_bytes")]
-    catalog: u64,
-    #[serde(rename = "fixed_bytes")]
-    fixed: u64,
-    #[serde(rename = "padding_bytes")]
-    padding: u64,
-}
-
-impl Costs {
-    fn of(p: &Planned) -> Self {
-        let mut costs = Self::default();
-        for set in &p.plan.sets {
-            let drives = set.drives.len() as u64;
-            costs.parity += set.across_bytes;
-            costs.along += set.along_bytes;
-            costs.record += drives * set.beside.records;
-            costs.catalog += drives * set.beside.catalog;
-            costs.fixed += drives * set.beside.fixed;
-            let known = set.across_bytes + set.along_bytes + set.data_bytes;
-            costs.padding += set.shard_bytes.saturating_sub(known);
-        }
-        costs
-    }
-}
-
 fn cost(t: &mut String, p: &Planned) {
     let costs = Costs::of(p);
     let data: u64 = p.plan.sets.iter().map(|set| set.data_bytes).sum();
@@ -366,122 +361,4 @@ fn wrapped(t: &mut String, text: &str) {
         line.push_str(word);
     }
     let _ = writeln!(t, "{line}");
-}
-
-/// The same for programs.
-#[derive(Serialize)]
-pub struct ShipmentPlanEvent<'a> {
-    fits: bool,
-    entries: u64,
-    files: u64,
-    data_bytes: u64,
-    survive: Survive,
-    survive_is_default: bool,
-    ports: usize,
-    rounds: usize,
-    holds_bytes: u64,
-    missing_bytes: u64,
-    unusable_bytes: u64,
-    dealt_by_size_bytes: Option<u64>,
-    drives_missing: Option<u64>,
-    size_missing: Option<u64>,
-    drive_loss: f64,
-    case_loss: f64,
-    odds: f64,
-    #[serde(flatten)]
-    costs: Costs,
-    #[serde(flatten)]
-    times: Times,
-    /// when bench measured what the times are from
-    measured: Option<&'a str>,
-    sets: Vec<SetEvent>,
-    drives: Vec<DriveEvent<'a>>,
-    rules: Vec<RuleEvent>,
-}
-
-#[derive(Serialize)]
-struct SetEvent {
-    set: usize,
-    drives: usize,
-    data_bytes: u64,
-    shard_bytes: u64,
-}
-
-#[derive(Serialize)]
-struct DriveEvent<'a> {
-    case: &'a str,
-    drive: Option<&'a str>,
-    round: usize,
-    bytes: u64,
-    free_bytes: u64,
-}
-
-#[derive(Serialize)]
-struct RuleEvent {
-    survive: Survive,
-    kept: bool,
-    holds_bytes: Option<u64>,
-    fits: Option<bool>,
-    drives: Option<usize>,
-    odds: Option<f64>,
-}
-
-impl<'a> ShipmentPlanEvent<'a> {
-    pub fn of(p: &'a Planned) -> Self {
-        let mut drives: Vec<DriveEvent> = Vec::with_capacity(p.drives.len());
-        drives.extend(p.drives.iter().map(|drive| DriveEvent {
-            case: &drive.case,
-            drive: drive.name.as_deref(),
-            round: 0,
-            bytes: 0,
-            free_bytes: drive.free_bytes,
-        }));
-        for (number, round) in (1..).zip(&p.plan.rounds) {
-            round.iter().for_each(|drive| drives[*drive].round = number);
-        }
-        for set in &p.plan.sets {
-            for (drive, bytes) in set.drives.iter().zip(&set.drive_bytes) {
-                drives[*drive].bytes = *bytes;
-            }
-        }
-        let set = |(number, set): (usize, &crate::plan::sets::PlannedSet)| SetEvent {
-            set: number,
-            drives: set.drives.len(),
-            data_bytes: set.data_bytes,
-            shard_bytes: set.shard_bytes,
-        };
-        let rule = |row: &RuleRow| RuleEvent {
-            survive: row.survive,
-            kept: row.kept.is_some(),
-            holds_bytes: row.kept.map(|cost| cost.holds_bytes),
-            fits: row.kept.map(|cost| cost.fits),
-            drives: row.kept.map(|cost| cost.drives),
-            odds: row.kept.map(|cost| cost.odds),
-        };
-        Self {
-            fits: p.plan.missing_bytes == 0,
-            entries: p.entries,
-            files: p.files,
-            data_bytes: p.data_bytes,
-            survive: p.plan.survive,
-            survive_is_default: p.plan.survive_is_default,
-            ports: p.ports,
-            rounds: p.plan.rounds.len(),
-            holds_bytes: p.plan.holds_bytes,
-            missing_bytes: p.plan.missing_bytes,
-            unusable_bytes: p.plan.unusable_bytes,
-            dealt_by_size_bytes: p.dealt_bytes,
-            drives_missing: p.drives_missing,
-            size_missing: p.size_missing,
-            drive_loss: p.rates.drive,
-            case_loss: p.rates.case,
-            odds: p.odds,
-            costs: Costs::of(p),
-            times: p.times,
-            measured: p.figures.as_ref().map(|figures| figures.time.as_str()),
-            sets: (1..).zip(&p.plan.sets).map(set).collect(),
-            drives,
-            rules: p.rules.iter().map(rule).collect(),
-        }
-    }
 }
