@@ -36,6 +36,8 @@ impl Destination {
 
     /// Puts the list into DIR, if there is anything to be listed.
     pub(super) fn list_names(&self) -> Result<(), DestinationError> {
+        let list = self.folders.map.as_ref().and_then(|map| map.list.as_ref());
+        list.iter().for_each(|list| list.close());
         if self.state_names(LINES)?.is_empty() {
             return Ok(());
         }

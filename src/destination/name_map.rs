@@ -56,6 +56,11 @@ impl NameMap {
 }
 
 impl NameList {
+    /// Closes the state, which FUSE would keep under another name when it is removed.
+    pub(super) fn close(&self) {
+        self.lines.lock().0 = None;
+    }
+
     /// Adds a line, unless it is there.
     pub(super) fn add(&self, line: &[u8]) -> io::Result<()> {
         let (file, known) = &mut *self.lines.lock();

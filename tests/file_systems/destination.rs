@@ -187,6 +187,7 @@ fn names_are_mapped_on_request_and_given_back(
     let run = shipment.restore(&paths, &to, &["--map-names"]);
     let restored = run.event("restored");
     assert_eq!(restored["complete"], true, "{}", run.shown());
+    assert!(!run.stdout.contains("another holdall has ended"), "{}", run.shown());
     for field in ["refused", "lost"] {
         assert_eq!(restored[field], 0, "{field}: {}", run.shown());
     }
