@@ -375,3 +375,93 @@ fn a_named_drive_that_cannot_be_opened_stops_nothing() {
     assert_eq!(fs::read(to.join("folder/file")).unwrap(), b"some bytes");
     assert_eq!(tree::walk(&paths[0]), [paths[0].clone()], "it is erased");
 }
+
+/// Issue 14: what the system and the disk itself tell of a drive is listed, and noted when it is packed
+/// onto, without changing the status. `/sys` and smartctl are recorded ones here.
+#[test]
+fn what_costs_a_day_is_known_before_a_drive_is_packed_onto() {
+    if !is_root() || !has_programs(&["unshare", "mount"]) {
+        return skip("only root can mount");
+    }
+    let shipment = small();
+    let point = shipment.drives[0].1.clone();
+    let Some(_mounted) = Mounted::over(&point, FileSystem::Ext4, 64) else { return };
+    let number = fs::metadata(&point).unwrap().dev();
+    let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+    let sys = shipment.path().join("sys");
+    let usb = "devices/pci0000:00/0000:00:14.0/usb1/1-4";
+    let scsi = format!("{usb}/1-4:1.0/host6/target6:0:0/6:0:0:0");
+    for (path, text) in [
+        (format!("{usb}/idVendor"), "0781"),
+        (format!("{usb}/speed"), "480"),
+        (format!("{usb}/version"), " 2.10"),
+        (format!("{usb}/serial"), "03021418050724"),
+        (format!("{scsi}/vendor"), "SanDisk "),
+        (format!("{scsi}/model"), "Ultra           "),
+        (format!("{scsi}/block/sdz/removable"), "1"),
+    ] {
+        tree::write(&sys.join(path), text.as_bytes());
+    }
+    let link = |target: &str, path: &str| {
+        let path = sys.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(target, path).unwrap();
+    };
+    link("../../../6:0:0:0", &format!("{scsi}/block/sdz/device"));
+    link(&format!("../../{scsi}/block/sdz"), &format!("dev/block/{major}:{minor}"));
+    let smartctl = shipment.path().join("bin/smartctl");
+    let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/drives/smart-failing.json");
+    tree::write(&smartctl, format!("#!/bin/sh\ncat {recorded}\n").as_bytes());
+    fs::set_permissions(&smartctl, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = |words: Vec<OsString>| {
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", "mount --bind \"$0\" /sys && exec \"$@\""]).arg(&sys);
+        command.arg(env!("CARGO_BIN_EXE_holdall")).args(words);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::env::split_paths(&path);
+        let first = std::iter::once(smartctl.parent().unwrap().to_owned());
+        command.env("PATH", std::env::join_paths(first.chain(folders)).unwrap());
+        let output = command.env("XDG_STATE_HOME", shipment.state()).output().unwrap();
+        Run {
+            status: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    };
+
+    let listed = run(["drives", "--json"].map(OsString::from).into()).expect(0);
+    let of = |path: &Path| {
+        let events = listed.events_of("attached").into_iter();
+        events.into_iter().find(|event| event["path"] == path.to_str().unwrap()).unwrap()
+    };
+    let drive = of(&point);
+    for (field, value) in [
+        ("model", "SanDisk Ultra"),
+        ("serial", "03021418050724"),
+        ("connection", "usb"),
+        ("health", "failing"),
+        ("file_system", "ext4"),
+        ("level", "direct"),
+    ] {
+        assert_eq!(drive[field], value, "{drive}");
+    }
+    assert_eq!((&drive["megabits_per_second"], &drive["own_disk"]), (&480.into(), &false.into()));
+    assert_eq!(of(Path::new("/"))["own_disk"], true);
+
+    let mut pack = shipment.pack_arguments("none", &[]);
+    let at = pack.iter().rposition(|word| word == "--drive").unwrap();
+    pack.drain(pack.iter().position(|word| word == "--drive").unwrap() + 2..at + 2);
+    let noted = [
+        format!("note: {}: USB 2: about 7 hours for each TB", point.display()),
+        format!("note: {}: it expects to fail soon (SMART)", point.display()),
+    ];
+    let noted: Vec<&str> = noted.iter().map(String::as_str).collect();
+    assert_said(run(pack), 0, &noted);
+    // It is known again, by what lies on it and by what is remembered.
+    let page = run(vec!["drives".into()]).expect(0).stdout;
+    for words in ["FAILING", "SanDisk Ultra, 03021418050724", "case a, slot 1", "\nLeft out: /"] {
+        assert!(page.contains(words), "{words}\n{page}");
+    }
+    let known = fs::read_to_string(shipment.state().join("holdall/drives.json")).unwrap();
+    assert!(known.contains("\"case\": \"a\""), "{known}");
+}
