@@ -50,7 +50,7 @@ pub fn pack(mut args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
 }
 
 /// The drives that are attached are offered, as none was named; refused if there is nobody to ask.
-fn offered<T>(
+pub(super) fn offered<T>(
     round: &Round,
     left_out: &mut LeftOut,
     yes: bool,

@@ -122,7 +122,8 @@ impl Rounds {
             Self::must_say_its_part(&every);
         }
         let state = tree::walk(&self.shipment.state());
-        assert!(!state.iter().any(|p| p.is_file()), "the state is removed in the end: {state:?}");
+        let is_left = |p: &PathBuf| p.is_file() && !p.ends_with("drives.json");
+        assert!(!state.iter().any(is_left), "the state is removed in the end: {state:?}");
     }
 
     /// Of a file that several sets hold, each says what it holds.
