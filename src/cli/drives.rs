@@ -51,6 +51,7 @@ fn shown(listing: &Listing, named: bool) -> String {
     } else {
         t += &blocks(&listed);
         t += &of_several(&listed);
+        t += &proven(&listed);
         t += &unknown_health(&listed);
     }
     t += &not_mounted(&listing.idle);
@@ -138,8 +139,8 @@ fn lines_of(said: BTreeMap<&str, Vec<String>>, drives: usize) -> String {
 fn details(drive: &Attached, said: &BTreeMap<&str, Vec<String>>) -> Vec<String> {
     let mut first: Vec<String> =
         [&drive.hardware.model, &drive.hardware.serial].into_iter().flatten().cloned().collect();
-    if let Some(facts) = drive.facts() {
-        first.push(read_back(facts).into());
+    if let Some(text) = drive.facts().and_then(read_back) {
+        first.push(text.into());
     }
     let mut lines = Vec::new();
     if !first.is_empty() {
@@ -159,15 +160,28 @@ fn details(drive: &Attached, said: &BTreeMap<&str, Vec<String>>) -> Vec<String> 
     lines
 }
 
-/// How what is written can be proven.
-fn read_back(facts: &Facts) -> &'static str {
+/// How what is written can be proven, unless it simply can.
+fn read_back(facts: &Facts) -> Option<&'static str> {
     match (facts.proof, facts.level) {
-        (Proof::Elsewhere, _) => "cannot be proven here",
-        (_, Level::Direct | Level::Dropped) => "read back past the cache",
+        (Proof::Elsewhere, _) => Some("cannot be proven here"),
+        (_, Level::Direct | Level::Dropped) => None,
         (_, Level::Cached | Level::None) => {
-            "read back from the cache (past it as root, or after a replug)"
+            Some("read back from the cache (past it as root, or after a replug)")
         }
     }
+}
+
+/// Which drives can be read back past the cache.
+fn proven(drives: &[&Attached]) -> String {
+    let is_proven = |drive: &&&Attached| drive.facts().is_some_and(|f| read_back(f).is_none());
+    let names: Vec<String> =
+        drives.iter().filter(is_proven).map(|drive| shown_path(&drive.path)).collect();
+    let of = match names.len() {
+        0 => return String::new(),
+        count if count == drives.len() => "all".into(),
+        _ => names.join(", "),
+    };
+    wrapped(&format!("What is written can be read back past the cache: {of}."), "", WIDTH)
 }
 
 /// The reasons why the health of drives is not known, each once.

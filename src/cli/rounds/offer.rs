@@ -217,7 +217,8 @@ fn table(drives: &[Attached], offered: &[Offered], proposal: Option<&[Option<Str
         Column::Left("case"),
     ]);
     for (number, drive) in drives.iter().enumerate() {
-        let unknown = if offered[number].is_out { "-" } else { "?" };
+        let Offered { is_out, case, .. } = &offered[number];
+        let unknown = if *is_out { "-" } else { case.as_deref().unwrap_or("?") };
         let case = proposal.map_or(unknown, |cases| cases[number].as_deref().unwrap_or("-"));
         let model = drive.hardware.model.as_deref().unwrap_or_default();
         table.row([
