@@ -93,7 +93,10 @@ pub fn history(set: &FoundSet) -> CustodyHistory {
         all.left_out += on_drive.left_out;
     }
     all.notes.extend(local_state::custody::kept(set.shipment, set.set).unwrap_or_default());
-    let key = |note: &CustodyNote| (note.time.clone(), note.slot, note.encode());
+    // Within a second, pack's read-back comes first.
+    let is_read_back = |note: &CustodyNote| note.event == CustodyEvent::ReadBack;
+    let key =
+        |note: &CustodyNote| (note.time.clone(), !is_read_back(note), note.slot, note.encode());
     all.notes.sort_by_cached_key(key);
     all.notes.dedup();
     all

@@ -131,6 +131,7 @@ fn every_event_is_documented_with_all_its_fields() {
     let drive = format!("a={}", shipment.drives[0].1.display());
     run(with(&["resume", "--json", "--drive", &drive], &[])).expect(0);
     run(with(&["drives", "--json"], &paths)).expect(0);
+    run(with(&["status", "--json"], &paths)).expect(0);
     run(with(&["status", "--json"], &paths[1..])).expect(3);
     run(with(&["ls", "--json", "-i", key], &paths)).expect(0);
     let page = shipment.path().join("page.html");
