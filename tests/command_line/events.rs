@@ -138,6 +138,8 @@ fn every_event_is_documented_with_all_its_fields() {
     run(with(&["report", "--json", "-o", page.to_str().unwrap()], &paths)).expect(0);
     let to = shipment.new_destination();
     run(shipment.restore_arguments(&shipment.paths()[1..], &to, &[])).expect(3);
+    let tree = to.to_str().unwrap();
+    run(with(&["verify", "--json", "-i", key, "--against", tree], &paths)).expect(0);
     // Something else lies there.
     run(shipment.restore_arguments(&shipment.paths(), shipment.path(), &[])).expect(1);
     // With damage there are problems, and drives to wait for.

@@ -224,8 +224,8 @@ mod tests {
         assert_eq!(
             lines(100, "north d0", Some("south d4")),
             [
-                "pack                41 %   1.23 TB of 2.95 TB   512 MB/s  ETA 55 min 59 s  south d4",
-                "  north d0          41 %     308 GB of 737 GB   128 MB/s  [################.......................]",
+                "pack              41 %   1.23 TB of 2.95 TB   512 MB/s  ETA 55 min 59 s  south d4",
+                "  north d0        41 %     308 GB of 737 GB   128 MB/s  [#################........................]",
             ]
         );
         let wide = lines(200, "north d0", None);

@@ -552,7 +552,7 @@ fn a_list_of_files_says_what_is_scanned() {
     }
     assert!(notes.len() == 1 && notes[0].ends_with("1, such as other/y"), "{notes:?}");
     let (all, problems, _) = scan_chosen(dir.path(), &options(".", "/other"));
-    assert_eq!((all.len(), problems.len()), (13, 0), "{all:?}");
+    assert_eq!((all.len(), problems.len()), (12, 0), "{all:?}");
 }
 
 /// Issue 14, point 8: of a cache the folder and its tag, and only of a real one.
