@@ -231,7 +231,8 @@ impl<'a> Judge<'a> {
         let (damage, cases, k) = (self.damage, &self.damage.cases, record.k as usize);
         let mut here: Vec<(u8, Slot)> = Vec::with_capacity(record.shards.len());
         let mut columns: BTreeMap<u32, BTreeSet<u8>> = BTreeMap::new();
-        for (index, shard) in (0..).zip(&record.shards) {
+        // The shards first: a stripe may have 255, and no number follows the last.
+        for (shard, index) in record.shards.iter().zip(0..) {
             match damage.shards.get(&(record.id, index)) {
                 _ if damage.lost.contains(&shard.slot) => continue,
                 Some(ShardDamage::Missing | ShardDamage::Unread) => continue,

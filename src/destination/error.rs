@@ -84,9 +84,12 @@ pub enum DestinationError {
     },
     /// DIR holds the unfinished restore of something else of the same shipment, or in another way.
     #[error(
-        "{} holds an unfinished restore that was begun with {}",
+        "{} holds an unfinished restore {}",
         shown_path(.path),
-        .found.as_deref().unwrap_or("no options of that kind"),
+        .found.as_ref().map_or_else(
+            || "of everything, as it was packed".into(),
+            |options| format!("that was begun with {options}"),
+        ),
     )]
     OtherSelection {
         path: Vec<u8>,

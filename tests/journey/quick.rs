@@ -38,8 +38,7 @@ fn a_sample_is_read_and_said_to_be_one() {
     assert_eq!((&drive["sampled_blocks"], &drive["bytes"]), (&688.into(), &(688 * BLOCK).into()));
     assert!(drive["shards"].as_u64().unwrap() * 16 > 1400, "there are more: {drive}");
     let text = quick(&shipment, &[]).expect(0).stdout;
-    let words = "damage of 1 % or more of the blocks of a drive would\nhave been missed with a \
-                 probability of 1 in 1,000";
+    let words = "damage to 1 % or more of a drive goes unnoticed once in 1,000 times";
     assert!(text.contains(words), "{text}");
     let whole = shipment.verify(&shipment.paths()).expect(0).event("verified");
     assert_eq!(whole["drives"][0]["sampled_blocks"], serde_json::Value::Null);

@@ -176,7 +176,10 @@ fn a_restore_goes_on_with_the_same_selection_only() {
     // And the other way round.
     let to = shipment.new_destination();
     shipment.restore(few, &to, &[]).expect(4);
-    let hint = ["restore of everything", "without --include, --exclude and --no-special"];
+    let hint = [
+        "restore of everything",
+        "without --include, --exclude, --no-special, --owner and --map-names",
+    ];
     refused(shipment.restore(&paths, &to, &selection), &hint);
     shipment.restore(&paths, &to, &[]).expect(0);
 }

@@ -33,11 +33,14 @@ pub fn verdict(v: &Verdict) -> String {
             "A wrapped key is on none of these drives: nobody can open what was sealed with it.\n",
         );
     }
-    let how_much = match v.lost_of() {
-        (0, _) => String::new(), // what is wrong was said
-        (lost, all) => format!(": {} of the data cannot be", share(lost, all)),
+    t += &match v.lost_of() {
+        (0, _) => "Not everything can be restored from these drives.\n".into(), // why was said
+        (lost, all) if lost >= all => "Nothing can be restored from these drives.\n".into(),
+        (lost, all) => format!(
+            "Not everything can be restored from these drives: {} of the data is missing.\n",
+            share(lost, all)
+        ),
     };
-    let _ = writeln!(t, "Not everything can be restored from these drives{how_much}.");
     t + &would_help(v)
 }
 
@@ -167,7 +170,7 @@ mod tests {
             number: crate::format::ids::StripeNumber(1),
         });
         (v.stripes, v.would_help) = (3, [Slot(2), Slot(3)].into());
-        let said = "Not everything can be restored from these drives: about 33 % of the data cannot be.\n\
+        let said = "Not everything can be restored from these drives: about 33 % of the data is missing.\n\
                     These drives would help: slot 2 (case b), 3.\n";
         assert_eq!(verdict(&v), said);
     }
