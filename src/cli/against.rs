@@ -71,7 +71,7 @@ fn text(job: &AgainstJob, outcome: &AgainstOutcome) -> String {
         let _ = writeln!(t, "Root of set {}: {}", root.set, root.root);
     }
     let compared = format!(
-        "{} of the same type and content, among them {}, {}",
+        "{} of the same type and content, including {}, {}",
         some(c.equal, "entry"),
         some(c.files, "file"),
         shown_bytes(c.bytes)
@@ -99,24 +99,24 @@ fn text(job: &AgainstJob, outcome: &AgainstOutcome) -> String {
         let _ = writeln!(t, "  {compared}");
     }
     line(&mut t, c.untold, "file", "that could not be compared");
-    line(&mut t, c.unplaced, "entry", "in none of the sets here");
-    line(&mut t, c.unlisted, "list", "of the sets here that could not be read");
+    line(&mut t, c.unplaced, "entry", "in none of the attached sets");
+    line(&mut t, c.unlisted, "list", "of the attached sets that could not be read");
     if !outcome.absent.is_empty() {
         let is = verb(outcome.absent.len() as u64, "is", "are");
         let _ = writeln!(
             t,
-            "Of the shipment {} {is} not here: attach one drive of each, and run this again.",
+            "Of the shipment, {} {is} not attached: attach one drive of each and run this again.",
             sets(&outcome.absent)
         );
     } else if c.waits {
-        t.push_str("Other drives of these sets may tell: attach them, and run this again.\n");
+        t.push_str("Other drives of these sets may settle it: attach them and run this again.\n");
     }
     line(&mut t, c.packed_badly, "file", "could not be read when the dataset was packed");
-    line(&mut t, c.not_taken, "entry", "the packer could not take, or not all of");
+    line(&mut t, c.not_taken, "entry", "that could not be packed, or not in full");
     t.push_str(if job.metadata {
         "Modes, times, owners and attributes were compared as well.\n"
     } else {
-        "Modes, times, owners and attributes were not compared: --metadata does.\n"
+        "Modes, times, owners and attributes were not compared: add --metadata.\n"
     });
     t
 }

@@ -43,7 +43,7 @@ pub struct Cli {
     /// Errors and the final summary only
     #[arg(long, short, global = true, display_order = 100)]
     pub quiet: bool,
-    /// Append what is said to FILE, and the progress now and then
+    /// Append all messages to FILE, and the progress now and then
     #[arg(long, value_name = "FILE", global = true, display_order = 100)]
     pub log_file: Option<PathBuf>,
     /// Run CMD when drives must be changed, and at the end
@@ -58,12 +58,12 @@ pub enum Command {
     #[command(after_help = "Example:
   holdall keygen -o me.key          prints the recipient; keep me.key at home")]
     Keygen(KeygenArgs),
-    /// List the drives that are attached: size, connection, health, what lies on them
+    /// List the drives that are attached: size, connection, health, and the sets on them
     #[command(after_help = "Example:
   holdall drives                             all mounted drives but the system's own
   holdall drives /mnt/nas                    a network mount is listed if it is named")]
     Drives(DrivesArgs),
-    /// Say before packing, or buying drives: does it fit, what may be lost, how long does it take
+    /// Before packing or buying drives: does it fit, what may be lost, how long does it take
     #[command(after_help = "Example:
   holdall plan photos --drive a=/media/usb1 --drive b=/media/usb2
   holdall plan photos --drive-size 2TB --cases 3      how many drives are needed
@@ -101,7 +101,7 @@ pub enum Command {
   holdall repair /media/usb1 /media/usb2 /media/usb3
   holdall repair /media/usb1 /media/usb2 --onto c=/media/new")]
     Repair(RepairArgs),
-    /// Restore a dataset from whatever drives are here
+    /// Restore a dataset from whatever drives are attached
     #[command(after_help = "Example:
   holdall restore /media/usb1 /media/usb2 -i me.key --to photos-again
   holdall restore -i me.key --to march --include 2026/march --exclude '*.tmp'")]
@@ -110,7 +110,7 @@ pub enum Command {
     #[command(after_help = "Example:
   holdall ls /media/usb1 -i me.key --in 2026/march")]
     Ls(LsArgs),
-    /// Say which drives of which set are here, what is missing, and whether it can be restored
+    /// Show which drives of which set are attached, what is missing, and what can be restored
     #[command(after_help = "Example:
   holdall status                             all mounted drives, and shipments in progress here
   holdall status --to photos-again           a restore in progress: what it waits for")]

@@ -98,7 +98,7 @@ fn closed_text(closed: &ClosedSet) -> String {
         if closed.proof.is_restorable() {
             t.push_str("What is in the set can be restored. ");
         }
-        t.push_str("The set cannot tell whether more of the dataset was to follow.\n");
+        t.push_str("Whether more of the dataset was to follow is not known.\n");
     }
     if closed.proof.is_proven() {
         t.push_str("Every block was read back. Unmount the drives, and they are safe to unplug.\n");

@@ -29,12 +29,12 @@ pub fn erase(args: &EraseArgs, ui: &Ui) -> Result<Status, Refusal> {
             let files = some(drive.files, "file");
             out(&format!("{}: set {} is erased, {files}.\n", drive.drive, drive.set));
         } else {
-            let to_its_end = if drive.stopped && drive.files == 0 { "" } else { " to its end" };
+            let to_its_end = if drive.stopped && drive.files == 0 { "" } else { " completely" };
             out(&format!("{}: set {} is not erased{to_its_end}.\n", drive.drive, drive.set));
         }
     }
     if stopped {
-        ui.monitor().note("stopped as asked: the same command again erases the rest");
+        ui.monitor().note("stopped as asked: run the same command again to erase the rest");
     }
     Ok(if !all {
         Status::Failed

@@ -48,11 +48,11 @@ pub fn ls(args: LsArgs, ui: &Ui) -> Result<Status, Refusal> {
     let outcome = outcome.map_err(open_refusal)?;
     if human && outcome.entries > 0 {
         let (entries, files) = (some(outcome.entries, "entry"), some(files, "file"));
-        out(&format!("In all {entries}: {files}, {}\n", shown_bytes(bytes)));
+        out(&format!("In total {entries}: {files}, {}\n", shown_bytes(bytes)));
     }
     if outcome.not_taken > 0 {
         ui.monitor().note(&format!(
-            "{}, marked with [ ], could not be packed in full: what is missing is in no set",
+            "{}, marked with [ ], could not be packed in full: the missing parts are in no set",
             some(outcome.not_taken, "entry")
         ));
     }

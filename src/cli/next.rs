@@ -48,7 +48,7 @@ pub fn to_prove(drives: &[(&str, Proof)]) -> String {
         };
         let _ = writeln!(t, "To prove it: {first}{verify}");
         if !replug.is_empty() {
-            t.push_str("(root need not unplug them: it can read past the caches.)\n");
+            t.push_str("(As root, no need to unplug them: root can read past the caches.)\n");
         }
     }
     if !elsewhere.is_empty() {

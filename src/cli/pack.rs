@@ -279,9 +279,9 @@ fn resume_options(set: &SetArgs, anew: bool, ui: &Ui) -> Result<ResumeOptions, R
 /// The one dataset that is packed.
 pub(super) fn source(mut paths: Vec<PathBuf>) -> Result<PathBuf, Refusal> {
     if let Some(more) = paths.get(1) {
-        let text = format!("unexpected argument {}: one SOURCE is packed", more.display());
-        let hint = "name the folder that holds all of it, and leave out with --exclude; a drive is \
-                    named with --drive CASE=PATH";
+        let text = format!("unexpected argument {}: pack takes one SOURCE", more.display());
+        let hint = "name the folder that holds everything, and leave out parts with --exclude; \
+                    name drives with --drive CASE=PATH";
         return Err(Refusal::usage(text, hint));
     }
     Ok(paths.pop().unwrap_or_default())

@@ -85,7 +85,7 @@ pub fn open_refusal(error: OpenError) -> Refusal {
         ),
         OpenError::Key { .. } => "name the identity that belongs to a recipient of this shipment",
         OpenError::Empty { erase, .. } => &format!(
-            "attach its other drives; if these are all, its packing never came to anything, and \
+            "attach its other drives; if these are all, nothing was ever committed to it, and \
              {erase} removes it"
         ),
         OpenError::NoKeyFile { .. } => "attach another drive of the set: each carries the keys",

@@ -82,7 +82,7 @@ fn refusal(error: RepairError) -> Refusal {
         ),
         RepairError::Onto(OntoError::Room { drive, free, needed }) => {
             let [free, needed] = [free, needed].map(shown_bytes);
-            let text = format!("{drive} has room for {free}, and {needed} are needed");
+            let text = format!("{drive} has room for {free}, but {needed} is needed");
             let hint = "make room on it, or use a larger drive";
             return Refusal::usage(text, hint).status(Status::Failed);
         }
@@ -181,7 +181,7 @@ fn repaired(set: &SetRepair) -> String {
     }
     if !r.keyless.is_empty() {
         t.push_str(
-            "A wrapped key is on none of these drives: nobody can open what was sealed with it.\n",
+            "None of these drives has one of the wrapped keys: what it sealed cannot be opened.\n",
         );
     }
     if !set.alone.is_empty() {
@@ -197,11 +197,11 @@ fn repaired(set: &SetRepair) -> String {
     t.push_str(if r.stopped {
         "Stopped before the end: run it again to resume.\n"
     } else if !set.is_whole() {
-        "Not everything is whole: see the problems above.\n"
+        "Some damage remains: see the problems above.\n"
     } else if set.strangers.is_empty() {
-        "Every drive that was given is whole.\n"
+        "Every drive that was named is whole.\n"
     } else {
-        "Every drive of the set that was given is whole.\n"
+        "Every drive of the set that was named is whole.\n"
     });
     set.strangers.iter().for_each(|stranger| t.push_str(&stranger_text(set, stranger)));
     t

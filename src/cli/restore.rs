@@ -122,9 +122,9 @@ fn list_absent(args: &RestoreArgs, path: &Path, job: &RestoreJob, ui: &Ui) {
         restoring::report_absent(&args.paths, job, &list).is_some() && list.finish().is_ok()
     });
     let what = if listed {
-        "lists what is not there yet of the sets that are here"
+        "lists what is still missing from the attached sets"
     } else if path.exists() {
-        "was left as it was: what is not there is not known"
+        "was left as it was: what is missing is not known"
     } else {
         return;
     };
@@ -187,7 +187,7 @@ fn refusal(error: RestoreJobError) -> Refusal {
             "restore into a folder that is missing or empty, such as a new one in it"
         }
         RestoreJobError::OtherSet { .. } => {
-            "only one of them is what was packed: compare the roots with that which pack printed, and \
+            "only one of them is what was packed: compare the roots with the one that pack printed, and \
              restore that set with --expect ROOT into a new folder"
         }
         RestoreJobError::Stage { source: StageError::Drive(_), .. } => {

@@ -110,7 +110,7 @@ fn restoring_text(found: &RestoreStatus, to: &Path) -> String {
     let to = shown_text(&to);
     let mut t = format!("Restore of shipment {} to {to}:\n", found.shipment);
     if let Some(selection) = &found.selection {
-        let _ = writeln!(t, "Asked for with {}.", shown_text(selection));
+        let _ = writeln!(t, "Begun with {}.", shown_text(selection));
     }
     for set in &found.sets {
         let state = match &set.state {
@@ -123,20 +123,20 @@ fn restoring_text(found: &RestoreStatus, to: &Path) -> String {
         let _ = writeln!(t, "Set {}: {state}.", set.name);
         for AttachedDrive { slot, case, drive } in &set.here {
             let slot = slot_name(*slot);
-            let _ = writeln!(t, "  slot {slot:>3}  case {case}  {} is here", shown_text(drive));
+            let _ = writeln!(t, "  slot {slot:>3}  case {case}  {} is attached", shown_text(drive));
         }
     }
     let of_sets: u64 = found.sets.iter().map(waiting).sum();
     if let Some(all) = found.waiting.filter(|all| *all != of_sets) {
         let _ = writeln!(
             t,
-            "In all {} {}; those that lie in several sets are counted once here.",
+            "In total, {} {}; those that are in several sets count once.",
             some(all, "file"),
             verb(all, "waits", "wait"),
         );
     }
     if found.more_sets {
-        t.push_str("The shipment has further sets, of which no drive has been here yet.\n");
+        t.push_str("The shipment has further sets; no drive of those has been attached yet.\n");
     }
     let waits = |set: &SetProgress| match &set.state {
         SetState::Complete { .. } => false,
@@ -158,13 +158,13 @@ fn waiting(set: &SetProgress) -> u64 {
 const AGAIN: &str = "next: run the same restore again with what is attached";
 
 /// Of a set that was never closed, as far as its drives tell.
-const OPEN: &str = "what its drives name is in place, and nothing shows whether that is all: run the same \
-                    restore with drives that were not here, or end it with --give-up";
+const OPEN: &str = "everything its drives list is in place, but there may be more: run the \
+                    same restore with its other drives, or end it with --give-up";
 
 /// What a set waits for of which nothing was begun.
 fn unseen(set: &SetProgress) -> String {
     let next = if set.here.is_empty() { "next: attach its drives" } else { AGAIN };
-    format!("waits: no restore of it has begun; {next}")
+    format!("waits: its restore has not begun; {next}")
 }
 
 /// What a set that was begun waits for.
@@ -198,10 +198,10 @@ fn begun(set: &SetProgress, seen: &SetJournal, full: bool) -> String {
         drives.map(show::drive_name).collect::<Vec<_>>().join(", ")
     };
     if !seen.been.is_empty() {
-        words.push(format!("here before were {}", slots(&seen.been)));
+        words.push(format!("attached before: {}", slots(&seen.been)));
     }
     if !seen.kept().is_empty() {
-        words.push(format!("shards are kept of {}", slots(&seen.kept())));
+        words.push(format!("shards are kept from {}", slots(&seen.kept())));
     }
     match next_step(set, seen) {
         Some(step) => words.push(format!("next: {}", show::next_step(&step))),

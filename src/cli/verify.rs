@@ -152,7 +152,7 @@ pub fn verified(set: &SetOutcome) -> String {
             amount(r),
             level_words(r.level),
             if set.verdict.is_blank() && d.is_whole() {
-                "no record to check it by".into()
+                "no record to check it against".into()
             } else {
                 drive_state(d)
             },
@@ -167,7 +167,7 @@ pub fn verified(set: &SetOutcome) -> String {
             let _ = writeln!(t, "Root (b3sum set.txt): {root}");
             if set.end_unknown {
                 t.push_str(
-                    "The set was closed from its drives alone: nothing shows whether more was packed.\n",
+                    "The set was closed from its drives alone: whether more was packed is not known.\n",
                 );
             }
         }
@@ -191,7 +191,7 @@ pub fn verified(set: &SetOutcome) -> String {
 /// The verdict, of what was read and no more.
 fn found(set: &SetOutcome) -> String {
     if set.is_foreign {
-        return "Another set says that it is the last of this shipment, so this set is left aside.\n".into();
+        return "Another set is the last of this shipment, so this one is ignored.\n".into();
     }
     if set.is_stopped() {
         let sum = |bytes: &dyn Fn(&DriveOutcome) -> u64| {
@@ -224,7 +224,7 @@ fn found(set: &SetOutcome) -> String {
     if unread > 0 {
         let _ = writeln!(
             t,
-            "{} among unreadable ones {} not tried, and {} as lost.",
+            "{} next to unreadable ones {} not read, and {} as lost.",
             some(unread, "block"),
             verb(unread, "was", "were"),
             verb(unread, "counts", "count"),
@@ -240,7 +240,7 @@ pub fn next_step(set: &SetOutcome) -> String {
         let names = set.leftovers.join(", ");
         let _ = writeln!(
             t,
-            "{names}: what lies there was begun for this set and is not part of it. To remove it: {command}"
+            "{names}: remains of an earlier attempt, not part of the set. To remove them: {command}"
         );
     }
     let _ = match remedy(set) {
@@ -252,8 +252,8 @@ pub fn next_step(set: &SetOutcome) -> String {
         ),
         Some(Remedy::Decide(command)) => writeln!(
             t,
-            "The set is not closed, and its drives disagree on what was packed. Its key decides and closes \
-             it; then run repair: {command}"
+            "The set is not closed, and its drives disagree on what was packed. Let its key decide \
+             and close it, then run repair: {command}"
         ),
         Some(Remedy::Repair(command)) => writeln!(t, "To repair it: {command}"),
         Some(Remedy::Attach) => writeln!(
@@ -264,13 +264,13 @@ pub fn next_step(set: &SetOutcome) -> String {
         ),
         Some(Remedy::Key) => writeln!(
             t,
-            "No repair can make a wrapped key again, but the set's other drives may have it. Attach them too \
+            "Repair cannot remake a wrapped key, but the set's other drives may have it. Attach them too \
              and run: {}",
             again(set),
         ),
         Some(Remedy::Never) => writeln!(
             t,
-            "No repair can bring that back. Pack the dataset again; if that is impossible, restore what is \
+            "Repair cannot bring that back. Pack the dataset again; if that is impossible, restore what is \
              left: {} -i IDENTITY --to FOLDER --give-up",
             command("restore", set.drives.iter().map(|d| d.name.as_str())),
         ),
@@ -394,7 +394,7 @@ fn decoded_text(d: &Decoded) -> String {
     }
     t.push_str(&not_taken(r));
     t.push_str(match d.catalog_agrees {
-        Some(true) => "The catalog says the same as the lists in the shards.\n",
+        Some(true) => "The catalog agrees with the lists in the shards.\n",
         Some(false) => "The catalog is damaged, or differs from the lists in the shards.\n",
         None => "The catalog was not compared with the lists in the shards.\n",
     });

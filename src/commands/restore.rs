@@ -131,7 +131,7 @@ fn restore_unlocked(
         }
         Err(_) if destination.was_completed() => {
             monitor.note(
-                "another holdall has ended this restore meanwhile, and said what is not there",
+                "another holdall has ended this restore meanwhile, and reported what is missing",
             );
             outcome.awaited.clear();
         }

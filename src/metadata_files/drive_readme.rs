@@ -163,7 +163,7 @@ fn other_texts(drive: &dyn Drive, set: &str) -> Result<Vec<String>, DriveError> 
 /// Says that files that are somebody else's stay.
 pub fn kept_text(drive: &dyn Drive, kept: &[String]) -> String {
     let (drive, kept) = (drive.name(), kept.join(" and "));
-    format!("{drive}: {kept} was not written by holdall and stays; ours lies in the set's folder")
+    format!("{drive}: not written by holdall and left as is: {kept}; ours is in the set's folder")
 }
 
 /// After a set was removed from a drive: README.txt names those that are left, and goes with the

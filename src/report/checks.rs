@@ -67,7 +67,7 @@ pub fn found(set: &SetPage, note: &CustodyNote) -> String {
         CustodyResult::Stopped => "stopped before its end".into(),
         CustodyResult::NotRead => "nothing of it was read".into(),
         CustodyResult::Gone => "it stopped answering".into(),
-        CustodyResult::Unknown => "no record was at hand to check it by".into(),
+        CustodyResult::Unknown => "there was no record to check it against".into(),
     };
     let root = set.closed.as_ref().map(|closed| hex(&closed.root));
     let other = match (&root, &note.root) {

@@ -148,8 +148,8 @@ fn what_may_be_lost(page: &ShipmentPage) -> Markup {
                     span.muted { " (rule " (shown(survive)) ")" }
                 }
             }
-            p.muted { "This is how the drives were packed. What is lost or damaged since is told below, as "
-                "far as it was seen." }
+            p.muted { "This is how the drives were packed. Losses and damage since are listed below, "
+                "as far as they were seen." }
         }
     }
 }
@@ -160,8 +160,8 @@ fn sets(page: &ShipmentPage) -> Markup {
             h2 { "Sets" }
             @for set in &page.sets { (set_facts(set)) }
             p.muted { "From labels, records and set.txt: no block was read for this page, " code { "holdall verify" }
-                " reads every one. That they come from the packer, only a root proves that was sent another "
-                "way." }
+                " reads every one. Only a root that was sent by another route proves that they "
+                "come from the packer." }
         }
     }
 }
@@ -172,7 +172,7 @@ fn set_facts(set: &SetPage) -> Markup {
         article.set {
             h3 { "Set " (set.number) " " code.muted { (set.name) } }
             @if set.is_foreign {
-                p.bad { "Another set of this shipment says that it is none of it: it is told here only." }
+                p.bad { "Another set of this shipment disowns this one: it is listed here only." }
             }
             dl.facts {
                 dt { "Drives" } dd {
@@ -296,13 +296,13 @@ fn how_to_restore(page: &ShipmentPage) -> Markup {
         section {
             h2 { "How to restore" }
             ol.steps {
-                li { "Have the key (identity) that it was packed for, and the root of the last set by another "
-                    "way than with these drives." }
+                li { "Have the key (identity) that it was packed for, and the root of the last "
+                    "set, sent by another route than these drives." }
                 li { "Attach the drives, in any order: if nothing is lost, one at a time is enough. "
                     code { "holdall status" } " says which are here." }
                 li { code { "holdall restore -i KEY --to FOLDER"
                     @if last.is_some() { " --expect ROOT" } } }
-                li { "Attach other drives and run the same again, until it says that every file is complete." }
+                li { "Attach other drives and run it again, until it says that every file is complete." }
                 li { "If it names damage: " code { "holdall verify" } " and " code { "holdall repair" }
                     ". Without holdall: " code { "holdall/README.txt" } " on each drive, and "
                     code { "reader.py" } " beside it." }

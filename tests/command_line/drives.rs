@@ -78,7 +78,7 @@ fn what_may_not_be_read_is_left_out_and_said() {
         "problem: large secret: cannot open large secret: Permission denied",
         "problem: closed: cannot open the folder: Permission denied",
         "49.2 kB in 2 files",
-        "Packed without their bytes, unreadable: 2 files",
+        "Packed without content because unreadable: 2 files",
         "could not be read: 3",
     ];
     assert_said(as_nobody(&shipment, &shipment.pack_arguments("drives=1", &[])), 3, &words);

@@ -140,7 +140,7 @@ fn lists_what_is_not_there(source: &Path, to: &Path, list: &Path, run: &Run) {
     let absent: Vec<PathBuf> =
         all.filter(|path| to.join(path).symlink_metadata().is_err()).collect();
     let absent: BTreeSet<&str> = absent.iter().map(|path| path.to_str().unwrap()).collect();
-    assert!(!absent.is_empty() && said("lists what is not there yet"), "{}", run.shown());
+    assert!(!absent.is_empty() && said("lists what is still missing"), "{}", run.shown());
     assert_eq!(listed, absent, "{}", run.shown());
 }
 

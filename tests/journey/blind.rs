@@ -53,7 +53,7 @@ fn a_drive_that_sees_nothing_is_named_with_one_that_does(
         let mut text = vec!["status".into(), "--to".into(), to.clone()];
         text.extend(paths(&attached));
         let text = shipment.run(text).stdout;
-        let is_blind = text.contains("are damaged on one that is needed");
+        let is_blind = text.contains("one that is needed has damaged records or lists");
         if next["one_by_one"] == true {
             attached = slots[..1].to_vec();
         } else if slots.contains(&slot) {

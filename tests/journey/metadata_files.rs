@@ -256,11 +256,11 @@ fn a_key_that_is_corrupt_everywhere_is_not_sent_to_repair() {
     let paths = shipment.paths().into_iter().map(OsString::from);
     let told = shipment.run([OsString::from("verify")].into_iter().chain(paths)).expect(1);
     assert!(!told.stdout.contains("holdall repair"), "{}", told.shown());
-    assert!(told.stdout.contains("No repair can bring that back"), "{}", told.shown());
+    assert!(told.stdout.contains("Repair cannot bring that back"), "{}", told.shown());
     let one = [OsString::from("verify"), shipment.paths()[0].clone().into()];
     let told = shipment.run(one).expect(1);
     assert!(!told.stdout.contains("holdall repair"), "{}", told.shown());
-    assert!(told.stdout.contains("No repair can make a wrapped key again"), "{}", told.shown());
+    assert!(told.stdout.contains("Repair cannot remake a wrapped key"), "{}", told.shown());
 }
 
 #[test]

@@ -360,7 +360,7 @@ fn a_drive_without_a_set_is_told_from_a_whole_one() {
     };
     let given = [kept[0].clone(), kept[1].clone(), empty];
     let text = shipment.run(words(&given)).expect(3).stdout;
-    assert!(text.contains("Every drive of the set that was given is whole."), "{text}");
+    assert!(text.contains("Every drive of the set that was named is whole."), "{text}");
     let command = text.lines().find(|line| line.starts_with("holdall repair ")).unwrap();
     assert!(command.contains("--onto 'b="), "{command}");
     // What follows is for folders, as in tests: a drive needs no such word.

@@ -315,7 +315,8 @@ fn going_on_names_the_drive_that_differs(
     assert!(hint.contains(&format!("leave {} out", paths[1].display())), "{hint}");
     assert!(!hint.contains("erase"), "{hint}");
     before.assert_equal(&Snapshot::of(&shipment.path().join("drives")));
-    let done = shipment.run(printed(hint, "holdall pack --"));
+    let begins = if closes { "holdall close" } else { "holdall resume" };
+    let done = shipment.run(printed(hint, begins));
     assert!([0, 3].contains(&done.status), "{}", done.shown());
     let honest = [paths[0].clone(), paths[2].clone()];
     assert!(shipment.set_folder(0).join("set.txt").is_file());

@@ -114,11 +114,11 @@ fn a_lost_drive_has_a_way_around_it() {
     let instead = json!({"slots": [1, 2], "count": 2, "one_by_one": false, "part": false});
     let set = status_to(&shipment, &to, &[], true).expect(4).event("restoring");
     assert_eq!((&set["needed"], &set["instead"]), (&json!([3]), &instead));
-    let words = "next: attach slot 3 (case c); or, if it cannot come, attach slot 1 (case a), slot 2 \
-                 (case b) together, or one after the other with --stage FOLDER.";
+    let words = "next: attach slot 3 (case c); or, if you cannot get it, attach slot 1 (case a), \
+                 slot 2 (case b) together, or one at a time with --stage FOLDER.";
     assert!(status(&[]).contains(words), "{}", status(&[]));
     let words = "next: attach at least 1 of slot 1 (case a), slot 3 (case c) together with those that \
-                 are attached now; or with --stage FOLDER run it with these first, and then with";
+                 are attached now; or, with --stage FOLDER, run it with those first, and then with";
     assert!(status(&paths[1..2]).contains(words), "{}", status(&paths[1..2]));
     let staged = ["--stage", stage.to_str().unwrap()];
     let run = shipment.restore(&paths[1..2], &to, &staged).expect(4);
@@ -155,7 +155,7 @@ fn a_restore_that_was_killed_has_a_next_step() {
     let set = status_to(&shipment, &to, &[], true).expect(4).event("restoring");
     assert_eq!(set["state"], "unseen");
     let text = status_to(&shipment, &to, &[], false).expect(4).stdout;
-    assert!(text.contains("no restore of it has begun; next: attach its drives"), "{text}");
+    assert!(text.contains("its restore has not begun; next: attach its drives"), "{text}");
     let text = status_to(&shipment, &to, &paths, false).expect(4).stdout;
     assert!(text.contains(again), "{text}");
     shipment.restore(&paths, &to, &[]).expect(0);
@@ -182,7 +182,7 @@ fn status_says_which_drives_belong_together() {
     assert_eq!(less["together"][0]["slots"], json!([2, 3, 4]));
     let text = shipment.run(with(&["status"], &paths[1..])).expect(3).stdout;
     let words =
-        "If the missing drives never come, attach at the same time at least 3 of slot 2, 3, 4;";
+        "If the missing drives never arrive, attach at the same time at least 3 of slot 2, 3, 4;";
     assert!(text.contains(words), "{text}");
     let text = shipment.run(with(&["status"], &paths)).expect(0).stdout;
     assert!(text.contains("one drive at a time is enough"), "{text}");

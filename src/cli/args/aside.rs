@@ -73,6 +73,6 @@ pub enum Shell {
 /// man
 #[derive(Args)]
 pub struct ManArgs {
-    /// The folder to write to, which is made if it is not there; pages in it are written anew
+    /// The folder to write to, created if it is missing; pages in it are replaced
     pub dir: PathBuf,
 }

@@ -32,12 +32,12 @@ pub struct SetArgs {
     /// Encrypt to this recipient (repeatable): age1..., or a file of recipients
     #[arg(short, long = "recipient", value_name = "RECIPIENT")]
     pub recipients: Vec<String>,
-    /// Encrypt to the recipients in FILE, one per line (repeatable); of an identity in it the
-    /// recipient is taken
+    /// Encrypt to the recipients in FILE, one per line (repeatable); for an identity in it, to its
+    /// recipient
     #[arg(short = 'R', long = "recipients-file", value_name = "FILE")]
     pub recipient_files: Vec<PathBuf>,
     /// What may be lost without losing data: cases=N, drives=N, blocks=P% (bad sectors on every
-    /// drive), several separated by commas, or none
+    /// drive), several separated by commas, or none [default: see holdall help survive]
     #[arg(long, value_name = "RULE")]
     pub survive: Option<String>,
     /// Commit after SIZE on each drive [default: 256 MiB, but no sooner than after 30 seconds]
@@ -57,15 +57,15 @@ pub struct ContentsArgs {
     /// Leave out what matches GLOB (repeatable); a pattern without / matches at any depth
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
-    /// Leave out what matches a line of FILE (repeatable), written as a .gitignore is; - is standard
-    /// input
+    /// Leave out what matches a line of FILE (repeatable), in .gitignore syntax without !; - is
+    /// standard input
     #[arg(long, value_name = "FILE")]
     pub exclude_from: Vec<PathBuf>,
     /// Of folders that CACHEDIR.TAG marks as caches, pack only the tag
     #[arg(long)]
     pub exclude_caches: bool,
-    /// Pack only the paths in FILE, one per line, with the folders that lead there and all that lies in
-    /// one that is named; they start from SOURCE; - is standard input
+    /// Pack only the paths in FILE, one per line, relative to SOURCE or absolute, with their parent
+    /// folders and everything in folders that are named; - is standard input
     #[arg(long, value_name = "FILE")]
     pub files_from: Option<PathBuf>,
     /// A zero byte ends each path of --files-from, as find -print0 writes them
@@ -139,7 +139,7 @@ pub struct CloseArgs {
     /// If drives disagree on what was packed: your identity (repeatable); what was packed to it counts
     #[arg(short, long = "identity", value_name = "FILE")]
     pub identities: Vec<PathBuf>,
-    /// Ask nothing, and close without the drives that are not here
+    /// Ask nothing, and close without the drives that are not attached
     #[arg(long)]
     pub yes: bool,
 }

@@ -53,7 +53,7 @@ pub struct PlanArgs {
     /// size (left empty: what is free on the drive that is mounted there)
     #[arg(long, value_name = "FILE", conflicts_with = "drive_size")]
     pub inventory: Option<PathBuf>,
-    /// Drives that are not here yet, each of SIZE
+    /// Drives yet to be bought, each of SIZE
     #[arg(long, value_name = "SIZE", requires = "cases")]
     pub drive_size: Option<String>,
     /// With --drive-size: carried in this many cases
@@ -74,7 +74,7 @@ pub struct PlanArgs {
     /// The chance that any one case is lost
     #[arg(long, value_name = "P%", default_value = "0.5%", value_parser = percent)]
     pub case_loss: f64,
-    /// Read a sample of SOURCE: how well it compresses, and how much of it is there twice
+    /// Read a sample of SOURCE: how well it compresses, and how much of it is duplicate
     #[arg(long, requires = "source")]
     pub estimate: bool,
     /// Write the plan to FILE, which must not exist, for pack --plan and resume --plan

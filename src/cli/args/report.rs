@@ -13,11 +13,11 @@ pub struct ReportArgs {
     /// which of several
     #[command(flatten)]
     pub which: ShipmentArg,
-    /// Write the page to FILE, or to standard output (-); of files that are there, only an earlier
-    /// report is replaced
+    /// Write the page to FILE, or to standard output (-); an existing file is replaced only if it
+    /// is an earlier report
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// Your identity (repeatable): adds what the dataset is; the page then names folders of it
+    /// Your identity (repeatable): adds a summary of the dataset; the page then names its folders
     #[arg(short, long = "identity", value_name = "FILE")]
     pub identities: Vec<PathBuf>,
     /// The drive labels alone

@@ -38,7 +38,7 @@ pub struct RestoreArgs {
     /// Leave out what matches GLOB (repeatable), even if it is included
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
-    /// Drives that are not here will never come: restore what can be restored, and end
+    /// Missing drives will never arrive: restore what can be restored, and end
     #[arg(long)]
     pub give_up: bool,
     /// Leave files that cannot be completed as NAME.incomplete, holes where bytes are missing
@@ -52,7 +52,7 @@ pub struct RestoreArgs {
     /// none: numbers, names or none
     #[arg(long, value_name = "HOW", hide_possible_values = true)]
     pub owner: Option<OwnerArg>,
-    /// Give names that Windows, macOS, exFAT, NTFS or FAT cannot hold others that can be undone: a byte
+    /// Replace names that Windows, macOS, exFAT, NTFS or FAT cannot hold by reversible ones: a byte
     /// becomes %XX (see holdall help restore)
     #[arg(long)]
     pub map_names: bool,
@@ -63,7 +63,7 @@ pub struct RestoreArgs {
     /// the roots that sets must have
     #[command(flatten)]
     pub expect: ExpectArg,
-    /// Write the path of everything that is not there to FILE, one per line
+    /// Write the path of everything that is missing to FILE, one per line
     #[arg(long, value_name = "FILE")]
     pub missing: Option<PathBuf>,
     /// what it may use

@@ -32,7 +32,7 @@ pub trait Renderer: Send + Sync {
             self.say(&format!("problem: {}", shown_text(&problem.to_string())));
         } else if count == LIVE_PROBLEMS + 1 {
             let kind = problem.kind.name();
-            self.say(&format!("note: more like it ({kind}) are only counted"));
+            self.say(&format!("note: further problems of this kind ({kind}) are only counted"));
         }
     }
 
@@ -42,7 +42,7 @@ pub trait Renderer: Send + Sync {
 
     /// The job was asked to stop.
     fn stopping(&self) {
-        self.note("stopping: what is begun comes to a safe end; Ctrl-C again stops at once");
+        self.note("stopping once the work under way is safe; Ctrl-C again stops at once");
     }
 }
 

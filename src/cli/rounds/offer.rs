@@ -95,7 +95,7 @@ impl Round {
         out(&table(&drives, &offered, proposal.as_deref()));
         out(&notes(&drives));
         if self.cases.is_empty() {
-            out("Drives that travel in one suitcase have one case name.\n");
+            out("Drives that travel in one suitcase get the same case name.\n");
         }
         let such = match &proposal {
             Some(cases) => {

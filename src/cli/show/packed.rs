@@ -219,8 +219,8 @@ fn lost_text(outcome: &PackOutcome) -> String {
         ),
     };
     format!(
-        "{what}. The drives did not keep what was written: pack again, onto others.\n\
-         (holdall resume {} closes and reads these back once more.)\n",
+        "{what}. The drives did not keep what was written: pack again, onto other drives.\n\
+         (holdall resume {} closes the set and reads it back once more.)\n",
         outcome.shipment
     )
 }
@@ -231,7 +231,7 @@ pub fn plan(plan: &Plan) -> String {
         && plan.missing_bytes == 0
     {
         return format!(
-            "{} go onto {} (case {}). At most, of {}: {}. {}\n",
+            "To pack: {}, onto {} (case {}). Of its {}, at most: {}. {}\n",
             some(plan.left_entries, "entry"),
             only.drive,
             only.case,
@@ -333,8 +333,8 @@ pub fn packed(plan: &Plan, outcome: &PackOutcome, quiet: bool) -> String {
     if outcome.left_entries > 0 {
         let _ = writeln!(
             t,
-            "\nSet {} is {}. {}, {}, are left for further sets. Take its drives out, attach others, \
-             then:\n{}",
+            "\nSet {} is {}. Left for further sets: {}, {}. Unmount and unplug its drives, attach \
+             others, then run:\n{}",
             outcome.set,
             if outcome.early { "closed early" } else { "full" },
             some(outcome.left_entries, "entry"),
@@ -368,14 +368,14 @@ fn counts(outcome: &PackOutcome) -> String {
     if p.left_out > 0 {
         let left_out = some(p.left_out, "file");
         let named = named(p.left_out);
-        let _ = writeln!(t, "Packed without their bytes, unreadable: {left_out}, {named}.");
+        let _ = writeln!(t, "Packed without content because unreadable: {left_out}, {named}.");
     }
     if p.duplicate_bytes > 0 {
         let _ = writeln!(t, "{} of duplicates are stored once.", shown_bytes(p.duplicate_bytes));
     }
     if p.forgotten > 0 {
         let forgotten = some(p.forgotten, "piece");
-        let _ = writeln!(t, "The table of duplicates was full and forgot {forgotten}.");
+        let _ = writeln!(t, "The duplicate table was full: {forgotten} may be stored twice.");
     }
     t
 }
@@ -413,12 +413,12 @@ fn failed_drives(plan: &Plan, outcome: &PackOutcome) -> Option<String> {
     let told = match (failed, absent) {
         (failed, 0) => format!("{} failed.", some(failed, "drive")),
         (0, absent) => format!(
-            "{} left out: holdall repair with all drives of the set completes them.",
+            "{} left out: run holdall repair with all drives of the set to complete it.",
             some(absent, "drive"),
         ),
         (failed, absent) => format!("{} failed, {absent} left out.", some(failed, "drive")),
     };
-    Some(format!("\n{told} To put new ones in their place:\n{command}\n"))
+    Some(format!("\n{told} To reconstruct on new drives:\n{command}\n"))
 }
 
 /// The same for programs.

@@ -56,7 +56,7 @@ fn verdict(p: &Planned) -> String {
         let ways: Vec<String> = [more, larger].into_iter().flatten().collect();
         let ways = match &ways[..] {
             [] => "no number of such drives holds it under this rule.".into(),
-            ways => format!("what would do: {}.", ways.join(", or ")),
+            ways => format!("what would be enough: {}.", ways.join(", or ")),
         };
         let [holds, missing] = [p.plan.holds_bytes, p.plan.missing_bytes].map(shown_bytes);
         wrapped(&mut t, &format!("They hold {holds}, {missing} may have no room; {ways}"));
@@ -70,11 +70,11 @@ fn estimate(t: &mut String, p: &Planned) {
     let percent = |part: f64| format!("{:.1} %", part * 100.0);
     let twice = match estimate.duplicates_most {
         most if most > 0.0 => format!(
-            "{} of its bytes are in files that seem to be there already, {} at most",
+            "{} of its bytes are in files that seem to be duplicates, {} at most",
             percent(estimate.duplicates),
             percent(most)
         ),
-        _ => "no file is there twice".into(),
+        _ => "no file is a duplicate".into(),
     };
     let fit = match (fits, p.plan.missing_bytes) {
         (true, 0) => format!("these need {}", some(*drives as u64, "drive")),
@@ -83,7 +83,7 @@ fn estimate(t: &mut String, p: &Planned) {
     };
     let text = format!(
         "By a sample of {} ({}) it is stored as {}, give or take {} of its size; {twice}. So {} or less \
-         is likely to be stored, and {fit}. Below, nothing compresses.",
+         is likely to be stored, and {fit}. The figures below assume that nothing compresses.",
         some(estimate.samples, "chunk"),
         shown_bytes(estimate.sampled_bytes),
         percent(estimate.ratio),
@@ -158,7 +158,7 @@ fn chance(odds: f64) -> String {
 
 fn odds(t: &mut String, p: &Planned) {
     let text = format!(
-        "Odds of any loss: {}, if {} of drives and {} of cases are lost, each by itself (--drive-loss, \
+        "Odds of any loss: {}, if {} of drives and {} of cases are lost independently (--drive-loss, \
          --case-loss; bad sectors are not counted).",
         chance(p.odds),
         chance(p.rates.drive),
@@ -270,7 +270,7 @@ fn unusable(t: &mut String, p: &Planned) {
     let room: u64 = p.drives.iter().map(|drive| drive.free_bytes).sum();
     if p.plan.unusable_bytes > room / 100 {
         let text = format!(
-            "Under this rule {} of room cannot be used: too little lies outside of the largest drives \
+            "Under this rule {} of room cannot be used: there is too little outside the largest drives \
              or cases. {}",
             shown_bytes(p.plan.unusable_bytes),
             dealt.unwrap_or_default()

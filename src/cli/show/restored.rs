@@ -16,15 +16,15 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Where entries are listed that are not there.
-const LISTED: &str = "the first are listed above, all with --missing FILE";
+const LISTED: &str = "listed above, or in full with --missing FILE";
 
 /// Of a set that was never closed, or closed without a key.
 const END_UNKNOWN: &str =
-    "Nothing tells whether more of the dataset was to follow: see the note above.\n";
+    "Whether the dataset continues beyond this is not known: see the note above.\n";
 
 /// Where nothing vouches for the end, the restore is not ended.
-const STAYS_OPEN: &str = "DIR/.holdall stays: the same command resumes with drives that were not here, and with --give-up it \
-                          ends the restore.\n";
+const STAYS_OPEN: &str = "DIR/.holdall is kept: run the same command again with other drives, or \
+                          with --give-up to end the restore.\n";
 
 /// What may be said of the files when none is lost and none waits.
 fn complete(outcome: &RestoreOutcome) -> String {
@@ -72,7 +72,7 @@ pub fn not_taken(r: &Restored) -> String {
         _ => "the first listed above, all with --json",
     };
     let entries = some(r.not_taken, "entry");
-    format!("{entries} could not be packed in full: {listed}. What is missing is in no set.\n")
+    format!("{entries} could not be packed in full: {listed}. The missing parts are in no set.\n")
 }
 
 /// `slot 4 (case b)`
@@ -84,9 +84,9 @@ pub fn drive_name((slot, case): &(u16, Option<String>)) -> String {
 pub fn next_step(step: &NextStep) -> String {
     let mut text = attach(step, &step.next);
     if let Some(Alternative { next, part }) = &step.instead {
-        let those = if step.next.of.len() > 1 { "those of them never here" } else { "it" };
-        let part = if *part { " to have what the others hold," } else { "" };
-        let _ = write!(text, "; or, if {those} cannot come,{part} {}", attach(step, next));
+        let those = if step.next.of.len() > 1 { "the ones not seen yet" } else { "it" };
+        let part = if *part { " to get what the other drives hold," } else { "" };
+        let _ = write!(text, "; or, if you cannot get {those},{part} {}", attach(step, next));
     }
     text
 }
@@ -100,26 +100,26 @@ fn attach(step: &NextStep, next: &DriveChoice) -> String {
     } else {
         format!("attach {of}")
     };
-    let enough = if next.count > 1 { "; one after the other is enough" } else { "" };
+    let enough = if next.count > 1 { "; one at a time is enough" } else { "" };
     if !next.one_by_one && next.of.iter().any(|slot| step.blind.contains(slot)) {
         let with = match (next.of.len(), step.attached.is_empty()) {
             (_, false) => " together with those that are attached now",
             (1, true) => "",
             (_, true) => " together",
         };
-        return format!("{some}{with}: records or lists are damaged on one that is needed");
+        return format!("{some}{with}: one that is needed has damaged records or lists");
     }
     match (next.one_by_one, step.staged, step.attached.is_empty()) {
         (true, _, _) => some + enough,
         (_, true, true) => format!("with the same --stage FOLDER {some}{enough}"),
         (_, true, false) => format!(
-            "with the same --stage FOLDER run it with what is attached now, then {some}{enough}"
+            "run it with the same --stage FOLDER on what is attached now, then {some}{enough}"
         ),
         (_, _, true) if next.of.len() == 1 => some,
-        (_, _, true) => format!("{some} together, or one after the other with --stage FOLDER"),
+        (_, _, true) => format!("{some} together, or one at a time with --stage FOLDER"),
         (_, _, false) => format!(
-            "{some} together with those that are attached now; or with --stage FOLDER run it with \
-             these first, and then with one after the other"
+            "{some} together with those that are attached now; or, with --stage FOLDER, run it \
+             with those first, and then with one at a time"
         ),
     }
 }
@@ -133,29 +133,29 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
         let what = match (outcome.given_up, several) {
             (true, false) => "was given up",
             (true, true) => "were given up",
-            (false, false) => "waits: attach its drives and run the same command again",
-            (false, true) => "wait: attach their drives and run the same command again",
+            (false, false) => "is still missing: attach its drives and run this command again",
+            (false, true) => "are still missing: attach their drives and run this command again",
         };
-        let sets = if outcome.awaited.len() > 1 { "sets" } else { "set" };
+        let sets = if outcome.awaited.len() > 1 { "Sets" } else { "Set" };
         let numbers: Vec<_> = outcome.awaited.iter().map(ToString::to_string).collect();
         let more = if outcome.awaited_more { " and perhaps more" } else { "" };
-        let _ = writeln!(t, "Of this shipment {sets} {}{more} {what}.", numbers.join(", "));
+        let _ = writeln!(t, "{sets} {}{more} of this shipment {what}.", numbers.join(", "));
     }
     if r.waiting > 0 {
         let _ = writeln!(
             t,
-            "{} {} for drives that are not here. Attach them and run the same command again, or \
-             add --give-up.",
+            "{} {} for drives that are not attached. Attach them and run the same command again, \
+             or add --give-up.",
             some(r.waiting, "file"),
             verb(r.waiting, "waits", "wait"),
         );
     }
     for step in &outcome.next {
-        let _ = writeln!(t, "Next, of set {}: {}.", step.set, next_step(step));
+        let _ = writeln!(t, "Next, for set {}: {}.", step.set, next_step(step));
     }
     if !r.stopped && !outcome.given_up && (r.waiting > 0 || !outcome.awaited.is_empty()) {
         let to = typed(&to.display().to_string());
-        let _ = writeln!(t, "holdall status --to {to} says at any time what waits for what.");
+        let _ = writeln!(t, "holdall status --to {to} shows at any time what still waits.");
     }
     if r.lost > 0 {
         let _ = writeln!(t, "{} cannot be restored; {LISTED}.", some(r.lost, "file"));
@@ -164,8 +164,8 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
         let entries = some(r.refused + r.unsupported, "entry");
         let _ = writeln!(
             t,
-            "The destination does not take {entries}; {LISTED}. Restore what is missing to another file \
-             system, with --include."
+            "The destination cannot hold {entries}; {LISTED}. Restore what is missing to another \
+             file system, with --include."
         );
         if r.refused_names > 0 {
             let names = some(r.refused_names, "name");
@@ -177,15 +177,13 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
         }
     }
     if r.refused > 0 && !outcome.given_up {
-        t.push_str(
-            "The same command tries again what was refused; with --give-up it ends the restore without it.\n",
-        );
+        t.push_str("Run it again to retry what was refused, or add --give-up to end without it.\n");
     }
     let hopeless = r.lost + r.unlisted > 0 && outcome.awaited.is_empty();
     if hopeless && !outcome.given_up && !r.stopped {
         t.push_str(
-            "No drive that is not here would help: --salvage keeps what there is of incomplete files, \
-             and --give-up ends the restore without the rest.\n",
+            "No missing drive would help: --salvage keeps what there is of incomplete files, and \
+             --give-up ends the restore without the rest.\n",
         );
     }
     if !outcome.is_list_complete() {
@@ -196,7 +194,7 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
         } else if outcome.gaps {
             "records are missing"
         } else {
-            "of some sets no restore has come to its end yet"
+            "some sets have not been restored to the end yet"
         };
         let _ = writeln!(t, "The list of missing files is not complete: {why}.");
     }
@@ -215,14 +213,14 @@ fn in_place(outcome: &RestoreOutcome, to: &Path, against: &str) -> String {
         "names, types, sizes and times"
     };
     let all =
-        if unsure { "Everything that can be named" } else { "Everything that the sets here hold" };
+        if unsure { "Everything that can be listed" } else { "Everything in the attached sets" };
     let mut t = match r.lost {
-        0 => format!("{all} is in place already in {to}: {there}, going by {by}.\n"),
+        0 => format!("{all} is already in {to}: {there}, judged by {by}.\n"),
         lost => format!(
-            "No restore is in progress in {to}: {there} {} in place, going by {by}, and {} {} not \
-             there; {LISTED}. To restore what is missing once its drives are here, run the same command \
-             with another, new folder after --to: all of it is restored there, or, with --include \
-             and a listed path, that one.\n",
+            "No restore is in progress in {to}: {there} {} in place, judged by {by}, and {} {} \
+             missing; {LISTED}. To restore what is missing, attach its drives and run the same \
+             command with a new folder after --to: for everything, or with --include and a \
+             listed path for that one.\n",
             verb(r.already, "is", "are"),
             some(lost, "entry"),
             verb(lost, "is", "are"),
@@ -237,7 +235,7 @@ fn in_place(outcome: &RestoreOutcome, to: &Path, against: &str) -> String {
     if r.metadata_problems > 0 {
         let links = some(r.metadata_problems, "symlink");
         let is = verb(r.metadata_problems, "is a small file", "are small files");
-        let _ = writeln!(t, "{links} {is} with the target's path: the destination made none.");
+        let _ = writeln!(t, "{links} {is} with the target's path: symlinks cannot be made.");
     }
     if r.packed_badly > 0 {
         let files = some(r.packed_badly, "file");
@@ -248,7 +246,7 @@ fn in_place(outcome: &RestoreOutcome, to: &Path, against: &str) -> String {
         let entries = some(r.unsupported, "entry");
         let _ = writeln!(
             t,
-            "Of pipes, devices and sockets {entries} {} not there; {LISTED}.",
+            "{entries} (pipes, devices or sockets) {} missing; {LISTED}.",
             verb(r.unsupported, "is", "are"),
         );
     }
@@ -266,7 +264,7 @@ fn in_place(outcome: &RestoreOutcome, to: &Path, against: &str) -> String {
         );
     }
     if outcome.unseen {
-        t.push_str("Nothing is known about the shipment's sets that are not here.\n");
+        t.push_str("Nothing is known about sets of the shipment that are not attached.\n");
     }
     if r.end_unknown {
         t.push_str(END_UNKNOWN);
@@ -284,18 +282,15 @@ fn reconstructed(reconstructed: Reconstructed) -> String {
     let mut t = String::new();
     if absent > 0 {
         let blocks = some(absent, "block");
-        let _ = writeln!(
-            t,
-            "{blocks} of drives that are not here {} reconstructed from parity.",
-            were(absent)
-        );
+        let _ =
+            writeln!(t, "{blocks} on missing drives {} reconstructed from parity.", were(absent));
     }
     if damaged > 0 {
         let _ = writeln!(
             t,
-            "{} of drives that are here {} reconstructed from parity: holdall verify names what is \
-             damaged, holdall repair repairs it.",
-            some(damaged, "block"),
+            "{} {} reconstructed from parity: holdall verify names the damage, and holdall repair \
+             repairs it.",
+            some(damaged, "damaged block"),
             were(damaged)
         );
     }
@@ -328,12 +323,12 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path, against: &str) -> String {
     }
     t.push_str(&reconstructed(r.reconstructed));
     if outcome.owners_left {
-        t.push_str("Owners were not set: only root may.\n");
+        t.push_str("Owners were not set: only root can set them.\n");
     }
     if outcome.attributes_left > 0 {
         let left = some(outcome.attributes_left, "extended attribute");
         let were = were(outcome.attributes_left);
-        let _ = writeln!(t, "{left} of the system {were} not set: only root may.");
+        let _ = writeln!(t, "{left} of the system {were} not set: only root can set them.");
     }
     if !r.left.is_none() {
         let left = specials(&r.left, ["set-id entry", "system attribute"]);
@@ -362,8 +357,8 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path, against: &str) -> String {
         let made = specials(&r.made, ["setuid or setgid file", "file capability"]);
         let _ = writeln!(
             t,
-            "This run made {made}, and no --expect ROOT says whose they are: --no-special leaves such \
-             out."
+            "This run created {made}, and no --expect ROOT proves who packed them: --no-special \
+             leaves them out."
         );
     }
     t
@@ -375,10 +370,10 @@ fn mapped(outcome: &RestoreOutcome, to: &Path) -> String {
     let was = were(outcome.mapped_names);
     let has_ended = outcome.has_ended;
     if !has_ended {
-        return format!("{names} {was} mapped so far; the end of the restore lists them in DIR.\n");
+        return format!("{names} {was} mapped so far; they are listed in DIR at the end.\n");
     }
     let list = to.join(NAMES).display().to_string();
-    format!("{names} {was} mapped: {} gives each its own.\n", shown_text(&list))
+    format!("{names} {was} mapped: {} lists the original names.\n", shown_text(&list))
 }
 
 /// How many there are of what is special, kind by kind; `names` are those of set-ids and

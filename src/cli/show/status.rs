@@ -29,7 +29,7 @@ fn together(set: &SetStatus) -> String {
         }
         return t;
     }
-    t.push_str("If the missing drives never come, attach at the same time");
+    t.push_str("If the missing drives never arrive, attach at the same time");
     let groups: Vec<&Together> = set
         .together
         .iter()
@@ -91,7 +91,7 @@ pub fn status(set: &SetStatus) -> String {
         SetEnd::Last => "It is closed, and the last set of its shipment.\n",
         SetEnd::Further => "It is closed; the shipment has further sets.\n",
         SetEnd::Unknown => {
-            "It was closed from its drives alone: nothing shows whether more was packed.\n"
+            "It was closed from its drives alone: whether more was packed is not known.\n"
         }
         SetEnd::Open => &never_closed,
     });
@@ -101,7 +101,7 @@ pub fn status(set: &SetStatus) -> String {
     t.push_str(&verdict(&set.verdict));
     t.push_str(&together(set));
     if let Some(note) = &set.last_note {
-        let _ = writeln!(t, "Last check that was noted: {}.", noted(note));
+        let _ = writeln!(t, "Last noted check: {}.", noted(note));
     }
     let verify = command("verify", set.drives.iter().map(|d| d.drive.as_str()));
     let _ = writeln!(t, "Only labels and records were read. To check every block: {verify}");
@@ -118,7 +118,7 @@ fn noted(note: &CustodyNote) -> String {
         CustodyResult::Stopped => "stopped before its end",
         CustodyResult::NotRead => "not read",
         CustodyResult::Gone => "it stopped answering",
-        CustodyResult::Unknown => "nothing to check it by",
+        CustodyResult::Unknown => "no record to check it against",
     };
     let what = match (note.event, note.depth) {
         (CustodyEvent::ReadBack, _) => "read back",

@@ -20,8 +20,8 @@ pub fn verdict(v: &Verdict) -> String {
         return format!("{everything} can be restored{how}. {}\n", may_be_lost(v));
     }
     if v.is_blank() {
-        let text = "No records of the set can be read from these drives: they alone do not show what is in \
-                    it, and restore nothing.\n";
+        let text = "No records of the set can be read from these drives: on their own they neither \
+                    show what is in it nor restore anything.\n";
         return text.to_owned() + &would_help(v);
     }
     let mut t = String::new();
@@ -30,7 +30,7 @@ pub fn verdict(v: &Verdict) -> String {
     }
     if !v.keyless.is_empty() {
         t.push_str(
-            "A wrapped key is on none of these drives: nobody can open what was sealed with it.\n",
+            "None of these drives has one of the wrapped keys: what it sealed cannot be opened.\n",
         );
     }
     t += &match v.lost_of() {
@@ -126,7 +126,7 @@ impl<'a> JudgedSet<'a> {
 /// Of a set without set.txt; drives that are not attached may have it.
 pub fn never_closed(set: &str, some_absent: bool) -> String {
     let it = if some_absent { "As far as these drives show, it" } else { set };
-    format!("{it} was never closed: nothing shows whether more was packed.\n")
+    format!("{it} was never closed: whether more was packed is not known.\n")
 }
 
 #[cfg(test)]

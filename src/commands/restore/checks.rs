@@ -52,7 +52,7 @@ pub(super) fn note_idle_patterns(job: &RestoreJob, chosen: &[SelectedSet], monit
     // One that was not looked at to its end may have them yet.
     if chosen.iter().all(|chosen| chosen.survey.is_some()) {
         for option in selection.without_effect() {
-            monitor.note(&format!("{option} matches nothing in the sets that are here"));
+            monitor.note(&format!("{option} matches nothing in the attached sets"));
         }
     }
 }

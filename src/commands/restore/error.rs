@@ -34,7 +34,7 @@ pub enum RestoreJobError {
     },
     /// What was begun there is another set, or what is here is.
     #[error(
-        "{} was begun with another set {set}, of root {before}; that on the drives here has root {now}",
+        "{} was begun with another set {set}, of root {before}; the one attached has root {now}",
         path.display()
     )]
     OtherSet {
