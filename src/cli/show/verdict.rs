@@ -7,7 +7,6 @@ use crate::format::ids::Slot;
 use crate::format::shown::shown_text;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 /// The verdict in a sentence or two.
 pub fn verdict(v: &Verdict) -> String {
