@@ -42,8 +42,8 @@ pub fn recipients(words: &[String], files: &[PathBuf], ui: &Ui) -> Result<Recipi
     })?;
     for (place, recipient) in read.of_identities() {
         ui.monitor().note(&format!(
-            "{place} is an identity (a secret key): its recipient {recipient} is packed to, and the \
-             secret is not used"
+            "{place} is an identity (a secret key): its recipient {recipient} is used, and the \
+             secret is not"
         ));
     }
     Ok(read)

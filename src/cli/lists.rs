@@ -71,7 +71,7 @@ fn patterns(path: &Path) -> Result<Vec<String>, Refusal> {
         Ok(text)
     };
     let text = stop::waiting(read).map_err(|source| {
-        let hint = "--exclude-from names a file with one pattern a line, or - for standard input";
+        let hint = "--exclude-from names a file with one pattern per line, or - for standard input";
         refused(ListRefusal::Read { path: shown.clone(), source }, hint)
     })?;
     patterns_of(&text).map_err(|source| {
@@ -97,7 +97,7 @@ fn files(path: &Path, from0: bool, source: &Path) -> Result<ListedPaths, Refusal
             ListError::Zero => "if a zero byte ends each path, as find -print0 writes them: add -0",
             ListError::TooLarge => "name folders: all that lies in one is packed",
             ListError::Read(_) => {
-                "--files-from names a file with one path a line, or - for standard input"
+                "--files-from names a file with one path per line, or - for standard input"
             }
         };
         match error {

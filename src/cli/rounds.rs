@@ -87,7 +87,7 @@ fn next_drives(round: &Round, left_out: &mut LeftOut, ui: &Ui) -> Option<Vec<Cas
     let mut carriers = Carriers::new(mounted());
     if !is_first {
         out(
-            "\nOr attach the next drives now: holdall notices them. Ctrl-C ends here; nothing is lost.\n",
+            "\nOr attach the next drives now: they are noticed. Ctrl-C ends here; nothing is lost.\n",
         );
     }
     let mut is_told = !is_first;
@@ -101,8 +101,8 @@ fn next_drives(round: &Round, left_out: &mut LeftOut, ui: &Ui) -> Option<Vec<Cas
             }
             if !std::mem::replace(&mut is_told, true) {
                 out(
-                    "No drive is attached that can be packed onto. Attach the drives now: holdall \
-                     notices them. Ctrl-C ends here.\n",
+                    "No drive is attached that can be packed onto. Attach the drives now: they are \
+                     noticed. Ctrl-C ends here.\n",
                 );
             }
             for point in carriers.that_came(mounted(), &|point| round.is_on(point)) {

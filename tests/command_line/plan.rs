@@ -65,7 +65,7 @@ fn the_usual_plan_is_one_screen() {
     for said in [
         "80 TB in 20,000,000 files fit on 64 drives of 2 TB in 4 cases, 16 at a time.",
         "You can lose any 1 case and any 1 more drive. (The default;",
-        "4 sets, one a round: 3 of 16 drives, 98 % full; 1 of 16 drives, ",
+        "4 sets, one per round: 3 of 16 drives, 98 % full; 1 of 16 drives, ",
         "Odds of any loss: 0.027 %, if 0.5 % of drives and 0.5 % of cases are lost",
         "Assumed: 120 MB/s a drive",
         "\ncases=1,drives=1 <- ",

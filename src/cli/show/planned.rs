@@ -132,7 +132,7 @@ fn sets(t: &mut String, p: &Planned) {
         0 => String::new(),
         n => format!(" {} {} not needed.", some(n, "drive"), verb(n, "is", "are")),
     };
-    wrapped(t, &format!("{sets}, one a round: {}.{spare}", told.join("; ")));
+    wrapped(t, &format!("{sets}, one per round: {}.{spare}", told.join("; ")));
 }
 
 fn percent(bytes: u64, of: u64) -> u64 {
