@@ -4,10 +4,46 @@
 //! nothing leaves it as it is.
 
 use crate::monitor::{Event, Monitor, Problem, ProblemKind};
+use crate::opening::own_disks::holdall_around;
 use parking_lot::Mutex;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read as _, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// What of a list is looked at to see that it is one.
+const LOOKED_AT: u64 = 64 << 10;
+/// How a line begins that is part of a key, or stands beside one.
+const OF_KEYS: [&str; 5] = ["AGE-", "age-encryption.org/", "-----BEGIN ", "# created:", "# public"];
+
+/// Why nothing may be written to a file of this path: what it is. Any other text may be an earlier
+/// list.
+pub fn why_not(path: &Path, identities: &[PathBuf]) -> Option<String> {
+    let id = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    if identities.iter().any(|identity| id(path).is_some_and(|file| id(identity) == Some(file))) {
+        return Some("is the identity that -i names".into());
+    }
+    if let Some(folder) = holdall_around(path) {
+        return Some(format!("lies in {}, where a drive keeps its sets", folder.display()));
+    }
+    if !fs::metadata(path).is_ok_and(|found| found.is_file()) {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LOOKED_AT).read_to_end(&mut bytes));
+    let text = match (read, std::str::from_utf8(&bytes)) {
+        (Ok(_), Ok(text)) => text,
+        (Ok(_), Err(e)) if e.error_len().is_none() => {
+            std::str::from_utf8(&bytes[..e.valid_up_to()]).unwrap_or_default()
+        }
+        _ => return Some("is no list of paths".into()),
+    };
+    if text.lines().any(|line| OF_KEYS.iter().any(|begins| line.starts_with(begins))) {
+        return Some("holds a key".into());
+    }
+    let is_list = text.chars().all(|c| c == '\n' || !c.is_control());
+    (!is_list).then(|| "is no list of paths".into())
+}
 
 /// A list that gets its name at its end; removed if that never comes.
 struct Unnamed {

@@ -2,7 +2,7 @@
 
 use super::args::restore::{OwnerArg, RestoreArgs};
 use super::exit::Status;
-use super::missing::MissingList;
+use super::missing::{self, MissingList};
 use super::next::command;
 use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
@@ -87,6 +87,10 @@ fn listing(
     job: &RestoreJob,
     ui: &Ui,
 ) -> Result<RestoreOutcome, Refusal> {
+    if let Some(why) = missing::why_not(path, &args.identities) {
+        let text = format!("--missing {}: it {why}, and would be replaced", path.display());
+        return Err(Refusal::usage(text, "name a new file, or an earlier list"));
+    }
     let failed = |e| Refusal::failed(e).hint("--missing names a file that can be written");
     let list = MissingList::create(path, ui.monitor()).map_err(failed)?;
     match restoring::restore(&args.paths, job, &list) {
@@ -148,6 +152,7 @@ pub fn status(outcome: &RestoreOutcome) -> Status {
         || r.from_lists
         || r.end_unknown
         || outcome.metadata_before
+        || outcome.untimed
     {
         Status::Problems
     } else {
@@ -185,6 +190,10 @@ fn refusal(error: RestoreJobError) -> Refusal {
         }
         RestoreJobError::Destination { source: DestinationError::NotEmpty { .. }, .. } => {
             "restore into a folder that is missing or empty, such as a new one in it"
+        }
+        RestoreJobError::InDrive { .. } => {
+            let hint = "restore into a folder outside of it, best on another disk";
+            return Refusal::failed(error).status(Status::Usage).hint(hint);
         }
         RestoreJobError::OtherSet { .. } => {
             "only one of them is what was packed: compare the roots with the one that pack printed, and \

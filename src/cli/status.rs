@@ -82,7 +82,10 @@ fn restoring(to: &Path, args: &StatusArgs, ui: &Ui) -> Result<Status, Refusal> {
     ui.print_problems();
     let Some(found) = found else {
         let to = to.display();
-        let text = format!("no restore is in progress in {to}: it is complete, or was never begun");
+        let text = format!(
+            "no restore is in progress in {to}: it has ended, or was never begun; what lies there was \
+             not looked at"
+        );
         ui.monitor().note(&text);
         return Ok(Status::Done);
     };

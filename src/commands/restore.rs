@@ -26,6 +26,7 @@ use crate::destination::{Destination, DestinationError, DirState, Owners, Restor
 use crate::format::set::SlotLine;
 use crate::monitor::{Monitor, Phase, Problem, ProblemKind};
 use crate::opening::open;
+use crate::opening::own_disks::holdall_around;
 use crate::opening::unlock::{self, Keys};
 use crate::patterns::Selection;
 use crate::restore_journal::last_run::LastRun;
@@ -56,6 +57,9 @@ pub fn restore_sets(
     job: &RestoreJob,
     monitor: &dyn Monitor,
 ) -> Result<RestoreOutcome, RestoreJobError> {
+    if let Some(folder) = holdall_around(&job.to) {
+        return Err(RestoreJobError::InDrive { path: job.to.clone(), folder });
+    }
     let mut sets = sets.to_vec();
     let keys = unlock::unlock_and_report(&mut sets, &job.identities, &job.expect, monitor)?;
     let roots = unlock::roots(&sets);
@@ -100,7 +104,7 @@ fn restore_unlocked(
     let opened = Destination::open_for(&job.to, of);
     let (destination, how) = match opened {
         Err(e @ DestinationError::NotEmpty { .. }) => {
-            return in_place::in_place(job, &chosen, monitor).ok_or(destination_error(e));
+            return in_place::again(job, &chosen, monitor).ok_or(destination_error(e));
         }
         opened => opened.map_err(destination_error)?,
     };

@@ -22,8 +22,8 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use super::at::{
-    FileId, MODE_FOR_NOW, as_path, file_id, make_folder_at, not_opened, open_at, open_folder_at,
-    split,
+    FileId, MODE_FOR_NOW, as_path, file_id, is_not_a_folder, make_folder_at, not_opened, open_at,
+    open_folder_at, split,
 };
 use super::error::DestinationError;
 use super::layout::work_path;
@@ -197,7 +197,8 @@ impl Folders {
                 opened = self.open_child(parent, &here);
             }
         }
-        if !is_new && opened.is_ok() && !self.is_called(parent, at, &here) {
+        let is_there = opened.as_ref().map_or_else(is_not_a_folder, |_| true);
+        if !is_new && is_there && !self.is_called(parent, at, &here) {
             return Err(DestinationError::Exists { path: path.to_vec() });
         }
         let folder = opened.map_err(not_opened(path))?;

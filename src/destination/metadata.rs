@@ -19,6 +19,7 @@
 //! last.
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -31,6 +32,8 @@ use super::owners::{OwnerNames, Owners, WantedOwner};
 use crate::format::list::{Entry, Kind, shown_path};
 
 const PERMISSIONS: u32 = 0o777;
+/// Some file systems keep times in steps of that.
+pub(super) const TIME_STEP_SECONDS: i64 = 2;
 const SET_USER_ID: u32 = 0o4000;
 const SET_GROUP_ID: u32 = 0o2000;
 /// Only root may set what begins so.
@@ -300,7 +303,7 @@ pub(super) fn set_on_handle(fd: impl AsFd, entry: &Entry, rights: &Rights) -> Ve
     if mode != asked || (set.is_ok() && lost_bits(fd, mode)) {
         problems.note("set-id bits", Err(Errno::PERM));
     }
-    problems.note("times", rustix::fs::futimens(fd, &times(entry)));
+    problems.note("times", set_times(fd, &times(entry)));
     if let Ok(found) = rustix::fs::fstat(fd) {
         problems.compare(&found, mode, rights.sets_owners().then_some(wanted));
     }
@@ -320,7 +323,7 @@ pub(super) fn set_on_new_file(
         if let Some(wanted) = wanted.filter(|wanted| rights.owner != (wanted.uid, wanted.gid)) {
             let _ = owner(wanted).and_then(|(user, group)| rustix::fs::fchown(fd, user, group));
         }
-        let _ = rustix::fs::futimens(fd, &times(entry));
+        let _ = set_times(fd, &times(entry));
         if let Ok(found) = rustix::fs::fstat(fd) {
             let mut problems = MetadataProblems::new(entry);
             wanted.iter().for_each(|wanted| problems.note_guesses(*wanted));
@@ -353,7 +356,7 @@ fn prepare_folder(fd: BorrowedFd<'_>, entry: &Entry, rights: &Rights) {
 /// was refused before, and reported then.
 pub(super) fn put_back(folder: &Dir, mode: u32, times: &Timestamps) {
     let _ = rustix::fs::fchmod(folder, Mode::from_raw_mode(mode & 0o7777));
-    let _ = rustix::fs::futimens(folder, times);
+    let _ = set_times(folder, times);
 }
 
 /// What is made in this folder from now on inherits no ACL.
@@ -391,7 +394,11 @@ pub(super) fn set_on_part(
         let mode = Mode::from_raw_mode(entry.mode & 0o7777);
         problems.note("mode", rustix::fs::chmodat(parts, name, mode, AtFlags::empty()));
     }
-    let set = rustix::fs::utimensat(parts, name, &times(entry), AtFlags::SYMLINK_NOFOLLOW);
+    let set = set_times_by(
+        &times(entry),
+        |times| rustix::fs::utimensat(parts, name, times, AtFlags::SYMLINK_NOFOLLOW),
+        || rustix::fs::statat(parts, name, AtFlags::SYMLINK_NOFOLLOW),
+    );
     problems.note("times", set);
     if let Ok(found) = rustix::fs::statat(parts, name, AtFlags::SYMLINK_NOFOLLOW) {
         let is_symlink = entry.kind == Kind::Symlink;
@@ -434,6 +441,40 @@ fn lost_bits(fd: impl AsFd, mode: u32) -> bool {
 pub(super) fn disarm(entry: &mut Entry) {
     entry.mode &= 0o777;
     entry.xattrs.retain(|(name, _)| name != CAPABILITY);
+}
+
+/// Sets the times of an open file or folder.
+fn set_times(fd: impl AsFd, times: &Timestamps) -> Result<(), Errno> {
+    let fd = fd.as_fd();
+    set_times_by(times, |times| rustix::fs::futimens(fd, times), || rustix::fs::fstat(fd))
+}
+
+/// Sets the modification time. Some file systems in FUSE ignore a call that leaves the time of
+/// access alone: they are told it, too.
+fn set_times_by(
+    times: &Timestamps,
+    set: impl Fn(&Timestamps) -> Result<(), Errno>,
+    look: impl Fn() -> Result<Stat, Errno>,
+) -> Result<(), Errno> {
+    set(times)?;
+    let wanted = times.last_modification;
+    if let Ok(found) = look()
+        && (found.st_mtime, found.st_mtime_nsec.cast_signed()) != (wanted.tv_sec, wanted.tv_nsec)
+    {
+        let nanos = found.st_atime_nsec.cast_signed();
+        let last_access = Timespec { tv_sec: found.st_atime, tv_nsec: nanos };
+        // What was kept is read back.
+        let _ = set(&Timestamps { last_access, last_modification: wanted });
+    }
+    Ok(())
+}
+
+/// Does a new file keep a time that it is given?
+pub(super) fn keeps_times(file: &File) -> bool {
+    const LONG_AGO: i64 = 1_000_000_000;
+    let set = set_times(file, &mtime(LONG_AGO, 0));
+    let found = set.and_then(|()| rustix::fs::fstat(file));
+    found.is_ok_and(|found| (found.st_mtime - LONG_AGO).abs() <= TIME_STEP_SECONDS)
 }
 
 /// The modification time of an entry, to be set.

@@ -4,7 +4,8 @@
 //! - Leaves: whether each is there as its entry says, by name (to the letter), kind and size;
 //!   whether it has its time; or whether nothing is there.
 //! - Always holds: nothing is changed, but for the working folder of a restore whose completion was
-//!   cut short; no symlink is followed.
+//!   cut short, and a file that is made and removed to see whether times are kept; no symlink is
+//!   followed.
 
 use std::borrow::Cow;
 use std::io::{ErrorKind, Read as _};
@@ -16,29 +17,26 @@ use cap_std::fs::{Dir, Metadata, MetadataExt};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::at::{as_path, open_at, split};
+use super::at::{as_path, open_at, open_nameless, split};
 use super::claim::open_there;
 use super::error::DestinationError;
 use super::folders::Folders;
 use super::layout::WORK;
-use super::metadata::{put_back, times};
+use super::metadata::{TIME_STEP_SECONDS, keeps_times, mtime, put_back, times};
 use super::name_map::{self, NameMap};
 use crate::format::list::{Entry, Kind, checked_path};
-
-/// Some file systems keep times in steps of that.
-const TIME_STEP_SECONDS: i64 = 2;
 
 /// DIR, whatever it holds.
 pub struct Tree {
     folders: Folders,
+    /// the list of mapped names is in it
+    has_name_list: bool,
 }
 
 impl Tree {
     /// Opens DIR, which must be there.
     pub fn open(dir: &Path) -> Result<Self, DestinationError> {
-        let root = open_there(dir)?;
-        let maps = name_map::is_mapped(&root);
-        Self::of(root, maps)
+        Self::of(open_there(dir)?, false)
     }
 
     /// The same; names were mapped in it, also if the list of them is not there.
@@ -46,15 +44,17 @@ impl Tree {
         Self::of(open_there(dir)?, true)
     }
 
-    /// Were names mapped in it?
-    pub fn is_mapped(&self) -> bool {
-        self.folders.map.is_some()
+    /// Is the list of the names that were mapped in it?
+    pub fn has_name_list(&self) -> bool {
+        self.has_name_list
     }
 
     fn of(root: Dir, maps: bool) -> Result<Self, DestinationError> {
-        let map = maps.then(|| NameMap::new(&root, None)).transpose();
+        let has_name_list = name_map::is_mapped(&root);
+        let map = (maps || has_name_list).then(|| NameMap::new(&root, None)).transpose();
         let map = map.map_err(DestinationError::io("look at", b""))?;
-        Ok(Self { folders: Folders::new(root, (0, 0), false).mapping(map) })
+        let folders = Folders::new(root, (0, 0), false).mapping(map);
+        Ok(Self { folders, has_name_list })
     }
 
     /// Is the entry there as it says, but for its time? `size` is that of a file, if it is known.
@@ -97,6 +97,30 @@ impl Tree {
         self.find(entry).is_some_and(|(_, _, found)| is_close(found))
     }
 
+    /// Has the entry, which is there, another name than its own, as `--map-names` gives?
+    pub fn is_renamed(&self, entry: &Entry) -> bool {
+        let is_other = |here: &[u8]| *here != *split(&entry.path).1;
+        self.folders.map.is_some() && self.find(entry).is_some_and(|(_, here, _)| is_other(&here))
+    }
+
+    /// Does the file system keep a time that a file is given? None if that cannot be tried.
+    pub fn keeps_times(&self) -> Option<bool> {
+        let root = self.folders.root();
+        if let Ok(file) = open_nameless(root, 0o600) {
+            return Some(keeps_times(&file));
+        }
+        let before = rustix::fs::fstat(root).ok()?;
+        let name = format!("{WORK}-{:016x}", getrandom::u64().ok()?);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        let file = open_at(root, name.as_bytes(), flags, 0o600).ok()?;
+        let kept = keeps_times(&file);
+        // FUSE would keep an open file under another name.
+        drop(file);
+        let _ = root.remove_file(&name);
+        put_back(root, before.st_mode, &mtime(before.st_mtime, before.st_mtime_nsec));
+        Some(kept)
+    }
+
     /// What lies where the entry belongs and is called so to the letter: its folder, and its name in
     /// it.
     fn find<'e>(&self, entry: &'e Entry) -> Option<(Arc<Dir>, Cow<'e, [u8]>, Metadata)> {
@@ -118,6 +142,8 @@ impl Tree {
             Ok(Some(folder)) => folder,
             Ok(None) => return true,
             Err(DestinationError::Io { source, .. }) => return is_no_name(&source),
+            // What is there is another's, whose name differs in the case of letters only.
+            Err(DestinationError::Exists { .. }) => return true,
             Err(_) => return false,
         };
         let here = self.folders.name_in(&folder, parent, name);

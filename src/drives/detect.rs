@@ -198,6 +198,17 @@ pub fn inside(inner: &Path, outer: &Path) -> io::Result<bool> {
     Ok(canonical(inner)?.starts_with(canonical(outer)?))
 }
 
+/// The folder called `name` in which a path lies, or would lie, if a folder in that has `file`.
+pub fn around(path: &Path, name: &str, file: &str) -> Option<PathBuf> {
+    let full = canonical(path).ok()?;
+    let has_file = |folder: &Path| {
+        let inner = fs::read_dir(folder).into_iter().flatten().flatten();
+        inner.map(|inner| inner.path().join(file)).any(|file| file.is_file())
+    };
+    let is_it = |folder: &&Path| folder.ends_with(name) && has_file(folder);
+    full.ancestors().find(is_it).map(Path::to_path_buf)
+}
+
 /// The real path of what is there, with the names that are not there yet put after it.
 fn canonical(path: &Path) -> io::Result<PathBuf> {
     match (fs::canonicalize(path), path.parent(), path.file_name()) {

@@ -5,8 +5,9 @@
 //! - Leaves: which of this machine's own disks it lies on, or none.
 //! - Always holds: nothing is made, and nothing is written.
 
-use crate::drives::detect::{FileSystem, MountedDrive, file_system, mount_at};
+use crate::drives::detect::{self, FileSystem, MountedDrive, file_system, mount_at};
 use crate::drives::hardware::System;
+use crate::format::layout::HOLDALL;
 use crate::local_state;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -54,6 +55,11 @@ const SYSTEM_FOLDERS: [&str; 7] = ["/boot", "/boot/efi", "/efi", "/home", "/opt"
 pub fn is_where_drives_are_mounted(path: &Path) -> bool {
     let full = std::path::absolute(path).unwrap_or_else(|_| path.into());
     MOUNT_FOLDERS.iter().any(|folder| full.starts_with(folder) && full != Path::new(folder))
+}
+
+/// The folder of a drive, with the sets that it carries, in which a path lies, or would lie.
+pub fn holdall_around(path: &Path) -> Option<PathBuf> {
+    detect::around(path, HOLDALL, "label.json")
 }
 
 /// Does a path belong onto a drive, and would end up on the system's disk?

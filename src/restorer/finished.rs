@@ -51,6 +51,8 @@ pub struct InPlace {
     pub packed_badly: u64,
     /// entries that the packer could not look at, or not list, or of which it left out attributes
     pub not_taken: u64,
+    /// entries that are in place under other names than their own
+    pub renamed: u64,
     /// files that are in place but for their time
     pub untimed: u64,
     /// it goes by the lists in the shards, as the catalog cannot be read
@@ -71,6 +73,7 @@ impl InPlace {
         self.written_links += other.written_links;
         self.packed_badly += other.packed_badly;
         self.not_taken += other.not_taken;
+        self.renamed += other.renamed;
         self.untimed += other.untimed;
         self.from_lists |= other.from_lists;
         self.unlisted += other.unlisted;
@@ -78,9 +81,10 @@ impl InPlace {
     }
 
     /// Is it the tree of a restore? All of its files have their times, or, where the destination
-    /// keeps none, no file has.
-    pub fn is_restored(&self) -> bool {
-        let timed = self.untimed == 0 || self.untimed == self.files;
+    /// was seen to keep none, no file has.
+    pub fn is_restored(&self, tree: &Tree) -> bool {
+        let keeps_none = || tree.keeps_times() == Some(false);
+        let timed = self.untimed == 0 || self.untimed == self.files && keeps_none();
         timed && (self.absent + self.unsupported == 0 || self.files > 0)
     }
 }
@@ -198,7 +202,7 @@ fn walk<I: Items>(
     looking.leave(None)?;
     reached.void = looking.void.take().or(looking.before.take());
     let found = looking.found;
-    if found.is_restored() {
+    if found.is_restored(tree) {
         dir.iter().for_each(|dir| tree.cleanup(dir));
     }
     Ok((items.items.items, found))
@@ -227,6 +231,7 @@ impl Looking<'_> {
             self.found.there += u64::from(is_new);
             let is_written = is_new && self.tree.is_written_link(entry);
             self.found.written_links += u64::from(is_written);
+            self.found.renamed += u64::from(is_new && self.tree.is_renamed(entry));
             if is_new && entry.kind == Kind::File {
                 self.found.files += 1;
                 self.found.untimed += u64::from(!self.tree.has_time(entry));

@@ -4,6 +4,7 @@
 use crate::common::lab::Lab;
 use crate::common::oracle::Oracle;
 use crate::common::random::Random;
+use crate::common::shipment::Shipment;
 use crate::common::snapshot::Snapshot;
 use crate::common::tree;
 use holdall::testing::format::list::shown_path;
@@ -13,7 +14,7 @@ use holdall::testing::restorer::RestoreOptions;
 use rstest::rstest;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 const GIVE_UP: RestoreOptions = RestoreOptions {
@@ -256,4 +257,32 @@ fn the_program_says_what_waits_and_what_is_lost() {
     assert_eq!(subjects(&run, "lost"), gone.shown());
     let source = Snapshot::of(&shipment.source);
     source.assert_equal_but(&gone.paths, &Snapshot::of(&to));
+}
+
+/// `--missing` names a file to be written: a slip takes no key, no photo and nothing of a drive, and
+/// nothing is restored among a drive's own files.
+#[test]
+fn what_is_no_list_is_not_replaced_by_one() {
+    let shipment = Shipment::new(&[1]);
+    tree::plain(&shipment.source, "list", 3);
+    shipment.pack("none").expect(0);
+    let (paths, to) = (shipment.paths(), shipment.new_destination());
+    let inner = paths[0].join("holdall/list");
+    let files: [(PathBuf, &[u8]); 3] = [
+        (shipment.path().join("other.key"), b"# created: today\nAGE-SECRET-KEY-1\n"),
+        (shipment.path().join("photo"), b"\xff\xd8\xff"),
+        (inner.clone(), b""),
+    ];
+    for (file, bytes) in &files {
+        fs::write(file, bytes).unwrap();
+        let run = shipment.restore(&paths, &to, &["--missing", file.to_str().unwrap()]).expect(2);
+        assert!(run.stderr.contains("would be replaced"), "{}", run.shown());
+        assert!(fs::read(file).unwrap() == *bytes && !to.exists());
+    }
+    fs::remove_file(&inner).unwrap();
+    shipment.restore(&paths, &inner, &[]).expect(2);
+    assert!(!inner.exists());
+    let list = shipment.path().join("list");
+    let more = ["--missing", list.to_str().unwrap()];
+    (0..2).for_each(|_| drop(shipment.restore(&paths, &to, &more).expect(0)));
 }

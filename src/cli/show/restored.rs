@@ -208,14 +208,13 @@ fn in_place(outcome: &RestoreOutcome, to: &Path, against: &str) -> String {
     let (to, there) = (to.display().to_string(), some(r.already, "entry"));
     let to = shown_text(&to);
     let by = if outcome.untimed {
-        "names, types and sizes (their times were not kept)"
+        "names, types and sizes alone (no times are kept there)"
     } else {
-        "names, types, sizes and times"
+        "names, types, sizes and times alone"
     };
-    let all =
-        if unsure { "Everything that can be listed" } else { "Everything in the attached sets" };
+    let all = if unsure { "What can be listed" } else { "What the attached sets hold" };
     let mut t = match r.lost {
-        0 => format!("{all} is already in {to}: {there}, judged by {by}.\n"),
+        0 => format!("Nothing was restored. {all} is in {to} already: {there}, judged by {by}.\n"),
         lost => format!(
             "No restore is in progress in {to}: {there} {} in place, judged by {by}, and {} {} \
              missing; {LISTED}. To restore what is missing, attach its drives and run the same \
@@ -226,11 +225,14 @@ fn in_place(outcome: &RestoreOutcome, to: &Path, against: &str) -> String {
             verb(lost, "is", "are"),
         ),
     };
-    if outcome.is_mapped {
+    t.push_str("No file was read, and owners and modes were not looked at. ");
+    if outcome.mapped_names > 0 {
         // It goes by the dataset's own names.
-        let _ = writeln!(t, "No file was read. Names are mapped: see {NAMES} there, if any was.");
+        let names = some(outcome.mapped_names, "name");
+        let is = verb(outcome.mapped_names, "is", "are");
+        let _ = writeln!(t, "{names} {is} mapped: see holdall help restore.");
     } else {
-        let _ = writeln!(t, "No file was read: to compare every byte, run {against}");
+        let _ = writeln!(t, "To compare every byte, run {against}");
     }
     if r.metadata_problems > 0 {
         let links = some(r.metadata_problems, "symlink");

@@ -32,6 +32,9 @@ pub enum RestoreJobError {
         #[source]
         source: DestinationError,
     },
+    /// The destination lies among a drive's own files.
+    #[error("{} lies in {}, where a drive keeps its sets", path.display(), folder.display())]
+    InDrive { path: PathBuf, folder: PathBuf },
     /// What was begun there is another set, or what is here is.
     #[error(
         "{} was begun with another set {set}, of root {before}; the one attached has root {now}",

@@ -9,7 +9,7 @@
 use super::job::RestoreJob;
 use super::outcome::RestoreOutcome;
 use super::selected_set::{SelectedSet, others_matter};
-use crate::destination::Tree;
+use crate::destination::{NAMES, Tree};
 use crate::monitor::{Monitor, Problem, ProblemKind, Unreported};
 use crate::opening::{open, unlock};
 use crate::restorer::finished::{self, Differs, InPlace, Reached, WantedEntries};
@@ -39,7 +39,7 @@ pub(super) fn in_place(
         }
     };
     each.iter().for_each(|one| found.add(*one));
-    if !found.is_restored() {
+    if !found.is_restored(&tree) {
         if found.files > 0 {
             let (untimed, files) = (found.untimed, found.files);
             let why = format!("{untimed} of its {files} files have another time than was packed");
@@ -47,8 +47,8 @@ pub(super) fn in_place(
         }
         return None;
     }
-    let is_mapped = tree.is_mapped();
-    let mut outcome = RestoreOutcome { in_place: true, is_mapped, ..Default::default() };
+    let mapped_names = found.renamed;
+    let mut outcome = RestoreOutcome { in_place: true, mapped_names, ..Default::default() };
     let mut reached = Reached::default();
     let mut tell = |line: EntryFate| {
         monitor.problem(Problem::new(line.fate.kind(), line.path, line.detail));
@@ -82,6 +82,26 @@ pub(super) fn in_place(
     outcome.unseen = found.absent > 0 && others_matter(chosen);
     outcome.given_up = found.absent > 0;
     outcome.selection = job.selection.as_ref().map(|selection| selection.text().into());
+    Some(outcome)
+}
+
+/// The same for a restore that has ended; notes what was not looked at, or is gone.
+pub(super) fn again(
+    job: &RestoreJob,
+    chosen: &[SelectedSet],
+    monitor: &dyn Monitor,
+) -> Option<RestoreOutcome> {
+    let outcome = in_place(job, chosen, monitor)?;
+    if job.owners.is_some() {
+        monitor.note(
+            "--owner has no effect on a finished restore: owners and modes were not looked at",
+        );
+    }
+    if outcome.mapped_names > 0 && opened(job).is_some_and(|tree| !tree.has_name_list()) {
+        let detail = "the list of mapped names is gone or damaged: to have it again, restore with \
+                      --map-names into an empty folder";
+        monitor.problem(Problem::new(ProblemKind::Metadata, NAMES, detail));
+    }
     Some(outcome)
 }
 

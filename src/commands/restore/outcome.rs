@@ -38,15 +38,12 @@ pub struct RestoreOutcome {
     /// an earlier run could not set all metadata
     #[serde(skip)]
     pub metadata_before: bool,
-    /// it was finished before: going by names, sizes and times, what is there is as packed
+    /// it was finished before: going by names, sizes and times alone, what is there is as packed
     pub in_place: bool,
     /// with it: the files have other times than they were packed with
     pub untimed: bool,
     /// entries that have other names than their own, as `--map-names` asks
     pub mapped_names: u64,
-    /// with `in_place`: names may have been mapped
-    #[serde(skip)]
-    pub is_mapped: bool,
     /// it came to its end: DIR/.holdall is removed
     #[serde(skip)]
     pub has_ended: bool,
