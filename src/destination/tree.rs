@@ -140,10 +140,9 @@ impl Tree {
         }
         let folder = match self.folders.find(parent) {
             Ok(Some(folder)) => folder,
-            Ok(None) => return true,
+            // What is there may be another's, whose name differs in the case of letters only.
+            Ok(None) | Err(DestinationError::Exists { .. }) => return true,
             Err(DestinationError::Io { source, .. }) => return is_no_name(&source),
-            // What is there is another's, whose name differs in the case of letters only.
-            Err(DestinationError::Exists { .. }) => return true,
             Err(_) => return false,
         };
         let here = self.folders.name_in(&folder, parent, name);
