@@ -32,7 +32,7 @@ pub fn verdict(v: &Verdict) -> String {
             "None of these drives has one of the wrapped keys: what it sealed cannot be opened.\n",
         );
     }
-    t += &match v.lost_of() {
+    let lost: String = match v.lost_of() {
         (0, _) => "Not everything can be restored from these drives.\n".into(), // why was said
         (lost, all) if lost >= all => "Nothing can be restored from these drives.\n".into(),
         (lost, all) => format!(
@@ -40,7 +40,7 @@ pub fn verdict(v: &Verdict) -> String {
             share(lost, all)
         ),
     };
-    t + &would_help(v)
+    t + &lost + &would_help(v)
 }
 
 /// A part of the stripes in words; they are nearly all of one size.
