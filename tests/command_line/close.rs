@@ -46,7 +46,7 @@ fn paths_and_options_stand_in_any_order() {
     let mut pack = holdall(shipment.path());
     pack.arg("pack").arg(&shipment.source).arg("more").args(["-r", &shipment.recipient]);
     pack.args(["--drive", &format!("a={}", shipment.paths()[0].display())]);
-    assert_refused(&mut pack, 2, &["unexpected argument more: one SOURCE", "hint: "]);
+    assert_refused(&mut pack, 2, &["unexpected argument more: pack takes one SOURCE", "hint: "]);
 }
 
 /// Review A2, A12: the set and its drives are named.

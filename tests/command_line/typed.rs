@@ -51,7 +51,7 @@ fn ls_shows_sizes_and_totals() {
     shipment.pack("none").expect(0);
     let listed = run(&shipment, &["ls", "-H", "--in", "2026"]).expect(0).stdout;
     assert!(listed.lines().any(|l| l.contains(" 1.5 kB ") && l.ends_with("/large")), "{listed}");
-    assert!(listed.ends_with("In all 6 entries: 4 files, 1.53 kB\n"), "{listed}");
+    assert!(listed.ends_with("In total 6 entries: 4 files, 1.53 kB\n"), "{listed}");
     let exact = run(&shipment, &["ls", "--in", "2026"]).expect(0).stdout;
     assert!(exact.contains(" 1500 ") && exact.lines().count() == 6, "{exact}");
 }
