@@ -7,7 +7,8 @@ falls back on where the program is not to be had, and what the program is tested
 - It has no threads. A shard is read whole into memory, and up to CACHE bytes of shards and chunks are kept.
 - All entries of the dataset are held in memory at once.
 - It only reads drives. It repairs nothing, resumes nothing, and restores into a new or empty folder only.
-- A file that lacks bytes is left with zeros in their place, and is named. Only root gives owners, by number.
+- A file that lacks bytes is named, and left as NAME.incomplete with zeros in their place and no time or mode of its
+  own; nothing is left if it lacks all. Only root gives owners, by number.
 - It runs on Linux, macOS and Windows. What a system or file system cannot hold (links, attributes, modes, some names)
   is named or counted at the end; a hard link that cannot be made becomes a file of its own.
 - It leans on Python's integers: parity and BLAKE3's inner values are computed on long integers, many bytes at
@@ -461,6 +462,7 @@ def read_identities(paths):
     for path in paths:
         with open(path, "rb") as file:
             text = file.read(1 << 20)
+        before = len(found)
         if text.startswith(b"-----BEGIN"):
             found.append(pyrage.ssh.Identity.from_buffer(text))
             continue
@@ -471,6 +473,8 @@ def read_identities(paths):
         for line in text.splitlines():
             if line.strip() and not line.startswith("#"):
                 found.append(pyrage.x25519.Identity.from_str(line.strip()))
+        if len(found) == before:
+            raise Bad(f"{show(path)}: it holds no identity")
     return found
 
 
@@ -1088,7 +1092,9 @@ class HoldallSet:
             run = self.text.index[0]
             key = run in self.keys and set_key(self.keys[run], self.owner(run))
             if not key or blake3(self.text.sealed, key=key).digest() != self.text.mac:
-                self.bad("set.txt is not authentic: more may belong to the set")
+                if self.keys:  # else nothing is known of it, and nothing comes of this set
+                    why = "is not authentic" if key else f"cannot be checked without the key of run {run}"
+                    self.bad(f"set.txt {why}: more may belong to the set")
                 self.text = None
 
     def vouched(self):
@@ -1592,6 +1598,9 @@ def find_sets(drives, report, all_blocks=False, only=None):
         if not seen:
             report.bad(f"{home}: there is no set on it")
     found = [sets[key] for key in sorted(sets) if only in (None, key[0])]
+    if sets and not found:
+        there = ", ".join(sorted({shipment for shipment, _ in sets}))
+        raise Bad(f"shipment {show(only)} is not on these drives; --shipment may be: {there}")
     for one in found:
         one.load()
     return found
@@ -1724,6 +1733,9 @@ def read_dataset(drives, identities, report, shipment=None, from_lists=False, al
     dataset = {}
     for one in sets:
         one.unwrap(identities)
+    if not any(one.keys for one in sets):
+        raise Bad("no key of this shipment can be opened with what -i names, so nothing can be read")
+    for one in sets:
         one.order()
         absent = one.missing_slots()
         if absent:
@@ -1736,8 +1748,6 @@ def read_dataset(drives, identities, report, shipment=None, from_lists=False, al
                 entry.extents = before.extents + entry.extents
                 entry.holes = sorted(set(before.holes + entry.holes))
             dataset[path] = entry
-    if not any(one.keys for one in sets):
-        raise Bad("no key can be opened with this identity")
     for text in missing_sets(sets, report):
         report.lost(text)
     for path in [path for path, entry in dataset.items() if entry.void()]:
@@ -1776,8 +1786,9 @@ def restore(drives, identities, to, shipment=None, from_lists=False, all_blocks=
                 output.attempt(output.make, entry)
     for entry in sorted((entry for entry in dataset.values() if entry.kind == FOLDER), key=sort_key, reverse=True):
         output.attempt(output.finish_folder, entry)
-    print(f"restored {len(output.made)} of {len(dataset)} entries, {output.bytes} bytes; "
-          f"{len(output.failed)} are incomplete or could not be restored")
+    restored = len(output.made.keys() - output.failed)
+    print(f"restored {restored} of {len(dataset)} entries, {output.bytes} bytes; "
+          f"{len(dataset) - restored} are incomplete or could not be restored")
     output.tell_unheld()
     return report.exit_code()
 
@@ -1874,7 +1885,8 @@ class Output:
         except UnicodeError:
             raise Unholdable("names", "this system cannot hold the name: it is not UTF-8")
         except OSError as why:
-            if why.errno not in (errno.EILSEQ, errno.ENAMETOOLONG):
+            # The folder is open and was made here, so ENOENT is of the name: exFAT through FUSE says it of "a:b".
+            if why.errno not in (errno.EILSEQ, errno.ENAMETOOLONG, errno.EINVAL, errno.ENOENT):
                 raise
             raise Unholdable("names", f"this system cannot hold the name: {why.strerror}")
 
@@ -2023,9 +2035,10 @@ class Output:
                 if not refuses(why) and why.errno != errno.EMLINK:
                     raise
                 self.hold_not("hard links, which became entries of their own", entry.path)
-                twin = copy.copy(first)
-                twin.path = entry.path
-                return self.make(twin)
+                first = copy.copy(first)
+                first.path = entry.path
+        if first.path == entry.path:
+            return self.make(first)
         self.made[entry.path] = entry
         if entry.target in self.failed:
             raise Bad(f"it is a name of {show(entry.target)}")
@@ -2043,22 +2056,56 @@ class Output:
     def file(self, entry):
         with self.new_name(entry) as (parent, name):
             handle = os.open(name, CREATE, 0o600, **below(parent))
+        whole = False
+        self.written = 0
         try:
-            self.made[entry.path] = entry
-            os.ftruncate(handle, entry.final_size())
             for why in self.content(entry, handle):
                 self.fail(entry, why)
+            whole = entry.path not in self.failed
+            if whole:
+                self.made[entry.path] = entry
+                self.bytes += entry.final_size()
             if entry.flags & 4 or (entry.end and entry.end[0] == CHANGED):
                 self.report.bad("changed while it was packed, and not of one moment: " + show(entry.path))
-            if HANDLES:
+            if HANDLES and whole:
                 self.metadata(entry, parent, name, handle)
         finally:
             os.close(handle)
-        if not HANDLES:  # Windows notes the time of the last write when a file is closed
+            if not whole:
+                self.leave_incomplete(entry, parent, name)
+        if not HANDLES and whole:  # Windows notes the time of the last write when a file is closed
             self.metadata(entry, parent, name)
 
+    def leave_incomplete(self, entry, parent, name):
+        """Gives what there is of a file a name that is not its own; if that cannot be, or is nothing, removes it."""
+        home, own = os.path.split(name)
+        try:
+            for number in itertools.count(1) if self.written else ():
+                end = b".incomplete" if number == 1 else b".incomplete-%d" % number
+                keep = min(len(own), 255 - len(end))
+                while 0 < keep < len(own) and own[keep] & 0xC0 == 0x80:  # within a character
+                    keep -= 1
+                left = own[:keep] + end
+                path = posixpath.join(posixpath.dirname(entry.path), left)
+                if path in self.dataset or self.is_there(join(home, left), parent):
+                    continue
+                where = {"src_dir_fd": parent, "dst_dir_fd": parent} if HANDLES else {}
+                os.rename(name, join(home, left), **where)
+                return self.report.lost(f"{show(entry.path)}: what there is of it lies in {show(path)}")
+        except OSError as why:
+            self.report.lost(f"{show(entry.path)}: what there is of it is not kept: {why.strerror}")
+        os.unlink(name, **below(parent))
+
+    def is_there(self, name, parent):
+        try:
+            os.stat(name, follow_symlinks=False, **below(parent))
+        except FileNotFoundError:
+            return False
+        return True
+
     def content(self, entry, handle):
-        """Writes the bytes of a file, and gives what is wrong with them.
+        """Writes the bytes of a file, and gives what is wrong with them. It gets its size last, so that one that is
+        stopped does not look whole.
 
         Of a file of many pieces the plain hash is compared with the root, which proves all pieces at once; only
         where there is no root, or another, is each piece held against its id, and cleared if it does not match."""
@@ -2087,13 +2134,16 @@ class Output:
             if root:
                 hasher.update(piece)
             self.write(entry, handle, extent.offset, piece)
+            self.written += len(piece)
         self.gap(entry, hasher, at, size, missing)
+        os.ftruncate(handle, size)
         right = not missing and (root is None or hasher.digest() == root)
         if not right:
             for extent in doubtful:
                 piece = read_at(handle, extent.length, extent.offset)
                 if subtree(piece, extent.offset // 1024) != extent.id:
                     write_at(handle, bytes(extent.length), extent.offset)
+                    self.written -= extent.length
                     missing.append((extent.offset, extent.offset + extent.length))
         if missing:
             lack = sum(b - a for a, b in missing)
@@ -2102,7 +2152,6 @@ class Output:
             yield "its content does not match its root"
         elif entry.open():
             yield "its end is missing: it may be longer, or of more than one moment"
-        self.bytes += size - sum(b - a for a, b in missing)
 
     def gap(self, entry, hasher, start, end, missing):
         """Bytes that no extent covers: zeros where holes are listed, else missing here."""
@@ -2299,6 +2348,9 @@ def main():
         if name == "restore":
             command.add_argument("--to", required=True, metavar="DIR", help="a new or empty folder")
     commands.add_parser("vectors", help="check this reader against fixtures/vectors/v1.json").add_argument("file")
+    if any(re.search("AGE-SECRET-KEY-|AGE-PLUGIN-|PRIVATE KEY--", word, re.IGNORECASE) for word in sys.argv[1:]):
+        print("failed: a secret key was typed: put it into a file, and name that with -i", file=sys.stderr)
+        return 1
     options = parser.parse_args()
     if LACKING:
         print(f"failed: Python lacks {', '.join(LACKING)}; run: {install} {' '.join(LACKING)}\n"

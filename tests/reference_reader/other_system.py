@@ -1,9 +1,10 @@
-"""Runs the reader as if on Windows or macOS: python other_system.py windows|macos|exfat READER ARGUMENT...
+"""Runs the reader as if elsewhere: python other_system.py windows|macos|exfat|fuse READER ARGUMENT...
 
 What those systems lack is taken from `os`; what they do otherwise is done so: names that they refuse or take for the
 same, text mode, paths of 259 characters, times that are noted when a file is closed, links that need a right. On
 "windows", paths are those of ntpath, and drive letters stand for folders: DRIVE_D=/some/folder in the environment.
 "exfat" is Windows with a file system that has no hard links, and with the right to make symbolic ones.
+"fuse" is exFAT on Linux through FUSE, which says of names that it cannot hold that they are not there.
 """
 
 import builtins
@@ -23,7 +24,7 @@ import blake3, cryptography.hazmat.primitives.ciphers.aead, pyrage, zstandard  #
 
 SYSTEM = sys.argv[1]
 real = {name: getattr(os, name) for name in ("open", "mkdir", "lstat", "stat", "listdir", "symlink", "link", "chmod",
-                                             "utime", "close", "mknod")}
+                                             "utime", "close", "mknod", "rename", "unlink")}
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\xb9\xb2\xb3])(\.|$)", re.IGNORECASE)
 
 
@@ -150,6 +151,8 @@ def windows():
         return plain_open(file if isinstance(file, int) else unix(file), mode, buffering, encoding, **more)
 
     os.open, os.close, os.utime, os.chmod, os.symlink, os.link, os.mkdir = open_, close, utime, chmod, symlink, link, mkdir
+    os.rename = lambda old, new: real["rename"](unix(old), unix(new))
+    os.unlink = lambda path: real["unlink"](unix(path))
     os.lstat = lambda path: as_there(real["lstat"](unix(path)))
     os.stat = lambda path, **_: as_there(real["stat"](unix(path)))
     os.listdir = lambda path: real["listdir"](unix(path))
@@ -194,7 +197,20 @@ def macos():
     os.supports_dir_fd.update((os.open, os.mkdir, os.symlink, os.link))
 
 
-macos() if SYSTEM == "macos" else windows()
+# ---- exFAT through FUSE
+
+def fuse():
+    def held(name):
+        if isinstance(name, bytes) and any(byte < 32 or byte in b'"*:<>?\\|' for byte in name):
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", name)
+        return name
+
+    os.open = lambda path, flags, mode=0o777, **where: real["open"](held(path), flags, mode, **where)
+    os.mkdir = lambda path, mode=0o777, **where: real["mkdir"](held(path), mode, **where)
+    os.supports_dir_fd.update((os.open, os.mkdir))
+
+
+{"macos": macos, "fuse": fuse}.get(SYSTEM, windows)()
 sys.argv = sys.argv[2:]
 globals_of_reader = dict(__name__="__main__", __file__=sys.argv[0])
 with io.open_code(sys.argv[0]) as script:
