@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(lines.len(), 12);
         assert_eq!(lines[0], "problem: 0: no owner");
         assert_eq!(lines[9], "problem: 9: no owner");
-        assert_eq!(lines[10], "note: more like it (metadata) are only counted");
+        assert_eq!(lines[10], "note: further problems of this kind (metadata) are only counted");
         assert_eq!(lines[11], "problem: usb-a: vanished");
         assert_eq!(ui.problems().count(), 1001);
     }

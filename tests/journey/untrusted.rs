@@ -126,6 +126,6 @@ fn a_restore_goes_on_as_it_was_asked_for() {
     let hint = refused.event("error")["hint"].to_string();
     assert!(hint.contains("run it with --no-special"), "{hint}");
     let status = shipment.run(["status".as_ref(), "--to".as_ref(), to.as_os_str()]);
-    assert!(status.stdout.contains("Asked for with --no-special"), "{}", status.shown());
+    assert!(status.stdout.contains("Begun with --no-special"), "{}", status.shown());
     shipment.restore(&paths, &to, &["--no-special"]).expect(0);
 }

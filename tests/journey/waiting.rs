@@ -59,8 +59,8 @@ fn a_restore_in_progress_says_what_it_waits_for_with_nothing_attached() {
     let text = status_to(&shipment, &to, &[], false).expect(4).stdout;
     let name = shipment.set_folder(0).file_name().unwrap().to_str().unwrap().to_owned();
     assert!(text.contains(&format!("Set {name}: waits with ")), "{text}");
-    let words = "here before were slot 1 (case a), slot 2 (case b); next: attach slot 3 (case c), slot 4 \
-                 (case d); one after the other is enough";
+    let words = "attached before: slot 1 (case a), slot 2 (case b); next: attach slot 3 (case c), slot 4 \
+                 (case d); one at a time is enough";
     assert!(text.contains(words), "{text}");
     // One of them comes.
     let set = status_to(&shipment, &to, &paths[3..], true).expect(4).event("restoring");

@@ -438,8 +438,8 @@ mod tests {
         assert!(text(2, false).contains("2 files wait for drives"), "{}", text(2, false));
         let in_place = text(1, true);
         assert!(in_place.contains("1 entry is in place, "), "{in_place}");
-        assert!(in_place.contains("and 1 entry is not there"), "{in_place}");
-        assert!(text(2, true).contains("and 2 entries are not there"), "{}", text(2, true));
+        assert!(in_place.contains("and 1 entry is missing"), "{in_place}");
+        assert!(text(2, true).contains("and 2 entries are missing"), "{}", text(2, true));
     }
 
     /// Folders are entries that are in place too; a set and more are several.
@@ -450,7 +450,12 @@ mod tests {
             RestoreOutcome { restored, awaited: vec![3], awaited_more: true, ..Default::default() };
         let text = super::restored(&outcome, Path::new("to"), "");
         assert!(text.contains("3 entries were in place already"), "{text}");
-        assert!(text.contains("set 3 and perhaps more wait: attach their drives"), "{text}");
+        assert!(
+            text.contains(
+                "Set 3 and perhaps more of this shipment are still missing: attach their drives"
+            ),
+            "{text}"
+        );
     }
 
     /// Where a drive is missing and nothing damaged, nothing is said of damage.
@@ -461,13 +466,12 @@ mod tests {
             let restored = Restored { reconstructed, ..Restored::default() };
             super::restored(&RestoreOutcome { restored, ..Default::default() }, Path::new("to"), "")
         };
-        let absent = "2 blocks of drives that are not here were reconstructed from parity.";
+        let absent = "2 blocks on missing drives were reconstructed from parity.";
         assert!(text(2, 0).contains(absent) && !text(2, 0).contains("damaged"), "{}", text(2, 0));
         assert!(text(3, 1).contains(absent), "{}", text(3, 1));
-        let damaged =
-            "1 block of drives that are here was reconstructed from parity: holdall verify";
+        let damaged = "1 damaged block was reconstructed from parity: holdall verify";
         assert!(text(3, 1).contains(damaged), "{}", text(3, 1));
-        assert!(!text(1, 1).contains("not here"), "{}", text(1, 1));
+        assert!(!text(1, 1).contains("missing"), "{}", text(1, 1));
     }
 
     /// It says what to type.
@@ -476,7 +480,7 @@ mod tests {
         let restored = Restored { lost: 2, ..Restored::default() };
         let outcome = RestoreOutcome { restored, in_place: true, ..Default::default() };
         let text = super::restored(&outcome, Path::new("to"), "");
-        assert!(text.contains("with another, new folder after --to"), "{text}");
+        assert!(text.contains("with a new folder after --to"), "{text}");
     }
 
     /// Review F14.
