@@ -3,6 +3,7 @@
 use super::exit::Status;
 use super::next::again_with;
 use crate::drives::DriveError;
+use crate::keys::KeyError;
 use crate::opening::open::OpenError;
 use std::io::ErrorKind;
 
@@ -83,7 +84,13 @@ pub fn open_refusal(error: OpenError) -> Refusal {
             "attach a drive with another {key}; if there is none, either the root or the drives are not \
              from whoever packed for this key: ask for the root again"
         ),
-        OpenError::Key { .. } => "name the identity that belongs to a recipient of this shipment",
+        OpenError::Key { source: KeyError::NotForUs { .. }, .. } => {
+            "name the identity that belongs to a recipient of this shipment; if it is that one, the \
+             copies of the key on these drives are damaged: attach another drive of the set"
+        }
+        OpenError::Key { .. } => {
+            "no copy of the key on these drives is sound: attach another drive of the set"
+        }
         OpenError::Empty { erase, .. } => &format!(
             "attach its other drives; if these are all, nothing was ever committed to it, and \
              {erase} removes it"

@@ -181,7 +181,8 @@ fn repaired(set: &SetRepair) -> String {
     }
     if !r.keyless.is_empty() {
         t.push_str(
-            "None of these drives has one of the wrapped keys: what it sealed cannot be opened.\n",
+            "None of these drives has a sound copy of one of the wrapped keys: what it sealed cannot be \
+             opened.\n",
         );
     }
     if !set.alone.is_empty() {
@@ -219,8 +220,9 @@ fn why_not(set: &SetRepair, drive: &DriveRepair) -> String {
     let (name, slot) = (shown_text(&drive.name), slot_name(drive.slot));
     if drive.failed {
         format!(
-            "{name} (slot {slot}) vanished or refused what was written to it. Attach it again, or \
-             put another in its place:\n{others} --onto {onto}\n"
+            "{name} (slot {slot}) vanished or refused what was written to it. If it is mounted \
+             read-only, mount it writable and run the same command again. Otherwise attach it \
+             again, or put another in its place:\n{others} --onto {onto}\n"
         )
     } else if drive.left_shards > 0 && !r.waiting.is_empty() {
         format!("{name} (slot {slot}) needs more drives of the set.\n")

@@ -9,6 +9,7 @@ use super::show;
 use super::text::some;
 use super::ui::Ui;
 use crate::commands::report::{Gathered, gather};
+use crate::commands::status::SetEnd;
 use crate::entropy::System;
 use crate::format::ids::ShipmentId;
 use crate::format::shown::shown_text;
@@ -18,7 +19,7 @@ use crate::report::{FIRST_LINES, Paper, labels_only, whole};
 use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Makes the page.
@@ -63,7 +64,7 @@ fn in_words(gathered: Gathered) -> ShipmentPage {
             Ok(survive) => show::guarantee(survive, usize::from(set.drive_count)),
             Err(_) => "This program does not know the rule that the set was packed under.".into(),
         };
-        set.verdict = show::verdict(&status.verdict);
+        set.verdict = show::verdict_of_set(&status.verdict, status.end == SetEnd::Further);
     }
     page
 }
@@ -133,7 +134,7 @@ fn tell(page: &ShipmentPage, args: &ReportArgs, ui: &Ui) {
 enum Target {
     /// a name that is free, or that of an earlier report
     File(PathBuf),
-    /// what is no plain file, such as a pipe
+    /// what is no plain file and keeps nobody waiting, such as /dev/null
     Other(PathBuf),
 }
 
@@ -151,8 +152,11 @@ impl Target {
         if there.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        if !there.is_file() {
+        if there.file_type().is_char_device() {
             return Ok(Self::Other(path));
+        }
+        if !there.is_file() {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is no regular file"));
         }
         let mut first = Vec::new();
         File::open(&path)?.take(FIRST_LINES.len() as u64).read_to_end(&mut first)?;
@@ -197,7 +201,8 @@ struct NotWritten {
 fn not_written(path: &Path, source: io::Error) -> Refusal {
     let hint = match source.kind() {
         io::ErrorKind::AlreadyExists => {
-            "only an earlier report is replaced: name another file, or move that one away"
+            "only an earlier report is replaced: name another file, or move that one away; -o - writes \
+             to a pipe"
         }
         io::ErrorKind::NotFound => "make its folder first",
         io::ErrorKind::IsADirectory => "name a file in that folder",

@@ -9,7 +9,7 @@ use super::keys::identities;
 use super::next::{command, to_prove};
 use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
-use super::show::{JudgedSet, losses, never_closed, not_taken, verdict};
+use super::show::{FURTHER, JudgedSet, losses, never_closed, not_taken, to_close, verdict_of_set};
 use super::sizes::{shown_bytes, shown_count};
 use super::text::{level_words, slot_name, some, verb};
 use super::ui::Ui;
@@ -165,6 +165,9 @@ pub fn verified(set: &SetOutcome) -> String {
     match (&set.root, &set.in_use) {
         (Some(root), _) => {
             let _ = writeln!(t, "Root (b3sum set.txt): {root}");
+            if set.has_further {
+                t.push_str(FURTHER);
+            }
             if set.end_unknown {
                 t.push_str(
                     "The set was closed from its drives alone: whether more was packed is not known.\n",
@@ -180,6 +183,10 @@ pub fn verified(set: &SetOutcome) -> String {
     }
     t.push_str(&found(set));
     if !set.is_foreign {
+        let is_open = set.root.is_none() && set.in_use.is_none() && !set.needs_key;
+        if is_open && set.missing.is_empty() && !set.is_stopped() {
+            t.push_str(&to_close(&set.verdict, set.drives.iter().map(|d| d.name.as_str())));
+        }
         t.push_str(&next_step(set));
     }
     if let Some(decoded) = &set.decoded {
@@ -215,7 +222,7 @@ fn found(set: &SetOutcome) -> String {
                 restored.\n"
             .into();
     }
-    let mut t = verdict(&set.verdict);
+    let mut t = verdict_of_set(&set.verdict, set.has_further);
     if set.drives.iter().any(|d| d.report.sampled_blocks.is_some()) {
         t = t.replacen("Everything ", "As far as the sample shows, everything ", 1);
         t.push_str(SAMPLED);

@@ -8,13 +8,13 @@
 use crate::check::custody::{Remark, SetChecked};
 use crate::entropy::Entropy;
 use crate::format::custody::{CustodyDepth, CustodyEvent, CustodyNote};
-use crate::format::ids::set_folder;
+use crate::format::ids::{Slot, set_folder};
 use crate::format::layout::{CUSTODY, HOLDALL};
 use crate::format::shown::error_chain;
 use crate::local_state;
 use crate::metadata_files::custody;
 use crate::monitor::{Monitor, Problem, ProblemKind};
-use crate::shipment::FoundSet;
+use crate::shipment::{FoundDrive, FoundSet};
 use crate::verification::{DriveOutcome, SetOutcome};
 use serde::Serialize;
 
@@ -77,7 +77,7 @@ pub fn log(
 pub struct CustodyHistory {
     /// on the drives that are here, and on this machine; the oldest first
     pub notes: Vec<CustodyNote>,
-    /// files on drives that are called like notes and are none
+    /// files on drives that are called like notes and are none, or are about another drive
     pub rejected: u64,
     /// files on drives that are called like notes and are too many to be read
     pub left_out: u64,
@@ -88,8 +88,10 @@ pub fn history(set: &FoundSet) -> CustodyHistory {
     let mut all = CustodyHistory::default();
     for found in set.all_drives() {
         let on_drive = custody::notes(found.drive.as_ref(), &set.folder).unwrap_or_default();
-        all.notes.extend(on_drive.notes);
-        all.rejected += on_drive.rejected;
+        let (own, about_others): (Vec<_>, Vec<_>) =
+            on_drive.notes.into_iter().partition(|note| is_of(note, found));
+        all.notes.extend(own);
+        all.rejected += on_drive.rejected + about_others.len() as u64;
         all.left_out += on_drive.left_out;
     }
     all.notes.extend(local_state::custody::kept(set.shipment, set.set).unwrap_or_default());
@@ -100,6 +102,11 @@ pub fn history(set: &FoundSet) -> CustodyHistory {
     all.notes.sort_by_cached_key(key);
     all.notes.dedup();
     all
+}
+
+/// Is a note about the drive that it lies on? A drive without its label may be any.
+fn is_of(note: &CustodyNote, found: &FoundDrive) -> bool {
+    found.label.slot == Slot(0) || note.slot == found.label.slot
 }
 
 fn keep(note: &CustodyNote, monitor: &dyn Monitor) -> bool {

@@ -7,6 +7,7 @@ use crate::check::drive::silent;
 use crate::format::custody::CustodyNote;
 use crate::format::ids::Slot;
 use crate::format::set::SetText;
+use crate::metadata_files::expected::MetadataFiles;
 use crate::metadata_files::inspect::keyless;
 use crate::metadata_files::key_files::{key_files, report_different};
 use crate::metadata_files::rejected::report_rejected_copies_keyless;
@@ -106,6 +107,12 @@ fn status_by(set: &FoundSet, monitor: &dyn Monitor) -> Result<SetStatus, OpenErr
     let no_longer = silent.iter().map(|d| d.label.slot);
     absent.lost.extend(no_longer.filter(|slot| here().all(|d| d.label.slot != *slot)));
     absent.lost.remove(&Slot(0));
+    let keys = key_files(set, &record_index);
+    let files =
+        MetadataFiles { set, record_index: &record_index, text: text.as_ref(), keys: &keys };
+    absent.bad_metadata.extend(here().filter(|d| !files.are_on(d)).map(|d| d.label.slot));
+    let is_on_another = |slot: &Slot| here().any(|d| d.label.slot == *slot && files.are_on(d));
+    absent.bad_metadata.retain(|slot| !is_on_another(slot));
     let in_use = if text.is_none() { set.in_use_by() } else { None };
     let (mut judge, mut groups) = (Judge::new(&absent, &record_index), Groups::new(&absent.lost));
     let mut slot_bytes: BTreeMap<Slot, u64> = BTreeMap::new();
@@ -125,7 +132,7 @@ fn status_by(set: &FoundSet, monitor: &dyn Monitor) -> Result<SetStatus, OpenErr
         cases.extend(text.slots.iter().filter_map(|s| Some((s.slot, s.known_case()?))));
     }
     let of_case = |s: &Slot| MissingSlot { slot: *s, case: cases.get(s).cloned() };
-    let (label, keys) = (set.label(), key_files(set, &record_index));
+    let label = set.label();
     report_different(set, &keys, monitor);
     report_rejected_copies_keyless(set, text.as_ref(), &keys, monitor);
     Ok(SetStatus {

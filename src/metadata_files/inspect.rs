@@ -10,7 +10,7 @@ use crate::format::key::{MAX_KEY_BYTES, is_wrapped_key};
 use crate::format::label::Label;
 use crate::format::layout::COPY;
 use crate::format::list::Hash;
-use crate::format::metadata_file::most_bytes;
+use crate::format::metadata_file::{MetadataKind, most_bytes};
 use crate::format::record::RecordFileHeader;
 use crate::format::set::SetText;
 use crate::format::shown::error_chain;
@@ -23,6 +23,9 @@ use std::collections::BTreeSet;
 /// can be opened by nobody. Each copy is read from the medium.
 pub fn keyless(set: &FoundSet, record_index: &RecordIndex, keys: &KeyFiles) -> Vec<RunId> {
     let is_lost = |run: &RunId| {
+        if keys.get(run).is_some_and(KeyFile::is_denied) {
+            return true;
+        }
         let right = keys.get(run).and_then(KeyFile::right);
         let is_it = |bytes: Vec<u8>| {
             is_wrapped_key(&bytes)
@@ -59,6 +62,8 @@ impl MetadataFiles<'_> {
         };
         Ok(match file.sound {
             SoundIf::Root(root) => digest(&place, path)? == root,
+            SoundIf::Key(_, key) if key.is_denied() => false,
+            SoundIf::NamesKey(_, key) if key.is_denied() => true, // what should lie beside it
             SoundIf::Key(_, key) => {
                 let bytes = read(MAX_KEY_BYTES)?;
                 let is_right = |right: &Hash| blake3::hash(&bytes).as_bytes() == right;
@@ -81,6 +86,21 @@ impl MetadataFiles<'_> {
                 label.is_ok_and(|label| label.slot == found.label.slot)
             }
         })
+    }
+
+    /// Are the files on a drive without which nothing is restored, be it in their second copies? Only
+    /// that they are there is looked at.
+    pub fn are_on(&self, found: &FoundDrive) -> bool {
+        let is_needed = |file: &MetadataFile| {
+            let needed = [MetadataKind::Key, MetadataKind::RecordFile, MetadataKind::SetText];
+            !file.is_second && needed.contains(&file.kind)
+        };
+        let alone =
+            FoundSet { drives: vec![found.clone()], duplicates: Vec::new(), ..self.set.clone() };
+        let mut there: BTreeSet<String> = alone.names("").into_iter().collect();
+        there.extend(alone.names("records").into_iter().map(|name| format!("records/{name}")));
+        let files = self.of(found.label.slot);
+        files.into_iter().filter(is_needed).all(|file| there.contains(&file.path))
     }
 
     /// Checks the metadata files of a drive; each that is missing or damaged is a problem.
@@ -134,6 +154,10 @@ impl MetadataFiles<'_> {
 fn what_is_wrong(file: &MetadataFile) -> String {
     match file.sound {
         SoundIf::NamesKey(run, _) => format!("does not say what {} should be", key_path(run)),
+        SoundIf::Key(_, key) if key.is_denied() => {
+            "is damaged, as is every copy on these drives: none is what the .b3 beside it names"
+                .into()
+        }
         SoundIf::Lists => "does not say what set.txt and the records say".into(),
         _ => "is not as it was written".into(),
     }

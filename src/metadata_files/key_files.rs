@@ -35,6 +35,9 @@ pub struct KeyFile {
     /// the only version is not what the line beside its only copy names, or several lines, or it is
     /// another run's
     doubtful: bool,
+    /// every copy is damaged, by the lines beside them: no line names one, and either drives' lines
+    /// name alike what none has, or no two copies are alike
+    denied: bool,
 }
 
 /// A copy on a drive: its drive's place, and its BLAKE3.
@@ -74,6 +77,12 @@ impl KeyFile {
         file.doubtful = copies.len() == 1 && copies.iter().any(denied)
             || lines.values().all(|line| is_lost(&line))
                 && lines.values().any(|line| elsewhere.contains(line) || deny_alike(line));
+        let all_differ = copies.len() > 1 && copies.len() == there.len();
+        file.denied = !copies.is_empty()
+            && !lines.is_empty()
+            && lines.values().all(|line| is_lost(&line))
+            && !lines.values().any(|line| elsewhere.contains(line))
+            && (all_differ || lines.values().any(deny_alike));
         file
     }
 
@@ -88,9 +97,14 @@ impl KeyFile {
         self.versions.contains_key(hash)
     }
 
-    /// Has no drive here any file that may be it?
+    /// Has no drive here any sound file that may be it?
     pub fn is_lost(&self) -> bool {
-        self.versions.is_empty() && self.convicted.is_empty()
+        self.denied || self.versions.is_empty() && self.convicted.is_empty()
+    }
+
+    /// Is there a copy, and is each damaged by what the lines say?
+    pub fn is_denied(&self) -> bool {
+        self.denied
     }
 
     /// Do drives speak for different files?
@@ -210,5 +224,23 @@ mod tests {
         let file = KeyFile::of(&names, copies, &lines, &[ANOTHER_RUNS].into());
         assert_eq!(file.right().copied(), right);
         assert_eq!((file.versions.len(), file.differs()), (versions, versions > 1));
+    }
+
+    /// Copies that rotted all are no key; a line that rotted takes none away.
+    #[rstest]
+    #[case::both_of_one_drive(&[(0, OURS), (0, OTHER)], &[(0, GONE)], true)]
+    #[case::alike_on_all_drives(&[(0, OTHER), (1, OTHER)], &[(0, GONE), (1, GONE)], true)]
+    #[case::one_of_many_is_sound(&[(0, OTHER), (1, OURS)], &[(0, GONE), (1, OURS)], false)]
+    #[case::a_line_rots(&[(0, OURS), (0, OURS)], &[(0, GONE)], false)]
+    #[case::no_lines(&[(0, OURS), (0, OTHER)], &[], false)]
+    fn a_key_of_which_every_copy_is_damaged_is_lost(
+        #[case] copies: &[KeyCopy],
+        #[case] lines: &[(usize, Hash)],
+        #[case] is_lost: bool,
+    ) {
+        let names = ["a", "b"].map(String::from);
+        let lines = lines.iter().copied().collect();
+        let file = KeyFile::of(&names, copies, &lines, &BTreeSet::new());
+        assert_eq!((file.is_denied(), file.is_lost()), (is_lost, is_lost));
     }
 }

@@ -79,6 +79,15 @@ impl Prepared<'_> {
         self.drives.iter().map(|d| (d.case.clone(), d.drive.name().to_string())).collect()
     }
 
+    /// Do the drives carry sets of other shipments, too?
+    pub fn has_other_shipments(&self) -> bool {
+        let own = format!("{}-", self.shipment());
+        let is_other = |name: &String| name.contains('-') && !name.starts_with(&own);
+        self.drives
+            .iter()
+            .any(|d| d.drive.list(HOLDALL).is_ok_and(|names| names.iter().any(is_other)))
+    }
+
     /// The dataset's path.
     pub fn source_path(&self) -> PathBuf {
         PathBuf::from(&self.state.asked.source)

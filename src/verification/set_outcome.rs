@@ -78,6 +78,9 @@ pub struct SetOutcome {
     pub is_foreign: bool,
     /// it was closed from its drives alone: nobody vouches for its end
     pub end_unknown: bool,
+    /// its shipment has further sets
+    #[serde(skip)]
+    pub has_further: bool,
     /// records or copies of set.txt contradict each other: repair writes nothing until it is told
     /// the root
     #[serde(skip)]

@@ -149,6 +149,7 @@ fn verify_by(
         is_foreign: false,
         id: (set.shipment, set.set),
         end_unknown: text.as_ref().is_some_and(|text| text.further_sets().is_none()),
+        has_further: text.as_ref().and_then(SetText::further_sets) == Some(true),
         name: set.name(),
         survive: set.label().survive.clone(),
         drive_count: set.drive_count(),

@@ -206,3 +206,44 @@ fn a_drive_without_a_record_says_nothing_of_its_set() {
         (&true.into(), &0.into())
     );
 }
+
+/// A wrapped key of which every copy rotted is as good as none, and the identity is not to blame.
+#[test]
+fn a_key_of_which_no_copy_is_sound_is_said_to_be_lost() {
+    let shipment = Shipment::new(&[1, 1, 1]);
+    tree::plain(&shipment.source, "keys", 100);
+    shipment.pack("cases=1").expect(0);
+    let paths = shipment.paths();
+    let of_key = |drive: usize| {
+        let mut files = shipment.files(drive, "key-");
+        files.extend(shipment.files(drive, "copy/key-"));
+        files
+    };
+    let status = |expected| run(&shipment, &["status"], &paths).expect(expected).stdout;
+    assert!(status(0).contains("You can still lose any 1 drive."));
+
+    // Where one drive alone has the key, that one may not be lost.
+    let rotten = of_key(2).into_iter().filter(|path| path.extension().unwrap() == "age");
+    [0, 1].into_iter().flat_map(of_key).for_each(|path| fs::remove_file(path).unwrap());
+    let told = run(&shipment, &["status"], &paths).stdout;
+    assert!(told.contains("If one more drive is lost, data may be lost with it."), "{told}");
+
+    for (at, path) in rotten.enumerate() {
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2 + at;
+        bytes[middle] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+    for command in ["verify", "status", "repair"] {
+        let told = run(&shipment, &[command], &paths).expect(1);
+        assert!(
+            told.stdout.contains("a sound copy of one of the wrapped keys"),
+            "{}",
+            told.shown()
+        );
+        assert!(!told.stdout.contains("holdall repair"), "{}", told.shown());
+    }
+    let to = shipment.new_destination();
+    let restored = shipment.restore(&paths, &to, &[]).expect(1);
+    assert!(restored.stderr.contains("attach another drive of the set"), "{}", restored.shown());
+}

@@ -79,6 +79,9 @@ pub struct Plan {
     /// drives that are not here, from 0
     #[serde(skip)]
     absent: Vec<usize>,
+    /// its drives carry sets of other shipments, too
+    #[serde(skip)]
+    has_others: bool,
 }
 
 /// One of its drives.
@@ -124,6 +127,7 @@ impl Plan {
             suite: prepared.suite(),
             folder_drives: if prepared.has_folder_drives() { " --folder-drives" } else { "" },
             absent: prepared.absent().to_vec(),
+            has_others: prepared.has_other_shipments(),
         }
     }
 
@@ -137,6 +141,19 @@ impl Plan {
             let _ = write!(text, " --drive {case}={drive}");
         }
         text + self.folder_drives
+    }
+
+    /// What to type to restore the set.
+    fn restore_command(&self, outcome: &PackOutcome) -> String {
+        let is_there = |(n, _): &(usize, &DriveOfPlan)| {
+            !outcome.packed.failed.contains(n) && !self.absent.contains(n)
+        };
+        let drives = self.drives.iter().enumerate().filter(is_there);
+        let mut text = command("restore", drives.map(|(_, planned)| planned.drive.as_str()));
+        if self.has_others {
+            let _ = write!(text, " --shipment {}", self.shipment);
+        }
+        text + " -i IDENTITY --to FOLDER"
     }
 
     /// What to type to put new drives in the place of those that failed; none if none did.
@@ -341,11 +358,8 @@ pub fn packed(plan: &Plan, outcome: &PackOutcome, quiet: bool) -> String {
             shown_bytes(outcome.left_bytes),
             plan.resume_command(false),
         );
-    } else if let [only] = &plan.drives[..]
-        && !outcome.is_lost()
-    {
-        let restore = command("restore", [only.drive.as_str()]);
-        let _ = writeln!(t, "To restore: {restore} -i IDENTITY --to FOLDER");
+    } else if !outcome.is_lost() {
+        let _ = writeln!(t, "To restore: {}", plan.restore_command(outcome));
     }
     t
 }

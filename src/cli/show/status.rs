@@ -1,6 +1,6 @@
 //! What `status` says of a set.
 
-use super::verdict::{JudgedSet, losses, never_closed, verdict};
+use super::verdict::{FURTHER, JudgedSet, losses, never_closed, to_close, verdict_of_set};
 use crate::check::spare::Losses;
 use crate::cli::next::command;
 use crate::cli::sizes::shown_bytes;
@@ -29,14 +29,17 @@ fn together(set: &SetStatus) -> String {
         }
         return t;
     }
-    t.push_str("If the missing drives never arrive, attach at the same time");
     let groups: Vec<&Together> = set
         .together
         .iter()
         .enumerate()
-        .filter(|(i, group)| !is_implied(*i, group, &set.together))
+        .filter(|(i, group)| group.at_once > 1 && !is_implied(*i, group, &set.together))
         .map(|(_, group)| group)
         .collect();
+    if groups.is_empty() {
+        return "To restore, one drive at a time is enough.\n".into();
+    }
+    t.push_str("If the missing drives never arrive, attach at the same time");
     if groups.len() > LISTED_GROUPS {
         t.push_str(" all the others.\n");
         return t;
@@ -89,7 +92,7 @@ pub fn status(set: &SetStatus) -> String {
     t.push_str(match set.end {
         SetEnd::Open if set.in_use.is_some() => "",
         SetEnd::Last => "It is closed, and the last set of its shipment.\n",
-        SetEnd::Further => "It is closed; the shipment has further sets.\n",
+        SetEnd::Further => FURTHER,
         SetEnd::Unknown => {
             "It was closed from its drives alone: whether more was packed is not known.\n"
         }
@@ -98,10 +101,13 @@ pub fn status(set: &SetStatus) -> String {
     if let Some(program) = &set.in_use {
         let _ = writeln!(t, "It is not closed yet: {program} is at work on it.");
     }
-    t.push_str(&verdict(&set.verdict));
+    t.push_str(&verdict_of_set(&set.verdict, set.end == SetEnd::Further));
     t.push_str(&together(set));
+    if set.end == SetEnd::Open && set.in_use.is_none() && set.missing.is_empty() {
+        t.push_str(&to_close(&set.verdict, set.drives.iter().map(|d| d.drive.as_str())));
+    }
     if let Some(note) = &set.last_note {
-        let _ = writeln!(t, "Last noted check: {}.", noted(note));
+        let _ = writeln!(t, "Last noted check (notes are not signed): {}.", noted(note));
     }
     let verify = command("verify", set.drives.iter().map(|d| d.drive.as_str()));
     let _ = writeln!(t, "Only labels and records were read. To check every block: {verify}");

@@ -2,6 +2,7 @@
 
 use crate::check::damage::Verdict;
 use crate::check::spare::Losses;
+use crate::cli::next::command;
 use crate::cli::text::some;
 use crate::format::ids::Slot;
 use crate::format::shown::shown_text;
@@ -29,19 +30,32 @@ pub fn verdict(v: &Verdict) -> String {
     }
     if !v.keyless.is_empty() {
         t.push_str(
-            "None of these drives has one of the wrapped keys: what it sealed cannot be opened.\n",
+            "None of these drives has a sound copy of one of the wrapped keys: what it sealed cannot be \
+             opened.\n",
         );
     }
     let lost: String = match v.lost_of() {
         (0, _) => "Not everything can be restored from these drives.\n".into(), // why was said
-        (lost, all) if lost >= all => "Nothing can be restored from these drives.\n".into(),
         (lost, all) => format!(
-            "Not everything can be restored from these drives: {} of the data is missing.\n",
+            "Not everything can be restored from these drives: in {} of the data, more is missing than \
+             parity covers.\n",
             share(lost, all)
         ),
     };
     t + &lost + &would_help(v)
 }
+
+/// The same of a set; where its shipment has further sets, it is not everything.
+pub fn verdict_of_set(v: &Verdict, has_further: bool) -> String {
+    let said = verdict(v);
+    match said.strip_prefix("Everything can") {
+        Some(rest) if has_further => format!("Everything in this set can{rest}"),
+        _ => said,
+    }
+}
+
+/// What else there is where a set is not the last of its shipment.
+pub const FURTHER: &str = "It is closed; the shipment has further sets.\n";
 
 /// A part of the stripes in words; they are nearly all of one size.
 pub fn share(lost: u64, all: u64) -> String {
@@ -128,6 +142,14 @@ pub fn never_closed(set: &str, some_absent: bool) -> String {
     format!("{it} was never closed: whether more was packed is not known.\n")
 }
 
+/// What to type to close it, of a set that can be restored as it is.
+pub fn to_close<'a>(v: &Verdict, drives: impl Iterator<Item = &'a str>) -> String {
+    if !v.restorable() || v.stripes == 0 {
+        return String::new();
+    }
+    format!("If nothing more is to be packed onto it, close it: {}\n", command("close", drives))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +165,14 @@ mod tests {
         v.cases = Cases::new(slots, (0..cases.len()).map(slot));
         v.losses = losses.iter().map(|&(cases, drives)| Losses { cases, drives }).collect();
         v
+    }
+
+    /// What has further sets is never called everything.
+    #[test]
+    fn everything_is_said_of_the_last_set_alone() {
+        let said = |has_further| verdict_of_set(&of(&["a", "b", "c"], &[(2, 0)]), has_further);
+        assert!(said(true).starts_with("Everything in this set can be restored. You"));
+        assert!(said(false).starts_with("Everything can be restored. You"));
     }
 
     /// Review A20: drives and cases, and nothing odd of a single one.
@@ -169,7 +199,8 @@ mod tests {
             number: crate::format::ids::StripeNumber(1),
         });
         (v.stripes, v.would_help) = (3, [Slot(2), Slot(3)].into());
-        let said = "Not everything can be restored from these drives: about 33 % of the data is missing.\n\
+        let said = "Not everything can be restored from these drives: \
+                    in about 33 % of the data, more is missing than parity covers.\n\
                     These drives would help: slot 2 (case b), 3.\n";
         assert_eq!(verdict(&v), said);
     }
