@@ -66,7 +66,10 @@ fn a_restore_in_progress_says_what_it_waits_for_with_nothing_attached() {
     let set = status_to(&shipment, &to, &paths[3..], true).expect(4).event("restoring");
     assert_eq!(set["here"][0]["slot"], 4);
     let text = status_to(&shipment, &to, &paths[3..], false).expect(4).stdout;
-    assert!(text.contains(&format!("slot   4  case d  {} is attached", paths[3].display())), "{text}");
+    assert!(
+        text.contains(&format!("slot   4  case d  {} is attached", paths[3].display())),
+        "{text}"
+    );
     shipment.restore(&paths[1..], &to, &[]).expect(3);
     let run = status_to(&shipment, &to, &[], true).expect(0);
     assert!(run.events_of("restoring").is_empty());
