@@ -33,6 +33,21 @@ fn with_options(words: impl Iterator<Item = OsString>, options: &str) -> String 
     text
 }
 
+/// The value of an option that was typed.
+pub fn typed_value(option: &str) -> Option<String> {
+    value_of(std::env::args_os().skip(1), option)
+}
+
+fn value_of(words: impl Iterator<Item = OsString>, option: &str) -> Option<String> {
+    let mut words = words.map(|word| word.to_string_lossy().into_owned());
+    words
+        .find_map(|word| match word.strip_prefix(option)? {
+            "" => Some(None),
+            rest => rest.strip_prefix('=').map(|value| Some(value.to_owned())),
+        })?
+        .or_else(|| words.next())
+}
+
 /// How to prove what lies on these drives, all of which answer.
 pub fn to_prove(drives: &[(&str, Proof)]) -> String {
     let of = |wanted: Proof| -> Vec<&str> {
@@ -73,6 +88,14 @@ mod tests {
         let words = ["--json", "restore", "/media/my usb", "-i", "me.key", "--to", "x"];
         assert_eq!(typed(&words), again);
         assert_eq!(typed(&["ls", "--", "-x"]), "holdall ls --latest -- -x");
+    }
+
+    #[test]
+    fn an_option_is_found_as_it_was_typed() {
+        let value = |words: &[&str]| value_of(words.iter().map(OsString::from), "--plan");
+        assert_eq!(value(&["pack", "--plan", "my plan"]).as_deref(), Some("my plan"));
+        assert_eq!(value(&["pack", "--plan=p", "-x"]).as_deref(), Some("p"));
+        assert_eq!(value(&["pack", "--planned", "p"]), None);
     }
 
     /// Review A20, shape A: an rclone mount can never be proven here.

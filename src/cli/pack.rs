@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 /// Begins a shipment: packs its first set, and those that follow as drives are attached.
 pub fn pack(mut args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
-    plan_file::apply(&mut args.set, 1)?;
+    let by = plan_file::apply(&mut args.set, 1)?;
     let (yes, named) = (args.yes, args.set.drives.clone());
     let options = pack_options(args, ui)?;
     let source = options.source.clone();
@@ -41,7 +41,10 @@ pub fn pack(mut args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
         note_warnings(&named, Some(&source), ui);
         (prepare(&named)?, named)
     };
-    if prepared.plan.missing_bytes > 0 && !yes {
+    // What this round does not hold goes onto the later rounds of the plan.
+    let totals = prepared.totals();
+    let all_fits = by.is_some_and(|plan| plan.holds(totals.data_bytes, totals.entries));
+    if prepared.plan.missing_bytes > 0 && !yes && !all_fits {
         return ask_for_more(prepared, &drives, left_out, ui);
     }
     let prepared = unless_empty(prepared, yes, ui)?;

@@ -20,16 +20,18 @@ use crate::plan::odds::LossRates;
 
 pub fn plan(args: PlanArgs, ui: &Ui) -> Result<Status, Refusal> {
     let (source, save) = (args.source.clone(), args.save.clone());
+    let folder_drives = args.folder_drives;
     let job = job(args)?;
     let planned = command(&job, ui.monitor()).map_err(refusal)?;
     let Some(path) = &save else { return Ok(show(&planned, "", ui)) };
     plan_file::save(&planned, path)?;
-    Ok(show(&planned, &plan_file::next_step(source.as_deref(), path), ui))
+    let next = plan_file::next_step(&planned, source.as_deref(), path, folder_drives);
+    Ok(show(&planned, &next, ui))
 }
 
 /// Plans what `pack` would do with these arguments.
 pub fn dry_run(mut args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
-    plan_file::apply(&mut args.set, 1)?;
+    let by = plan_file::apply(&mut args.set, 1)?;
     let (source, set) = (source(args.paths)?, args.set);
     if set.drives.is_empty() {
         return Err(Refusal::usage("there are no drives to plan for", "add --drive CASE=PATH"));
@@ -38,8 +40,12 @@ pub fn dry_run(mut args: PackArgs, ui: &Ui) -> Result<Status, Refusal> {
     let job = PlanJob {
         survive: survive(set.survive.as_deref())?,
         dataset: Dataset::Source { source, contents },
-        drives: DriveChoice::Attached { drives: set.drives, folder_drives: set.folder_drives },
-        ports: None,
+        drives: DriveChoice::Attached {
+            drives: set.drives,
+            folder_drives: set.folder_drives,
+            later: by.as_ref().map(|plan| plan.later(1)).unwrap_or_default(),
+        },
+        ports: by.and_then(|plan| plan.ports()),
         rates: LossRates { drive: 0.005, case: 0.005 },
         estimate: false,
         memory: set.memory.memory,
@@ -97,7 +103,8 @@ fn job(args: PlanArgs) -> Result<PlanJob, Refusal> {
                     list of drives, --inventory FILE";
         return Err(Refusal::usage("there are no drives to plan for", hint));
     } else {
-        DriveChoice::Attached { drives: args.drives, folder_drives: args.folder_drives }
+        let (drives, folder_drives) = (args.drives, args.folder_drives);
+        DriveChoice::Attached { drives, folder_drives, later: Vec::new() }
     };
     let rates = LossRates { drive: args.drive_loss, case: args.case_loss };
     let ports = args.ports.map(|ports| ports as usize);

@@ -4,7 +4,7 @@
 use super::args::pack::SetArgs;
 use super::exit::Status;
 use super::refusal::Refusal;
-use crate::commands::plan::{Candidate, PlanFile, PlanFileError, Planned};
+use crate::commands::plan::{Candidate, PlanDrive, PlanFile, PlanFileError, Planned};
 use crate::entropy::{Entropy, System};
 use crate::format::ids::ShipmentId;
 use crate::format::shown::typed;
@@ -27,7 +27,7 @@ enum FileRefusal {
 
 /// Writes the plan into a file that is not there yet.
 pub fn save(planned: &Planned, path: &Path) -> Result<(), Refusal> {
-    let plan = PlanFile::of(&planned.drives, &planned.plan, System.now());
+    let plan = PlanFile::of(&planned.drives, &planned.plan, planned.entries, System.now());
     let write = || {
         let mut file = fs::File::create_new(path)?;
         serde_json::to_writer_pretty(&file, &plan)?;
@@ -42,16 +42,33 @@ pub fn save(planned: &Planned, path: &Path) -> Result<(), Refusal> {
     })
 }
 
-/// What to type to pack by a plan that was saved.
-pub fn next_step(source: Option<&Path>, path: &Path) -> String {
+/// What to type to pack by a plan that was saved; nothing if the dataset does not fit.
+pub fn next_step(
+    planned: &Planned,
+    source: Option<&Path>,
+    path: &Path,
+    folder_drives: bool,
+) -> String {
+    if planned.plan.missing_bytes > 0 {
+        return String::new();
+    }
+
     let source = source.map_or("SOURCE".into(), |source| typed(&source.display().to_string()));
     let plan = typed(&path.display().to_string());
-    format!("To pack by it: holdall pack {source} --plan {plan} -r RECIPIENT\n")
+    let mut text = format!("To pack by it: holdall pack {source} --plan {plan} -r RECIPIENT");
+    // Which drives the imagined ones are is said when they are there.
+    let first = planned.plan.rounds.first().into_iter().flatten();
+    let first: Vec<&PlanDrive> = first.map(|number| &planned.drives[*number]).collect();
+    if first.iter().all(|drive| drive.name.is_none()) {
+        let named = |drive: &&PlanDrive| format!(" --drive {}=PATH", drive.case);
+        text.extend(first.iter().map(named));
+    }
+    text + if folder_drives { " --folder-drives\n" } else { "\n" }
 }
 
-/// Takes drives and rule of a round, from 1, from the plan that was named, if one was.
-pub fn apply(set: &mut SetArgs, round: usize) -> Result<(), Refusal> {
-    let Some(path) = set.plan.clone() else { return Ok(()) };
+/// Takes drives and rule of a round, from 1, from the plan that was named, if one was: it is left.
+pub fn apply(set: &mut SetArgs, round: usize) -> Result<Option<PlanFile>, Refusal> {
+    let Some(path) = set.plan.clone() else { return Ok(None) };
     let plan = read(&path)?;
     let refused = |source: PlanFileError| {
         let hint = hint(&source);
@@ -67,8 +84,8 @@ pub fn apply(set: &mut SetArgs, round: usize) -> Result<(), Refusal> {
             "leave --survive out, or plan again with it",
         )),
         _ => {
-            set.survive = Some(plan.survive);
-            Ok(())
+            set.survive = Some(plan.survive.clone());
+            Ok(Some(plan))
         }
     }
 }

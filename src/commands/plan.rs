@@ -23,7 +23,8 @@ use crate::measure::predict::{RoundLoad, Speeds, Times};
 use crate::memory::Memory;
 use crate::monitor::{Monitor, Phase};
 use crate::pack_session::PackJobError;
-use crate::plan::odds::LossRates;
+use crate::plan::odds::{LossRates, Odds};
+use crate::plan::place::DRIVES_MAX;
 use crate::plan::room::Need;
 use crate::plan::sets::{PlannedSet, ShipmentDrive, ShipmentPlan, ShipmentRequest};
 use crate::plan::survive::Survive;
@@ -75,7 +76,7 @@ pub struct Planned {
     pub ports: usize,
     pub plan: ShipmentPlan,
     pub rates: LossRates,
-    pub odds: f64,
+    pub odds: Odds,
     pub times: Times,
     /// with what the times were reckoned, and where from
     pub speeds: Speeds,
@@ -105,12 +106,17 @@ pub struct Likely {
 }
 
 impl Likely {
-    fn of(estimate: Estimate, request: &ShipmentRequest) -> Option<Self> {
+    fn of(
+        estimate: Estimate,
+        request: &ShipmentRequest,
+        drives_needed: &dyn Fn(&ShipmentRequest) -> Option<usize>,
+    ) -> Option<Self> {
         let part = (estimate.ratio + estimate.error).min(1.0) * (1.0 - estimate.duplicates);
         let stored_bytes = (request.need.data_bytes as f64 * part) as u64;
         let need = Need { data_bytes: stored_bytes, ..request.need };
-        let plan = ShipmentRequest { need, ..request.clone() }.plan().ok()?;
-        let (fits, drives) = (plan.missing_bytes == 0, plan.drives());
+        let request = ShipmentRequest { need, ..request.clone() };
+        let fits = request.plan().ok()?.missing_bytes == 0;
+        let drives = drives_needed(&request).unwrap_or(request.drives.len());
         Some(Self { estimate, stored_bytes, fits, drives })
     }
 }
@@ -138,17 +144,26 @@ pub fn plan(job: &PlanJob, monitor: &dyn Monitor) -> Result<Planned, PlanError> 
         };
         ShipmentRequest {
             drives: drives.iter().map(room).collect(),
-            ports: ports(job, drives.len()),
+            ports: ports(job),
             survive: job.survive,
             memory: job.memory.for_shards(),
             need,
         }
     };
-    if let DriveChoice::Imagined { per_case: None, .. } = job.drives {
-        let per_case = |count: u32| {
-            let drives = drives::imagined(&job.drives, count);
-            request(&drives, &drives::cases(&drives))
+    let per_case = |count: u32| {
+        let drives = drives::imagined(&job.drives, count);
+        request(&drives, &drives::cases(&drives))
+    };
+    // As many as are wanted can be bought, the same number for each case; or these are all.
+    let drives_needed = |of: &ShipmentRequest| {
+        let DriveChoice::Imagined { per_case: None, cases, .. } = job.drives else {
+            return of.drives_needed();
         };
+        let like =
+            |count| ShipmentRequest { survive: of.survive, need: of.need, ..per_case(count) };
+        least_per_case(like).map(|count| (count * cases) as usize)
+    };
+    if let DriveChoice::Imagined { per_case: None, .. } = job.drives {
         let count = least_per_case(per_case).ok_or(PlanError::NoNumber)?;
         found = drives::imagined(&job.drives, count);
     }
@@ -166,13 +181,14 @@ pub fn plan(job: &PlanJob, monitor: &dyn Monitor) -> Result<Planned, PlanError> 
         files: files.unwrap_or(need.entries),
         files_are_assumed: matches!(job.dataset, Dataset::Imagined { files: None, .. }),
         data_bytes: need.data_bytes,
-        ports: request.ports,
+        ports: request.ports.min(found.len()).max(1),
         odds: plan.odds(job.rates),
-        estimate: estimate.and_then(|estimate| Likely::of(estimate, &pinned)),
-        times: plan.sets.iter().map(|set| load(set).times(set.drives.len(), &speeds)).sum(),
-        rules: rules::others(&request, &plan, cases.len(), job.rates),
+        estimate: estimate.and_then(|estimate| Likely::of(estimate, &pinned, &drives_needed)),
+        times: plan.sets.iter().map(|set| load(set).times(&speeds)).sum(),
+        rules: rules::others(&request, &plan, cases.len(), job.rates, &drives_needed),
         dealt_bytes: dealt_bytes(&pinned, &plan),
-        drives_missing: more.and_then(|drive| pinned.drives_missing(drive)),
+        // With more drives the default may be another.
+        drives_missing: more.and_then(|drive| request.drives_missing(drive)),
         drive_bytes: found.iter().map(|drive| drive.bytes).max().unwrap_or(0),
         size_missing: more.and_then(|_| pinned.size_missing()),
         rates: job.rates,
@@ -185,10 +201,10 @@ pub fn plan(job: &PlanJob, monitor: &dyn Monitor) -> Result<Planned, PlanError> 
     })
 }
 
-/// Drives that are attached at a time.
-fn ports(job: &PlanJob, drives: usize) -> usize {
-    let all = if matches!(job.drives, DriveChoice::Attached { .. }) { drives } else { MOST_PORTS };
-    job.ports.unwrap_or(all).min(drives).max(1)
+/// Drives that can be attached at a time.
+fn ports(job: &PlanJob) -> usize {
+    let attached = matches!(job.drives, DriveChoice::Attached { .. });
+    job.ports.unwrap_or(if attached { DRIVES_MAX } else { MOST_PORTS })
 }
 
 /// The least number of drives in each case with which all of it fits; none if none does.
@@ -253,7 +269,7 @@ fn load(set: &PlannedSet) -> RoundLoad {
     let fullest = set.drive_bytes.iter().copied().max().unwrap_or(0) as f64;
     let data = set.shard_bytes.saturating_sub(set.across_bytes + set.along_bytes) as f64;
     let all = set.drive_bytes.iter().sum::<u64>().max(1) as f64;
-    RoundLoad { plain: set.data_bytes as f64, fullest, data: fullest * data / all }
+    RoundLoad { plain: set.data_bytes as f64, all, fullest, data: fullest * data / all }
 }
 
 /// What the drives would hold if they were dealt to the cases by size; none if that is not a hundredth

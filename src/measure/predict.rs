@@ -88,7 +88,8 @@ pub fn predict(shipment: &Shipment, packing: &LevelRate, drive: &DriveSpeed) -> 
     let along = shipment.along.map_or(1.0, |members| 1.0 + 1.0 / members as f64);
     let shards = stored * f64::from(shipment.k + shipment.m) / f64::from(shipment.k) * along;
     let at_once = f64::from(shipment.ports.min(shipment.drives));
-    let round = RoundLoad { plain: shipment.bytes, fullest: shards / at_once, data: 0.0 };
+    let round =
+        RoundLoad { plain: shipment.bytes, all: shards, fullest: shards / at_once, data: 0.0 };
     let (limit, pack) = round.pack(packing, drive);
     Prediction { level: packing.level, pack, read_back: round.read(drive), limit }
 }
@@ -98,9 +99,11 @@ pub fn predict(shipment: &Shipment, packing: &LevelRate, drive: &DriveSpeed) -> 
 pub struct RoundLoad {
     /// plain bytes
     pub plain: f64,
+    /// bytes on all of them
+    pub all: f64,
     /// bytes on the drive that has most
     pub fullest: f64,
-    /// of these, bytes that a restore with nothing lost reads
+    /// of that drive, bytes that a restore with nothing lost reads
     pub data: f64,
 }
 
@@ -139,9 +142,9 @@ impl RoundLoad {
         self.fullest / drive.read
     }
 
-    /// The times of this round, of so many drives.
-    pub fn times(&self, drives: usize, speeds: &Speeds) -> Times {
-        let checked = (self.fullest * drives as f64 / speeds.verify).max(self.read(&speeds.drive));
+    /// The times of this round.
+    pub fn times(&self, speeds: &Speeds) -> Times {
+        let checked = (self.all / speeds.verify).max(self.read(&speeds.drive));
         Times {
             pack: self.pack(&speeds.packing, &speeds.drive).1,
             read_back: checked,

@@ -107,12 +107,26 @@ impl SetInCases {
     }
 }
 
+/// The chance that something is lost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Odds {
+    pub chance: f64,
+    /// it is that much at most, since there were too many ways to look at each
+    pub is_bound: bool,
+}
+
+/// The chance that anything of these sets is lost, at most. A loss of one set never makes that of
+/// another less likely, so they are at worst independent.
+fn at_most(sets: &[SetInCases], rates: LossRates) -> f64 {
+    -sets.iter().map(|set| (-set.worst(rates)).ln_1p()).sum::<f64>().exp_m1()
+}
+
 /// The chance that anything of these sets is lost.
-pub fn odds(sets: &[SetInCases], rates: LossRates) -> f64 {
+pub fn odds(sets: &[SetInCases], rates: LossRates) -> Odds {
     let kinds = kinds_of_cases(sets);
     let ways: f64 = kinds.iter().map(|kind| kind.len() as f64 + 1.0).product();
     if ways * sets.len() as f64 > MOST_WAYS {
-        return sets.iter().map(|set| set.worst(rates)).sum::<f64>().min(1.0);
+        return Odds { chance: at_most(sets, rates), is_bound: true };
     }
     // How many cases of each kind are lost, counted up like the digits of a number.
     let (mut lost, mut total) = (vec![0; kinds.len()], 0.0);
@@ -130,7 +144,7 @@ pub fn odds(sets: &[SetInCases], rates: LossRates) -> f64 {
         total -= chance * kept.exp_m1();
         let Some(next) = lost.iter().zip(&kinds).position(|(count, kind)| *count < kind.len())
         else {
-            return total.clamp(0.0, 1.0);
+            return Odds { chance: total.clamp(0.0, 1.0), is_bound: false };
         };
         lost[next] += 1;
         lost[..next].fill(0);
@@ -226,8 +240,7 @@ mod tests {
             SetInCases::of(&placement, |slot| drives[slot as usize - 1].0)
         };
         let sets: Vec<_> = sets.iter().zip(placements(sets, survive)).map(of).collect();
-        let worst = sets.iter().map(|set| set.worst(rates)).sum::<f64>().min(1.0);
-        (odds(&sets, rates), worst)
+        (odds(&sets, rates).chance, at_most(&sets, rates))
     }
 
     const EQUAL: &[(usize, u64)] = &[(0, 5), (0, 5), (1, 5), (1, 5), (2, 5), (2, 5)];
@@ -263,6 +276,21 @@ mod tests {
         let (odds, worst) = computed(&[UNEQUAL, EQUAL], survive, rates);
         assert!(odds >= exact * (1.0 - 1e-9) && odds <= 2.0 * exact, "{odds} {exact}");
         assert!(worst >= exact, "{worst} {exact}");
+    }
+
+    /// 400 sets of a drive each, one of which is lost on average.
+    #[test]
+    fn many_sets_are_not_lost_for_sure() {
+        let sets: Vec<_> = (0..400).map(|case| [(case, 5)]).collect();
+        let sets: Vec<&[(usize, u64)]> = sets.iter().map(|set| &set[..]).collect();
+        let rates = LossRates { drive: 0.0025, case: 0.0 };
+        let of = |(drives, placement): (&&[(usize, u64)], Placement)| {
+            SetInCases::of(&placement, |slot| drives[slot as usize - 1].0)
+        };
+        let placed = placements(&sets, Survive::NONE);
+        let sets: Vec<_> = sets.iter().zip(placed).map(of).collect();
+        let Odds { chance, is_bound } = odds(&sets, rates);
+        assert!(is_bound && (chance - 0.632).abs() < 0.002, "{chance}");
     }
 
     /// The figures of survive.md: 60 drives in 4 cases at 16 ports.

@@ -8,7 +8,7 @@
 //!   more than is said here; (2) a set is filled before the next is begun; (3) all sets keep one rule;
 //!   (4) time and memory grow with the number of drives, not with the dataset.
 
-use super::odds::{LossRates, SetInCases, odds};
+use super::odds::{LossRates, Odds, SetInCases, odds};
 use super::room::{self, Beside, DriveRoom, Geometry, Need, RoomError, SetSizes};
 use super::rounds::{SizedDrive, dealt_by_size, rounds};
 use super::survive::Survive;
@@ -29,7 +29,7 @@ pub struct ShipmentDrive {
 #[derive(Clone, Debug)]
 pub struct ShipmentRequest {
     pub drives: Vec<ShipmentDrive>,
-    /// drives that are attached at a time
+    /// drives that can be attached at a time
     pub ports: usize,
     /// the rule; none: the strongest default that the drives of every round can keep
     pub survive: Option<Survive>,
@@ -196,6 +196,25 @@ impl ShipmentRequest {
         dealt
     }
 
+    /// How many of these drives would do, the largest of each case in turn; none if all do not.
+    pub fn drives_needed(&self) -> Option<usize> {
+        let mut in_case: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut order = self.drives.clone();
+        order.sort_by_key(|drive| std::cmp::Reverse(drive.free_bytes));
+        order.sort_by_cached_key(|drive| {
+            let place = in_case.entry(drive.case).or_default();
+            *place += 1;
+            (*place, drive.case)
+        });
+        let fits = |count: u64| {
+            let drives = order[..count as usize].to_vec();
+            let fewer = Self { drives, ..self.clone() };
+            fewer.plan().is_ok_and(|plan| plan.missing_bytes == 0)
+        };
+        let all = order.len() as u64;
+        fits(all).then(|| least(0, all, fits) as usize)
+    }
+
     /// How many drives more of this size would do, added to the cases that have the fewest; none if no
     /// number would.
     pub fn drives_missing(&self, drive: ShipmentDrive) -> Option<u64> {
@@ -261,8 +280,13 @@ fn planned(
 ) -> PlannedSet {
     let losses =
         SetInCases::of(&set.placement, |slot| request.drives[drives[slot as usize - 1]].case);
+    // A drive without room for a shard gets nothing at all.
+    let on_drive = |(shards, drive): (&u64, &usize)| {
+        let all = shards + set.beside.bytes();
+        if *shards == 0 && request.drives[*drive].free_bytes < all { 0 } else { all }
+    };
     PlannedSet {
-        drive_bytes: set.drive_bytes.iter().map(|bytes| bytes + set.beside.bytes()).collect(),
+        drive_bytes: set.drive_bytes.iter().zip(&drives).map(on_drive).collect(),
         data_bytes,
         shard_bytes: set.drive_bytes.iter().sum(),
         across_bytes: set.parity_bytes.saturating_sub(set.along_bytes),
@@ -275,12 +299,12 @@ fn planned(
 
 impl ShipmentPlan {
     /// The chance that anything of it is lost, although the rule is kept.
-    pub fn odds(&self, rates: LossRates) -> f64 {
+    pub fn odds(&self, rates: LossRates) -> Odds {
         let losses: Vec<SetInCases> = self.sets.iter().map(|set| set.losses.clone()).collect();
         odds(&losses, rates)
     }
 
-    /// Drives that the dataset needs.
+    /// Drives of all sets.
     pub fn drives(&self) -> usize {
         self.sets.iter().map(|set| set.drives.len()).sum()
     }

@@ -65,7 +65,7 @@ fn the_usual_plan_is_one_screen() {
     for said in [
         "80 TB in 20,000,000 files fit on 64 drives of 2 TB in 4 cases, 16 at a time.",
         "You can lose any 1 case and any 1 more drive. (The default;",
-        "4 sets, one per round: 3 of 16 drives, 98 % full; 1 of 16 drives, ",
+        "4 sets, one per round: 3 with 16 drives each, 98 % full; 1 with 16 drives, ",
         "Odds of any loss: 0.027 %, if 0.5 % of drives and 0.5 % of cases are lost",
         "Assumed: 120 MB/s a drive",
         "\ncases=1,drives=1 <- ",
@@ -83,8 +83,9 @@ fn a_plan_is_saved_once() {
     let file = folder.path().join("my plan.json");
     let save = ["--save", file.to_str().unwrap()];
     let text = run(folder.path(), MANY.iter().chain(&save)).expect(0).stdout;
-    let next = format!("holdall pack SOURCE --plan '{}' -r RECIPIENT\n", file.display());
-    assert!(text.ends_with(&next), "{text}");
+    let next = format!("holdall pack SOURCE --plan '{}' -r RECIPIENT", file.display());
+    let drives = ["a", "b", "c", "d"].map(|case| format!(" --drive {case}=PATH").repeat(4));
+    assert!(text.ends_with(&format!("{next}{}\n", drives.concat())), "{text}");
     let saved: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     assert_eq!(
         (&saved["holdall_plan"], &saved["survive"]),
@@ -131,6 +132,37 @@ fn ten_petabytes_are_planned() {
     assert!(plan["fits"] == true && plan["holds_bytes"].as_u64() > Some(17_000_000_000_000_000));
     let over = |d: &&Value| d["bytes"].as_u64() > d["free_bytes"].as_u64();
     assert_eq!(drives.iter().find(over), None, "no drive gets more than it holds");
+}
+
+/// The drives of a rule are those that are planned for if it is asked for.
+#[test]
+fn a_rule_needs_as_many_drives_as_its_own_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = ["plan", "--size", "3TB", "--drive-size", "2TB", "--cases", "2"];
+    let rules = event(folder.path(), &words)["rules"].as_array().unwrap().clone();
+    for (rule, drives) in [("none", 2), ("drives=1", 4)] {
+        let row = rules.iter().find(|row| row["survive"] == rule).unwrap();
+        let asked = event(folder.path(), &[&words[..], &["--survive", rule]].concat());
+        assert_eq!(
+            (&row["drives"], asked["drives"].as_array().unwrap().len()),
+            (&drives.into(), drives)
+        );
+    }
+}
+
+/// More drives change the default, and the advice knows it.
+#[rstest]
+#[case("1TB", "500GB", 2)]
+#[case("3TB", "2TB", 1)]
+fn advice_is_true_under_the_default(#[case] size: &str, #[case] drive: &str, #[case] cases: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = |per_case: u64| {
+        let (cases, per_case) = (cases.to_string(), per_case.to_string());
+        let words = ["plan", "--size", size, "--drive-size", drive, "--cases", &cases];
+        event(folder.path(), &[&words[..], &["--drives-per-case", &per_case]].concat())
+    };
+    let more = plan(1)["drives_missing"].as_u64().unwrap();
+    assert_eq!(plan(1 + more.div_ceil(cases))["fits"], true, "{more}");
 }
 
 /// What would do does, and a little less does not.
@@ -188,6 +220,7 @@ fn an_inventory_is_read_and_its_errors_have_a_place() {
         ("case,drive,size\na b,b,1TB\n".into(), "line 2: \"a b\" is not a name for a case"),
         ("case,drive,size\na,/nowhere,\n".into(), "line 2: /nowhere is not mounted, and no size"),
         ("case,drive,size\n\na,b\n".into(), "line 3: b is not mounted"),
+        ("case,drive,size\na,X,1TB\nb,X,1TB\n".into(), "line 3: X is listed twice: the first is"),
         ("case,drive,size\n".into(), "lists no drive"),
     ] {
         fs::write(&list, content).unwrap();

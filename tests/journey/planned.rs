@@ -44,7 +44,7 @@ fn sets_and_fill_are_as_planned(#[case] rule: &[&str], #[case] mib: usize, #[cas
     let case = &shipment.drives[ROUNDS - 1];
     let other = format!("{}={}", case.0, case.1.display());
     let recipient = ["-r", &shipment.recipient, "--plan", plan_file];
-    let pack = ["pack", source, "--yes", "--json"];
+    let pack = ["pack", source, "--json"];
     let refused = shipment.run(pack.iter().chain(&recipient).chain(&["--drive", &other]));
     assert!(refused.expect(2).stderr.contains("it is planned for round 3"));
     let mut run = shipment.run(pack.iter().chain(&recipient));

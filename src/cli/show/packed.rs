@@ -3,7 +3,7 @@
 use super::verdict::{share, verdict};
 use crate::check::damage::Verdict;
 use crate::check::report::DriveReport;
-use crate::cli::next::{command, to_prove};
+use crate::cli::next::{command, to_prove, typed_value};
 use crate::cli::progress::problems::KEPT;
 use crate::cli::sizes::shown_bytes;
 use crate::cli::table::{DriveRow, bytes_table};
@@ -134,6 +134,13 @@ impl Plan {
     /// What to type to resume: with the same drives, or with others.
     pub fn resume_command(&self, same: bool) -> String {
         let mut text = format!("holdall resume {}", self.shipment);
+        // The plan names the drives of the next round, if they were not named with it.
+        if !same && let Some(plan) = typed_value("--plan") {
+            let _ = write!(text, " --plan {}", typed(&plan));
+            if typed_value("--drive").is_none() {
+                return text + self.folder_drives;
+            }
+        }
         let absent = |number: &usize| same && self.absent.contains(number);
         for (_, planned) in self.drives.iter().enumerate().filter(|(n, _)| !absent(n)) {
             let DriveOfPlan { case, drive, .. } = planned;

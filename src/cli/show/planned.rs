@@ -5,9 +5,10 @@ use super::planned_event::Costs;
 use crate::cli::sizes::{shown_bytes, shown_count, shown_duration};
 use crate::cli::table::{Column, Table};
 use crate::cli::text::{some, verb};
-use crate::commands::plan::{Likely, Planned, RuleRow};
+use crate::commands::plan::{Likely, PlanDrive, Planned, RuleRow};
 use crate::format::shown::shown_text;
 use crate::measure::predict::Times;
+use crate::plan::odds::Odds;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -116,11 +117,12 @@ fn sets(t: &mut String, p: &Planned) {
         }
     }
     let told = |(count, drives, fill): &(usize, usize, u64)| {
-        format!(
-            "{} of {}, {fill} % full",
-            shown_count(*count as u64),
-            some(*drives as u64, "drive")
-        )
+        let drives = some(*drives as u64, "drive");
+        match count {
+            _ if p.plan.sets.len() == 1 => format!("{drives}, {fill} % full"),
+            1 => format!("1 with {drives}, {fill} % full"),
+            n => format!("{} with {drives} each, {fill} % full", shown_count(*n as u64)),
+        }
     };
     let mut told: Vec<String> = kinds.iter().take(3).map(told).collect();
     if kinds.len() > 3 {
@@ -132,7 +134,26 @@ fn sets(t: &mut String, p: &Planned) {
         0 => String::new(),
         n => format!(" {} {} not needed.", some(n, "drive"), verb(n, "is", "are")),
     };
-    wrapped(t, &format!("{sets}, one per round: {}.{spare}", told.join("; ")));
+    let one_per_round = if p.plan.sets.len() == 1 { "" } else { ", one per round" };
+    wrapped(t, &format!("{sets}{one_per_round}: {}.{spare}{}", told.join("; "), of_no_use(p)));
+}
+
+/// The drives of sets that get nothing, since they are full.
+fn of_no_use(p: &Planned) -> String {
+    let all = p.plan.sets.iter().flat_map(|set| set.drives.iter().zip(&set.drive_bytes));
+    let name = |(drive, _): (&usize, &u64)| {
+        let PlanDrive { case, name, .. } = &p.drives[*drive];
+        format!("{case}={}", shown_text(name.as_deref().unwrap_or("a drive")))
+    };
+    let names: Vec<String> = all.filter(|(_, bytes)| **bytes == 0).map(name).collect();
+    match &names[..] {
+        [] => String::new(),
+        [one] => format!(" {one} has no room for anything and is of no use."),
+        [first, rest @ ..] => format!(
+            " {first} and {} have no room for anything and are of no use.",
+            some(rest.len() as u64, "more drive")
+        ),
+    }
 }
 
 fn percent(bytes: u64, of: u64) -> u64 {
@@ -156,11 +177,16 @@ fn chance(odds: f64) -> String {
     }
 }
 
+/// The same, if it may be less.
+fn chance_of_loss(odds: Odds) -> String {
+    format!("{}{}", if odds.is_bound { "at most " } else { "" }, chance(odds.chance))
+}
+
 fn odds(t: &mut String, p: &Planned) {
     let text = format!(
         "Odds of any loss: {}, if {} of drives and {} of cases are lost independently (--drive-loss, \
          --case-loss; bad sectors are not counted).",
-        chance(p.odds),
+        chance_of_loss(p.odds),
         chance(p.rates.drive),
         chance(p.rates.case),
     );
@@ -333,14 +359,14 @@ fn rules(t: &mut String, p: &Planned) {
         let planned = if *survive == p.plan.survive { " <-" } else { "" };
         let name = format!("{survive}{planned}");
         table.row(match kept {
-            None => [name, "-".into(), "-".into(), "cannot be kept".into(), "-".into(), "-".into()],
+            None => [name, "-".into(), "-".into(), "no way".into(), "-".into(), "-".into()],
             Some(cost) => [
                 name,
                 shown_bytes(cost.holds_bytes),
                 format!("{} %", percent(cost.holds_bytes, room)),
                 if cost.fits { "yes" } else { "no" }.into(),
-                shown_count(cost.drives as u64),
-                chance(cost.odds),
+                cost.drives.map_or("-".into(), |drives| shown_count(drives as u64)),
+                chance_of_loss(cost.odds),
             ],
         });
     }

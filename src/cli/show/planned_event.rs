@@ -160,8 +160,8 @@ impl<'a> ShipmentPlanEvent<'a> {
             kept: row.kept.is_some(),
             holds_bytes: row.kept.map(|cost| cost.holds_bytes),
             fits: row.kept.map(|cost| cost.fits),
-            drives: row.kept.map(|cost| cost.drives),
-            odds: row.kept.map(|cost| cost.odds),
+            drives: row.kept.and_then(|cost| cost.drives),
+            odds: row.kept.map(|cost| cost.odds.chance),
         };
         Self {
             fits: p.plan.missing_bytes == 0,
@@ -180,7 +180,7 @@ impl<'a> ShipmentPlanEvent<'a> {
             size_missing: p.size_missing,
             drive_loss: p.rates.drive,
             case_loss: p.rates.case,
-            odds: p.odds,
+            odds: p.odds.chance,
             costs: Costs::of(p),
             times: p.times,
             measured: p.figures.as_ref().map(|figures| figures.time.as_str()),

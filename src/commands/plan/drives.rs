@@ -7,6 +7,7 @@ use crate::monitor::Monitor;
 use crate::pack_session::PackJobError;
 use crate::pack_session::drives::{check_apart, check_mounted, free_bytes, open_drives};
 use crate::plan::case_path::CasePath;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Which drives are planned for.
@@ -14,6 +15,8 @@ pub enum DriveChoice {
     Attached {
         drives: Vec<CasePath>,
         folder_drives: bool,
+        /// those of later rounds of a plan, which need not be here
+        later: Vec<PlanDrive>,
     },
     Listed(Vec<ListedDrive>),
     /// to be bought; without a number as many as are needed
@@ -52,7 +55,7 @@ pub struct PlanDrive {
 /// and btrfs leave 99 % and more.
 const FREE_PERCENT: u64 = 99;
 /// The cluster that exFAT drives are sold with.
-const UNIT_BYTES: u64 = 128 << 10;
+pub(super) const UNIT_BYTES: u64 = 128 << 10;
 
 /// The drives that were chosen.
 pub fn find(
@@ -61,16 +64,18 @@ pub fn find(
     monitor: &dyn Monitor,
 ) -> Result<Vec<PlanDrive>, PlanError> {
     match choice {
-        DriveChoice::Attached { drives, folder_drives } => {
+        DriveChoice::Attached { drives, folder_drives, later } => {
             let nowhere = Path::new("");
             let drives = &CasePath::named(drives, &[]).map_err(PackJobError::from)?;
             if let Some(source) = source {
                 check_apart(source, drives)?;
             }
             check_mounted(source.unwrap_or(nowhere), drives, *folder_drives)?;
-            attached(drives, monitor)
+            let mut all = attached(drives, monitor)?;
+            all.extend_from_slice(later);
+            Ok(all)
         }
-        DriveChoice::Listed(listed) => listed.iter().map(of_inventory).collect(),
+        DriveChoice::Listed(listed) => inventory(listed),
         DriveChoice::Imagined { per_case, .. } => Ok(imagined(choice, per_case.unwrap_or(1))),
     }
 }
@@ -95,25 +100,42 @@ fn attached(drives: &[CasePath], monitor: &dyn Monitor) -> Result<Vec<PlanDrive>
     Ok(opened.iter().zip(&rooms).map(of).collect())
 }
 
+fn inventory(listed: &[ListedDrive]) -> Result<Vec<PlanDrive>, PlanError> {
+    let drives = listed.iter().map(of_inventory).collect::<Result<Vec<_>, _>>()?;
+    let mut seen = BTreeMap::new();
+    for (drive, ListedDrive { place, .. }) in drives.iter().zip(listed) {
+        let Some(name) = &drive.name else { continue };
+        if let Some(first) = seen.insert(name, place) {
+            let why = format!("{name} is listed twice: the first is {first}");
+            return Err(PlanError::Inventory { place: place.clone(), why });
+        }
+    }
+    Ok(drives)
+}
+
 fn of_inventory(listed: &ListedDrive) -> Result<PlanDrive, PlanError> {
     let wrong = |why: String| PlanError::Inventory { place: listed.place.clone(), why };
     let case = || PackJobError::Case { case: listed.case.clone() };
     checked_case(&listed.case).map_err(|_| wrong(case().to_string()))?;
+    // Mount points are known by their full path; what is no path here is a serial number.
+    let point = Path::new(&listed.drive);
+    let is_path = listed.bytes.is_none() || listed.drive.contains('/');
+    let full = point.canonicalize().ok().filter(|_| is_path);
+    let point = full.unwrap_or_else(|| point.into());
     let (bytes, free_bytes, unit_bytes) = match listed.bytes {
         Some(bytes) => (bytes, usable(bytes), UNIT_BYTES),
         None => {
-            let point = Path::new(&listed.drive);
-            if !detect::mounted().iter().any(|mounted| mounted == point) {
+            if !detect::mounted().contains(&point) {
                 let text = format!("{} is not mounted, and no size is given", listed.drive);
                 return Err(wrong(text));
             }
-            let drive = LocalDrive::open(point);
+            let drive = LocalDrive::open(&point);
             let room = drive.and_then(|drive| crate::drives::Drive::room(&drive));
             let room = room.map_err(|e| wrong(crate::format::shown::error_chain(&e)))?;
             (room.free_bytes, room.free_bytes, room.unit_bytes)
         }
     };
-    let name = Some(listed.drive.clone()).filter(|name| !name.is_empty());
+    let name = Some(point.display().to_string()).filter(|name| !name.is_empty());
     Ok(PlanDrive { case: listed.case.clone(), name, bytes, free_bytes, unit_bytes })
 }
 

@@ -7,7 +7,7 @@
 //!   system's UUID, or else by its path or serial number; one that was imagined, by its case and room;
 //!   (2) no drive is taken that has less room than the plan puts on it.
 
-use super::drives::PlanDrive;
+use super::drives::{PlanDrive, UNIT_BYTES};
 use crate::drives::detect::{MountedDrive, mount_at, mounted_drives};
 use crate::drives::hardware::System;
 use crate::drives::{Drive, LocalDrive};
@@ -30,6 +30,11 @@ pub struct PlanFile {
     pub time: String,
     /// the rule
     pub survive: String,
+    /// plain bytes that all rounds hold under it, and the entries that were planned for
+    #[serde(default)]
+    pub holds_bytes: u64,
+    #[serde(default)]
+    pub entries: u64,
     pub rounds: Vec<PlanRound>,
 }
 
@@ -49,6 +54,9 @@ pub struct RoundDrive {
     pub uuid: Option<String>,
     /// what the plan puts on it, at most
     pub bytes: u64,
+    /// what it had free
+    #[serde(default)]
+    pub free_bytes: u64,
 }
 
 /// Why drives are not those of a plan.
@@ -136,7 +144,7 @@ impl RoundDrive {
 
 impl PlanFile {
     /// What is kept of a plan.
-    pub fn of(all: &[PlanDrive], plan: &ShipmentPlan, time: String) -> Self {
+    pub fn of(all: &[PlanDrive], plan: &ShipmentPlan, entries: u64, time: String) -> Self {
         let system = System::here();
         let uuid = |name: &String| {
             let path = Path::new(name);
@@ -154,6 +162,7 @@ impl PlanFile {
                 drive: drive.name.clone(),
                 uuid: drive.name.as_ref().and_then(uuid),
                 bytes: bytes[*number],
+                free_bytes: drive.free_bytes,
             }
         };
         let round = |round: &Vec<usize>| PlanRound { drives: round.iter().map(drive).collect() };
@@ -161,6 +170,8 @@ impl PlanFile {
             holdall_plan: VERSION,
             time,
             survive: plan.survive.to_string(),
+            holds_bytes: plan.holds_bytes.max(plan.sets.iter().map(|set| set.data_bytes).sum()),
+            entries,
             rounds: plan.rounds.iter().map(round).collect(),
         }
     }
@@ -179,6 +190,28 @@ impl PlanFile {
         let plan: Self = serde_json::from_slice(bytes).map_err(no_plan)?;
         plan.rule()?;
         Ok(plan)
+    }
+
+    /// Do all rounds together hold a dataset of this size?
+    pub fn holds(&self, data_bytes: u64, entries: u64) -> bool {
+        const ENTRY_BYTES: u64 = 1000; // and more, in lists
+        let more = entries.saturating_sub(self.entries).saturating_mul(ENTRY_BYTES);
+        data_bytes.saturating_add(more) <= self.holds_bytes
+    }
+
+    /// The most drives of a round.
+    pub fn ports(&self) -> Option<usize> {
+        self.rounds.iter().map(|round| round.drives.len()).max()
+    }
+
+    /// The drives of the rounds that come after this one, as they were when they were planned.
+    pub fn later(&self, round: usize) -> Vec<PlanDrive> {
+        let of = |drive: &RoundDrive| {
+            let bytes = drive.free_bytes.max(drive.bytes);
+            let (case, name) = (drive.case.clone(), drive.drive.clone());
+            PlanDrive { case, name, bytes, free_bytes: bytes, unit_bytes: UNIT_BYTES }
+        };
+        self.rounds.iter().skip(round).flat_map(|round| round.drives.iter().map(of)).collect()
     }
 
     pub fn rule(&self) -> Result<Survive, PlanFileError> {
@@ -269,7 +302,13 @@ mod tests {
 
     fn planned(case: &str, drive: Option<&str>, uuid: Option<&str>) -> RoundDrive {
         let text = |text: Option<&str>| text.map(Into::into);
-        RoundDrive { case: case.into(), drive: text(drive), uuid: text(uuid), bytes: 100 }
+        RoundDrive {
+            case: case.into(),
+            drive: text(drive),
+            uuid: text(uuid),
+            bytes: 100,
+            free_bytes: 0,
+        }
     }
 
     fn here(case: &str, path: &str, uuid: &str, free_bytes: u64) -> Candidate {
@@ -279,7 +318,8 @@ mod tests {
 
     fn file(rounds: Vec<Vec<RoundDrive>>) -> PlanFile {
         let rounds = rounds.into_iter().map(|drives| PlanRound { drives }).collect();
-        PlanFile { holdall_plan: 1, time: String::new(), survive: "cases=1".into(), rounds }
+        let (time, survive) = (String::new(), "cases=1".into());
+        PlanFile { holdall_plan: 1, time, survive, holds_bytes: 5000, entries: 10, rounds }
     }
 
     #[test]
@@ -305,6 +345,15 @@ mod tests {
         let small = plan.drives(1, &[], &[mounted[0].clone(), here("", "/m/2", "u2", 99)]);
         assert!(matches!(small, Err(PlanFileError::Room { free: 99, .. })));
         assert!(matches!(plan.drives(3, &[], &[]), Err(PlanFileError::NoRound { .. })));
+    }
+
+    /// A question is due only if the dataset has outgrown all rounds.
+    #[test]
+    fn all_rounds_count() {
+        let plan = file(vec![vec![planned("a", None, None)], vec![planned("b", None, None)]]);
+        assert!(plan.holds(5000, 10) && plan.holds(3000, 12));
+        assert!(!plan.holds(5001, 10) && !plan.holds(4001, 11));
+        assert_eq!((plan.ports(), plan.later(1).len(), plan.later(2).len()), (Some(1), 1, 0));
     }
 
     #[test]

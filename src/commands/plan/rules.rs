@@ -1,6 +1,6 @@
 //! The same shipment under other rules, to choose from.
 
-use crate::plan::odds::LossRates;
+use crate::plan::odds::{LossRates, Odds};
 use crate::plan::sets::{ShipmentPlan, ShipmentRequest};
 use crate::plan::survive::Survive;
 
@@ -18,10 +18,10 @@ pub struct RuleCost {
     pub holds_bytes: u64,
     /// does the dataset fit
     pub fits: bool,
-    /// drives that the dataset needs, or all
-    pub drives: usize,
+    /// drives that the dataset needs; none if no number of them would do
+    pub drives: Option<usize>,
     /// the chance that anything is lost
-    pub odds: f64,
+    pub odds: Odds,
 }
 
 /// The rules that are worth a look with so many cases, and the one that was planned.
@@ -30,6 +30,7 @@ pub fn others(
     plan: &ShipmentPlan,
     cases: usize,
     rates: LossRates,
+    drives_needed: &dyn Fn(&ShipmentRequest) -> Option<usize>,
 ) -> Vec<RuleRow> {
     let rule = |cases, drives, blocks| Survive { cases, drives, blocks };
     let mut rules = match (request.drives.len(), cases) {
@@ -47,11 +48,12 @@ pub fn others(
         rules.insert(at, plan.survive);
     }
     let row = |survive: Survive| {
-        let planned = ShipmentRequest { survive: Some(survive), ..request.clone() }.plan().ok();
+        let request = ShipmentRequest { survive: Some(survive), ..request.clone() };
+        let planned = request.plan().ok();
         let cost = |plan: ShipmentPlan| RuleCost {
             holds_bytes: plan.holds_bytes,
             fits: plan.missing_bytes == 0,
-            drives: plan.drives(),
+            drives: drives_needed(&request),
             odds: plan.odds(rates),
         };
         RuleRow { survive, kept: planned.map(cost) }
