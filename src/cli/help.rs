@@ -4,32 +4,24 @@ use super::args::Cli;
 use super::args::aside::HelpArgs;
 use super::exit::Status;
 use super::output::{emit, out};
-use super::refusal::Refusal;
 use super::topics::TOPICS;
 use super::ui::Ui;
 use clap::{CommandFactory, Parser};
 use serde::Serialize;
 
 /// Prints the help of a command, the page of a topic, or both where they have one name.
-pub fn help(args: &HelpArgs) -> Result<Status, Refusal> {
-    let Some(word) = &args.topic else {
+pub fn help(args: &HelpArgs) -> Status {
+    let Some(word) = args.topic.as_deref().map(str::to_lowercase) else {
         out(&text_of(&["holdall", "--help"]));
-        return Ok(Status::Done);
+        return Status::Done;
     };
     let mut texts = Vec::new();
-    if Cli::command().find_subcommand(word).is_some() {
-        texts.push(text_of(&["holdall", word, "--help"]));
+    if Cli::command().find_subcommand(&word).is_some() {
+        texts.push(text_of(&["holdall", &word, "--help"]));
     }
     texts.extend(TOPICS.iter().find(|topic| topic.name == word).map(|topic| topic.page.into()));
-    if texts.is_empty() {
-        let names = TOPICS.map(|topic| topic.name).join(", ");
-        return Err(Refusal::usage(
-            format!("there is no help on {word:?}"),
-            format!("the topics are {names}; holdall --help lists the commands"),
-        ));
-    }
     out(&texts.join("\n"));
-    Ok(Status::Done)
+    Status::Done
 }
 
 /// Says which holdall this is.

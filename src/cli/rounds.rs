@@ -16,10 +16,10 @@ use crate::drives::detect::{self, MountedDrive};
 use crate::format::shown::shown_text;
 use crate::plan::case_path::CasePath;
 use answer::Answer;
+use answer::is_stop;
 use noticed::{Carriers, Noticed};
-use question::LOOK;
+use question::{Typed, forget_typed, typed_meanwhile};
 use std::path::PathBuf;
-use std::thread;
 
 pub use offer::Round;
 pub use question::{agrees, can_ask, confirm};
@@ -91,6 +91,7 @@ fn next_drives(round: &Round, left_out: &mut LeftOut, ui: &Ui) -> Option<Vec<Cas
         );
     }
     let mut is_told = !is_first;
+    forget_typed();
     loop {
         let mut look = || noticed.new_ones(mounted(), &|point| round.is_on(point));
         let new = look();
@@ -100,16 +101,31 @@ fn next_drives(round: &Round, left_out: &mut LeftOut, ui: &Ui) -> Option<Vec<Cas
                 return None;
             }
             if !std::mem::replace(&mut is_told, true) {
-                out(
-                    "No drive is attached that can be packed onto. Attach the drives now: they are \
-                     noticed. Ctrl-C ends here.\n",
-                );
+                let why = if left_out.0.is_empty() {
+                    "No drive is attached that can be packed onto"
+                } else {
+                    "All drives were left out"
+                };
+                out(&format!(
+                    "{why}. Attach drives now: they are noticed. Enter looks at all again, stop or \
+                     Ctrl-C ends here.\n"
+                ));
             }
             for point in carriers.that_came(mounted(), &|point| round.is_on(point)) {
                 let point = shown_text(&point.display().to_string()).into_owned();
                 out(&format!("{point} carries a set of this shipment already: attach another.\n"));
             }
-            thread::sleep(LOOK);
+            match typed_meanwhile() {
+                Some(Typed::Line(text)) if text.trim().is_empty() => {
+                    // Those that were left out here are asked about again.
+                    noticed.ask_again(&std::mem::take(&mut left_out.0));
+                    is_told = false;
+                }
+                Some(Typed::Line(text)) if is_stop(text.trim()) => return None,
+                Some(Typed::Line(_)) => out("Enter looks again, stop ends here.\n"),
+                Some(Typed::End) => return None,
+                Some(Typed::Overtaken) | None => {}
+            }
             continue;
         }
         match round.ask(&new, &before, &mut || look() == new) {

@@ -11,6 +11,7 @@ use super::{ls, pack, restore};
 use crate::drives::watch::watching;
 use crate::format::shown::error_chain;
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
@@ -20,7 +21,7 @@ pub fn run() -> Status {
     super::secrets::forbid_core_dumps();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(e) => return parse_failure(&e),
+        Err(e) => return parse_failure(&with_new_name(e)),
     };
     if let Some(path) = &cli.log_file
         && let Err(refusal) = open_log(path)
@@ -95,11 +96,27 @@ fn run_command(mut command: Command, ui: &Ui) -> Result<Status, Refusal> {
         Command::Forget(args) => super::forget::forget(&args, ui),
         Command::Bench(args) => super::bench::bench(&args, ui),
         Command::Demo(args) => super::demo::demo(args, ui),
-        Command::Help(args) => super::help::help(&args),
+        Command::Help(args) => Ok(super::help::help(&args)),
         Command::Completions(args) => Ok(super::manual::completions(&args)),
         Command::Version => Ok(super::help::version(ui)),
         Command::Man(args) => super::manual::man(&args, ui),
     }
+}
+
+/// Options that have become commands are answered by these.
+fn with_new_name(mut error: clap::Error) -> clap::Error {
+    let tip = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(typed)) if typed == "--continue" => {
+            "a shipment is resumed by holdall resume now"
+        }
+        Some(ContextValue::String(typed)) if typed == "--close" => {
+            "a set is closed by holdall close now"
+        }
+        _ => return error,
+    };
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    error.insert(ContextKind::SuggestedArg, ContextValue::None);
+    error
 }
 
 /// What clap says when the command line cannot be understood, or asks for help.

@@ -14,6 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,6 +25,10 @@ static ASKED: AtomicI32 = AtomicI32::new(0);
 static ASKING: AtomicBool = AtomicBool::new(false);
 /// Milliseconds that persons were given to answer.
 static WAITED: AtomicU64 = AtomicU64::new(0);
+/// What is told once, when it was asked to stop.
+static TELL: OnceLock<Box<dyn Fn() + Send + Sync>> = OnceLock::new();
+/// What it costs to end at once, and how to go on.
+static COSTS: Mutex<Option<String>> = Mutex::new(None);
 static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// A shell gives a program that a signal ended this and the signal's number.
@@ -50,8 +55,27 @@ pub fn listen() {
             if again || ASKING.load(SeqCst) {
                 end(signal);
             }
+            // A terminal that takes no text now must not keep the next signal waiting.
+            if !is_echo {
+                thread::spawn(|| TELL.get().inspect(|tell| tell()));
+            }
         }
     });
+}
+
+/// Calls `tell` at the first signal, if nobody is being asked then.
+pub fn when_asked(tell: impl Fn() + Send + Sync + 'static) {
+    let _ = TELL.set(Box::new(tell));
+}
+
+/// From now on something is lost if the program ends at once: what, and how to go on.
+pub fn set_costs(costs: String) {
+    *COSTS.lock() = Some(costs);
+}
+
+/// Is something lost if the program ends at once?
+pub fn has_costs() -> bool {
+    COSTS.lock().is_some()
 }
 
 /// Was the program asked to stop?
@@ -82,8 +106,11 @@ pub fn waited() -> Duration {
 fn end(signal: i32) -> ! {
     temporary().iter().for_each(|folder| remove(folder));
     // What a terminal shows then is a question, or lines of progress.
-    if ASKING.load(SeqCst) || std::io::stderr().is_terminal() {
+    if ASKING.load(SeqCst) {
         say("\nstopped");
+    } else if std::io::stderr().is_terminal() {
+        let costs = COSTS.lock().take().map(|costs| format!(": {costs}")).unwrap_or_default();
+        say(&format!("\nstopped{costs}"));
     }
     std::process::exit(SIGNALLED + signal);
 }

@@ -27,6 +27,36 @@ pub const TOPICS: [Topic; 8] = [
     Topic { name: "json", about: "Every event of --json and its fields", page: include_str!("json.md") },
 ];
 
+/// The commands, in the order of `--help`.
+const COMMANDS: [&str; 20] = [
+    "keygen",
+    "drives",
+    "plan",
+    "pack",
+    "resume",
+    "close",
+    "verify",
+    "repair",
+    "restore",
+    "ls",
+    "status",
+    "report",
+    "erase",
+    "forget",
+    "bench",
+    "demo",
+    "help",
+    "completions",
+    "man",
+    "version",
+];
+
+/// What `help` tells of: the commands, and the topics that are called otherwise.
+pub fn words() -> Vec<&'static str> {
+    let topics = TOPICS.iter().map(|topic| topic.name).filter(|name| !COMMANDS.contains(name));
+    COMMANDS.into_iter().chain(topics).collect()
+}
+
 /// What stands below the list of commands.
 pub fn topics() -> String {
     let mut text = String::from("Topics of holdall help:");
@@ -34,4 +64,20 @@ pub fn topics() -> String {
         let _ = write!(text, "\n  {name:<13}{about}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::Cli;
+    use clap::CommandFactory;
+
+    /// Help tells of every command, and completes its name.
+    #[test]
+    fn help_knows_every_command() {
+        let mut commands = Cli::command();
+        let names: Vec<_> =
+            commands.get_subcommands_mut().map(|c| c.get_name().to_owned()).collect();
+        assert_eq!(names, COMMANDS);
+    }
 }

@@ -21,6 +21,7 @@ use crate::format::shown::shown_text;
 use crate::monitor::{Event, Monitor};
 use parking_lot::{Mutex, MutexGuard};
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -57,17 +58,44 @@ impl Mode {
 /// How a command talks.
 pub struct Ui {
     mode: Mode,
-    progress: Progress,
-    renderer: Box<dyn Renderer>,
-    /// writes to the file of `--log-file`
-    log: Option<Plain>,
+    view: Arc<View>,
     problems: Mutex<Problems>,
-    /// that the job comes to its end was said
-    stopping: AtomicBool,
     hook: Hook,
     /// while phases run
     awake: Mutex<Option<Awake>>,
     lap: Mutex<Lap>,
+}
+
+/// What a job does, and what shows it.
+struct View {
+    progress: Progress,
+    renderer: Box<dyn Renderer>,
+    /// writes to the file of `--log-file`
+    log: Option<Plain>,
+    /// that the job comes to its end was said
+    stopping: AtomicBool,
+}
+
+impl View {
+    /// What shows the job, and then what writes it down.
+    fn render(&self, what: impl Fn(&dyn Renderer)) {
+        what(self.renderer.as_ref());
+        if let Some(log) = &self.log {
+            what(log);
+        }
+    }
+
+    /// Says, once, that the job was asked to stop.
+    fn stopping(&self) {
+        if !self.stopping.swap(true, Ordering::Relaxed) {
+            let costs =
+                if stop::has_costs() { ", and what is not committed is packed again" } else { "" };
+            let text = format!(
+                "stopping once the work under way is safe; Ctrl-C again stops at once{costs}"
+            );
+            self.render(|renderer| renderer.stopping(&text));
+        }
+    }
 }
 
 /// The work since the last summary.
@@ -104,31 +132,28 @@ impl Ui {
             Mode::Quiet => Box::new(Silence),
             Mode::Json => Box::new(JsonLines::new()),
         };
-        let mut ui = Self::with(mode, renderer);
-        ui.log = options.has_log.then(|| Plain::new(log));
+        let log = options.has_log.then(|| Plain::new(log));
+        let mut ui = Self::with(mode, renderer, log);
+        let view = Arc::clone(&ui.view);
+        // A job may be long in looking whether it should stop.
+        stop::when_asked(move || {
+            if view.progress.is_running() {
+                view.stopping();
+            }
+        });
         ui.hook = Hook::new(options.on_event, !options.json && !options.quiet);
         ui
     }
 
-    fn with(mode: Mode, renderer: Box<dyn Renderer>) -> Self {
+    fn with(mode: Mode, renderer: Box<dyn Renderer>, log: Option<Plain>) -> Self {
+        let (progress, stopping) = (Progress::default(), AtomicBool::new(false));
         Self {
             mode,
-            progress: Progress::default(),
-            renderer,
-            log: None,
+            view: Arc::new(View { progress, renderer, log, stopping }),
             problems: Mutex::default(),
-            stopping: AtomicBool::new(false),
             hook: Hook::new(None, false),
             awake: Mutex::default(),
             lap: Mutex::new(Lap::begin()),
-        }
-    }
-
-    /// What shows the job, and then what writes it down.
-    fn render(&self, what: impl Fn(&dyn Renderer)) {
-        what(self.renderer.as_ref());
-        if let Some(log) = &self.log {
-            what(log);
         }
     }
 
@@ -155,9 +180,9 @@ impl Ui {
     }
 
     fn end_phase(&self) {
-        if let Some(ended) = self.progress.end() {
+        if let Some(ended) = self.view.progress.end() {
             self.lap.lock().phases.add(&ended);
-            self.render(|renderer| renderer.end(&ended));
+            self.view.render(|renderer| renderer.end(&ended));
         }
     }
 
@@ -169,8 +194,8 @@ impl Ui {
         let worked = lap.began.elapsed().saturating_sub(stop::waited().saturating_sub(lap.asked));
         match lap.phases.summary(worked) {
             Some(took) if self.is_json() => emit("took", &took),
-            Some(took) => out(&format!("{}\n", took.line())),
-            None => {}
+            Some(took) if took.is_worth_a_line() => out(&format!("{}\n", took.line())),
+            _ => {}
         }
     }
 
@@ -186,6 +211,9 @@ impl Ui {
     /// The shipment that the command is about.
     pub fn about(&self, shipment: ShipmentId) {
         self.hook.about(shipment);
+        stop::set_costs(format!(
+            "what is not committed is packed again by: holdall resume {shipment}"
+        ));
     }
 
     /// Calls a person, with a message of its own if there is one.
@@ -234,36 +262,36 @@ impl Drop for Ui {
 impl Monitor for Ui {
     fn event(&self, event: Event<'_>) {
         match event {
-            Event::Advance(amount) => self.progress.count(|phase| phase.advance(amount)),
+            Event::Advance(amount) => self.view.progress.count(|phase| phase.advance(amount)),
             Event::DriveAdvance { drive, bytes } => {
-                self.progress.count(|phase| phase.drive_advance(drive, bytes));
+                self.view.progress.count(|phase| phase.drive_advance(drive, bytes));
             }
-            Event::Retotal(total) => self.progress.count(|phase| phase.retotal(total)),
-            Event::Spent { on, time } => self.progress.count(|phase| phase.spent(on, time)),
+            Event::Retotal(total) => self.view.progress.count(|phase| phase.retotal(total)),
+            Event::Spent { on, time } => self.view.progress.count(|phase| phase.spent(on, time)),
             Event::Phase { phase, total } => {
                 self.end_phase();
                 self.awake.lock().get_or_insert_with(Awake::begin);
-                let begun = self.progress.begin(phase, total);
-                self.render(|renderer| renderer.begin(&begun));
+                let begun = self.view.progress.begin(phase, total);
+                self.view.render(|renderer| renderer.begin(&begun));
             }
             Event::Drive { drive, name, total } => {
                 let name = if self.is_json() { name.into() } else { shown_text(name) };
-                if let Some((phase, drive)) = self.progress.join(drive, &name, total) {
-                    self.render(|renderer| renderer.drive(&phase, &drive));
+                if let Some((phase, drive)) = self.view.progress.join(drive, &name, total) {
+                    self.view.render(|renderer| renderer.drive(&phase, &drive));
                 }
             }
             Event::Problem(problem) => {
                 let count = self.lock().add(problem.clone());
-                self.render(|renderer| renderer.problem(problem, count));
+                self.view.render(|renderer| renderer.problem(problem, count));
             }
-            Event::Note(text) => self.render(|renderer| renderer.note(text)),
+            Event::Note(text) => self.view.render(|renderer| renderer.note(text)),
         }
     }
 
     fn should_stop(&self) -> bool {
         let asked = stop::asked();
-        if asked && !self.stopping.swap(true, Ordering::Relaxed) {
-            self.render(|renderer| renderer.stopping());
+        if asked {
+            self.view.stopping();
         }
         asked
     }
@@ -274,7 +302,6 @@ mod tests {
     use super::*;
     use crate::cli::progress::model::{DriveProgress, PhaseProgress};
     use crate::monitor::{Phase, Problem, ProblemKind};
-    use std::sync::Arc;
 
     /// Keeps what would stay on the screen.
     struct Kept(Arc<Mutex<Vec<String>>>);
@@ -296,7 +323,7 @@ mod tests {
 
     fn kept() -> (Ui, Arc<Mutex<Vec<String>>>) {
         let lines = Arc::default();
-        (Ui::with(Mode::Plain, Box::new(Kept(Arc::clone(&lines)))), lines)
+        (Ui::with(Mode::Plain, Box::new(Kept(Arc::clone(&lines))), None), lines)
     }
 
     #[test]
@@ -343,11 +370,23 @@ mod tests {
         assert_eq!(lines[..], ["begin scan", "end scan", "begin pack", "end pack"]);
     }
 
+    /// Whoever hears of the signal first says it, at once and only once.
+    #[test]
+    fn that_it_stops_is_said_once() {
+        let (ui, lines) = kept();
+        ui.phase(Phase::Pack, 10);
+        ui.view.stopping();
+        ui.view.stopping();
+        let lines = lines.lock();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[1].starts_with("note: stopping once the work"), "{lines:?}");
+    }
+
     fn json() -> (Ui, Arc<Mutex<Vec<String>>>) {
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let kept = Arc::clone(&lines);
         let sink = move |line: &str| kept.lock().push(line.to_owned());
-        (Ui::with(Mode::Json, Box::new(JsonLines::with_sink(sink))), lines)
+        (Ui::with(Mode::Json, Box::new(JsonLines::with_sink(sink)), None), lines)
     }
 
     #[test]

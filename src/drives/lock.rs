@@ -61,7 +61,9 @@ fn holder(folder: &OwnedFd) -> Option<(u32, String)> {
     let command = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
     let mut words = command.split(|byte| *byte == 0).map(String::from_utf8_lossy);
     let program = words.next().unwrap_or_default();
-    let program = program.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("process");
+    let Some(program) = program.rsplit('/').next().filter(|name| !name.is_empty()) else {
+        return Some((process, format!("process {process}"))); // it is ending
+    };
     // Options may come before the verb.
     let verb = words.find(|word| !word.starts_with('-')).filter(|_| program == "holdall");
     let verb = verb.map(|verb| format!(" {verb}")).unwrap_or_default();

@@ -2,6 +2,8 @@
 //! `completions`, `man`.
 
 use super::common::at_least_one;
+use crate::cli::topics::words;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -37,7 +39,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub cases: Option<u32>,
     /// Predict under this rule
-    #[arg(long, value_name = "RULE")]
+    #[arg(long, value_name = "RULE", value_hint = clap::ValueHint::Other)]
     pub survive: Option<String>,
 }
 
@@ -52,6 +54,8 @@ pub struct DemoArgs {
 #[derive(Args)]
 pub struct HelpArgs {
     /// A command or a topic
+    #[arg(value_parser = PossibleValuesParser::new(words()), ignore_case = true)]
+    #[arg(hide_possible_values = true)]
     pub topic: Option<String>,
 }
 

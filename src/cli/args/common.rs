@@ -34,7 +34,7 @@ fn shipment(text: &str) -> Result<ShipmentId, String> {
 #[derive(Args)]
 pub struct ShipmentArg {
     /// Of several shipments on the drives, the one with this ID, as holdall status prints it
-    #[arg(long, value_name = "ID", value_parser = shipment)]
+    #[arg(long, value_name = "ID", value_parser = shipment, value_hint = clap::ValueHint::Other)]
     pub shipment: Option<ShipmentId>,
     /// Of several shipments on the drives, the one that was begun last, as their labels say
     #[arg(long, conflicts_with = "shipment")]

@@ -106,6 +106,6 @@ pub struct LsArgs {
     #[arg(short = 'H', long, conflicts_with = "json")]
     pub human: bool,
     /// Only what lies in FOLDER
-    #[arg(long = "in", value_name = "FOLDER")]
+    #[arg(long = "in", value_name = "FOLDER", value_hint = clap::ValueHint::Other)]
     pub folder: Option<std::ffi::OsString>,
 }

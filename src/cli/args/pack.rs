@@ -38,7 +38,7 @@ pub struct SetArgs {
     pub recipient_files: Vec<PathBuf>,
     /// What may be lost without losing data: cases=N, drives=N, blocks=P% (bad sectors on every
     /// drive), several separated by commas, or none [default: see holdall help survive]
-    #[arg(long, value_name = "RULE")]
+    #[arg(long, value_name = "RULE", value_hint = clap::ValueHint::Other)]
     pub survive: Option<String>,
     /// Commit after SIZE on each drive [default: 256 MiB, but no sooner than after 30 seconds]
     #[arg(long, value_name = "SIZE")]
@@ -92,7 +92,7 @@ pub struct PackArgs {
     pub cipher: CipherChoice,
     /// zstd level, 1 to 19; auto compresses as hard as the drives leave time for, so that the stored
     /// bytes depend on how fast they are
-    #[arg(long, default_value = "3")]
+    #[arg(long, default_value = "3", value_hint = clap::ValueHint::Other)]
     pub level: Effort,
     /// what of SOURCE
     #[command(flatten)]

@@ -66,7 +66,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub ports: Option<u32>,
     /// What may be lost without losing data [default: what pack would choose]
-    #[arg(long, value_name = "RULE")]
+    #[arg(long, value_name = "RULE", value_hint = clap::ValueHint::Other)]
     pub survive: Option<String>,
     /// The chance that any one drive is lost or dies
     #[arg(long, value_name = "P%", default_value = "0.5%", value_parser = percent)]

@@ -10,7 +10,7 @@ pub struct EraseArgs {
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
     /// The set, by the name of its folder, or its shipment if the drives have one set of it
-    #[arg(long = "set", value_name = "ID")]
+    #[arg(long = "set", value_name = "ID", value_hint = clap::ValueHint::Other)]
     pub set: String,
     /// Ask nothing
     #[arg(long)]

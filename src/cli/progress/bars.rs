@@ -16,6 +16,7 @@ use super::lines::{Columns, crowd_line, drive_line, phase_line};
 use super::model::{DriveProgress, PhaseProgress};
 use super::renderer::Renderer;
 use crate::cli::output::show;
+use crate::cli::stop;
 use crate::cli::text::columns;
 use parking_lot::Mutex;
 use std::fmt::Write as _;
@@ -125,7 +126,11 @@ impl Screen {
         let drives = phase.drives();
         let columns = Columns::new(width, phase.name_columns());
         let bottleneck = phase.bottleneck();
-        let limit = bottleneck.as_ref().map(Bottleneck::word);
+        let limit = if stop::asked() {
+            Some("stopping")
+        } else {
+            bottleneck.as_ref().map(Bottleneck::word)
+        };
         let mut lines = vec![phase_line(&phase.reading(), phase.phase, limit, &columns)];
         if drives.len() <= rows.saturating_sub(OTHER_ROWS) {
             let line =

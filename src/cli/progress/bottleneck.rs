@@ -93,7 +93,10 @@ impl Times {
         let (source, cpu) = (of_data(reading), feeding + of_data(computing));
         let all = on_drives + on_data + feeding;
         let is_most = |part: f64| all >= KNOWN && part >= all / 2.0;
-        if is_most(on_drives) {
+        // Buffers that have room yet keep others from waiting for drives that never rest.
+        let is_at_work = drives.iter().any(|(.., part)| *part >= AT_WORK);
+        let is_known = is_most(on_drives) || is_most(source) || is_most(cpu);
+        if is_most(on_drives) || (is_known && is_at_work) {
             Some(slowest(drives).unwrap_or(Bottleneck::Drives))
         } else if is_most(source) {
             Some(Bottleneck::Source)
@@ -165,5 +168,10 @@ mod tests {
         assert_eq!(word(&[(0, "a", 0.95), (1, "b", 0.8), (2, "c", 0.4)]), "drives");
         assert_eq!(word(&[(0, "a", 0.5), (1, "b", 0.2)]), "drives");
         assert_eq!(word(&[(0, "a", 0.95)]), "drives");
+        // What is sealed has room in the buffers yet.
+        let sealing = self::times(&[(Spent::Feeding, 4)]);
+        let found = |part| sealing.bottleneck(&[(0, "a", part), (1, "b", part)], now);
+        assert_eq!(found(0.9), Some(Bottleneck::Drives));
+        assert_eq!(found(0.5), Some(Bottleneck::Cpu));
     }
 }

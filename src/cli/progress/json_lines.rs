@@ -146,7 +146,7 @@ impl Renderer for JsonLines {
     }
 
     /// The result says so.
-    fn stopping(&self) {}
+    fn stopping(&self, _: &str) {}
 }
 
 impl Log {

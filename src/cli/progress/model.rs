@@ -36,6 +36,11 @@ impl Progress {
         self.present.swap(None)
     }
 
+    /// Does a phase run?
+    pub fn is_running(&self) -> bool {
+        self.present.load().is_some()
+    }
+
     /// Counts in the phase that runs.
     pub fn count(&self, count: impl FnOnce(&PhaseProgress)) {
         if let Some(present) = self.present.load().as_deref() {

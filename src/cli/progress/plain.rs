@@ -11,6 +11,7 @@ use super::counter::Unit;
 use super::lines;
 use super::model::PhaseProgress;
 use super::renderer::Renderer;
+use crate::cli::stop;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +54,9 @@ impl Renderer for Plain {
                 Some(DueLine::Begin) => sink(&lines::begin_line(&reading, phase.phase)),
                 Some(DueLine::Running) => {
                     let limit = bottleneck.as_ref().map(Bottleneck::word);
-                    sink(&lines::running_line(&reading, phase.phase, limit));
+                    let limit = limit.filter(|_| !stop::asked());
+                    let line = lines::running_line(&reading, phase.phase, limit);
+                    sink(&if stop::asked() { line + ", stopping" } else { line });
                 }
                 None => {}
             }

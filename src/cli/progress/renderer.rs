@@ -40,9 +40,9 @@ pub trait Renderer: Send + Sync {
         self.say(&format!("note: {}", shown_text(text)));
     }
 
-    /// The job was asked to stop.
-    fn stopping(&self) {
-        self.note("stopping once the work under way is safe; Ctrl-C again stops at once");
+    /// The job was asked to stop; says so.
+    fn stopping(&self, text: &str) {
+        self.note(text);
     }
 }
 

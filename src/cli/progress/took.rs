@@ -77,6 +77,11 @@ fn rounded(seconds: f64) -> f64 {
 }
 
 impl Took {
+    /// Of less, rates say nothing.
+    pub fn is_worth_a_line(&self) -> bool {
+        self.seconds >= 0.1
+    }
+
     /// `In 2 min 14 s: written at 36 MB/s, read back at 70 MB/s.`
     pub fn line(&self) -> String {
         let rates: Vec<_> = self.phases.iter().filter_map(PhaseRate::words).collect();

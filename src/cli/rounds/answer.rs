@@ -27,6 +27,14 @@ const WORDS: [&str; 17] = [
     "cancel", "skip", "help", "?",
 ];
 
+/// Those that end here.
+const STOPS: [&str; 8] = ["n", "no", "stop", "q", "quit", "exit", "abort", "cancel"];
+
+/// Does it say that nothing is to be packed?
+pub(super) fn is_stop(text: &str) -> bool {
+    STOPS.contains(&text.to_lowercase().as_str())
+}
+
 /// Is it an answer rather than a name?
 pub(super) fn is_word(text: &str) -> bool {
     WORDS.contains(&text.to_lowercase().as_str())
@@ -45,6 +53,7 @@ pub(super) fn understand(
     match (&words[..], proposal) {
         ([], _) => Ok(Answer::Again),
         (["stop"], _) => Ok(Answer::Stop),
+        ([word], _) if is_stop(word) && is_answer(word) => Ok(Answer::Stop),
         (["y" | "yes"], Some(cases)) => Ok(Answer::Cases(cases)),
         (words, _) if let Some(word) = words.iter().find(|word| is_answer(word)) => Err(format!(
             "Nothing is packed: {word} is not the name of a case here. Name a case for each drive, - leaves one \
@@ -73,12 +82,19 @@ mod tests {
     /// To say no packs onto no drive.
     #[rstest]
     fn a_word_that_answers_names_no_new_case(
-        #[values("no", "n", "NO", "y", "yes", "quit", "Stop", "none", "no south")] text: &str,
+        #[values("no", "n", "NO", "y", "yes", "quit", "Stop", "none", "no south", "?")] text: &str,
     ) {
         let known = ["a".into(), "south".into()];
         let count = text.split(' ').count();
         let answer = understand(text, count, None, &known);
-        assert!(answer.as_ref().is_err_and(|e| e.starts_with("Nothing is packed")), "{answer:?}");
+        if is_stop(text) {
+            assert_eq!(answer, Ok(Answer::Stop));
+        } else {
+            assert!(
+                answer.as_ref().is_err_and(|e| e.starts_with("Nothing is packed")),
+                "{answer:?}"
+            );
+        }
         // A case that has such a name is one, and is asked about.
         let known: Vec<String> = text.split(' ').map(String::from).collect();
         let answer = understand(text, count, None, &known).unwrap();

@@ -24,6 +24,11 @@ impl Noticed {
         Self { left_alone }
     }
 
+    /// What was left out is asked about again.
+    pub fn ask_again(&mut self, left_out: &[MountedDrive]) {
+        self.left_alone.retain(|drive| !left_out.iter().any(|out| out.is_same(drive)));
+    }
+
     /// The drives that are not left alone. One that is gone is forgotten: it is new when it comes
     /// back, and so is another at its place.
     pub fn new_ones(

@@ -12,7 +12,7 @@ use crate::cli::drives::{connection, notes, shown_path};
 use crate::cli::output::out;
 use crate::cli::sizes::shown_bytes;
 use crate::cli::table::{Column, Table};
-use crate::cli::text::shortened;
+use crate::cli::text::{shortened, some, verb, wrapped};
 use crate::commands::drives::{Attached, of_mounts};
 use crate::commands::pack::{Resumable, similar_case};
 use crate::drives::detect::MountedDrive;
@@ -20,7 +20,7 @@ use crate::drives::{Drive, LocalDrive};
 use crate::format::ids::{ShipmentId, set_folder};
 use crate::format::layout::HOLDALL;
 use crate::format::shown::shown_text;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Columns of a drive's path, model and case.
@@ -93,6 +93,7 @@ impl Round {
         let proposal = self.proposal(&offered);
         out(if self.packed.is_empty() { "\nAttached drives:\n" } else { "\nNew drives:\n" });
         out(&table(&drives, &offered, proposal.as_deref()));
+        out(&carried(&drives));
         out(&notes(&drives));
         if self.cases.is_empty() {
             out("Drives that travel in one suitcase get the same case name.\n");
@@ -231,6 +232,23 @@ fn table(drives: &[Attached], offered: &[Offered], proposal: Option<&[Option<Str
         ]);
     }
     table.shown()
+}
+
+/// What lies on them already, below the table.
+fn carried(drives: &[Attached]) -> String {
+    let mut of_count: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for drive in drives {
+        let sets = drive.facts().map_or(0, |facts| facts.sets.len());
+        of_count.entry(sets).or_default().push(shown_path(&drive.path));
+    }
+    of_count.remove(&0);
+    let line = |(sets, paths): (usize, Vec<String>)| {
+        let verb = verb(paths.len() as u64, "carries", "carry");
+        let each = if paths.len() > 1 { " each" } else { "" };
+        let sets = some(sets as u64, "set");
+        wrapped(&format!("{} {verb} {sets}{each} already.", paths.join(", ")), "", 80)
+    };
+    of_count.into_iter().map(line).collect()
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ pub(super) enum Typed {
 /// and once more when they have typed.
 pub(super) fn answer_while(question: &str, holds: &mut dyn FnMut() -> bool) -> Typed {
     let stdin = io::stdin();
-    let _ = tcflush(&stdin, QueueSelector::IFlush); // no terminal: nothing waits
+    forget_typed();
     out(question);
     stop::waiting(|| {
         while !is_typed(&stdin) {
@@ -90,6 +90,21 @@ pub(super) fn answer_while(question: &str, holds: &mut dyn FnMut() -> bool) -> T
             }
             _ => Typed::End,
         }
+    })
+}
+
+/// Whatever was typed before answers nothing.
+pub(super) fn forget_typed() {
+    let _ = tcflush(io::stdin(), QueueSelector::IFlush); // no terminal: nothing waits
+}
+
+/// What a person types while nothing is asked: waits a little for a line.
+pub(super) fn typed_meanwhile() -> Option<Typed> {
+    let stdin = io::stdin();
+    let mut text = String::new();
+    is_typed(&stdin).then(|| match stdin.lock().read_line(&mut text) {
+        Ok(read) if read > 0 => Typed::Line(text),
+        _ => Typed::End,
     })
 }
 

@@ -310,7 +310,7 @@ fn unusable(t: &mut String, p: &Planned) {
 fn times(t: &mut String, p: &Planned) {
     let time = |seconds: f64| shown_duration(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
     let Times { pack, read_back, verify, restore } = p.times;
-    let megabytes = |speed: f64| format!("{:.0} MB/s", speed / 1e6);
+    let megabytes = |speed: f64| format!("{}/s", shown_bytes(speed as u64));
     let drive = p.speeds.drive;
     let drives = if megabytes(drive.write) == megabytes(drive.read) {
         megabytes(drive.write)
