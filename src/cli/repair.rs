@@ -177,7 +177,10 @@ fn repaired(set: &SetRepair) -> String {
         );
     }
     if set.gaps {
-        t.push_str("Records are missing on all these drives: some data cannot be found.\n");
+        t.push_str(
+            "Records are missing on all these drives: some data cannot be found. Attach another drive of \
+             the set; if there is none, pack the dataset again.\n",
+        );
     }
     if !r.keyless.is_empty() {
         t.push_str(
@@ -204,6 +207,13 @@ fn repaired(set: &SetRepair) -> String {
     } else {
         "Every drive of the set that was named is whole.\n"
     });
+    if set.root.is_none() && set.missing.is_empty() && set.is_whole() {
+        let close = command("close", r.drives.iter().map(|d| d.name.as_str()));
+        let _ = writeln!(
+            t,
+            "The set was never closed. If nothing more is to be packed onto it, close it: {close}"
+        );
+    }
     set.strangers.iter().for_each(|stranger| t.push_str(&stranger_text(set, stranger)));
     t
 }

@@ -255,7 +255,8 @@ pub fn next_step(set: &SetOutcome) -> String {
         Some(Remedy::Root(command)) => writeln!(
             t,
             "Records are missing, or copies contradict each other: give repair the root that pack \
-             printed: {command}"
+             printed: {command}{}",
+            if set.verdict.gaps { "\nIf that does not help, pack the dataset again." } else { "" }
         ),
         Some(Remedy::Decide(command)) => writeln!(
             t,

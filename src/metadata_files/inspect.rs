@@ -88,6 +88,11 @@ impl MetadataFiles<'_> {
         })
     }
 
+    /// How many record files set.txt names of which no drive here has a sound copy.
+    pub fn lost_records(&self) -> u64 {
+        self.text.map_or(0, |text| lost_records(text, self.record_index))
+    }
+
     /// Are the files on a drive without which nothing is restored, be it in their second copies? Only
     /// that they are there is looked at.
     pub fn are_on(&self, found: &FoundDrive) -> bool {
@@ -119,7 +124,7 @@ impl MetadataFiles<'_> {
                 SoundIf::Lists => {
                     // Each record file that is lost was reported; of what it names nothing is
                     // known.
-                    let lost = self.text.map_or(0, |text| lost_records(text, self.record_index));
+                    let lost = self.lost_records();
                     bad.all += lost;
                     if lost > 0 {
                         continue;
