@@ -207,15 +207,20 @@ fn repaired(set: &SetRepair) -> String {
     } else {
         "Every drive of the set that was named is whole.\n"
     });
-    if set.root.is_none() && set.missing.is_empty() && set.is_whole() {
-        let close = command("close", r.drives.iter().map(|d| d.name.as_str()));
-        let _ = writeln!(
-            t,
-            "The set was never closed. If nothing more is to be packed onto it, close it: {close}"
-        );
-    }
+    t.push_str(&to_close(set).unwrap_or_default());
     set.strangers.iter().for_each(|stranger| t.push_str(&stranger_text(set, stranger)));
     t
+}
+
+/// What to type to close a set that is whole and was never closed.
+fn to_close(set: &SetRepair) -> Option<String> {
+    let is_open = set.root.is_none() && set.missing.is_empty() && set.is_whole();
+    let close = command("close", set.repaired.drives.iter().map(|d| d.name.as_str()));
+    is_open.then(|| {
+        format!(
+            "The set was never closed. If nothing more is to be packed onto it, close it: {close}\n"
+        )
+    })
 }
 
 /// Why a drive is not whole, and what helps; nothing of one that is.
