@@ -152,7 +152,7 @@ pub fn table(page: &ShipmentPage) -> Markup {
                 p.muted { "As noted on the drives seen and on this machine. Nobody vouches for notes: they "
                     "are not signed." }
             }
-            @if rejected > 0 { p { "Files in custody/ that could not be read as notes: " (rejected) "." } }
+            @if rejected > 0 { p { "Files in custody/ that are no notes about their own drive: " (rejected) "." } }
             @if left_out > 0 { p { "Older notes that were not read: " (left_out) "." } }
         }
     }
