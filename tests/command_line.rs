@@ -142,8 +142,10 @@ mod help {
         }
         let folder = tempfile::tempdir().unwrap();
         let mut unknown = holdall(folder.path());
-        let names = TOPICS.map(|topic| topic.name).join(", ");
-        assert_refused(unknown.args(["help", "surive"]), 2, &["\"surive\"", &names]);
+        let similar = "a similar value exists: 'survive'";
+        assert_refused(unknown.args(["help", "surive"]), 2, &["'surive'", similar]);
+        let mut renamed = holdall(folder.path());
+        assert_refused(renamed.args(["pack", "--close"]), 2, &["  tip: a set is closed by"]);
     }
 
     #[test]

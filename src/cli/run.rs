@@ -115,7 +115,6 @@ fn with_new_name(mut error: clap::Error) -> clap::Error {
         _ => return error,
     };
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
-    error.insert(ContextKind::SuggestedArg, ContextValue::None);
     error
 }
 
