@@ -5,6 +5,7 @@ use super::exit::Status;
 use super::keys::identities;
 use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
+use super::restore::PATTERNS;
 use super::sizes::shown_bytes;
 use super::text::{some, verb};
 use super::ui::Ui;
@@ -12,7 +13,7 @@ use crate::commands::against::{AgainstJob, AgainstJobError, AgainstOutcome, agai
 use crate::format::shown::shown_text;
 use crate::opening::unlock::SetRoot;
 use crate::patterns::Selection;
-use crate::verification::against::Compared;
+use crate::verification::against::{AgainstError, Compared};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -30,6 +31,9 @@ pub fn against(args: &VerifyArgs, dir: &Path, ui: &Ui) -> Result<Status, Refusal
     };
     let outcome = command(&job, ui.monitor()).map_err(|error| match error {
         AgainstJobError::Open(error) => open_refusal(error),
+        AgainstJobError::Against(error @ AgainstError::NothingSelected { .. }) => {
+            Refusal::failed(error).status(Status::Usage).hint(PATTERNS)
+        }
         AgainstJobError::Against(error) => Refusal::failed(error),
     })?;
     ui.finish();
@@ -45,11 +49,13 @@ pub fn against(args: &VerifyArgs, dir: &Path, ui: &Ui) -> Result<Status, Refusal
 fn status(outcome: &AgainstOutcome, ui: &Ui) -> Status {
     let c = &outcome.compared;
     let is = |it: bool, status: Status| if it { status } else { Status::Done };
-    let unknown = if c.waits { Status::Waiting } else { Status::Failed };
+    // Nothing that is attached later takes back what is known to differ.
+    let waiting = if c.differs() { Status::Problems } else { Status::Waiting };
+    let unknown = if c.waits { waiting } else { Status::Failed };
     let is_sound = c.is_equal() && ui.problems().is_empty() && c.packed_badly + c.not_taken == 0;
     is(!is_sound || outcome.end_unknown, Status::Problems)
         .merge(is(c.untold + c.unlisted > 0, unknown))
-        .merge(is(!outcome.absent.is_empty(), Status::Waiting))
+        .merge(is(!outcome.absent.is_empty(), waiting))
         .merge(is(c.stopped, Status::Failed))
 }
 
@@ -67,6 +73,14 @@ fn text(job: &AgainstJob, outcome: &AgainstOutcome) -> String {
         let names: Vec<_> = numbers.iter().map(ToString::to_string).collect();
         format!("{} {}", if names.len() == 1 { "set" } else { "sets" }, names.join(", "))
     };
+    if outcome.is_mapped {
+        let _ = writeln!(
+            t,
+            "Names in {dir} were mapped (holdall-names.txt lists them), and are compared as they are: a \
+             mapped\nentry counts as missing, and as one more. To compare all of it, copy {dir} to \
+             where all names\ncan be, and give them back: see holdall help restore."
+        );
+    }
     for root in &outcome.roots {
         let _ = writeln!(t, "Root of set {}: {}", root.set, root.root);
     }
@@ -88,11 +102,31 @@ fn text(job: &AgainstJob, outcome: &AgainstOutcome) -> String {
         let of = sets(&outcome.sets);
         let _ = writeln!(t, "Nothing in {dir} differs from {of}, as far as it could be compared:");
         let _ = writeln!(t, "  {compared}");
+    } else if c.has_more() && c.is_told() && outcome.is_all() {
+        let what = match &job.selection {
+            None => "Everything that was packed",
+            Some(_) => "Everything that you selected of what was packed",
+        };
+        let more = some(c.extra, "more entry");
+        let is = verb(c.extra, "is", "are");
+        let _ = writeln!(t, "{what} is in {dir}, byte for byte: {compared}.");
+        let _ = writeln!(
+            t,
+            "{more} {is} there that no set has; options of pack may have left them out."
+        );
     } else {
-        let _ = writeln!(t, "{dir} is not the dataset that was packed:");
+        let _ = if outcome.is_mapped {
+            writeln!(t, "Under the names that {dir} has now, it differs from what was packed:")
+        } else {
+            writeln!(t, "{dir} is not the dataset that was packed:")
+        };
         line(&mut t, c.missing, "entry", "missing");
         line(&mut t, c.extra, "entry", "not in the dataset");
         line(&mut t, c.differs, "entry", "of another type, size, target or content");
+        if c.differing_chunks > 0 {
+            let files = some(c.differing_chunks, "file");
+            let _ = writeln!(t, "  at least {files} among small ones that share chunks");
+        }
         line(&mut t, c.links, "file", "with other hard links");
         line(&mut t, c.metadata, "entry", "with other metadata");
         line(&mut t, c.unread, "entry", "that could not be read");
@@ -133,6 +167,7 @@ struct ComparedEvent<'a> {
     selection: Option<&'a str>,
     compared_metadata: bool,
     is_dataset: bool,
+    is_mapped: bool,
     #[serde(flatten)]
     compared: &'a Compared,
 }
@@ -150,6 +185,7 @@ impl<'a> ComparedEvent<'a> {
             selection: job.selection.as_ref().map(Selection::text),
             compared_metadata: job.metadata,
             is_dataset: compared.is_equal() && compared.is_told() && outcome.is_all(),
+            is_mapped: outcome.is_mapped,
             compared,
         }
     }

@@ -8,9 +8,9 @@ use super::refusal::Refusal;
 use super::stop;
 use super::ui::Ui;
 use crate::commands::keygen::keygen as command;
+use crate::keys::KeyError;
 use crate::keys::kind::KeyKind;
 use crate::keys::recipients::{Identities, Recipients};
-use crate::keys::{KeyError, KeyPlace};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ pub fn recipients(words: &[String], files: &[PathBuf], ui: &Ui) -> Result<Recipi
     let read = stop::waiting(|| Recipients::read(words, files)).map_err(|error| {
         let hint = match &error {
             KeyError::NoRecipient => "add -r RECIPIENT; holdall keygen makes one",
-            KeyError::WrongKind { place: KeyPlace::Typed { .. }, kind: KeyKind::Unknown } => {
+            KeyError::WrongKind { kind: KeyKind::NoFile | KeyKind::Folder, .. } => {
                 "a recipient begins with age1: holdall keygen prints it; or name a file of recipients"
             }
             KeyError::WrongKind {

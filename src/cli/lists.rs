@@ -6,9 +6,11 @@ use super::exit::Status;
 use super::refusal::Refusal;
 use super::stop;
 use crate::dataset::Contents;
+use crate::format::list::shown_path;
 use crate::patterns::ListedPaths;
 use crate::patterns::lines::{LineError, patterns_of};
 use crate::patterns::listed::{EndOfPath, ListError};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -91,8 +93,10 @@ fn files(path: &Path, from0: bool, source: &Path) -> Result<ListedPaths, Refusal
     let shown = shown(path);
     let full = std::path::absolute(source).unwrap_or_else(|_| source.into());
     let end = if from0 { EndOfPath::Zero } else { EndOfPath::Line };
-    let read = || ListedPaths::read(BufReader::new(open(path)?), end, full.as_os_str().as_bytes());
-    stop::waiting(read).map_err(|error| {
+    let is_there = |typed: &[u8]| is_there(source, typed);
+    let whole = full.as_os_str().as_bytes();
+    let read = || ListedPaths::read(BufReader::new(open(path)?), end, whole, &is_there);
+    let paths = stop::waiting(read).map_err(|error| {
         let hint = match &error {
             ListError::Zero => "if a zero byte ends each path, as find -print0 writes them: add -0",
             ListError::TooLarge => "name folders: all that lies in one is packed",
@@ -101,10 +105,36 @@ fn files(path: &Path, from0: bool, source: &Path) -> Result<ListedPaths, Refusal
             }
         };
         match error {
-            ListError::Read(source) => refused(ListRefusal::Read { path: shown, source }, hint),
-            source => refused(ListRefusal::Paths { path: shown, source }, hint),
+            ListError::Read(source) => {
+                refused(ListRefusal::Read { path: shown.clone(), source }, hint)
+            }
+            source => refused(ListRefusal::Paths { path: shown.clone(), source }, hint),
         }
-    })
+    })?;
+    let (impossible, count) = paths.impossible();
+    let first = impossible.first().map(|first| first.path.as_slice());
+    if let Some(first) = paths.unseen().next().or(first)
+        && !paths.has_all_of(b"")
+        && !paths.unseen().any(is_there)
+    {
+        let all = paths.unseen().count() as u64 + count;
+        return Err(Refusal::usage(
+            format!(
+                "nothing that --files-from names is in {}: {all} in all, such as {}",
+                source.display(),
+                shown_path(first)
+            ),
+            "each line is a path that starts from SOURCE, without a / before it, or a full path in it",
+        ));
+    }
+    Ok(paths)
+}
+
+/// Does a path of the list lead to anything? What cannot be looked at may.
+fn is_there(source: &Path, typed: &[u8]) -> bool {
+    let found = source.join(OsStr::from_bytes(typed)).symlink_metadata();
+    let is_not = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+    found.map_or_else(|error| !is_not.contains(&error.kind()), |_| true)
 }
 
 fn open(path: &Path) -> io::Result<Box<dyn Read>> {

@@ -161,7 +161,7 @@ pub fn status(outcome: &RestoreOutcome) -> Status {
 }
 
 /// How patterns are meant.
-const PATTERNS: &str = "a pattern without / matches names at any depth, one with / paths from the \
+pub(super) const PATTERNS: &str = "a pattern without / matches names at any depth, one with / paths from the \
                         dataset's top, such as 2026/march or 2026/**/*.mov; holdall ls lists them";
 /// What to do about a destination that is full.
 const FULL: &str = "make room there, then run the same command again to resume";

@@ -19,6 +19,10 @@ use std::time::Duration;
 /// Parses the command line, runs the command, and says how it ended.
 pub fn run() -> Status {
     super::secrets::forbid_core_dumps();
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    if super::secrets::is_key_typed(words) {
+        return key_typed();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => return parse_failure(&with_new_name(e)),
@@ -116,6 +120,18 @@ fn with_new_name(mut error: clap::Error) -> clap::Error {
     };
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     error
+}
+
+/// A secret key was typed where none belongs: nothing is done with it, and nothing kept.
+fn key_typed() -> Status {
+    let hint = "a secret key belongs in a file, which -i names; the shell may keep this command in its \
+                history: remove it there";
+    let refusal = Refusal::usage("a secret key was typed where none belongs", hint);
+    if std::env::args_os().any(|word| word == "--json") {
+        emit_error(&refusal.error.to_string(), Some(hint));
+    }
+    print_error(refusal.error.as_ref(), Some(hint));
+    refusal.status
 }
 
 /// What clap says when the command line cannot be understood, or asks for help.

@@ -4,8 +4,7 @@
 //! - Leaves: what differs, and which sets were compared.
 //! - Always holds: sets that are not here are named, and nothing is said of what they have.
 
-use crate::destination::Peek;
-use crate::destination::WORK;
+use crate::destination::{Peek, Tree, WORK};
 use crate::format::list::Hash;
 use crate::keys::recipients::Identities;
 use crate::monitor::{Monitor, Recording};
@@ -38,6 +37,8 @@ pub struct AgainstOutcome {
     pub absent: Vec<u32>,
     /// nothing tells whether more sets follow the last
     pub end_unknown: bool,
+    /// names in the tree were mapped, and are compared as they are
+    pub is_mapped: bool,
 }
 
 impl AgainstOutcome {
@@ -80,6 +81,7 @@ pub fn against(job: &AgainstJob, monitor: &dyn Monitor) -> Result<AgainstOutcome
         absent: known.filter(|number| !numbers.contains(number)).collect(),
         sets: numbers.into_iter().collect(),
         end_unknown,
+        is_mapped: Tree::open(&job.dir).is_ok_and(|tree| tree.is_mapped()),
     };
     let in_progress = matches!(Peek::open(&job.dir), Ok(Some(_)));
     if in_progress {

@@ -203,6 +203,31 @@ impl Source {
         self.inode(path).is_ok()
     }
 
+    /// The name of what lies at this path, if that differs from the path's by the case of letters: a
+    /// file system that takes both for one says that it has either.
+    pub fn spelled(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let Opened::Folder(root) = &self.opened else { return None };
+        let (above, name) = match path.iter().rposition(|byte| *byte == b'/') {
+            Some(at) => (&path[..at], &path[at + 1..]),
+            None => (b".".as_slice(), path),
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = open_beneath(root, above, flags).ok()?;
+        let lower = |name: &[u8]| String::from_utf8_lossy(name).to_lowercase();
+        let (wanted, mut other) = (lower(name), None);
+        for found in rustix::fs::Dir::read_from(folder).ok()? {
+            let found = found.ok()?;
+            let found = found.file_name().to_bytes();
+            if found == name {
+                return None;
+            }
+            if lower(found) == wanted {
+                other = Some(found.to_vec());
+            }
+        }
+        other
+    }
+
     /// Is this the number of SOURCE's own inode?
     pub fn has_inode(&self, number: u64) -> bool {
         self.anchor.inode() == number

@@ -47,6 +47,10 @@ pub enum KeyKind {
     /// bytes that are not text
     Binary,
     /// none of these
+    /// a word in whose place the name of a file may stand, and is not
+    NoFile,
+    /// the same, of a folder
+    Folder,
     Unknown,
 }
 
@@ -186,6 +190,8 @@ impl fmt::Display for KeyKind {
             Self::Encrypted => "this file is encrypted with age",
             Self::Pgp => "this is a PGP key",
             Self::Binary => "this is no text file",
+            Self::NoFile => "this is no key, and there is no file of this name",
+            Self::Folder => "this is no key, but a folder",
             Self::Unknown => "this is no key",
         })
     }

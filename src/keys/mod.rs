@@ -16,7 +16,7 @@ pub mod kind;
 pub mod recipients;
 pub mod run;
 
-pub use error::{KeyError, KeyPlace};
+pub use error::KeyError;
 pub use run::RunKey;
 
 #[cfg(test)]

@@ -35,6 +35,11 @@ impl Recipients {
                 Err(KeyError::WrongKind { kind: KeyKind::Unknown, .. }) if is_file(word) => {
                     all.add_file(word.as_ref())?;
                 }
+                Err(KeyError::WrongKind { kind: KeyKind::Unknown, place }) => {
+                    let is_folder = Path::new(word).is_dir();
+                    let kind = if is_folder { KeyKind::Folder } else { KeyKind::NoFile };
+                    return Err(KeyError::WrongKind { place, kind });
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -6,7 +6,7 @@
 //! - Always holds: which is the latest the labels say, and they can be forged: who must be sure gives
 //!   the id, and the root.
 
-use super::carried::carried;
+use super::carried::{CarriedShipment, carried};
 use super::open::{OpenError, carrying, drive_root, drives};
 use crate::format::ids::{SetNumber, ShipmentId, set_folder};
 use crate::format::layout::HOLDALL;
@@ -36,7 +36,14 @@ pub fn choose(
             if monitor.should_stop() {
                 return Err(OpenError::Stopped);
             }
-            match carried(&found).pop() {
+            let mut shipments = carried(&found);
+            match shipments.pop() {
+                Some(latest) if shipments.last().is_some_and(|one| one.begun == latest.begun) => {
+                    let begun = |one: &CarriedShipment| one.begun == latest.begun;
+                    shipments.retain(begun);
+                    shipments.push(latest);
+                    return Err(OpenError::NoLatest { shipments });
+                }
                 Some(latest) => latest.shipment,
                 None => return Ok(paths), // that there is none is said where they are opened
             }

@@ -44,6 +44,12 @@ pub enum OpenError {
     /// The drives are of several shipments.
     #[error("the drives carry {} shipments: {}", shipments.len(), listed(shipments))]
     SeveralShipments { shipments: Vec<CarriedShipment> },
+    /// Several were begun in the same second.
+    #[error(
+        "none of these shipments is the latest: they were begun at once: {}",
+        listed(shipments)
+    )]
+    NoLatest { shipments: Vec<CarriedShipment> },
     /// They are of others than the one that was named.
     #[error(
         "no drive that is here carries the shipment that was named, but these: {}",

@@ -4,7 +4,7 @@
 //! - Leaves: whether a path from SOURCE is wanted, by itself, with a folder that is named, or as
 //!   it leads to what is; which paths were never come to; those that can name nothing.
 //! - Always holds: (1) a path is bytes, and no letter in it means anything but `/`; `.` and doubled
-//!   slashes are dropped; (2) one that begins with `/` must lie in SOURCE; (3) a folder that is named
+//!   slashes are dropped, and so is what Windows puts before a list and at the end of a line; (2) one that begins with `/` must lie in SOURCE; (3) a folder that is named
 //!   stands for all that lies in it; (4) each path counts once, however often it is named; (5) memory
 //!   is the bytes of the paths and 17 for each, [`MOST_BYTES`] in all.
 
@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The longest list that is taken.
 const MOST_BYTES: usize = 2 << 30;
+/// What some editors begin a text with.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// Paths that can name nothing, of which each is kept.
 const KEPT: usize = 100;
 
@@ -58,14 +60,29 @@ pub struct ListedPaths {
 }
 
 impl ListedPaths {
-    /// Reads a list. `source` is the full path of SOURCE.
-    pub fn read(mut list: impl BufRead, end: EndOfPath, source: &[u8]) -> Result<Self, ListError> {
+    /// Reads a list. `source` is the full path of SOURCE, and `is_there` tells whether a path as it
+    /// was typed leads to anything.
+    pub fn read(
+        mut list: impl BufRead,
+        end: EndOfPath,
+        source: &[u8],
+        is_there: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Self, ListError> {
         let mut paths = Self::default();
+        let mut is_first = true;
         let source = TypedPattern::of(source).map_or_else(|_| source.into(), |path| path.body);
         let byte = if end == EndOfPath::Line { b'\n' } else { 0 };
         let mut path = Vec::new();
         while list.read_until(byte, &mut path)? > 0 {
             if path.last() == Some(&byte) {
+                path.pop();
+            }
+            let is_lines = end == EndOfPath::Line;
+            let is_marked = std::mem::take(&mut is_first) && path.starts_with(BYTE_ORDER_MARK);
+            if is_lines && is_marked && !is_there(&path) {
+                path.drain(..BYTE_ORDER_MARK.len());
+            }
+            if is_lines && path.last() == Some(&b'\r') && !path.contains(&0) && !is_there(&path) {
                 path.pop();
             }
             if path.contains(&0) {
@@ -90,7 +107,10 @@ impl ListedPaths {
             Ok(path) if typed.first() != Some(&b'/') => return self.push(&path.body),
             Ok(path) => match within(&path.body, source) {
                 Some(body) => return self.push(body),
-                None => "it lies outside of what is packed",
+                None => {
+                    "it begins with / and lies outside of what is packed; paths start from SOURCE, \
+                     without a / before them"
+                }
             },
         };
         self.impossible_count += 1;
@@ -174,7 +194,7 @@ mod tests {
     use rstest::rstest;
 
     fn read(list: &[u8], end: EndOfPath) -> ListedPaths {
-        ListedPaths::read(list, end, b"/data/in").unwrap()
+        ListedPaths::read(list, end, b"/data/in", &|_| false).unwrap()
     }
 
     #[rstest]
@@ -205,12 +225,20 @@ mod tests {
     }
 
     #[test]
+    fn a_list_from_windows() {
+        let list = b"\xef\xbb\xbfa\r\n\r\nreally\r\n".as_slice();
+        let is_there = |path: &[u8]| path == b"really\r";
+        let paths = ListedPaths::read(list, EndOfPath::Line, b"/", &is_there).unwrap();
+        assert_eq!(paths.unseen().collect::<Vec<_>>(), [b"a".as_slice(), b"really\r"]);
+    }
+
+    #[test]
     fn hostile_lists() {
         let paths = read(b"../x\na/../b\n/etc/passwd\n/data/inside\n\xff\\n*\n", EndOfPath::Line);
         let (first, count) = paths.impossible();
         assert_eq!((first.len(), count), (4, 4));
         assert_eq!(paths.unseen().collect::<Vec<_>>(), [b"\xff\\n*"], "bytes as they are");
-        let zeros = ListedPaths::read(b"a\0b\0".as_slice(), EndOfPath::Line, b"/");
+        let zeros = ListedPaths::read(b"a\0b\0".as_slice(), EndOfPath::Line, b"/", &|_| false);
         assert!(matches!(zeros, Err(ListError::Zero)));
         let many = b"../x\n".repeat(1_000);
         let (first, count) = (read(&many, EndOfPath::Line).impossible, 1_000);

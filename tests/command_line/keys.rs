@@ -21,17 +21,20 @@ fn a_secret_key_is_never_said() {
     let (secret, case) = (secret(&shipment.key), format!("a={drive}"));
     let source = shipment.source.to_str().unwrap();
     let pack = ["pack", source, "--folder-drives", "--drive", &case];
-    let slips: [(Vec<&str>, i32, &str); 6] = [
+    let in_path = format!("{drive}/{}", secret.to_lowercase());
+    let slips: [(Vec<&str>, i32, &str); 8] = [
         ([&pack[..], &["-r", &secret]].concat(), 2, "its recipient is age1"),
         ([&pack[..], &["-R", &secret]].concat(), 2, "in place of a file's name"),
         (vec!["ls", &drive, "-i", &secret], 1, "in place of a file's name"),
-        (vec!["ls", &secret, "-i", key], 1, "AGE-SECRET-KEY-..."),
+        (vec!["ls", &secret, "-i", key], 2, "a secret key was typed"),
+        (vec!["verify", &drive, "-i", key, "--against", &in_path], 2, "a secret key was typed"),
+        ([&pack[..], &["-r", &shipment.recipient, "--name", &secret]].concat(), 2, "was typed"),
         (
             vec!["pack", &secret, "--folder-drives", "--drive", &case, "-r", &shipment.recipient],
-            1,
-            "...",
+            2,
+            "a secret key was typed",
         ),
-        ([&pack[..], &["-r", &shipment.recipient, &secret]].concat(), 2, "unexpected argument"),
+        ([&pack[..], &["-r", &shipment.recipient, &secret]].concat(), 2, "was typed"),
     ];
     for (words, status, told) in slips {
         for json in [&[][..], &["--json"]] {

@@ -135,6 +135,19 @@ fn paths_come_from_a_file() {
     assert_eq!(paths, [".", "2026", "2026/march", "2026/march/a", "2026/march/b", "caf\u{e9}.txt"]);
     let told = ["gone: --files-from names it: it does not exist", "../2025: --files-from names it"];
     assert!(told.iter().all(|told| run.stderr.contains(told)), "{}", run.stderr);
+    // A list from Windows is read as it is meant; of one that names nothing here nothing is packed.
+    let shipment = dated();
+    let list = shipment.path().join("list");
+    std::fs::write(&list, "\u{feff}2026/march/a\r\n2025\r\n").unwrap();
+    let (_, paths) = packed(&shipment, &["--files-from", list.to_str().unwrap()], 0);
+    assert_eq!(paths, [".", "2025", "2025/x", "2026", "2026/march", "2026/march/a"]);
+    let shipment = dated();
+    let list = shipment.path().join("list");
+    std::fs::write(&list, "/2026/march\ngone\n").unwrap();
+    let refused =
+        shipment.run(shipment.pack_arguments("none", &["--files-from", list.to_str().unwrap()]));
+    let refused = refused.expect(2);
+    assert!(refused.stderr.contains("nothing that --files-from names is in"), "{}", refused.stderr);
     // Standard input, with zero bytes; and a list of the other kind is not misread.
     let shipment = dated();
     let mut words = shipment.pack_arguments("none", &["--files-from", "-", "-0"]);

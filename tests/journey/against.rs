@@ -146,10 +146,32 @@ fn of_files_that_share_a_chunk_the_drives_tell_which_differs() {
     let run = against(&shipment, &shipment.paths(), &shipment.source, &[]).expect(3);
     let names = |kind: &str, name: &str| (kind.to_owned(), format!("small/{name}"));
     assert_eq!(told(&run), [names("differs", "5"), names("missing", "7")], "{}", run.shown());
-    // Without the shards nothing tells, and nothing is promised.
+    // What is not the dataset's is told apart from what is.
+    let (source, drives) = (&shipment.source, shipment.paths());
+    change(&source.join("small/5"), 0);
+    fs::write(source.join("small/7"), "7").unwrap();
+    fs::write(source.join("more"), "").unwrap();
+    let mut words: Vec<OsString> = ["verify", "-i"].map(OsString::from).into();
+    words.extend([shipment.key.clone().into(), "--against".into(), source.into()]);
+    words.push(drives[0].clone().into());
+    let said = shipment.run(words).expect(3);
+    assert!(said.stdout.contains("Everything that was packed is in "), "{}", said.shown());
+    assert!(said.stdout.contains("\n1 more entry is there"), "{}", said.shown());
+    let refused = against(&shipment, &drives, source, &["--include", "nothere"]).expect(2);
+    assert!(
+        refused.stdout.contains("nothing in this dataset is selected by"),
+        "{}",
+        refused.shown()
+    );
+    fs::remove_file(source.join("more")).unwrap();
+    change(&source.join("small/5"), 0);
+    // Without the shards nothing tells which differs; that one does is known.
     for shard in shipment.files(0, "shards/") {
         fs::remove_file(shard).unwrap();
     }
+    let run = against(&shipment, &drives, source, &[]).expect(1);
+    assert_eq!(run.event("compared")["differing_chunks"], 1, "{}", run.shown());
+    fs::remove_file(source.join("small/7")).unwrap();
     let run = against(&shipment, &shipment.paths(), &shipment.source, &[]).expect(1);
     let compared = run.event("compared");
     assert_eq!(compared["is_dataset"], false);

@@ -27,7 +27,7 @@ pub struct ExpectArg {
 
 /// A shipment's id, or the name of one of its sets.
 fn shipment(text: &str) -> Result<ShipmentId, String> {
-    text.split('-').next().unwrap_or_default().parse()
+    text.split('-').next().unwrap_or_default().to_ascii_lowercase().parse()
 }
 
 /// Which of several shipments on the same drives.

@@ -534,7 +534,7 @@ fn a_list_of_files_says_what_is_scanned() {
     let list = "a/b/c\nwhole\nwhole/3\nz\nlink\ngone\na/x/in-a-file\nlink/3\n../up\nother/y\n";
     let read = |list: &str| {
         let source = dir.path().as_os_str().as_bytes();
-        ListedPaths::read(list.as_bytes(), EndOfPath::Line, source).unwrap()
+        ListedPaths::read(list.as_bytes(), EndOfPath::Line, source, &|_| true).unwrap()
     };
     let options = |list: &str, exclude: &str| ScanOptions {
         files: Some(Arc::new(read(list))),

@@ -87,7 +87,12 @@ pub enum Finding {
     /// it could not be read
     Unread(Vec<u8>, String),
     /// the drives here do not tell
-    Untold { paths: Vec<Vec<u8>>, detail: &'static str },
+    Untold {
+        paths: Vec<Vec<u8>>,
+        detail: &'static str,
+        /// one of them at least is not as it was
+        differs: bool,
+    },
     /// the bytes are those of the other name, but it is no further name of it
     Apart(Vec<u8>, String),
 }
@@ -182,7 +187,7 @@ fn check_group(mut group: Group, source: &Source, sets: &[OpenSet]) -> Vec<Findi
         } else {
             "they share a chunk with files that are not here, and the drives here do not give it"
         };
-        findings.push(Finding::Untold { paths, detail });
+        findings.push(Finding::Untold { paths, detail, differs: is_whole });
         return findings;
     };
     findings.extend(group.files.into_iter().map(|file| {

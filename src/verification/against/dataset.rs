@@ -82,6 +82,8 @@ pub struct Dataset<'a> {
     passes: bool,
     /// lists that could not be had
     pub unlisted: u64,
+    /// something below the dataset's top was selected
+    pub has_any: bool,
     /// drives that are not here may have some of them
     pub lists_wait: bool,
     monitor: &'a dyn Monitor,
@@ -104,6 +106,7 @@ impl<'a> Dataset<'a> {
             open: false,
             passes: false,
             unlisted: 0,
+            has_any: false,
             lists_wait: false,
             monitor,
         }
@@ -156,6 +159,7 @@ impl<'a> Dataset<'a> {
                     };
                     self.passes = !last.is_some_and(is_again);
                     if self.passes {
+                        self.has_any |= !entry.path.is_empty() && self.is_selected(&entry);
                         self.last = Some((key, entry.path.clone()));
                         self.open = entry.kind == Kind::File && !entry.whole;
                         return Some(DatasetStep::Entry(entry));
@@ -171,6 +175,12 @@ impl<'a> Dataset<'a> {
                 Item::Extent(_) | Item::End(_) => {}
             }
         }
+    }
+
+    /// Folders that lead to what is selected come, too.
+    fn is_selected(&self, entry: &Entry) -> bool {
+        let is_folder = entry.is_listed_as_folder();
+        self.selection.is_none_or(|asked| asked.selects(&entry.path, is_folder))
     }
 
     fn item(&mut self) -> Option<Item> {

@@ -137,6 +137,6 @@ impl Comparison<'_> {
 
     pub(super) fn untold(&mut self, entry: &Entry, detail: &'static str) {
         let paths = vec![entry.path.clone()];
-        self.add(Check::Found(Finding::Untold { paths, detail }));
+        self.add(Check::Found(Finding::Untold { paths, detail, differs: false }));
     }
 }

@@ -15,7 +15,7 @@ mod metadata;
 mod outcome;
 
 use crate::dataset::{Filter, ScanError, ScanOptions, ScannedEntry, Source, SourceError, scan};
-use crate::format::list::{Entry, Kind, State, shown_path};
+use crate::format::list::{Entry, Kind, Lack, State, shown_path};
 use crate::format::shown::error_chain;
 use crate::monitor::{Event, Monitor, Phase, Problem, ProblemKind};
 use crate::patterns::Selection;
@@ -55,6 +55,11 @@ pub enum AgainstError {
     Scan(#[from] ScanError),
     #[error(transparent)]
     Source(#[from] SourceError),
+    #[error("nothing in this dataset is selected by {selection}")]
+    NothingSelected {
+        /// the options
+        selection: String,
+    },
 }
 
 /// Compares a tree with these sets, which are in order.
@@ -84,6 +89,7 @@ pub fn against(
         held: BTreeSet::new(),
         retyped: BTreeSet::new(),
         told: (None, None),
+        unlisted: None,
         compared: Compared::default(),
         monitor,
     };
@@ -99,7 +105,21 @@ pub fn against(
         Ok(_) => comparison.end(),
     }
     comparison.compared.stopped |= monitor.should_stop();
-    Ok(comparison.compared)
+    let (compared, has_any) = (comparison.compared, comparison.dataset.has_any);
+    // Sets and lists that are not here may have some of it.
+    if let Some(selection) = job.selection
+        && job.is_all
+        && compared.unlisted == 0
+        && !compared.stopped
+    {
+        if !has_any {
+            return Err(AgainstError::NothingSelected { selection: selection.text().into() });
+        }
+        for option in selection.without_effect() {
+            monitor.note(&format!("{option} matches nothing in the attached sets"));
+        }
+    }
+    Ok(compared)
 }
 
 /// The monitor of the scan, whose progress is not that of the comparison.
@@ -139,6 +159,8 @@ struct Comparison<'a> {
     retyped: BTreeSet<Vec<u8>>,
     /// the folder told last that is missing, and the one that is extra: what lies in it is counted
     told: (Option<Vec<u8>>, Option<Vec<u8>>),
+    /// the folder found last of which not all names could be read
+    unlisted: Option<Vec<u8>>,
     compared: Compared,
     monitor: &'a dyn Monitor,
 }
@@ -152,6 +174,9 @@ impl Comparison<'_> {
         }
         let key = found.entry.sort_key();
         self.pass(Some(&key));
+        if [Lack::Names, Lack::SomeNames].iter().any(|lack| found.entry.lacks.contains(lack)) {
+            self.unlisted = Some(path.clone());
+        }
         let mut is_known = false;
         // A file that was packed again stands twice.
         while self.dataset.next_entry().is_some_and(|next| next.path == *path)
@@ -317,8 +342,17 @@ impl Comparison<'_> {
             self.compared.not_taken += u64::from(entry.kind == Kind::Unknown);
             return;
         }
+        let is_within = |folder: &Vec<u8>| folder.is_empty() || is_below(&entry.path, folder);
+        if self.unlisted.as_ref().is_some_and(is_within) {
+            // The scan has said why.
+            self.compared.unread += 1;
+            return;
+        }
         let is_other = self.held.remove(&entry.path);
-        if is_other || self.source.has(&entry.path) {
+        let is_told = self.told.0.as_ref().is_some_and(|folder| is_below(&entry.path, folder));
+        let is_there = is_other || !is_told && self.source.has(&entry.path);
+        let spelled = if is_there && !is_other { self.source.spelled(&entry.path) } else { None };
+        if is_there && spelled.is_none() {
             if !is_other {
                 self.retyped.insert(entry.path.clone());
             }
@@ -333,13 +367,16 @@ impl Comparison<'_> {
             return self.add(Check::Found(Finding::Differs(entry.path.clone(), text)));
         }
         self.compared.missing += 1;
-        let is_told = |folder: &Vec<u8>| is_below(&entry.path, folder);
-        if !self.told.0.as_ref().is_some_and(is_told) {
+        if !is_told {
             let text = match entry.kind {
                 Kind::Folder => "this folder is not there, nor what lay in it",
                 _ => "it is not there",
             };
-            self.problem(ProblemKind::Missing, &entry.path, text.into());
+            let text = match spelled {
+                Some(name) => format!("{text}: {} is taken for the same name", shown_path(&name)),
+                None => text.into(),
+            };
+            self.problem(ProblemKind::Missing, &entry.path, text);
             if entry.kind == Kind::Folder {
                 self.told.0 = Some(entry.path.clone());
             }
@@ -425,8 +462,9 @@ impl Comparison<'_> {
                 self.compared.links += 1;
                 self.problem(ProblemKind::Differs, &path, text);
             }
-            Finding::Untold { paths, detail } => {
+            Finding::Untold { paths, detail, differs } => {
                 self.compared.untold += paths.len() as u64;
+                self.compared.differing_chunks += u64::from(differs);
                 let lacks_drives = |open: &OpenSet| !open.set.missing_slots().is_empty();
                 let waits = !self.job.is_all || self.sets.iter().any(lacks_drives);
                 self.compared.waits |= waits;

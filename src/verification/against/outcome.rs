@@ -30,6 +30,8 @@ pub struct Compared {
     pub packed_badly: u64,
     /// entries that the packer could not take, or not all of them
     pub not_taken: u64,
+    /// chunks that small files share, of which one at least differs, and nothing here tells which
+    pub differing_chunks: u64,
     /// lists that could not be had
     pub unlisted: u64,
     /// drives that are not here may tell what is untold or unlisted
@@ -40,7 +42,18 @@ pub struct Compared {
 impl Compared {
     /// Is the tree the dataset, as far as anything here tells?
     pub fn is_equal(&self) -> bool {
-        self.missing + self.extra + self.differs + self.links + self.metadata + self.unread == 0
+        !self.differs() && self.extra + self.unread == 0
+    }
+
+    /// Is it known of anything that was packed that it is not so in the tree?
+    pub fn differs(&self) -> bool {
+        let known = self.missing + self.differs + self.differing_chunks;
+        known + self.links + self.metadata > 0
+    }
+
+    /// Is all that was packed in the tree, and more besides, as far as anything here tells?
+    pub fn has_more(&self) -> bool {
+        self.extra > 0 && !self.differs() && self.unread == 0
     }
 
     /// Does everything here tell?
