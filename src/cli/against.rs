@@ -157,6 +157,7 @@ fn text(job: &AgainstJob, outcome: &AgainstOutcome) -> String {
 
 /// The same for programs.
 #[derive(Serialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 struct ComparedEvent<'a> {
     dir: String,
     shipment: &'a str,

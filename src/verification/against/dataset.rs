@@ -66,6 +66,7 @@ impl Items for SetItems<'_> {
 }
 
 /// A walk over all sets.
+#[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 pub struct Dataset<'a> {
     sets: &'a [OpenSet<'a>],
     selection: Option<&'a Selection>,
