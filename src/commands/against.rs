@@ -81,7 +81,7 @@ pub fn against(job: &AgainstJob, monitor: &dyn Monitor) -> Result<AgainstOutcome
         absent: known.filter(|number| !numbers.contains(number)).collect(),
         sets: numbers.into_iter().collect(),
         end_unknown,
-        is_mapped: Tree::open(&job.dir).is_ok_and(|tree| tree.is_mapped()),
+        is_mapped: Tree::open(&job.dir).is_ok_and(|tree| tree.has_name_list()),
     };
     let in_progress = matches!(Peek::open(&job.dir), Ok(Some(_)));
     if in_progress {
