@@ -332,6 +332,8 @@ mod usage {
         pack(&shipment, &drives(&shipment), &recipient).assert().code(0);
         let before = shipment.files(0, "");
         let bytes: Vec<Vec<u8>> = before.iter().map(|p| fs::read(p).unwrap()).collect();
+        // The dates of shipments have seconds.
+        std::thread::sleep(std::time::Duration::from_millis(1_100));
         let again = pack(&shipment, &drives(&shipment), &recipient).assert().code(0);
         let stderr = String::from_utf8_lossy(&again.get_output().stderr).into_owned();
         assert!(stderr.contains("already carries set"), "{stderr}");

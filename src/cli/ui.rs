@@ -194,8 +194,8 @@ impl Ui {
         let worked = lap.began.elapsed().saturating_sub(stop::waited().saturating_sub(lap.asked));
         match lap.phases.summary(worked) {
             Some(took) if self.is_json() => emit("took", &took),
-            Some(took) if took.is_worth_a_line() => out(&format!("{}\n", took.line())),
-            _ => {}
+            Some(took) => out(&format!("{}\n", took.line())),
+            None => {}
         }
     }
 

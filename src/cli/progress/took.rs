@@ -77,15 +77,14 @@ fn rounded(seconds: f64) -> f64 {
 }
 
 impl Took {
-    /// Of less, rates say nothing.
-    pub fn is_worth_a_line(&self) -> bool {
-        self.seconds >= 0.1
-    }
-
     /// `In 2 min 14 s: written at 36 MB/s, read back at 70 MB/s.`
     pub fn line(&self) -> String {
         let rates: Vec<_> = self.phases.iter().filter_map(PhaseRate::words).collect();
-        let time = shown_time(Duration::from_secs_f64(self.seconds));
+        let time = if self.seconds < 0.1 {
+            "less than 0.1 s".into()
+        } else {
+            shown_time(Duration::from_secs_f64(self.seconds))
+        };
         let colon = if rates.is_empty() { "" } else { ": " };
         format!("In {time}{colon}{}.", rates.join(", "))
     }
