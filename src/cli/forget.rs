@@ -4,8 +4,8 @@ use super::args::remove::ForgetArgs;
 use super::exit::Status;
 use super::output::{emit, out};
 use super::refusal::{Refusal, WAIT};
-use super::rounds;
 use super::ui::Ui;
+use super::{chosen, rounds};
 use crate::format::ids::ShipmentId;
 use crate::format::shown::shown_text;
 use crate::pack_session::shipments::{self, InProgress, StateError};
@@ -14,8 +14,9 @@ use std::fmt::Write as _;
 
 /// Forgets a shipment in progress.
 pub fn forget(args: &ForgetArgs, ui: &Ui) -> Result<Status, Refusal> {
+    let shipment = chosen::in_progress(&args.shipment)?;
     let all = shipments::in_progress().map_err(refusal)?;
-    let Some(found) = all.iter().find(|one| one.shipment.to_string() == args.shipment) else {
+    let Some(found) = all.iter().find(|one| one.shipment == shipment) else {
         let text = format!("no shipment {} is in progress on this machine", args.shipment);
         return Err(Refusal::usage(text, "holdall status lists those that are"));
     };

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// The command is given so long once everything else is done.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// After so long it is said that it is waited for.
+const SILENCE: Duration = Duration::from_secs(1);
 /// A command that took so long rings at its end.
 const LONG: Duration = Duration::from_secs(30);
 
@@ -107,20 +109,28 @@ impl Hook {
         self.running.lock().push(command.spawn());
     }
 
-    /// Waits a little for the commands that run; what went wrong with them, for notes.
-    pub fn finish(&self) -> Vec<String> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut wrong = Vec::new();
+    /// Waits a little for the commands that run; notes that it does, and what went wrong with them.
+    pub fn finish(&self, note: &dyn Fn(&str)) {
+        let began = Instant::now();
+        let mut is_said = false;
         for started in std::mem::take(&mut *self.running.lock()) {
-            match started.map(|mut child| ended_by(&mut child, deadline)) {
-                Ok(Some(status)) if status.success() => {}
-                Ok(Some(status)) => wrong.push(format!("failed: {status}")),
-                Ok(None) => wrong.push("has not ended, and was left running".into()),
-                Err(e) => wrong.push(format!("could not be started: {e}")),
-            }
+            let ended = started.map(|mut child| {
+                ended_by(&mut child, began + SILENCE).or_else(|| {
+                    if !std::mem::replace(&mut is_said, true) {
+                        let seconds = PATIENCE.as_secs();
+                        note(&format!("waiting up to {seconds} s for the command of --on-event"));
+                    }
+                    ended_by(&mut child, began + PATIENCE)
+                })
+            });
+            let wrong = match ended {
+                Ok(Some(status)) if status.success() => continue,
+                Ok(Some(status)) => format!("failed: {status}"),
+                Ok(None) => "has not ended, and was left running".into(),
+                Err(e) => format!("could not be started: {e}"),
+            };
+            note(&format!("the command of --on-event {wrong}"));
         }
-        wrong.iter_mut().for_each(|what| what.insert_str(0, "the command of --on-event "));
-        wrong
     }
 }
 

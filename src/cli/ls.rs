@@ -3,7 +3,7 @@
 use super::args::inspect::LsArgs;
 use super::exit::Status;
 use super::keys::identities;
-use super::output::{emit, out};
+use super::output::{emit, end_if_unread, out};
 use super::refusal::{Refusal, open_refusal};
 use super::sizes::shown_bytes;
 use super::text::some;
@@ -32,7 +32,7 @@ pub fn ls(args: LsArgs, ui: &Ui) -> Result<Status, Refusal> {
     let mut print = |entry: &Entry, unread: bool| {
         if ui.is_json() {
             emit("entry", &EntryEvent::new(entry, unread));
-            return;
+            return end_if_unread();
         }
         if entry.kind == Kind::File {
             (files, bytes) = (files + 1, bytes.saturating_add(entry.size));
@@ -40,6 +40,7 @@ pub fn ls(args: LsArgs, ui: &Ui) -> Result<Status, Refusal> {
         text.push_str(&line(entry, unread, human));
         if text.len() > 1 << 16 {
             out(&text);
+            end_if_unread();
             text.clear();
         }
     };

@@ -3,8 +3,9 @@
 //! - Enters: results, and lines for people.
 //! - Leaves: text, or with `--json` one object per line, flushed.
 //! - Always holds: (1) lines of several threads never mix; (2) nothing here panics on a closed pipe: a
-//!   reader of results who has seen enough (`| head`) is no failure, so the program ends with 0; a job
-//!   whose listener is gone ends with 1, because it is not done; (3) no line holds a secret key.
+//!   reader of results who has seen enough (`| head`) ends a list, with 0, and changes neither the work
+//!   nor the status of anything else; a job whose listener is gone ends with 1, because it is not done;
+//!   (3) no line holds a secret key.
 //!
 //! The page of `holdall help json` follows.
 #![doc = include_str!("json.md")]
@@ -19,9 +20,14 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The file of `--log-file`, once it is open.
 static LOG: OnceLock<Mutex<File>> = OnceLock::new();
+/// Why the log could not be written to, the first time.
+static LOG_FAILURE: OnceLock<io::Error> = OnceLock::new();
+/// Whoever read standard output is gone.
+static IS_UNREAD: AtomicBool = AtomicBool::new(false);
 
 /// From here on, whatever is said is said to this file, too.
 pub fn log_to(file: File) {
@@ -37,7 +43,14 @@ pub fn log(text: &str) {
         lines
     });
     // A log that cannot be written to is no reason to stop what it tells of.
-    let _ = log.lock().write_all(lines.as_bytes());
+    if let Err(error) = log.lock().write_all(lines.as_bytes()) {
+        let _ = LOG_FAILURE.set(error);
+    }
+}
+
+/// Why the log lacks lines, if it does.
+pub fn log_failure() -> Option<&'static io::Error> {
+    LOG_FAILURE.get()
 }
 
 /// Writes `text` and a line end to standard error and to the log.
@@ -83,17 +96,24 @@ pub fn shown_json(line: &str) -> Cow<'_, str> {
 }
 
 /// Writes `text` to standard output and flushes; what a terminal could obey is escaped, but for the
-/// ends of lines. Ends the program quietly with 0 if the reader is gone, and with 1 and an error if it
-/// cannot be written.
+/// ends of lines. If the reader is gone, nothing happens; ends the program with 1 and an error if it
+/// cannot be written otherwise.
 pub fn out(text: &str) {
     let text = shown_lines(text);
     log(&text);
-    deliver(&text, Status::Done);
+    deliver(&text);
+}
+
+/// Ends the program quietly with 0 if whoever reads its list has seen enough.
+pub fn end_if_unread() {
+    if IS_UNREAD.load(Ordering::Relaxed) {
+        std::process::exit(Status::Done.code().into());
+    }
 }
 
 /// Writes a script of our own as it is, as [`out`] does.
 pub fn script(text: &str) {
-    deliver(text, Status::Done);
+    deliver(text);
 }
 
 /// Lines that are safe to be shown.
@@ -138,16 +158,20 @@ fn fail(text: &str) -> ! {
 
 /// Writes a line of progress as [`out`] does; ends the program with 1 if the reader is gone.
 pub fn deliver_progress(line: &str) {
-    deliver(line, Status::Failed);
+    deliver(line);
+    if IS_UNREAD.load(Ordering::Relaxed) {
+        std::process::exit(Status::Failed.code().into());
+    }
 }
 
-/// As [`out`]; `closed` is the status if the reader is gone.
-fn deliver(text: &str, closed: Status) {
-    if let Err(error) = write_flushed(&mut io::stdout().lock(), text) {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            std::process::exit(closed.code().into());
+/// As [`out`].
+fn deliver(text: &str) {
+    match write_flushed(&mut io::stdout().lock(), text) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            IS_UNREAD.store(true, Ordering::Relaxed);
         }
-        fail(&format!("cannot write to standard output: {error}"));
+        Err(error) => fail(&format!("cannot write to standard output: {error}")),
     }
 }
 

@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 use super::rounds::{LeftOut, Round};
 use super::sizes::{parse_size, shown_bytes};
 use super::ui::Ui;
-use super::{keys, lists, plan_file, rounds, show};
+use super::{chosen, keys, lists, plan_file, rounds, show};
 use crate::commands::drives::{remember, warnings_of};
 use crate::commands::pack::{
     self as command, PackJobError, PackOptions, Prepared, Remaining, ResumeOptions, UnprovenSet,
@@ -81,9 +81,7 @@ fn note_warnings(drives: &[CasePath], source: Option<&Path>, ui: &Ui) {
 
 /// Packs the next set of a shipment in progress, or the rest of one after a crash.
 pub fn resume(mut args: ResumeArgs, ui: &Ui) -> Result<Status, Refusal> {
-    let wrong =
-        |text| Refusal::usage(text, "write holdall resume SHIPMENT as holdall status lists it");
-    let shipment = args.shipment.as_deref().map(str::parse).transpose().map_err(wrong)?;
+    let shipment = args.shipment.as_deref().map(chosen::in_progress).transpose()?;
     if args.set.plan.is_some() {
         plan_file::apply(&mut args.set, plan_file::next_round(shipment))?;
     }

@@ -19,6 +19,7 @@ use crate::plan::room::RoomError;
 pub fn one_set(prepared: Prepared, ui: &Ui) -> Result<(Status, PackOutcome), Refusal> {
     let plan = show::Plan::of(&prepared);
     let (shipment, set) = (prepared.shipment(), prepared.set);
+    ui.reads_back(prepared.read_back);
     let outcome = prepared.run(ui.monitor()).map_err(|e| match e {
         e if damaged_state(&e).is_some() => refusal(e),
         PackJobError::Pack(PackError::SourceGone(_)) => Refusal::failed(e).hint(format!(

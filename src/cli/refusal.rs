@@ -71,7 +71,9 @@ pub fn open_refusal(error: OpenError) -> Refusal {
             ),
             None => "name one of them with --shipment".into(),
         },
-        OpenError::NoLatest { .. } => "name one of them with --shipment",
+        OpenError::NoLatest { .. } | OpenError::Beginning { .. } => {
+            "name one of them with --shipment"
+        }
         OpenError::NotCarried { .. } => "attach its drives, or name one of these with --shipment",
         OpenError::Conflict { .. } => "say which root pack printed: --expect ROOT",
         OpenError::Keys { .. } => {

@@ -3,7 +3,7 @@
 use super::args::restore::{OwnerArg, RestoreArgs};
 use super::exit::Status;
 use super::missing::{self, MissingList};
-use super::next::command;
+use super::next::{command, typed_value};
 use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
 use super::ui::Ui;
@@ -63,8 +63,8 @@ fn verify_against(args: &RestoreArgs) -> String {
     for identity in &args.identities {
         let _ = write!(text, " -i {}", typed(&shown(identity)));
     }
-    if let Some(id) = args.which.shipment {
-        let _ = write!(text, " --shipment {id}");
+    if let Some(id) = typed_value("--shipment") {
+        let _ = write!(text, " --shipment {}", typed(&id));
     } else if args.which.latest {
         text.push_str(" --latest");
     }

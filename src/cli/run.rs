@@ -4,7 +4,7 @@ use super::args::{Cli, Command};
 use super::chosen::choose_shipment;
 use super::exit::Status;
 use super::hook::Call;
-use super::output::{emit_error, log, log_to, out, print_error, redacted, say};
+use super::output::{emit_error, log, log_failure, log_to, out, print_error, redacted, say};
 use super::refusal::Refusal;
 use super::ui::{Ui, UiOptions};
 use super::{ls, pack, restore};
@@ -62,6 +62,9 @@ pub fn run() -> Status {
         result.err().map(|refusal| redacted(&error_chain(refusal.error.as_ref())).into_owned());
     ui.call(call, error.as_deref());
     ui.end_calls();
+    if let Some(error) = log_failure() {
+        ui.monitor().note(&format!("the file of --log-file lacks lines: {error}"));
+    }
     status
 }
 
@@ -73,7 +76,8 @@ fn open_log(path: &Path) -> Result<(), Refusal> {
         Refusal::usage(text, "--log-file names a file that can be written, in a folder that exists")
     })?;
     log_to(file);
-    let words: Vec<_> = std::env::args().collect();
+    let words: Vec<_> =
+        std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     log(&format!("$ {}", shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default()));
     Ok(())
 }

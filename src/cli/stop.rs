@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 static ASKED: AtomicI32 = AtomicI32::new(0);
 /// A person is being asked, and nothing is under way.
 static ASKING: AtomicBool = AtomicBool::new(false);
+/// The program ends now: nothing is told any more.
+static ENDS: AtomicBool = AtomicBool::new(false);
 /// Milliseconds that persons were given to answer.
 static WAITED: AtomicU64 = AtomicU64::new(0);
 /// What is told once, when it was asked to stop.
@@ -57,7 +59,7 @@ pub fn listen() {
             }
             // A terminal that takes no text now must not keep the next signal waiting.
             if !is_echo {
-                thread::spawn(|| TELL.get().inspect(|tell| tell()));
+                thread::spawn(|| TELL.get().filter(|_| !ENDS.load(SeqCst)).inspect(|tell| tell()));
             }
         }
     });
@@ -104,6 +106,7 @@ pub fn waited() -> Duration {
 }
 
 fn end(signal: i32) -> ! {
+    ENDS.store(true, SeqCst);
     temporary().iter().for_each(|folder| remove(folder));
     // What a terminal shows then is a question, or lines of progress.
     if ASKING.load(SeqCst) {

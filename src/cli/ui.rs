@@ -18,7 +18,7 @@ use super::progress::took::Phases;
 use super::stop;
 use crate::format::ids::ShipmentId;
 use crate::format::shown::shown_text;
-use crate::monitor::{Event, Monitor};
+use crate::monitor::{Event, Monitor, Phase};
 use parking_lot::{Mutex, MutexGuard};
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -88,13 +88,24 @@ impl View {
     /// Says, once, that the job was asked to stop.
     fn stopping(&self) {
         if !self.stopping.swap(true, Ordering::Relaxed) {
-            let costs =
-                if stop::has_costs() { ", and what is not committed is packed again" } else { "" };
-            let text = format!(
-                "stopping once the work under way is safe; Ctrl-C again stops at once{costs}"
-            );
-            self.render(|renderer| renderer.stopping(&text));
+            let text = stopping_text(self.progress.phase().filter(|_| stop::has_costs()));
+            self.render(|renderer| renderer.stopping(text));
         }
+    }
+}
+
+/// What comes now that the job was asked to stop, and what it costs not to wait for that; in a phase of
+/// pack's if it is pack that stops.
+fn stopping_text(of_pack: Option<Phase>) -> &'static str {
+    match of_pack {
+        Some(Phase::Pack) => {
+            "stopping once what is in memory lies on the drives: the time left is of that; Ctrl-C again \
+             stops at once, and what is not committed is packed again"
+        }
+        Some(Phase::ReadBack) => {
+            "stopping the read-back; the set is closed, and not proven. Ctrl-C again stops at once"
+        }
+        _ => "stopping once the work under way is safe; Ctrl-C again stops at once",
     }
 }
 
@@ -137,7 +148,7 @@ impl Ui {
         let view = Arc::clone(&ui.view);
         // A job may be long in looking whether it should stop.
         stop::when_asked(move || {
-            if view.progress.is_running() {
+            if view.progress.phase().is_some() {
                 view.stopping();
             }
         });
@@ -211,9 +222,12 @@ impl Ui {
     /// The shipment that the command is about.
     pub fn about(&self, shipment: ShipmentId) {
         self.hook.about(shipment);
-        stop::set_costs(format!(
-            "what is not committed is packed again by: holdall resume {shipment}"
-        ));
+        stop::set_costs(format!("what is committed stays; to resume: holdall resume {shipment}"));
+    }
+
+    /// Is what is packed from now on read back then?
+    pub fn reads_back(&self, reads_back: bool) {
+        self.view.progress.set_reads_back(reads_back);
     }
 
     /// Calls a person, with a message of its own if there is one.
@@ -232,7 +246,7 @@ impl Ui {
 
     /// Waits for what was called to end; says what went wrong with it.
     pub fn end_calls(&self) {
-        self.hook.finish().iter().for_each(|wrong| self.monitor().note(wrong));
+        self.hook.finish(&|text| self.monitor().note(text));
     }
 
     pub fn problems(&self) -> Problems {
@@ -301,7 +315,7 @@ impl Monitor for Ui {
 mod tests {
     use super::*;
     use crate::cli::progress::model::{DriveProgress, PhaseProgress};
-    use crate::monitor::{Phase, Problem, ProblemKind};
+    use crate::monitor::{Problem, ProblemKind};
 
     /// Keeps what would stay on the screen.
     struct Kept(Arc<Mutex<Vec<String>>>);

@@ -1,7 +1,9 @@
 //! Patience with drives: a call that takes long is reported, and waited for.
 //!
 //! - Enters: every call on a [`super::LocalDrive`], as it begins and as it ends.
-//! - Leaves: once a call, after [`PATIENCE`], the name of the drive and how long it has not answered.
+//! - Leaves: the name of a drive and how long it has not answered: after [`PATIENCE`], and then each time
+//!   that it takes twice as long as was reported before. So a slow drive is reported once and not at
+//!   each call, and one that hangs again and again.
 //! - Always holds: (1) nothing is broken off: a drive that spins up, or reads a sector for the
 //!   hundredth time, is given its time, and only the threads that need it wait; (2) nobody is told
 //!   but within [`watching`].
@@ -35,8 +37,10 @@ pub(super) struct Calls {
 #[derive(Default)]
 struct Waiting {
     next: u64,
-    /// when each began, and whether it was reported
-    calls: BTreeMap<u64, (Instant, bool)>,
+    /// when each began
+    calls: BTreeMap<u64, Instant>,
+    /// the longest wait that was reported
+    reported: Duration,
 }
 
 impl Calls {
@@ -54,16 +58,19 @@ impl Calls {
         let mut waiting = self.waiting.lock();
         let number = waiting.next;
         waiting.next += 1;
-        waiting.calls.insert(number, (Instant::now(), false));
+        waiting.calls.insert(number, Instant::now());
         PendingCall { calls: self, number }
     }
 
-    /// How long the eldest call has taken, if that is long and was not reported.
+    /// How long the eldest call has taken, if that is much longer than what was reported.
     fn overdue(&self, patience: Duration) -> Option<Duration> {
         let mut waiting = self.waiting.lock();
-        let (_, (began, reported)) = waiting.calls.iter_mut().next()?;
-        let took = began.elapsed();
-        (took >= patience && !std::mem::replace(reported, took >= patience)).then_some(took)
+        let took = waiting.calls.values().next()?.elapsed();
+        let is_news = took >= patience.max(waiting.reported * 2);
+        if is_news {
+            waiting.reported = took;
+        }
+        is_news.then_some(took)
     }
 }
 
@@ -113,8 +120,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_that_takes_long_is_reported_once_and_others_are_not() {
-        let (slow, quick) = (Calls::of("test slow"), Calls::of("test quick"));
+    fn a_slow_drive_is_reported_again_only_when_it_takes_twice_as_long() {
+        let [slow, quick, hung] = ["test slow", "test quick", "test hung"].map(Calls::of);
+        let since = |calls: &Calls, seconds: u64| {
+            let began = Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+            calls.waiting.lock().calls = [(0, began)].into();
+        };
+        let patience = Duration::from_secs(10);
+        let reported: Vec<bool> = [5, 11, 15, 13, 19, 30]
+            .into_iter()
+            .map(|seconds| {
+                since(&slow, seconds);
+                slow.overdue(patience).is_some()
+            })
+            .collect();
+        assert_eq!(reported, [false, true, false, false, false, true]);
+
+        since(&hung, 5);
+        drop(quick.begin());
         let reported = Mutex::new(Vec::new());
         let report = |name: &str, took: Duration| {
             if name.starts_with("test ") {
@@ -122,18 +145,13 @@ mod tests {
             }
         };
         watching_for(Duration::from_millis(50), &report, || {
-            let call = slow.begin();
             let deadline = Instant::now() + Duration::from_secs(10);
             while reported.lock().is_empty() && Instant::now() < deadline {
-                drop(quick.begin());
                 thread::sleep(Duration::from_millis(1));
             }
-            thread::sleep(Duration::from_millis(200));
-            drop(call);
         });
         let reported = reported.into_inner();
         assert_eq!(reported.len(), 1, "{reported:?}");
-        assert_eq!(reported[0].0, "test slow");
-        assert!(reported[0].1 >= Duration::from_millis(50));
+        assert_eq!(reported[0].0, "test hung");
     }
 }

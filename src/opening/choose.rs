@@ -15,9 +15,11 @@ use crate::shipment::find;
 use std::path::PathBuf;
 
 /// Which of several shipments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
     Shipment(ShipmentId),
+    /// the one whose id begins so
+    Beginning(String),
     /// the one that was begun last
     Latest,
 }
@@ -31,12 +33,22 @@ pub fn choose(
     let paths = if paths.is_empty() { carrying() } else { paths.to_vec() };
     let shipment = match wanted {
         Wanted::Shipment(shipment) => shipment,
-        Wanted::Latest => {
-            let found = find::find(&drives(&paths, &Recording::default())?, &Recording::default());
-            if monitor.should_stop() {
-                return Err(OpenError::Stopped);
+        Wanted::Beginning(beginning) => {
+            let mut shipments = on_drives(&paths, monitor)?;
+            let is_meant = |one: &CarriedShipment| one.shipment.to_string().starts_with(&beginning);
+            let meant: Vec<_> = shipments.iter().filter(|one| is_meant(one)).collect();
+            match meant[..] {
+                [one] => one.shipment,
+                [] if shipments.is_empty() => return Ok(paths), // as below
+                [] => return Err(OpenError::NotCarried { carried: shipments }),
+                _ => {
+                    shipments.retain(is_meant);
+                    return Err(OpenError::Beginning { beginning, shipments });
+                }
             }
-            let mut shipments = carried(&found);
+        }
+        Wanted::Latest => {
+            let mut shipments = on_drives(&paths, monitor)?;
             match shipments.pop() {
                 Some(latest) if shipments.last().is_some_and(|one| one.begun == latest.begun) => {
                     let begun = |one: &CarriedShipment| one.begun == latest.begun;
@@ -51,4 +63,10 @@ pub fn choose(
     };
     let folder = set_folder(shipment, SetNumber(1));
     Ok(paths.iter().map(|path| drive_root(path).join(HOLDALL).join(&folder)).collect())
+}
+
+/// The shipments that these drives carry, the latest last.
+fn on_drives(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<CarriedShipment>, OpenError> {
+    let found = find::find(&drives(paths, &Recording::default())?, &Recording::default());
+    if monitor.should_stop() { Err(OpenError::Stopped) } else { Ok(carried(&found)) }
 }

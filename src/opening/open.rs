@@ -50,6 +50,9 @@ pub enum OpenError {
         listed(shipments)
     )]
     NoLatest { shipments: Vec<CarriedShipment> },
+    /// What was named is the beginning of several ids.
+    #[error("the ids of {} shipments begin with {beginning}: {}", shipments.len(), listed(shipments))]
+    Beginning { beginning: String, shipments: Vec<CarriedShipment> },
     /// They are of others than the one that was named.
     #[error(
         "no drive that is here carries the shipment that was named, but these: {}",

@@ -46,7 +46,8 @@ pub struct Prepared<'a> {
     /// what packing may take
     pub memory: Memory,
     pub(super) checkpoint: Checkpoint,
-    pub(super) read_back: bool,
+    /// is the set read back once it is closed
+    pub read_back: bool,
 }
 
 impl Prepared<'_> {

@@ -8,6 +8,7 @@ use crate::common::terminal::Terminal;
 use crate::common::{Run, has_programs, tree};
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStringExt;
 
 /// A dataset that one drive, which is small, does not hold.
 fn too_much() -> Option<(Shipment, Memory)> {
@@ -97,6 +98,11 @@ fn summaries_end_with_time_and_rate_and_the_log_has_them() {
     }
     let run = shipment.run(["status", "--log-file", "/nowhere/log"]).expect(2);
     assert!(run.stderr.contains("hint: --log-file names a file"), "{}", run.shown());
+    // One that is full, and a path that is no text.
+    let path = OsString::from_vec(b"/nowhere/\xff".to_vec());
+    let run = shipment.run(["verify".into(), path, "--log-file=/dev/full".into()]).expect(1);
+    let note = "note: the file of --log-file lacks lines: No space left";
+    assert!(run.stderr.contains(note), "{}", run.shown());
 }
 
 #[test]

@@ -214,6 +214,17 @@ fn drives_of_two_shipments_are_told_apart() {
     paths.push(shipment.set_folder(0));
     shipment.restore(&paths, &to, &[]).expect(0);
     assert_eq!(shipment.verify(&paths).expect(0).events_of("verified").len(), 1);
+    // The beginning of its id, too.
+    paths.pop();
+    let folder = shipment.set_folder(0);
+    let beginning = &folder.file_name().unwrap().to_str().unwrap()[..12];
+    let named = |id: &str| {
+        let words = ["verify", "--json", "--shipment", id].map(OsString::from);
+        shipment.run(words.into_iter().chain(paths.iter().map(OsString::from)))
+    };
+    assert_eq!(named(beginning).expect(0).events_of("verified").len(), 1);
+    let other = if beginning.starts_with('0') { "1" } else { "0" }.repeat(12);
+    assert_said(named(&other), 1, &["no drive that is here carries the shipment that was named"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::common::{program, shipment::Shipment, tree};
 use crate::{assert_refused, holdall};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -63,6 +63,27 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+/// What nobody reads is done all the same, and ended as it is.
+#[test]
+fn a_reader_that_is_gone_changes_neither_work_nor_status() {
+    let shipment = Shipment::new(&[1]);
+    tree::plain(&shipment.source, "unread", 3);
+    let unread = |words: &[OsString]| {
+        let mut command = program(&shipment.state());
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        command.args(words).stdout(writer).stderr(Stdio::null());
+        command.status().unwrap().code()
+    };
+    assert_eq!(unread(&shipment.pack_arguments("none", &[])), Some(0));
+    let verify = [OsString::from("verify"), shipment.paths()[0].clone().into()];
+    assert_eq!(unread(&verify), Some(0));
+    for path in shipment.files(0, "shards/") {
+        fs::remove_file(path).unwrap();
+    }
+    assert_eq!(unread(&verify), Some(1), "it was packed, and then damaged");
 }
 
 #[test]

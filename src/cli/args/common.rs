@@ -1,9 +1,9 @@
 //! What several commands take.
 
 use crate::cli::sizes::parse_size;
-use crate::format::ids::ShipmentId;
 use crate::format::list::Hash;
 use crate::memory::Memory;
+use crate::opening::choose::Wanted;
 use clap::Args;
 
 pub(super) fn at_least_one(text: &str) -> Result<u32, &'static str> {
@@ -25,17 +25,25 @@ pub struct ExpectArg {
     pub expect: Vec<Hash>,
 }
 
-/// A shipment's id, or the name of one of its sets.
-fn shipment(text: &str) -> Result<ShipmentId, String> {
-    text.split('-').next().unwrap_or_default().to_ascii_lowercase().parse()
+/// A shipment's id, the beginning of one, or the name of one of its sets.
+pub fn shipment(text: &str) -> Result<Wanted, String> {
+    let id = text.split('-').next().unwrap_or_default().to_ascii_lowercase();
+    match id.parse() {
+        Ok(shipment) => Ok(Wanted::Shipment(shipment)),
+        Err(_) if (1..16).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            Ok(Wanted::Beginning(id))
+        }
+        Err(wrong) => Err(wrong),
+    }
 }
 
 /// Which of several shipments on the same drives.
 #[derive(Args)]
 pub struct ShipmentArg {
-    /// Of several shipments on the drives, the one with this ID, as holdall status prints it
+    /// Of several shipments on the drives, the one with this ID, as holdall status prints it; its
+    /// beginning is enough
     #[arg(long, value_name = "ID", value_parser = shipment, value_hint = clap::ValueHint::Other)]
-    pub shipment: Option<ShipmentId>,
+    pub shipment: Option<Wanted>,
     /// Of several shipments on the drives, the one that was begun last, as their labels say
     #[arg(long, conflicts_with = "shipment")]
     pub latest: bool,

@@ -117,8 +117,8 @@ pub struct PackArgs {
 /// resume
 #[derive(Args)]
 pub struct ResumeArgs {
-    /// The shipment's id, as pack printed it and holdall status lists it; it may be left out if one is
-    /// in progress on this machine
+    /// The shipment's id, as pack printed it and holdall status lists it, or its beginning; it may be
+    /// left out if one is in progress on this machine
     pub shipment: Option<String>,
     /// Pack the unfinished set again, on drives that carry nothing of it, because its drives are lost
     #[arg(long)]

@@ -20,7 +20,7 @@ pub struct EraseArgs {
 /// forget
 #[derive(Args)]
 pub struct ForgetArgs {
-    /// The shipment's id, as holdall status lists it
+    /// The shipment's id, as holdall status lists it, or its beginning
     pub shipment: String,
     /// Ask nothing
     #[arg(long)]

@@ -12,7 +12,7 @@
 
 use super::bottleneck::Bottleneck;
 use super::clock::Clock;
-use super::lines::{Columns, crowd_line, drive_line, phase_line};
+use super::lines::{Columns, crowd_line, drive_line, phase_line, then_line};
 use super::model::{DriveProgress, PhaseProgress};
 use super::renderer::Renderer;
 use crate::cli::output::show;
@@ -26,7 +26,7 @@ use std::time::Duration;
 
 /// How often the lines are drawn.
 const TICK: Duration = Duration::from_millis(200);
-/// Rows kept free of drives: the total, and room for what stands above.
+/// Rows kept free of drives: the total, what follows, and room for what stands above.
 const OTHER_ROWS: usize = 4;
 /// Columns kept free: the terminal echoes Ctrl-C as `^C` where the cursor stands, and a line that
 /// it makes wrap would stay on the screen.
@@ -131,7 +131,8 @@ impl Screen {
         } else {
             bottleneck.as_ref().map(Bottleneck::word)
         };
-        let mut lines = vec![phase_line(&phase.reading(), phase.phase, limit, &columns)];
+        let reading = phase.reading();
+        let mut lines = vec![phase_line(&reading, phase.phase, limit, &columns)];
         if drives.len() <= rows.saturating_sub(OTHER_ROWS) {
             let line =
                 |drive: &Arc<DriveProgress>| drive_line(&drive.reading(), &drive.name, &columns);
@@ -139,6 +140,9 @@ impl Screen {
         } else {
             let readings = drives.iter().map(|drive| (drive.name.as_str(), drive.reading()));
             lines.push(crowd_line(&readings.collect::<Vec<_>>(), width));
+        }
+        if let Some(then) = phase.then.filter(|_| !stop::asked()) {
+            lines.push(then_line(&reading, then, width));
         }
         lines
     }

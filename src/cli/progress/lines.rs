@@ -119,6 +119,15 @@ fn with_limit(phase: Phase, limit: Option<&str>, room: usize) -> String {
     both.filter(|both| text::columns(both) <= room).unwrap_or_else(|| name.to_owned())
 }
 
+/// The line of the phase that follows, of which the time left does not tell.
+pub(super) fn then_line(reading: &Reading, then: Phase, width: usize) -> String {
+    let short = format!("then {}", then.name());
+    let time = Reading { done: 0, ..*reading }.left().map(shown_duration);
+    let long = time.map_or(String::new(), |time| format!("{short}: about {time} at this rate"));
+    let fits = |line: &String| !line.is_empty() && text::columns(line) <= width;
+    Some(long).filter(fits).unwrap_or_else(|| shortened(&short, width))
+}
+
 /// The line of one drive under it.
 pub(super) fn drive_line(reading: &Reading, name: &str, columns: &Columns) -> String {
     let drawn = match reading.total {
@@ -259,6 +268,7 @@ mod tests {
         for width in 1..200 {
             let crowd = [(name, reading), ("b", reading)];
             assert!(text::columns(&crowd_line(&crowd, width)) <= width);
+            assert!(text::columns(&then_line(&reading, Phase::ReadBack, width)) <= width);
             for longest in [1, 10, text::columns(name)] {
                 let columns = Columns::new(width, longest);
                 for limit in [None, Some("drives"), Some(name)] {
@@ -268,6 +278,16 @@ mod tests {
                 assert!(text::columns(&drive_line(&reading, name, &columns)) <= width);
             }
         }
+    }
+
+    /// The time left of pack is of writing alone.
+    #[test]
+    fn what_follows_has_a_line() {
+        let pack = bytes(1_230_000_000_000, 2_950_000_000_000, 512e6);
+        let line = |reading, width| then_line(&reading, Phase::ReadBack, width);
+        assert_eq!(line(pack, 77), "then read back: about 1 h 36 min at this rate");
+        assert_eq!(line(pack, 27), "then read back");
+        assert_eq!(line(Reading { rate: f64::NAN, ..pack }, 77), "then read back");
     }
 
     #[test]

@@ -14,21 +14,30 @@ use crate::monitor::{Phase, Spent};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// The phase that runs, if one does.
 #[derive(Default)]
 pub struct Progress {
     present: ArcSwapOption<PhaseProgress>,
+    /// what is packed is read back then
+    reads_back: AtomicBool,
 }
 
 impl Progress {
     /// Begins a phase; the one before has ended.
     pub fn begin(&self, phase: Phase, total: u64) -> Arc<PhaseProgress> {
-        let begun = Arc::new(PhaseProgress::new(phase, total));
+        let reads_back = phase == Phase::Pack && self.reads_back.load(Ordering::Relaxed);
+        let then = reads_back.then_some(Phase::ReadBack);
+        let begun = Arc::new(PhaseProgress { then, ..PhaseProgress::new(phase, total) });
         self.present.store(Some(Arc::clone(&begun)));
         begun
+    }
+
+    /// Is what will be packed read back then?
+    pub fn set_reads_back(&self, reads_back: bool) {
+        self.reads_back.store(reads_back, Ordering::Relaxed);
     }
 
     /// Ends the phase that runs, and returns it.
@@ -36,9 +45,9 @@ impl Progress {
         self.present.swap(None)
     }
 
-    /// Does a phase run?
-    pub fn is_running(&self) -> bool {
-        self.present.load().is_some()
+    /// The phase that runs, if one does.
+    pub fn phase(&self) -> Option<Phase> {
+        self.present.load().as_ref().map(|present| present.phase)
     }
 
     /// Counts in the phase that runs.
@@ -64,6 +73,8 @@ impl Progress {
 /// A phase and its drives.
 pub struct PhaseProgress {
     pub phase: Phase,
+    /// a phase that works on the same bytes and follows, if it is known
+    pub then: Option<Phase>,
     began: Instant,
     counter: Counter,
     times: Times,
@@ -84,6 +95,7 @@ impl PhaseProgress {
     fn new(phase: Phase, total: u64) -> Self {
         Self {
             phase,
+            then: None,
             began: Instant::now(),
             counter: Counter::new(Unit::of(phase), total),
             times: Times::new(),

@@ -56,7 +56,11 @@ impl Renderer for Plain {
                     let limit = bottleneck.as_ref().map(Bottleneck::word);
                     let limit = limit.filter(|_| !stop::asked());
                     let line = lines::running_line(&reading, phase.phase, limit);
-                    sink(&if stop::asked() { line + ", stopping" } else { line });
+                    sink(&match phase.then {
+                        _ if stop::asked() => line + ", stopping",
+                        Some(then) => format!("{line}, then {}", then.name()),
+                        None => line,
+                    });
                 }
                 None => {}
             }

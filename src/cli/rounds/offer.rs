@@ -107,8 +107,9 @@ impl Round {
         };
         let question = format!(
             "Their cases in this order ({such}), - to leave a drive out, Enter to look again, or \
-             stop: "
+             stop:"
         );
+        let question = format!("{} ", wrapped(&question, "", 78).trim_end());
         let text = match answer_while(&question, still_there) {
             Typed::Line(text) => text,
             Typed::End => return Answer::Stop,
