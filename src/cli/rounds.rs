@@ -87,7 +87,8 @@ fn next_drives(round: &Round, left_out: &mut LeftOut, ui: &Ui) -> Option<Vec<Cas
     let mut carriers = Carriers::new(mounted());
     if !is_first {
         out(
-            "\nOr attach the next drives now: they are noticed. Ctrl-C ends here; nothing is lost.\n",
+            "\nOr run nothing and attach them while this waits: they are noticed.\nCtrl-C ends here; \
+             nothing is lost, and the command above packs the rest later.\n",
         );
     }
     let mut is_told = !is_first;
