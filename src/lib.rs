@@ -37,7 +37,8 @@
 //! drives can do; [`memory`] how much of it a command may use; [`entropy`] randomness and time,
 //! passed in. [`opening`] finds the sets on drives that were named, with their keys;
 //! [`verification`] is what verify finds; [`pack_session`] leads a shipment from its scan to its
-//! last set; [`report`] is the page that travels with it. [`commands`] wires the parts, one command each; [`cli`] is the command line.
+//! last set; [`report`] is the page that travels with it. [`commands`] wires the parts, one
+//! command each; [`cli`] is the command line.
 //!
 //! Imports point down only: cli → commands → parts → format. All modules are private: the program
 //! needs [`run`] alone, and tests and benches name the rest through `testing`.

@@ -9,7 +9,7 @@ pub mod cli {
         pub use crate::cli::args::Cli;
     }
     pub mod help {
-        pub use crate::cli::topics::{TOPICS, Topic};
+        pub use crate::cli::topics::{COMMANDS, TOPICS, Topic};
     }
     pub mod sizes {
         pub use crate::cli::sizes::parse_size;
@@ -165,8 +165,11 @@ pub mod plan {
     pub mod effort {
         pub use crate::plan::effort::Effort;
     }
+    pub mod geometry {
+        pub use crate::plan::geometry::Geometry;
+    }
     pub mod room {
-        pub use crate::plan::room::{DriveRoom, Geometry, Need, plan};
+        pub use crate::plan::room::{DriveRoom, Need, plan};
     }
     pub mod survive {
         pub use crate::plan::survive::Survive;

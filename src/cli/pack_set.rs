@@ -12,6 +12,7 @@ use crate::format::ids::set_folder;
 use crate::memory::FIXED_BYTES;
 use crate::pack_session::shipments::without_state;
 use crate::packer::PackError;
+use crate::plan::geometry::MemoryError;
 use crate::plan::place::PlaceError;
 use crate::plan::room::RoomError;
 
@@ -112,7 +113,7 @@ pub fn refusal(error: PackJobError) -> Refusal {
         PackJobError::Plan {
             source: RoomError::Place(PlaceError::TooManyDrives { .. }), ..
         } => ("pack onto fewer drives at once, and the rest on further sets", Status::Usage),
-        PackJobError::Plan { source: RoomError::Memory { least }, .. } => {
+        PackJobError::Plan { source: RoomError::Memory(MemoryError { least }), .. } => {
             let least = (least + FIXED_BYTES).div_ceil(1 << 20);
             let hint = format!("pack with --memory {least}MiB, or onto fewer drives at once");
             return Refusal::failed(error).hint(&hint).status(Status::Usage);

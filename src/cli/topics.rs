@@ -28,7 +28,7 @@ pub const TOPICS: [Topic; 8] = [
 ];
 
 /// The commands, in the order of `--help`.
-const COMMANDS: [&str; 20] = [
+pub const COMMANDS: [&str; 20] = [
     "keygen",
     "drives",
     "plan",

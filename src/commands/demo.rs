@@ -18,7 +18,7 @@ use crate::packer::Checkpoint;
 use crate::plan::case_path::CasePath;
 use crate::plan::cipher::CipherChoice;
 use crate::plan::effort::Effort;
-use crate::plan::room::Geometry;
+use crate::plan::geometry::Geometry;
 use crate::plan::survive::Survive;
 use crate::verification::SetOutcome;
 use std::fs;

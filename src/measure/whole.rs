@@ -17,7 +17,8 @@ use crate::memory::Memory;
 use crate::monitor::{Monitor, Recording, Unreported};
 use crate::packer::{self, Checkpoint, PackError, ResumePoint, SetDrive, SetJob};
 use crate::plan::effort::Effort;
-use crate::plan::room::{DriveRoom, Geometry, Need, RoomError, SetSizes, plan};
+use crate::plan::geometry::{Geometry, SetSizes};
+use crate::plan::room::{DriveRoom, Need, RoomError, plan};
 use crate::plan::survive::Survive;
 use crate::restorer::{self, OpenSet, RestoreError};
 use crate::shipment::{FoundSet, RecordIndex, find};
@@ -220,7 +221,8 @@ pub fn pack_onto(
         memory,
         largest: 1 << 50,
         chunk_bytes: None,
-    })?;
+    })
+    .map_err(RoomError::from)?;
     let plan = plan(&rooms, how.survive, geometry, &need)?;
     let of_set = |(i, drive): (usize, &Arc<dyn Drive>)| SetDrive {
         drive: drive.clone(),

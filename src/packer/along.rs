@@ -14,7 +14,7 @@ use crate::drives::buffer::{Pool, Pooled};
 use crate::format::ids::StripeNumber;
 use crate::format::record::Member;
 use crate::format::shard::Blocks;
-use crate::plan::room::Geometry;
+use crate::plan::geometry::Geometry;
 use std::collections::BTreeMap;
 
 /// The sums of all drives.

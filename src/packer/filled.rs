@@ -4,8 +4,8 @@ use crate::dataset::cursor::Cursor;
 use crate::format::ids::RunId;
 use crate::format::record::Reason;
 use crate::local_state::state::SetTotals;
+use crate::plan::geometry::Geometry;
 use crate::plan::place::{Placement, StripePlace};
-use crate::plan::room::Geometry;
 use crate::stages::fill::Filled;
 
 /// A filled stripe and where it goes.

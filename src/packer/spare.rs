@@ -4,8 +4,9 @@
 //! - Leaves: whole shards more, where there is room for them.
 //! - Always holds: what a shard costs besides its blocks is kept for each that is given.
 
+use crate::plan::geometry::Geometry;
 use crate::plan::place::ShardRoom;
-use crate::plan::room::{Geometry, blocks_beside};
+use crate::plan::room::blocks_beside;
 use crate::plan::survive::Survive;
 use std::collections::BTreeMap;
 

@@ -4,9 +4,10 @@
 //! - Leaves: whether a path from SOURCE is wanted, by itself, with a folder that is named, or as
 //!   it leads to what is; which paths were never come to; those that can name nothing.
 //! - Always holds: (1) a path is bytes, and no letter in it means anything but `/`; `.` and doubled
-//!   slashes are dropped, and so is what Windows puts before a list and at the end of a line; (2) one that begins with `/` must lie in SOURCE; (3) a folder that is named
-//!   stands for all that lies in it; (4) each path counts once, however often it is named; (5) memory
-//!   is the bytes of the paths and 17 for each, [`MOST_BYTES`] in all.
+//!   slashes are dropped, and so is what Windows puts before a list and at the end of a line; (2) one
+//!   that begins with `/` must lie in SOURCE; (3) a folder that is named stands for all that lies in
+//!   it; (4) each path counts once, however often it is named; (5) memory is the bytes of the paths
+//!   and 17 for each, [`MOST_BYTES`] in all.
 
 use super::typed::TypedPattern;
 use std::io::{self, BufRead};

@@ -5,8 +5,8 @@
 //! - [`effort`]: how hard chunks are compressed.
 //! - [`survive`]: what may be lost without losing data, as the user writes it.
 //! - [`place`]: on which drives each stripe lies, so that this is kept.
-//! - [`room`]: bytes to shards: how large blocks and shards are, what a drive must keep free, and
-//!   whether a dataset fits.
+//! - [`geometry`]: how large chunks, blocks and shards are.
+//! - [`room`]: bytes to shards: what a drive must keep free, and whether a dataset fits.
 //! - [`rounds`]: which drives are attached together, and how to deal them to the cases.
 //! - [`sets`]: all sets of a shipment: what each holds, and what is missing or cannot be used.
 //! - [`odds`]: how likely a loss is that the rule does not cover.
@@ -14,6 +14,7 @@
 pub mod case_path;
 pub mod cipher;
 pub mod effort;
+pub mod geometry;
 pub mod odds;
 pub mod place;
 pub mod room;

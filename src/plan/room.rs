@@ -1,40 +1,15 @@
-//! From bytes to shards: the shape of blocks, what a drive holds besides shards, and whether the
-//! dataset fits even if nothing compresses.
+//! From bytes to shards: what a drive holds besides shards, and whether the dataset fits even if
+//! nothing compresses.
 
+use super::geometry::{Geometry, MemoryError};
 use super::place::{PlaceError, Placement, ShardRoom, StripePlace};
 use super::survive::Survive;
-use crate::format::FormatError;
-use crate::format::label::MOST_CHUNK_BYTES;
 use crate::format::list::HASH_BYTES;
 use crate::format::shard::{Blocks, MAX_SHARDS, TRAILER_BYTES};
 
-/// How large things are; numbers in the records, so a reader needs none of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Geometry {
-    /// C: files are cut at multiples of it
-    pub chunk_bytes: u32,
-    /// B and the most blocks of a shard
-    pub blocks: Blocks,
-}
-
-/// Stripes in memory: being filled, filled, being sealed, queued, written.
-const STRIPES_IN_FLIGHT: u64 = 5;
-/// With parity along drives, further shards per drive: its sum, and one being written.
-const SUMS_IN_FLIGHT: u64 = 2;
-/// The most shards that wait for one drive: 100 MB, a second or two of a hard disk.
-const MOST_QUEUED: u64 = 6;
 /// The most bytes of a stripe's record: a record file, which readers take up to 32 MiB of, holds one,
 /// what was not enough for a file before it, and as much again of those along the drives.
 const MOST_RECORD_BYTES: u64 = 8 << 20;
-/// A chunk, the largest that the shards have room for: a longer one compresses better, one file in it
-/// is read no faster.
-const CHUNK_SIZES: [u32; 2] = [4 << 20, LEAST_CHUNK_BYTES];
-const LEAST_CHUNK_BYTES: u32 = 1 << 20;
-/// The bytes of a shard if there is enough memory.
-const SHARD_BYTES: u64 = 16 << 20;
-/// Blocks are larger the more drives there are, since each holds the hashes of all: B of a set of up to
-/// so many drives. Where there is not enough memory, the smaller ones serve.
-const BLOCK_BYTES: [(usize, u32); 3] = [(4, 64 << 10), (24, 256 << 10), (usize::MAX, 1 << 20)];
 /// Bytes of a stripe along in its record besides its hashes and members.
 const ALONG_RECORD_BYTES: u64 = 200;
 /// Bytes of a record besides its shards, and of a slot and a salt in it.
@@ -50,114 +25,8 @@ const CHECKLIST_BYTES: u64 = 256;
 const SHARE_BYTES: u64 = 85;
 /// List bytes of a further chunk.
 const EXTENT_BYTES: u64 = 80;
-/// B of catalog files.
-const CATALOG_BLOCK_BYTES: u32 = 8 << 10;
-/// A drive has room for at least so many shards, or they are made smaller.
-const LEAST_SHARDS: u64 = 16;
 /// What the lists of a shard may leave free where they meet.
 const LIST_GAP_BYTES: u64 = 64 << 10;
-/// Where there is parity along the drives, no shard is shorter: so many bytes of bad sectors in a row
-/// then hit no column twice, even if they reach over the end of a shard.
-const BURST_BYTES: usize = 1 << 20;
-/// And none has fewer blocks.
-const BURST_BLOCKS: usize = 4;
-
-impl Geometry {
-    /// The sizes that fit a set: B = 64 KiB, 256 KiB above 4 drives, 1 MiB above 24; shards of 16 MiB, smaller where
-    /// more drives would need too much memory, or the largest has room for few of these; C = 4 MiB, or
-    /// 1 MiB where shards are small.
-    pub fn for_set(set: &SetSizes) -> Result<Self, RoomError> {
-        let along = if set.survive.members().is_some() { SUMS_IN_FLIGHT } else { 0 };
-        let in_flight = (STRIPES_IN_FLIGHT + along) * set.drives.max(1) as u64;
-        let most = (set.memory / in_flight).min(SHARD_BYTES);
-        let wanted = most.min(set.largest / LEAST_SHARDS);
-        let block_sizes = || {
-            let usual = BLOCK_BYTES.partition_point(|(drives, _)| *drives < set.drives);
-            BLOCK_BYTES[usual.min(1)..=usual].iter().rev().map(|(_, bytes)| *bytes)
-        };
-        let of = |chunk: u32, shard: u64| {
-            let sized = |block: u32| {
-                let count = shard.div_ceil(u64::from(block)).min(most / u64::from(block));
-                Self::new(chunk, block, count as u32).ok()
-            };
-            block_sizes().find_map(sized)
-        };
-        let chunks = set.chunk_bytes.as_ref().map_or(&CHUNK_SIZES[..], std::slice::from_ref);
-        let least = chunks.last().map_or(0, |chunk| least_shard_bytes(*chunk));
-        let fitting = chunks.iter().find_map(|chunk| of(*chunk, wanted));
-        // Where no chunk fits the shards that are wanted, the smallest that the shards may be fits.
-        let fitting = fitting.or_else(|| of(*chunks.last()?, wanted.max(least)));
-        fitting.ok_or(RoomError::Memory { least: in_flight * least })
-    }
-
-    /// Shards that may wait for each drive, so that it can pause without the others waiting: as many
-    /// as memory allows, 1 to 6.
-    pub fn queue_depth(self, drives: usize, survive: Survive, memory: u64) -> usize {
-        let along = if survive.members().is_some() { SUMS_IN_FLIGHT } else { 0 };
-        let stripe = (drives.max(1) * self.blocks.file_bytes()) as u64;
-        let others = STRIPES_IN_FLIGHT - 1 + along;
-        (memory / stripe).saturating_sub(others).clamp(1, MOST_QUEUED) as usize
-    }
-
-    /// B of the catalog's files, which are padded to whole blocks.
-    pub fn catalog_block_bytes(self) -> u32 {
-        CATALOG_BLOCK_BYTES.min(self.blocks.bytes() as u32)
-    }
-
-    /// The fewest blocks of a shard under this rule.
-    pub fn least_blocks(self, survive: Survive) -> usize {
-        let burst = (BURST_BYTES / self.blocks.bytes()).max(BURST_BLOCKS);
-        if survive.members().is_some() { burst } else { 1 }
-    }
-
-    /// The most list bytes that are added at once.
-    pub fn most_list_bytes(self) -> usize {
-        self.blocks.payload_bytes() / 4
-    }
-
-    /// The most plain bytes of a chunk: of small files, up to twice C.
-    pub fn most_chunk_bytes(self) -> usize {
-        let half = self.blocks.payload_bytes() / 2;
-        let room = half.saturating_sub(self.most_list_bytes().min(512 << 10));
-        room.clamp(self.chunk_bytes as usize, 2 * self.chunk_bytes as usize)
-    }
-
-    /// Bytes of the record of a stripe over so many drives.
-    fn record_bytes(self, drives: usize) -> u64 {
-        let hashes = self.blocks.count() as u64 * HASH_BYTES as u64;
-        RECORD_BYTES + drives.min(MAX_SHARDS) as u64 * (SLOT_BYTES + hashes)
-    }
-
-    /// Sizes as asked for; a chunk must fit a shard twice.
-    pub fn new(chunk_bytes: u32, block_bytes: u32, count: u32) -> Result<Self, FormatError> {
-        let blocks = Blocks::new(block_bytes, count)?;
-        let good =
-            chunk_bytes.is_power_of_two() && (1024..=MOST_CHUNK_BYTES).contains(&chunk_bytes);
-        if !good || chunk_bytes as usize * 2 > blocks.payload_bytes() {
-            return Err(FormatError::invalid("geometry", "chunk size", chunk_bytes));
-        }
-        Ok(Self { chunk_bytes, blocks })
-    }
-}
-
-/// The smallest shard that a chunk fits twice, in blocks of 256 KiB.
-fn least_shard_bytes(chunk: u32) -> u64 {
-    u64::from(chunk) / 4 * 9
-}
-
-/// What the sizes of a set depend on.
-#[derive(Clone, Copy, Debug)]
-pub struct SetSizes {
-    pub drives: usize,
-    pub survive: Survive,
-    /// bytes of memory that shards may use
-    pub memory: u64,
-    /// bytes that the largest drive has free
-    pub largest: u64,
-    /// C, if earlier sets of the shipment have it
-    pub chunk_bytes: Option<u32>,
-}
-
 /// What a dataset needs, as its scan says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Need {
@@ -200,12 +69,8 @@ pub enum RoomError {
     /// The rule cannot be kept, or the like.
     #[error(transparent)]
     Place(#[from] PlaceError),
-    /// Not even small shards of so many drives fit into memory.
-    #[error("so many drives at once take more memory")]
-    Memory {
-        /// bytes that shards take at least
-        least: u64,
-    },
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The record of a stripe over all drives would be too long.
     #[error(
         "so many blocks on so many drives make records of {bytes} bytes, and {MOST_RECORD_BYTES} are \
@@ -292,7 +157,7 @@ pub fn plan_rest(
     geometry: Geometry,
     need: &Need,
 ) -> Result<SetPlan, RoomError> {
-    let bytes = geometry.record_bytes(drives.len());
+    let bytes = record_bytes(geometry, drives.len());
     if bytes > MOST_RECORD_BYTES {
         return Err(RoomError::Record { bytes });
     }
@@ -342,6 +207,12 @@ pub fn plan_rest(
         unusable_bytes: (in_room - in_use) * geometry.blocks.file_bytes() as u64,
         beside,
     })
+}
+
+/// Bytes of the record of a stripe over so many drives.
+fn record_bytes(geometry: Geometry, drives: usize) -> u64 {
+    let hashes = geometry.blocks.count() as u64 * HASH_BYTES as u64;
+    RECORD_BYTES + drives.min(MAX_SHARDS) as u64 * (SLOT_BYTES + hashes)
 }
 
 /// The part of `bytes` that `of` is of `all`, at most all of it.
@@ -487,17 +358,14 @@ fn room(drive: &DriveRoom, others: &BesideShards, geometry: Geometry) -> ShardRo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::geometry::SetSizes;
 
     const GB: u64 = 1_000_000_000;
     const NO_BLOCKS: Survive = Survive::NONE;
 
-    fn sizes(
-        drives: usize,
-        survive: Survive,
-        memory: u64,
-        largest: u64,
-    ) -> Result<Geometry, RoomError> {
-        Geometry::for_set(&SetSizes { drives, survive, memory, largest, chunk_bytes: None })
+    fn sizes(drives: usize, survive: Survive, largest: u64) -> Geometry {
+        let set = SetSizes { drives, survive, memory: 1 << 30, largest, chunk_bytes: None };
+        Geometry::for_set(&set).unwrap()
     }
 
     fn drives(free: &[u64]) -> Vec<DriveRoom> {
@@ -512,7 +380,7 @@ mod tests {
 
     #[test]
     fn four_drives_of_two_terabytes_hold_three_quarters() {
-        let geometry = sizes(4, NO_BLOCKS, 1 << 30, 2000 * GB).unwrap();
+        let geometry = sizes(4, NO_BLOCKS, 2000 * GB);
         assert_eq!(geometry.blocks.file_bytes(), 16 << 20);
         let survive = Survive { cases: 1, drives: 0, blocks: 0 };
         let need = Need { data_bytes: 5_700 * GB, entries: 1_000_000, entry_bytes: 105_000_000 };
@@ -525,11 +393,11 @@ mod tests {
     fn small_datasets_and_small_drives_are_counted_as_they_are() {
         let survive = Survive { cases: 1, drives: 0, blocks: 1 };
         let need = Need { data_bytes: 1_000_000, entries: 2, entry_bytes: 200 };
-        let geometry = sizes(3, survive, 1 << 30, 2000 * GB).unwrap();
+        let geometry = sizes(3, survive, 2000 * GB);
         let large = super::plan(&drives(&[2000 * GB; 3]), survive, geometry, &need).unwrap();
         assert!(large.drive_bytes.iter().all(|bytes| *bytes <= 4 << 20), "{large:?}");
         assert!(large.parity_bytes > 0 && large.parity_bytes < 10 << 20, "{large:?}");
-        let small = sizes(3, survive, 1 << 30, 33 << 20).unwrap();
+        let small = sizes(3, survive, 33 << 20);
         let plan = super::plan(&drives(&[33 << 20; 3]), survive, small, &need).unwrap();
         assert!(plan.holds_bytes > 40 << 20, "{plan:?}");
     }
@@ -538,14 +406,8 @@ mod tests {
     fn too_little_room_says_how_much_is_missing() {
         let need = Need { data_bytes: 7 * GB, entries: 10, entry_bytes: 500 };
         let survive = Survive { cases: 1, drives: 0, blocks: 0 };
-        let plan = |free: u64| {
-            super::plan(
-                &drives(&[free; 4]),
-                survive,
-                sizes(4, NO_BLOCKS, 1 << 30, free).unwrap(),
-                &need,
-            )
-        };
+        let plan =
+            |free: u64| super::plan(&drives(&[free; 4]), survive, sizes(4, NO_BLOCKS, free), &need);
         let missing = plan(2 * GB).unwrap().missing_bytes;
         assert!(missing > GB && missing < 2 * GB);
         let Err(RoomError::TooLittle { needed, holds: 0, missing }) = plan(1 << 20) else {
@@ -559,7 +421,7 @@ mod tests {
         let survive = Survive { cases: 1, drives: 0, blocks: 0 };
         let need = Need { data_bytes: GB, entries: 10, entry_bytes: 500 };
         let without_first = &drives(&[50 * GB; 4])[1..];
-        let geometry = sizes(4, NO_BLOCKS, 1 << 30, 2000 * GB).unwrap();
+        let geometry = sizes(4, NO_BLOCKS, 2000 * GB);
         let plan = super::plan_rest(without_first, survive, geometry, &need).unwrap();
         assert!(plan.drive_bytes[0] == 0 && plan.drive_bytes[3] > 0);
         let plan = super::plan_rest(&drives(&[0; 4]), survive, geometry, &need).unwrap();
@@ -577,36 +439,5 @@ mod tests {
         assert!(plan(3).is_ok());
         let bytes = 48 + 4 * (34 + 32 * 65_536);
         assert_eq!(plan(4).err(), Some(RoomError::Record { bytes }));
-    }
-
-    #[test]
-    fn shards_shrink_where_drives_are_many_or_memory_is_little() {
-        for memory in [1392 << 20, 512 << 20, 96 << 20] {
-            for (count, (blocks, in_flight)) in
-                (1..=255).flat_map(|count| [(count, (0, 5)), (count, (1, 7))])
-            {
-                let survive = Survive { blocks, ..Survive::NONE };
-                let sized = sizes(count as usize, survive, memory, 2000 * GB);
-                let least = in_flight * count * least_shard_bytes(LEAST_CHUNK_BYTES);
-                let Ok(g) = sized else {
-                    assert_eq!(sized, Err(RoomError::Memory { least }));
-                    assert!(least > memory, "{count}");
-                    continue;
-                };
-                let flight = in_flight * count * g.blocks.file_bytes() as u64;
-                assert!(flight <= memory && least <= memory, "{count}");
-                let queued = g.queue_depth(count as usize, survive, memory) as u64;
-                let stripe = count * g.blocks.file_bytes() as u64;
-                assert!((in_flight - 1 + queued) * stripe <= memory, "{count}");
-                assert!(g.chunk_bytes as usize * 2 <= g.blocks.payload_bytes(), "{count}");
-            }
-        }
-        let of = |drives| {
-            let g = sizes(drives, NO_BLOCKS, 1392 << 20, 2000 * GB).unwrap();
-            (g.chunk_bytes >> 20, g.blocks.bytes() >> 10, g.blocks.count())
-        };
-        assert_eq!(of(4), (4, 64, 256));
-        assert_eq!(of(5), (4, 256, 64));
-        assert_eq!(of(60), (1, 1024, 4));
     }
 }

@@ -8,8 +8,9 @@
 //!   more than is said here; (2) a set is filled before the next is begun; (3) all sets keep one rule;
 //!   (4) time and memory grow with the number of drives, not with the dataset.
 
+use super::geometry::{Geometry, SetSizes};
 use super::odds::{LossRates, Odds, SetInCases, odds};
-use super::room::{self, Beside, DriveRoom, Geometry, Need, RoomError, SetSizes};
+use super::room::{self, Beside, DriveRoom, Need, RoomError};
 use super::rounds::{SizedDrive, dealt_by_size, rounds};
 use super::survive::Survive;
 use std::collections::BTreeMap;

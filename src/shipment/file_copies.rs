@@ -26,13 +26,6 @@ pub struct FileCopy<'a, T> {
     pub read: T,
 }
 
-impl<T> FileCopy<'_, T> {
-    /// `drive: path`, as it is reported.
-    pub fn place(&self) -> String {
-        format!("{}: {}", self.found.drive.name(), self.path)
-    }
-}
-
 /// The BLAKE3 of a file that is not held.
 pub fn digest_of(
     drive: &dyn Drive,

@@ -19,7 +19,8 @@ use holdall::testing::packer::{
     self, Checkpoint, PackError, Packed, ResumePoint, SetDrive, SetJob,
 };
 use holdall::testing::plan::effort::Effort;
-use holdall::testing::plan::room::{self, DriveRoom, Geometry, Need};
+use holdall::testing::plan::geometry::Geometry;
+use holdall::testing::plan::room::{self, DriveRoom, Need};
 use holdall::testing::proxy::{Call, CallKind, FileRead, Proxy};
 use holdall::testing::restorer::end::{self, EndOfRun};
 use holdall::testing::restorer::{self, OpenSet, RestoreOptions, Restored};

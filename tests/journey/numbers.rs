@@ -16,7 +16,7 @@ use holdall::testing::monitor::{Event, Monitor, Phase, Recording};
 use holdall::testing::packer::{Checkpoint, SetDrive};
 use holdall::testing::plan::cipher::CipherChoice;
 use holdall::testing::plan::effort::Effort;
-use holdall::testing::plan::room::Geometry;
+use holdall::testing::plan::geometry::Geometry;
 use holdall::testing::restorer::RestoreOptions;
 use std::collections::BTreeMap;
 use std::fs;

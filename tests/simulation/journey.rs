@@ -27,7 +27,7 @@ use holdall::testing::monitor::{Event, Monitor, Recording};
 use holdall::testing::packer::{Checkpoint, SetDrive};
 use holdall::testing::plan::cipher::CipherChoice;
 use holdall::testing::plan::effort::Effort;
-use holdall::testing::plan::room::Geometry;
+use holdall::testing::plan::geometry::Geometry;
 use holdall::testing::plan::survive::Survive;
 use holdall::testing::sets::{RecordIndex, open};
 use holdall::testing::verification as verify;
