@@ -52,8 +52,11 @@ pub fn while_next<'i, I: Sync, T: Send>(
     let (sender, ready) = bounded(0);
     std::thread::scope(|scope| {
         // Until nobody takes them any more.
-        scope.spawn(move || items.iter().all(|item| sender.send(read(item)).is_ok()));
+        let reads = scope.spawn(move || items.iter().all(|item| sender.send(read(item)).is_ok()));
         ready.into_iter().all(each);
+        if let Err(panic) = reads.join() {
+            std::panic::resume_unwind(panic);
+        }
     });
 }
 

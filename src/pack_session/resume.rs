@@ -38,6 +38,7 @@ use crate::plan::survive::Survive;
 use crate::repairer::closing::part_line;
 use crate::shipment::find;
 use crate::shipment::lock::SetLocks;
+use crate::shipment::texts::texts;
 use crate::shipment::{FoundSet, RecordIndex, cleanup};
 use crate::verification::SetOutcome;
 use std::path::Path;
@@ -363,12 +364,15 @@ fn resume_unclosed(
     if records.gaps {
         unheard.problems().into_iter().for_each(|problem| monitor.problem(problem));
     }
-    let text = set.set_text(monitor);
-    if text.is_some_and(|text| !text.runs.iter().all(|run| unclosed.begun.contains(&run.run))) {
+    // Closings of ours that were broken off may have written different ones, which are written anew.
+    let is_own = |text: &SetText| text.runs.iter().all(|run| unclosed.begun.contains(&run.run));
+    let are_own = texts(set).values().all(|version| is_own(&version.text));
+    let text = set.set_text(if are_own { &unheard } else { monitor });
+    if text.as_ref().is_some_and(|text| !is_own(text)) {
         let hint = format!("holdall forget {} drops this machine's state", state.shipment);
         return Err(refuse("it was closed by another machine", hint));
     }
-    if let Some(text) = set.set_text(monitor).filter(|text| text.index().is_none()) {
+    if let Some(text) = text.filter(|text| text.index().is_none()) {
         return closed_elsewhere(folder, state, unclosed, (&text, &mark), refuse);
     }
     let flags = ResumeFlags { close, folder_drives: state.asked.folder_drives };

@@ -23,7 +23,7 @@ use holdall::testing::format::ids::{ShipmentId, shard_path};
 use holdall::testing::keys::recipients::{Identities, Recipients};
 use holdall::testing::local_state::state::StateFolder;
 use holdall::testing::memory::Memory;
-use holdall::testing::monitor::{Event, Monitor, Recording};
+use holdall::testing::monitor::{Event, Monitor, ProblemKind, Recording};
 use holdall::testing::packer::{Checkpoint, SetDrive};
 use holdall::testing::plan::cipher::CipherChoice;
 use holdall::testing::plan::effort::Effort;
@@ -317,6 +317,15 @@ impl Journey {
                     if let Some(die) = dying {
                         round.drives[die].die_after(u64::MAX, Death::RefusesWrites);
                     }
+                }
+                // One that died before anything counted was needed.
+                Err(PackJobError::Plan { .. })
+                    if monitor.told.problems().iter().any(|p| p.kind == ProblemKind::Drive)
+                        && dying.is_some() =>
+                {
+                    let die = dying.unwrap();
+                    let round = self.rounds.last_mut().unwrap();
+                    round.drives[die].die_after(u64::MAX, Death::RefusesWrites);
                 }
                 Err(PackJobError::Stopped) if stop => self.tell("  stopped in the scan".into()),
                 Err(e) => panic!("pack: {}", open::error_chain(&e)),

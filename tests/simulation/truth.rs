@@ -40,6 +40,8 @@ struct Truth {
     to: PathBuf,
     /// sets that were seen, and whether any run but the last was made on them
     seen: BTreeMap<usize, bool>,
+    /// of these, those of which only a run that was killed may have taken notes
+    maybe: BTreeSet<usize>,
     /// what was attached of each in the last run on it
     last: Attached,
     /// a shard of each set in which a block is bad: its stripe, index and number
@@ -92,6 +94,7 @@ impl Journey {
             oracles,
             to,
             seen: BTreeMap::new(),
+            maybe: BTreeSet::new(),
             last: Attached::new(),
             bad: BTreeMap::new(),
             killed: false,
@@ -103,6 +106,8 @@ impl Journey {
             let attached = self.draw_attached();
             let how = How { salvage: self.random.below(3) == 0, ..How::default() };
             if self.random.below(4) == 0 && self.run_is_killed(&truth, &attached, how) {
+                let new = attached.keys().filter(|set| !truth.seen.contains_key(set));
+                truth.maybe.extend(new);
                 truth.seen.extend(attached.keys().map(|set| (*set, true)));
                 truth.killed = true;
                 continue;
@@ -236,6 +241,19 @@ impl Journey {
         self.tell(format!("run with {attached:?}, give up {}, stage {}", how.give_up, how.stage));
         let monitor = Recording::default();
         let outcome = self.run(truth, attached, how, &Fuse::never(), &monitor);
+        // Of a set that a killed run did not come to, it is said that it was not seen.
+        let told: BTreeSet<String> =
+            monitor.problems().into_iter().map(|problem| problem.subject).collect();
+        for set in std::mem::take(&mut truth.maybe) {
+            let others = truth.seen.iter().filter(|(other, _)| **other != set);
+            let others = truth.absent_of(&others.map(|(set, before)| (*set, *before)).collect());
+            let absent = truth.absent_of(&BTreeMap::from([(set, true)]));
+            let mut own = absent.difference(&others);
+            let is_told = own.any(|path| told.contains(&shown_path(path)));
+            if outcome.unseen && !is_told && !attached.contains_key(&set) {
+                truth.seen.remove(&set);
+            }
+        }
         for set in attached.keys() {
             let before = truth.seen.contains_key(set);
             truth.seen.insert(*set, before);
