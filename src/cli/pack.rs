@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 use super::rounds::{LeftOut, Round};
 use super::sizes::{parse_size, shown_bytes};
 use super::ui::Ui;
-use super::{chosen, keys, lists, plan_file, rounds, show};
+use super::{chosen, keys, lists, plan_file, rounds, show, stop};
 use crate::commands::drives::{remember, warnings_of};
 use crate::commands::pack::{
     self as command, PackJobError, PackOptions, Prepared, Remaining, ResumeOptions, UnprovenSet,
@@ -67,11 +67,7 @@ pub(super) fn offered<T>(
         return Err(Refusal::usage("no drive is named, and there is nobody to ask", hint));
     }
     rounds::with_drives(round, left_out, ui, plan)?.ok_or_else(|| {
-        if ui.monitor().should_stop() {
-            Refusal::failed(PackJobError::Stopped)
-        } else {
-            Refusal::declined()
-        }
+        if stop::asked() { Refusal::failed(PackJobError::Stopped) } else { Refusal::declined() }
     })
 }
 

@@ -10,6 +10,7 @@ mod question;
 use super::exit::Status;
 use super::output::{out, print_error, say};
 use super::refusal::Refusal;
+use super::stop;
 use super::ui::Ui;
 use crate::commands::drives::not_own;
 use crate::drives::detect::{self, MountedDrive};
@@ -97,7 +98,7 @@ fn next_drives(round: &Round, left_out: &mut LeftOut, ui: &Ui) -> Option<Vec<Cas
         let mut look = || noticed.new_ones(mounted(), &|point| round.is_on(point));
         let new = look();
         if new.is_empty() {
-            if ui.monitor().should_stop() {
+            if stop::asked() {
                 say("\nstopped"); // the terminal shows ^C
                 return None;
             }

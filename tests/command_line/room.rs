@@ -232,6 +232,7 @@ fn a_plan_that_is_agreed_to_is_shown_once() {
     terminal.types("\x03");
     let (_, text) = terminal.end();
     assert_eq!(text.matches("Plan for set 1").count(), 1, "{text}");
+    assert!(!text.contains("work under way"), "nothing is, while drives are awaited: {text}");
     assert!(plan.contains("The drives hold at least "), "{plan}");
 
     let cost = plan.lines().find(|line| line.starts_with("The cost")).unwrap();
