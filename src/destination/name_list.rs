@@ -2,27 +2,55 @@
 //!
 //! - Enters: the lines that this process and others have written, in this run and earlier ones.
 //! - Leaves: all of them in DIR, once the restore has ended.
-//! - Always holds: whatever has another name than its own was in a line before a checkpoint counted
-//!   it, so that the list names it.
+//! - Always holds: (1) whatever has another name than its own was in a line before a checkpoint
+//!   counted it, so that the list names it; (2) a list that was put into DIR by a run that was cut
+//!   short while it removed the working folder, and the lines with it, loses none of its lines.
 
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, Write as _};
 
+use rustix::fs::OFlags;
+
+use super::at::open_at;
 use super::dir::Destination;
 use super::error::DestinationError;
 use super::layout::NAMES;
-use super::name_map::{ABOUT, HEAD, KnownLines, LINES};
+use super::name_map::{ABOUT, HEAD, KnownLines, LINES, is_mapped};
 use super::work_files::UnfinishedFile;
 
 impl Destination {
     /// Gives each line of the list so far.
     fn each_mapped(&self, each: &mut dyn FnMut(&[u8])) -> Result<(), DestinationError> {
         let mut known = KnownLines::default();
+        self.each_listed(&mut |line| {
+            if known.add(line) {
+                each(line);
+            }
+        })?;
         for name in self.state_names(LINES)? {
             self.each_line(&name, &mut |line| {
                 // One without its end was cut short, and came again when the restore was resumed.
                 let line = line.strip_suffix(b"\t").filter(|line| known.add(line));
                 line.map(&mut *each).unwrap_or_default();
             })?;
+        }
+        Ok(())
+    }
+
+    /// Gives each line of the list that is in DIR already, if there is one.
+    fn each_listed(&self, each: &mut dyn FnMut(&[u8])) -> Result<(), DestinationError> {
+        let root = self.folders.root();
+        // Without the option the dataset may have a file of this name.
+        if self.folders.map.is_none() || !is_mapped(root) {
+            return Ok(());
+        }
+        let failed = |error: io::Error| DestinationError::io("load", NAMES.as_bytes())(error);
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let file = open_at(root, NAMES.as_bytes(), flags, 0).map_err(failed)?;
+        for line in io::BufReader::new(file).split(b'\n') {
+            let line = line.map_err(failed)?;
+            if line.contains(&b'\t') {
+                each(&line);
+            }
         }
         Ok(())
     }

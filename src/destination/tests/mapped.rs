@@ -79,6 +79,25 @@ fn every_way_to_a_name_takes_the_same() {
     assert!(Tree::open_mapped(&dir).unwrap().has(&entry(FILE, Kind::File), None));
 }
 
+/// A run that is killed while it removes the working folder has listed all names, and what it leaves
+/// of the lines is not all of them.
+#[test]
+fn a_list_that_is_there_loses_nothing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = scratch.path().join("out");
+    let to = open_mapping(&dir);
+    put(&to, FILE, FILE, OnConflict::Fail).unwrap();
+    to.list_names().unwrap();
+    for state in to.state_names("names-").unwrap() {
+        to.remove_state(&state).unwrap();
+    }
+    let resumed = open_mapping(&dir);
+    put(&resumed, "late?", b"", OnConflict::Fail).unwrap();
+    assert_eq!(resumed.mapped_names().unwrap(), 3);
+    resumed.complete().unwrap();
+    assert_eq!(list(&dir), ["a%3Ab\ta:b", "a%3Ab/what%3F\twhat?", "late%3F\tlate?"]);
+}
+
 /// What has the names of the restore's own gets others.
 #[test]
 fn the_restores_own_names_are_mapped() {
