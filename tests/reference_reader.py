@@ -2018,7 +2018,10 @@ class Output:
                 else:  # macOS: its folder was made here, and is held open
                     os.mknod(join(self.to, entry.path), kind | 0o600, number)
             except (OSError, NotImplementedError, AttributeError) as why:
-                if not refuses(why):
+                if getattr(why, "errno", None) == errno.EIO:  # so says exfat-fuse, and leaves an empty file
+                    with contextlib.suppress(OSError):
+                        os.unlink(name, **below(parent))
+                elif not refuses(why):
                     raise
                 raise Unholdable("pipes, sockets and devices", f"it cannot be made here: {cause(why)}")
         self.made[entry.path] = entry

@@ -4,7 +4,8 @@ What those systems lack is taken from `os`; what they do otherwise is done so: n
 same, text mode, paths of 259 characters, times that are noted when a file is closed, links that need a right. On
 "windows", paths are those of ntpath, and drive letters stand for folders: DRIVE_D=/some/folder in the environment.
 "exfat" is Windows with a file system that has no hard links, and with the right to make symbolic ones.
-"fuse" is exFAT on Linux through FUSE, which says of names that it cannot hold that they are not there.
+"fuse" is exFAT on Linux through FUSE, which says of names that it cannot hold that they are not there, and leaves an
+empty file where it fails to make a pipe.
 """
 
 import builtins
@@ -207,7 +208,13 @@ def fuse():
 
     os.open = lambda path, flags, mode=0o777, **where: real["open"](held(path), flags, mode, **where)
     os.mkdir = lambda path, mode=0o777, **where: real["mkdir"](held(path), mode, **where)
-    os.supports_dir_fd.update((os.open, os.mkdir))
+
+    def mknod(path, mode=0o600, device=0, **where):
+        os.close(real["open"](path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, **where))
+        raise OSError(errno.EIO, "Input/output error", path)
+
+    os.mknod = mknod
+    os.supports_dir_fd.update((os.open, os.mkdir, os.mknod))
 
 
 {"macos": macos, "fuse": fuse}.get(SYSTEM, windows)()
