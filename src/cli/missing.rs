@@ -1,11 +1,14 @@
 //! `--missing FILE`: the path of everything that is not there, one a line, while the screen shows
 //! the first of them only. Backslashes, control characters and bytes that are not UTF-8 are
 //! escapes. A list that is there is replaced once the new one is finished: a command that restores
-//! nothing leaves it as it is.
+//! nothing leaves it as it is. Lists are marked as such where the file system has attributes, so
+//! that another text is not taken for one.
 
 use crate::monitor::{Event, Monitor, Problem, ProblemKind};
 use crate::opening::own_disks::holdall_around;
 use parking_lot::Mutex;
+use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
+use rustix::io::Errno;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read as _, Write};
 use std::os::unix::fs::MetadataExt;
@@ -16,8 +19,11 @@ const LOOKED_AT: u64 = 64 << 10;
 /// How a line begins that is part of a key, or stands beside one.
 const OF_KEYS: [&str; 5] = ["AGE-", "age-encryption.org/", "-----BEGIN ", "# created:", "# public"];
 
-/// Why nothing may be written to a file of this path: what it is. Any other text may be an earlier
-/// list.
+/// The attribute of a list.
+const MARK: &str = "user.holdall.missing";
+
+/// Why nothing may be written to a file of this path: what it is. Where files cannot be marked, any
+/// other text may be an earlier list.
 pub fn why_not(path: &Path, identities: &[PathBuf]) -> Option<String> {
     let id = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     if identities.iter().any(|identity| id(path).is_some_and(|file| id(identity) == Some(file))) {
@@ -30,7 +36,10 @@ pub fn why_not(path: &Path, identities: &[PathBuf]) -> Option<String> {
         return None;
     }
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LOOKED_AT).read_to_end(&mut bytes));
+    let opened = File::open(path);
+    let is_unmarked = |file: &File| fgetxattr(file, MARK, &mut [0u8; 8][..]) == Err(Errno::NODATA);
+    let is_another = opened.as_ref().is_ok_and(is_unmarked);
+    let read = opened.and_then(|file| file.take(LOOKED_AT).read_to_end(&mut bytes));
     let text = match (read, std::str::from_utf8(&bytes)) {
         (Ok(_), Ok(text)) => text,
         (Ok(_), Err(e)) if e.error_len().is_none() => {
@@ -42,6 +51,9 @@ pub fn why_not(path: &Path, identities: &[PathBuf]) -> Option<String> {
         return Some("holds a key".into());
     }
     let is_list = text.chars().all(|c| c == '\n' || !c.is_control());
+    if is_list && is_another && !text.is_empty() {
+        return Some("is no list that holdall wrote".into());
+    }
     (!is_list).then(|| "is no list of paths".into())
 }
 
@@ -74,6 +86,7 @@ impl<'a> MissingList<'a> {
             name.push(format!(".{}.part", std::process::id()));
             let part = path.with_file_name(name);
             let file = File::create_new(&part)?;
+            let _ = fsetxattr(&file, MARK, b"1", XattrFlags::empty());
             let unnamed = Unnamed { path: part, name: path.into() };
             there.map_or(Ok(()), |there| file.set_permissions(there.permissions()))?;
             (file, Some(unnamed))

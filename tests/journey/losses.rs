@@ -282,6 +282,13 @@ fn what_is_no_list_is_not_replaced_by_one() {
     fs::remove_file(&inner).unwrap();
     shipment.restore(&paths, &inner, &[]).expect(2);
     assert!(!inner.exists());
+    // Where files can be marked, no other text is taken for a list.
+    let notes = shipment.path().join("notes");
+    fs::write(&notes, "mine\n").unwrap();
+    if rustix::fs::setxattr(&notes, "user.x", b"", rustix::fs::XattrFlags::empty()).is_ok() {
+        shipment.restore(&paths, &to, &["--missing", notes.to_str().unwrap()]).expect(2);
+        assert!(fs::read(&notes).unwrap() == b"mine\n" && !to.exists());
+    }
     let list = shipment.path().join("list");
     let more = ["--missing", list.to_str().unwrap()];
     (0..2).for_each(|_| drop(shipment.restore(&paths, &to, &more).expect(0)));
