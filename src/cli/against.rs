@@ -117,6 +117,9 @@ fn text(job: &AgainstJob, outcome: &AgainstOutcome) -> String {
     } else {
         let _ = if outcome.is_mapped {
             writeln!(t, "Under the names that {dir} has now, it differs from what was packed:")
+        } else if c.differs_in_metadata_alone() {
+            let far = if c.is_told() { "" } else { ", as far as it could be compared" };
+            writeln!(t, "{dir} differs from what was packed in metadata alone{far}:")
         } else {
             writeln!(t, "{dir} is not the dataset that was packed:")
         };

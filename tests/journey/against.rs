@@ -191,6 +191,15 @@ fn metadata_is_compared_where_it_is_asked_for() {
     let of_file = problems.iter().find(|(subject, _)| subject == "sizes/text-16384").unwrap();
     assert!(of_file.1.contains("mode"), "{of_file:?}");
     assert!(!crate::common::is_root() || problems.len() == 1, "{problems:?}");
+    let mut words: Vec<OsString> = ["verify", "--metadata", "-i"].map(OsString::from).into();
+    words.extend([shipment.key.clone().into(), "--against".into(), to.into()]);
+    words.push(shipment.paths()[0].clone().into());
+    let said = shipment.run(words).expect(3);
+    assert!(
+        said.stdout.contains("differs from what was packed in metadata alone:"),
+        "{}",
+        said.shown()
+    );
 }
 
 #[test]

@@ -51,6 +51,11 @@ impl Compared {
         known + self.links + self.metadata > 0
     }
 
+    /// Is everything in the tree, and nothing else, but for modes, times, owners and attributes?
+    pub fn differs_in_metadata_alone(&self) -> bool {
+        Self { metadata: 0, ..self.clone() }.is_equal() && self.metadata > 0
+    }
+
     /// Is all that was packed in the tree, and more besides, as far as anything here tells?
     pub fn has_more(&self) -> bool {
         self.extra > 0 && !self.differs() && self.unread == 0
