@@ -17,8 +17,8 @@ pub use job::RestoreJob;
 pub use outcome::{MissingDrive, RestoreOutcome};
 
 use checks::{
-    has_work_name, note_idle_patterns, note_owners, note_room, note_unkept, note_unmounted,
-    refuse_others, report_unkept, walk_again,
+    has_work_name, is_for_windows, note_idle_patterns, note_on_drive, note_owners, note_room,
+    note_unkept, note_unmounted, refuse_others, report_unkept, walk_again,
 };
 use selected_set::{SelectedSet, others_matter};
 
@@ -100,7 +100,9 @@ fn restore_unlocked(
     let has_work_name = !map_names && has_work_name(job, &chosen);
     let owners = job.owners.unwrap_or_default();
     let selection = claim.as_deref();
-    let of = RestoreOf { shipment: &shipment, selection, has_work_name, owners, map_names };
+    let is_for_windows = is_for_windows(&job.to);
+    let shipment = &*shipment;
+    let of = RestoreOf { shipment, selection, has_work_name, owners, map_names, is_for_windows };
     let opened = Destination::open_for(&job.to, of);
     let (destination, how) = match opened {
         Err(e @ DestinationError::NotEmpty { .. }) => {
@@ -111,6 +113,7 @@ fn restore_unlocked(
     refuse_others(job, &destination, &chosen)?;
     if how != DirState::Resumed {
         note_unmounted(job, monitor);
+        note_on_drive(job, &chosen, monitor);
     }
     LastRun::forget(&destination).map_err(destination_error)?;
     note_room(job, &destination, &chosen, monitor);
@@ -138,6 +141,7 @@ fn restore_unlocked(
                 "another holdall has ended this restore meanwhile, and reported what is missing",
             );
             outcome.awaited.clear();
+            outcome.in_use.clear();
         }
         Err(error) if job.give_up && error.is_full() => {
             // What is there stays, and to say so takes no room.
@@ -183,6 +187,7 @@ fn restore_chosen(
             let subject = format!("set {}", one.set.name());
             monitor.problem(Problem::new(ProblemKind::Waiting, subject, detail));
             outcome.awaited.push(one.set.set.0);
+            outcome.in_use.push(one.set.set.0);
             continue;
         };
         let before = set_journal::load(destination).map_err(destination_error)?;

@@ -47,6 +47,8 @@ pub struct RestoreOf<'a> {
     pub owners: Owners,
     /// names that not every file system holds are mapped
     pub map_names: bool,
+    /// the file system is one that Windows reads
+    pub is_for_windows: bool,
 }
 
 /// What restore.json says.

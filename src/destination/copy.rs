@@ -69,7 +69,7 @@ impl Destination {
         problems.retain(|problem| problem.what != "mode");
         let (path, what) = (entry.path.clone(), SYMLINK.into());
         problems.insert(0, MetadataProblem { path, what, source: reason });
-        Ok(self.noted(problems, CountedAs::Placed))
+        Ok(self.noted(&entry.path, problems, CountedAs::Placed))
     }
 
     fn open_regular(&self, path: &[u8]) -> Result<Option<File>, DestinationError> {

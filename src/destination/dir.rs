@@ -64,6 +64,8 @@ pub struct Destination {
     pub(super) unkept: UnkeptTally,
     /// the file system takes `README` and `readme` for one name
     pub(super) ignores_case: bool,
+    /// Windows reads the file system, too
+    pub(super) is_for_windows: bool,
 }
 
 impl Destination {
@@ -71,7 +73,14 @@ impl Destination {
     /// that is claimed for it already is resumed; any other is refused.
     pub fn open(dir: &Path, shipment: &str) -> Result<(Self, DirState), DestinationError> {
         let (selection, owners) = (None, Owners::Numbers);
-        let of = RestoreOf { shipment, selection, owners, has_work_name: false, map_names: false };
+        let of = RestoreOf {
+            shipment,
+            selection,
+            owners,
+            has_work_name: false,
+            map_names: false,
+            is_for_windows: false,
+        };
         Self::open_for(dir, of)
     }
 
@@ -116,6 +125,7 @@ impl Destination {
             rights,
             unkept: UnkeptTally::default(),
             ignores_case,
+            is_for_windows: of.is_for_windows,
         };
         Ok((destination, opened))
     }

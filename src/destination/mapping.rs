@@ -98,12 +98,22 @@ fn is_escape(rest: &[u8]) -> bool {
         || rest.len() >= 2 && rest[..2].iter().all(u8::is_ascii_hexdigit)
 }
 
+/// Can Windows open what is called so?
+pub(super) fn opens_on_windows(name: &[u8]) -> bool {
+    let is_taken = |c: char| c >= ' ' && !"\"*:<>?\\|".contains(c);
+    let text = std::str::from_utf8(name);
+    text.is_ok_and(|text| text.chars().all(is_taken) && !text.ends_with(['.', ' ']))
+        && !is_device(name)
+}
+
 /// Has the name a meaning of its own, to Windows or to the restore?
 fn is_reserved(name: &[u8]) -> bool {
     let lower = name.to_ascii_lowercase();
-    if lower.starts_with(WORK.as_bytes()) || lower == NAMES.as_bytes() {
-        return true;
-    }
+    lower.starts_with(WORK.as_bytes()) || lower == NAMES.as_bytes() || is_device(name)
+}
+
+/// Does Windows give the name to a device?
+fn is_device(name: &[u8]) -> bool {
     let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default();
     let Ok(stem) = std::str::from_utf8(stem.trim_ascii_end()) else { return false };
     let is_digit = |rest: &str| {

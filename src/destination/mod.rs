@@ -57,6 +57,7 @@ pub use peek::Peek;
 pub use place::{OnConflict, PlaceResult};
 pub use tally::Unkept;
 pub use tree::Tree;
+pub use unkept::UnkeptSoFar;
 
 #[cfg(test)]
 mod tests;

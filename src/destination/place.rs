@@ -92,7 +92,8 @@ impl Destination {
         conflict: OnConflict,
         of: CountedAs,
     ) -> PlaceResult {
-        self.finish_uncounted(part, entry, conflict).map(|problems| self.noted(problems, of))
+        let problems = self.finish_uncounted(part, entry, conflict)?;
+        Ok(self.noted(&entry.path, problems, of))
     }
 
     /// The same; what could not be set is the caller's to count.
@@ -186,7 +187,7 @@ impl Destination {
     ) -> PlaceResult {
         let problems = set_on_part(&part.folder, &part.name, entry, &self.rights);
         self.place(&mut Unplaced::Named(part), path, conflict)?;
-        Ok(self.noted(problems, CountedAs::Placed))
+        Ok(self.noted(path, problems, CountedAs::Placed))
     }
 
     /// Makes one more name of the file at the entry's target, which must be there.
@@ -215,12 +216,14 @@ impl Destination {
         if conflict == OnConflict::Replace && is_taken(&linked) {
             let there = id_at(&folder, name).map_err(DestinationError::io("look at", path))?;
             if there == Some(target_id) {
+                self.note_foreign(path, CountedAs::Anew);
                 return self.folders.note_name(at, own, name);
             }
             self.remove_leftover(&folder, name, path)?;
             linked = self.folders.within(&folder, link);
         }
         linked.map_err(placing(LINK, path))?;
+        self.note_foreign(path, CountedAs::Anew);
         self.folders.note_name(at, own, name)
     }
 
@@ -256,7 +259,7 @@ impl Destination {
             return Err(DestinationError::WrongKind { path: entry.path.clone() });
         }
         let folder = self.folders.open_anew(self.checked(&entry.path)?)?;
-        Ok(self.noted(set_on_handle(&*folder, entry, &self.rights), of))
+        Ok(self.noted(&entry.path, set_on_handle(&*folder, entry, &self.rights), of))
     }
 
     /// The entry's path, checked, if it is of one of `kinds` and has a name.

@@ -11,6 +11,9 @@ use crate::format::list::shown_path;
 /// The kind of symlinks that are files.
 pub(super) const SYMLINK: &str = "symlink";
 
+/// The kind of names that were kept, and that Windows cannot open.
+pub(super) const FOREIGN: &str = "name for Windows";
+
 /// One kind of thing that was not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unkept {
@@ -95,7 +98,8 @@ impl UnkeptTally {
             CountedAs::Placed => &mut tally.placed,
             CountedAs::Anew | CountedAs::Copied => &mut tally.anew,
         };
-        counted.entries += u64::from(!matches!(of, CountedAs::Copied));
+        let is_lacking = kinds.iter().any(|(what, _)| *what != FOREIGN);
+        counted.entries += u64::from(is_lacking && !matches!(of, CountedAs::Copied));
         kinds.iter().for_each(|(what, reason)| counted.add(what, reason, 1, &path));
     }
 }

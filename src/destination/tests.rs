@@ -43,7 +43,14 @@ fn fresh_in(scratch: TempDir) -> (TempDir, PathBuf, Destination) {
 /// DIR with names that are mapped.
 fn open_mapping(dir: &Path) -> Destination {
     let (owners, shipment) = (Owners::Numbers, SHIPMENT);
-    let of = RestoreOf { shipment, selection: None, has_work_name: false, owners, map_names: true };
+    let of = RestoreOf {
+        shipment,
+        selection: None,
+        has_work_name: false,
+        owners,
+        map_names: true,
+        is_for_windows: false,
+    };
     Destination::open_for(dir, of).unwrap().0
 }
 

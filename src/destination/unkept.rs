@@ -10,19 +10,31 @@
 
 use std::collections::BTreeSet;
 
+use super::at::split;
 use super::dir::Destination;
 use super::error::DestinationError;
+use super::mapping::opens_on_windows;
 use super::metadata::MetadataProblem;
-use super::tally::{CountedAs, Unkept, UnkeptCounts, UnkeptOfSet};
+use super::tally::{CountedAs, FOREIGN, Unkept, UnkeptCounts, UnkeptOfSet};
 use crate::format::ids::SetNumber;
 
 /// The prefix of the states that keep it, set by set.
 const UNKEPT: &str = "unkept-";
 
+/// What the destination did not keep in all runs of a restore.
+pub struct UnkeptSoFar {
+    pub kinds: Vec<Unkept>,
+    /// of how many entries
+    pub entries: u64,
+    /// names that it took and that Windows cannot open
+    pub foreign: Option<Unkept>,
+}
+
 impl Destination {
     /// Counts what could not be set of an entry, and returns it.
     pub(super) fn noted(
         &self,
+        path: &[u8],
         problems: Vec<MetadataProblem>,
         of: CountedAs,
     ) -> Vec<MetadataProblem> {
@@ -32,11 +44,20 @@ impl Destination {
             let what = if what == "extended" { "extended attributes" } else { what };
             (what, problem.source.to_string())
         }
-        if let Some(first) = problems.first() {
+        if !problems.is_empty() {
             let kinds: Vec<_> = problems.iter().map(kind).collect();
-            self.unkept.note(&first.path, &kinds, of);
+            self.unkept.note(path, &kinds, of);
         }
+        self.note_foreign(path, of);
         problems
+    }
+
+    /// Counts a name that Windows cannot open, on a file system that Windows is to read.
+    pub(super) fn note_foreign(&self, path: &[u8], of: CountedAs) {
+        let is_own = self.folders.map.is_none();
+        if self.is_for_windows && is_own && !opens_on_windows(split(path).1) {
+            self.unkept.note(path, &[(FOREIGN, String::new())], of);
+        }
     }
 
     /// Counts a hard link that is a file of its own.
@@ -75,7 +96,7 @@ impl Destination {
     }
 
     /// What was not kept so far, of all sets, and of how many entries.
-    pub fn unkept(&self) -> Result<(Vec<Unkept>, u64), DestinationError> {
+    pub fn unkept(&self) -> Result<UnkeptSoFar, DestinationError> {
         let (mut all, mut shared) = (UnkeptCounts::default(), BTreeSet::new());
         self.save_unkept()?;
         let mut names = self.state_names(UNKEPT)?;
@@ -90,7 +111,8 @@ impl Destination {
             }
         }
         shared.iter().for_each(|(path, what, reason)| all.add(what, reason, 1, path));
-        let paths: BTreeSet<&String> = shared.iter().map(|(path, _, _)| path).collect();
+        let lacking = shared.iter().filter(|(_, what, _)| what != FOREIGN);
+        let paths: BTreeSet<&String> = lacking.map(|(path, _, _)| path).collect();
         let entries = all.entries + paths.len() as u64;
         let unkept = all.kinds.into_iter().flat_map(|(what, reasons)| {
             reasons.into_iter().map(move |(reason, (count, first))| Unkept {
@@ -100,7 +122,9 @@ impl Destination {
                 first,
             })
         });
-        Ok((unkept.collect(), entries))
+        let is_foreign = |one: &Unkept| one.what == FOREIGN;
+        let (foreign, kinds) = unkept.partition(is_foreign);
+        Ok(UnkeptSoFar { kinds, entries, foreign: Vec::into_iter(foreign).next() })
     }
 }
 
@@ -136,7 +160,7 @@ mod tests {
         };
         run(1, Some("folder/a"));
         run(2, Some("folder/b"));
-        let (unkept, entries) = run(1, None);
+        let UnkeptSoFar { kinds: unkept, entries, .. } = run(1, None);
         let attributes = unkept.iter().find(|one| one.what == "extended attributes").unwrap();
         assert_eq!((attributes.count, entries), (3, 3), "{unkept:?}");
         assert_eq!(attributes.first, "folder/a");

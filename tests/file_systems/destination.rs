@@ -236,6 +236,44 @@ fn names_are_mapped_on_request_and_given_back(
     assert!(expected == found);
 }
 
+/// exFAT by FUSE takes names that Windows then cannot open.
+#[test]
+fn names_that_windows_cannot_open_are_told() {
+    let shipment = packed(|source| {
+        for file in ["con/plain", "dot./inner.", "plain", "100%41"] {
+            tree::write(&source.join(file), file.as_bytes());
+        }
+        fs::hard_link(source.join("plain"), source.join("nul")).unwrap();
+        symlink("plain", source.join("aux.txt")).unwrap();
+    });
+    let point = shipment.path().join("mounted");
+    fs::create_dir(&point).unwrap();
+    let Some(_mounted) = Mounted::over(&point, FileSystem::Exfat, 64) else { return };
+    let (paths, to) = (shipment.paths(), point.join("out"));
+    let told = shipment.restore(&paths, &to, &[]).event("restored");
+    assert_eq!((&told["foreign_names"], &told["complete"]), (&5.into(), &true.into()), "{told}");
+    let mapped = shipment.restore(&paths, &point.join("mapped"), &["--map-names"]);
+    assert_eq!(mapped.event("restored")["foreign_names"], 0, "{}", mapped.shown());
+    let elsewhere = shipment.restore(&paths, &shipment.new_destination(), &[]).expect(0);
+    assert_eq!(elsewhere.event("restored")["foreign_names"], 0, "{}", elsewhere.shown());
+}
+
+/// A drive that is restored from is no good place for what comes of it; a folder is no drive.
+#[test]
+fn a_destination_on_a_drive_is_told() {
+    let shipment = Shipment::new(&[1]);
+    tree::plain(&shipment.source, "on a drive", 3);
+    let paths = shipment.paths();
+    let Some(_mounted) = Mounted::over(&paths[0], FileSystem::Ext4, 64) else { return };
+    shipment.pack("none").expect(0);
+    let told = |to: &Path| {
+        let run = shipment.restore(&paths, to, &[]).expect(0);
+        run.shown().contains("one of the drives being restored from")
+    };
+    assert!(told(&paths[0].join("out")));
+    assert!(!told(&shipment.new_destination()));
+}
+
 /// Review R15, F7: what the destination refused stays refused while drives are here that do not
 /// have it: none of them is to be fetched for it.
 #[rstest]
@@ -389,7 +427,7 @@ fn a_file_that_can_have_no_further_name_is_copied() {
     assert_eq!(fs::read(dir.join("again")).unwrap(), b"some bytes");
     assert_eq!(fs::metadata(dir.join("again")).unwrap().nlink(), 1);
     let unkept =
-        destination.unkept().unwrap().0.into_iter().find(|unkept| unkept.what == "hard link");
+        destination.unkept().unwrap().kinds.into_iter().find(|unkept| unkept.what == "hard link");
     let unkept = unkept.unwrap();
     assert_eq!((unkept.count, unkept.first.as_str()), (1, "again"));
     assert!(unkept.reason.contains("Too many links"), "{}", unkept.reason);

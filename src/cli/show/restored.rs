@@ -128,7 +128,16 @@ fn attach(step: &NextStep, next: &DriveChoice) -> String {
 fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
     let r = &outcome.restored;
     let mut t = String::new();
-    if !outcome.awaited.is_empty() {
+    if !outcome.in_use.is_empty() {
+        let numbers: Vec<_> = outcome.in_use.iter().map(ToString::to_string).collect();
+        let sets = verb(numbers.len() as u64, "set", "sets");
+        let _ = writeln!(
+            t,
+            "Another holdall is restoring {sets} {} to the same folder: once it has ended, run this \
+             command again.",
+            numbers.join(", "),
+        );
+    } else if !outcome.awaited.is_empty() {
         let several = outcome.awaited.len() > 1 || outcome.awaited_more;
         let what = match (outcome.given_up, several) {
             (true, false) => "was given up",
@@ -193,6 +202,8 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
             "lists of files could not be read"
         } else if outcome.gaps {
             "records are missing"
+        } else if !outcome.in_use.is_empty() {
+            "another holdall is still restoring some of it"
         } else {
             "some sets have not been restored to the end yet"
         };
@@ -217,8 +228,8 @@ fn in_place(outcome: &RestoreOutcome, to: &Path, against: &str) -> String {
         0 => format!("Nothing was restored. {all} is in {to} already: {there}, judged by {by}.\n"),
         lost => format!(
             "No restore is in progress in {to}: {there} {} in place, judged by {by}, and {} {} \
-             missing; {LISTED}. To restore what is missing, attach its drives and run the same \
-             command with a new folder after --to: for everything, or with --include and a \
+             missing; {LISTED}. To restore what is missing, run the same command with its drives \
+             attached and with a new folder after --to: for everything, or with --include and a \
              listed path for that one.\n",
             verb(r.already, "is", "are"),
             some(lost, "entry"),
@@ -339,6 +350,7 @@ pub fn restored(outcome: &RestoreOutcome, to: &Path, against: &str) -> String {
     if outcome.mapped_names > 0 {
         t.push_str(&mapped(outcome, to));
     }
+    t.push_str(&foreign(outcome));
     t.push_str(&missing(outcome, to));
     t.push_str(&not_taken(r));
     for SetRoot { set, root } in &outcome.roots {
@@ -376,6 +388,19 @@ fn mapped(outcome: &RestoreOutcome, to: &Path) -> String {
     }
     let list = to.join(NAMES).display().to_string();
     format!("{names} {was} mapped: {} lists the original names.\n", shown_text(&list))
+}
+
+/// What Windows could not open where it is now.
+fn foreign(outcome: &RestoreOutcome) -> String {
+    let Some(first) = &outcome.first_foreign else { return String::new() };
+    let names = match outcome.foreign_names {
+        1 => format!("1 of these names, {first}"),
+        count => format!("{count} of these names, such as {first}"),
+    };
+    format!(
+        "Windows cannot open {names}: to get names that it can, restore into another folder with \
+         --map-names (holdall help restore).\n"
+    )
 }
 
 /// How many there are of what is special, kind by kind; `names` are those of set-ids and
@@ -421,77 +446,4 @@ impl<'a> From<&'a RestoreOutcome> for RestoredEvent<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Review A24: one waits, two wait.
-    #[test]
-    fn what_is_one_is_told_in_the_singular() {
-        let text = |count, in_place| {
-            let restored =
-                Restored { waiting: count, already: count, lost: count, ..Restored::default() };
-            let outcome = RestoreOutcome { restored, in_place, ..Default::default() };
-            super::restored(&outcome, Path::new("to"), "")
-        };
-        assert!(text(1, false).contains("1 file waits for drives"), "{}", text(1, false));
-        assert!(text(1, false).contains("1 entry was in place already"), "{}", text(1, false));
-        assert!(text(2, false).contains("2 files wait for drives"), "{}", text(2, false));
-        let in_place = text(1, true);
-        assert!(in_place.contains("1 entry is in place, "), "{in_place}");
-        assert!(in_place.contains("and 1 entry is missing"), "{in_place}");
-        assert!(text(2, true).contains("and 2 entries are missing"), "{}", text(2, true));
-    }
-
-    /// Folders are entries that are in place too; a set and more are several.
-    #[test]
-    fn what_is_several_is_told_in_the_plural() {
-        let restored = Restored { already: 2, known: 1, ..Restored::default() };
-        let outcome =
-            RestoreOutcome { restored, awaited: vec![3], awaited_more: true, ..Default::default() };
-        let text = super::restored(&outcome, Path::new("to"), "");
-        assert!(text.contains("3 entries were in place already"), "{text}");
-        assert!(
-            text.contains(
-                "Set 3 and perhaps more of this shipment are still missing: attach their drives"
-            ),
-            "{text}"
-        );
-    }
-
-    /// Where a drive is missing and nothing damaged, nothing is said of damage.
-    #[test]
-    fn what_was_rebuilt_is_told_by_its_reason() {
-        let text = |all, damaged| {
-            let reconstructed = Reconstructed { all, damaged };
-            let restored = Restored { reconstructed, ..Restored::default() };
-            super::restored(&RestoreOutcome { restored, ..Default::default() }, Path::new("to"), "")
-        };
-        let absent = "2 blocks on missing drives were reconstructed from parity.";
-        assert!(text(2, 0).contains(absent) && !text(2, 0).contains("damaged"), "{}", text(2, 0));
-        assert!(text(3, 1).contains(absent), "{}", text(3, 1));
-        let damaged = "1 damaged block was reconstructed from parity: holdall verify";
-        assert!(text(3, 1).contains(damaged), "{}", text(3, 1));
-        assert!(!text(1, 1).contains("missing"), "{}", text(1, 1));
-    }
-
-    /// It says what to type.
-    #[test]
-    fn what_was_given_up_can_be_had_in_another_folder() {
-        let restored = Restored { lost: 2, ..Restored::default() };
-        let outcome = RestoreOutcome { restored, in_place: true, ..Default::default() };
-        let text = super::restored(&outcome, Path::new("to"), "");
-        assert!(text.contains("with a new folder after --to"), "{text}");
-    }
-
-    /// Review F14.
-    #[test]
-    fn of_a_set_that_committed_nothing_no_file_is_called_complete() {
-        let text = |entries| {
-            let restored = Restored { end_unknown: true, entries, ..Restored::default() };
-            super::restored(&RestoreOutcome { restored, ..Default::default() }, Path::new("to"), "")
-        };
-        assert!(text(0).contains("Nothing was committed to these drives"), "{}", text(0));
-        let told = "Every file that these drives name is complete and verified";
-        assert!(text(1).contains(told), "{}", text(1));
-    }
-}
+mod tests;

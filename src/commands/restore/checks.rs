@@ -4,7 +4,8 @@ use super::error::RestoreJobError;
 use super::job::RestoreJob;
 use super::outcome::RestoreOutcome;
 use super::selected_set::SelectedSet;
-use crate::destination::{self, Destination, DestinationError, Owners};
+use crate::destination::{self, Destination, DestinationError, Owners, UnkeptSoFar};
+use crate::drives::detect::{MountedDrive, mount_at};
 use crate::format::catalog::KeySpan;
 use crate::format::ids::SetNumber;
 use crate::monitor::{Monitor, Problem, ProblemKind, shown_bytes};
@@ -13,6 +14,10 @@ use crate::restore_journal::identity::SetIdentity;
 use crate::restore_journal::set_journal::{self, SetJournal};
 use crate::restorer::room;
 use std::collections::BTreeMap;
+use std::path::Path;
+
+/// As the kernel calls what Windows reads; `fuseblk` are the drivers of exFAT and NTFS.
+const OF_WINDOWS: [&str; 6] = ["exfat", "fuseblk", "msdos", "ntfs", "ntfs3", "vfat"];
 
 /// Goes on with no set that cannot be the one that was begun.
 pub(super) fn refuse_others(
@@ -62,6 +67,36 @@ pub(super) fn note_unmounted(job: &RestoreJob, monitor: &dyn Monitor) {
     if is_unmounted(&job.to) {
         let to = job.to.display();
         monitor.note(&format!("{to} is on the system's disk (/): no drive is mounted there"));
+    }
+}
+
+/// Where a path lies, or would lie.
+fn mount_of(path: &Path) -> Option<MountedDrive> {
+    let full = std::path::absolute(path).ok()?;
+    mount_at(full.ancestors().find(|above| above.exists())?)
+}
+
+/// Does Windows read the file system on which this lies?
+pub(super) fn is_for_windows(to: &Path) -> bool {
+    mount_of(to).is_some_and(|mount| OF_WINDOWS.contains(&mount.file_system.as_str()))
+}
+
+/// Says so if DIR lies on one of the drives that are restored from. A folder that stands for a drive
+/// is none.
+pub(super) fn note_on_drive(job: &RestoreJob, chosen: &[SelectedSet], monitor: &dyn Monitor) {
+    let Some(to) = mount_of(&job.to) else { return };
+    let mut drives = chosen.iter().flat_map(|one| &one.set.drives);
+    let is_around = |path: &Path| {
+        path.canonicalize().is_ok_and(|full| full == to.point)
+            && mount_at(path).is_some_and(|drive| drive.numbers == to.numbers)
+    };
+    if let Some(found) = drives.find(|found| is_around(Path::new(found.drive.name()))) {
+        monitor.note(&format!(
+            "{} is on {}, one of the drives being restored from: this is slow, takes room that a \
+             repair may need, and leaves both copies on one drive; another disk is better",
+            job.to.display(),
+            found.drive.name(),
+        ));
     }
 }
 
@@ -139,7 +174,10 @@ pub(super) fn note_unkept(
     destination: &Destination,
     outcome: &mut RestoreOutcome,
 ) -> Result<(), DestinationError> {
-    (outcome.unkept, outcome.restored.metadata_problems) = destination.unkept()?;
+    let UnkeptSoFar { kinds, entries, foreign } = destination.unkept()?;
+    (outcome.unkept, outcome.restored.metadata_problems) = (kinds, entries);
+    outcome.foreign_names = foreign.as_ref().map_or(0, |names| names.count);
+    outcome.first_foreign = foreign.map(|names| names.first);
     Ok(())
 }
 

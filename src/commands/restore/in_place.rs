@@ -42,7 +42,8 @@ pub(super) fn in_place(
     if !found.is_restored(&tree) {
         if found.files > 0 {
             let (untimed, files) = (found.untimed, found.files);
-            let why = format!("{untimed} of its {files} files have another time than was packed");
+            let have = if untimed == 1 { "has" } else { "have" };
+            let why = format!("{untimed} of its {files} files {have} another time than was packed");
             note_no_restore(job, &why, monitor);
         }
         return None;

@@ -24,6 +24,9 @@ pub struct RestoreOutcome {
     /// sets that drives which are not here would bring on, by number
     #[serde(rename = "awaited_sets")]
     pub awaited: Vec<u32>,
+    /// of these, sets that another process is restoring to the same folder
+    #[serde(rename = "in_use_sets")]
+    pub in_use: Vec<u32>,
     /// the last of them stands for all that follow
     pub awaited_more: bool,
     /// of some of these no run has come to its end, so that not every missing file is listed
@@ -44,6 +47,11 @@ pub struct RestoreOutcome {
     pub untimed: bool,
     /// entries that have other names than their own, as `--map-names` asks
     pub mapped_names: u64,
+    /// entries whose names Windows cannot open, on a file system that it reads
+    pub foreign_names: u64,
+    /// the first of them
+    #[serde(skip)]
+    pub first_foreign: Option<String>,
     /// it came to its end: DIR/.holdall is removed
     #[serde(skip)]
     pub has_ended: bool,
@@ -80,7 +88,8 @@ impl RestoreOutcome {
     /// Do the problems name everything that is not there?
     pub fn is_list_complete(&self) -> bool {
         let r = &self.restored;
-        !(self.unseen || r.unlisted > 0 || self.gaps || r.stopped)
+        let is_whole = r.unlisted == 0 && !self.gaps && !r.stopped;
+        is_whole && !self.unseen && self.in_use.is_empty()
     }
 }
 

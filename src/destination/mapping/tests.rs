@@ -45,6 +45,19 @@ fn the_rule(#[case] name: &str, #[case] expected: &str) {
     assert_eq!(back(expected.as_bytes()), name.as_bytes());
 }
 
+/// What Windows opens is left as it is, but for what the restore has for itself.
+#[rstest]
+#[case("a:b", false)]
+#[case("etc.", false)]
+#[case("Con.txt", false)]
+#[case("a\tb", false)]
+#[case("a%3Ab", true)]
+#[case(".holdall", true)]
+#[case("été 2026.jpg", true)]
+fn what_windows_opens(#[case] name: &str, #[case] opens: bool) {
+    assert_eq!(opens_on_windows(name.as_bytes()), opens);
+}
+
 #[test]
 fn bytes_that_are_no_text_and_letters_that_differ_by_case() {
     assert_eq!(&*mapped(b"caf\xe9.txt", 255), b"caf%E9.txt");
