@@ -87,11 +87,20 @@ fn listing(
     job: &RestoreJob,
     ui: &Ui,
 ) -> Result<RestoreOutcome, Refusal> {
+    let full = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
+    if full(path).starts_with(full(&args.to)) {
+        let text =
+            format!("--missing {}: it lies in the folder that is restored to", path.display());
+        return Err(Refusal::usage(text, "name a file outside of it"));
+    }
     if let Some(why) = missing::why_not(path, &args.identities) {
         let text = format!("--missing {}: it {why}, and would be replaced", path.display());
         return Err(Refusal::usage(text, "name a new file, or an earlier list"));
     }
-    let failed = |e| Refusal::failed(e).hint("--missing names a file that can be written");
+    let failed = |error: std::io::Error| {
+        let text = format!("--missing {}: {error}", path.display());
+        Refusal::usage(text, "name a file that can be written").status(Status::Failed)
+    };
     let list = MissingList::create(path, ui.monitor()).map_err(failed)?;
     match restoring::restore(&args.paths, job, &list) {
         Ok(outcome) => {

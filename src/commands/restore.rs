@@ -17,8 +17,8 @@ pub use job::RestoreJob;
 pub use outcome::{MissingDrive, RestoreOutcome};
 
 use checks::{
-    has_work_name, is_for_windows, note_idle_patterns, note_on_drive, note_owners, note_room,
-    note_unkept, note_unmounted, refuse_others, report_unkept, walk_again,
+    has_work_name, is_for_windows, note_destination, note_idle_patterns, note_unkept,
+    refuse_others, report_unkept, walk_again,
 };
 use selected_set::{SelectedSet, others_matter};
 
@@ -111,13 +111,8 @@ fn restore_unlocked(
         opened => opened.map_err(destination_error)?,
     };
     refuse_others(job, &destination, &chosen)?;
-    if how != DirState::Resumed {
-        note_unmounted(job, monitor);
-        note_on_drive(job, &chosen, monitor);
-    }
     LastRun::forget(&destination).map_err(destination_error)?;
-    note_room(job, &destination, &chosen, monitor);
-    note_owners(job, &destination, monitor);
+    note_destination(job, (&destination, how), &chosen, monitor);
     let mut outcome = RestoreOutcome {
         owners_left: !destination.is_root() && owners != Owners::Nobody,
         resumed: how == DirState::Resumed,

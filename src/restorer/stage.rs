@@ -97,7 +97,8 @@ pub fn keep(
         ));
     }
     if bytes > free {
-        let detail = format!("{} are free there", shown_bytes(free));
+        let detail =
+            format!("only {} are free there: not all of it can be kept", shown_bytes(free));
         monitor.problem(Problem::new(ProblemKind::Drive, stage.name(), detail));
     }
     let failed = AtomicBool::new(false);

@@ -282,6 +282,8 @@ fn what_is_no_list_is_not_replaced_by_one() {
     fs::remove_file(&inner).unwrap();
     shipment.restore(&paths, &inner, &[]).expect(2);
     assert!(!inner.exists());
+    shipment.restore(&paths, &to, &["--missing", to.join("list").to_str().unwrap()]).expect(2);
+    assert!(!to.exists());
     // Where files can be marked, no other text is taken for a list.
     let notes = shipment.path().join("notes");
     fs::write(&notes, "mine\n").unwrap();

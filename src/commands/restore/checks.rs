@@ -4,7 +4,7 @@ use super::error::RestoreJobError;
 use super::job::RestoreJob;
 use super::outcome::RestoreOutcome;
 use super::selected_set::SelectedSet;
-use crate::destination::{self, Destination, DestinationError, Owners, UnkeptSoFar};
+use crate::destination::{self, Destination, DestinationError, DirState, Owners, UnkeptSoFar};
 use crate::drives::detect::{MountedDrive, mount_at};
 use crate::format::catalog::KeySpan;
 use crate::format::ids::SetNumber;
@@ -62,8 +62,25 @@ pub(super) fn note_idle_patterns(job: &RestoreJob, chosen: &[SelectedSet], monit
     }
 }
 
+/// Says what is to be known of the place that is restored to.
+pub(super) fn note_destination(
+    job: &RestoreJob,
+    (destination, how): (&Destination, DirState),
+    chosen: &[SelectedSet],
+    monitor: &dyn Monitor,
+) {
+    if how != DirState::Resumed {
+        note_unmounted(job, monitor);
+        for place in job.stage.iter().chain([&job.to]) {
+            note_on_drive(place, chosen, monitor);
+        }
+    }
+    note_room(job, destination, chosen, monitor);
+    note_owners(job, destination, monitor);
+}
+
 /// Says so if a mount point is meant at which nothing is mounted.
-pub(super) fn note_unmounted(job: &RestoreJob, monitor: &dyn Monitor) {
+fn note_unmounted(job: &RestoreJob, monitor: &dyn Monitor) {
     if is_unmounted(&job.to) {
         let to = job.to.display();
         monitor.note(&format!("{to} is on the system's disk (/): no drive is mounted there"));
@@ -81,10 +98,10 @@ pub(super) fn is_for_windows(to: &Path) -> bool {
     mount_of(to).is_some_and(|mount| OF_WINDOWS.contains(&mount.file_system.as_str()))
 }
 
-/// Says so if DIR lies on one of the drives that are restored from. A folder that stands for a drive
-/// is none.
-pub(super) fn note_on_drive(job: &RestoreJob, chosen: &[SelectedSet], monitor: &dyn Monitor) {
-    let Some(to) = mount_of(&job.to) else { return };
+/// Says so if a folder that is written to lies on one of the drives that are restored from. A folder
+/// that stands for a drive is none.
+fn note_on_drive(place: &Path, chosen: &[SelectedSet], monitor: &dyn Monitor) {
+    let Some(to) = mount_of(place) else { return };
     let mut drives = chosen.iter().flat_map(|one| &one.set.drives);
     let is_around = |path: &Path| {
         path.canonicalize().is_ok_and(|full| full == to.point)
@@ -93,15 +110,15 @@ pub(super) fn note_on_drive(job: &RestoreJob, chosen: &[SelectedSet], monitor: &
     if let Some(found) = drives.find(|found| is_around(Path::new(found.drive.name()))) {
         monitor.note(&format!(
             "{} is on {}, one of the drives being restored from: this is slow, takes room that a \
-             repair may need, and leaves both copies on one drive; another disk is better",
-            job.to.display(),
+             repair may need, and puts all on one drive; another disk is better",
+            place.display(),
             found.drive.name(),
         ));
     }
 }
 
 /// Owners that were asked for and cannot be set are a problem.
-pub(super) fn note_owners(job: &RestoreJob, destination: &Destination, monitor: &dyn Monitor) {
+fn note_owners(job: &RestoreJob, destination: &Destination, monitor: &dyn Monitor) {
     let asked = job.owners.is_some_and(|owners| owners != Owners::Nobody);
     if asked && !destination.is_root() {
         let detail = "not set, as --owner asks: only root may";
@@ -111,7 +128,7 @@ pub(super) fn note_owners(job: &RestoreJob, destination: &Destination, monitor: 
 
 /// Says so if what is to be written is more than the destination has room for. It is begun
 /// all the same: with more room the next run goes on.
-pub(super) fn note_room(
+fn note_room(
     job: &RestoreJob,
     destination: &Destination,
     chosen: &[SelectedSet],
