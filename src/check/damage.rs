@@ -22,8 +22,9 @@ pub struct Damage {
     pub lost: BTreeSet<Slot>,
     /// bad shards on drives that are here, by stripe and index
     pub shards: BTreeMap<(StripeId, u8), ShardDamage>,
-    /// slots of whose metadata files some are damaged
-    pub bad_metadata: BTreeSet<Slot>,
+    /// of each file without which nothing is restored, and of which a drive here has no sound copy:
+    /// the slots whose drives have one
+    pub holders: Vec<BTreeSet<Slot>>,
     /// which drives lie in which case
     pub cases: Cases,
 }
@@ -53,9 +54,6 @@ impl Damage {
     /// is bad on all of them is bad. A drive that vanished is no source.
     pub fn add_slot<'a>(&mut self, slot: Slot, reports: impl IntoIterator<Item = &'a DriveReport>) {
         let sources: Vec<_> = reports.into_iter().filter(|report| !report.vanished).collect();
-        if sources.iter().all(|report| report.bad_metadata_files > 0) {
-            self.bad_metadata.insert(slot);
-        }
         let mut sources = sources.into_iter();
         let Some(first) = sources.next() else {
             self.lost.insert(slot);
@@ -74,25 +72,37 @@ impl Damage {
         }
     }
 
-    /// How many shards of `record`'s stripe are missing whole, and how many blocks are bad in its
-    /// worst column besides.
-    fn worst_column(&self, record: &StripeRecord) -> usize {
-        let mut missing = 0;
-        let mut columns: BTreeMap<u32, usize> = BTreeMap::new();
+    /// Notes the files without which nothing is restored, of each drive those of which it has no
+    /// sound copy.
+    pub fn add_lacking<'a>(
+        &mut self,
+        drives: impl Iterator<Item = (Slot, &'a BTreeSet<String>)> + Clone,
+    ) {
+        let all: BTreeSet<&String> = drives.clone().flat_map(|(_, lacking)| lacking).collect();
+        let holders = |path: &String| {
+            let have = drives.clone().filter(|(_, lacking)| !lacking.contains(path));
+            have.map(|(slot, _)| slot).collect()
+        };
+        self.holders.extend(all.into_iter().map(holders));
+    }
+
+    /// What `record`'s stripe lacks.
+    fn lacks(&self, record: &StripeRecord) -> Lacks {
+        let mut lacks = Lacks::default();
         for (index, shard) in record.shards.iter().enumerate() {
             if self.lost.contains(&shard.slot) {
-                missing += 1;
+                lacks.absent += 1;
                 continue;
             }
             match self.shards.get(&(record.id, index as u8)) {
                 None => {}
-                Some(ShardDamage::Missing | ShardDamage::Unread) => missing += 1,
+                Some(ShardDamage::Missing | ShardDamage::Unread) => lacks.missing += 1,
                 Some(ShardDamage::Blocks(blocks)) => {
-                    blocks.iter().for_each(|b| *columns.entry(*b).or_default() += 1);
+                    blocks.iter().for_each(|b| *lacks.columns.entry(*b).or_default() += 1);
                 }
             }
         }
-        missing + columns.into_values().max().unwrap_or(0)
+        lacks
     }
 
     /// Is the block of this number bad?
@@ -170,6 +180,39 @@ impl Damage {
     }
 }
 
+/// What a stripe lacks.
+#[derive(Default)]
+struct Lacks {
+    /// shards on drives that are not here
+    absent: usize,
+    /// shards missing whole on drives that are here
+    missing: usize,
+    /// by column, bad blocks besides
+    columns: BTreeMap<u32, usize>,
+}
+
+impl Lacks {
+    /// Shards and blocks that are lacking in the worst column.
+    fn worst(&self) -> usize {
+        self.absent + self.missing + self.columns.values().max().unwrap_or(&0)
+    }
+
+    /// How many of `count` columns lack more than `m`.
+    fn lost_columns(&self, count: usize, m: usize) -> usize {
+        match self.absent + self.missing {
+            whole if whole > m => count,
+            whole => self.columns.values().filter(|bad| whole + **bad > m).count(),
+        }
+    }
+
+    /// Would the absent shards give a column that lacks too much?
+    fn would_be_helped(&self, count: usize, m: usize) -> bool {
+        let here = |bad: usize| self.missing + bad;
+        let is_helped = |bad: usize| here(bad) <= m && here(bad) + self.absent > m;
+        is_helped(0) && self.columns.len() < count || self.columns.values().any(|b| is_helped(*b))
+    }
+}
+
 /// Holds the map against one record after the other.
 pub struct Judge<'a> {
     damage: &'a Damage,
@@ -210,20 +253,24 @@ impl<'a> Judge<'a> {
         self.unread.extend(self.expected.by_ref().take_while(|id| **id != record.id));
         let verdict = &mut self.verdict;
         verdict.stripes += 1;
-        let worst = self.damage.worst_column(record);
-        if worst > record.m as usize
-            && !self.damage.can_be_reconstructed(self.record_index, &self.records, record)
+        let (lacks, m, columns) =
+            (self.damage.lacks(record), record.m as usize, record.blocks.count());
+        let worst = lacks.worst();
+        if worst > m && !self.damage.can_be_reconstructed(self.record_index, &self.records, record)
         {
             verdict.beyond.push(record.id);
-            let lost = record.shards.iter().filter(|s| self.damage.lost.contains(&s.slot));
-            verdict.would_help.extend(lost.map(|shard| shard.slot));
+            let sound = columns - lacks.lost_columns(columns, m).min(columns);
+            verdict.sound_parts += PARTS * sound as u64 / columns.max(1) as u64;
+            if lacks.would_be_helped(columns, m) {
+                let lost = record.shards.iter().filter(|s| self.damage.lost.contains(&s.slot));
+                verdict.would_help.extend(lost.map(|shard| shard.slot));
+            }
         } else if worst > 0 {
             verdict.degraded += 1;
         }
         self.note_spare(record);
         let verdict = &mut self.verdict;
-        verdict.least_spare =
-            Some((record.m as usize).saturating_sub(worst)).min_some(verdict.least_spare);
+        verdict.least_spare = Some(m.saturating_sub(worst)).min_some(verdict.least_spare);
     }
 
     /// Notes what a stripe leaves to be lost.
@@ -277,9 +324,11 @@ impl<'a> Judge<'a> {
         verdict.beyond.extend(unread);
         verdict.cases = damage.cases.without(&damage.lost);
         if verdict.stripes > 0 {
-            // One drive with all metadata files is enough.
-            let sound = verdict.cases.here().filter(|slot| !damage.bad_metadata.contains(slot));
-            spare.note(&verdict.cases, sound, 1);
+            // One drive must be left, and of each such file one that has it.
+            let here: BTreeSet<Slot> = verdict.cases.here().collect();
+            for holders in damage.holders.iter().chain([&here]) {
+                spare.note(&verdict.cases, holders.intersection(&here).copied(), 1);
+            }
         }
         verdict.losses = spare.losses();
         verdict.may_be_more = record_index.may_miss_records(&damage.lost);
@@ -338,7 +387,13 @@ pub struct Verdict {
     /// of the stripes that could be restored, those that these runs sealed
     #[serde(skip)]
     sealed: u64,
+    /// of the stripes beyond, what can be restored all the same, in parts of a stripe
+    #[serde(skip)]
+    sound_parts: u64,
 }
+
+/// So many parts are a stripe.
+const PARTS: u64 = 1 << 16;
 
 impl Verdict {
     /// Can everything still be restored?
@@ -362,9 +417,21 @@ impl Verdict {
         self
     }
 
+    /// The same, if all of them were opened.
+    #[must_use]
+    pub fn opened(self) -> Self {
+        Self { keyless: Vec::new(), sealed: 0, ..self }
+    }
+
     /// Stripes that cannot be restored, and stripes in all, as far as that is known.
     pub fn lost_of(&self) -> (u64, u64) {
         let lost = self.beyond.len() as u64 + self.sealed + self.unknown;
         (lost, self.stripes + self.unknown)
+    }
+
+    /// How much that is: what is lost of them, and all, in parts of a stripe.
+    pub fn lost_parts(&self) -> (u64, u64) {
+        let (lost, all) = self.lost_of();
+        ((lost * PARTS).saturating_sub(self.sound_parts).max(lost.min(1)), all * PARTS)
     }
 }

@@ -12,6 +12,7 @@ use crate::metadata_files::expected::MetadataFiles;
 use crate::metadata_files::inspect::BadMetadataFiles;
 use crate::monitor::Monitor;
 use crate::shipment::{FoundDrive, FoundSet, RecordIndex};
+use std::collections::BTreeSet;
 
 /// A set whose drives are checked.
 pub struct SetCheck<'a> {
@@ -37,6 +38,8 @@ pub struct CheckedDrive {
     pub report: DriveReport,
     /// damaged or missing key files that no drive here has
     pub lost_keys: u64,
+    /// files without which nothing is restored, of which it has no sound copy
+    pub lacking: BTreeSet<String>,
 }
 
 impl SetCheck<'_> {
@@ -64,7 +67,7 @@ impl SetCheck<'_> {
         };
         let mut report = check.run(drive.depth.clone());
         let Some(metadata_files) = self.metadata_files else {
-            return CheckedDrive { report, lost_keys: 0 };
+            return CheckedDrive { report, lost_keys: 0, lacking: BTreeSet::new() };
         };
         let bad = if report.vanished || report.stopped {
             BadMetadataFiles::default()
@@ -72,7 +75,12 @@ impl SetCheck<'_> {
             metadata_files.check(drive.found, monitor)
         };
         report.bad_metadata_files = bad.all;
+        let lacking = if bad.all > 0 {
+            metadata_files.lacking(drive.found, u64::MAX, monitor)
+        } else {
+            BTreeSet::new()
+        };
         report.stopped |= monitor.should_stop(); // perhaps not all metadata files were checked
-        CheckedDrive { report, lost_keys: bad.lost_keys }
+        CheckedDrive { report, lost_keys: bad.lost_keys, lacking }
     }
 }

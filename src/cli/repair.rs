@@ -9,11 +9,12 @@ use super::sizes::shown_bytes;
 use super::text::{level_words, slot_name, some};
 use super::ui::Ui;
 use crate::commands::repair::{self as command, RepairError, RepairOptions, SetRepair};
+use crate::drives::Level;
 use crate::format::ids::Slot;
 use crate::format::shown::{shown_text, typed};
-use crate::repairer::DriveRepair;
 use crate::repairer::onto::OntoError;
 use crate::repairer::origin::OriginError;
+use crate::repairer::{DriveRepair, Refused};
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -111,6 +112,7 @@ fn done(d: &DriveRepair) -> String {
     }
     match &words[..] {
         [] => "nothing written".into(),
+        _ if d.level == Level::None => words.join(", "),
         _ => format!("{}; read back {}", words.join(", "), level_words(d.level)),
     }
 }
@@ -124,19 +126,32 @@ fn repaired(set: &SetRepair) -> String {
             OriginError::Conflict { sides, .. } | OriginError::Gaps { sides } => sides,
             OriginError::NoSuchRoot => "",
         };
-        if sides.is_empty() {
-            t.push_str(
+        let typed = |verb: &str| command(verb, set.here.iter().map(String::as_str));
+        let others = if set.missing.is_empty() { "" } else { " PATH..." };
+        let _ = if sides.is_empty() {
+            writeln!(
+                t,
                 "The set was not closed, so no root decides. Attach all of its drives; its key decides, and \
-                 closes it:\n",
-            );
-            let _ = writeln!(t, "holdall close DRIVE... -i IDENTITY");
+                 closes it:\n{}{others} -i IDENTITY",
+                typed("close")
+            )
+        } else if !matches!(conflict, OriginError::Gaps { .. }) {
+            writeln!(
+                t,
+                "The drives vouch for: {sides}\nAttach the set's other drives, or say which root pack \
+                 printed:\n{} --expect ROOT",
+                typed("repair")
+            )
+        } else if !set.missing.is_empty() {
+            writeln!(t, "Attach the set's other drives, too:\n{}{others}", typed("repair"))
         } else {
-            let _ = writeln!(t, "The drives vouch for: {sides}");
-            t.push_str(
-                "Attach the set's other drives, or run the same command with the root that pack printed: \
-                 --expect ROOT\n",
-            );
-        }
+            writeln!(
+                t,
+                "No drive of the set has them, so nothing brings them back. Pack the dataset again; if that \
+                 is impossible, restore what is left:\n{} -i IDENTITY --to FOLDER --give-up",
+                typed("restore")
+            )
+        };
         return t;
     }
     let here = u64::from(set.drive_count) - set.missing.len() as u64;
@@ -184,8 +199,8 @@ fn repaired(set: &SetRepair) -> String {
     }
     if !r.keyless.is_empty() {
         t.push_str(
-            "None of these drives has a sound copy of one of the wrapped keys: what it sealed cannot be \
-             opened.\n",
+            "None of these drives is known to have a sound copy of one of the wrapped keys: without it, \
+             what it sealed cannot be opened.\n",
         );
     }
     if !set.alone.is_empty() {
@@ -229,15 +244,22 @@ fn why_not(set: &SetRepair, drive: &DriveRepair) -> String {
     if drive.is_whole() || r.stopped {
         return String::new();
     }
-    let others = r.drives.iter().filter(|d| d.slot != drive.slot && !d.failed);
+    let is_gone = |d: &DriveRepair| d.failed && d.refusal == Refused::Gone;
+    let others = r.drives.iter().filter(|d| d.slot != drive.slot && !is_gone(d));
     let others = command("repair", others.map(|d| d.name.as_str()));
     let onto = typed(&format!("{}=PATH", drive.case));
     let (name, slot) = (shown_text(&drive.name), slot_name(drive.slot));
-    if drive.failed {
+    if drive.failed && drive.refusal == Refused::ReadOnly {
         format!(
-            "{name} (slot {slot}) vanished or refused what was written to it. If it is mounted \
-             read-only, mount it writable and run the same command again. Otherwise attach it \
-             again, or put another in its place:\n{others} --onto {onto}\n"
+            "{name} (slot {slot}) is mounted read-only: mount it writable, and run the same command \
+             again.\n"
+        )
+    } else if drive.failed && drive.refusal == Refused::Full {
+        format!("{name} (slot {slot}) is full: make room on it, and run the same command again.\n")
+    } else if drive.failed {
+        format!(
+            "{name} (slot {slot}) vanished or refused what was written to it. Attach it again and \
+             run the same command again, or put another in its place:\n{others} --onto {onto}\n"
         )
     } else if drive.left_shards > 0 && !r.waiting.is_empty() {
         format!("{name} (slot {slot}) needs more drives of the set.\n")
@@ -291,7 +313,6 @@ impl<'a> From<&'a SetRepair> for RepairedEvent<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drives::Level;
     use crate::format::ids::{RunId, StripeId, StripeNumber};
 
     fn drive(slot: u16) -> DriveRepair {
@@ -306,6 +327,7 @@ mod tests {
             left_shards: 0,
             left_files: 0,
             failed: false,
+            refusal: Refused::Other,
             level: Level::None,
         }
     }
@@ -314,6 +336,7 @@ mod tests {
         let mut set = SetRepair {
             name: "set".into(),
             drive_count: 3,
+            here: Vec::new(),
             root: None,
             missing: vec![Slot(3)],
             missing_case: Some("c".into()),
@@ -337,6 +360,18 @@ mod tests {
         let forgets = repaired(&set(DriveRepair { left_shards: 3, ..drive(2) }));
         assert!(forgets.contains("does not keep what is written to it"), "{forgets}");
         assert!(forgets.contains(command), "{forgets}");
+        let refusing = |refusal| DriveRepair { failed: true, refusal, ..drive(2) };
+        for (refusal, said) in [
+            (Refused::ReadOnly, "is mounted read-only: mount it writable"),
+            (Refused::Full, "is full: make room on it"),
+        ] {
+            let text = repaired(&set(refusing(refusal)));
+            assert!(text.contains(said) && !text.contains("--onto"), "{text}");
+        }
+        // What only refuses to be written to can still be read.
+        let mut two = set(DriveRepair { failed: true, ..drive(2) });
+        two.repaired.drives[0].failed = true;
+        assert!(repaired(&two).contains(command), "{}", repaired(&two));
         let mut waits = set(DriveRepair { left_shards: 3, ..drive(2) });
         let stripe = StripeId { run: RunId(1), number: StripeNumber(1) };
         waits.repaired.waiting.insert(stripe);

@@ -52,8 +52,10 @@ pub fn status(args: &StatusArgs, ui: &Ui) -> Result<Status, Refusal> {
         } else {
             out(&show::status(set));
         }
+        let v = &set.verdict;
+        let may_come = !v.would_help.is_empty() && !v.is_blank() && ui.problems().is_empty();
         status = status.merge(if !set.verdict.restorable() && !set.is_foreign {
-            Status::Failed
+            if may_come { Status::Waiting } else { Status::Failed }
         } else if !set.missing.is_empty() || set.end == SetEnd::Open {
             Status::Problems
         } else {

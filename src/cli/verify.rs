@@ -1,12 +1,12 @@
 //! `verify` on the command line.
 
 mod logged;
+mod next_step;
 
 use super::against::against;
 use super::args::inspect::VerifyArgs;
 use super::exit::Status;
 use super::keys::identities;
-use super::next::{command, to_prove};
 use super::output::{emit, out};
 use super::refusal::{Refusal, open_refusal};
 use super::show::{FURTHER, JudgedSet, losses, never_closed, not_taken, to_close, verdict_of_set};
@@ -17,15 +17,16 @@ use crate::check::custody::Remark;
 use crate::check::report::DriveReport;
 use crate::check::spare::Losses;
 use crate::commands;
-use crate::drives::{Level, Proof};
+use crate::drives::Level;
 use crate::entropy::{Entropy, System};
-use crate::format::ids::StripeId;
 use crate::format::shown::shown_text;
 use crate::restorer::check::Decoded;
 use crate::verification::{DriveOutcome, SetOutcome};
+use next_step::{erase_command, repair_command};
 use serde::Serialize;
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
+
+pub use next_step::next_step;
 
 pub fn verify(args: &VerifyArgs, ui: &Ui) -> Result<Status, Refusal> {
     if let Some(dir) = &args.against {
@@ -56,7 +57,9 @@ pub fn verify(args: &VerifyArgs, ui: &Ui) -> Result<Status, Refusal> {
         if let Some(notes) = logged.get(number) {
             logged::say(notes, ui);
         }
-        status = status.merge(if set.has_lost() {
+        status = status.merge(if set.has_lost() && set.is_sound_in_part() {
+            Status::Waiting
+        } else if set.has_lost() {
             Status::Failed
         } else if !set.is_whole() {
             Status::Problems
@@ -181,6 +184,11 @@ pub fn verified(set: &SetOutcome) -> String {
             t.push_str(&never_closed("The set", !set.missing.is_empty()));
         }
     }
+    if set.is_sound_in_part() {
+        let (is, here) =
+            if here == 1 { ("is", "The drive that is") } else { ("are", "The drives that are") };
+        let _ = writeln!(t, "{here} attached {is} sound: no damage was found.");
+    }
     t.push_str(&found(set));
     if !set.is_foreign {
         let is_open = set.root.is_none() && set.in_use.is_none() && !set.needs_key;
@@ -240,139 +248,6 @@ fn found(set: &SetOutcome) -> String {
     t
 }
 
-/// What to type to repair what is damaged, or to prove what was read through a cache.
-pub fn next_step(set: &SetOutcome) -> String {
-    let mut t = String::new();
-    if let Some(command) = erase_command(set) {
-        let names = set.leftovers.join(", ");
-        let _ = writeln!(
-            t,
-            "{names}: remains of an earlier attempt, not part of the set. To remove them: {command}"
-        );
-    }
-    let _ = match remedy(set) {
-        None => Ok(()),
-        Some(Remedy::Root(command)) => writeln!(
-            t,
-            "Records are missing, or copies contradict each other: give repair the root that pack \
-             printed: {command}{}",
-            if set.verdict.gaps { "\nIf that does not help, pack the dataset again." } else { "" }
-        ),
-        Some(Remedy::Decide(command)) => writeln!(
-            t,
-            "The set is not closed, and its drives disagree on what was packed. Let its key decide \
-             and close it, then run repair: {command}"
-        ),
-        Some(Remedy::Repair(command)) => writeln!(t, "To repair it: {command}"),
-        Some(Remedy::Attach) => writeln!(
-            t,
-            "To repair it, attach {} and run: {}",
-            if set.verdict.would_help.len() == 1 { "that drive too" } else { "those drives too" },
-            again(set),
-        ),
-        Some(Remedy::Key) => writeln!(
-            t,
-            "Repair cannot remake a wrapped key, but the set's other drives may have it. Attach them too \
-             and run: {}",
-            again(set),
-        ),
-        Some(Remedy::Never) => writeln!(
-            t,
-            "Repair cannot bring that back. Pack the dataset again; if that is impossible, restore what is \
-             left: {} -i IDENTITY --to FOLDER --give-up",
-            command("restore", set.drives.iter().map(|d| d.name.as_str())),
-        ),
-    };
-    let unproven = set.drives.iter().filter(|d| {
-        let cached = d.report.level < Level::Dropped;
-        !d.report.vanished && (d.report.stopped || cached && d.is_whole())
-    });
-    let unproven: Vec<(&str, Proof)> =
-        unproven.map(|d| (d.name.as_str(), d.report.proof)).collect();
-    if unproven.iter().any(|(_, proof)| *proof != Proof::Read) {
-        t.push_str("What was read from a cache may not be on the drive.\n");
-    }
-    if !unproven.is_empty() {
-        t.push_str(&to_prove(&unproven));
-    }
-    t
-}
-
-/// The verify that looks at more drives than those that are attached.
-fn again(set: &SetOutcome) -> String {
-    command("verify", set.drives.iter().map(|d| d.name.as_str())) + " PATH..."
-}
-
-/// What helps against what is damaged on the drives that are here.
-enum Remedy {
-    /// the drives that are not here
-    Attach,
-    /// this command, with the root of the set
-    Root(String),
-    /// this command, with the key
-    Decide(String),
-    /// this command
-    Repair(String),
-    /// drives that are not here, if they have a wrapped key that none here has
-    Key,
-    /// nothing: too much is lost
-    Never,
-}
-
-/// None if nothing that is a part of the set is damaged.
-fn remedy(set: &SetOutcome) -> Option<Remedy> {
-    let is_own = |d: &&DriveOutcome| !d.report.vanished && !set.leftovers.contains(&d.name);
-    let damaged = || set.drives.iter().filter(is_own).filter(|d| d.is_damaged());
-    let verdict = &set.verdict;
-    let may_come = !verdict.would_help.is_empty();
-    if set.needs_key && set.missing.is_empty() && !set.is_stopped() {
-        let names = set.drives.iter().map(|d| d.name.as_str());
-        return Some(Remedy::Decide(command("close", names) + " -i IDENTITY"));
-    }
-    if verdict.gaps && may_come && !set.is_stopped() {
-        return Some(Remedy::Attach);
-    }
-    // Of a set that was not closed, nothing tells what the records were that no drive has.
-    if verdict.gaps && set.root.is_none() && !set.is_stopped() {
-        return Some(Remedy::Never);
-    }
-    damaged().next()?;
-    let beyond: BTreeSet<&StripeId> = verdict.beyond.iter().collect();
-    let can_be_repaired = |d: &DriveOutcome| {
-        let r = &d.report;
-        r.bad_metadata_files + r.long_shards > d.lost_keys
-            || r.bad.iter().any(|bad| !beyond.contains(&bad.stripe))
-    };
-    let names = set.drives.iter().filter(is_own).map(|d| d.name.as_str());
-    let repair = command("repair", names);
-    Some(if set.needs_root {
-        Remedy::Root(repair + " --expect ROOT")
-    } else if damaged().any(can_be_repaired) {
-        Remedy::Repair(repair)
-    } else if may_come {
-        Remedy::Attach
-    } else if !set.missing.is_empty() && damaged().any(|d| d.lost_keys > 0) {
-        Remedy::Key
-    } else {
-        Remedy::Never
-    })
-}
-
-/// The command that repairs what is damaged on the drives that are here; none if nothing is, or none
-/// does.
-fn repair_command(set: &SetOutcome) -> Option<String> {
-    match remedy(set)? {
-        Remedy::Repair(command) | Remedy::Root(command) => Some(command),
-        Remedy::Decide(_) | Remedy::Attach | Remedy::Key | Remedy::Never => None,
-    }
-}
-
-/// The command that removes what is no part of the set.
-fn erase_command(set: &SetOutcome) -> Option<String> {
-    let erase = command("erase", set.leftovers.iter().map(String::as_str));
-    (!set.leftovers.is_empty()).then(|| format!("{erase} --set {}", set.name))
-}
-
 /// What decoding everything showed.
 fn decoded_text(d: &Decoded) -> String {
     let r = &d.restored;
@@ -422,6 +297,8 @@ struct Verified<'a> {
     stopped: bool,
     whole: bool,
     proven: bool,
+    sound: bool,
+    last: Option<bool>,
     repair: Option<String>,
     erase: Option<String>,
     may_be_lost: &'a [Losses],
@@ -435,6 +312,8 @@ impl<'a> Verified<'a> {
             stopped: set.is_stopped(),
             whole: set.is_whole(),
             proven: set.is_proven(),
+            sound: set.is_sound(),
+            last: (set.root.is_some() && !set.end_unknown).then_some(!set.has_further),
             repair: repair_command(set),
             erase: erase_command(set),
             may_be_lost: losses(&set.verdict, !set.is_stopped()),

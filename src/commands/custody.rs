@@ -7,7 +7,7 @@
 
 use crate::check::custody::{Remark, SetChecked};
 use crate::entropy::Entropy;
-use crate::format::custody::{CustodyDepth, CustodyEvent, CustodyNote};
+use crate::format::custody::{CustodyDepth, CustodyEvent, CustodyNote, CustodyResult};
 use crate::format::ids::{Slot, set_folder};
 use crate::format::layout::{CUSTODY, HOLDALL};
 use crate::format::shown::error_chain;
@@ -75,7 +75,8 @@ pub fn log(
 /// What was noted of a set.
 #[derive(Clone, Debug, Default)]
 pub struct CustodyHistory {
-    /// on the drives that are here, and on this machine; the oldest first
+    /// on the drives that are here, and on this machine; the oldest first, but before them those
+    /// dated ahead of this machine's clock
     pub notes: Vec<CustodyNote>,
     /// files on drives that are called like notes and are none, or are about another drive
     pub rejected: u64,
@@ -95,10 +96,14 @@ pub fn history(set: &FoundSet) -> CustodyHistory {
         all.left_out += on_drive.left_out;
     }
     all.notes.extend(local_state::custody::kept(set.shipment, set.set).unwrap_or_default());
-    // Within a second, pack's read-back comes first.
-    let is_read_back = |note: &CustodyNote| note.event == CustodyEvent::ReadBack;
-    let key =
-        |note: &CustodyNote| (note.time.clone(), !is_read_back(note), note.slot, note.encode());
+    // When a note was made that a wrong clock dated ahead, nobody knows: it never counts as the newest.
+    let tomorrow = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24)).to_string();
+    // Within a second, pack's read-back comes first, and last what asks for something to be done.
+    let key = |note: &CustodyNote| {
+        let is_verify = note.event == CustodyEvent::Verify;
+        let (is_dated, is_bad) = (note.time < tomorrow, note.result != CustodyResult::Whole);
+        (is_dated, note.time.clone(), is_verify, is_bad, note.slot, note.encode())
+    };
     all.notes.sort_by_cached_key(key);
     all.notes.dedup();
     all

@@ -105,5 +105,9 @@ fn decode_set(set: &FoundSet, keys: &Keys, memory: Memory, monitor: &dyn Monitor
         decoded.restored.stopped = true;
         decoded
     });
-    SetOutcome { decoded: Some(decoded), ..verify_rest(set, &record_index, read, memory, monitor) }
+    let verified = verify_rest(set, &record_index, read, memory, monitor);
+    let verdict = verified.verdict.clone();
+    // What opened everything is no damaged key, whatever lies beside it.
+    let verdict = if decoded.is_complete() { verdict.opened() } else { verdict };
+    SetOutcome { decoded: Some(decoded), verdict, ..verified }
 }

@@ -76,6 +76,9 @@ pub struct SetRepair {
     /// drives of the set in all
     #[serde(skip)]
     pub drive_count: u16,
+    /// the paths of those that are here
+    #[serde(skip)]
+    pub here: Vec<String>,
     /// BLAKE3 of set.txt in hexadecimal, if the set was closed
     pub root: Option<String>,
     /// slots that are not here
@@ -215,6 +218,7 @@ fn repair_set(
     let mut outcome = SetRepair {
         name: set.name(),
         drive_count: set.drive_count(),
+        here: set.all_drives().map(|found| found.drive.name().into()).collect(),
         root: None,
         missing: set.missing_slots(),
         missing_case: None,

@@ -4,6 +4,7 @@
 use super::custody::history;
 use crate::check::damage::{Damage, Judge, Verdict};
 use crate::check::drive::silent;
+use crate::drives::on_each;
 use crate::format::custody::CustodyNote;
 use crate::format::ids::Slot;
 use crate::format::set::SetText;
@@ -15,12 +16,15 @@ use crate::monitor::{Monitor, Unreported};
 use crate::opening::foreign;
 use crate::opening::open::{self, OpenError};
 use crate::shipment::slots::{AttachedDrive, MissingSlot};
-use crate::shipment::{FoundSet, RecordIndex};
+use crate::shipment::{FoundDrive, FoundSet, RecordIndex};
 use crate::stripes::together::{Groups, Together};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::ptr;
+
+/// Bytes of record files that are read of each drive; of those that are more, one copy is.
+const MOST_RECORD_BYTES: u64 = 64 << 20;
 
 /// What a set says of its own end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,9 +114,10 @@ fn status_by(set: &FoundSet, monitor: &dyn Monitor) -> Result<SetStatus, OpenErr
     let keys = key_files(set, &record_index);
     let files =
         MetadataFiles { set, record_index: &record_index, text: text.as_ref(), keys: &keys };
-    absent.bad_metadata.extend(here().filter(|d| !files.are_on(d)).map(|d| d.label.slot));
-    let is_on_another = |slot: &Slot| here().any(|d| d.label.slot == *slot && files.are_on(d));
-    absent.bad_metadata.retain(|slot| !is_on_another(slot));
+    let drives: Vec<&FoundDrive> = here().collect();
+    let lacking = on_each(drives.len(), |i| files.lacking(drives[i], MOST_RECORD_BYTES, monitor));
+    absent.add_lacking(drives.iter().map(|found| found.label.slot).zip(&lacking));
+    absent.holders.extend(files.key_holders());
     let in_use = if text.is_none() { set.in_use_by() } else { None };
     let (mut judge, mut groups) = (Judge::new(&absent, &record_index), Groups::new(&absent.lost));
     let mut slot_bytes: BTreeMap<Slot, u64> = BTreeMap::new();

@@ -33,6 +33,11 @@ impl DriveError {
         self.source.kind() == io::ErrorKind::NotFound
     }
 
+    /// It is mounted so that nothing can be written.
+    pub fn is_read_only(&self) -> bool {
+        self.source.kind() == io::ErrorKind::ReadOnlyFilesystem
+    }
+
     /// No room left on the drive.
     pub fn is_full(&self) -> bool {
         matches!(

@@ -17,6 +17,7 @@ use crate::format::list::shown_path;
 use crate::format::shown::shown_text;
 use crate::monitor::Monitor;
 use crate::shipment::FoundSet;
+use crate::shipment::texts::has_end;
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -132,12 +133,13 @@ pub fn note_other_texts(sets: &[FoundSet], monitor: &dyn Monitor) {
             by_texts.entry(others.join(", ")).or_default().push(drive.name());
         }
     }
+    for (gone, drives) in without(sets) {
+        let more = more(drives.len() - 1);
+        let first = drives[0];
+        monitor.note(&format!("{gone} on {first}{more}: missing; repair writes what is missing"));
+    }
     for (others, drives) in by_texts {
-        let more = match drives.len() - 1 {
-            0 => String::new(),
-            1 => " and another drive".into(),
-            more => format!(" and {more} more drives"),
-        };
+        let more = more(drives.len() - 1);
         monitor.note(&format!(
             "{others} on {}{more}: not what this version writes; another version wrote that, or \
              somebody changed it. Take README.txt, format.md and reader.py from holdall's source; repair puts this \
@@ -145,6 +147,33 @@ pub fn note_other_texts(sets: &[FoundSet], monitor: &dyn Monitor) {
             drives[0]
         ));
     }
+}
+
+fn more(drives: usize) -> String {
+    match drives {
+        0 => String::new(),
+        1 => " and another drive".into(),
+        more => format!(" and {more} more drives"),
+    }
+}
+
+/// The texts that are gone from drives of closed sets, and from which.
+fn without(sets: &[FoundSet]) -> BTreeMap<String, Vec<&str>> {
+    let mut by_texts: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for (set, found) in sets.iter().flat_map(|set| set.all_drives().map(move |d| (set, d))) {
+        let drive = found.drive.as_ref();
+        if !has_end(set, found) || !seen.insert(drive.name()) {
+            continue;
+        }
+        let is_gone = |path: &String| drive.probe(path).is_err_and(|e| e.is_missing());
+        let wanted = explanation(drive, set.shipment, set.set).unwrap_or_default().writes;
+        let gone: Vec<String> = wanted.into_iter().map(|(path, _)| path).filter(is_gone).collect();
+        if !gone.is_empty() {
+            by_texts.entry(gone.join(", ")).or_default().push(drive.name());
+        }
+    }
+    by_texts
 }
 
 fn other_texts(drive: &dyn Drive, set: &str) -> Result<Vec<String>, DriveError> {

@@ -59,9 +59,11 @@ impl MetadataFile<'_> {
         if self.is_second { second_copy(&self.path) } else { self.path.clone() }
     }
 
-    /// Is it of a wrapped key that no drive here has, which nobody can make again?
+    /// Is it of a wrapped key that no drive here has, which nobody can make again, or of which
+    /// nobody knows which is the right one?
     pub fn is_lost_key(&self) -> bool {
-        matches!(self.sound, SoundIf::Key(_, key) | SoundIf::NamesKey(_, key) if key.is_lost())
+        let is_lost = |key: &KeyFile| key.is_lost() || key.differs();
+        matches!(self.sound, SoundIf::Key(_, key) | SoundIf::NamesKey(_, key) if is_lost(key))
     }
 
     /// Is it written when all shards are?

@@ -5,7 +5,7 @@ use super::checklist::{checklist_line, has_lines_of};
 use super::expected::{MetadataFile, MetadataFiles, SoundIf};
 use super::key_files::{KeyFile, KeyFiles};
 use crate::drives::{DriveError, ReadMode};
-use crate::format::ids::{RunId, key_path};
+use crate::format::ids::{RunId, Slot, key_path};
 use crate::format::key::{MAX_KEY_BYTES, is_wrapped_key};
 use crate::format::label::Label;
 use crate::format::layout::COPY;
@@ -93,19 +93,48 @@ impl MetadataFiles<'_> {
         self.text.map_or(0, |text| lost_records(text, self.record_index))
     }
 
-    /// Are the files on a drive without which nothing is restored, be it in their second copies? Only
-    /// that they are there is looked at.
-    pub fn are_on(&self, found: &FoundDrive) -> bool {
-        let is_needed = |file: &MetadataFile| {
-            let needed = [MetadataKind::Key, MetadataKind::RecordFile, MetadataKind::SetText];
-            !file.is_second && needed.contains(&file.kind)
+    /// The files without which nothing is restored, of which a drive has no sound copy, nor a second
+    /// one. Of record files only so many bytes are read: of further ones those are sound that lie
+    /// there and were not seen to be damaged.
+    pub fn lacking(
+        &self,
+        found: &FoundDrive,
+        most_bytes: u64,
+        monitor: &dyn Monitor,
+    ) -> BTreeSet<String> {
+        let (drive, mut left) = (found.drive.as_ref(), most_bytes);
+        let mut is_here = |file: &MetadataFile| {
+            if file.kind == MetadataKind::RecordFile {
+                let len = |place: &str| drive.open(place, ReadMode::Cached).map_or(0, |f| f.len());
+                let len = len(&format!("{}/{}", self.set.folder, file.place()));
+                if len > left {
+                    return self.record_index.is_carried(&file.path, drive.name());
+                }
+                left -= len;
+            }
+            self.is_sound(file, found, monitor).unwrap_or(false)
         };
-        let alone =
-            FoundSet { drives: vec![found.clone()], duplicates: Vec::new(), ..self.set.clone() };
-        let mut there: BTreeSet<String> = alone.names("").into_iter().collect();
-        there.extend(alone.names("records").into_iter().map(|name| format!("records/{name}")));
-        let files = self.of(found.label.slot);
-        files.into_iter().filter(is_needed).all(|file| there.contains(&file.path))
+        let needed = [MetadataKind::Key, MetadataKind::RecordFile, MetadataKind::SetText];
+        let (mut lacking, mut sound) = (BTreeSet::new(), BTreeSet::new());
+        for file in self.of(found.label.slot).iter().filter(|file| needed.contains(&file.kind)) {
+            if !sound.contains(&file.path) && is_here(file) {
+                sound.insert(file.path.clone());
+            } else if !sound.contains(&file.path) {
+                lacking.insert(file.path.clone());
+            }
+        }
+        &lacking - &sound
+    }
+
+    /// The slots that speak for each of the different files of a key: any of them may be the one.
+    pub fn key_holders(&self) -> Vec<BTreeSet<Slot>> {
+        let slot = |name: &String| {
+            let found = self.set.all_drives().find(|found| found.drive.name() == name)?;
+            Some(found.label.slot)
+        };
+        let different = self.keys.values().filter(|file| file.differs());
+        let sides = different.flat_map(KeyFile::speakers);
+        sides.map(|names| names.iter().filter_map(slot).collect()).collect()
     }
 
     /// Checks the metadata files of a drive; each that is missing or damaged is a problem.
@@ -160,8 +189,7 @@ fn what_is_wrong(file: &MetadataFile) -> String {
     match file.sound {
         SoundIf::NamesKey(run, _) => format!("does not say what {} should be", key_path(run)),
         SoundIf::Key(_, key) if key.is_denied() => {
-            "is damaged, as is every copy on these drives: none is what the .b3 beside it names"
-                .into()
+            "is not what the .b3 beside it names, nor is any other copy on these drives".into()
         }
         SoundIf::Lists => "does not say what set.txt and the records say".into(),
         _ => "is not as it was written".into(),

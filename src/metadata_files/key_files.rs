@@ -4,11 +4,12 @@
 //! - Leaves: of each run that set.txt, or the records that count, name the different key files, and
 //!   the drives that speak for each.
 //! - Always holds: (1) a file that may be a wrapped key speaks for itself, unless its own drive
-//!   convicts it: the line in its `.b3` names another that lies on a drive here; (2) drives are
+//!   convicts it: the line in its `.b3` names another that lies on a drive here (and if both copies
+//!   are alike, that drive's line does, too, and none names this one); (2) drives are
 //!   never held against each other: where they speak for different files, none is the right one, as
 //!   nobody can make a key again; (3) nor is one the right one that lies where another run's
-//!   should, or that several drives' lines deny alike, if no line bears it out: one line rots,
-//!   several do not in the same way.
+//!   should, or that no line bears out: a line that rotted still names nearly the same BLAKE3, one
+//!   that was written for another file names none like it.
 
 use crate::format::ids::{RunId, key_path};
 use crate::format::key::{MAX_KEY_BYTES, is_wrapped_key};
@@ -32,11 +33,9 @@ pub struct KeyFile {
     versions: BTreeMap<Hash, BTreeSet<String>>,
     /// files that their own drives convict
     convicted: BTreeSet<Hash>,
-    /// the only version is not what the line beside its only copy names, or several lines, or it is
-    /// another run's
+    /// no line names a copy, be it in a line that rotted
     doubtful: bool,
-    /// every copy is damaged, by the lines beside them: no line names one, and either drives' lines
-    /// name alike what none has, or no two copies are alike
+    /// so it is, and none names another run's file
     denied: bool,
 }
 
@@ -64,25 +63,23 @@ impl KeyFile {
                 own.any(|(_, own)| own != hash && lines.values().any(|line| line == own))
             };
             let is_denied = line.is_some_and(|line| line != hash);
-            if !twice && (is_denied || !lines.contains_key(drive) && second()) {
+            // Two copies that no line names, against a line that another drive bears out.
+            let is_borne_out = |line: &Hash| {
+                copies.iter().any(|(other, of)| of == line && lines.get(other) == Some(line))
+            };
+            let is_denied_twice = is_denied
+                && !lines.values().any(|line| line == hash)
+                && line.is_some_and(is_borne_out);
+            if is_denied_twice || !twice && (is_denied || !lines.contains_key(drive) && second()) {
                 file.convicted.insert(*hash);
             } else {
                 file.versions.entry(*hash).or_default().insert(names[*drive].clone());
             }
         }
         file.convicted.retain(|hash| !file.versions.contains_key(hash));
-        let denied = |(drive, hash): &KeyCopy| lines.get(drive).is_some_and(|line| line != hash);
-        let is_lost = |line: &&Hash| !there.contains(*line);
-        let deny_alike = |line: &Hash| lines.values().filter(|other| *other == line).count() > 1;
-        file.doubtful = copies.len() == 1 && copies.iter().any(denied)
-            || lines.values().all(|line| is_lost(&line))
-                && lines.values().any(|line| elsewhere.contains(line) || deny_alike(line));
-        let all_differ = copies.len() > 1 && copies.len() == there.len();
-        file.denied = !copies.is_empty()
-            && !lines.is_empty()
-            && lines.values().all(|line| is_lost(&line))
-            && !lines.values().any(|line| elsewhere.contains(line))
-            && (all_differ || lines.values().any(deny_alike));
+        let names_one = |line: &Hash| there.iter().any(|copy| is_nearly(line, copy));
+        file.doubtful = !copies.is_empty() && !lines.is_empty() && !lines.values().any(names_one);
+        file.denied = file.doubtful && !lines.values().any(|line| elsewhere.contains(line));
         file
     }
 
@@ -117,6 +114,11 @@ impl KeyFile {
         !is_wrapped_key(bytes) || self.convicted.contains(blake3::hash(bytes).as_bytes())
     }
 
+    /// The drives that speak for each of its versions.
+    pub fn speakers(&self) -> impl Iterator<Item = &BTreeSet<String>> {
+        self.versions.values()
+    }
+
     fn sides(&self) -> String {
         let side = |(hash, names): (&Hash, &BTreeSet<String>)| {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -124,6 +126,12 @@ impl KeyFile {
         };
         self.versions.iter().map(side).collect::<Vec<_>>().join("; ")
     }
+}
+
+/// Do most bytes of two BLAKE3s agree? Then one is the other, rotted: of different files hardly any
+/// do.
+fn is_nearly(a: &Hash, b: &Hash) -> bool {
+    a.iter().zip(b).filter(|(a, b)| a == b).count() > a.len() / 2
 }
 
 /// The path of the line beside a run's wrapped key.
@@ -197,17 +205,26 @@ mod tests {
     const OTHER: Hash = [2; 32];
     const GONE: Hash = [3; 32];
     const ANOTHER_RUNS: Hash = [4; 32];
+    /// Ours, in a line that rotted.
+    const ROTTEN: Hash = {
+        let mut hash = OURS;
+        hash[7] ^= 1;
+        hash
+    };
 
     #[rstest]
     #[case::all_alike(&[(0, OURS), (0, OURS), (1, OURS), (1, OURS)], &[(0, OURS), (1, OURS)], Some(OURS), 1)]
     #[case::rot_on_one(&[(0, OTHER), (0, OURS), (1, OURS)], &[(0, OURS), (1, OURS)], Some(OURS), 1)]
     #[case::rot_before_it_is_closed(&[(0, OTHER), (1, OURS)], &[(0, OURS), (1, OURS)], Some(OURS), 1)]
     #[case::rot_of_file_and_line(&[(0, OTHER), (0, OURS), (1, OURS)], &[(1, OURS)], Some(OURS), 1)]
-    #[case::a_line_rots(&[(0, OURS), (0, OURS)], &[(0, GONE)], Some(OURS), 1)]
+    #[case::a_line_rots(&[(0, OURS), (0, OURS)], &[(0, ROTTEN)], Some(OURS), 1)]
+    #[case::a_line_and_a_copy_rot(&[(0, OURS)], &[(0, ROTTEN)], Some(OURS), 1)]
+    #[case::both_copies_rot_alike(&[(0, OTHER), (0, OTHER)], &[(0, GONE)], None, 1)]
     #[case::anothers_with_its_line(&[(0, OTHER), (1, OURS)], &[(0, OTHER), (1, OURS)], None, 2)]
     #[case::four_against_three(&[(0, OTHER), (0, OTHER), (1, OURS), (1, OURS)], &[(0, OTHER), (1, OURS)], None, 2)]
     #[case::many_against_one(&[(0, OTHER), (2, OTHER), (3, OTHER), (1, OURS)], &[(1, OURS)], None, 2)]
     #[case::both_copies_against_the_line(&[(0, OTHER), (0, OTHER), (1, OURS)], &[(0, OURS)], None, 2)]
+    #[case::both_copies_against_all_lines(&[(0, OTHER), (0, OTHER), (1, OURS)], &[(0, OURS), (1, OURS)], Some(OURS), 1)]
     #[case::rot_of_the_only_copy(&[(0, OTHER)], &[(0, GONE)], None, 1)]
     #[case::another_runs_in_its_place(&[(0, OTHER), (0, OTHER)], &[(0, ANOTHER_RUNS)], None, 1)]
     #[case::lines_that_deny_it_alike(&[(0, OTHER), (1, OTHER)], &[(0, GONE), (1, GONE)], None, 1)]
@@ -229,9 +246,10 @@ mod tests {
     /// Copies that rotted all are no key; a line that rotted takes none away.
     #[rstest]
     #[case::both_of_one_drive(&[(0, OURS), (0, OTHER)], &[(0, GONE)], true)]
+    #[case::both_of_one_drive_alike(&[(0, OTHER), (0, OTHER)], &[(0, GONE)], true)]
     #[case::alike_on_all_drives(&[(0, OTHER), (1, OTHER)], &[(0, GONE), (1, GONE)], true)]
     #[case::one_of_many_is_sound(&[(0, OTHER), (1, OURS)], &[(0, GONE), (1, OURS)], false)]
-    #[case::a_line_rots(&[(0, OURS), (0, OURS)], &[(0, GONE)], false)]
+    #[case::a_line_rots(&[(0, OURS), (0, OURS)], &[(0, ROTTEN)], false)]
     #[case::no_lines(&[(0, OURS), (0, OTHER)], &[], false)]
     fn a_key_of_which_every_copy_is_damaged_is_lost(
         #[case] copies: &[KeyCopy],

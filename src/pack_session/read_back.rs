@@ -46,18 +46,19 @@ pub(super) fn read_back(
     let (set, record_index) = (&set, &record_index);
     let files = MetadataFiles { set, record_index, text: text.as_ref(), keys: &keys };
     let check = SetCheck { set, record_index, metadata_files: Some(files), monitor };
-    let reports = check.run(&to_check).into_iter().map(|checked| checked.report);
+    let checked_drives = check.run(&to_check);
     let mut by_slot: Vec<Option<DriveReport>> = vec![None; job.drives.len()];
     let mut damage = Damage::absent(set, text.as_ref());
     let (root, remark) = (text.as_ref().map(|text| hex(&text.root())), Remark::default());
     let checked = SetChecked { root, ..checked(set, &remark, job.entropy) };
+    let slots = set.drives.iter().map(|found| found.label.slot);
+    let there = slots.zip(&checked_drives).filter(|(_, checked)| !checked.report.vanished);
+    damage.add_lacking(there.map(|(slot, checked)| (slot, &checked.lacking)));
+    let reports = checked_drives.into_iter().map(|checked| checked.report);
     for (found, report) in set.drives.iter().zip(reports) {
         report.bad.iter().for_each(|bad| damage.add(bad));
         if report.vanished {
             damage.lost.insert(found.label.slot);
-        }
-        if report.bad_metadata_files > 0 {
-            damage.bad_metadata.insert(found.label.slot);
         }
         report_cached(found.drive.as_ref(), &report, monitor);
         let note = checked.note(found.label.slot, &found.label.case, &report);

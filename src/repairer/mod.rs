@@ -40,6 +40,7 @@ use serde::Serialize;
 use shards::Shards;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
+pub use target::Refused;
 use target::RepairTarget;
 
 /// A set, and what it should be.
@@ -77,6 +78,9 @@ pub struct DriveRepair {
     pub left_files: u64,
     /// it refused to be written to, or vanished
     pub failed: bool,
+    /// why, if it did
+    #[serde(skip)]
+    pub refusal: Refused,
     /// how what was written was read back; none if nothing was
     pub level: Level,
 }
@@ -271,6 +275,7 @@ fn finish(
             left_shards,
             left_files,
             failed: target.has_failed(),
+            refusal: target.refusal(),
             level,
         };
         if done.is_whole() && skipped == 0 && !repaired.stopped {

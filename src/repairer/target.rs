@@ -5,10 +5,24 @@ use crate::format::shown::error_chain;
 use crate::monitor::{Monitor, Problem, ProblemKind};
 use crate::shards::answers::GONE;
 use crate::shipment::FoundDrive;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A drive that refuses so many writes is left out.
 const MOST_ERRORS: u64 = 8;
+
+/// Why a drive was not written to, as far as that says what helps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refused {
+    #[default]
+    Other,
+    /// it is mounted read-only
+    ReadOnly,
+    /// there is no room on it
+    Full,
+    /// it no longer answers
+    Gone,
+}
 
 /// A drive that is repaired.
 pub struct RepairTarget<'a> {
@@ -19,6 +33,7 @@ pub struct RepairTarget<'a> {
     monitor: &'a dyn Monitor,
     errors: AtomicU64,
     out: AtomicBool,
+    refusal: Mutex<Refused>,
     /// blocks that were rewritten in place
     pub blocks: AtomicU64,
     /// shards that were written whole
@@ -30,8 +45,8 @@ pub struct RepairTarget<'a> {
 impl<'a> RepairTarget<'a> {
     /// Nothing is done to it yet.
     pub fn new(found: FoundDrive, number: usize, monitor: &'a dyn Monitor) -> Self {
-        let (errors, out, blocks, shards, metadata_files) = Default::default();
-        Self { found, number, monitor, errors, out, blocks, shards, metadata_files }
+        let (errors, out, refusal, blocks, shards, metadata_files) = Default::default();
+        Self { found, number, monitor, errors, out, refusal, blocks, shards, metadata_files }
     }
 
     pub fn drive(&self) -> &dyn Drive {
@@ -48,8 +63,14 @@ impl<'a> RepairTarget<'a> {
         self.is_out() || self.errors.load(Ordering::SeqCst) > 0
     }
 
-    /// Asks nothing more of it.
+    /// Why it did.
+    pub fn refusal(&self) -> Refused {
+        *self.refusal.lock()
+    }
+
+    /// Asks nothing more of it, since it vanished.
     pub fn leave_out(&self) {
+        *self.refusal.lock() = Refused::Gone;
         self.out.store(true, Ordering::SeqCst);
     }
 
@@ -60,6 +81,7 @@ impl<'a> RepairTarget<'a> {
             && !self.out.swap(true, Ordering::SeqCst)
         {
             let name = self.drive().name();
+            *self.refusal.lock() = Refused::Gone;
             self.monitor.problem(Problem::new(ProblemKind::Drive, name, "it no longer answers"));
         }
     }
@@ -79,6 +101,12 @@ impl<'a> RepairTarget<'a> {
         let Err(error) = job(self.drive()) else { return true };
         let errors = self.errors.fetch_add(1, Ordering::SeqCst) + 1;
         let vanished = self.drive().list("").is_err();
+        *self.refusal.lock() = match &error {
+            _ if vanished => Refused::Gone,
+            error if error.is_full() => Refused::Full,
+            error if error.is_read_only() => Refused::ReadOnly,
+            _ => Refused::Other,
+        };
         let ends = vanished || error.is_full() || errors >= MOST_ERRORS;
         if ends && self.out.swap(true, Ordering::SeqCst) {
             return false; // said already

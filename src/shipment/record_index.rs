@@ -326,6 +326,13 @@ impl RecordIndex {
         self.whole().files.iter().map(|f| (&f.header, &f.digest))
     }
 
+    /// Does a drive carry a copy of this record file that was not seen to be damaged?
+    pub fn is_carried(&self, path: &str, drive: &str) -> bool {
+        let is_it = |f: &&SoundFile| record_path(f.header.run, f.header.number) == path;
+        let file = self.whole().files.iter().find(is_it);
+        file.is_some_and(|file| file.copies.iter().any(|(found, _)| found.name() == drive))
+    }
+
     /// Do the parts that the records name hold the lists of all stripes?
     pub fn is_catalogued(&self) -> bool {
         !self.whole().uncatalogued

@@ -6,6 +6,7 @@ use crate::drives::{Drive, Level};
 use crate::format::ids::{RunId, SetNumber, ShipmentId, Slot};
 use crate::restorer::check::Decoded;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What was found on one drive.
@@ -19,6 +20,8 @@ pub struct DriveOutcome {
     /// itself
     #[serde(skip)]
     pub drive: Arc<dyn Drive>,
+    /// was all of it read, and is it as it was written?
+    pub sound: bool,
     /// another drive of its slot is here: both are sources of the same shards
     pub double: bool,
     #[serde(flatten)]
@@ -29,6 +32,9 @@ pub struct DriveOutcome {
     /// damaged or missing files that no drive here has, and nobody can make again
     #[serde(skip)]
     pub lost_keys: u64,
+    /// files without which nothing is restored, of which it has no sound copy
+    #[serde(skip)]
+    pub lacking: BTreeSet<String>,
 }
 
 impl DriveOutcome {
@@ -85,6 +91,12 @@ pub struct SetOutcome {
     /// the root
     #[serde(skip)]
     pub needs_root: bool,
+    /// so it is, and not only because records are missing
+    #[serde(skip)]
+    pub disagrees: bool,
+    /// copies of a wrapped key are here, and none is what the line beside it names
+    #[serde(skip)]
+    pub key_denied: bool,
     /// it is not closed, and records contradict each other, or one drive alone says of some that
     /// they are there: repair leaves them, and only the key tells which are the packer's
     pub needs_key: bool,
@@ -127,6 +139,19 @@ impl SetOutcome {
         let sound =
             |d: &DriveOutcome| DriveReport { stopped: false, ..d.report.clone() }.is_whole();
         self.drives.iter().all(sound)
+    }
+
+    /// Was everything that is here read to its end, and is it as it was written?
+    pub fn is_sound(&self) -> bool {
+        self.drives.iter().all(DriveOutcome::is_whole)
+            && self.keys_differ.is_empty()
+            && !self.verdict.is_blank()
+            && self.decoded.as_ref().is_none_or(|d| d.restored.lost == 0)
+    }
+
+    /// The same, and are drives missing?
+    pub fn is_sound_in_part(&self) -> bool {
+        self.is_sound() && !self.missing.is_empty() && !self.is_foreign
     }
 
     /// Can everything be restored from the drives that are here? Not known, and so no, if it was

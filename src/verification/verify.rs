@@ -11,7 +11,7 @@ use crate::memory::Memory;
 use crate::metadata_files::drive_readme::note_other_texts;
 use crate::metadata_files::expected::MetadataFiles;
 use crate::metadata_files::inspect::keyless;
-use crate::metadata_files::key_files::{key_files, report_different};
+use crate::metadata_files::key_files::{KeyFile, key_files, report_different};
 use crate::monitor::{Monitor, Phase};
 use crate::opening::foreign;
 use crate::repairer::quiet::Quiet;
@@ -62,7 +62,11 @@ fn verify_or_rival(set: &FoundSet, part: &VerifyScope, monitor: &dyn Monitor) ->
     let quiet = &Quiet(monitor);
     let by_rival = |rival: FoundSet| {
         let record_index = RecordIndex::open(&rival, None, quiet);
-        SetOutcome { needs_root: true, ..verify_by(&rival, &record_index, part, quiet) }
+        SetOutcome {
+            needs_root: true,
+            disagrees: true,
+            ..verify_by(&rival, &record_index, part, quiet)
+        }
     };
     let mut rivals = set.rivals().into_iter().map(by_rival);
     rivals.find(SetOutcome::is_restorable).unwrap_or(usual)
@@ -121,7 +125,7 @@ fn verify_by(
         report_rejected(set, monitor);
     }
     let in_use = if text.is_none() { set.in_use_by() } else { None };
-    let drives = check_drives(set, record_index, text.as_ref(), part, monitor);
+    let mut drives = check_drives(set, record_index, text.as_ref(), part, monitor);
     let missing = set.missing_slots();
     let mut damage = Damage::absent(set, text.as_ref());
     let slots: BTreeSet<Slot> = drives.iter().map(|d| d.slot).collect();
@@ -129,7 +133,11 @@ fn verify_by(
         let of_slot = drives.iter().filter(|d| d.slot == slot);
         damage.add_slot(slot, of_slot.map(|d| &d.report));
     }
+    let there = drives.iter().filter(|d| !d.report.vanished);
+    damage.add_lacking(there.map(|d| (d.slot, &d.lacking)));
     let keys = key_files(set, record_index);
+    let files = MetadataFiles { set, record_index, text: text.as_ref(), keys: &keys };
+    damage.holders.extend(files.key_holders());
     let keyless = keyless(set, record_index, &keys);
     let leftovers = leftovers(set, text.as_ref(), &drives);
     let disputed = !record_index.contradictions.is_empty()
@@ -140,11 +148,14 @@ fn verify_by(
     let disagree = set.settled == Settled::ByDrives && versions.len() > 1;
     let vouching: Vec<String> = versions.into_values().flat_map(|v| v.drives).collect();
     let contested = |text: &SetText| contested_records(&own_part(set, &leftovers), text, &vouching);
-    let needs_root = text.is_some()
-        && (record_index.gaps
-            || disagree
+    let verdict = damage.judge(record_index, monitor).without_keys(record_index, keyless);
+    // Where no record was at hand, nothing was held against one.
+    drives.iter_mut().for_each(|drive| drive.sound &= !verdict.is_blank());
+    let disagrees = text.is_some()
+        && (disagree
             || !record_index.contradictions.is_empty()
             || text.iter().any(|text| !contested(text).is_empty()));
+    let needs_root = disagrees || text.is_some() && record_index.gaps;
     SetOutcome {
         is_foreign: false,
         id: (set.shipment, set.set),
@@ -155,12 +166,14 @@ fn verify_by(
         drive_count: set.drive_count(),
         drives,
         missing,
-        verdict: damage.judge(record_index, monitor).without_keys(record_index, keyless),
+        verdict,
         root: text.map(|t| hex(&t.root())),
         in_use,
         keys_differ: report_different(set, &keys, monitor),
         decoded: None,
         needs_root,
+        disagrees,
+        key_denied: keys.values().any(KeyFile::is_denied),
         needs_key,
         leftovers,
     }
@@ -233,15 +246,17 @@ fn check_drives(
     let metadata_files = Some(MetadataFiles { set, record_index, text, keys: &keys });
     let checked = SetCheck { set, record_index, metadata_files, monitor }.run(&to_check);
     let slot = |i: usize| found[i].label.slot;
-    let outcome = |(i, CheckedDrive { report, lost_keys }): (usize, CheckedDrive)| DriveOutcome {
+    let outcome = |(i, checked): (usize, CheckedDrive)| DriveOutcome {
         case: found[i].label.case.clone(),
         slot: slot(i),
         name: found[i].drive.name().into(),
         drive: found[i].drive.clone(),
         double: (0..found.len()).any(|other| other != i && slot(other) == slot(i)),
-        report,
+        sound: checked.report.is_whole(),
+        report: checked.report,
         expected_bytes: bytes(i),
-        lost_keys,
+        lost_keys: checked.lost_keys,
+        lacking: checked.lacking,
     };
     checked.into_iter().enumerate().map(outcome).collect()
 }

@@ -46,10 +46,18 @@ fn a_check_is_noted_on_the_drives_and_here() {
     let of_verify = |(_, note): &&(PathBuf, Value)| note["event"] == "verify";
     assert_eq!(notes(&kept).iter().filter(of_verify).count(), 3);
 
-    // status tells of it, and obeys nothing that was typed.
+    // status tells of it, of what is damaged first, and obeys nothing that was typed; nor does it
+    // take a note for the newest that a wrong clock dated ahead.
+    let (path, note) = &custody(1)[0];
+    let (year, ahead) =
+        (note["time"].as_str().unwrap()[..4].to_owned(), path.with_file_name("9.json"));
+    let dated = fs::read_to_string(path).unwrap().replace(&format!("\"{year}-"), "\"2999-");
+    fs::write(&ahead, dated.replace("damaged", "whole")).unwrap();
     let status = holdall(shipment.path()).arg("status").args(shipment.paths()).output().unwrap();
     let status = String::from_utf8_lossy(&status.stdout).into_owned();
     assert!(status.contains("by Ann") && !status.contains('\u{1b}'), "{status}");
+    assert!(status.contains("verified: damaged.") && !status.contains("2999"), "{status}");
+    fs::remove_file(ahead).unwrap();
 
     // They are no part of the set: repair and verify take no notice, erase removes them.
     let before: Vec<_> = (0..4).flat_map(custody).collect();

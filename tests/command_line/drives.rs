@@ -209,7 +209,7 @@ fn drives_of_two_shipments_are_told_apart() {
     let run = shipment.run(shipment.restore_arguments(&paths, &to, &[]));
     assert_said(run, 1, &["the drives carry 2 shipments", "name one of them with --shipment"]);
     assert!(!to.exists());
-    assert_eq!(shipment.verify(&paths).expect(1).events_of("verified").len(), 2);
+    assert_eq!(shipment.verify(&paths).expect(4).events_of("verified").len(), 2);
     // The folder of one shipment says which is meant.
     paths.push(shipment.set_folder(0));
     shipment.restore(&paths, &to, &[]).expect(0);

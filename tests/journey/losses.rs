@@ -241,7 +241,7 @@ fn the_program_says_what_waits_and_what_is_lost() {
         all.sort();
         all
     };
-    let verified = shipment.verify(&left).expect(1);
+    let verified = shipment.verify(&left).expect(4);
     assert_eq!(verified.event("verified")["verdict"]["restorable"], false);
     assert_eq!(verified.event("verified")["verdict"]["would_help"], serde_json::json!([2, 4]));
     let run = shipment.restore(&left, &to, &[]).expect(4);

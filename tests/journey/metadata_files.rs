@@ -318,8 +318,12 @@ fn a_tampered_reader_is_told_and_is_never_copied_on() {
     assert_eq!(told(), Vec::<String>::new());
     fs::write(reader(0), ours.clone() + "send(key)\n").unwrap();
     fs::remove_file(reader(1)).unwrap();
-    let [note] = &told()[..] else { panic!("{:?}", told()) };
-    let drive = shipment.paths()[0].display().to_string();
+    let [gone, note] = &told()[..] else { panic!("{:?}", told()) };
+    let [drive, other] = [0, 1].map(|drive| shipment.paths()[drive].display().to_string());
+    assert_eq!(
+        *gone,
+        format!("holdall/reader.py on {other}: missing; repair writes what is missing")
+    );
     assert!(note.contains(&drive) && !note.contains("format.md,"), "{note}");
     repair();
     for drive in [0, 1] {

@@ -3,6 +3,7 @@
 use super::closing::killed;
 use crate::common::shipment::Shipment;
 use crate::common::{Run, tree};
+use rstest::rstest;
 use serde_json::Value;
 use std::ffi::OsString;
 use std::fs;
@@ -73,7 +74,7 @@ fn a_drive_without_its_records_asks_for_the_others() {
     let records = shipment.files(1, "records/");
     harm(&records[0]);
     let alone = &paths[1..2];
-    let status = run(&shipment, &["status"], alone).expect(1);
+    let status = run(&shipment, &["status"], alone);
     assert!(status.stdout.contains("These drives would help: slot 1 (case "), "{}", status.shown());
     assert!(!status.stdout.contains("are lost"), "{}", status.shown());
     let verified = run(&shipment, &["verify"], alone).expect(1);
@@ -111,12 +112,9 @@ fn what_no_repair_mends_is_not_sent_to_repair() {
     let told = run(&shipment, &["verify"], &paths).expect(1);
     assert!(!told.stdout.contains("holdall repair"), "{}", told.shown());
     assert!(told.stdout.contains("Repair cannot bring that back"), "{}", told.shown());
+    // Nor does a drive help that is not attached, where those that are lack too much without it.
     let told = run(&shipment, &["verify"], &paths[..2]).expect(1);
-    assert!(
-        told.stdout.contains("To repair it, attach that drive too and run: holdall verify "),
-        "{}",
-        told.shown()
-    );
+    assert!(told.stdout.contains("Repair cannot bring that back"), "{}", told.shown());
     harm(&shards(0)[1]);
     let told = run(&shipment, &["verify"], &paths).expect(1);
     assert!(told.stdout.contains("To repair it: holdall repair"), "{}", told.shown());
@@ -205,6 +203,97 @@ fn a_drive_without_a_record_says_nothing_of_its_set() {
         (&set["verdict"]["restorable"], &set["drives"][0]["missing_shards"]),
         (&true.into(), &0.into())
     );
+}
+
+/// Files without which nothing is restored, damaged where they lie on all drives but one: that one
+/// may not be lost. Of others that is no matter.
+#[rstest]
+#[case("records/", false)]
+#[case("key-", false)]
+#[case("label.json", true)]
+#[case("catalog/", true)]
+fn what_one_drive_alone_has_may_not_be_lost(#[case] beginning: &str, #[case] may: bool) {
+    let shipment = Shipment::new(&[1, 1, 1]);
+    tree::plain(&shipment.source, "alone", 100);
+    shipment.pack("cases=1").expect(0);
+    for drive in [0, 2] {
+        let copy = format!("copy/{beginning}");
+        let mut files = shipment.files(drive, beginning);
+        files.extend(shipment.files(drive, &copy));
+        for path in files.iter().filter(|path| path.extension().unwrap() != "b3") {
+            let mut bytes = fs::read(path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(path, bytes).unwrap();
+        }
+    }
+    for verb in ["status", "verify"] {
+        let told = run(&shipment, &[verb], &shipment.paths());
+        let said = ["If one more drive is lost, data may be", "You can still lose any 1 drive."];
+        assert!(told.stdout.contains(said[usize::from(may)]), "{}", told.shown());
+    }
+}
+
+/// Both copies of a drive's key against the line beside them: nothing is written over either, and
+/// the identity tells which is damaged.
+#[rstest]
+#[case(".age", "restored")]
+#[case(".b3", "whole")]
+fn a_key_and_its_line_that_differ_are_left_to_the_identity(
+    #[case] ending: &str,
+    #[case] then: &str,
+) {
+    let shipment = Shipment::new(&[1]);
+    tree::plain(&shipment.source, "line", 100);
+    shipment.pack("none").expect(0);
+    let paths = shipment.paths();
+    let mut files = shipment.files(0, "key-");
+    files.extend(shipment.files(0, "copy/key-"));
+    files.retain(|path| path.to_str().unwrap().ends_with(ending));
+    for path in &files {
+        let mut bytes = fs::read(path).unwrap();
+        match ending {
+            ".b3" => bytes[..64].rotate_left(1),
+            _ => *bytes.last_mut().unwrap() ^= 1,
+        }
+        fs::write(path, bytes).unwrap();
+    }
+    let before: Vec<_> = files.iter().map(|path| fs::read(path).unwrap()).collect();
+    let told = run(&shipment, &["verify"], &paths).expect(1);
+    assert!(told.stdout.contains("Either that key or the .b3 file"), "{}", told.shown());
+    run(&shipment, &["repair"], &paths).expect(1);
+    assert!(files.iter().map(|path| fs::read(path).unwrap()).eq(before), "nothing was written");
+    let key = shipment.key.to_str().unwrap();
+    let told = run(&shipment, &["verify", "-i", key], &paths);
+    if then == "whole" {
+        assert!(told.stdout.contains("Everything can be restored"), "{}", told.shown());
+        fs::remove_file(&files[0]).unwrap();
+        let command = "Delete that file on each drive, then run: ";
+        let line = told.stdout.lines().find_map(|line| line.split_once(command)).unwrap().1;
+        shipment.run(shlex::split(line).unwrap().into_iter().skip(1)).expect(0);
+        shipment.verify(&paths).expect(0);
+    } else {
+        told.expect(1);
+    }
+}
+
+/// Whoever checks the drives one by one as they come learns which is sound.
+#[test]
+fn a_sound_drive_is_told_from_a_damaged_one() {
+    let shipment = Shipment::new(&[1, 1, 1]);
+    tree::plain(&shipment.source, "one by one", 200);
+    shipment.pack("cases=1").expect(0);
+    let paths = shipment.paths();
+    harm(&shipment.files(1, "shards/")[0]);
+    for (drive, sound) in [(0, true), (1, false)] {
+        let alone = &paths[drive..=drive];
+        let told = run(&shipment, &["verify"], alone).expect(if sound { 4 } else { 1 });
+        let words = "The drive that is attached is sound: no damage was found.";
+        assert_eq!(told.stdout.contains(words), sound, "{}", told.shown());
+        let found = run(&shipment, &["verify", "--json"], alone).event("verified");
+        assert_eq!((&found["sound"], &found["drives"][0]["sound"]), (&sound.into(), &sound.into()));
+        run(&shipment, &["status"], alone).expect(4);
+    }
 }
 
 /// A wrapped key of which every copy rotted is as good as none, and the identity is not to blame.

@@ -233,13 +233,13 @@ impl Plan {
 /// The drives do not hold what was packed.
 fn lost_text(outcome: &PackOutcome) -> String {
     let verdict = outcome.verdict.clone().unwrap_or_default();
-    let (lost, stripes) = verdict.lost_of();
+    let (parts, all) = verdict.lost_parts();
     let files = some(outcome.packed.files, "file");
-    let what = match lost {
-        all if all == stripes => format!("{files} cannot be restored: nothing reads back"),
+    let what = match parts {
+        parts if parts == all => format!("{files} cannot be restored: nothing reads back"),
         _ => format!(
             "Some of {files} cannot be restored: {} of the data does not read back",
-            share(lost, stripes)
+            share(parts, all)
         ),
     };
     format!(

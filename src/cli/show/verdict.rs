@@ -30,12 +30,16 @@ pub fn verdict(v: &Verdict) -> String {
     }
     if !v.keyless.is_empty() {
         t.push_str(
-            "None of these drives has a sound copy of one of the wrapped keys: what it sealed cannot be \
-             opened.\n",
+            "None of these drives is known to have a sound copy of one of the wrapped keys: without it, \
+             what it sealed cannot be opened.\n",
         );
     }
-    let lost: String = match v.lost_of() {
+    let lost: String = match v.lost_parts() {
         (0, _) => "Not everything can be restored from these drives.\n".into(), // why was said
+        (lost, all) if v.beyond.is_empty() => format!(
+            "Not everything can be restored from these drives: {} of the data cannot.\n",
+            share(lost, all)
+        ),
         (lost, all) => format!(
             "Not everything can be restored from these drives: in {} of the data, more is missing than \
              parity covers.\n",

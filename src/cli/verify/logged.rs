@@ -15,7 +15,10 @@ pub fn say(notes: &[LoggedNote], ui: &Ui) {
     }
     let on_drives = notes.iter().filter(|logged| logged.file.is_some()).count() as u64;
     let kept = if notes.iter().any(|logged| logged.kept) { " and on this machine" } else { "" };
-    if !notes.is_empty() {
+    if on_drives == 0 && !notes.is_empty() {
+        let kept = if kept.is_empty() { "nowhere" } else { "on this machine only" };
+        out(&format!("Noted {kept}: no drive could be written to.\n"));
+    } else if !notes.is_empty() {
         out(&format!("Noted in custody/ on {}{kept}.\n", some(on_drives, "drive")));
     }
 }
