@@ -74,14 +74,11 @@ impl Damage {
 
     /// Notes the files without which nothing is restored, of each drive those of which it has no
     /// sound copy.
-    pub fn add_lacking<'a>(
-        &mut self,
-        drives: impl Iterator<Item = (Slot, &'a BTreeSet<String>)> + Clone,
-    ) {
-        let all: BTreeSet<&String> = drives.clone().flat_map(|(_, lacking)| lacking).collect();
+    pub fn add_lacking(&mut self, drives: &[(Slot, &BTreeSet<String>)]) {
+        let all: BTreeSet<&String> = drives.iter().flat_map(|(_, lacking)| *lacking).collect();
         let holders = |path: &String| {
-            let have = drives.clone().filter(|(_, lacking)| !lacking.contains(path));
-            have.map(|(slot, _)| slot).collect()
+            let have = drives.iter().filter(|(_, lacking)| !lacking.contains(path));
+            have.map(|(slot, _)| *slot).collect()
         };
         self.holders.extend(all.into_iter().map(holders));
     }

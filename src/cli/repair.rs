@@ -117,42 +117,48 @@ fn done(d: &DriveRepair) -> String {
     }
 }
 
+/// Why a set was not touched, and what helps.
+fn refused(set: &SetRepair, conflict: &OriginError) -> String {
+    let mut t = String::new();
+    let _ = writeln!(t, "Set {}: {conflict}. Nothing was written.", set.name);
+    let sides = match conflict {
+        OriginError::Conflict { sides, .. } | OriginError::Gaps { sides } => sides,
+        OriginError::NoSuchRoot => "",
+    };
+    let typed = |verb: &str| command(verb, set.here.iter().map(String::as_str));
+    let others = if set.missing.is_empty() { "" } else { " PATH..." };
+    let _ = if sides.is_empty() {
+        writeln!(
+            t,
+            "The set was not closed, so no root decides. Attach all of its drives; its key decides, and \
+                 closes it:\n{}{others} -i IDENTITY",
+            typed("close")
+        )
+    } else if !matches!(conflict, OriginError::Gaps { .. }) {
+        writeln!(
+            t,
+            "The drives vouch for: {sides}\nAttach the set's other drives, or say which root pack \
+                 printed:\n{} --expect ROOT",
+            typed("repair")
+        )
+    } else if !set.missing.is_empty() {
+        writeln!(t, "Attach the set's other drives, too:\n{}{others}", typed("repair"))
+    } else {
+        writeln!(
+            t,
+            "No drive of the set has them, so nothing brings them back. Pack the dataset again; if that \
+                 is impossible, restore what is left:\n{} -i IDENTITY --to FOLDER --give-up",
+            typed("restore")
+        )
+    };
+    t
+}
+
 /// What was done to a set.
 fn repaired(set: &SetRepair) -> String {
     let mut t = String::new();
     if let Some(conflict) = &set.conflict {
-        let _ = writeln!(t, "Set {}: {conflict}. Nothing was written.", set.name);
-        let sides = match conflict {
-            OriginError::Conflict { sides, .. } | OriginError::Gaps { sides } => sides,
-            OriginError::NoSuchRoot => "",
-        };
-        let typed = |verb: &str| command(verb, set.here.iter().map(String::as_str));
-        let others = if set.missing.is_empty() { "" } else { " PATH..." };
-        let _ = if sides.is_empty() {
-            writeln!(
-                t,
-                "The set was not closed, so no root decides. Attach all of its drives; its key decides, and \
-                 closes it:\n{}{others} -i IDENTITY",
-                typed("close")
-            )
-        } else if !matches!(conflict, OriginError::Gaps { .. }) {
-            writeln!(
-                t,
-                "The drives vouch for: {sides}\nAttach the set's other drives, or say which root pack \
-                 printed:\n{} --expect ROOT",
-                typed("repair")
-            )
-        } else if !set.missing.is_empty() {
-            writeln!(t, "Attach the set's other drives, too:\n{}{others}", typed("repair"))
-        } else {
-            writeln!(
-                t,
-                "No drive of the set has them, so nothing brings them back. Pack the dataset again; if that \
-                 is impossible, restore what is left:\n{} -i IDENTITY --to FOLDER --give-up",
-                typed("restore")
-            )
-        };
-        return t;
+        return refused(set, conflict);
     }
     let here = u64::from(set.drive_count) - set.missing.len() as u64;
     let _ =

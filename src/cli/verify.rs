@@ -290,6 +290,7 @@ fn files_or_lists(count: u64) -> String {
 }
 
 /// What was found of a set, for programs.
+#[allow(clippy::struct_excessive_bools, reason = "each is a field of the event")]
 #[derive(Serialize)]
 struct Verified<'a> {
     #[serde(flatten)]

@@ -116,7 +116,8 @@ fn status_by(set: &FoundSet, monitor: &dyn Monitor) -> Result<SetStatus, OpenErr
         MetadataFiles { set, record_index: &record_index, text: text.as_ref(), keys: &keys };
     let drives: Vec<&FoundDrive> = here().collect();
     let lacking = on_each(drives.len(), |i| files.lacking(drives[i], MOST_RECORD_BYTES, monitor));
-    absent.add_lacking(drives.iter().map(|found| found.label.slot).zip(&lacking));
+    let slots = drives.iter().map(|found| found.label.slot);
+    absent.add_lacking(&slots.zip(&lacking).collect::<Vec<_>>());
     absent.holders.extend(files.key_holders());
     let in_use = if text.is_none() { set.in_use_by() } else { None };
     let (mut judge, mut groups) = (Judge::new(&absent, &record_index), Groups::new(&absent.lost));

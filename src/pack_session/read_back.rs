@@ -53,7 +53,8 @@ pub(super) fn read_back(
     let checked = SetChecked { root, ..checked(set, &remark, job.entropy) };
     let slots = set.drives.iter().map(|found| found.label.slot);
     let there = slots.zip(&checked_drives).filter(|(_, checked)| !checked.report.vanished);
-    damage.add_lacking(there.map(|(slot, checked)| (slot, &checked.lacking)));
+    let lacking: Vec<_> = there.map(|(slot, checked)| (slot, &checked.lacking)).collect();
+    damage.add_lacking(&lacking);
     let reports = checked_drives.into_iter().map(|checked| checked.report);
     for (found, report) in set.drives.iter().zip(reports) {
         report.bad.iter().for_each(|bad| damage.add(bad));

@@ -134,7 +134,7 @@ fn verify_by(
         damage.add_slot(slot, of_slot.map(|d| &d.report));
     }
     let there = drives.iter().filter(|d| !d.report.vanished);
-    damage.add_lacking(there.map(|d| (d.slot, &d.lacking)));
+    damage.add_lacking(&there.map(|d| (d.slot, &d.lacking)).collect::<Vec<_>>());
     let keys = key_files(set, record_index);
     let files = MetadataFiles { set, record_index, text: text.as_ref(), keys: &keys };
     damage.holders.extend(files.key_holders());
