@@ -56,19 +56,20 @@ pub struct Cli {
 pub enum Command {
     /// Make an identity: a secret key, and the recipient that belongs to it
     #[command(after_help = "Example:
-  holdall keygen -o me.key          prints the recipient; keep me.key at home")]
+  holdall keygen -o me.key   prints the recipient; keep me.key at home")]
     Keygen(KeygenArgs),
     /// List the drives that are attached: size, connection, health, and the sets on them
     #[command(after_help = "Example:
-  holdall drives                             all mounted drives but the system's own
-  holdall drives /mnt/nas                    a network mount is listed if it is named")]
+  holdall drives            all mounted drives but the system's own
+  holdall drives /mnt/nas   a network mount is listed if it is named")]
     Drives(DrivesArgs),
     /// Before packing or buying drives: does it fit, what may be lost, how long does it take
     #[command(after_help = "Example:
   holdall plan photos --drive a=/media/usb1 --drive b=/media/usb2
-  holdall plan photos --drive-size 2TB --cases 3      how many drives are needed
-  holdall plan --size 80TB --files 20M --drive-size 2TB --cases 4 --drives-per-case 15
-  holdall plan photos --inventory drives.csv --ports 8 --survive cases=1,drives=1
+  holdall plan photos --drive-size 2TB --cases 3   how many drives are needed
+  holdall plan --size 80TB --files 20M --drive-size 2TB --cases 4 \\
+      --drives-per-case 15
+  holdall plan photos --inventory drives.csv --ports 8 --survive cases=1
   holdall plan photos --drive a=/media/usb1 --drive b=/media/usb2 --estimate")]
     #[command(override_usage = "holdall plan SOURCE --drive CASE=PATH... [OPTIONS]
        holdall plan SOURCE --drive-size SIZE --cases N [--drives-per-case N] [OPTIONS]
@@ -88,13 +89,13 @@ pub enum Command {
     Resume(ResumeArgs),
     /// Close a set early, with what is on its drives; needs no key
     #[command(after_help = "Example:
-  holdall close /media/usb5 /media/usb6      without paths: all mounted drives")]
+  holdall close /media/usb5 /media/usb6   without paths: all mounted drives")]
     Close(CloseArgs),
     /// Check every block of every shard on drives; needs no key
     #[command(after_help = "Example:
-  holdall verify /media/usb1 /media/usb2     without paths: all mounted drives
-  holdall verify -i me.key                   also opens and decodes every file
-  holdall verify -i me.key --against photos  is photos what was packed, byte for byte?")]
+  holdall verify /media/usb1 /media/usb2      without paths: all mounted drives
+  holdall verify -i me.key                    also opens and decodes every file
+  holdall verify -i me.key --against photos   is photos what was packed?")]
     Verify(VerifyArgs),
     /// Repair drives in place, and reconstruct lost ones on new drives; needs no key
     #[command(after_help = "Example:
@@ -112,22 +113,22 @@ pub enum Command {
     Ls(LsArgs),
     /// Show which drives of which set are attached, what is missing, and what can be restored
     #[command(after_help = "Example:
-  holdall status                             all mounted drives, and shipments in progress here
-  holdall status --to photos-again           a restore in progress: what it waits for")]
+  holdall status                     all drives, and what is in progress here
+  holdall status --to photos-again   a restore in progress: what it waits for")]
     Status(StatusArgs),
     /// Make a page to print: drive labels, packing lists, what may be lost; needs no key
     #[command(after_help = "Example:
   holdall report /media/usb1 /media/usb2 -o survey.html
-  holdall report -o labels.html --labels     all mounted drives; their labels alone")]
+  holdall report -o labels.html --labels   the labels alone, of all drives")]
     Report(ReportArgs),
     /// Remove a set from drives, by its name, and nothing else
     #[command(after_help = "Example:
-  holdall status /media/usb1                 says which sets lie there
+  holdall status /media/usb1   says which sets lie there
   holdall erase /media/usb1 /media/usb2 --set 0123456789abcdef-001")]
     Erase(EraseArgs),
     /// Drop what this machine keeps of a shipment in progress; nothing on drives changes
     #[command(after_help = "Example:
-  holdall status                             lists the shipments in progress here
+  holdall status   lists the shipments in progress here
   holdall forget 0123456789abcdef")]
     Forget(ForgetArgs),
     /// Measure this machine and these drives, and predict how long a shipment takes
@@ -137,27 +138,28 @@ pub enum Command {
     Bench(BenchArgs),
     /// Show the whole journey on small data: pack, lose a case, verify, restore
     #[command(after_help = "Example:
-  holdall demo                               in a temporary folder, removed afterwards
-  holdall demo /tmp/journey                  in a folder that stays")]
+  holdall demo                in a temporary folder, removed afterwards
+  holdall demo /tmp/journey   in a folder that stays")]
     Demo(DemoArgs),
     /// Print the help of a command, or a page on a topic
     #[command(after_help = "Example:
-  holdall help                               lists the commands and the topics
-  holdall help survive                       which rule to choose")]
+  holdall help           lists the commands and the topics
+  holdall help survive   which rule to choose")]
     Help(HelpArgs),
     /// Print the completions of a shell, to be kept where it looks for them
     #[command(after_help = "Example:
+  mkdir -p ~/.local/share/bash-completion/completions
   holdall completions bash > ~/.local/share/bash-completion/completions/holdall
-  holdall completions zsh > ~/.zfunc/_holdall     with ~/.zfunc in fpath
+  holdall completions zsh > ~/.zfunc/_holdall   with ~/.zfunc in fpath
   holdall completions fish > ~/.config/fish/completions/holdall.fish")]
     Completions(CompletionsArgs),
     /// Write the manual pages of all commands
     #[command(after_help = "Example:
-  holdall man ~/.local/share/man/man1        then: man holdall-pack")]
+  holdall man ~/.cargo/share/man/man1   then: man holdall-pack")]
     Man(ManArgs),
     /// Print the version
     #[command(after_help = "Example:
-  holdall version                            as holdall --version does")]
+  holdall version   as holdall --version does")]
     Version,
 }
 

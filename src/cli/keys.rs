@@ -51,12 +51,7 @@ pub fn recipients(words: &[String], files: &[PathBuf], ui: &Ui) -> Result<Recipi
 
 /// Reads identity files; says so of one that others can read.
 pub fn identities(files: &[PathBuf], ui: &Ui) -> Result<Identities, Refusal> {
-    for path in files.iter().filter(|path| is_readable_by_others(path)) {
-        let path = path.display();
-        let text = format!("{path} holds a secret key, and other users can read it: chmod 600 it");
-        ui.monitor().note(&text);
-    }
-    stop::waiting(|| Identities::read(files)).map_err(|error| {
+    let read = stop::waiting(|| Identities::read(files)).map_err(|error| {
         let hint = match &error {
             KeyError::WrongKind { kind, .. } => kind.remedy(),
             _ => None,
@@ -64,7 +59,14 @@ pub fn identities(files: &[PathBuf], ui: &Ui) -> Result<Identities, Refusal> {
         Refusal::failed(error).hint(hint.unwrap_or(
             "-i names a file as holdall keygen -o or age-keygen writes it, or - for standard input",
         ))
-    })
+    })?;
+    // Only of what was read is it known that it holds one.
+    for path in files.iter().filter(|path| is_readable_by_others(path)) {
+        let path = path.display();
+        let text = format!("{path} holds a secret key, and other users can read it: chmod 600 it");
+        ui.monitor().note(&text);
+    }
+    Ok(read)
 }
 
 /// Makes an identity.

@@ -12,6 +12,7 @@ use super::output::{emit, out, script};
 use super::refusal::Refusal;
 use super::text::some;
 use super::ui::Ui;
+use crate::format::shown::typed;
 use clap::{Command, CommandFactory};
 use clap_complete::shells::{Bash, Fish, Zsh};
 use clap_mangen::Man;
@@ -30,13 +31,47 @@ pub fn completions(args: &CompletionsArgs) -> Status {
         Shell::Zsh => clap_complete::generate(Zsh, &mut command, name, &mut bytes),
     }
     let mut text = String::from_utf8_lossy(&bytes).into_owned();
-    // What is hidden from --help is for tests; the one for bash offers it all the same.
+    match args.shell {
+        Shell::Bash => text = for_bash(&text, &command),
+        Shell::Fish => text.push_str(&for_fish(&command)),
+        Shell::Zsh => {
+            // What stands before the = is the case, what follows is a path.
+            let path = ":CASE=PATH:{compset -P 1 \"*=\"; _files}'";
+            text = text.replace(":CASE=PATH:_default'", path);
+        }
+    }
+    script(&text);
+    Status::Done
+}
+
+/// Bash completes names of files by itself, and quotes them; a list of them would be split at
+/// blanks. And what is hidden from --help is for tests: it is offered all the same.
+fn for_bash(text: &str, command: &Command) -> String {
+    let mut text = text.replace("COMPREPLY=($(compgen -f \"${cur}\"))", "COMPREPLY=()");
     let arguments = command.get_subcommands().flat_map(Command::get_arguments);
     for hidden in arguments.filter(|arg| arg.is_hide_set()).filter_map(clap::Arg::get_long) {
         text = text.replace(&format!(" --{hidden} "), " ");
     }
-    script(&text);
-    Status::Done
+    text
+}
+
+/// The values of arguments without an option, which are left out of what is made for fish.
+fn for_fish(command: &Command) -> String {
+    let mut text = String::new();
+    for (command, argument) in
+        command.get_subcommands().flat_map(|c| c.get_positionals().map(move |arg| (c, arg)))
+    {
+        let values: Vec<_> =
+            argument.get_possible_values().iter().map(|v| v.get_name().to_owned()).collect();
+        if !values.is_empty() {
+            text.push_str(&format!(
+                "complete -c holdall -n \"__fish_holdall_using_subcommand {}\" -f -a \"{}\"\n",
+                command.get_name(),
+                values.join(" ")
+            ));
+        }
+    }
+    text
 }
 
 /// Writes the manual pages.
@@ -47,7 +82,9 @@ pub fn man(args: &ManArgs, ui: &Ui) -> Result<Status, Refusal> {
     if ui.is_json() {
         emit("man", &Written { dir, pages });
     } else {
-        out(&format!("{} written to {dir}: man holdall\n", some(pages, "page")));
+        let first = args.dir.join("holdall.1").display().to_string();
+        let typed = typed(&first);
+        out(&format!("{} written to {dir}: man holdall, or man -l {typed}\n", some(pages, "page")));
     }
     Ok(Status::Done)
 }
@@ -92,6 +129,9 @@ fn write_pages(dir: &Path) -> Result<u64, PageError> {
 fn page(man: &Man, command: &Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     man.render_title(&mut page)?;
+    // The page has no date, which is not to be taken for one that is left out.
+    let title = String::from_utf8_lossy(&page).replace(" 1  \"", " 1 \"\" \"");
+    page = title.into_bytes();
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;

@@ -88,8 +88,11 @@ pub fn refusal(error: PackJobError) -> Refusal {
     if let Some(hint) = damaged_state(&error) {
         return Refusal::failed(error).hint(hint);
     }
+    if let PackJobError::Drive(drive) = &error {
+        let hint = drive_hint(&drive.source);
+        return Refusal::failed(error).hint(hint).status(Status::Usage);
+    }
     let (hint, status) = match &error {
-        PackJobError::Drive(drive) => (drive_hint(&drive.source), Status::Usage),
         PackJobError::NoDrive(_) => (NO_DRIVE, Status::Usage),
         PackJobError::Source(_) | PackJobError::SourceAway { .. } => (
             "attach or mount the source where it was, then run the same command again",

@@ -3,6 +3,7 @@
 use super::exit::Status;
 use super::next::again_with;
 use crate::drives::DriveError;
+use crate::format::shown::typed;
 use crate::keys::KeyError;
 use crate::opening::open::OpenError;
 use std::io::ErrorKind;
@@ -111,13 +112,52 @@ pub const NO_DRIVE: &str = "mount the drive and name its mount point; if the fol
                             add --folder-drives";
 
 /// What to do about a drive that cannot be used.
-pub fn drive_hint(error: &DriveError) -> &'static str {
-    match error.source.kind() {
+pub fn drive_hint(error: &DriveError) -> String {
+    let hint = match error.source.kind() {
         ErrorKind::ReadOnlyFilesystem => {
             "it is mounted read-only: look for a write-protect switch, or mount it writable"
         }
-        ErrorKind::PermissionDenied => "name a folder on the drive that you may write to",
+        ErrorKind::PermissionDenied => {
+            return format!(
+                "name a folder on it that you may write to, or make it yours: sudo chown -R $USER {} \
+                 (exFAT and NTFS belong to whoever mounts them)",
+                typed(&error.drive)
+            );
+        }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on it, or use another",
+        ErrorKind::NotFound if is_case_with_slash(&error.drive) => {
+            "the name of a case has no /: what has one before its first = is a path"
+        }
         _ => "name the folder where the drive is mounted",
+    };
+    hint.into()
+}
+
+/// Was `a/b=/media/usb1` written for a case and its path?
+fn is_case_with_slash(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(case, path)| case.contains('/') && path.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The next step is typed as it stands, and says what was wrong.
+    #[test]
+    fn a_drive_that_cannot_be_used_has_its_own_remedy() {
+        let hint = |drive: &str, kind: ErrorKind| {
+            let source = std::io::Error::from(kind);
+            drive_hint(&DriveError {
+                drive: drive.into(),
+                action: "open",
+                path: String::new(),
+                source,
+            })
+        };
+        let denied = hint("/media/it's", ErrorKind::PermissionDenied);
+        assert!(denied.contains("sudo chown -R $USER \"/media/it's\" ("), "{denied}");
+        let slash = "the name of a case has no /";
+        assert!(hint("a/b=/media/usb1", ErrorKind::NotFound).starts_with(slash));
+        assert!(!hint("/media/a=b", ErrorKind::NotFound).starts_with(slash));
     }
 }

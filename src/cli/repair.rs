@@ -66,7 +66,10 @@ fn repair_options(args: &RepairArgs) -> Result<RepairOptions, Refusal> {
 fn refusal(error: RepairError) -> Refusal {
     let (hint, status) = match error {
         RepairError::Open(error) => return open_refusal(error),
-        RepairError::Drive(ref drive) => (drive_hint(&drive.source), Status::Usage),
+        RepairError::Drive(ref drive) => {
+            let hint = drive_hint(&drive.source);
+            return Refusal::failed(error).hint(hint).status(Status::Usage);
+        }
         RepairError::InUse(_) => (WAIT, Status::Failed),
         RepairError::NoDrive(_) => (NO_DRIVE, Status::Usage),
         RepairError::Case { .. } => ("write --onto CASE=PATH", Status::Usage),

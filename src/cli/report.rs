@@ -64,7 +64,8 @@ fn in_words(gathered: Gathered) -> ShipmentPage {
             Ok(survive) => show::guarantee(survive, usize::from(set.drive_count)),
             Err(_) => "This program does not know the rule that the set was packed under.".into(),
         };
-        set.verdict = show::verdict_of_set(&status.verdict, status.end == SetEnd::Further);
+        let has_further = status.end == SetEnd::Further;
+        set.verdict = show::verdict_of_set(&status.verdict, set.number, has_further);
     }
     page
 }

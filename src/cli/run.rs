@@ -120,6 +120,13 @@ fn with_new_name(mut error: clap::Error) -> clap::Error {
         Some(ContextValue::String(typed)) if typed == "--close" => {
             "a set is closed by holdall close now"
         }
+        // Clap would have it passed as a value.
+        Some(ContextValue::String(typed)) if typed.starts_with('-') => {
+            if !matches!(error.get(ContextKind::SuggestedArg), Some(ContextValue::String(_))) {
+                error.remove(ContextKind::Suggested);
+            }
+            return error;
+        }
         _ => return error,
     };
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));

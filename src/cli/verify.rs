@@ -230,7 +230,7 @@ fn found(set: &SetOutcome) -> String {
                 restored.\n"
             .into();
     }
-    let mut t = verdict_of_set(&set.verdict, set.has_further);
+    let mut t = verdict_of_set(&set.verdict, set.id.1, set.has_further);
     if set.drives.iter().any(|d| d.report.sampled_blocks.is_some()) {
         t = t.replacen("Everything ", "As far as the sample shows, everything ", 1);
         t.push_str(SAMPLED);

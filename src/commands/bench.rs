@@ -124,7 +124,7 @@ pub fn bench(job: &BenchJob, monitor: &dyn Monitor) -> Result<Bench, BenchError>
         return Err(BenchError::Taken { path: path.clone() });
     }
     for path in &job.drives {
-        let drive = LocalDrive::open(path).and_then(|drive| drive.check_writable());
+        let drive = LocalDrive::open(path).and_then(|drive| drive.check_writable(&[]));
         drive.map_err(UnusableDrive::at(path))?;
     }
     let rule = stripe_rule(&job.wanted)?;

@@ -178,7 +178,7 @@ fn facts(path: &Path) -> Result<Facts, String> {
         room,
         level: drive.level(),
         proof: drive.proof(),
-        is_writable: drive.check_writable().is_ok(),
+        is_writable: drive.check_writable(&[HOLDALL]).is_ok(),
         in_use: folders.find_map(|name| drive.user_of(&format!("{HOLDALL}/{name}"))),
         sets,
     })

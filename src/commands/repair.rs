@@ -137,7 +137,7 @@ pub fn repair(
         }
         let failed = UnusableDrive::at(path);
         let drive = LocalDrive::open(path).map_err(failed)?;
-        drive.check_writable().map_err(failed)?;
+        drive.check_writable(&[HOLDALL]).map_err(failed)?;
         new_ids.push(detect::folder_id(path));
         new.push(NewDrive { case: case.clone(), drive: Arc::new(drive) });
     }

@@ -6,7 +6,7 @@ use crate::check::damage::{Damage, Judge, Verdict};
 use crate::check::drive::silent;
 use crate::drives::on_each;
 use crate::format::custody::CustodyNote;
-use crate::format::ids::Slot;
+use crate::format::ids::{SetNumber, Slot};
 use crate::format::set::SetText;
 use crate::metadata_files::expected::MetadataFiles;
 use crate::metadata_files::inspect::keyless;
@@ -43,6 +43,8 @@ pub enum SetEnd {
 pub struct SetStatus {
     #[serde(rename = "set")]
     pub name: String,
+    #[serde(skip)]
+    pub number: SetNumber,
     /// the dataset's name
     #[serde(rename = "name")]
     pub dataset: String,
@@ -143,6 +145,7 @@ fn status_by(set: &FoundSet, monitor: &dyn Monitor) -> Result<SetStatus, OpenErr
     report_rejected_copies_keyless(set, text.as_ref(), &keys, monitor);
     Ok(SetStatus {
         name: set.name(),
+        number: set.set,
         dataset: label.name.clone(),
         created: label.created.clone(),
         survive: label.survive.clone(),

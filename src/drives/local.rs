@@ -95,11 +95,23 @@ impl LocalDrive {
         Self::open(path)
     }
 
-    /// Fails if files cannot be made in the folder: it is read-only, or another user's.
-    pub fn check_writable(&self) -> Result<(), DriveError> {
+    /// Fails if files cannot be made in the folder, or in one of these that are in it: it is
+    /// read-only, or another user's.
+    pub fn check_writable(&self, folders: &[&str]) -> Result<(), DriveError> {
         let access = Access::WRITE_OK | Access::EXEC_OK;
-        retry_on_intr(|| kernel::accessat(&self.root, ".", access, AtFlags::empty()))
-            .map_err(|source| self.error("write", "", source))
+        let check = |path: &str| {
+            retry_on_intr(|| kernel::accessat(&self.root, path, access, AtFlags::empty()))
+        };
+        check(".").map_err(|source| self.error("write", "", source))?;
+        for folder in folders {
+            match check(&format!("{folder}/.")) {
+                Err(source) if source != rustix::io::Errno::NOENT => {
+                    return Err(self.error("write", folder, source));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Removes a folder and all that is in it; one that is not there is fine. False if it was stopped.

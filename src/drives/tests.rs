@@ -313,19 +313,31 @@ fn what_is_no_drive_is_told_apart() {
     };
     assert_eq!(kind("none"), io::ErrorKind::NotFound);
     assert_eq!(kind("file"), io::ErrorKind::NotADirectory);
-    LocalDrive::open(folder.path()).unwrap().check_writable().unwrap();
+    let drive = LocalDrive::open(folder.path()).unwrap();
+    drive.check_writable(&["holdall"]).unwrap();
+    let in_its_place = drive.check_writable(&["file"]).unwrap_err();
+    assert_eq!(
+        (in_its_place.source.kind(), &in_its_place.path[..]),
+        (io::ErrorKind::NotADirectory, "file")
+    );
     if let Some(mounted) = Mounted::new("ro,size=1m") {
         let drive = LocalDrive::open(mounted.path()).unwrap();
         for error in [
-            drive.check_writable().unwrap_err(),
+            drive.check_writable(&["holdall"]).unwrap_err(),
             drive.write("x", b"", WriteMode::New).unwrap_err(),
         ] {
             assert_eq!(error.source.kind(), io::ErrorKind::ReadOnlyFilesystem);
         }
     } else if !rustix::process::geteuid().is_root() {
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o500)).unwrap();
-        let error = LocalDrive::open(folder.path()).unwrap().check_writable().unwrap_err();
-        assert_eq!(error.source.kind(), io::ErrorKind::PermissionDenied);
+        // Packed onto by root before: only the folder in it is another's.
+        let theirs = folder.path().join("holdall");
+        fs::create_dir(&theirs).unwrap();
+        for closed in [&theirs, folder.path()] {
+            fs::set_permissions(closed, fs::Permissions::from_mode(0o500)).unwrap();
+            let error = drive.check_writable(&["holdall"]).unwrap_err();
+            assert_eq!(error.source.kind(), io::ErrorKind::PermissionDenied);
+            fs::set_permissions(closed, fs::Permissions::from_mode(0o700)).unwrap();
+        }
     }
 }
 

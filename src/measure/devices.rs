@@ -47,7 +47,8 @@ pub fn measure(
     bytes: u64,
     monitor: &dyn Monitor,
 ) -> Result<(Vec<DriveRate>, DriveSpeed), DriveError> {
-    let open = |path: &PathBuf| LocalDrive::open(path).and_then(|d| d.check_writable().map(|()| d));
+    let open =
+        |path: &PathBuf| LocalDrive::open(path).and_then(|d| d.check_writable(&[]).map(|()| d));
     let drives: Vec<LocalDrive> = paths.iter().map(open).collect::<Result<_, _>>()?;
     let bytes_of = SampleData::noise().chunks.concat();
     let file: Vec<u8> = bytes_of.iter().copied().cycle().take(FILE_BYTES).collect();

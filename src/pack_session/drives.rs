@@ -30,7 +30,7 @@ pub fn open_drives(
         checked_case(case).map_err(|_| PackJobError::Case { case: case.clone() })?;
         let failed = UnusableDrive::at(path);
         let drive = LocalDrive::open(path).map_err(failed)?;
-        drive.check_writable().map_err(failed)?;
+        drive.check_writable(&[HOLDALL]).map_err(failed)?;
         let id = detect::folder_id(path);
         if id.is_some() && seen.contains(&id) {
             return Err(PackJobError::DriveTwice { path: path.clone() });

@@ -36,8 +36,8 @@ pub fn cases(page: &ShipmentPage) -> Markup {
             }
         }
         p.legend { "Each box is a drive with its number, filled as far as the drive was full when it was "
-            "seen. ✓ the last check noted found nothing wrong, ! it found damage. Dashed: not seen when "
-            "this page was made." }
+            "seen. ✓ the last check noted found nothing wrong, ! it found damage or got no answer. Dashed: "
+            "not seen when this page was made." }
     }
 }
 

@@ -91,17 +91,29 @@ fn damage(note: &CustodyNote) -> String {
 }
 
 impl Check<'_> {
-    /// What happened, in a few words.
+    /// What happened, in a few words: nothing was verified that was not found whole.
     pub fn in_short(&self) -> Markup {
         let was = match (self.note.event, self.note.depth) {
+            _ if self.note.level == "none" => "not read back",
             (CustodyEvent::ReadBack, _) => "read back",
-            (_, CustodyDepth::Sample) => "verified by a sample",
-            (_, CustodyDepth::All | CustodyDepth::Decoded) => "verified",
+            (_, CustodyDepth::Sample) => "checked by a sample",
+            (_, CustodyDepth::All | CustodyDepth::Decoded) => "checked",
+        };
+        let found = match self.note.result {
+            CustodyResult::Whole if self.note.level == "cached" => " from the cache",
+            CustodyResult::Whole => "",
+            CustodyResult::Damaged => ": damage was found",
+            CustodyResult::Stopped => ": stopped before its end",
+            CustodyResult::NotRead if self.note.level == "none" => "",
+            CustodyResult::NotRead => ": nothing was read",
+            CustodyResult::Gone => ": no answer any more",
+            CustodyResult::Unknown => ": no record to check against",
         };
         let be = if self.slots.len() == 1 { "was" } else { "were" };
         html! {
             "Set " (self.set) ", " (drives(&self.slots)) " " (be) " " (was)
             @if !self.note.by.is_empty() { " by " (shown(&self.note.by)) }
+            (found)
         }
     }
 }
@@ -142,17 +154,19 @@ pub fn table(page: &ShipmentPage) -> Markup {
                         td { (date(&check.note.time)) }
                         td { (check.set) }
                         td { (ranges(&check.slots)) }
-                        td class=[(check.note.result != CustodyResult::Whole).then_some("bad")] { (check.found) }
                         td.path {
-                            (shown(&check.note.by))
+                            div class=[(check.note.result != CustodyResult::Whole).then_some("bad")] {
+                                (check.found)
+                            }
                             @if !check.note.text.is_empty() { div.muted { (shown(&check.note.text)) } }
                         }
+                        td.path { (shown(&check.note.by)) }
                     } } }
                 } }
                 p.muted { "As noted on the drives seen and on this machine. Nobody vouches for notes: they "
                     "are not signed." }
             }
-            @if rejected > 0 { p { "Files in custody/ that are no notes about their own drive: " (rejected) "." } }
+            @if rejected > 0 { p { "Files in custody/ that are not notes about their own drive: " (rejected) "." } }
             @if left_out > 0 { p { "Older notes that were not read: " (left_out) "." } }
         }
     }

@@ -50,11 +50,11 @@ fn label(page: &ShipmentPage, set: &SetPage, drive: &DrivePage) -> Markup {
                     @if let Some(root) = &root { "root " (root[..8]) " " (root[8..16]) "…" }
                     @else { "not closed: no root yet" }
                 }
-                @for text in [&page.contacts, &page.names].into_iter().filter_map(|texts| texts.first()) {
-                    p.fine.who { (shown(&cut(text))) }
-                }
             }
             (code(&told(set, drive, root.as_deref())))
+            @for text in [&page.contacts, &page.names].into_iter().filter_map(|texts| texts.first()) {
+                p.fine.who { (shown(&cut(text))) }
+            }
         }
     }
 }

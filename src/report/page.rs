@@ -214,7 +214,7 @@ fn closed_in_words(set: &SetPage) -> Markup {
             }
             None => @match &set.in_use {
                 Some(program) => { "not yet: " (shown(program)) " is at work on it" }
-                None => "not closed, as far as the drives seen tell: it cannot be told from a shortened one",
+                None => "not closed, as far as the drives seen tell: whether more was packed is not known",
             },
         }
     }
@@ -296,8 +296,9 @@ fn how_to_restore(page: &ShipmentPage) -> Markup {
         section {
             h2 { "How to restore" }
             ol.steps {
-                li { "Have the key (identity) that it was packed for, and the root of the last "
-                    "set, sent by another route than these drives." }
+                li { "Have the key (identity) that it was packed for"
+                    @if last.is_some() { ", and the root of the last set, sent by another route than these drives" }
+                    "." }
                 li { "Attach the drives, in any order: if nothing is lost, one at a time is enough. "
                     code { "holdall status" } " says which are here." }
                 li { code { "holdall restore -i KEY --to FOLDER"

@@ -64,6 +64,9 @@ fn sets_and_drives_that_were_not_seen_are_told_as_such() {
     assert!(!html.contains("the whole shipment"));
     let whole_one = whole(&page(vec![set(1, Some(closed(Some(false))))]), None);
     assert!(whole_one.contains("1 set seen: the whole shipment"), "{whole_one}");
+    // Where nothing is closed there is no root to ask for.
+    let asks = |html: &str| html.contains("the root of the last set");
+    assert!(asks(&whole_one) && !asks(&whole(&page(vec![set(1, None)]), None)));
 }
 
 #[test]
@@ -126,10 +129,12 @@ fn checks_are_told_by_what_was_found() {
     ];
     let html = whole(&noted, None);
     for words in [
-        "<td>1–2</td><td>every block read past the caches: nothing wrong was found</td>",
-        "<td class=\"bad\">every block read past the caches: damaged: 1 bad block</td>",
-        "<td>every block read from the cache, which proves nothing: nothing wrong was found</td>",
-        "Set 1, drives 1–2 were verified by <bdi>Ann, customs hall 3</bdi>",
+        "<td>1–2</td><td class=\"path\"><div>every block read past the caches: nothing wrong was found</div>",
+        "<div class=\"bad\">every block read past the caches: damaged: 1 bad block</div>",
+        "<div>every block read from the cache, which proves nothing: nothing wrong was found</div>",
+        "Set 1, drives 1–2 were checked by <bdi>Ann, customs hall 3</bdi></span>",
+        "Set 1, drive 3 was checked by <bdi>Ann, customs hall 3</bdi>: damage was found</span>",
+        "Set 1, drive 4 was checked by <bdi>Ann, customs hall 3</bdi> from the cache</span>",
         "<div class=\"muted\"><bdi>seal unbroken</bdi></div>",
     ] {
         assert!(html.contains(words), "{words}");

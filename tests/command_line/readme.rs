@@ -44,7 +44,8 @@ fn assert_taken(line: &str) {
 /// A line that a shell is given: holdall, or a program that is no part of it.
 #[track_caller]
 fn assert_runs(line: &str) {
-    const OTHERS: [&str; 7] = ["b3sum ", "cargo ", "cd ", "lsblk ", "pip ", "python3 ", "HOLDALL_"];
+    const OTHERS: [&str; 8] =
+        ["b3sum ", "cargo ", "cd ", "lsblk ", "mkdir ", "pip ", "python3 ", "HOLDALL_"];
     let line = line.split(" #").next().unwrap().trim();
     if line.starts_with("holdall ") {
         assert_taken(line);

@@ -366,7 +366,8 @@ pub fn packed(plan: &Plan, outcome: &PackOutcome, quiet: bool) -> String {
             plan.resume_command(false),
         );
     } else if !outcome.is_lost() {
-        let _ = writeln!(t, "To restore: {}", plan.restore_command(outcome));
+        let with = if outcome.set.0 > 1 { ", with the drives of each set" } else { "" };
+        let _ = writeln!(t, "To restore{with}: {}", plan.restore_command(outcome));
     }
     t
 }

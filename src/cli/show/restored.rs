@@ -204,6 +204,8 @@ fn missing(outcome: &RestoreOutcome, to: &Path) -> String {
             "records are missing"
         } else if !outcome.in_use.is_empty() {
             "another holdall is still restoring some of it"
+        } else if outcome.given_up {
+            "what lies in the sets that were given up is not known"
         } else {
             "some sets have not been restored to the end yet"
         };

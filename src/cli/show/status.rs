@@ -101,7 +101,7 @@ pub fn status(set: &SetStatus) -> String {
     if let Some(program) = &set.in_use {
         let _ = writeln!(t, "It is not closed yet: {program} is at work on it.");
     }
-    t.push_str(&verdict_of_set(&set.verdict, set.end == SetEnd::Further));
+    t.push_str(&verdict_of_set(&set.verdict, set.number, set.end == SetEnd::Further));
     t.push_str(&together(set));
     if set.end == SetEnd::Open && set.in_use.is_none() && set.missing.is_empty() {
         t.push_str(&to_close(&set.verdict, set.drives.iter().map(|d| d.drive.as_str())));
@@ -129,9 +129,13 @@ fn noted(note: &CustodyNote) -> String {
     let what = match (note.event, note.depth) {
         (CustodyEvent::ReadBack, _) => "read back",
         (_, CustodyDepth::Sample) => "a sample read",
-        (_, CustodyDepth::All | CustodyDepth::Decoded) => "verified",
+        (_, CustodyDepth::All | CustodyDepth::Decoded) => "every block read",
     };
-    let text = format!("slot {slot}, {}{by}: {what}: {result}", note.time);
+    let how = match note.level.as_str() {
+        "cached" => " from the cache, which proves nothing",
+        _ => "",
+    };
+    let text = format!("slot {slot}, {}{by}: {what}{how}: {result}", note.time);
     shown_text(&text).into_owned()
 }
 

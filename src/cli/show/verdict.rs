@@ -4,7 +4,7 @@ use crate::check::damage::Verdict;
 use crate::check::spare::Losses;
 use crate::cli::next::command;
 use crate::cli::text::some;
-use crate::format::ids::Slot;
+use crate::format::ids::{SetNumber, Slot};
 use crate::format::shown::shown_text;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -49,11 +49,11 @@ pub fn verdict(v: &Verdict) -> String {
     t + &lost + &would_help(v)
 }
 
-/// The same of a set; where its shipment has further sets, it is not everything.
-pub fn verdict_of_set(v: &Verdict, has_further: bool) -> String {
+/// The same of a set; where its shipment has other sets, it is not everything.
+pub fn verdict_of_set(v: &Verdict, number: SetNumber, has_further: bool) -> String {
     let said = verdict(v);
     match said.strip_prefix("Everything can") {
-        Some(rest) if has_further => format!("Everything in this set can{rest}"),
+        Some(rest) if has_further || number.0 > 1 => format!("Everything in this set can{rest}"),
         _ => said,
     }
 }
@@ -171,12 +171,19 @@ mod tests {
         v
     }
 
-    /// What has further sets is never called everything.
-    #[test]
-    fn everything_is_said_of_the_last_set_alone() {
-        let said = |has_further| verdict_of_set(&of(&["a", "b", "c"], &[(2, 0)]), has_further);
-        assert!(said(true).starts_with("Everything in this set can be restored. You"));
-        assert!(said(false).starts_with("Everything can be restored. You"));
+    /// What is one of several sets, the last one too, is never called everything.
+    #[rstest]
+    #[case(1, false, "Everything can be restored. You")]
+    #[case(1, true, "Everything in this set can be restored. You")]
+    #[case(2, false, "Everything in this set can be restored. You")]
+    fn everything_is_said_of_an_only_set_alone(
+        #[case] number: u32,
+        #[case] has_further: bool,
+        #[case] begins: &str,
+    ) {
+        let v = of(&["a", "b", "c"], &[(2, 0)]);
+        let said = verdict_of_set(&v, SetNumber(number), has_further);
+        assert!(said.starts_with(begins), "{said}");
     }
 
     /// Review A20: drives and cases, and nothing odd of a single one.
