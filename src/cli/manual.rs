@@ -18,6 +18,7 @@ use clap_complete::shells::{Bash, Fish, Zsh};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 use serde::Serialize;
+use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
@@ -35,9 +36,10 @@ pub fn completions(args: &CompletionsArgs) -> Status {
         Shell::Bash => text = for_bash(&text, &command),
         Shell::Fish => text.push_str(&for_fish(&command)),
         Shell::Zsh => {
-            // What stands before the = is the case, what follows is a path.
+            // What stands before the = is the case, what follows is a path. And options may follow
+            // a path: behind `*::` nothing but paths would be offered.
             let path = ":CASE=PATH:{compset -P 1 \"*=\"; _files}'";
-            text = text.replace(":CASE=PATH:_default'", path);
+            text = text.replace(":CASE=PATH:_default'", path).replace("\n'*::", "\n'*:");
         }
     }
     script(&text);
@@ -64,11 +66,11 @@ fn for_fish(command: &Command) -> String {
         let values: Vec<_> =
             argument.get_possible_values().iter().map(|v| v.get_name().to_owned()).collect();
         if !values.is_empty() {
-            text.push_str(&format!(
-                "complete -c holdall -n \"__fish_holdall_using_subcommand {}\" -f -a \"{}\"\n",
-                command.get_name(),
-                values.join(" ")
-            ));
+            let (command, values) = (command.get_name(), values.join(" "));
+            let _ = writeln!(
+                text,
+                "complete -c holdall -n \"__fish_holdall_using_subcommand {command}\" -f -a \"{values}\""
+            );
         }
     }
     text
@@ -146,7 +148,7 @@ fn page(man: &Man, command: &Command) -> io::Result<Vec<u8>> {
         roff.control("SH", [heading.to_uppercase().as_str()]);
         roff.control("nf", []);
         for line in lines.lines() {
-            roff.text([roman(line)]);
+            roff.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
         }
         roff.control("fi", []);
     }

@@ -96,7 +96,7 @@ impl Check<'_> {
         let was = match (self.note.event, self.note.depth) {
             _ if self.note.level == "none" => "not read back",
             (CustodyEvent::ReadBack, _) => "read back",
-            (_, CustodyDepth::Sample) => "checked by a sample",
+            (_, CustodyDepth::Sample) => "spot-checked",
             (_, CustodyDepth::All | CustodyDepth::Decoded) => "checked",
         };
         let found = match self.note.result {
@@ -119,7 +119,7 @@ impl Check<'_> {
 }
 
 /// `drives 1–4, 7`.
-fn drives(slots: &BTreeSet<Slot>) -> String {
+pub fn drives(slots: &BTreeSet<Slot>) -> String {
     let noun = if slots.len() == 1 { "drive" } else { "drives" };
     format!("{noun} {}", ranges(slots))
 }

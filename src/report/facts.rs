@@ -5,10 +5,10 @@
 //! - Always holds: what is not known is none, and has no value that stands for it.
 
 use super::dataset::DatasetSummary;
-use crate::format::custody::CustodyNote;
+use crate::format::custody::{CustodyNote, CustodyResult};
 use crate::format::ids::{SetNumber, ShipmentId, Slot};
 use crate::format::list::Hash;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of a shipment.
 #[derive(Debug)]
@@ -153,5 +153,15 @@ impl SetPage {
     /// The last check of a drive that was noted.
     pub fn last_check(&self, slot: Slot) -> Option<&CustodyNote> {
         self.history.notes.iter().rev().find(|note| note.slot == slot)
+    }
+
+    /// Drives of which the last check that was noted found damage, or got no answer.
+    pub fn unsound_drives(&self) -> BTreeSet<Slot> {
+        let slots: BTreeSet<Slot> = self.history.notes.iter().map(|note| note.slot).collect();
+        let is_unsound = |result| matches!(result, CustodyResult::Damaged | CustodyResult::Gone);
+        slots
+            .into_iter()
+            .filter(|s| self.last_check(*s).is_some_and(|n| is_unsound(n.result)))
+            .collect()
     }
 }

@@ -167,7 +167,7 @@ fn sets(page: &ShipmentPage) -> Markup {
 }
 
 fn set_facts(set: &SetPage) -> Markup {
-    let unknown = set.unknown_drives();
+    let (unknown, unsound) = (set.unknown_drives(), set.unsound_drives());
     html! {
         article.set {
             h3 { "Set " (set.number) " " code.muted { (set.name) } }
@@ -195,7 +195,13 @@ fn set_facts(set: &SetPage) -> Markup {
                         }
                     }
                 }
-                dt { "If the drives seen are sound" } dd.lines { (set.verdict.trim_end()) }
+                dt { "If the drives seen are sound" } dd {
+                    div.lines { (set.verdict.trim_end()) }
+                    @if !unsound.is_empty() {
+                        p.bad { "But the last check noted of " (checks::drives(&unsound)) " found damage, or "
+                            "got no answer." }
+                    }
+                }
             }
         }
     }

@@ -139,6 +139,7 @@ fn checks_are_told_by_what_was_found() {
     ] {
         assert!(html.contains(words), "{words}");
     }
+    assert!(html.contains("the last check noted of drive 3 found damage"), "{html}");
     assert!(!html.contains("another root"));
     // Of a drive that is not here, the drawing tells nothing.
     assert_eq!(html.matches("class=\"mark\"").count(), 1);

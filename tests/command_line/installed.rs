@@ -45,9 +45,13 @@ fn other_shells_parse_their_completions() {
         let folder = tempfile::tempdir().unwrap();
         let (script, path) = (completions(shell), folder.path().join("script"));
         assert!(script.contains("give-up"), "{script}");
-        // What clap leaves out: values without an option, and the path behind a case.
-        let value = if shell == "fish" { "-f -a \"bash fish zsh\"" } else { "compset -P 1 \"*=\"" };
-        assert!(script.contains(value), "{script}");
+        // What clap leaves out: values without an option; the path behind a case; options behind a
+        // path.
+        let (with, without) = match shell {
+            "fish" => ("-f -a \"bash fish zsh\"", "-f -a \"\""),
+            _ => ("compset -P 1 \"*=\"", "\n'*::"),
+        };
+        assert!(script.contains(with) && !script.contains(without), "{script}");
         std::fs::write(&path, script).unwrap();
         if let Ok(parsed) = Command::new(shell).arg("-n").arg(&path).output() {
             assert!(parsed.status.success(), "{parsed:?}");
