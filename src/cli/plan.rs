@@ -12,9 +12,11 @@ use super::pack_set::refusal as pack_refusal;
 use super::plan_file;
 use super::refusal::Refusal;
 use super::show::{ShipmentPlanEvent, planned};
-use super::sizes::parse_size;
+use super::sizes::{parse_size, shown_count};
 use super::ui::Ui;
-use crate::commands::plan::{Dataset, DriveChoice, PlanError, PlanJob, Planned, plan as command};
+use crate::commands::plan::{
+    Dataset, DriveChoice, MOST_DRIVES, PlanError, PlanJob, Planned, plan as command,
+};
 use crate::pack_session::PackJobError;
 use crate::plan::odds::LossRates;
 
@@ -92,9 +94,10 @@ fn job(args: PlanArgs) -> Result<PlanJob, Refusal> {
         let (per_case, bytes) = (args.drives_per_case, bytes("--drive-size", size)?);
         let count = u64::from(cases) * u64::from(per_case.unwrap_or(1));
         if count > MOST_DRIVES {
-            let text =
-                format!("{count} drives are more than the {MOST_DRIVES} that can be planned");
-            return Err(Refusal::usage(text, "plan for fewer --cases or --drives-per-case"));
+            let [count, most] = [count, MOST_DRIVES].map(shown_count);
+            let text = format!("{count} drives are more than the {most} that can be planned");
+            let hint = "plan for fewer --cases or --drives-per-case, or for a part of the dataset";
+            return Err(Refusal::usage(text, hint));
         }
         DriveChoice::Imagined { cases, per_case, bytes }
     } else if args.drives.is_empty() {
@@ -112,19 +115,22 @@ fn job(args: PlanArgs) -> Result<PlanJob, Refusal> {
     Ok(PlanJob { dataset, drives, ports, survive, rates, memory, estimate })
 }
 
-/// A plan takes some kilobytes for each drive.
-const MOST_DRIVES: u64 = 100_000;
-
 /// What to do when there is no plan.
 fn refusal(error: PlanError) -> Refusal {
     match error {
         PlanError::Pack(error) => pack_refusal(error),
-        PlanError::Round(round) => {
+        PlanError::Round { ports: Some(ports), .. } => {
+            let hint = format!(
+                "attach more drives at a time, with --ports {ports}, or ask for less with --survive"
+            );
+            Refusal::failed(error).hint(hint).status(Status::Usage)
+        }
+        PlanError::Round { round, ports } => {
             let (survive, source) = (round.survive, round.source.clone());
             let Refusal { hint, status, .. } = pack_refusal(PackJobError::Plan { survive, source });
-            Refusal { error: Box::new(PlanError::Round(round)), hint, status }
+            Refusal { error: Box::new(PlanError::Round { round, ports }), hint, status }
         }
-        PlanError::NoNumber => {
+        PlanError::NoNumber { .. } => {
             let hint = "plan for larger drives, more --cases or --ports, or less with --survive";
             Refusal::failed(error).hint(hint).status(Status::Usage)
         }

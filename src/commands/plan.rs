@@ -26,7 +26,7 @@ use crate::pack_session::PackJobError;
 use crate::plan::odds::{LossRates, Odds};
 use crate::plan::place::DRIVES_MAX;
 use crate::plan::room::Need;
-use crate::plan::sets::{PlannedSet, ShipmentDrive, ShipmentPlan, ShipmentRequest};
+use crate::plan::sets::{PlannedSet, RoundError, ShipmentDrive, ShipmentPlan, ShipmentRequest};
 use crate::plan::survive::Survive;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -56,6 +56,8 @@ pub enum Dataset {
 
 /// Ports that a machine is taken to have if nothing is said.
 pub const MOST_PORTS: usize = 16;
+/// The most drives that are planned: each takes some kilobytes, and its part of a second.
+pub const MOST_DRIVES: u64 = 20_000;
 /// Bytes of a file, where only the size of a dataset is known.
 const FILE_BYTES: u64 = 1_000_000;
 /// Bytes of an entry in lists, and files to a folder, where nothing was scanned.
@@ -111,7 +113,8 @@ impl Likely {
         request: &ShipmentRequest,
         drives_needed: &dyn Fn(&ShipmentRequest) -> Option<usize>,
     ) -> Option<Self> {
-        let part = (estimate.ratio + estimate.error).min(1.0) * (1.0 - estimate.duplicates);
+        // Duplicates are not counted: of these, a sample only knows what seems to be so.
+        let part = (estimate.ratio + estimate.error).min(1.0);
         let stored_bytes = (request.need.data_bytes as f64 * part) as u64;
         let need = Need { data_bytes: stored_bytes, ..request.need };
         let request = ShipmentRequest { need, ..request.clone() };
@@ -161,15 +164,18 @@ pub fn plan(job: &PlanJob, monitor: &dyn Monitor) -> Result<Planned, PlanError> 
         };
         let like =
             |count| ShipmentRequest { survive: of.survive, need: of.need, ..per_case(count) };
-        least_per_case(like).map(|count| (count * cases) as usize)
+        least_per_case(cases, like).map(|count| (count * cases) as usize)
     };
-    if let DriveChoice::Imagined { per_case: None, .. } = job.drives {
-        let count = least_per_case(per_case).ok_or(PlanError::NoNumber)?;
+    if let DriveChoice::Imagined { per_case: None, cases, .. } = job.drives {
+        let count = least_per_case(cases, per_case).ok_or_else(|| {
+            let full = ports(job).min(DRIVES_MAX) as u32; // a full round
+            no_number(cases, &per_case(full.div_ceil(cases)))
+        })?;
         found = drives::imagined(&job.drives, count);
     }
     let cases = drives::cases(&found);
     let request = request(&found, &cases);
-    let plan = request.plan().map_err(PlanError::Round)?;
+    let plan = request.plan().map_err(|round| no_plan(round, &request))?;
     let figures = Figures::last();
     let cores = rayon::current_num_threads();
     let speeds = speeds(figures.as_ref(), cores);
@@ -207,12 +213,30 @@ fn ports(job: &PlanJob) -> usize {
     job.ports.unwrap_or(if attached { DRIVES_MAX } else { MOST_PORTS })
 }
 
+/// The most drives in each case that are planned.
+fn most_per_case(cases: u32) -> u32 {
+    (MOST_DRIVES as u32 / cases).max(1)
+}
+
+/// Why there is none, with what would help.
+fn no_plan(round: RoundError, request: &ShipmentRequest) -> PlanError {
+    let ports = request.ports_missing();
+    PlanError::Round { round, ports }
+}
+
+/// Why no number of drives holds it: a full round says so, if it is not the room.
+fn no_number(cases: u32, full: &ShipmentRequest) -> PlanError {
+    let drives = u64::from(most_per_case(cases)) * u64::from(cases);
+    let too_little = |_| PlanError::NoNumber { drives };
+    full.plan().map_or_else(|round| no_plan(round, full), too_little)
+}
+
 /// The least number of drives in each case with which all of it fits; none if none does.
-fn least_per_case(request: impl Fn(u32) -> ShipmentRequest) -> Option<u32> {
-    const MOST: u32 = 20_000;
+fn least_per_case(cases: u32, request: impl Fn(u32) -> ShipmentRequest) -> Option<u32> {
+    let most = most_per_case(cases);
     let fits = |count: u32| request(count).plan().is_ok_and(|plan| plan.missing_bytes == 0);
-    let mut high = std::iter::successors(Some(1), |count| Some(count * 2))
-        .take_while(|count| *count <= MOST)
+    let mut high = std::iter::successors(Some(1), |count| Some(most.min(count * 2)))
+        .take(most.ilog2() as usize + 2)
         .find(|count| fits(*count))?;
     let mut low = high / 2;
     while low + 1 < high {

@@ -12,8 +12,8 @@
 //! error, less where the sample is most of the dataset. Samples that are all alike say nothing of what
 //! they missed: by the rule of three up to 3/n of the bytes may be of another kind, so the error is
 //! never taken to be less than if these were stored in full, or in nothing. Whole files that are there
-//! twice have one size: sizes are sampled by their hashes, and files of one size compared by their
-//! first and last bytes. Equal chunks in files of different sizes are not seen.
+//! twice have one size: sizes are sampled by their hashes, and files of one size compared by bytes at
+//! three places. Equal chunks in files of different sizes are not seen.
 
 use crate::dataset::cut::{CutSizes, Cutter, Work};
 use crate::dataset::work::{Done, PieceOutcome, Worker};
@@ -35,7 +35,7 @@ const MOST_SIZES: usize = 8192;
 const MOST_ALIKE: usize = 8;
 /// The most sizes of which files are compared.
 const MOST_COMPARED: usize = 100;
-/// What is read of the beginning and the end of a file to compare it.
+/// What is read at each of three places of a file to compare it.
 const COMPARED_BYTES: usize = 64 << 10;
 
 /// What a sample says.
@@ -267,12 +267,12 @@ impl Sizes {
     }
 }
 
-/// Of the first and last bytes of a file; none if it cannot be read.
+/// Of bytes at the beginning, the middle and the end of a file; none if it cannot be read.
 fn fingerprint(source: &Source, path: &[u8], size: u64) -> Option<[u8; 32]> {
     let file = source.open_file(path).ok()?;
     let mut bytes = vec![0; COMPARED_BYTES];
     let mut hasher = blake3::Hasher::new();
-    for offset in [0, size.saturating_sub(COMPARED_BYTES as u64)] {
+    for offset in [0, size / 2, size.saturating_sub(COMPARED_BYTES as u64)] {
         let read = file.read_at(offset, &mut bytes).ok()?;
         hasher.update(&bytes[..read]);
     }

@@ -8,7 +8,8 @@
 //!   largest drives of each case come first, so drives of one size share sets.
 
 use super::place::DRIVES_MAX;
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A drive, as far as rounds are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub fn rounds(drives: &[SizedDrive], ports: usize) -> Vec<Vec<usize>> {
     let mut cases: Vec<Vec<usize>> = cases.into_values().collect();
     for case in &mut cases {
         // The next is at the end: of equals the first.
-        case.sort_by_key(|number| std::cmp::Reverse(drives[*number].bytes));
+        case.sort_by_key(|number| Reverse(drives[*number].bytes));
         case.reverse();
     }
     if ports < cases.len() { one_of_the_fullest(cases, ports) } else { even_parts(cases, ports) }
@@ -52,14 +53,19 @@ fn even_parts(mut cases: Vec<Vec<usize>>, ports: usize) -> Vec<Vec<usize>> {
 /// With fewer ports than cases: one drive of each of the cases that have most left.
 fn one_of_the_fullest(mut cases: Vec<Vec<usize>>, ports: usize) -> Vec<Vec<usize>> {
     let mut rounds = Vec::new();
-    while cases.iter().any(|case| !case.is_empty()) {
-        let mut order: Vec<usize> = (0..cases.len()).collect();
-        order.sort_by_key(|case| std::cmp::Reverse(cases[*case].len()));
-        order.truncate(ports);
-        order.sort_unstable();
-        rounds.push(order.into_iter().filter_map(|case| cases[case].pop()).collect());
+    let most_first = |(case, drives): (usize, &Vec<usize>)| (Reverse(drives.len()), case);
+    let mut left: BTreeSet<_> = cases.iter().enumerate().map(most_first).collect();
+    loop {
+        let mut chosen: Vec<_> =
+            std::iter::from_fn(|| left.pop_first()).take(ports).map(|(_, case)| case).collect();
+        chosen.sort_unstable();
+        let round: Vec<usize> = chosen.iter().filter_map(|case| cases[*case].pop()).collect();
+        if round.is_empty() {
+            return rounds;
+        }
+        rounds.push(round);
+        left.extend(chosen.into_iter().map(|case| (Reverse(cases[case].len()), case)));
     }
-    rounds
 }
 
 /// The case of each drive if they are dealt by size: the largest to the first case, the next to the
@@ -69,7 +75,7 @@ pub fn dealt_by_size(drives: &[SizedDrive]) -> Vec<usize> {
     names.sort_unstable();
     names.dedup();
     let mut order: Vec<usize> = (0..drives.len()).collect();
-    order.sort_by_key(|number| std::cmp::Reverse(drives[*number].bytes));
+    order.sort_by_key(|number| Reverse(drives[*number].bytes));
     let mut cases = vec![0; drives.len()];
     for (number, case) in order.into_iter().zip(names.iter().cycle()) {
         cases[number] = *case;

@@ -10,10 +10,11 @@
 
 use super::geometry::{Geometry, SetSizes};
 use super::odds::{LossRates, Odds, SetInCases, odds};
+use super::place::DRIVES_MAX;
 use super::room::{self, Beside, DriveRoom, Need, RoomError};
 use super::rounds::{SizedDrive, dealt_by_size, rounds};
 use super::survive::Survive;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A drive of a shipment that is planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +81,7 @@ pub struct PlannedSet {
 
 /// A round whose drives cannot keep the rule, or cannot be planned at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("round {round} has {drives} drives")]
+#[error("round {round} has {drives} drive{}", if *drives == 1 { "" } else { "s" })]
 pub struct RoundError {
     /// from 1
     pub round: usize,
@@ -233,13 +234,22 @@ impl ShipmentRequest {
         let mut all = self.clone();
         let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
         all.drives.iter().for_each(|drive| *counts.entry(drive.case).or_default() += 1);
+        let mut fewest: BTreeSet<(usize, usize)> =
+            counts.into_iter().map(|(case, count)| (count, case)).collect();
         for _ in 0..more {
-            let fewest = counts.iter_mut().min_by_key(|(case, count)| (**count, **case));
-            let Some((case, count)) = fewest else { break };
-            *count += 1;
-            all.drives.push(ShipmentDrive { case: *case, ..drive });
+            let Some((count, case)) = fewest.pop_first() else { break };
+            fewest.insert((count + 1, case));
+            all.drives.push(ShipmentDrive { case, ..drive });
         }
         all
+    }
+
+    /// With how many drives at a time there would be a plan, if these are too few; none if no number
+    /// helps.
+    pub fn ports_missing(&self) -> Option<usize> {
+        let all = DRIVES_MAX.min(self.drives.len());
+        let plans = |ports: &usize| Self { ports: *ports, ..self.clone() }.plan().is_ok();
+        (self.ports + 1..=all).find(plans)
     }
 
     /// The least size, to a hundredth, with which as many drives, all of this size, would do.

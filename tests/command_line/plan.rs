@@ -33,8 +33,12 @@ fn event(folder: &Path, words: &[&str]) -> Value {
 #[case::size(&["--size", "big", "--drive-size", "2TB", "--cases", "2"], &["\"big\" is not a size", "hint: write --size 2TB"])]
 #[case::drive_size(&["--size", "1TB", "--drive-size", "x", "--cases", "2"], &["\"x\" is not a size", "--drive-size 2TB"])]
 #[case::rule(&["--size", "1TB", "--drive-size", "2TB", "--cases", "2", "--drives-per-case", "1", "--survive", "cases=2"], &["cannot survive cases=2", "hint: add drives or cases"])]
-#[case::too_small(&["--size", "1TB", "--drive-size", "1kB", "--cases", "2"], &["no number of drives", "hint: plan for larger"])]
-#[case::too_many(&["--size", "1TB", "--drive-size", "1TB", "--cases", "4000000", "--drives-per-case", "4000000"], &["more than the 100000", "hint:"])]
+#[case::too_small(&["--size", "1TB", "--drive-size", "1kB", "--cases", "2"], &["20,000 drives of this size do not hold it", "hint: plan for larger"])]
+#[case::too_many(&["--size", "1TB", "--drive-size", "1TB", "--cases", "100000"], &["more than the 20,000", "hint:"])]
+#[case::rule_of_any_number(&["--size", "1TB", "--drive-size", "2TB", "--cases", "2", "--survive", "cases=2"], &["cannot survive cases=2", "hint: add drives or cases"])]
+#[case::memory_of_any_number(&["--size", "1TB", "--drive-size", "2TB", "--cases", "200", "--ports", "200"], &["take more memory", "hint: pack with --memory"])]
+#[case::ports(&["--size", "1TB", "--drive-size", "2TB", "--cases", "4", "--drives-per-case", "4", "--ports", "2", "--survive", "cases=1,drives=1"], &["round 1 has 2 drives", "hint: attach more drives at a time, with --ports 4,"])]
+#[case::ports_of_any_number(&["--size", "1TB", "--drive-size", "2TB", "--cases", "4", "--ports", "2", "--survive", "cases=1,drives=1"], &["hint: attach more drives at a time, with --ports 4,"])]
 fn what_makes_no_sense_is_refused(#[case] words: &[&str], #[case] expected: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     assert_refused(holdall(folder.path()).arg("plan").args(words), 2, expected);
@@ -65,7 +69,7 @@ fn the_usual_plan_is_one_screen() {
     for said in [
         "80 TB in 20,000,000 files fit on 64 drives of 2 TB in 4 cases, 16 at a time.",
         "You can lose any 1 case and any 1 more drive. (The default;",
-        "4 sets, one per round: 3 with 16 drives each, 98 % full; 1 with 16 drives, ",
+        "4 sets, one per round: 3 with 16 drives each, up to 98 % full; 1 with 16",
         "Odds of any loss: 0.027 %, if 0.5 % of drives and 0.5 % of cases are lost",
         "Assumed: 120 MB/s a drive",
         "\ncases=1,drives=1 <- ",
@@ -228,6 +232,49 @@ fn an_inventory_is_read_and_its_errors_have_a_place() {
     }
     fs::remove_file(&list).unwrap();
     assert_refused(holdall(folder.path()).args(words), 2, &["drives.csv", "No such file"]);
+}
+
+/// As a spreadsheet saves it: with a mark at the beginning, other separators, and sizes in groups.
+#[rstest]
+#[case("\u{feff}case;mount;serial;size\r\na;;SN1;1,5 TB\r\nb;;SN2;1 500 000 000 000\r\n")]
+#[case("Size\tSerial\tCase\n1500GB\tSN1\ta\n1.5TB\tSN2\tb\n")]
+#[case("case,serial,size\na,\"SN1\",\"1,500,000,000,000\"\nb,SN2,1500000000000\n")]
+fn an_inventory_of_a_spreadsheet_is_read(#[case] content: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("drives.csv");
+    fs::write(&list, content).unwrap();
+    let plan =
+        event(folder.path(), &["plan", "--size", "1TB", "--inventory", list.to_str().unwrap()]);
+    let drive = |n: usize| {
+        let drive = &plan["drives"][n];
+        (drive["case"].clone(), drive["drive"].clone(), drive["free_bytes"].clone())
+    };
+    let expected =
+        |case: &str, drive: &str| (case.into(), drive.into(), 1_485_000_000_000_u64.into());
+    assert_eq!((drive(0), drive(1)), (expected("a", "SN1"), expected("b", "SN2")));
+}
+
+/// What a sample takes for duplicates is said, and nothing is built on it.
+#[test]
+fn an_estimate_does_not_count_on_duplicates() {
+    let shipment = Shipment::new(&[1]);
+    let mut noise = vec![0; 500_000];
+    blake3::Hasher::new().finalize_xof().fill(&mut noise);
+    for name in ["a", "b"] {
+        fs::write(shipment.source.join(name), &noise).unwrap();
+    }
+    let source = shipment.source.to_str().unwrap();
+    let words = ["plan", source, "--drive-size", "50MB", "--cases", "1", "--estimate"];
+    let estimate = event(shipment.path(), &words)["estimate"].clone();
+    assert_eq!(
+        (&estimate["duplicates"], &estimate["stored_bytes"]),
+        (&0.5.into(), &1_000_000.into())
+    );
+    let text = run(shipment.path(), words).expect(0).stdout.replace('\n', " ");
+    assert!(
+        text.contains("Files that seem to be duplicates are 50 % of it, not counted"),
+        "{text}"
+    );
 }
 
 /// The same as `plan` says of the drives that are attached; no recipient is needed.

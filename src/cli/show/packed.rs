@@ -7,7 +7,7 @@ use crate::cli::next::{command, to_prove, typed_value};
 use crate::cli::progress::problems::KEPT;
 use crate::cli::sizes::shown_bytes;
 use crate::cli::table::{DriveRow, bytes_table};
-use crate::cli::text::{level_words, some};
+use crate::cli::text::{level_words, some, wrapped};
 use crate::commands::pack::{PackOutcome, Prepared};
 use crate::drives::Level;
 use crate::format::Suite;
@@ -44,10 +44,11 @@ pub fn guarantee(survive: Survive, drive_count: usize) -> String {
             format!("You can lose any {} and any {}.", some(c, "case"), some(d, "more drive"))
         }
     };
+    let others = if cases + drives == 0 { "the drives" } else { "the other drives" };
     match survive.blocks {
         0 => lost,
         percent => format!(
-            "{lost} Bad sectors on the other drives can be repaired ({percent} % of parity on each)."
+            "{lost} Bad sectors on {others} can be repaired ({percent} % of parity on each)."
         ),
     }
 }
@@ -217,6 +218,19 @@ impl Plan {
         to_prove(&live.iter().map(|(drive, report)| (*drive, report.proof)).collect::<Vec<_>>())
     }
 
+    /// How full the drives are with so many bytes of shards, once all is packed.
+    fn filled(&self, bytes: &[u64]) -> String {
+        let full = |(planned, bytes): (&DriveOfPlan, &u64)| {
+            let room = u128::from((planned.free_bytes + planned.before).max(1));
+            u128::from(*bytes) * 100 / room
+        };
+        let full = || self.drives.iter().zip(bytes).map(full);
+        let (least, most) = (full().min().unwrap_or(0), full().max().unwrap_or(0));
+        let range = if least == most { most.to_string() } else { format!("{least} to {most}") };
+        let all = shown_bytes(bytes.iter().sum());
+        format!("The drives have {all} of shards, with parity: they are {range} % full.")
+    }
+
     /// `bytes` are those of all runs of the set.
     fn table(&self, bytes: &[u64]) -> String {
         let row = |(planned, bytes): (&DriveOfPlan, &u64)| DriveRow {
@@ -254,8 +268,8 @@ pub fn plan(plan: &Plan) -> String {
     if let [only] = &plan.drives[..]
         && plan.missing_bytes == 0
     {
-        return format!(
-            "To pack: {}, onto {} (case {}). Of its {}, at most: {}. {}\n",
+        let text = format!(
+            "To pack: {}, onto {} (case {}). Of its {}, at most: {}. {}",
             some(plan.left_entries, "entry"),
             only.drive,
             only.case,
@@ -263,42 +277,44 @@ pub fn plan(plan: &Plan) -> String {
             cost(plan),
             guarantee(plan.survive, 1),
         );
+        let mut t = String::new();
+        wrapped(&mut t, &text);
+        return t;
     }
     let mut cases: Vec<&str> = plan.drives.iter().map(|planned| planned.case.as_str()).collect();
     cases.sort_unstable();
     cases.dedup();
-    let mut t = String::new();
-    let _ = writeln!(
-        t,
-        "Plan for set {} of shipment {}: {} in {}.\n{}{}",
+    let mut t = format!(
+        "Plan for set {} of shipment {}: {} in {}.\n",
         plan.set,
         plan.shipment,
         some(plan.drives.len() as u64, "drive"),
         some(cases.len() as u64, "case"),
-        guarantee(plan.survive, plan.drives.len()),
-        if plan.survive_is_default {
-            " (The default for these drives; --survive changes it.)"
-        } else {
-            ""
-        },
     );
-    let _ = writeln!(
-        t,
+    let default = if plan.survive_is_default {
+        " (The default for these drives; --survive changes it.)"
+    } else {
+        ""
+    };
+    wrapped(&mut t, &format!("{}{default}", guarantee(plan.survive, plan.drives.len())));
+    let text = format!(
         "{}: {}, {}. The drives hold at least {} under this rule.",
         if plan.left_entries < plan.entries { "Left of the dataset" } else { "The dataset" },
         some(plan.left_entries, "entry"),
         shown_bytes(plan.left_bytes),
         shown_bytes(plan.holds_bytes),
     );
+    wrapped(&mut t, &text);
     if plan.missing_bytes > 0 {
         let _ = writeln!(
             t,
-            "They cannot hold all of it: {} may be left for further sets.",
+            "They may not hold all of it: {} may be left for further sets.",
             shown_bytes(plan.missing_bytes),
         );
     }
     let _ = writeln!(t, "Sealed with {}.", plan.suite);
-    let _ = writeln!(t, "The cost at most, if nothing compresses: {}.\n", cost(plan));
+    wrapped(&mut t, &format!("The cost at most, if nothing compresses: {}.", cost(plan)));
+    t.push('\n');
     let bytes = plan.drives.iter().map(|planned| planned.bytes + planned.before);
     t.push_str(&plan.table(&bytes.collect::<Vec<_>>()));
     t
@@ -317,12 +333,12 @@ fn cost(plan: &Plan) -> String {
     format!("{data} of data, {parity} of parity, {others} of lists and padding{there}")
 }
 
-/// What was packed; the table is left out if little is to be said.
+/// What was packed.
 pub fn packed(plan: &Plan, outcome: &PackOutcome, quiet: bool) -> String {
     let p = &outcome.packed;
     let mut t = String::new();
     if !quiet && plan.drives.len() > 1 {
-        let _ = write!(t, "\n{}\n", plan.table(&p.drive_bytes));
+        let _ = writeln!(t, "{}", plan.filled(&p.drive_bytes));
     }
     if p.stopped {
         let _ = writeln!(

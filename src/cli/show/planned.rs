@@ -4,7 +4,7 @@ use super::packed::guarantee;
 use super::planned_event::Costs;
 use crate::cli::sizes::{shown_bytes, shown_count, shown_duration};
 use crate::cli::table::{Column, Table};
-use crate::cli::text::{some, verb};
+use crate::cli::text::{some, verb, wrapped};
 use crate::commands::plan::{Likely, PlanDrive, Planned, RuleRow};
 use crate::format::shown::shown_text;
 use crate::measure::predict::Times;
@@ -41,7 +41,7 @@ fn verdict(p: &Planned) -> String {
         shown_bytes(p.data_bytes),
         some(p.files, "file"),
         if p.files_are_assumed { " (assumed)" } else { "" },
-        if fits { "fit" } else { "DO NOT FIT" },
+        if fits { "fit" } else { "MAY NOT FIT" },
         some(p.drives.len() as u64, "drive"),
         sizes,
         some(p.cases.len() as u64, "case"),
@@ -56,11 +56,14 @@ fn verdict(p: &Planned) -> String {
         });
         let ways: Vec<String> = [more, larger].into_iter().flatten().collect();
         let ways = match &ways[..] {
-            [] => "no number of such drives holds it under this rule.".into(),
-            ways => format!("what would be enough: {}.", ways.join(", or ")),
+            [] => "No number of such drives holds it under this rule.".into(),
+            ways => format!("What would be enough: {}.", ways.join(", or ")),
         };
         let [holds, missing] = [p.plan.holds_bytes, p.plan.missing_bytes].map(shown_bytes);
-        wrapped(&mut t, &format!("They hold {holds}, {missing} may have no room; {ways}"));
+        wrapped(
+            &mut t,
+            &format!("They are sure to hold {holds}, and {missing} may have no room. {ways}"),
+        );
     }
     t
 }
@@ -68,27 +71,28 @@ fn verdict(p: &Planned) -> String {
 /// What a sample says of the dataset.
 fn estimate(t: &mut String, p: &Planned) {
     let Some(Likely { estimate, stored_bytes, fits, drives }) = &p.estimate else { return };
-    let percent = |part: f64| format!("{:.1} %", part * 100.0);
-    let twice = match estimate.duplicates_most {
-        most if most > 0.0 => format!(
-            "{} of its bytes are in files that seem to be duplicates, {} at most",
-            percent(estimate.duplicates),
-            percent(most)
+    let percent = |part: f64| format!("{:.0}", part.clamp(0.0, 1.0) * 100.0);
+    let least = percent(estimate.ratio - estimate.error);
+    let most = percent(estimate.ratio + estimate.error);
+    let range = if least == most { most } else { format!("{least} to {most}") };
+    let twice = match estimate.duplicates {
+        0.0 => "No duplicate files were found.".into(),
+        part => format!(
+            "Files that seem to be duplicates are {} % of it, not counted here.",
+            percent(part)
         ),
-        _ => "no file is a duplicate".into(),
     };
+    let drives = some(*drives as u64, "drive");
     let fit = match (fits, p.plan.missing_bytes) {
-        (true, 0) => format!("these need {}", some(*drives as u64, "drive")),
-        (true, _) => format!("these fit {}", some(*drives as u64, "drive")),
-        (false, _) => "these do not fit either".into(),
+        (true, 0) => format!("needs {drives}"),
+        (true, _) => format!("fits {drives}"),
+        (false, _) => "may not fit either".into(),
     };
     let text = format!(
-        "By a sample of {} ({}) it is stored as {}, give or take {} of its size; {twice}. So {} or less \
-         is likely to be stored, and {fit}. The figures below assume that nothing compresses.",
+        "By a sample of {} ({}), {range} % of its size is likely to be stored: at most {}, which {fit}. \
+         {twice} The figures below assume that nothing compresses.",
         some(estimate.samples, "chunk"),
         shown_bytes(estimate.sampled_bytes),
-        percent(estimate.ratio),
-        percent(estimate.error),
         shown_bytes(*stored_bytes),
     );
     wrapped(t, &text);
@@ -119,9 +123,9 @@ fn sets(t: &mut String, p: &Planned) {
     let told = |(count, drives, fill): &(usize, usize, u64)| {
         let drives = some(*drives as u64, "drive");
         match count {
-            _ if p.plan.sets.len() == 1 => format!("{drives}, {fill} % full"),
-            1 => format!("1 with {drives}, {fill} % full"),
-            n => format!("{} with {drives} each, {fill} % full", shown_count(*n as u64)),
+            _ if p.plan.sets.len() == 1 => format!("{drives}, up to {fill} % full"),
+            1 => format!("1 with {drives}, up to {fill} % full"),
+            n => format!("{} with {drives} each, up to {fill} % full", shown_count(*n as u64)),
         }
     };
     let mut told: Vec<String> = kinds.iter().take(3).map(told).collect();
@@ -132,6 +136,9 @@ fn sets(t: &mut String, p: &Planned) {
     let spare = p.drives.len().saturating_sub(p.plan.drives()) as u64;
     let spare = match spare {
         0 => String::new(),
+        n if p.plan.missing_bytes > 0 => {
+            format!(" {} {} no room for anything.", some(n, "drive"), verb(n, "has", "have"))
+        }
         n => format!(" {} {} not needed.", some(n, "drive"), verb(n, "is", "are")),
     };
     let one_per_round = if p.plan.sets.len() == 1 { "" } else { ", one per round" };
@@ -222,7 +229,7 @@ fn cases(t: &mut String, p: &Planned) {
     let alike = |a: &CaseRow, b: &CaseRow| (a.drives, a.room) == (b.drives, b.room);
     let told = |row: &CaseRow| {
         format!(
-            "{}, {} of {}, {} %",
+            "{}, up to {} of {}, {} %",
             some(row.drives as u64, "drive"),
             shown_bytes(row.bytes),
             shown_bytes(row.room),
@@ -240,7 +247,7 @@ fn cases(t: &mut String, p: &Planned) {
     let mut table = Table::new(&[
         Column::Left("case"),
         Column::Right("drives"),
-        Column::Right("bytes"),
+        Column::Right("at most"),
         Column::Right("room"),
         Column::Right("full"),
     ]);
@@ -277,7 +284,7 @@ fn cost(t: &mut String, p: &Planned) {
         parts.iter().map(|(bytes, what)| format!("{} of {what}", shown_bytes(*bytes))).collect();
     let all: u64 = p.plan.sets.iter().flat_map(|set| &set.drive_bytes).sum();
     let text = format!(
-        "If nothing compresses, the drives get {}: {}.",
+        "If nothing compresses, the drives get up to {}: {}.",
         shown_bytes(all),
         parts.join(", ")
     );
@@ -348,7 +355,7 @@ fn rules(t: &mut String, p: &Planned) {
     t.push('\n');
     let mut table = Table::new(&[
         Column::Left("rule"),
-        Column::Right("holds"),
+        Column::Right("sure to hold"),
         Column::Right("of the room"),
         Column::Left("fits"),
         Column::Right("drives"),
@@ -371,20 +378,4 @@ fn rules(t: &mut String, p: &Planned) {
         });
     }
     t.push_str(&table.shown());
-}
-
-/// Adds a text in lines of 80 columns.
-fn wrapped(t: &mut String, text: &str) {
-    let mut line = String::new();
-    for word in text.split(' ') {
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > 80 {
-            let _ = writeln!(t, "{line}");
-            line.clear();
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    let _ = writeln!(t, "{line}");
 }

@@ -1,6 +1,7 @@
 //! Why there is no plan of a shipment.
 
 use crate::dataset::{FilterError, ScanError};
+use crate::monitor::shown_count;
 use crate::pack_session::PackJobError;
 use crate::plan::sets::RoundError;
 
@@ -13,11 +14,16 @@ pub enum PlanError {
     Scan(#[from] ScanError),
     #[error("a pattern after --exclude")]
     Filter(#[from] FilterError),
-    #[error("there is no plan that keeps the rule {}", .0.survive)]
-    Round(#[source] RoundError),
+    #[error("there is no plan that keeps the rule {}", .round.survive)]
+    Round {
+        #[source]
+        round: RoundError,
+        /// drives at a time that would do, if it is for that alone
+        ports: Option<usize>,
+    },
     /// A drive of an inventory.
     #[error("{place}: {why}")]
     Inventory { place: String, why: String },
-    #[error("no number of drives of this size holds it")]
-    NoNumber,
+    #[error("{} drives of this size do not hold it", shown_count(*drives))]
+    NoNumber { drives: u64 },
 }

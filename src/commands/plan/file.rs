@@ -128,8 +128,9 @@ impl RoundDrive {
     /// Is it this drive? Of one that is not named, nobody knows.
     fn is(&self, candidate: &Candidate) -> bool {
         match (&self.uuid, &candidate.uuid, &self.drive) {
-            (Some(planned), Some(here), _) => planned == here,
-            (_, _, Some(name)) => {
+            // A folder where its file system is not mounted now is another.
+            (Some(planned), here, _) => Some(planned) == here.as_ref(),
+            (None, _, Some(name)) => {
                 Path::new(name) == candidate.path || Some(name) == candidate.serial.as_ref()
             }
             _ => false,
@@ -336,6 +337,9 @@ mod tests {
         assert_eq!(told(&drives), ["a=/m/9", "b=/m/2"]);
         let named = [here("", "/m/1", "u3", 100), here("b", "/m/1", "u4", 100)];
         assert_eq!(told(&plan.drives(2, &named, &[]).unwrap()), ["a=/m/1", "b=/m/1"]);
+        let unmounted = Candidate { path: "/m/1".into(), ..Candidate::default() };
+        let away = plan.drives(1, &[], &[unmounted, mounted[1].clone()]).unwrap_err();
+        assert!(away.to_string().ends_with("not attached: a=/m/1"), "{away}");
         let away = plan.drives(1, &[], &mounted[..1]).unwrap_err();
         assert!(away.to_string().ends_with("not attached: b=/m/2"), "{away}");
         let other = plan.drives(1, &named[..1], &[]).unwrap_err();
