@@ -3,7 +3,6 @@
 use crate::drives::Level;
 use crate::format::ids::Slot;
 pub use crate::monitor::some;
-use std::fmt::Write as _;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
@@ -24,22 +23,6 @@ pub fn level_words(level: Level) -> &'static str {
         Level::Cached => "from the cache: proves nothing",
         Level::None => "not read back",
     }
-}
-
-/// Adds a text in lines of 80 columns.
-pub fn wrapped(t: &mut String, text: &str) {
-    let mut line = String::new();
-    for word in text.split(' ') {
-        if !line.is_empty() && columns(&line) + 1 + columns(word) > 80 {
-            let _ = writeln!(t, "{line}");
-            line.clear();
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    let _ = writeln!(t, "{line}");
 }
 
 /// The columns `text` takes on a terminal.
@@ -98,6 +81,11 @@ pub fn wrapped(text: &str, indent: &str, width: usize) -> String {
         line += word;
     }
     lines + line.trim_end() + "\n"
+}
+
+/// `text` in lines of 80 columns.
+pub fn lines(text: &str) -> String {
+    wrapped(text, "", 80)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::cli::next::{command, to_prove, typed_value};
 use crate::cli::progress::problems::KEPT;
 use crate::cli::sizes::shown_bytes;
 use crate::cli::table::{DriveRow, bytes_table};
-use crate::cli::text::{level_words, some, wrapped};
+use crate::cli::text::{level_words, lines, some};
 use crate::commands::pack::{PackOutcome, Prepared};
 use crate::drives::Level;
 use crate::format::Suite;
@@ -277,9 +277,7 @@ pub fn plan(plan: &Plan) -> String {
             cost(plan),
             guarantee(plan.survive, 1),
         );
-        let mut t = String::new();
-        wrapped(&mut t, &text);
-        return t;
+        return lines(&text);
     }
     let mut cases: Vec<&str> = plan.drives.iter().map(|planned| planned.case.as_str()).collect();
     cases.sort_unstable();
@@ -296,7 +294,7 @@ pub fn plan(plan: &Plan) -> String {
     } else {
         ""
     };
-    wrapped(&mut t, &format!("{}{default}", guarantee(plan.survive, plan.drives.len())));
+    t += &lines(&format!("{}{default}", guarantee(plan.survive, plan.drives.len())));
     let text = format!(
         "{}: {}, {}. The drives hold at least {} under this rule.",
         if plan.left_entries < plan.entries { "Left of the dataset" } else { "The dataset" },
@@ -304,7 +302,7 @@ pub fn plan(plan: &Plan) -> String {
         shown_bytes(plan.left_bytes),
         shown_bytes(plan.holds_bytes),
     );
-    wrapped(&mut t, &text);
+    t += &lines(&text);
     if plan.missing_bytes > 0 {
         let _ = writeln!(
             t,
@@ -313,7 +311,7 @@ pub fn plan(plan: &Plan) -> String {
         );
     }
     let _ = writeln!(t, "Sealed with {}.", plan.suite);
-    wrapped(&mut t, &format!("The cost at most, if nothing compresses: {}.", cost(plan)));
+    t += &lines(&format!("The cost at most, if nothing compresses: {}.", cost(plan)));
     t.push('\n');
     let bytes = plan.drives.iter().map(|planned| planned.bytes + planned.before);
     t.push_str(&plan.table(&bytes.collect::<Vec<_>>()));

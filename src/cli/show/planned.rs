@@ -4,7 +4,7 @@ use super::packed::guarantee;
 use super::planned_event::Costs;
 use crate::cli::sizes::{shown_bytes, shown_count, shown_duration};
 use crate::cli::table::{Column, Table};
-use crate::cli::text::{some, verb, wrapped};
+use crate::cli::text::{lines, some, verb};
 use crate::commands::plan::{Likely, PlanDrive, Planned, RuleRow};
 use crate::format::shown::shown_text;
 use crate::measure::predict::Times;
@@ -47,7 +47,7 @@ fn verdict(p: &Planned) -> String {
         some(p.cases.len() as u64, "case"),
         p.ports,
     );
-    wrapped(&mut t, &text);
+    t += &lines(&text);
     if !fits {
         let drive = shown_bytes(p.drive_bytes);
         let more = p.drives_missing.map(|more| format!("{} of {drive}", some(more, "more drive")));
@@ -95,7 +95,7 @@ fn estimate(t: &mut String, p: &Planned) {
         shown_bytes(estimate.sampled_bytes),
         shown_bytes(*stored_bytes),
     );
-    wrapped(t, &text);
+    *t += &lines(&text);
 }
 
 /// The size of a drive that leaves so much for files, rounded up to what is sold.
@@ -108,7 +108,7 @@ fn larger(free: u64) -> u64 {
 fn sets(t: &mut String, p: &Planned) {
     let default =
         if p.plan.survive_is_default { " (The default; --survive changes it.)" } else { "" };
-    wrapped(t, &format!("{}{default}", guarantee(p.plan.survive, p.drives.len())));
+    *t += &lines(&format!("{}{default}", guarantee(p.plan.survive, p.drives.len())));
     // Sets that are alike are told once.
     let mut kinds: Vec<(usize, usize, u64)> = Vec::new();
     for set in &p.plan.sets {
@@ -142,7 +142,7 @@ fn sets(t: &mut String, p: &Planned) {
         n => format!(" {} {} not needed.", some(n, "drive"), verb(n, "is", "are")),
     };
     let one_per_round = if p.plan.sets.len() == 1 { "" } else { ", one per round" };
-    wrapped(t, &format!("{sets}{one_per_round}: {}.{spare}{}", told.join("; "), of_no_use(p)));
+    *t += &lines(&format!("{sets}{one_per_round}: {}.{spare}{}", told.join("; "), of_no_use(p)));
 }
 
 /// The drives of sets that get nothing, since they are full.
@@ -197,7 +197,7 @@ fn odds(t: &mut String, p: &Planned) {
         chance(p.rates.drive),
         chance(p.rates.case),
     );
-    wrapped(t, &text);
+    *t += &lines(&text);
 }
 
 /// What each case gets.
@@ -288,7 +288,7 @@ fn cost(t: &mut String, p: &Planned) {
         shown_bytes(all),
         parts.join(", ")
     );
-    wrapped(t, &text);
+    *t += &lines(&text);
 }
 
 fn unusable(t: &mut String, p: &Planned) {
@@ -308,9 +308,9 @@ fn unusable(t: &mut String, p: &Planned) {
             shown_bytes(p.plan.unusable_bytes),
             dealt.unwrap_or_default()
         );
-        wrapped(t, text.trim_end());
+        *t += &lines(text.trim_end());
     } else if let Some(dealt) = dealt {
-        wrapped(t, &dealt);
+        *t += &lines(&dealt);
     }
 }
 
@@ -348,7 +348,7 @@ fn times(t: &mut String, p: &Planned) {
         "Pack {pack}, read back {read_back}, verify {verify}, restore {restore}, and the time to change \
          drives. {from}"
     );
-    wrapped(t, &text);
+    *t += &lines(&text);
 }
 
 fn rules(t: &mut String, p: &Planned) {
