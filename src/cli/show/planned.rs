@@ -60,10 +60,8 @@ fn verdict(p: &Planned) -> String {
             ways => format!("What would be enough: {}.", ways.join(", or ")),
         };
         let [holds, missing] = [p.plan.holds_bytes, p.plan.missing_bytes].map(shown_bytes);
-        wrapped(
-            &mut t,
-            &format!("They are sure to hold {holds}, and {missing} may have no room. {ways}"),
-        );
+        let text = format!("They are sure to hold {holds}, and {missing} may have no room. {ways}");
+        t += &lines(&text);
     }
     t
 }
