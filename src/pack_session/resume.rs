@@ -364,11 +364,8 @@ fn resume_unclosed(
     if records.gaps {
         unheard.problems().into_iter().for_each(|problem| monitor.problem(problem));
     }
-    // Closings of ours that were broken off may have written different ones, which are written anew.
-    let is_own = |text: &SetText| text.runs.iter().all(|run| unclosed.begun.contains(&run.run));
-    let are_own = texts(set).values().all(|version| is_own(&version.text));
-    let text = set.set_text(if are_own { &unheard } else { monitor });
-    if text.as_ref().is_some_and(|text| !is_own(text)) {
+    let text = text_of(set, unclosed, monitor);
+    if text.as_ref().is_some_and(|text| !is_own(text, unclosed)) {
         let hint = format!("holdall forget {} drops this machine's state", state.shipment);
         return Err(refuse("it was closed by another machine", hint));
     }
@@ -432,6 +429,18 @@ fn resume_unclosed(
     };
     state.unclosed = Some(resumed.clone());
     Ok(Some(ResumedSet { set: resumed, drives, start: begin, closing_bytes }))
+}
+
+/// Was it closed by this machine, with runs that it began?
+fn is_own(text: &SetText, unclosed: &UnclosedSet) -> bool {
+    text.runs.iter().all(|run| unclosed.begun.contains(&run.run))
+}
+
+/// set.txt, if there is one. That ours differ, of closings broken off, is no damage: it comes anew.
+fn text_of(set: &FoundSet, unclosed: &UnclosedSet, monitor: &dyn Monitor) -> Option<SetText> {
+    let are_own = texts(set).values().all(|version| is_own(&version.text, unclosed));
+    let unheard = Recording::default();
+    set.set_text(if are_own { &unheard } else { monitor })
 }
 
 /// The set was closed early from its drives alone: what this machine has packed of it is in it, or

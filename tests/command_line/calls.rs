@@ -64,7 +64,7 @@ fn a_terminal_rings_when_drives_must_be_changed() {
     let mut terminal = Terminal::holdall(&shipment.state(), &shipment.pack_arguments("none", &[]));
     terminal.until("further sets? [y/N]");
     terminal.types("y");
-    let told = terminal.until("attach the next drives");
+    let told = terminal.until("they are noticed");
     assert!(told.contains('\u{7}') && told.contains("written at "), "{told}");
     terminal.press("\u{3}");
     assert_eq!(terminal.end().0, 4);

@@ -56,7 +56,7 @@ fn a_check_is_noted_on_the_drives_and_here() {
     let status = holdall(shipment.path()).arg("status").args(shipment.paths()).output().unwrap();
     let status = String::from_utf8_lossy(&status.stdout).into_owned();
     assert!(status.contains("by Ann") && !status.contains('\u{1b}'), "{status}");
-    assert!(status.contains("verified: damaged.") && !status.contains("2999"), "{status}");
+    assert!(status.contains("every block read: damaged.") && !status.contains("2999"), "{status}");
     fs::remove_file(ahead).unwrap();
 
     // They are no part of the set: repair and verify take no notice, erase removes them.

@@ -202,7 +202,7 @@ fn only_the_stripes_of_a_run_without_its_key_are_lost() {
     assert!((1..all).contains(&lost), "{lost} of {all}");
     let verify = [OsString::from("verify")].into_iter();
     let told = shipment.run(verify.chain(shipment.paths().into_iter().map(Into::into))).expect(1);
-    let words = format!("in about {} % of the data, more is missing", lost * 100 / all);
+    let words = format!("about {} % of the data cannot", lost * 100 / all);
     assert!(told.stdout.contains(&words), "{words}: {}", told.shown());
 }
 

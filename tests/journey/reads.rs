@@ -240,11 +240,12 @@ fn a_set_is_opened_on_all_drives_at_once_and_its_records_are_read_once() {
         assert!(status_of(&sets, &told).unwrap()[0].verdict.restorable());
         assert!(meeting.all_came(), "{part}");
     }
-    // One copy of each to open the set, and one to walk it; of the others how they end.
+    // One copy of each to open the set, and one to walk it; of the others how they end. And of each
+    // drive one, for whether it is sound.
     let is_record = |path: &&String| path.contains("/records/");
     let copies = case.images.iter().flat_map(|image| image.keys().filter(is_record)).count() as u64;
     let of_one = case.bytes_of(1, "/records/") - case.bytes_of(1, "/copy/records/");
-    assert_eq!(read_of(&reads, "/records/"), 2 * of_one + 32 * copies);
+    assert_eq!(read_of(&reads, "/records/"), (2 + 4) * of_one + 32 * copies);
 }
 
 /// Review scale 8: one drive's shards were copied after the other's.

@@ -241,7 +241,8 @@ impl Journey {
         self.tell(format!("run with {attached:?}, give up {}, stage {}", how.give_up, how.stage));
         let monitor = Recording::default();
         let outcome = self.run(truth, attached, how, &Fuse::never(), &monitor);
-        // Of a set that a killed run did not come to, it is said that it was not seen.
+        // Of a set that a killed run did not come to, it is said that it was not seen; what is told of
+        // it goes on from one that was.
         let told: BTreeSet<String> =
             monitor.problems().into_iter().map(|problem| problem.subject).collect();
         for set in std::mem::take(&mut truth.maybe) {
@@ -249,7 +250,7 @@ impl Journey {
             let others = truth.absent_of(&others.map(|(set, before)| (*set, *before)).collect());
             let absent = truth.absent_of(&BTreeMap::from([(set, true)]));
             let mut own = absent.difference(&others);
-            let is_told = own.any(|path| told.contains(&shown_path(path)));
+            let is_told = own.all(|path| told.contains(&shown_path(path)));
             if outcome.unseen && !is_told && !attached.contains_key(&set) {
                 truth.seen.remove(&set);
             }

@@ -402,8 +402,7 @@ fn counts(outcome: &PackOutcome) -> String {
         shown_bytes(p.stored_bytes),
     );
     if p.left_out > 0 {
-        let left_out = some(p.left_out, "file");
-        let named = named(p.left_out);
+        let (left_out, named) = (some(p.left_out, "file"), named(p.left_out));
         let _ = writeln!(t, "Packed without content because unreadable: {left_out}, {named}.");
     }
     if p.duplicate_bytes > 0 {
